@@ -1,0 +1,37 @@
+/** The one logger: JSON lines on standard output from every thread and process, each component with a child of its own. */
+
+import { type Logger, pino } from 'pino';
+
+export type { Logger };
+
+/** Values under these names never reach a log line. */
+const SECRET_PATHS = [
+  'p2p_private_key',
+  'p2p_shared_key',
+  'grpc_admin_api_key',
+  'blockchain_store',
+  'apiKey',
+].flatMap((name) => [name, `*.${name}`]);
+
+export interface LoggerOptions {
+  /** trace, debug, info, warn, error, fatal or silent. */
+  readonly level: string;
+  /** Fields on every line, such as the process's role. */
+  readonly bindings?: Readonly<Record<string, string | number>>;
+}
+
+/**
+ * A logger that writes to standard output at once, so that a line written just before a crash is there. Threads write to
+ * the same descriptor; a line is one write.
+ */
+export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
+  return pino(
+    {
+      level,
+      base: bindings,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: SECRET_PATHS, censor: '[secret]' },
+    },
+    pino.destination({ dest: 1, sync: true }),
+  );
+}

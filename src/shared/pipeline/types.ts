@@ -1,0 +1,84 @@
+/** What travels from main to a checker, on to the publisher, and back. Types alone; the codecs are beside this file. */
+
+/** A heard message, unopened. Main never looks inside `data`. */
+export interface RawMessage {
+  /** Index in the table of message kinds. */
+  readonly kind: number;
+  /** Base58 peer ID of the signer. */
+  readonly author: string;
+  /** Base58 peer ID of the neighbour that sent it here. */
+  readonly source: string;
+  /** Unix ms. */
+  readonly receivedAt: number;
+  /** Ours: shown to WebSocket clients, goes no further. */
+  readonly own: boolean;
+  /** Pubsub data, either framing. */
+  readonly data: Uint8Array;
+}
+
+/** A record for Kafka, encoded, and what it is about. */
+export interface AnnouncedRecord {
+  readonly topic: 'blocks' | 'subtrees';
+  /** 32 bytes, internal order. */
+  readonly hash: Uint8Array;
+  /** Kafka key; empty in the first generation. */
+  readonly key: Uint8Array;
+  /** Kafka value in the configured format. */
+  readonly value: Uint8Array;
+  /** Data hub of the announcer, for BlockFound. */
+  readonly url: string;
+}
+
+/** What a message says of its author: kept by main, never by the publisher. */
+export type PeerFact =
+  | { readonly type: 'best_block_requested'; readonly peer: string }
+  | {
+      readonly type: 'block';
+      readonly peer: string;
+      readonly height: number;
+      readonly hash: string;
+      readonly url: string;
+      readonly clientName: string;
+      /** 160 hex digits, or empty in the first generation. */
+      readonly header: string;
+    }
+  | {
+      readonly type: 'node_status';
+      readonly peer: string;
+      readonly height: number;
+      readonly hash: string;
+      readonly url: string;
+      readonly clientName: string;
+      readonly storage: string;
+      /** Hex, or empty. */
+      readonly chainWork: string;
+    };
+
+/** A message after the checker. */
+export interface CheckedMessage {
+  /** Index in OUTCOMES; everything below `receivedAt` is empty unless it is `ok`. */
+  readonly outcome: number;
+  readonly kind: number;
+  readonly own: boolean;
+  readonly author: string;
+  readonly receivedAt: number;
+  /** Kind, originator, hash and URL digested: 16 bytes as latin1 text. Empty for kinds that are never repeats. */
+  readonly repeatKey: string;
+  /** Kind and hash digested, for announcers a hash; empty where that has no meaning. */
+  readonly hashKey: string;
+  /** The WebSocket frame, compact JSON in UTF-8; empty when there is none. */
+  readonly frame: Uint8Array;
+  readonly record: AnnouncedRecord | undefined;
+  /** JSON of a PeerFact, or empty. The publisher hands it on unread when the message is accepted. */
+  readonly fact: string;
+}
+
+/** What the publisher answers for a batch: safe by now, Kafka or not. */
+export interface PublishedBatch {
+  /** One index into OUTCOMES a message, in the batch's order. */
+  readonly outcomes: Uint8Array;
+  /** Facts of the accepted messages, in order. */
+  readonly facts: readonly PeerFact[];
+  /** Outbox depth afterwards. */
+  readonly outboxDepth: number;
+}

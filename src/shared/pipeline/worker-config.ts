@@ -1,0 +1,67 @@
+/** What main tells its worker threads at their birth: plain data, cloned. */
+
+import type { Settings } from '../settings/table.js';
+
+/** For a checker; the tip's bits follow with each batch. */
+export interface CheckerConfig {
+  readonly settings: Settings;
+}
+
+/** For the publisher. */
+export interface PublisherConfig {
+  readonly settings: Settings;
+  /** LevelDB of the outbox, owned by the publisher alone. */
+  readonly outboxPath: string;
+  /** Local socket on which the publisher serves frames. */
+  readonly frameSocketPath: string;
+  /** Local socket of the embedded broker; undefined where no topic is `memory://`. */
+  readonly brokerSocketPath: string | undefined;
+  /** URL, name and id of this node for records and frames. */
+  readonly peerId: string;
+  readonly logLevel: string;
+}
+
+/** A task for a checker. The reply is the checked batch, transferred. */
+export interface CheckTask {
+  readonly batch: ArrayBuffer;
+  /** Compact target of our tip; 0 while unknown. */
+  readonly tipBits: number;
+}
+
+/** Tasks for the publisher, and what each is answered. */
+export interface PublisherTasks {
+  publish: { request: { readonly batch: ArrayBuffer }; response: import('./types.js').PublishedBatch };
+  health: { request: Record<never, never>; response: readonly import('../health.js').DependencyHealth[] };
+  /** prom-client's JSON of the publisher's registry. */
+  metrics: { request: Record<never, never>; response: readonly object[] };
+  level: { request: { readonly level: string }; response: null };
+  /** Gives Kafka until `deadline` (unix ms) for what is in the outbox, then closes everything. */
+  close: { request: { readonly deadline: number }; response: { readonly left: number } };
+  outbox: { request: Record<never, never>; response: readonly OutboxTopic[] };
+  deadLetters: { request: { readonly limit: number }; response: readonly DeadLetter[] };
+  /** Puts dead letters back into the outbox. */
+  replayDeadLetters: { request: Record<never, never>; response: { readonly replayed: number } };
+}
+
+export type PublisherTask = {
+  [K in keyof PublisherTasks]: { readonly op: K } & PublisherTasks[K]['request'];
+}[keyof PublisherTasks];
+
+export interface OutboxTopic {
+  readonly topic: string;
+  readonly waiting: number;
+  /** Unix ms of the oldest; 0 when empty. */
+  readonly oldest: number;
+  readonly state: 'flowing' | 'broker_down' | 'topic_fault';
+  readonly error: string;
+}
+
+export interface DeadLetter {
+  readonly id: string;
+  readonly topic: string;
+  readonly reason: string;
+  /** Unix ms. */
+  readonly at: number;
+  /** Display-order hash, where the record has one. */
+  readonly hash: string;
+}

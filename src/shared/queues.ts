@@ -1,0 +1,102 @@
+/** Every queue of the server: its bound, what happens when it is full, the metric that shows it. A test walks this table. */
+
+export interface Queue {
+  readonly name: string;
+  readonly bound: string;
+  readonly whenFull: string;
+  /** Name of the gauge or counter in the scrape. */
+  readonly metric: string;
+}
+
+export const QUEUES = [
+  {
+    name: 'connection budget',
+    bound: 'p2p_connection_messages_per_second and p2p_connection_bytes_per_second',
+    whenFull: 'the rest of the second is dropped unverified and counted; persistent excess is spam',
+    metric: 'teranode_p2p_node_budget_dropped_total',
+  },
+  {
+    name: 'signature verification',
+    bound: '1,000 messages heard and without a verdict',
+    whenFull: 'inbound streams pause until half is done',
+    metric: 'teranode_p2p_node_pending_messages',
+  },
+  {
+    name: 'gossip to batches',
+    bound: 'p2p_queue_bytes, a fair share of it each source',
+    whenFull: 'that source loses its lowest-priority kind first, blocks and subtrees last',
+    metric: 'teranode_p2p_pipeline_queued_bytes',
+  },
+  {
+    name: 'checked to publisher',
+    bound: 'two batches in flight a checker',
+    whenFull: 'main collects meanwhile',
+    metric: 'teranode_p2p_pipeline_batches_in_flight',
+  },
+  {
+    name: 'outbox',
+    bound: 'p2p_outbox_max',
+    whenFull: 'readiness fails, new announcements are refused and counted',
+    metric: 'teranode_p2p_outbox_depth',
+  },
+  {
+    name: 'dead letters',
+    bound: '10,000 records',
+    whenFull: 'the oldest goes, loudly',
+    metric: 'teranode_p2p_dead_letters',
+  },
+  {
+    name: 'BlockFound calls',
+    bound: '256 waiting',
+    whenFull: 'the oldest is given up and counted: Kafka has the record',
+    metric: 'teranode_p2p_block_found_waiting',
+  },
+  {
+    name: 'frame ring',
+    bound: 'p2p_frame_ring',
+    whenFull: 'the oldest frame goes; a notification server that is further behind closes its clients',
+    metric: 'teranode_p2p_frame_ring_frames',
+  },
+  {
+    name: 'frames to one client',
+    bound: 'p2p_websocket_client_buffer',
+    whenFull: 'nothing more is queued, 5 s to drain, then close 1013, else cut',
+    metric: 'teranode_p2p_websocket_evictions_total',
+  },
+  {
+    name: 'rejected transactions to gossip',
+    bound: 'p2p_rejected_tx_publish_rate and p2p_rejected_tx_publish_burst',
+    whenFull: 'dropped and counted',
+    metric: 'teranode_p2p_announce_rejected_tx_limited_total',
+  },
+  {
+    name: 'repeats remembered',
+    bound: '1,000,000 announcements, 10 minutes',
+    whenFull: 'the oldest is forgotten',
+    metric: 'teranode_p2p_repeats_remembered',
+  },
+  {
+    name: 'ban scores',
+    bound: '10,000 peers',
+    whenFull: 'the least recently used is forgotten',
+    metric: 'teranode_p2p_ban_scores',
+  },
+  {
+    name: 'bans by score',
+    bound: '100,000',
+    whenFull: 'the soonest to expire goes; an operator’s never does',
+    metric: 'teranode_p2p_bans',
+  },
+  {
+    name: 'peer cache',
+    bound: '1,000 peers, 24 h',
+    whenFull: 'the least recently seen is forgotten',
+    metric: 'teranode_p2p_peer_cache_peers',
+  },
+  {
+    name: 'peer facts',
+    bound: '10,000 peers',
+    whenFull: 'the least recently heard is forgotten',
+    metric: 'teranode_p2p_peers_known',
+  },
+] as const satisfies readonly Queue[];

@@ -1,0 +1,332 @@
+/**
+ * Every setting of the server, once. The loader, `docs/settings.md`, `settings show` and the "nearest known key"
+ * warning all read this table. Keys and shipped values are Teranode's; those marked "this server" are not.
+ */
+
+export type Generation = 'first' | 'current';
+
+interface Common<T> {
+  /** One value, or one for each generation. */
+  readonly default: T | { readonly first: T; readonly current: T };
+  /** One line, for the documentation and for errors. */
+  readonly doc: string;
+  /** Never printed, logged or shown. */
+  readonly secret?: true;
+  /** Empty is an error: always, or in the first generation alone. */
+  readonly required?: 'always' | 'first';
+  /** Other spellings that are accepted. */
+  readonly aliases?: readonly string[];
+}
+
+export interface TextSetting extends Common<string> {
+  readonly type: 'string';
+}
+export interface ChoiceSetting<C extends string = string> extends Common<C> {
+  readonly type: 'choice';
+  readonly choices: readonly C[];
+}
+export interface BooleanSetting extends Common<boolean> {
+  readonly type: 'boolean';
+}
+export interface NumberSetting extends Common<number> {
+  /** `duration` is written as Go does (`1s`, `5m`, `24h`) and held in milliseconds. */
+  readonly type: 'integer' | 'number' | 'duration';
+  readonly min?: number;
+  readonly max?: number;
+}
+export interface ListSetting extends Common<readonly string[]> {
+  /** `|`-separated. */
+  readonly type: 'list';
+}
+
+export type Setting = TextSetting | ChoiceSetting | BooleanSetting | NumberSetting | ListSetting;
+
+type Options<T> = Omit<Common<T>, 'default' | 'doc'>;
+type Default<T> = Common<T>['default'];
+
+const text = (value: Default<string>, doc: string, options: Options<string> = {}): TextSetting => ({
+  type: 'string',
+  default: value,
+  doc,
+  ...options,
+});
+const choice = <const C extends string>(
+  choices: readonly C[],
+  value: Default<NoInfer<C>>,
+  doc: string,
+): ChoiceSetting<C> => ({ type: 'choice', choices, default: value, doc });
+const flag = (value: Default<boolean>, doc: string): BooleanSetting => ({
+  type: 'boolean',
+  default: value,
+  doc,
+});
+const integer = (
+  value: Default<number>,
+  doc: string,
+  bounds: { min?: number; max?: number } & Options<number> = {},
+): NumberSetting => ({ type: 'integer', default: value, doc, ...bounds });
+const decimal = (
+  value: Default<number>,
+  doc: string,
+  bounds: { min?: number; max?: number } = {},
+): NumberSetting => ({ type: 'number', default: value, doc, ...bounds });
+const duration = (milliseconds: Default<number>, doc: string): NumberSetting => ({
+  type: 'duration',
+  default: milliseconds,
+  doc,
+  min: 0,
+});
+const list = (doc: string, value: readonly string[] = []): ListSetting => ({
+  type: 'list',
+  default: value,
+  doc,
+});
+
+const SECOND = 1000;
+const HOUR = 3_600_000;
+const PORT = { min: 0, max: 65_535 };
+
+export const SETTINGS = {
+  // Which network, which generation
+  p2p_generation: choice(['first', 'current'], 'current', 'Protocol generation whose defaults apply.'),
+  network: choice(
+    ['mainnet', 'testnet', 'teratestnet', 'stn', 'tstn', 'regtest'],
+    'mainnet',
+    'Bitcoin network; decides topic prefix and proof-of-work limit.',
+  ),
+  clientName: text('', 'Name of this node, shown to peers and in consumer group names.'),
+  version: text('', 'Version told in node_status; empty: that of this package.'),
+  commit: text('', 'Commit hash told in node_status.'),
+  DATADIR: text('data', 'Directory of stores, keys, outbox and lock.', { required: 'always' }),
+  listen_mode: choice(
+    ['full', 'listen_only', 'silent'],
+    'full',
+    'full; listen_only: tells only node_status, with empty URLs; silent: tells nothing, no DHT, no announced addresses.',
+  ),
+  logLevel: text('info', 'trace, debug, info, warn, error or fatal.'),
+  shutdown_timeout: duration(
+    10 * SECOND,
+    'How long stop may take before what is left stays in the outbox (this server).',
+  ),
+
+  // libp2p
+  p2p_listen_addresses: list(
+    'Bare addresses to listen on; empty: every IPv4 and, in the current generation, IPv6 address.',
+  ),
+  p2p_ip: text('', 'Address to listen on in the first generation.', { required: 'first' }),
+  p2p_port: integer(9905, 'libp2p TCP port; 0 takes a free one.', PORT),
+  p2p_private_key: text(
+    '',
+    'Ed25519 key, hex of 64 or 96 bytes; empty: the file p2p.key, made when missing.',
+    { secret: true },
+  ),
+  p2p_shared_key: text('', 'Pre-shared key of the private network, 64 hex digits.', {
+    secret: true,
+    required: 'first',
+  }),
+  p2p_dht_use_private: flag({ first: true, current: false }, 'Join a private network by p2p_shared_key.'),
+  p2p_dht_protocol_id: text({ first: '/teranode', current: '/ipfs' }, 'DHT protocol prefix.'),
+  p2p_dht_mode: choice(['server', 'client', 'off'], { first: 'server', current: 'off' }, 'DHT mode.'),
+  p2p_bootstrapAddresses: list('Bootstrap multiaddrs (first generation).'),
+  p2p_bootstrap_peers: list(
+    'Bootstrap multiaddrs, /dnsaddr allowed; also relays and direct peers (current generation).',
+  ),
+  p2p_bootstrap_persistent: flag(false, 'Keep connections to bootstrap peers as if static.'),
+  p2p_static_peers: list('Multiaddrs ending in /p2p/<id>, kept connected.'),
+  p2p_relay_peers: list('Circuit relays; empty: the bootstrap peers.'),
+  p2p_advertise_addresses: list('Addresses told to peers in place of the listening ones.'),
+  p2p_share_private_addresses: flag(true, 'Tell private addresses to peers.'),
+  p2p_allow_private_ips: flag(
+    { first: true, current: false },
+    'Connect to private addresses and accept them in data hub URLs.',
+  ),
+  p2p_enable_nat: flag(false, 'Hole punching and port mapping.'),
+  p2p_enable_mdns: flag(false, 'Find peers by multicast DNS.'),
+  p2p_optimise_retries: flag(false, 'Back off from addresses that failed.'),
+  p2p_peer_cache_dir: text('', 'Directory of p2p.key and the peer cache; empty: DATADIR.'),
+  p2p_max_connections: integer(35, 'Connections kept at the most; static and bootstrap peers besides.', {
+    min: 1,
+  }),
+  p2p_connections_per_address: integer(
+    10,
+    'Inbound connections from one address at the most (this server).',
+    { min: 1 },
+  ),
+  p2p_inbound_connections_per_second: integer(
+    5,
+    'New inbound connections a second and address (this server).',
+    { min: 1 },
+  ),
+  p2p_allowed_addresses: list(
+    'Addresses and subnets never limited, scored by colocation or banned automatically (this server).',
+  ),
+  p2p_connection_messages_per_second: integer(
+    10_000,
+    'Messages a second that one connection may send before signatures are checked (this server).',
+    { min: 1 },
+  ),
+  p2p_connection_bytes_per_second: integer(
+    33_554_432,
+    'Gossip bytes a second that one connection may send (this server).',
+    { min: 1 },
+  ),
+  p2p_heartbeat_interval: duration(1 * SECOND, 'GossipSub heartbeat (this server; tests shorten it).'),
+
+  // Topics and messages
+  p2p_topic_prefix: text('', 'Topic prefix; empty: that of the network.', { required: 'first' }),
+  p2p_bestblock_topic: text('bestblock', 'Topic of best-block requests.', { required: 'first' }),
+  p2p_block_topic: text('block', 'Topic of blocks.', { required: 'first' }),
+  p2p_subtree_topic: text('subtree', 'Topic of subtrees.', { required: 'first' }),
+  p2p_mining_on_topic: text('miningon', 'Topic of mining-on messages.', { required: 'first' }),
+  p2p_rejected_tx_topic: text('rejected_tx', 'Topic of rejected transactions.', { required: 'first' }),
+  p2p_node_status_topic: text('node_status', 'Topic of node status.'),
+  p2p_handshake_topic: text('handshake', 'Topic of May to October 2025, accepted and ignored.'),
+  p2p_payload_framing: choice(
+    ['direct', 'message-bus'],
+    { first: 'direct', current: 'message-bus' },
+    'Framing of what is sent; both are received.',
+  ),
+  p2p_max_announcers_per_hash: integer(
+    { first: 0, current: 3 },
+    'Originators of one hash passed on in 15 s; 0: all.',
+    { min: 0 },
+  ),
+  p2p_max_unvalidated_advertised_height_lead: integer(
+    10_000,
+    'Heights of peers are capped at ours plus this.',
+    { min: 0 },
+  ),
+  p2p_rejected_tx_publish_rate: decimal(10, 'Rejected transactions published a second.', { min: 0 }),
+  p2p_rejected_tx_publish_burst: integer(100, 'Rejected transactions published at once.', { min: 0 }),
+  p2p_node_status_interval: duration(10 * SECOND, 'How often node_status is told (this server).'),
+  subtreevalidation_blacklisted_baseurls: list('Data hub URLs, by host, whose announcements are ignored.'),
+
+  // Bans
+  p2p_ban_threshold: integer(100, 'Score at which a peer is banned.', { min: 1 }),
+  p2p_ban_duration: duration(24 * HOUR, 'How long an automatic ban lasts.'),
+  blockchain_store: text('', 'postgres://… shares its bans table; else the embedded store.', {
+    secret: true,
+  }),
+
+  // Work inside (this server)
+  p2p_checkers: integer(0, 'Checker threads; 0: cores less one, at least 1 (this server).', {
+    min: 0,
+    max: 64,
+  }),
+  p2p_notification_servers: integer(1, 'Notification server processes on one port (this server).', {
+    min: 1,
+    max: 64,
+  }),
+  p2p_queue_bytes: integer(67_108_864, 'Bytes of gossip waiting for a checker (this server).', {
+    min: 1_048_576,
+  }),
+  p2p_outbox_max: integer(
+    1_000_000,
+    'Announcements the outbox holds; past it readiness fails and new ones are refused (this server).',
+    { min: 1 },
+  ),
+  p2p_outbox_fsync: flag(false, 'Outbox survives power loss too (this server).'),
+  p2p_frame_ring: integer(65_536, 'Frames kept for a notification server that resumes (this server).', {
+    min: 16,
+  }),
+
+  // Neighbours
+  blockchain_grpcAddress: text('', 'Blockchain service; empty: the embedded chain.'),
+  blockvalidation_grpcAddress: text('', 'Block validation service; empty: not configured.'),
+  blockassembly_grpcAddress: text('', 'Block assembly service; empty: not configured.'),
+  p2p_validation_forward: flag(
+    true,
+    'Send BlockFound where blockvalidation_grpcAddress is set (this server).',
+  ),
+  security_level_grpc: integer(0, '0 plain; 1 TLS, certificate not verified; 2 TLS verified; 3 mutual TLS.', {
+    min: 0,
+    max: 3,
+  }),
+  grpc_ca_file: text('', 'CA of the services called (this server).'),
+  grpc_cert_file: text('', 'Client certificate for level 3 (this server).'),
+  grpc_key_file: text('', 'Client key for level 3 (this server).'),
+  p2p_embedded_mining_interval: duration(
+    0,
+    'The embedded chain mines a block about this often; 0: never (this server).',
+  ),
+  p2p_embedded_subtree_interval: duration(
+    0,
+    'The embedded chain makes a subtree about this often; 0: never (this server).',
+  ),
+  p2p_embedded_rejected_tx_interval: duration(
+    0,
+    'The embedded node rejects a transaction about this often; 0: never (this server).',
+  ),
+
+  // Kafka
+  kafka_blocksConfig: text('memory://embedded/blocks?partitions=1', 'Blocks topic.'),
+  kafka_subtreesConfig: text('memory://embedded/subtrees?partitions=1', 'Subtrees topic.'),
+  kafka_rejectedTxConfig: text(
+    'memory://embedded/rejectedtx?partitions=1',
+    'Rejected transactions, consumed.',
+  ),
+  kafka_invalidBlocksConfig: text('', 'Invalid blocks, consumed; empty: not.'),
+  kafka_invalidSubtreesConfig: text('', 'Invalid subtrees, consumed; empty: not.'),
+  kafka_notificationsConfig: text('', 'Frames for gateways; empty: none (this server).'),
+  kafka_record_format: choice(['protobuf', 'raw'], { first: 'raw', current: 'protobuf' }, 'Record format.'),
+  KAFKA_ENABLE_TLS: flag(false, 'TLS to the brokers.'),
+  KAFKA_TLS_SKIP_VERIFY: flag(false, 'Do not verify broker certificates.'),
+  KAFKA_TLS_CA_FILE: text('', 'CA file.'),
+  KAFKA_TLS_CERT_FILE: text('', 'Client certificate; with the key or not at all.'),
+  KAFKA_TLS_KEY_FILE: text('', 'Client key; with the certificate or not at all.'),
+
+  // gRPC offered
+  p2p_grpcListenAddress: text('localhost:9904', 'PeerService listens here; empty: not at all.'),
+  p2p_grpcAddress: text('localhost:9904', 'Where others, and the CLI, reach PeerService.'),
+  grpc_admin_api_key: text('', 'Key of admin calls; empty: made and kept in DATADIR/admin.key.', {
+    secret: true,
+    aliases: ['grpcAdminAPIKey'],
+  }),
+
+  // HTTP and WebSocket
+  p2p_httpListenAddress: text(':9906', 'WebSocket, page and /health listen here.', { required: 'always' }),
+  p2p_httpAddress: text('localhost:9906', 'Where others, and the CLI, reach it.'),
+  p2p_websocket_max_connections: integer(
+    1000,
+    'WebSocket connections at the most; one source a twentieth, never under 4.',
+    { min: 1 },
+  ),
+  p2p_websocket_trusted_source_cidrs: list('Sources exempt from the share of one source.'),
+  p2p_websocket_allowed_origins: list('Origins allowed; empty: any.'),
+  p2p_websocket_text_ping: flag(true, 'Send the text frame of type PING every 10 s besides protocol pings.'),
+  p2p_websocket_client_buffer: integer(
+    1_048_576,
+    'Bytes queued for one client before it must drain (this server).',
+    { min: 1024 },
+  ),
+  securityLevelHTTP: integer(0, '0 plain, 1 TLS.', { min: 0, max: 1 }),
+  server_certFile: text('', 'Certificate for HTTPS.'),
+  server_keyFile: text('', 'Key for HTTPS.'),
+  asset_httpAddress: text('', 'Data hub URL of this node.'),
+  asset_httpPublicAddress: text('', 'Data hub URL told to peers, preferred over asset_httpAddress.'),
+  asset_propagation_public_url: text('', 'Propagation URL told in node_status.'),
+  health_check_httpListenAddress: text(':8000', 'Health endpoints listen here; empty: not at all.'),
+  profilerAddr: text(':9091', 'Metrics listen here; empty: not at all.'),
+  prometheusEndpoint: text('/metrics', 'Path of the metrics; empty: none.'),
+
+  // Sync (current generation)
+  p2p_force_sync_peer: text('', 'Peer ID to sync from whatever the others say.'),
+} as const satisfies Record<string, Setting>;
+
+export type SettingKey = keyof typeof SETTINGS;
+
+type ValueOf<S> =
+  S extends ChoiceSetting<infer C>
+    ? C
+    : S extends TextSetting
+      ? string
+      : S extends BooleanSetting
+        ? boolean
+        : S extends NumberSetting
+          ? number
+          : S extends ListSetting
+            ? readonly string[]
+            : never;
+
+/** Settings after loading: each key of the table with a value of its type. */
+export type Settings = { readonly [K in SettingKey]: ValueOf<(typeof SETTINGS)[K]> };
