@@ -1,0 +1,139 @@
+/** One unary call: within a deadline, retried while the service is away, given up by a signal, its errors typed. */
+
+import {
+  type CallOptions,
+  type ClientUnaryCall,
+  Metadata,
+  type ServiceError,
+  status as Status,
+} from '@grpc/grpc-js';
+import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
+import { saysNotFound } from './wrapped-error.js';
+
+/** The service answered that there is no such thing. */
+export class NotFoundError extends Error {
+  override readonly name = 'NotFoundError';
+}
+
+/** No answer within the deadline. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+}
+
+/** The service refused: asking again the same way is useless. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError';
+  constructor(
+    message: string,
+    /** gRPC status code. */
+    readonly code: number,
+    /** Name of the status code, for logs and metrics. */
+    readonly codeName: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface CallPolicy {
+  /** Milliseconds for the call with all its attempts; 5,000 unless told. */
+  readonly deadlineMs?: number;
+  /** Attempts after the first while the service is unavailable; 3 unless told. */
+  readonly retries?: number;
+  /** Milliseconds before the first of them, doubled for each after it, up to 2 s; 100 unless told. */
+  readonly backoffMs?: number;
+  /** Gives the call up: AbortedError. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const MAX_BACKOFF_MS = 2_000;
+
+/** A generated client's method, bound to its client. */
+export type UnaryMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+/**
+ * Calls `method` and resolves with its answer. Rejects with UnavailableError, DeadlineError, NotFoundError, AbortedError
+ * or RpcError. Only what is unavailable is retried, and only within the deadline.
+ */
+export async function callUnary<Request, Response>(
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+  policy: CallPolicy = {},
+  metadata: Metadata = new Metadata(),
+): Promise<Response> {
+  const { deadlineMs = 5_000, retries = 3, backoffMs = 100, signal } = policy;
+  const deadline = Date.now() + deadlineMs;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await attemptOnce(method, request, metadata, deadline, signal);
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || attempt >= retries) throw error;
+      const wait = Math.min(backoffMs * 2 ** attempt, MAX_BACKOFF_MS) * (0.75 + Math.random() / 2);
+      if (Date.now() + wait >= deadline) throw error;
+      await pause(wait, signal);
+    }
+  }
+}
+
+function attemptOnce<Request, Response>(
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+  metadata: Metadata,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<Response> {
+  return new Promise<Response>((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(new AbortedError('the call was given up before it began'));
+      return;
+    }
+    const call = method(request, metadata, { deadline }, (error, response) => {
+      signal?.removeEventListener('abort', abort);
+      if (error === null) resolve(response);
+      else reject(rpcError(error, signal));
+    });
+    const abort = (): void => call.cancel();
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** The typed error for what grpc-js reports of a call or a stream. */
+export function rpcError(error: unknown, signal?: AbortSignal): Error {
+  if (signal?.aborted) return new AbortedError('the call was given up');
+  const code = (error as { code?: unknown } | null)?.code;
+  const message = (error as { details?: unknown } | null)?.details;
+  const text = typeof message === 'string' && message !== '' ? message : errorMessage(error);
+  switch (code) {
+    case Status.UNAVAILABLE:
+      return new UnavailableError(text);
+    case Status.DEADLINE_EXCEEDED:
+      return new DeadlineError(text);
+    case Status.NOT_FOUND:
+      return new NotFoundError(text);
+    default: {
+      if (saysNotFound(error)) return new NotFoundError(text);
+      const numeric = typeof code === 'number' ? code : Status.UNKNOWN;
+      return new RpcError(text, numeric, Status[numeric] ?? 'UNKNOWN');
+    }
+  }
+}
+
+/** Resolves after `ms`; rejects with AbortedError when the signal comes first. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => {
+      clearTimeout(timer);
+      reject(new AbortedError('the wait was given up'));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', aborted);
+      resolve();
+    }, ms);
+    if (signal?.aborted) aborted();
+    else signal?.addEventListener('abort', aborted, { once: true });
+  });
+}

@@ -1,0 +1,100 @@
+/** Where and how this server's gRPC clients connect: target, TLS, message size, keepalive, reconnection. */
+
+import { readFileSync } from 'node:fs';
+import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
+import { ConfigurationError, errorMessage } from '../errors.js';
+import type { Settings } from '../settings/table.js';
+
+/** Largest message in either direction: Teranode's services allow each other 1 GiB. */
+export const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
+
+export type GrpcTlsSettings = Pick<
+  Settings,
+  'security_level_grpc' | 'grpc_ca_file' | 'grpc_cert_file' | 'grpc_key_file'
+>;
+
+export interface Channel {
+  /** As grpc-js takes it. */
+  readonly target: string;
+  readonly credentials: ChannelCredentials;
+  readonly options: ClientOptions;
+}
+
+/**
+ * Everything a generated client's constructor takes for `address` (`host:port` or `k8s:///host:port`). Throws
+ * ConfigurationError for an address or a TLS file that cannot be used; `settingKey` names the address in it.
+ */
+export function openChannel(address: string, settings: GrpcTlsSettings, settingKey: string): Channel {
+  return {
+    target: grpcTarget(address, settingKey),
+    credentials: channelCredentials(settings),
+    options: CHANNEL_OPTIONS,
+  };
+}
+
+const CHANNEL_OPTIONS: ClientOptions = {
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  // A Go server that sets no policy of its own, as Teranode's do not, ends a connection that is pinged more often than
+  // every 5 minutes, or at all while no call runs. Silence on the notification stream is noticed by its heartbeat.
+  'grpc.keepalive_time_ms': 310_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.keepalive_permit_without_calls': 0,
+  // grpc-js backs off to two minutes when left alone; a service that came back is to be found within seconds.
+  'grpc.initial_reconnect_backoff_ms': 200,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  // `k8s:` names resolve to every pod of a service.
+  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  // A channel of its own for each client: closing one leaves the others alone.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+/**
+ * `host:port` and `k8s:///host:port` as a grpc-js target: the cluster's own name service answers for both. Throws
+ * ConfigurationError naming `settingKey`.
+ */
+export function grpcTarget(address: string, settingKey: string): string {
+  const hostAndPort = address.trim().replace(/^k8s:\/\/\//, '');
+  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(hostAndPort)?.[1];
+  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
+    throw new ConfigurationError([`${settingKey}: "${address}" is not host:port or k8s:///host:port`]);
+  }
+  return `dns:///${hostAndPort}`;
+}
+
+/** Credentials for `security_level_grpc`. Throws ConfigurationError naming the file that cannot be read. */
+export function channelCredentials(settings: GrpcTlsSettings): ChannelCredentials {
+  const level = settings.security_level_grpc;
+  if (level === 0) return credentials.createInsecure();
+  const problems: string[] = [];
+  const read = (
+    key: 'grpc_ca_file' | 'grpc_cert_file' | 'grpc_key_file',
+    required: boolean,
+  ): Buffer | null => {
+    const path = settings[key];
+    if (path === '') {
+      if (required) problems.push(`${key}: needed at security_level_grpc ${level}`);
+      return null;
+    }
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      problems.push(`${key}: ${errorMessage(error)}`);
+      return null;
+    }
+  };
+  const ca = level === 1 ? null : read('grpc_ca_file', false);
+  const key = level === 3 ? read('grpc_key_file', true) : null;
+  const certificate = level === 3 ? read('grpc_cert_file', true) : null;
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  try {
+    return credentials.createSsl(
+      ca,
+      key,
+      certificate,
+      level === 1 ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {},
+    );
+  } catch (error) {
+    throw new ConfigurationError([`security_level_grpc ${level}: ${errorMessage(error)}`]);
+  }
+}
