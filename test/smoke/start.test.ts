@@ -1,0 +1,107 @@
+/**
+ * What a stranger does: clones the repository, types `npm start`, watches, and presses Ctrl-C. Needs the development
+ * network's default ports, so it runs alone (`.ci/smoke`), not in `npm test`.
+ */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import protobuf from 'protobufjs';
+import { WebSocket } from 'ws';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor, within } from '../support/wait.js';
+
+const PORTS = [0, 10, 20].flatMap((n) => [9904 + n, 9905 + n, 9906 + n, 8000 + n, 9091 + n]);
+const INSTALL_MS = 300_000;
+const READY_MS = 60_000;
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('close', () => socket.destroy());
+    socket.unref();
+  });
+}
+
+function descendantsAlive(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and Ctrl-C leaves nothing', async (context) => {
+  const clone = join(temporaryDirectory(context), 'clone');
+  execFileSync('git', ['clone', '--quiet', '--no-hardlinks', process.cwd(), clone]);
+  let child: ChildProcess | undefined;
+  let output = '';
+  context.after(() => {
+    if (child?.pid !== undefined && descendantsAlive(child.pid)) process.kill(-child.pid, 'SIGKILL');
+  });
+  // `NODE_V8_COVERAGE` and the like are this run's, not the stranger's.
+  const { NODE_V8_COVERAGE: _, NODE_OPTIONS: __, NODE_TEST_CONTEXT: ___, ...env } = process.env;
+  child = spawn('npm', ['start'], { cwd: clone, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => (output += data));
+  const exited = once(child, 'exit');
+
+  await waitFor(
+    async () => {
+      assert.equal(child?.exitCode, null, `npm start ended early:\n${output}`);
+      const answer = await fetch('http://localhost:8020/health/readiness').catch(() => undefined);
+      return answer?.status === 200;
+    },
+    { timeoutMs: INSTALL_MS + READY_MS, everyMs: 200, what: `node 3 to be ready:\n${output.slice(-4000)}` },
+  );
+
+  const status = async (port: number) =>
+    (await (await fetch(`http://localhost:${port}/api/status`)).json()) as { peerId: string };
+  const miner = (await status(9906)).peerId;
+  const feed = new WebSocket('ws://localhost:9926/p2p-ws');
+  const frames: { type: string; hash: string; peer_id: string; base_url: string }[] = [];
+  feed.on('message', (data) => frames.push(JSON.parse(String(data))));
+  const block = await waitFor(
+    () => frames.find((frame) => frame.type === 'block' && frame.peer_id === miner),
+    {
+      timeoutMs: 60_000,
+      what: `a block of node 1 in node 3's feed:\n${output.slice(-4000)}`,
+    },
+  );
+  assert.ok(frames.some((frame) => frame.type === 'subtree' && frame.peer_id === miner));
+  assert.equal(frames[0]?.type, 'node_status');
+  feed.terminate();
+
+  const page = await (await fetch('http://localhost:9906/')).text();
+  assert.match(page, /<title>/);
+
+  const { records } = JSON.parse(
+    execFileSync(
+      process.execPath,
+      ['bin/teranode-p2p.mjs', 'records', 'blocks', '--json', '--hex', '--set', 'DATADIR=data/devnet/node3'],
+      { cwd: clone, encoding: 'utf8' },
+    ).replace(/^([\s\S]*)$/, (lines) => `{"records":[${lines.trim().split('\n').join(',')}]}`),
+  ) as { records: { key: string; value: string }[] };
+  const type = (await protobuf.load(join(clone, 'proto/kafkamessage.proto'))).lookupType(
+    'kafkamessage.KafkaBlockTopicMessage',
+  );
+  const decoded = records.map((record) => type.toObject(type.decode(Buffer.from(record.value, 'hex'))));
+  const recorded = decoded.find((record) => record.hash === block.hash && record.peerId === miner);
+  assert.equal(recorded?.URL, block.base_url);
+  assert.ok(records.some((record) => Buffer.from(record.key, 'hex').toString() === block.hash));
+
+  const started = Date.now();
+  process.kill(-(child.pid as number), 'SIGINT');
+  const [code] = await within(exited, 12_000, `Ctrl-C, after\n${output.slice(-4000)}`);
+  assert.equal(code, 0, output.slice(-4000));
+  assert.ok(Date.now() - started < 10_000);
+  await waitFor(() => !descendantsAlive(child?.pid as number), {
+    timeoutMs: 2_000,
+    what: 'every process to be gone',
+  });
+  for (const port of PORTS) assert.equal(await isListening(port), false, `port ${port} is still open`);
+});
