@@ -1,9 +1,11 @@
 /** What is particular to a kind of message is one object of this type in one file of this folder. */
 
-import type { OutcomeName } from '../pipeline/outcomes.js';
 import type { AnnouncedRecord, PeerFact } from '../pipeline/types.js';
 import type { SettingKey } from '../settings/table.js';
 import type { Fields } from './fields.js';
+import type { WireField } from './wire-fields.js';
+
+export { Refusal } from './refusal.js';
 
 /** The settings-derived facts that checks need; plain data, so that it crosses threads. */
 export interface CheckContext {
@@ -14,18 +16,13 @@ export interface CheckContext {
   readonly powLimitBits: number;
   /** Compact target of our tip; 0 while unknown. */
   readonly tipBits: number;
+  /** The network allows blocks of the easiest target at any time, whatever the tip's. */
+  readonly allowsMinimumDifficulty: boolean;
+  /** The first generation's frames lack what the current one's always carry. */
+  readonly generation: 'first' | 'current';
+  /** The message is this node's: its data hub may be where it likes. */
+  readonly own: boolean;
   readonly recordFormat: 'protobuf' | 'raw';
-}
-
-/** Thrown by a decoder or check: the message becomes this outcome. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
-  constructor(
-    readonly outcome: OutcomeName,
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 /** A text field of a frame is left out when empty, a number when 0. */
@@ -38,6 +35,8 @@ export interface MessageKind<M = unknown> {
   readonly topicSetting: SettingKey;
   /** Bytes of inner JSON at the most. */
   readonly sizeBound: number;
+  /** The fields on the wire, in the order in which they are sent; empty where any JSON will do. */
+  readonly wire: readonly WireField[];
   /** Shed order within one source: the lowest goes first. */
   readonly priority: number;
   /** Whether the same announcement within 10 minutes is a repeat. */

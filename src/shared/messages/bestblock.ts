@@ -1,0 +1,25 @@
+/** A request for everybody's best block; answered on the direct stream with a block message. */
+
+import type { MessageKind } from './kind.js';
+import { peerIdText } from './text.js';
+import { field, type MessageOf, readFields } from './wire-fields.js';
+
+const WIRE = [field('peerId', 'text', 'PeerId', { bus: 'PeerID' })];
+
+export type BestBlock = MessageOf<typeof WIRE>;
+
+export const bestblock: MessageKind<BestBlock> = {
+  name: 'bestblock',
+  topicSetting: 'p2p_bestblock_topic',
+  sizeBound: 16 * 1024,
+  wire: WIRE,
+  priority: 2,
+  repeats: false,
+  decode(fields) {
+    const message = readFields(WIRE, fields);
+    return { peerId: peerIdText(message.peerId, 'PeerId') };
+  },
+  originator: (message) => message.peerId,
+  identity: () => ({ hash: '', url: '' }),
+  fact: (message) => ({ type: 'best_block_requested', peer: message.peerId }),
+};

@@ -1,0 +1,92 @@
+/** Data hub URLs that strangers announce: this node and its neighbours will fetch from them. */
+
+import ipaddr from 'ipaddr.js';
+import type { CheckContext } from './kind.js';
+import { Refusal } from './refusal.js';
+
+const URL_MAX = 2048;
+// Spaces, control and bidirectional characters, backslashes and what ends an attribute: parsers differ about these.
+const UNSAFE = /[\p{C}\p{Z}"<>\\^`{|}]/u;
+const PLAIN = /^[!#-;=?-[\]_a-z~]*$/;
+
+/** Whether `host`, as a WHATWG URL gives it (numeric spellings already made dotted), is not on the public network. */
+function isInside(host: string): boolean {
+  const name = host.endsWith('.') ? host.slice(0, -1) : host;
+  if (name === 'localhost' || name.endsWith('.localhost') || name === 'localhost.localdomain') return true;
+  const bare = name.startsWith('[') ? name.slice(1, -1) : name;
+  if (!ipaddr.isValid(bare)) return false;
+  return isInsideAddress(ipaddr.parse(bare));
+}
+
+function isInsideAddress(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  if (address instanceof ipaddr.IPv4) return address.range() !== 'unicast';
+  const embedded = embeddedIPv4(address);
+  if (embedded !== undefined) return isInsideAddress(embedded);
+  return address.range() !== 'unicast';
+}
+
+/** The IPv4 address that a packet to `address` may end at: mapped, compatible, NAT64 or 6to4. */
+function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
+  const bytes = address.toByteArray();
+  const at = (start: number) => new ipaddr.IPv4(bytes.slice(start, start + 4));
+  if (address.isIPv4MappedAddress()) return address.toIPv4Address();
+  if (bytes[0] === 0x20 && bytes[1] === 0x02) return at(2);
+  if (address.range() === 'rfc6052') return at(12);
+  return undefined;
+}
+
+/** What is wrong with `text` as a data hub, or undefined. Its host must be public unless `allowPrivate`. */
+function fault(text: string, allowPrivate: boolean): { readonly problem?: string; readonly host: string } {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return { problem: 'does not parse', host: '' };
+  }
+  const host = url.hostname;
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return { problem: 'is not http or https', host };
+  if (!/^https?:\/\/[^/]/i.test(text)) return { problem: 'has no host', host };
+  if (url.username !== '' || url.password !== '' || text.includes('@')) {
+    return { problem: 'carries credentials', host };
+  }
+  if (!allowPrivate && isInside(host)) return { problem: 'is not on the public network', host };
+  return { host };
+}
+
+/** Refuses text that is no URL to anybody: past 2,048 characters or with unprintable ones. Throws Refusal `bad_field`. */
+function requirePrintable(text: string): void {
+  if (text.length > URL_MAX || (!PLAIN.test(text) && UNSAFE.test(text))) {
+    throw new Refusal('bad_field', 'a URL is too long or not printable');
+  }
+}
+
+function refuseBlacklisted(host: string, context: CheckContext): void {
+  if (context.blacklistedHosts.length > 0 && context.blacklistedHosts.includes(host)) {
+    throw new Refusal('blacklisted', host);
+  }
+}
+
+/**
+ * The data hub of an announcement that others will fetch. Throws Refusal: `bad_field` when too long or unprintable,
+ * `bad_url` when empty, not http(s), with credentials or (unless allowed) not public, `blacklisted` by its host. Our own
+ * may be empty or anywhere.
+ */
+export function requiredUrl(text: string, context: CheckContext): string {
+  requirePrintable(text);
+  if (context.own) return text;
+  if (text === '') throw new Refusal('bad_url', 'no data hub URL');
+  const { problem, host } = fault(text, context.allowPrivateUrls);
+  if (problem !== undefined) throw new Refusal('bad_url', `the data hub URL ${problem}`);
+  refuseBlacklisted(host, context);
+  return text;
+}
+
+/** A URL that is only shown: as `requiredUrl`, but a bad one becomes empty. */
+export function shownUrl(text: string, context: CheckContext): string {
+  requirePrintable(text);
+  if (text === '' || context.own) return text;
+  const { problem, host } = fault(text, context.allowPrivateUrls);
+  if (problem !== undefined) return '';
+  refuseBlacklisted(host, context);
+  return text;
+}

@@ -1,0 +1,36 @@
+/** What this node sends. */
+
+import { type Framing, wrap } from './framing.js';
+import { stringify } from './json.js';
+import type { MessageKind } from './kind.js';
+import { zeroOf } from './wire-fields.js';
+
+/**
+ * A message of `kind` as pubsub data: every key, in the table's order and the framing's spelling, empty or not, but for
+ * those that are left out when empty; 64-bit integers unrounded.
+ */
+export function encodeMessage<M extends object>(
+  kind: Pick<MessageKind<M>, 'wire'>,
+  message: Partial<M>,
+  framing: Framing,
+  clientName: string,
+): Uint8Array {
+  return wrap(messageJson(kind, message, framing), framing, clientName);
+}
+
+/** The inner JSON of `encodeMessage`; the answer to a best-block request on the direct stream is this alone. */
+export function messageJson<M extends object>(
+  kind: Pick<MessageKind<M>, 'wire'>,
+  message: Partial<M>,
+  framing: Framing,
+): string {
+  const values = message as Readonly<Record<string, unknown>>;
+  const members: string[] = [];
+  for (const { name, direct, bus, type, omitEmpty } of kind.wire) {
+    const zero = zeroOf(type);
+    const value = values[name] ?? zero;
+    if (value === undefined || (omitEmpty && (value === zero || value === 0n))) continue;
+    members.push(`"${framing === 'direct' ? direct : bus}":${stringify(value)}`);
+  }
+  return `{${members.join(',')}}`;
+}

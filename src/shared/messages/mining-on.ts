@@ -1,0 +1,54 @@
+/** The block on which a node now mines. */
+
+import { shownUrl } from './data-hub-url.js';
+import type { MessageKind } from './kind.js';
+import { displayText, optionalHash, peerIdText, requiredHash } from './text.js';
+import { field, type MessageOf, readFields } from './wire-fields.js';
+
+const WIRE = [
+  field('hash', 'text', 'Hash'),
+  field('previousHash', 'text', 'PreviousHash'),
+  field('dataHubUrl', 'text', 'DataHubUrl', { bus: 'DataHubURL' }),
+  field('peerId', 'text', 'PeerId', { bus: 'PeerID' }),
+  field('height', 'uint32', 'Height'),
+  field('miner', 'text', 'Miner'),
+  field('sizeInBytes', 'uint64', 'SizeInBytes'),
+  field('txCount', 'uint64', 'TxCount'),
+];
+
+export type MiningOn = MessageOf<typeof WIRE>;
+
+export const miningOn: MessageKind<MiningOn> = {
+  name: 'mining_on',
+  topicSetting: 'p2p_mining_on_topic',
+  sizeBound: 32 * 1024,
+  wire: WIRE,
+  priority: 4,
+  repeats: true,
+  decode(fields, context) {
+    const message = readFields(WIRE, fields);
+    return {
+      hash: requiredHash(message.hash, 'Hash'),
+      previousHash: optionalHash(message.previousHash, 'PreviousHash'),
+      dataHubUrl: shownUrl(message.dataHubUrl, context),
+      peerId: peerIdText(message.peerId, 'PeerId'),
+      height: message.height,
+      miner: displayText(message.miner),
+      sizeInBytes: message.sizeInBytes,
+      txCount: message.txCount,
+    };
+  },
+  originator: (message) => message.peerId,
+  identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
+  frame: (message) => ({
+    type: 'mining_on',
+    hash: message.hash,
+    base_url: message.dataHubUrl,
+    peer_id: message.peerId,
+    previousblockhash: message.previousHash,
+    tx_count: message.txCount,
+    height: message.height,
+    size_in_bytes: message.sizeInBytes,
+    miner: message.miner,
+  }),
+};

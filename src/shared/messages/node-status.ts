@@ -1,0 +1,113 @@
+/** What a node says of itself every few seconds. */
+
+import { shownUrl } from './data-hub-url.js';
+import { feePolicyOf } from './fee-policy.js';
+import { fieldsOf } from './fields.js';
+import type { MessageKind } from './kind.js';
+import { displayText, hexOrEmpty, optionalHash, peerIdText } from './text.js';
+import { field, type MessageOf, readFields } from './wire-fields.js';
+
+const LEFT_OUT = { omitEmpty: true };
+
+const WIRE = [
+  field('peerId', 'text', 'peer_id'),
+  field('clientName', 'text', 'client_name'),
+  field('type', 'text', 'type'),
+  field('baseUrl', 'text', 'base_url'),
+  field('propagationUrl', 'text', 'propagation_url', LEFT_OUT),
+  field('version', 'text', 'version'),
+  field('commitHash', 'text', 'commit_hash'),
+  field('bestBlockHash', 'text', 'best_block_hash'),
+  field('bestHeight', 'uint32', 'best_height'),
+  field('txCount', 'uint64', 'tx_count', LEFT_OUT),
+  field('subtreeCount', 'uint32', 'subtree_count', LEFT_OUT),
+  field('fsmState', 'text', 'fsm_state'),
+  field('startTime', 'int64', 'start_time'),
+  field('uptime', 'float', 'uptime'),
+  field('minerName', 'text', 'miner_name'),
+  field('listenMode', 'text', 'listen_mode'),
+  field('chainWork', 'text', 'chain_work'),
+  field('syncPeerId', 'text', 'sync_peer_id', LEFT_OUT),
+  field('syncPeerHeight', 'int64', 'sync_peer_height', LEFT_OUT),
+  field('syncPeerBlockHash', 'text', 'sync_peer_block_hash', LEFT_OUT),
+  field('syncConnectedAt', 'int64', 'sync_connected_at', LEFT_OUT),
+  field('minMiningTxFee', 'optional float', 'min_mining_tx_fee', LEFT_OUT),
+  field('feePolicy', 'object', 'fee_policy', LEFT_OUT),
+  field('connectedPeersCount', 'int64', 'connected_peers_count', LEFT_OUT),
+  field('storage', 'text', 'storage', LEFT_OUT),
+];
+
+export type NodeStatus = MessageOf<typeof WIRE>;
+
+/** Hex digits of a 256-bit number. */
+const CHAIN_WORK_MAX = 64;
+
+export const nodeStatus: MessageKind<NodeStatus> = {
+  name: 'node_status',
+  topicSetting: 'p2p_node_status_topic',
+  sizeBound: 64 * 1024,
+  wire: WIRE,
+  priority: 1,
+  repeats: false,
+  decode(fields, context) {
+    const message = readFields(WIRE, fields);
+    return {
+      ...message,
+      peerId: peerIdText(message.peerId, 'peer_id'),
+      clientName: displayText(message.clientName),
+      type: 'node_status',
+      baseUrl: shownUrl(message.baseUrl, context),
+      propagationUrl: shownUrl(message.propagationUrl, context),
+      version: displayText(message.version),
+      commitHash: displayText(message.commitHash),
+      bestBlockHash: optionalHash(message.bestBlockHash, 'best_block_hash'),
+      fsmState: displayText(message.fsmState),
+      minerName: displayText(message.minerName),
+      listenMode: displayText(message.listenMode),
+      chainWork: hexOrEmpty(message.chainWork, CHAIN_WORK_MAX),
+      syncPeerId: peerIdText(message.syncPeerId, 'sync_peer_id'),
+      syncPeerBlockHash: optionalHash(message.syncPeerBlockHash, 'sync_peer_block_hash'),
+      feePolicy: message.feePolicy === undefined ? undefined : feePolicyOf(fieldsOf(message.feePolicy)),
+      storage: displayText(message.storage),
+    };
+  },
+  originator: (message) => message.peerId,
+  identity: () => ({ hash: '', url: '' }),
+  frame: (message) => ({
+    type: 'node_status',
+    base_url: message.baseUrl,
+    propagation_url: message.propagationUrl,
+    peer_id: message.peerId,
+    tx_count: message.txCount,
+    version: message.version,
+    commit_hash: message.commitHash,
+    best_block_hash: message.bestBlockHash,
+    best_height: message.bestHeight,
+    subtree_count: message.subtreeCount,
+    fsm_state: message.fsmState,
+    start_time: message.startTime,
+    uptime: message.uptime,
+    client_name: message.clientName,
+    miner_name: message.minerName,
+    listen_mode: message.listenMode,
+    chain_work: message.chainWork,
+    sync_peer_id: message.syncPeerId,
+    sync_peer_height: message.syncPeerHeight,
+    sync_peer_block_hash: message.syncPeerBlockHash,
+    sync_connected_at: message.syncConnectedAt,
+    min_mining_tx_fee: message.minMiningTxFee,
+    fee_policy: message.feePolicy,
+    connected_peers_count: message.connectedPeersCount,
+    storage: message.storage,
+  }),
+  fact: (message) => ({
+    type: 'node_status',
+    peer: message.peerId,
+    height: message.bestHeight,
+    hash: message.bestBlockHash,
+    url: message.baseUrl,
+    clientName: message.clientName,
+    storage: message.storage,
+    chainWork: message.chainWork,
+  }),
+};

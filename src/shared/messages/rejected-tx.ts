@@ -1,0 +1,41 @@
+/** A transaction that a node has rejected, and why. */
+
+import type { MessageKind } from './kind.js';
+import { displayText, peerIdText, REASON_MAX, requiredHash } from './text.js';
+import { field, type MessageOf, readFields } from './wire-fields.js';
+
+const WIRE = [
+  field('txId', 'text', 'TxId', { bus: 'TxID' }),
+  field('reason', 'text', 'Reason'),
+  field('peerId', 'text', 'PeerId', { bus: 'PeerID' }),
+  field('clientName', 'text', 'ClientName'),
+];
+
+export type RejectedTx = MessageOf<typeof WIRE>;
+
+export const rejectedTx: MessageKind<RejectedTx> = {
+  name: 'rejected_tx',
+  topicSetting: 'p2p_rejected_tx_topic',
+  sizeBound: 16 * 1024,
+  wire: WIRE,
+  priority: 3,
+  repeats: true,
+  decode(fields) {
+    const message = readFields(WIRE, fields);
+    return {
+      txId: requiredHash(message.txId, 'TxId'),
+      reason: displayText(message.reason, REASON_MAX),
+      peerId: peerIdText(message.peerId, 'PeerId'),
+      clientName: displayText(message.clientName),
+    };
+  },
+  originator: (message) => message.peerId,
+  identity: (message) => ({ hash: message.txId, url: '' }),
+  frame: (message) => ({
+    type: 'rejected_tx',
+    hash: message.txId,
+    peer_id: message.peerId,
+    reason: message.reason,
+    client_name: message.clientName,
+  }),
+};

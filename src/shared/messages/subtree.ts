@@ -1,0 +1,44 @@
+/** A subtree of transactions that a node has, and where to fetch it. */
+
+import { requiredUrl } from './data-hub-url.js';
+import type { MessageKind } from './kind.js';
+import { announcedRecord } from './record.js';
+import { displayText, peerIdText, requiredHash } from './text.js';
+import { field, type MessageOf, readFields } from './wire-fields.js';
+
+const WIRE = [
+  field('hash', 'text', 'Hash'),
+  field('dataHubUrl', 'text', 'DataHubUrl', { bus: 'DataHubURL' }),
+  field('peerId', 'text', 'PeerId', { bus: 'PeerID' }),
+  field('clientName', 'text', 'ClientName'),
+];
+
+export type Subtree = MessageOf<typeof WIRE>;
+
+export const subtree: MessageKind<Subtree> = {
+  name: 'subtree',
+  topicSetting: 'p2p_subtree_topic',
+  sizeBound: 32 * 1024,
+  wire: WIRE,
+  priority: 5,
+  repeats: true,
+  decode(fields, context) {
+    const message = readFields(WIRE, fields);
+    return {
+      hash: requiredHash(message.hash, 'Hash'),
+      dataHubUrl: requiredUrl(message.dataHubUrl, context),
+      peerId: peerIdText(message.peerId, 'PeerId'),
+      clientName: displayText(message.clientName),
+    };
+  },
+  originator: (message) => message.peerId,
+  identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
+  frame: (message) => ({
+    type: 'subtree',
+    hash: message.hash,
+    base_url: message.dataHubUrl,
+    peer_id: message.peerId,
+    client_name: message.clientName,
+  }),
+  record: (message, context) => announcedRecord('subtrees', message, context.recordFormat),
+};
