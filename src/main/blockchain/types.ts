@@ -3,7 +3,8 @@
 import type { HashHex } from '../../shared/hash.js';
 import type { HealthChecked } from '../../shared/health.js';
 
-export type FsmState = 'IDLE' | 'RUNNING' | 'CATCHINGBLOCKS' | 'LEGACYSYNCING';
+/** `UNKNOWN` is a state that the service has and this version has no name for. */
+export type FsmState = 'IDLE' | 'RUNNING' | 'CATCHINGBLOCKS' | 'LEGACYSYNCING' | 'UNKNOWN';
 
 export interface BlockHeaderInfo {
   readonly hash: HashHex;
@@ -19,7 +20,13 @@ export interface BlockHeaderInfo {
 }
 
 export type ChainNotification =
-  | { readonly type: 'block' | 'subtree' | 'mining_on'; readonly hash: HashHex; readonly baseUrl: string }
+  | {
+      readonly type: 'block' | 'subtree' | 'mining_on';
+      readonly hash: HashHex;
+      readonly baseUrl: string;
+      /** Learnt from a peer's announcement, not stored here: our best block, but not ours to announce. */
+      readonly followed?: true;
+    }
   | { readonly type: 'fsm_state'; readonly event: string; readonly destination: string }
   | {
       readonly type: 'peer_failure';

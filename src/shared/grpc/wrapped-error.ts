@@ -18,16 +18,17 @@ export function saysNotFound(error: unknown): boolean {
   const status = metadata?.get('grpc-status-details-bin')[0];
   if (!(status instanceof Uint8Array)) return false;
   try {
-    return errorCodes(status).some((code) => NOT_FOUND_CODES.has(code));
+    const details = bytesFields(status, 3).slice(0, MAX_DETAILS);
+    return details.flatMap((any) => bytesFields(any, 2)).some(isNotFound);
   } catch {
     return false;
   }
 }
 
-/** `code` of every TError in a serialised `google.rpc.Status`. */
-function errorCodes(status: Uint8Array): number[] {
-  const details = bytesFields(status, 3).slice(0, MAX_DETAILS);
-  return details.flatMap((any) => bytesFields(any, 2)).map((value) => firstVarint(value, 1));
+/** A serialised TError: `code` 1, `message` 2. A database's "no rows" travels under a general code. */
+function isNotFound(teranodeError: Uint8Array): boolean {
+  if (NOT_FOUND_CODES.has(firstVarint(teranodeError, 1))) return true;
+  return bytesFields(teranodeError, 2).some((text) => Buffer.from(text).includes('no rows in result set'));
 }
 
 /** The length-delimited fields numbered `field` of a message. */

@@ -1,0 +1,213 @@
+/** The blockchain service over gRPC. */
+
+import { status as Status } from '@grpc/grpc-js';
+import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import {
+  BlockchainAPIClient,
+  FSMStateType,
+  type GetBlockHeaderResponse,
+  type Notification,
+} from '../../shared/generated/blockchain_api.js';
+import { NotificationType } from '../../shared/generated/model.js';
+import { callUnary, NotFoundError, pause, RpcError, rpcError } from '../../shared/grpc/call.js';
+import { type GrpcTlsSettings, openChannel } from '../../shared/grpc/channel.js';
+import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/hash.js';
+import { HEADER_LENGTH, headerHash } from '../../shared/header.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import type { Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from './types.js';
+
+const RESOURCE = 'BlockchainClient';
+
+export type BlockchainSettings = GrpcTlsSettings & Pick<Settings, 'blockchain_grpcAddress'>;
+
+export interface GrpcBlockchainOptions {
+  /** Milliseconds for one call, retries included; 5,000 unless told. */
+  readonly deadlineMs?: number;
+  /** Milliseconds one wait for the end of IDLE is left open before it is asked anew; 60,000 unless told. */
+  readonly idleWaitMs?: number;
+  /** Milliseconds between two attempts while waiting for a service that is away; 1,000 unless told. */
+  readonly absentRetryMs?: number;
+}
+
+export class GrpcBlockchainClient implements BlockchainClient {
+  readonly #client: InstanceType<typeof BlockchainAPIClient>;
+  readonly #logger: Logger;
+  readonly #address: string;
+  readonly #deadlineMs: number;
+  readonly #idleWaitMs: number;
+  readonly #absentRetryMs: number;
+
+  /** Throws ConfigurationError for an address or TLS files that cannot be used; connects with the first call. */
+  constructor(
+    { settings, logger }: { readonly settings: BlockchainSettings; readonly logger: Logger },
+    { deadlineMs = 5_000, idleWaitMs = 60_000, absentRetryMs = 1_000 }: GrpcBlockchainOptions = {},
+  ) {
+    this.#logger = logger;
+    this.#deadlineMs = deadlineMs;
+    this.#idleWaitMs = idleWaitMs;
+    this.#absentRetryMs = absentRetryMs;
+    this.#address = settings.blockchain_grpcAddress;
+    const channel = openChannel(this.#address, settings, 'blockchain_grpcAddress');
+    this.#client = new BlockchainAPIClient(channel.target, channel.credentials, channel.options);
+  }
+
+  async getBestBlockHeader(signal?: AbortSignal): Promise<BlockHeaderInfo> {
+    const method = this.#client.getBestBlockHeader.bind(this.#client);
+    return headerInfo(await callUnary(method, {}, { deadlineMs: this.#deadlineMs, signal }));
+  }
+
+  /** Rejects with NotFoundError when the service does not know the block. */
+  async getBlockHeader(hash: HashHex, signal?: AbortSignal): Promise<BlockHeaderInfo> {
+    const method = this.#client.getBlockHeader.bind(this.#client);
+    const request = { blockHash: Buffer.from(hashToBytes(hash)) };
+    const info = headerInfo(await callUnary(method, request, { deadlineMs: this.#deadlineMs, signal }));
+    if (info.hash !== hash) throw malformed(`asked for block ${hash}, got ${info.hash}`);
+    return info;
+  }
+
+  async *subscribe(source: string, signal: AbortSignal): AsyncIterable<ChainNotification> {
+    if (signal.aborted) return;
+    const call = this.#client.subscribe({ source });
+    const abort = (): void => call.cancel();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      for await (const notification of call) yield chainNotification(notification as Notification);
+    } catch (error) {
+      if (!signal.aborted) throw rpcError(error);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      // After a break, cancelling says so again to nobody.
+      call.on('error', () => {});
+      call.cancel();
+    }
+    if (!signal.aborted) throw new UnavailableError('the blockchain service ended the notification stream');
+  }
+
+  async getFsmState(signal?: AbortSignal): Promise<FsmState> {
+    const method = this.#client.getFsmCurrentState.bind(this.#client);
+    const answer = await callUnary(method, {}, { deadlineMs: this.#deadlineMs, signal });
+    return fsmStateOf(answer.state);
+  }
+
+  /** Waits as long as it takes, through absences of the service too. Rejects with AbortedError alone. */
+  async waitUntilNotIdle(signal: AbortSignal): Promise<void> {
+    const wait = this.#client.waitUntilFsmTransitionFromIdleState.bind(this.#client);
+    let told = false;
+    for (;;) {
+      try {
+        if ((await this.getFsmState(signal)) !== 'IDLE') return;
+        await callUnary(wait, {}, { deadlineMs: this.#idleWaitMs, retries: 0, signal });
+      } catch (error) {
+        if (error instanceof AbortedError) throw error;
+        if (!told) this.#logger.warn({ reason: errorMessage(error) }, 'waiting for the blockchain service');
+        told = true;
+        await pause(this.#absentRetryMs, signal);
+      }
+    }
+  }
+
+  async getState(key: string): Promise<Uint8Array | undefined> {
+    try {
+      const method = this.#client.getState.bind(this.#client);
+      return (await callUnary(method, { key }, { deadlineMs: this.#deadlineMs })).data;
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  async setState(key: string, data: Uint8Array): Promise<void> {
+    const method = this.#client.setState.bind(this.#client);
+    await callUnary(method, { key, data: Buffer.from(data) }, { deadlineMs: this.#deadlineMs });
+  }
+
+  async health(signal: AbortSignal): Promise<DependencyHealth> {
+    try {
+      const method = this.#client.healthGrpc.bind(this.#client);
+      const answer = await callUnary(method, {}, { deadlineMs: 2_000, signal });
+      return answer.ok
+        ? { resource: RESOURCE, status: 200, message: `serving at ${this.#address}` }
+        : { resource: RESOURCE, status: 503, error: 'not healthy', message: answer.details };
+    } catch (error) {
+      return { resource: RESOURCE, status: 503, error: errorMessage(error), message: `at ${this.#address}` };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#client.close();
+  }
+}
+
+function malformed(message: string): RpcError {
+  return new RpcError(message, Status.INTERNAL, 'INTERNAL');
+}
+
+/** Throws RpcError for an answer without a whole header. */
+function headerInfo(answer: GetBlockHeaderResponse): BlockHeaderInfo {
+  const header = answer.blockHeader;
+  if (header.length !== HEADER_LENGTH) {
+    throw malformed(`the blockchain service sent a header of ${header.length} bytes`);
+  }
+  return {
+    hash: headerHash(header),
+    header,
+    height: answer.height,
+    txCount: answer.tx_count,
+    sizeInBytes: answer.size_in_bytes,
+    miner: answer.miner,
+    chainWork: answer.chain_work,
+    invalid: answer.invalid,
+  };
+}
+
+function fsmStateOf(state: FSMStateType): FsmState {
+  switch (state) {
+    case FSMStateType.IDLE:
+      return 'IDLE';
+    case FSMStateType.RUNNING:
+      return 'RUNNING';
+    case FSMStateType.CATCHINGBLOCKS:
+      return 'CATCHINGBLOCKS';
+    case FSMStateType.LEGACYSYNCING:
+      return 'LEGACYSYNCING';
+    default:
+      return 'UNKNOWN';
+  }
+}
+
+const HASHED = new Map<NotificationType, 'block' | 'subtree' | 'mining_on'>([
+  [NotificationType.Block, 'block'],
+  [NotificationType.Subtree, 'subtree'],
+  [NotificationType.MiningOn, 'mining_on'],
+]);
+
+/** Types that mean nothing here, those of the future, and those without the hash they need become `other`. */
+function chainNotification(notification: Notification): ChainNotification {
+  const metadata = notification.metadata?.metadata ?? {};
+  const hashed = HASHED.get(notification.type);
+  if (hashed !== undefined) {
+    if (notification.hash.length !== 32) return { type: 'other' };
+    return { type: hashed, hash: hashFromBytes(notification.hash), baseUrl: notification.base_URL };
+  }
+  switch (notification.type) {
+    case NotificationType.PING:
+      return { type: 'ping' };
+    case NotificationType.FSMState:
+      return {
+        type: 'fsm_state',
+        event: metadata.event ?? '',
+        destination: metadata.destination ?? '',
+      };
+    case NotificationType.PeerFailure:
+      return {
+        type: 'peer_failure',
+        peerId: metadata.peer_id ?? '',
+        failureType: metadata.failure_type ?? '',
+        reason: metadata.reason ?? '',
+      };
+    default:
+      return { type: 'other' };
+  }
+}

@@ -1,0 +1,78 @@
+/** What the block assembly service is at work on, for node_status. A nicety: its absence is never an error. */
+
+import { errorMessage } from '../errors.js';
+import { BlockAssemblyAPIClient } from '../generated/blockassembly_api.js';
+import type { Logger } from '../logging.js';
+import type { Settings } from '../settings/table.js';
+import { callUnary } from './call.js';
+import { type GrpcTlsSettings, openChannel } from './channel.js';
+
+export interface BlockAssemblyState {
+  readonly txCount: bigint;
+  readonly subtreeCount: number;
+}
+
+export type BlockAssemblySettings = GrpcTlsSettings & Pick<Settings, 'blockassembly_grpcAddress'>;
+
+export interface BlockAssemblyOptions {
+  /** Milliseconds an answer, or a failure, is kept; 5,000 unless told. */
+  readonly freshMs?: number;
+  /** Milliseconds a call may take; 1,000 unless told. */
+  readonly deadlineMs?: number;
+}
+
+export class BlockAssemblyClient {
+  readonly #client: InstanceType<typeof BlockAssemblyAPIClient> | undefined;
+  readonly #logger: Logger;
+  readonly #freshMs: number;
+  readonly #deadlineMs: number;
+  #asked: { readonly at: number; readonly answer: Promise<BlockAssemblyState | undefined> } | undefined;
+  #failing = false;
+
+  /** Throws ConfigurationError; connects with the first call. An empty address is "not configured". */
+  constructor(
+    { settings, logger }: { readonly settings: BlockAssemblySettings; readonly logger: Logger },
+    { freshMs = 5_000, deadlineMs = 1_000 }: BlockAssemblyOptions = {},
+  ) {
+    this.#logger = logger;
+    this.#freshMs = freshMs;
+    this.#deadlineMs = deadlineMs;
+    if (settings.blockassembly_grpcAddress !== '') {
+      const channel = openChannel(settings.blockassembly_grpcAddress, settings, 'blockassembly_grpcAddress');
+      this.#client = new BlockAssemblyAPIClient(channel.target, channel.credentials, channel.options);
+    }
+  }
+
+  /** The state, at most `freshMs` old, or undefined where there is no service or it does not answer. Never rejects. */
+  state(): Promise<BlockAssemblyState | undefined> {
+    const client = this.#client;
+    if (client === undefined) return Promise.resolve(undefined);
+    const now = Date.now();
+    if (this.#asked === undefined || now - this.#asked.at >= this.#freshMs) {
+      this.#asked = { at: now, answer: this.#ask(client) };
+    }
+    return this.#asked.answer;
+  }
+
+  close(): void {
+    this.#client?.close();
+  }
+
+  async #ask(client: InstanceType<typeof BlockAssemblyAPIClient>): Promise<BlockAssemblyState | undefined> {
+    try {
+      const answer = await callUnary(
+        client.getBlockAssemblyState.bind(client),
+        {},
+        { deadlineMs: this.#deadlineMs, retries: 0 },
+      );
+      this.#failing = false;
+      return { txCount: answer.txCount, subtreeCount: answer.subtreeCount };
+    } catch (error) {
+      // Once an outage, not once a status.
+      if (!this.#failing)
+        this.#logger.warn({ reason: errorMessage(error) }, 'block assembly does not answer');
+      this.#failing = true;
+      return undefined;
+    }
+  }
+}
