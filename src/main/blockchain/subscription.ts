@@ -1,0 +1,216 @@
+/** The chain's notifications without end: across breaks, restarts and silences of the service. */
+
+import { errorMessage } from '../../shared/errors.js';
+import { pause } from '../../shared/grpc/call.js';
+import type { HashHex } from '../../shared/hash.js';
+import type { Logger } from '../../shared/logging.js';
+import type { BlockchainClient, ChainNotification, FsmState } from './types.js';
+
+const FSM_STATES: ReadonlySet<string> = new Set<FsmState>([
+  'IDLE',
+  'RUNNING',
+  'CATCHINGBLOCKS',
+  'LEGACYSYNCING',
+]);
+
+export interface ChainSubscriptionComponents {
+  readonly chain: Pick<BlockchainClient, 'subscribe' | 'getFsmState'>;
+  readonly logger: Logger;
+}
+
+export interface ChainSubscriptionListener {
+  /** Something new, in order. Returns at once: what takes time is queued by the listener. */
+  notification(notification: ChainNotification): void;
+  /**
+   * The tip with which a subscription opened: state, not news. `previous` is the last best block heard before the
+   * break, undefined the first time; where the two differ, blocks came in between.
+   */
+  opened(tip: HashHex, previous: HashHex | undefined): void;
+  /** The state changed; undefined while it cannot be read. */
+  fsmState?(state: FsmState | undefined): void;
+}
+
+export interface ChainSubscriptionOptions {
+  /** Name told to the service. */
+  readonly source?: string;
+  /** Milliseconds between a break and the next attempt; 1,000 unless told. */
+  readonly resumeMs?: number;
+  /** Bounds for the interval of the service's heartbeat as measured, in ms; 1,000 and 300,000 unless told. */
+  readonly heartbeatBounds?: readonly [number, number];
+  /** Milliseconds that reading the FSM state may take; 5,000 unless told. */
+  readonly fsmDeadlineMs?: number;
+}
+
+/**
+ * Subscribes again `resumeMs` after every break and reads the FSM state each time. A service that sends PINGs is
+ * expected to go on: their interval is measured, and two of it in silence are a break. One that never pings may be
+ * silent for ever.
+ */
+export class ChainSubscription {
+  readonly #chain: ChainSubscriptionComponents['chain'];
+  readonly #logger: Logger;
+  readonly #listener: ChainSubscriptionListener;
+  readonly #options: Required<ChainSubscriptionOptions>;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+  #fsmState: FsmState | undefined;
+  #fsmReads = 0;
+  #tip: HashHex | undefined;
+  #connected = false;
+
+  constructor(
+    { chain, logger }: ChainSubscriptionComponents,
+    listener: ChainSubscriptionListener,
+    options: ChainSubscriptionOptions = {},
+  ) {
+    this.#chain = chain;
+    this.#logger = logger;
+    this.#listener = listener;
+    this.#options = {
+      source: options.source ?? 'p2pServer',
+      resumeMs: options.resumeMs ?? 1_000,
+      heartbeatBounds: options.heartbeatBounds ?? [1_000, 300_000],
+      fsmDeadlineMs: options.fsmDeadlineMs ?? 5_000,
+    };
+  }
+
+  /** Undefined while it cannot be read. */
+  get fsmState(): FsmState | undefined {
+    return this.#fsmState;
+  }
+
+  /** Whether a subscription is open and has told its tip. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Begins, and does not wait for the service. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the subscription; resolves when nothing more will be told. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    let told = false;
+    while (!signal.aborted) {
+      const began = this.#tip;
+      try {
+        await this.#readFsmState();
+        await this.#follow();
+      } catch (error) {
+        if (signal.aborted) break;
+        // Once an outage, not once a second.
+        if (this.#connected || !told) {
+          this.#logger.warn({ reason: errorMessage(error) }, 'lost the blockchain subscription, resuming');
+          told = true;
+        }
+      }
+      this.#connected = false;
+      if (began !== this.#tip) told = false;
+      await pause(this.#options.resumeMs, signal).catch(() => {});
+    }
+    this.#connected = false;
+  }
+
+  /** One subscription, until it breaks. */
+  async #follow(): Promise<void> {
+    const ended = new AbortController();
+    const end = (): void => ended.abort();
+    this.#stopping.signal.addEventListener('abort', end, { once: true });
+    const heartbeat = new Heartbeat(this.#options.heartbeatBounds, end);
+    try {
+      for await (const notification of this.#chain.subscribe(this.#options.source, ended.signal)) {
+        if (this.#stopping.signal.aborted) return;
+        heartbeat.heard(notification.type === 'ping');
+        this.#take(notification);
+      }
+      if (heartbeat.silent) throw new Error('the heartbeat stopped');
+    } finally {
+      heartbeat.stop();
+      end();
+      this.#stopping.signal.removeEventListener('abort', end);
+    }
+  }
+
+  #take(notification: ChainNotification): void {
+    if (notification.type === 'fsm_state') {
+      // The destination as told, at once; a name of the future is read as the service has it.
+      if (FSM_STATES.has(notification.destination)) this.#setFsmState(notification.destination as FsmState);
+      else this.#readFsmState().catch(() => {});
+    }
+    if (notification.type === 'block') {
+      const previous = this.#tip;
+      this.#tip = notification.hash;
+      if (!this.#connected) {
+        this.#connected = true;
+        this.#logger.info({ hash: notification.hash }, 'subscribed to the blockchain');
+        this.#listener.opened(notification.hash, previous);
+        return;
+      }
+    }
+    this.#listener.notification(notification);
+  }
+
+  async #readFsmState(): Promise<void> {
+    const read = ++this.#fsmReads;
+    const deadline = AbortSignal.any([
+      this.#stopping.signal,
+      AbortSignal.timeout(this.#options.fsmDeadlineMs),
+    ]);
+    const state = await this.#chain.getFsmState(deadline).catch(() => undefined);
+    // A state told meanwhile is newer than the answer.
+    if (read === this.#fsmReads && !this.#stopping.signal.aborted) this.#setFsmState(state);
+  }
+
+  #setFsmState(state: FsmState | undefined): void {
+    this.#fsmReads++;
+    if (state === this.#fsmState) return;
+    this.#fsmState = state;
+    this.#logger.info({ state: state ?? 'unreadable' }, 'blockchain state');
+    this.#listener.fsmState?.(state);
+  }
+}
+
+/** Ends a subscription after two silent intervals, once two PINGs have told the interval. */
+class Heartbeat {
+  readonly #bounds: readonly [number, number];
+  readonly #end: () => void;
+  #lastPing: number | undefined;
+  #interval: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  silent = false;
+
+  constructor(bounds: readonly [number, number], end: () => void) {
+    this.#bounds = bounds;
+    this.#end = end;
+  }
+
+  heard(ping: boolean): void {
+    if (ping) {
+      const now = performance.now();
+      if (this.#lastPing !== undefined) {
+        // The longest seen: two PINGs that a slow reader found together tell nothing.
+        const [least, most] = this.#bounds;
+        const seen = Math.min(Math.max(now - this.#lastPing, least), most);
+        this.#interval = Math.max(this.#interval ?? 0, seen);
+      }
+      this.#lastPing = now;
+    }
+    if (this.#interval === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.silent = true;
+      this.#end();
+    }, 2 * this.#interval);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
