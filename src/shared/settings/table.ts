@@ -114,7 +114,10 @@ export const SETTINGS = {
     'Bare addresses to listen on; empty: every IPv4 and, in the current generation, IPv6 address.',
   ),
   p2p_ip: text('', 'Address to listen on in the first generation.', { required: 'first' }),
-  p2p_port: integer(9905, 'libp2p TCP port; 0 takes a free one.', PORT),
+  p2p_port: integer(9905, 'libp2p TCP port; 0 takes a free one.', {
+    ...PORT,
+    required: 'first',
+  }),
   p2p_private_key: text(
     '',
     'Ed25519 key, hex of 64 or 96 bytes; empty: the file p2p.key, made when missing.',
@@ -241,6 +244,7 @@ export const SETTINGS = {
   security_level_grpc: integer(0, '0 plain; 1 TLS, certificate not verified; 2 TLS verified; 3 mutual TLS.', {
     min: 0,
     max: 3,
+    aliases: ['securityLevelGRPC'],
   }),
   grpc_ca_file: text('', 'CA of the services called (this server).'),
   grpc_cert_file: text('', 'Client certificate for level 3 (this server).'),

@@ -1,0 +1,66 @@
+/** `docs/settings.md` from the table. */
+
+import { defaultOf } from './load.js';
+import { formatValue } from './show.js';
+import { SETTINGS, type Setting } from './table.js';
+
+const HEAD = `# Settings
+
+Written from \`src/shared/settings/table.ts\` by \`npm run docs:settings\`; do not edit.
+
+Files \`settings.conf\` and \`settings_local.conf\` are looked for from the program's folder upward, then from the
+working directory upward. A line is \`key = value\`; \`#\` cuts it anywhere; surrounding double quotes are removed;
+\`\${other}\` stands for another key's value. With \`SETTINGS_CONTEXT=docker.m\` (unset: \`dev\`) \`key.docker.m\` beats
+\`key.docker\`, which beats \`key\`. The local file replaces identical full keys of the other. An environment variable
+named as the key beats both files, and \`--set key=value\` beats all. Lists are separated by \`|\`; durations are Go's
+(\`500ms\`, \`10s\`, \`5m\`, \`24h\`). An empty value counts for texts; for everything else it means the default.
+
+Where the default depends on \`p2p_generation\`, both are given. \`teranode-p2p settings show\` prints what is in force and
+where each value comes from, without secrets.
+
+| key | type | default | meaning |
+| --- | --- | --- | --- |
+`;
+
+/** The whole file. */
+export function settingsMarkdown(): string {
+  const rows = Object.entries(SETTINGS as Record<string, Setting>).map(
+    ([key, setting]) =>
+      `| \`${key}\` | ${cell(typeOf(setting))} | ${defaults(setting)} | ${cell(meaning(setting))} |`,
+  );
+  return `${HEAD}${rows.join('\n')}\n`;
+}
+
+function typeOf(setting: Setting): string {
+  if (setting.type === 'choice') return setting.choices.map((choice) => `\`${choice}\``).join(', ');
+  if (setting.type === 'string') return 'text';
+  if (setting.type === 'boolean' || setting.type === 'list') return setting.type;
+  const { min, max } = setting;
+  if (setting.type === 'duration') return 'duration';
+  if (min !== undefined && max !== undefined) return `${setting.type}, ${min} to ${max}`;
+  return min === undefined ? setting.type : `${setting.type}, at least ${min}`;
+}
+
+function defaults(setting: Setting): string {
+  const [first, current] = (['first', 'current'] as const).map((generation) => {
+    const text = formatValue(setting, defaultOf(setting, generation));
+    return text === '' ? 'empty' : `\`${text.replaceAll('|', '\\|')}\``;
+  });
+  return first === current ? `${current}` : `${current}; first: ${first}`;
+}
+
+function meaning({ doc, secret, required, aliases = [] }: Setting): string {
+  return [
+    doc,
+    required === 'always' && 'Required.',
+    required === 'first' && 'Required in the first generation.',
+    secret && 'Secret.',
+    aliases.length > 0 && `Also spelled ${aliases.map((alias) => `\`${alias}\``).join(', ')}.`,
+  ]
+    .filter((part) => typeof part === 'string')
+    .join(' ');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}

@@ -1,0 +1,180 @@
+/** Settings from the command line, the environment and the files, checked: all problems in one error. */
+
+import { ConfigurationError, errorMessage } from '../errors.js';
+import { checkSettings } from './checks.js';
+import { type ConfFile, findConf } from './conf-file.js';
+import { type Found, Lookup } from './lookup.js';
+import { nearestKey } from './nearest.js';
+import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
+import { parseValue, type Value } from './values.js';
+
+export interface LoadOptions {
+  /** Each `key=value`, from `--set`. */
+  readonly sets?: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the search for files goes on when nothing is above the program. */
+  readonly cwd: string;
+  /** Where the search for files begins. */
+  readonly programDirectory: string;
+}
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** For the log: unknown keys, references to nothing. */
+  readonly warnings: readonly string[];
+  /** Where each value comes from: `default`, `environment`, `--set` or a file. */
+  readonly sources: Readonly<Record<SettingKey, string>>;
+}
+
+const TABLE = Object.entries(SETTINGS as Record<SettingKey, Setting>) as readonly (readonly [
+  SettingKey,
+  Setting,
+])[];
+
+/** Every spelling that is known, to the key it means. */
+const SPELLINGS: ReadonlyMap<string, SettingKey> = new Map(
+  TABLE.flatMap(([key, { aliases = [] }]) => [key, ...aliases].map((spelling) => [spelling, key] as const)),
+);
+
+/** The default of `setting` in `generation`. */
+export function defaultOf(setting: Setting, generation: Generation): Value {
+  const value = setting.default;
+  return typeof value === 'object' && 'first' in value ? value[generation] : value;
+}
+
+/**
+ * Loads settings as gocore does: contexts from `SETTINGS_CONTEXT` (default `dev`), `${other}` replaced, environment
+ * before files, `sets` before all. Throws ConfigurationError with every problem, each naming its key; no message quotes
+ * a secret.
+ */
+export function loadSettings(options: LoadOptions): LoadedSettings {
+  const problems: string[] = [];
+  const sets = parseSets(options.sets ?? [], problems);
+  const files = readFiles(options, problems);
+  const lookup = new Lookup({
+    sets,
+    env: options.env,
+    files,
+    context: options.env.SETTINGS_CONTEXT || 'dev',
+  });
+
+  const generation = generationOf(lookup);
+  const values: Record<string, Value> = {};
+  const sources: Record<string, string> = {};
+  for (const [key, setting] of TABLE) {
+    try {
+      const found = findSpelled(lookup, key, setting);
+      const parsed = found && parse(key, setting, found.text);
+      const missing = parsed === '' || (found !== undefined && parsed === undefined);
+      values[key] = parsed ?? defaultOf(setting, generation);
+      sources[key] = parsed === undefined ? 'default' : (found?.source ?? 'default');
+      if (isRequired(setting, generation) && (missing || values[key] === '')) {
+        throw new RangeError(
+          `is required${setting.required === 'first' ? ' in the first generation' : ''} and must not be empty`,
+        );
+      }
+    } catch (error) {
+      problems.push(`${key}: ${errorMessage(error)}`);
+      values[key] ??= defaultOf(setting, generation);
+      sources[key] ??= 'default';
+    }
+  }
+
+  const settings = values as unknown as Settings;
+  const named = new Set(problems.map((line) => line.split(':', 1)[0]));
+  problems.push(...checkSettings(settings).filter((line) => !named.has(line.split(':', 1)[0])));
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return {
+    settings: Object.freeze(settings),
+    warnings: [
+      ...unknownKeys(files, options.env),
+      ...[...lookup.unknownReferences].map((name) => `\${${name}} is referred to and nowhere set`),
+    ],
+    sources: sources as Record<SettingKey, string>,
+  };
+}
+
+function parse(key: SettingKey, setting: Setting, text: string): Value | undefined {
+  // Go spells levels in capitals.
+  return parseValue(setting, key === 'logLevel' ? text.toLowerCase() : text);
+}
+
+function isRequired(setting: Setting, generation: Generation): boolean {
+  return setting.required === 'always' || (setting.required === 'first' && generation === 'first');
+}
+
+/** The key itself first, then its other spellings. */
+function findSpelled(lookup: Lookup, key: SettingKey, { aliases = [] }: Setting): Found | undefined {
+  for (const spelling of [key, ...aliases]) {
+    const found = lookup.find(spelling);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Known before the others, whose defaults hang on it; a bad one is reported in its turn. */
+function generationOf(lookup: Lookup): Generation {
+  try {
+    return lookup.find('p2p_generation')?.text === 'first' ? 'first' : 'current';
+  } catch {
+    return 'current';
+  }
+}
+
+function readFiles({ programDirectory, cwd }: LoadOptions, problems: string[]): readonly ConfFile[] {
+  return ['settings.conf', 'settings_local.conf'].flatMap((name) => {
+    try {
+      return findConf(name, [programDirectory, cwd]) ?? [];
+    } catch (error) {
+      problems.push(`${name}: cannot be read: ${errorMessage(error)}`);
+      return [];
+    }
+  });
+}
+
+function parseSets(sets: readonly string[], problems: string[]): ReadonlyMap<string, string> {
+  const parsed = new Map<string, string>();
+  for (const set of sets) {
+    const equals = set.indexOf('=');
+    const spelling = (equals === -1 ? set : set.slice(0, equals)).trim();
+    const key = SPELLINGS.get(spelling);
+    if (equals === -1) problems.push(`${spelling}: --set takes key=value`);
+    else if (key === undefined) problems.push(`${spelling}: ${unknown(spelling)}`);
+    else parsed.set(key, set.slice(equals + 1).trim());
+  }
+  return parsed;
+}
+
+function unknown(key: string): string {
+  const nearest = nearestKey(key, SPELLINGS.keys());
+  return nearest === undefined
+    ? 'no such setting'
+    : `no such setting; the nearest is ${JSON.stringify(nearest.key)}`;
+}
+
+/**
+ * Keys that were probably meant for this server: all that begin with `p2p_`, and whatever is almost one of ours. The
+ * files are shared with Teranode's other services, whose keys are none of our business.
+ */
+function unknownKeys(files: readonly ConfFile[], env: LoadOptions['env']): readonly string[] {
+  const referred = new Set<string>();
+  const places = new Map<string, string>();
+  for (const { path, lines } of files) {
+    for (const [full, value] of lines) {
+      for (const [, name = ''] of value.matchAll(/\$\{(.*?)\}/g)) referred.add(name);
+      const key = full.split('.', 1)[0] ?? '';
+      if (!places.has(key)) places.set(key, path);
+    }
+  }
+  for (const key of Object.keys(env)) if (key.startsWith('p2p_')) places.set(key, 'environment');
+
+  const warnings: string[] = [];
+  for (const [key, place] of places) {
+    if (SPELLINGS.has(key) || referred.has(key)) continue;
+    const nearest = nearestKey(key, SPELLINGS.keys());
+    const close = nearest !== undefined && key.length >= 6 && nearest.distance <= 2;
+    if (!key.startsWith('p2p_') && !close) continue;
+    warnings.push(`${place}: ${key.slice(0, 128)}: ${unknown(key)}`);
+  }
+  return warnings;
+}
