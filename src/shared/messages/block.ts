@@ -47,6 +47,7 @@ export const block: MessageKind<Block> = {
     base_url: message.dataHubUrl,
     peer_id: message.peerId,
     height: message.height,
+    best_height: 0,
     client_name: message.clientName,
   }),
   record: (message, context) => announcedRecord('blocks', message, context.recordFormat),

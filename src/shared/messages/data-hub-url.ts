@@ -1,6 +1,6 @@
 /** Data hub URLs that strangers announce: this node and its neighbours will fetch from them. */
 
-import ipaddr from 'ipaddr.js';
+import { addressScope, isPrivateHost } from '../ip.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 
@@ -12,27 +12,9 @@ const PLAIN = /^[!#-;=?-[\]_a-z~]*$/;
 /** Whether `host`, as a WHATWG URL gives it (numeric spellings already made dotted), is not on the public network. */
 function isInside(host: string): boolean {
   const name = host.endsWith('.') ? host.slice(0, -1) : host;
-  if (name === 'localhost' || name.endsWith('.localhost') || name === 'localhost.localdomain') return true;
-  const bare = name.startsWith('[') ? name.slice(1, -1) : name;
-  if (!ipaddr.isValid(bare)) return false;
-  return isInsideAddress(ipaddr.parse(bare));
-}
-
-function isInsideAddress(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
-  if (address instanceof ipaddr.IPv4) return address.range() !== 'unicast';
-  const embedded = embeddedIPv4(address);
-  if (embedded !== undefined) return isInsideAddress(embedded);
-  return address.range() !== 'unicast';
-}
-
-/** The IPv4 address that a packet to `address` may end at: mapped, compatible, NAT64 or 6to4. */
-function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
-  const bytes = address.toByteArray();
-  const at = (start: number) => new ipaddr.IPv4(bytes.slice(start, start + 4));
-  if (address.isIPv4MappedAddress()) return address.toIPv4Address();
-  if (bytes[0] === 0x20 && bytes[1] === 0x02) return at(2);
-  if (address.range() === 'rfc6052') return at(12);
-  return undefined;
+  if (name === 'localhost.localdomain' || isPrivateHost(name)) return true;
+  const scope = addressScope(name);
+  return scope !== undefined && scope !== 'public';
 }
 
 /** What is wrong with `text` as a data hub, or undefined. Its host must be public unless `allowPrivate`. */

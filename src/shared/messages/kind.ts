@@ -25,7 +25,10 @@ export interface CheckContext {
   readonly recordFormat: 'protobuf' | 'raw';
 }
 
-/** A text field of a frame is left out when empty, a number when 0. */
+/**
+ * A frame's fields in the order of Go's struct. A text is left out when empty, a number when 0, but for `best_height`, which
+ * the current generation's frames always carry.
+ */
 export type FrameFields = Readonly<Record<string, unknown>>;
 
 export interface MessageKind<M = unknown> {

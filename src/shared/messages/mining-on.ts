@@ -50,5 +50,6 @@ export const miningOn: MessageKind<MiningOn> = {
     height: message.height,
     size_in_bytes: message.sizeInBytes,
     miner: message.miner,
+    best_height: 0,
   }),
 };

@@ -38,6 +38,7 @@ export const subtree: MessageKind<Subtree> = {
     hash: message.hash,
     base_url: message.dataHubUrl,
     peer_id: message.peerId,
+    best_height: 0,
     client_name: message.clientName,
   }),
   record: (message, context) => announcedRecord('subtrees', message, context.recordFormat),

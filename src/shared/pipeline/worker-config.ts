@@ -5,6 +5,8 @@ import type { Settings } from '../settings/table.js';
 /** For a checker; the tip's bits follow with each batch. */
 export interface CheckerConfig {
   readonly settings: Settings;
+  /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table; a test adds a made-up kind so. */
+  readonly kindsModule?: string;
 }
 
 /** For the publisher. */
@@ -30,7 +32,14 @@ export interface CheckTask {
 
 /** Tasks for the publisher, and what each is answered. */
 export interface PublisherTasks {
-  publish: { request: { readonly batch: ArrayBuffer }; response: import('./types.js').PublishedBatch };
+  /**
+   * `retry`: a publisher that died may have had this batch before, so what it kept of it is `ok`, not a repeat. The
+   * batches before it in the order are retried too.
+   */
+  publish: {
+    request: { readonly batch: ArrayBuffer; readonly retry: boolean };
+    response: import('./types.js').PublishedBatch;
+  };
   health: { request: Record<never, never>; response: readonly import('../health.js').DependencyHealth[] };
   /** prom-client's JSON of the publisher's registry. */
   metrics: { request: Record<never, never>; response: readonly object[] };

@@ -1,0 +1,116 @@
+/** The checker's work on one message: pure, and the same for what gossip and the direct stream bring. */
+
+import { hash as digest } from 'node:crypto';
+import { outcomeIndex } from '../pipeline/outcomes.js';
+import type { CheckedMessage, PeerFact, RawMessage } from '../pipeline/types.js';
+import { block } from './block.js';
+import { foldKey } from './fields.js';
+import { frameJson } from './frame.js';
+import { unwrap } from './framing.js';
+import type { CheckContext, MessageKind } from './kind.js';
+import { Refusal } from './refusal.js';
+
+const OK = outcomeIndex('ok');
+const POISONOUS = outcomeIndex('poisonous');
+const NOTHING = new Uint8Array(0);
+/** Bytes of a digest that are kept: collisions are out of reach, and an attacker could only silence itself. */
+const DIGEST_BYTES = 16;
+
+/** 16 bytes as latin1 text. */
+function shortDigest(text: string): string {
+  return digest('sha256', text, 'buffer').toString('latin1', 0, DIGEST_BYTES);
+}
+
+function claimsOriginator(kind: MessageKind): boolean {
+  return kind.wire.some((field) => field.name === 'peerId');
+}
+
+/** Whether a message has at least one field of its kind; else its framing is one that we do not know. */
+function hasKnownField(kind: MessageKind, fields: ReadonlyMap<string, unknown>): boolean {
+  return kind.wire.length === 0 || kind.wire.some((field) => fields.has(foldKey(field.direct)));
+}
+
+function decode(kind: MessageKind, data: Uint8Array, context: CheckContext): unknown {
+  const { fields } = unwrap(data, kind.sizeBound);
+  if (!hasKnownField(kind, fields)) throw new Refusal('unknown_framing', `no field of ${kind.name}`);
+  return kind.decode(fields, context);
+}
+
+/** A message that goes no further than its outcome. */
+export function refusedMessage(
+  outcome: number,
+  raw: Pick<RawMessage, 'kind' | 'own' | 'author' | 'receivedAt'>,
+): CheckedMessage {
+  const { kind, own, author, receivedAt } = raw;
+  return {
+    outcome,
+    kind,
+    own,
+    author,
+    receivedAt,
+    repeatKey: '',
+    hashKey: '',
+    frame: NOTHING,
+    record: undefined,
+    fact: '',
+  };
+}
+
+function outcomeOf(error: unknown): number {
+  // What no check foresaw is our fault, not the author's, and must not end the checker.
+  return error instanceof Refusal ? outcomeIndex(error.outcome) : POISONOUS;
+}
+
+/** Everything that WIRE §2 asks of `raw`, a message of `kind`, in one answer. Never throws. */
+export function checkMessage(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
+  try {
+    return taken(kind, raw, raw.own ? { ...context, own: true } : context);
+  } catch (error) {
+    return refusedMessage(outcomeOf(error), raw);
+  }
+}
+
+function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
+  const message = decode(kind, raw.data, context);
+  const originator = kind.originator(message);
+  if ((originator !== '' || claimsOriginator(kind)) && originator !== raw.author) {
+    throw new Refusal('spoofed', 'PeerId is not the author');
+  }
+  const { hash, url } = kind.identity(message);
+  const frame = kind.frame?.(message);
+  const fact = raw.own ? undefined : kind.fact?.(message);
+  return {
+    outcome: OK,
+    kind: raw.kind,
+    own: raw.own,
+    author: raw.author,
+    receivedAt: raw.receivedAt,
+    repeatKey: kind.repeats ? shortDigest(`${kind.name}\n${raw.author}\n${hash}\n${url}`) : '',
+    hashKey: kind.record === undefined || hash === '' ? '' : shortDigest(`${kind.name}\n${hash}`),
+    frame: frame === undefined ? NOTHING : Buffer.from(frameJson(frame, raw.receivedAt, context.generation)),
+    record: raw.own ? undefined : kind.record?.(message, context),
+    fact: fact === undefined ? '' : JSON.stringify(fact),
+  };
+}
+
+/** What became of a message on the direct stream. */
+export interface CheckedDirect {
+  /** Index in OUTCOMES. */
+  readonly outcome: number;
+  readonly fact: PeerFact | undefined;
+}
+
+/**
+ * Checks a best-block answer: a block message whose `PeerId` may be empty, as Go leaves it, or the sender's. Never throws.
+ */
+export function checkDirect(source: string, data: Uint8Array, context: CheckContext): CheckedDirect {
+  try {
+    const message = block.decode(unwrap(data, block.sizeBound).fields, context);
+    if (message.peerId !== '' && message.peerId !== source) {
+      throw new Refusal('spoofed', 'PeerId is not the sender');
+    }
+    return { outcome: OK, fact: block.fact?.({ ...message, peerId: source }) };
+  } catch (error) {
+    return { outcome: outcomeOf(error), fact: undefined };
+  }
+}

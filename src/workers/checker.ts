@@ -1,0 +1,33 @@
+/**
+ * Runs in each checker thread, as a Piscina task: opens a batch, checks every message, answers the checked batch, transferred.
+ * Remembers nothing between batches. What it throws, or dies of, main retries message by message.
+ */
+
+import { workerData } from 'node:worker_threads';
+import { move } from 'piscina';
+import { checkMessage } from '../shared/messages/check.js';
+import { checkContextOf } from '../shared/messages/context.js';
+import { MESSAGE_KINDS } from '../shared/messages/index.js';
+import type { MessageKind } from '../shared/messages/kind.js';
+import { encodeCheckedBatch } from '../shared/pipeline/checked-batch.js';
+import { decodeRawBatch } from '../shared/pipeline/raw-batch.js';
+import type { CheckerConfig, CheckTask } from '../shared/pipeline/worker-config.js';
+
+const config = workerData as CheckerConfig;
+const base = checkContextOf(config.settings);
+const kinds = await kindsOf(config.kindsModule);
+
+async function kindsOf(module: string | undefined): Promise<readonly MessageKind[]> {
+  if (module === undefined) return MESSAGE_KINDS;
+  return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
+}
+
+export default function check(task: CheckTask) {
+  const context = task.tipBits === base.tipBits ? base : { ...base, tipBits: task.tipBits };
+  const checked = decodeRawBatch(task.batch).map((message) => {
+    const kind = kinds[message.kind];
+    if (kind === undefined) throw new RangeError(`no message kind ${message.kind}`);
+    return checkMessage(kind, { ...message, source: '' }, context);
+  });
+  return move(encodeCheckedBatch(checked));
+}
