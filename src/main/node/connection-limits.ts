@@ -1,0 +1,155 @@
+/**
+ * How many connections are kept. Go's connection manager lets the count pass a high mark and then closes the least valued
+ * down to a low one, sparing those younger than a grace period; libp2p here only has a ceiling at which it refuses whoever comes. So the
+ * ceiling is set well above, and the trimming is done here.
+ */
+
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface';
+import { errorMessage } from '../../shared/errors.js';
+import { AddressList } from '../../shared/ip.js';
+import type { Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { multiaddrHost } from './addresses.js';
+import type { PeripheryMetrics } from './periphery-metrics.js';
+
+/** Go's marks are 25 and 35. */
+const LOW_SHARE = 25 / 35;
+export const GRACE_MS = 20_000;
+const TRIM_INTERVAL_MS = 10_000;
+
+export interface ConnectionMarks {
+  readonly low: number;
+  readonly high: number;
+  /** Connections beyond which newcomers are refused at once. */
+  readonly ceiling: number;
+}
+
+/** The marks for `p2p_max_connections`, with room for `configured` static and bootstrap peers besides. */
+export function connectionMarks(
+  settings: Pick<Settings, 'p2p_max_connections'>,
+  configured: number,
+): ConnectionMarks {
+  const high = settings.p2p_max_connections;
+  return { low: Math.max(1, Math.floor(high * LOW_SHARE)), high, ceiling: high * 2 + configured + 16 };
+}
+
+/**
+ * libp2p's `connectionManager` options for these marks. Its own inbound limits (5 a second and host, 10 pending) precede the gater
+ * and would make its settings and exemptions void, so they stand aside; pending handshakes stay bounded.
+ */
+export function connectionManagerLimits(marks: ConnectionMarks): {
+  maxConnections: number;
+  inboundConnectionThreshold: number;
+  maxIncomingPendingConnections: number;
+} {
+  return {
+    maxConnections: marks.ceiling,
+    inboundConnectionThreshold: 1_000_000,
+    maxIncomingPendingConnections: Math.max(64, marks.ceiling),
+  };
+}
+
+export interface ConnectionTrimmerComponents {
+  readonly libp2p: Pick<Libp2p, 'getConnections' | 'peerStore'>;
+  readonly logger: Logger;
+  readonly metrics: Pick<PeripheryMetrics, 'connectionsTrimmed'>;
+}
+
+export interface ConnectionTrimmerOptions {
+  readonly marks: ConnectionMarks;
+  /** Static, bootstrap and allow-listed peers: never closed, not counted. */
+  readonly isProtected: (peerId: string) => boolean;
+  /** `p2p_allowed_addresses`: likewise. */
+  readonly allowedAddresses?: readonly string[];
+  /** Worth of a peer besides its tags, higher is kept. Default 0. */
+  readonly valueOf?: (peerId: string) => number;
+  /** Younger connections are spared, ms. Default 20,000. */
+  readonly graceMs?: number;
+  /** Milliseconds between looks. Default 10,000. */
+  readonly intervalMs?: number;
+}
+
+export class ConnectionTrimmer {
+  readonly #components: ConnectionTrimmerComponents;
+  readonly #options: ConnectionTrimmerOptions;
+  readonly #allowed: AddressList;
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+
+  constructor(components: ConnectionTrimmerComponents, options: ConnectionTrimmerOptions) {
+    this.#components = components;
+    this.#options = options;
+    this.#allowed = new AddressList(options.allowedAddresses ?? []);
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => {
+      this.trim().catch((error: unknown) => {
+        this.#components.logger.warn({ error: errorMessage(error) }, 'could not trim connections');
+      });
+    }, this.#options.intervalMs ?? TRIM_INTERVAL_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** One look. Resolves with how many connections were closed. */
+  async trim(): Promise<number> {
+    if (this.#running) return 0;
+    this.#running = true;
+    try {
+      return await this.#trim();
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #trim(): Promise<number> {
+    const { marks, graceMs = GRACE_MS } = this.#options;
+    const counted = this.#components.libp2p
+      .getConnections()
+      .filter((connection) => !this.#isProtected(connection));
+    if (counted.length <= marks.high) return 0;
+    const youngest = Date.now() - graceMs;
+    const old = counted.filter(({ timeline }) => timeline.open <= youngest);
+    const valued = await Promise.all(
+      old.map(async (connection) => ({ connection, value: await this.#value(connection.remotePeer) })),
+    );
+    valued.sort((a, b) => a.value - b.value || b.connection.timeline.open - a.connection.timeline.open);
+    const closing = valued.slice(0, counted.length - marks.low);
+    await Promise.all(closing.map(({ connection }) => this.#close(connection)));
+    return closing.length;
+  }
+
+  #isProtected(connection: Connection): boolean {
+    if (this.#options.isProtected(connection.remotePeer.toString())) return true;
+    const host = multiaddrHost(connection.remoteAddr);
+    return host?.kind === 'ip' && this.#allowed.has(host.address);
+  }
+
+  async #value(peerId: PeerId): Promise<number> {
+    let value = this.#options.valueOf?.(peerId.toString()) ?? 0;
+    try {
+      const peer = await this.#components.libp2p.peerStore.get(peerId);
+      for (const tag of peer.tags.values()) value += tag.value;
+    } catch {
+      // Not in the store: no tags.
+    }
+    return value;
+  }
+
+  async #close(connection: Connection): Promise<void> {
+    this.#components.metrics.connectionsTrimmed.inc();
+    this.#components.logger.debug(
+      { peer: connection.remotePeer.toString() },
+      'too many connections: closing one',
+    );
+    try {
+      await connection.close({ signal: AbortSignal.timeout(1000) });
+    } catch (error) {
+      connection.abort(error instanceof Error ? error : new Error(errorMessage(error)));
+    }
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Who may connect. Addresses are judged before the handshake, both ways; inbound peer IDs right after it, the first moment they
+ * are known. libp2p's own inbound limits come earlier and know no exemptions: see connection-limits.ts.
+ */
+
+import { lookup } from 'node:dns/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { LRUCache } from 'lru-cache';
+import { AddressList, canonicalIp, ipBytes, isLoopbackAddress, isPrivateAddress } from '../../shared/ip.js';
+import type { Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { isRelayed, multiaddrHost } from './addresses.js';
+import type { PeripheryMetrics } from './periphery-metrics.js';
+import type { BanGate } from './types.js';
+
+type GaterSettings = Pick<
+  Settings,
+  | 'p2p_allow_private_ips'
+  | 'p2p_allowed_addresses'
+  | 'p2p_connections_per_address'
+  | 'p2p_inbound_connections_per_second'
+  | 'p2p_static_peers'
+  | 'p2p_bootstrap_peers'
+  | 'p2p_bootstrapAddresses'
+  | 'p2p_relay_peers'
+>;
+
+export interface GaterInit {
+  readonly bans: BanGate;
+  readonly settings: GaterSettings;
+  readonly logger: Logger;
+  readonly metrics: Pick<PeripheryMetrics, 'connectionsRefused'>;
+  /** Loopback is not limited: connections of this machine, and of a proxy on it, share one address. Default true. */
+  readonly exemptLoopback?: boolean;
+  /** All addresses of a host name; the system's resolver unless told. */
+  readonly resolve?: (name: string, family: 0 | 4 | 6) => Promise<readonly string[]>;
+}
+
+type Reason = 'banned_address' | 'banned_peer' | 'private_address' | 'address_rate' | 'address_connections';
+
+/** Addresses whose rate is remembered; the least recently seen starts anew. */
+const MAX_RATED_ADDRESSES = 10_000;
+/** A resolver that is slower than this decides nothing; the address is judged again once connected. */
+const RESOLVE_TIMEOUT_MS = 2_000;
+
+async function resolveBySystem(name: string, family: 0 | 4 | 6): Promise<readonly string[]> {
+  const answers = await lookup(name, { all: true, family });
+  return answers.map(({ address }) => address);
+}
+
+/** Hosts that the operator wrote down: private or not, they may be dialled. */
+function configuredHosts(settings: GaterSettings): ReadonlySet<string> {
+  const hosts = new Set<string>();
+  for (const text of [
+    ...settings.p2p_static_peers,
+    ...settings.p2p_bootstrap_peers,
+    ...settings.p2p_bootstrapAddresses,
+    ...settings.p2p_relay_peers,
+  ]) {
+    try {
+      const host = multiaddrHost(multiaddr(text.trim()));
+      if (host !== undefined) hosts.add(host.kind === 'ip' ? host.address : host.name);
+    } catch {
+      // Whoever reads the setting reports it.
+    }
+  }
+  return hosts;
+}
+
+/**
+ * What a limit counts as one address: an IPv4 address, or an IPv6 /64, which is what one subscriber gets.
+ */
+function limitKey(address: string): string {
+  const bytes = ipBytes(address);
+  if (bytes === undefined || bytes.length === 4) return address;
+  return `${Buffer.from(bytes.subarray(0, 8)).toString('hex')}/64`;
+}
+
+/**
+ * The address at the other end of the socket. A dialled name is resolved again by the operating system, perhaps to something else
+ * than was judged. libp2p does not show the socket in its types, so this is read with care and its absence is no error.
+ */
+function socketAddress(connection: MultiaddrConnection): string | undefined {
+  const { socket } = connection as { readonly socket?: { readonly remoteAddress?: unknown } };
+  return typeof socket?.remoteAddress === 'string' ? canonicalIp(socket.remoteAddress) : undefined;
+}
+
+class Gater implements ConnectionGater {
+  readonly #bans: BanGate;
+  readonly #logger: Logger;
+  readonly #metrics: GaterInit['metrics'];
+  readonly #allowPrivate: boolean;
+  readonly #exempt: AddressList;
+  readonly #exemptLoopback: boolean;
+  readonly #configured: ReadonlySet<string>;
+  readonly #resolve: NonNullable<GaterInit['resolve']>;
+  readonly #perAddress: number;
+  readonly #perSecond: number;
+  /** Open and opening inbound connections. */
+  readonly #inbound = new Map<string, number>();
+  readonly #rates = new LRUCache<string, { tokens: number; at: number }>({ max: MAX_RATED_ADDRESSES });
+
+  constructor(init: GaterInit) {
+    const { settings } = init;
+    this.#bans = init.bans;
+    this.#logger = init.logger;
+    this.#metrics = init.metrics;
+    this.#allowPrivate = settings.p2p_allow_private_ips;
+    this.#exempt = new AddressList(settings.p2p_allowed_addresses);
+    this.#exemptLoopback = init.exemptLoopback ?? true;
+    this.#configured = configuredHosts(settings);
+    this.#resolve = init.resolve ?? resolveBySystem;
+    this.#perAddress = settings.p2p_connections_per_address;
+    this.#perSecond = settings.p2p_inbound_connections_per_second;
+  }
+
+  denyDialPeer = (peerId: PeerId): boolean => this.#refusePeer('outbound', peerId.toString());
+
+  denyDialMultiaddr = async (address: Multiaddr): Promise<boolean> => {
+    for (const { name, value } of address.getComponents()) {
+      if (name === 'p2p' && value !== undefined && this.#refusePeer('outbound', value)) return true;
+    }
+    const host = multiaddrHost(address);
+    if (host === undefined) return false;
+    if (host.kind === 'ip') return this.#refuseDialled(host.address, host.address);
+    const answers = await Promise.race([
+      this.#resolve(host.name, host.family).catch(() => []),
+      delay(RESOLVE_TIMEOUT_MS, [] as readonly string[], { ref: false }),
+    ]);
+    return answers.some((answer) => this.#refuseDialled(canonicalIp(answer) ?? answer, host.name));
+  };
+
+  denyOutboundConnection = (_peerId: PeerId, connection: MultiaddrConnection): boolean =>
+    this.#refuseConnected(connection);
+
+  denyOutboundEncryptedConnection = (peerId: PeerId, connection: MultiaddrConnection): boolean =>
+    this.#refusePeer('outbound', peerId.toString()) || this.#refuseConnected(connection);
+
+  denyInboundConnection = (connection: MultiaddrConnection): boolean => {
+    const host = multiaddrHost(connection.remoteAddr);
+    if (host?.kind !== 'ip') return false;
+    const { address } = host;
+    if (this.#bans.isAddressBanned(address)) return this.#refuse('inbound', 'banned_address', { address });
+    // Through a relay the address is the relay's.
+    if (isRelayed(connection.remoteAddr) || this.#isExempt(address)) return false;
+    const key = limitKey(address);
+    if (!this.#takeToken(key)) return this.#refuse('inbound', 'address_rate', { address });
+    const open = this.#inbound.get(key) ?? 0;
+    if (open >= this.#perAddress) return this.#refuse('inbound', 'address_connections', { address });
+    this.#inbound.set(key, open + 1);
+    connection.addEventListener('close', () => this.#release(key), { once: true });
+    return false;
+  };
+
+  denyInboundEncryptedConnection = (peerId: PeerId, _connection: MultiaddrConnection): boolean =>
+    this.#refusePeer('inbound', peerId.toString());
+
+  denyInboundRelayedConnection = (relay: PeerId, remotePeer: PeerId): boolean =>
+    this.#refusePeer('inbound', remotePeer.toString()) || this.#refusePeer('inbound', relay.toString());
+
+  /** What is never dialled is not kept either. True keeps. */
+  filterMultiaddrForPeer = (_peerId: PeerId, address: Multiaddr): boolean => {
+    const host = multiaddrHost(address);
+    if (host?.kind !== 'ip') return true;
+    return !this.#isForbiddenPrivate(host.address, host.address);
+  };
+
+  #isExempt(address: string): boolean {
+    return (this.#exemptLoopback && isLoopbackAddress(address)) || this.#exempt.has(address);
+  }
+
+  #isForbiddenPrivate(address: string, host: string): boolean {
+    return (
+      !this.#allowPrivate &&
+      isPrivateAddress(address) &&
+      !this.#configured.has(host) &&
+      !this.#exempt.has(address)
+    );
+  }
+
+  #refuseDialled(address: string, host: string): boolean {
+    if (this.#bans.isAddressBanned(address))
+      return this.#refuse('outbound', 'banned_address', { address, host });
+    return (
+      this.#isForbiddenPrivate(address, host) &&
+      this.#refuse('outbound', 'private_address', { address, host })
+    );
+  }
+
+  #refuseConnected(connection: MultiaddrConnection): boolean {
+    const host = multiaddrHost(connection.remoteAddr);
+    if (host?.kind !== 'dns') return false;
+    const address = socketAddress(connection);
+    return address !== undefined && this.#refuseDialled(address, host.name);
+  }
+
+  #refusePeer(direction: 'inbound' | 'outbound', peer: string): boolean {
+    return this.#bans.isPeerBanned(peer) && this.#refuse(direction, 'banned_peer', { peer });
+  }
+
+  #refuse(direction: 'inbound' | 'outbound', reason: Reason, fields: Record<string, string>): true {
+    this.#metrics.connectionsRefused.inc({ direction, reason });
+    this.#logger.debug({ direction, reason, ...fields }, 'connection refused');
+    return true;
+  }
+
+  #takeToken(key: string): boolean {
+    const now = performance.now();
+    const rate = this.#rates.get(key) ?? { tokens: this.#perSecond, at: now };
+    rate.tokens = Math.min(this.#perSecond, rate.tokens + ((now - rate.at) / 1000) * this.#perSecond);
+    rate.at = now;
+    const allowed = rate.tokens >= 1;
+    if (allowed) rate.tokens -= 1;
+    this.#rates.set(key, rate);
+    return allowed;
+  }
+
+  #release(key: string): void {
+    const open = this.#inbound.get(key) ?? 0;
+    if (open <= 1) this.#inbound.delete(key);
+    else this.#inbound.set(key, open - 1);
+  }
+}
+
+/** The connection gater for libp2p. Throws RangeError on an entry of `p2p_allowed_addresses` that is no address or subnet. */
+export function createGater(
+  init: GaterInit,
+): Required<
+  Pick<
+    ConnectionGater,
+    | 'denyDialPeer'
+    | 'denyDialMultiaddr'
+    | 'denyOutboundConnection'
+    | 'denyOutboundEncryptedConnection'
+    | 'denyInboundConnection'
+    | 'denyInboundEncryptedConnection'
+    | 'denyInboundRelayedConnection'
+    | 'filterMultiaddrForPeer'
+  >
+> {
+  return new Gater(init);
+}
