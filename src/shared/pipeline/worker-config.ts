@@ -23,6 +23,21 @@ export interface PublisherConfig {
   readonly logLevel: string;
 }
 
+/** For the thread of the embedded broker. */
+export interface BrokerConfig {
+  /** Local socket on which it serves. */
+  readonly socketPath: string;
+  readonly logLevel: string;
+  /** Largest record in bytes, key and value together; Kafka's own bound where absent. */
+  readonly maxRecordBytes?: number;
+  /** Records and bytes kept of all topics together; the broker's defaults where absent. */
+  readonly maxRecords?: number;
+  readonly maxBytes?: number;
+}
+
+/** What the broker's thread tells main: it serves, or why it cannot. It ends at main's `stop`. */
+export type BrokerReport = { readonly ready: true } | { readonly error: string };
+
 /** A task for a checker. The reply is the checked batch, transferred. */
 export interface CheckTask {
   readonly batch: ArrayBuffer;

@@ -1,0 +1,91 @@
+/**
+ * Messages between the embedded broker and those that use it, over a local stream socket: the length of what follows
+ * (32-bit little-endian), a number that pairs an answer with its request (32-bit), the length of a JSON header
+ * (32-bit), the header, and then bytes: the records. Nothing here is for another machine.
+ */
+
+import type { Socket } from 'node:net';
+
+/** Longest message either side takes. */
+export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+
+/** Longest path of a local socket on Linux and macOS, whichever is shorter. */
+export const MAX_SOCKET_PATH = 103;
+
+export interface BrokerMessage {
+  readonly id: number;
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly body: Buffer;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Writes a message. False when the socket asks to wait for `drain`. Throws RangeError above the bound. */
+export function writeMessage(
+  socket: Socket,
+  id: number,
+  header: Readonly<Record<string, unknown>>,
+  body: Uint8Array = EMPTY,
+): boolean {
+  const json = Buffer.from(JSON.stringify(header));
+  const length = 8 + json.length + body.length;
+  if (length > MAX_MESSAGE_BYTES) {
+    throw new RangeError(`a message of ${length} bytes; at most ${MAX_MESSAGE_BYTES}`);
+  }
+  const head = Buffer.allocUnsafe(12 + json.length);
+  head.writeUInt32LE(length, 0);
+  head.writeUInt32LE(id, 4);
+  head.writeUInt32LE(json.length, 8);
+  head.set(json, 12);
+  socket.cork();
+  socket.write(head);
+  const flowing = body.length === 0 || socket.write(body);
+  socket.uncork();
+  return flowing;
+}
+
+/** Puts the pieces that a socket gives together to messages. */
+export class MessageReader {
+  #pieces: Buffer[] = [];
+  #held = 0;
+
+  /** The messages complete with `piece`. Throws RangeError when what came is no message or too long a one. */
+  push(piece: Buffer): BrokerMessage[] {
+    this.#pieces.push(piece);
+    this.#held += piece.length;
+    const messages: BrokerMessage[] = [];
+    for (;;) {
+      const message = this.#next();
+      if (message === undefined) return messages;
+      messages.push(message);
+    }
+  }
+
+  #next(): BrokerMessage | undefined {
+    if (this.#held < 4) return undefined;
+    const first = this.#pieces[0] ?? EMPTY;
+    const head = first.length >= 4 ? first : this.#join();
+    const length = head.readUInt32LE(0);
+    if (length < 8 || length > MAX_MESSAGE_BYTES) throw new RangeError(`a message of ${length} bytes`);
+    if (this.#held < 4 + length) return undefined;
+    const bytes = this.#join();
+    const headerLength = bytes.readUInt32LE(8);
+    if (headerLength > length - 8) throw new RangeError('a header longer than its message');
+    const header: unknown = JSON.parse(bytes.toString('utf8', 12, 12 + headerLength));
+    if (typeof header !== 'object' || header === null) throw new RangeError('a header that is no object');
+    this.#pieces = [bytes.subarray(4 + length)];
+    this.#held -= 4 + length;
+    return {
+      id: bytes.readUInt32LE(4),
+      header: header as Record<string, unknown>,
+      body: bytes.subarray(12 + headerLength, 4 + length),
+    };
+  }
+
+  #join(): Buffer {
+    const [first = EMPTY] = this.#pieces;
+    const all = this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first;
+    this.#pieces = [all];
+    return all;
+  }
+}

@@ -1,0 +1,78 @@
+/** Producers and consumers for the topics that settings name, on a Kafka cluster or the embedded broker. */
+
+import { ConfigurationError } from '../errors.js';
+import type { Logger } from '../logging.js';
+import type { Settings } from '../settings/table.js';
+import { EmbeddedBrokerClient } from './embedded/client.js';
+import { EmbeddedConsumer } from './embedded/consumer.js';
+import { EmbeddedProducer } from './embedded/producer.js';
+import { createKafkaClient } from './kafkajs/client.js';
+import { KafkaJsConsumer } from './kafkajs/consumer.js';
+import { KafkaJsProducer } from './kafkajs/producer.js';
+import type { KafkaConsumer, KafkaProducer } from './types.js';
+import { type KafkaTopicUrl, parseKafkaUrl } from './url.js';
+
+/** Settings whose value is a topic's URL. */
+export type KafkaSettingKey = Extract<keyof Settings, `kafka_${string}Config`>;
+
+export interface KafkaOptions {
+  readonly logger: Logger;
+  /** Local socket of the embedded broker; needed for `memory://`. */
+  readonly brokerSocketPath: string | undefined;
+}
+
+export interface ConsumerOptions extends KafkaOptions {
+  /** Consumer group (WIRE §3: `p2p.<clientName>`, first generation `p2p`). */
+  readonly group: string;
+}
+
+/** Producer for the topic in `settings[key]`, not yet connected. Throws ConfigurationError. */
+export function createProducer(
+  settings: Settings,
+  key: KafkaSettingKey,
+  { logger, brokerSocketPath }: KafkaOptions,
+): KafkaProducer {
+  const url = topicUrl(settings, key, logger);
+  if (url.scheme === 'memory') {
+    const client = embeddedClient(url, brokerSocketPath);
+    return new EmbeddedProducer(client, url, () => client.close());
+  }
+  return new KafkaJsProducer({ kafka: createKafkaClient(url, settings, logger), logger }, url);
+}
+
+/** Consumer of the topic in `settings[key]`, not yet started. Throws ConfigurationError. */
+export function createConsumer(
+  settings: Settings,
+  key: KafkaSettingKey,
+  { logger, brokerSocketPath, group }: ConsumerOptions,
+): KafkaConsumer {
+  const url = topicUrl(settings, key, logger);
+  if (url.scheme === 'memory') {
+    const broker = embeddedClient(url, brokerSocketPath);
+    return new EmbeddedConsumer({ broker, logger, close: () => broker.close() }, url, { group });
+  }
+  return new KafkaJsConsumer({ kafka: createKafkaClient(url, settings, logger), logger }, url, group);
+}
+
+/** Whether any topic of `settings` is on the embedded broker. Throws ConfigurationError. */
+export function needsEmbeddedBroker(settings: Settings): boolean {
+  return Object.entries(settings).some(
+    ([key, value]) =>
+      /^kafka_.*Config$/.test(key) && value !== '' && parseKafkaUrl(key, String(value)).scheme === 'memory',
+  );
+}
+
+function topicUrl(settings: Settings, key: KafkaSettingKey, logger: Logger): KafkaTopicUrl {
+  const url = parseKafkaUrl(key, settings[key]);
+  if (url.unknownParameters.length > 0) {
+    logger.warn({ setting: key, parameters: url.unknownParameters }, 'parameters of a Kafka URL are unknown');
+  }
+  return url;
+}
+
+function embeddedClient(url: KafkaTopicUrl, socketPath: string | undefined): EmbeddedBrokerClient {
+  if (socketPath === undefined) {
+    throw new ConfigurationError([`${url.setting}: memory:// needs the embedded broker, which does not run`]);
+  }
+  return new EmbeddedBrokerClient({ socketPath });
+}

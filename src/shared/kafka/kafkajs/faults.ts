@@ -1,0 +1,58 @@
+/** Which of the three faults an error of kafkajs is. */
+
+import { errorMessage } from '../../errors.js';
+import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../types.js';
+
+/** Kafka's error codes, by the names that kafkajs gives them. Those in neither list are the broker's. */
+const RECORD_FAULTS: ReadonlySet<string> = new Set([
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'CORRUPT_MESSAGE',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+]);
+const TOPIC_FAULTS: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'INVALID_TOPIC_EXCEPTION',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+  'UNSUPPORTED_SASL_MECHANISM',
+  'POLICY_VIOLATION',
+  'INVALID_PARTITIONS',
+  'INVALID_REPLICATION_FACTOR',
+  'INVALID_CONFIG',
+  'SECURITY_DISABLED',
+]);
+const TOPIC_FAULT_NAMES: ReadonlySet<string> = new Set([
+  'KafkaJSSASLAuthenticationError',
+  'KafkaJSTopicMetadataNotLoaded',
+]);
+
+interface KafkaJsError extends Error {
+  readonly type?: string;
+  readonly errors?: readonly unknown[];
+}
+
+/** `error` and everything it was caused by or is made of, itself first. */
+function* causes(error: unknown, depth = 0): Generator<KafkaJsError> {
+  if (!(error instanceof Error) || depth > 8) return;
+  yield error;
+  yield* causes(error.cause, depth + 1);
+  for (const part of (error as KafkaJsError).errors ?? []) yield* causes(part, depth + 1);
+}
+
+/** The fault that stands for `error`, which stays its cause. `what` begins the message. */
+export function faultFrom(error: unknown, what: string): Error {
+  const message = `${what}: ${errorMessage(error)}`;
+  for (const { type = '', name } of causes(error)) {
+    if (RECORD_FAULTS.has(type)) return new RecordFaultError(message, { cause: error });
+    if (TOPIC_FAULTS.has(type) || TOPIC_FAULT_NAMES.has(name)) {
+      return new TopicFaultError(message, { cause: error });
+    }
+  }
+  return new BrokerFaultError(message, { cause: error });
+}

@@ -1,0 +1,30 @@
+/** A thread that owns the embedded broker of `memory://` topics and serves it on a local socket. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { MemoryLevel } from 'memory-level';
+import { errorMessage } from '../shared/errors.js';
+import { EmbeddedBroker } from '../shared/kafka/embedded/broker.js';
+import { EmbeddedBrokerServer } from '../shared/kafka/embedded/server.js';
+import { createLogger } from '../shared/logging.js';
+import type { BrokerConfig, BrokerReport } from '../shared/pipeline/worker-config.js';
+
+const report = (message: BrokerReport): void => parentPort?.postMessage(message);
+
+async function serve({ socketPath, logLevel, ...bounds }: BrokerConfig): Promise<void> {
+  const logger = createLogger({ level: logLevel, bindings: { component: 'broker' } });
+  const level = new MemoryLevel<string, Buffer>({ keyEncoding: 'utf8', valueEncoding: 'buffer' });
+  const broker = new EmbeddedBroker({ level, logger }, bounds);
+  const server = new EmbeddedBrokerServer({ broker, logger }, { socketPath });
+  await broker.start();
+  await server.start();
+  parentPort?.once('message', () => {
+    // Whatever main says means stop. The port goes last: the thread ends when nothing is left.
+    Promise.allSettled([server.stop(), broker.stop()]).then(
+      () => parentPort?.close(),
+      () => {},
+    );
+  });
+  report({ ready: true });
+}
+
+serve(workerData as BrokerConfig).catch((error: unknown) => report({ error: errorMessage(error) }));
