@@ -18,7 +18,8 @@ export interface BanStore {
   open(): Promise<void>;
   load(): Promise<readonly BanEntry[]>;
   put(entry: BanEntry): Promise<void>;
-  delete(key: string): Promise<void>;
+  /** With `endedAt` (unix ms) only if the stored ban ends by then: another node may have prolonged it. */
+  delete(key: string, endedAt?: number): Promise<void>;
   clear(): Promise<void>;
   health(signal: AbortSignal): Promise<DependencyHealth>;
   close(): Promise<void>;

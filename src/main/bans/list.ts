@@ -1,0 +1,387 @@
+/** The ban list: in memory, asked synchronously; behind it a store, which may be away. */
+
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
+import type { Subnet } from '../../shared/ip.js';
+import type { Logger } from '../../shared/logging.js';
+import { ExpiryQueue } from './expiry-queue.js';
+import type { BanMetrics } from './metrics.js';
+import { NetworkSet } from './network-set.js';
+import { StoredChanges } from './stored-changes.js';
+import { type BanSubject, InvalidBanSubjectError, parseBanSubject } from './subject.js';
+import type { BanEntry, BanEvents, BanStore } from './types.js';
+
+export interface BanListComponents {
+  readonly store: BanStore;
+  readonly logger: Logger;
+  readonly metrics: BanMetrics;
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
+}
+
+export interface BanListOptions {
+  /** Automatic bans kept at the most; past it the soonest to expire goes. 100,000 unless told. */
+  readonly maxByScore?: number;
+  /** Milliseconds between two looks for changes that others made in a shared store; 0: never. 30,000 unless told. */
+  readonly reloadIntervalMs?: number;
+}
+
+export interface RemovalResult {
+  /** Whether an entry of exactly this subject was there. */
+  readonly removed: boolean;
+  /** The subnet by whose ban the address or subnet stays banned. */
+  readonly stillBannedBy: string | undefined;
+}
+
+/** The latest end of a ban in unix ms: the year 9999, which every store can hold. */
+export const LATEST_END = Date.UTC(9999, 11, 31);
+const LONGEST_TIMER_MS = 60_000;
+
+type Listeners = { [E in keyof BanEvents]: Set<BanEvents[E]> };
+
+export class BanList implements HealthChecked {
+  readonly #store: BanStore;
+  readonly #logger: Logger;
+  readonly #metrics: BanMetrics;
+  readonly #now: () => number;
+  readonly #maxByScore: number;
+  readonly #reloadIntervalMs: number;
+  readonly #changes: StoredChanges;
+  readonly #entries = new Map<string, BanEntry>();
+  readonly #peers = new Map<string, number>();
+  readonly #networks = new NetworkSet();
+  readonly #queues = { operator: new ExpiryQueue(), score: new ExpiryQueue() };
+  readonly #listeners: Listeners = { added: new Set(), removed: new Set(), cleared: new Set() };
+  #byScore = 0;
+  /** Keys about which the load that is under way says nothing: changed here since it began, or not stored then. */
+  #touched = new Set<string>();
+  #clearedDuringLoad = false;
+  #loading: Promise<void> | undefined;
+  #loadFailure: string | undefined;
+  #expiryTimer: NodeJS.Timeout | undefined;
+  #reloadTimer: NodeJS.Timeout | undefined;
+  #running = false;
+
+  constructor(components: BanListComponents, options: BanListOptions = {}) {
+    this.#store = components.store;
+    this.#logger = components.logger;
+    this.#metrics = components.metrics;
+    this.#now = components.clock ?? Date.now;
+    this.#maxByScore = options.maxByScore ?? 100_000;
+    this.#reloadIntervalMs = options.reloadIntervalMs ?? 30_000;
+    this.#changes = new StoredChanges(components);
+  }
+
+  /**
+   * Opens the store and loads what is in it. A store that is away is no error: `health` says so, and once started the list
+   * goes on trying. Any other failure, such as a corrupt database, is thrown.
+   */
+  async open(): Promise<void> {
+    try {
+      await this.#store.open();
+      await this.reload();
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      this.#loadFailure = errorMessage(error);
+      this.#logger.error({ err: error }, 'the ban store is away: its bans are not in force until it is back');
+    }
+  }
+
+  /** Begins to expire bans by timer and to look for what others changed. */
+  start(): void {
+    this.#running = true;
+    this.#schedule();
+    this.#scheduleReload();
+  }
+
+  /** Stores what waits, if the store is there, and closes it. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    clearTimeout(this.#expiryTimer);
+    clearTimeout(this.#reloadTimer);
+    await this.#loading?.catch(() => {});
+    await this.#changes.stop();
+    await this.#store.close();
+  }
+
+  on<E extends keyof BanEvents>(event: E, listener: BanEvents[E]): () => void {
+    this.#listeners[event].add(listener);
+    return () => this.#listeners[event].delete(listener);
+  }
+
+  /** Bans in force or not yet swept. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Bans until `until` (unix ms, at the most the year 9999), in force when this returns its promise. An operator's ban replaces
+   * any other of the same subject; a ban by score never touches an operator's and never shortens another.
+   *
+   * Rejects with InvalidBanSubjectError or, for a time past, RangeError; with BanNotStoredError when the ban is in
+   * force but the store is away.
+   */
+  async add(text: string, until: number, origin: BanEntry['origin']): Promise<BanEntry> {
+    const subject = parseBanSubject(text);
+    const now = this.#now();
+    if (!(until > now)) throw new RangeError('a ban must end in the future');
+    const present = this.#entries.get(subject.key);
+    if (origin === 'score' && present !== undefined && present.until > now) {
+      if (present.origin === 'operator' || present.until >= until) return present;
+    }
+    const entry: BanEntry = {
+      key: subject.key,
+      kind: subject.kind,
+      until: Math.min(until, LATEST_END),
+      origin,
+    };
+    this.#put(entry, subject);
+    this.#metrics.changes.inc({ change: 'added' });
+    this.#touch(entry.key);
+    const stored = this.#changes.write(entry.key, { entry });
+    this.#emit('added', entry);
+    this.#evict();
+    await stored;
+    return entry;
+  }
+
+  /**
+   * Takes back the ban of exactly this subject. One that also lies in a banned subnet stays banned by that one, and the
+   * result says so. Rejects as {@link add}.
+   */
+  async remove(text: string): Promise<RemovalResult> {
+    const subject = parseBanSubject(text);
+    const removed = this.#drop(subject.key);
+    if (removed) {
+      this.#metrics.changes.inc({ change: 'removed' });
+      this.#touch(subject.key);
+      const stored = this.#changes.write(subject.key, {});
+      this.#emit('removed', subject.key);
+      await stored;
+    }
+    return { removed, stillBannedBy: this.#coveringSubnet(subject) };
+  }
+
+  /** Takes back every ban, also those that others put into a shared store. Rejects with BanNotStoredError. */
+  async clear(): Promise<void> {
+    this.#forget();
+    this.#clearedDuringLoad = true;
+    this.#metrics.changes.inc({ change: 'cleared' });
+    const stored = this.#changes.clear();
+    this.#emit('cleared');
+    await stored;
+  }
+
+  /** The bans in force, in no order. */
+  list(): BanEntry[] {
+    const now = this.#now();
+    return [...this.#entries.values()].filter(({ until }) => until > now);
+  }
+
+  /** Whether the address is banned, alone or in a subnet. False for text that is no address. Constant time. */
+  isAddressBanned(address: string): boolean {
+    return this.#networks.covers(address, this.#now());
+  }
+
+  /** Whether the base58 peer ID is banned. Constant time. */
+  isPeerBanned(peerId: string): boolean {
+    const until = this.#peers.get(peerId);
+    return until !== undefined && until > this.#now();
+  }
+
+  /**
+   * Whether an address, all of a subnet, or a peer ID is banned. Throws InvalidBanSubjectError; a subnet is covered by one
+   * ban, not by several together.
+   */
+  isBanned(text: string): boolean {
+    const subject = parseBanSubject(text);
+    if (subject.kind === 'peer') return this.isPeerBanned(subject.key);
+    return this.#networks.coveringPrefix(subject.subnet, this.#now()) !== -1;
+  }
+
+  /** When the ban of exactly this key ends in unix ms; 0 when there is none in force. */
+  until(key: string): number {
+    const until = this.#entries.get(key)?.until ?? 0;
+    return until > this.#now() ? until : 0;
+  }
+
+  /** Reads the store and takes over what others changed. Rejects when it cannot be read; the bans in memory stay. */
+  reload(): Promise<void> {
+    this.#loading ??= this.#reload().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async health(signal: AbortSignal): Promise<DependencyHealth> {
+    const store = await this.#store.health(signal);
+    if (store.status !== 200) return store;
+    const error =
+      this.#loadFailure ??
+      (this.#changes.size > 0 ? `${this.#changes.size} changes not stored yet` : undefined);
+    return error === undefined
+      ? store
+      : { resource: store.resource, status: 503, error, message: 'bans in memory are enforced' };
+  }
+
+  async #reload(): Promise<void> {
+    this.#touched = new Set(this.#changes.keys());
+    this.#clearedDuringLoad = this.#changes.clearing;
+    let loaded: readonly BanEntry[];
+    try {
+      loaded = await this.#store.load();
+    } catch (error) {
+      this.#metrics.storeFailures.inc({ operation: 'load' });
+      this.#loadFailure = errorMessage(error);
+      throw error;
+    }
+    this.#loadFailure = undefined;
+    if (this.#clearedDuringLoad) return;
+    const now = this.#now();
+    const seen = new Set<string>();
+    for (const entry of loaded) {
+      seen.add(entry.key);
+      if (entry.until <= now || this.#touched.has(entry.key)) continue;
+      const present = this.#entries.get(entry.key);
+      if (present?.until === entry.until && present.origin === entry.origin) continue;
+      try {
+        this.#put(entry, parseBanSubject(entry.key));
+      } catch (error) {
+        if (!(error instanceof InvalidBanSubjectError)) throw error;
+        this.#logger.warn({ reason: error.message }, 'stored ban is not enforced');
+        continue;
+      }
+      this.#emit('added', entry);
+    }
+    for (const key of [...this.#entries.keys()]) {
+      if (seen.has(key) || this.#touched.has(key)) continue;
+      this.#drop(key);
+      this.#emit('removed', key);
+    }
+    this.#evict();
+  }
+
+  #touch(key: string): void {
+    if (this.#loading !== undefined) this.#touched.add(key);
+  }
+
+  #coveringSubnet(subject: BanSubject): string | undefined {
+    if (subject.kind === 'peer') return undefined;
+    const prefix = this.#networks.coveringPrefix(subject.subnet, this.#now());
+    if (prefix === -1) return undefined;
+    const network = parseBanSubject(`${subject.subnet.network}/${prefix}`);
+    return network.key;
+  }
+
+  #put(entry: BanEntry, subject: BanSubject): void {
+    this.#drop(entry.key);
+    this.#entries.set(entry.key, entry);
+    if (subject.kind === 'peer') this.#peers.set(entry.key, entry.until);
+    else this.#networks.set(subject.subnet, entry.until);
+    if (entry.origin === 'score') this.#byScore++;
+    this.#metrics.entries.inc({ kind: entry.kind, origin: entry.origin });
+    const queue = this.#queues[entry.origin];
+    if (queue.size > 2 * this.#entries.size + 1024) this.#rebuild();
+    queue.push(entry.key, entry.until);
+    if (queue.soonest === entry.until) this.#schedule();
+  }
+
+  #drop(key: string): boolean {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return false;
+    this.#entries.delete(key);
+    if (entry.kind === 'peer') this.#peers.delete(key);
+    else this.#networks.delete(subnetOf(key));
+    if (entry.origin === 'score') this.#byScore--;
+    this.#metrics.entries.dec({ kind: entry.kind, origin: entry.origin });
+    return true;
+  }
+
+  #forget(): void {
+    this.#entries.clear();
+    this.#peers.clear();
+    this.#networks.clear();
+    this.#queues.operator.clear();
+    this.#queues.score.clear();
+    this.#byScore = 0;
+    this.#metrics.entries.reset();
+  }
+
+  /** Drops what replaced bans left in the queues. */
+  #rebuild(): void {
+    this.#queues.operator.clear();
+    this.#queues.score.clear();
+    for (const { key, until, origin } of this.#entries.values()) this.#queues[origin].push(key, until);
+  }
+
+  #evict(): void {
+    while (this.#byScore > this.#maxByScore) {
+      const soonest = this.#queues.score.pop();
+      if (soonest === undefined) return;
+      if (this.#isCurrent(soonest.key, soonest.time, 'score')) this.#end(soonest.key, 'evicted');
+    }
+  }
+
+  #isCurrent(key: string, until: number, origin: BanEntry['origin']): boolean {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && entry.until === until && entry.origin === origin;
+  }
+
+  #end(key: string, change: 'expired' | 'evicted'): void {
+    // Somebody else may have prolonged it in a shared store: only what has ended there too goes.
+    const stored = change === 'expired' ? { endedAt: this.#now() } : {};
+    this.#drop(key);
+    this.#metrics.changes.inc({ change });
+    this.#touch(key);
+    // A failure is counted, logged and tried again where it happens; nobody waits for this one.
+    this.#changes.write(key, stored).catch(() => {});
+    this.#emit('removed', key);
+  }
+
+  /** Ends every ban whose time has come. The timer calls it; so may anybody who moved the clock. */
+  expire(): void {
+    const now = this.#now();
+    for (const origin of ['operator', 'score'] as const) {
+      const queue = this.#queues[origin];
+      while (queue.soonest <= now) {
+        const due = queue.pop();
+        if (due !== undefined && this.#isCurrent(due.key, due.time, origin)) this.#end(due.key, 'expired');
+      }
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#expiryTimer);
+    if (!this.#running) return;
+    const soonest = Math.min(this.#queues.operator.soonest, this.#queues.score.soonest);
+    if (soonest === Number.POSITIVE_INFINITY) return;
+    const wait = Math.min(LONGEST_TIMER_MS, Math.max(0, soonest - this.#now()));
+    this.#expiryTimer = setTimeout(() => this.expire(), wait).unref();
+  }
+
+  #scheduleReload(): void {
+    if (!this.#running || this.#reloadIntervalMs === 0) return;
+    this.#reloadTimer = setTimeout(() => {
+      this.reload()
+        .catch((error: unknown) => this.#logger.warn({ err: error }, 'the ban store could not be read'))
+        .finally(() => this.#scheduleReload());
+    }, this.#reloadIntervalMs).unref();
+  }
+
+  #emit<E extends keyof BanEvents>(event: E, ...details: Parameters<BanEvents[E]>): void {
+    for (const listener of this.#listeners[event]) {
+      try {
+        (listener as (...args: Parameters<BanEvents[E]>) => void)(...details);
+      } catch (error) {
+        this.#logger.error({ err: error, event }, 'a listener of the ban list failed');
+      }
+    }
+  }
+}
+
+function subnetOf(key: string): Subnet {
+  const subject = parseBanSubject(key);
+  if (subject.kind === 'peer') throw new InvalidBanSubjectError('a peer ID has no subnet');
+  return subject.subnet;
+}

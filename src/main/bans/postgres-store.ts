@@ -1,0 +1,175 @@
+/**
+ * Bans of addresses and subnets in the table that Teranode's Go service uses too: `bans(key TEXT PRIMARY KEY, expiration_time
+ * TIMESTAMPTZ, subnet TEXT)`, `subnet` always a CIDR. A row without a readable subnet stops the Go service, so none is
+ * ever written, and peer IDs have no place here.
+ */
+
+import pg from 'pg';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import { parseSubnet } from '../../shared/ip.js';
+import type { Logger } from '../../shared/logging.js';
+import { type BanSubject, parseBanSubject } from './subject.js';
+import type { BanEntry, BanStore } from './types.js';
+
+const RESOURCE = 'BanStore';
+/** Bounds on waiting: a ban command or a health check must not hang on a database that is gone. */
+const CONNECT_MS = 3_000;
+const QUERY_MS = 5_000;
+const LOAD_MS = 60_000;
+
+const CREATE = `CREATE TABLE IF NOT EXISTS bans (
+  key TEXT PRIMARY KEY, expiration_time TIMESTAMP WITH TIME ZONE, subnet TEXT)`;
+const PUT = `INSERT INTO bans (key, expiration_time, subnet) VALUES ($1, $2, $3)
+  ON CONFLICT (key) DO UPDATE SET expiration_time = $2, subnet = $3`;
+const DELETE = `DELETE FROM bans WHERE key = ANY($1) AND ($2::timestamptz IS NULL OR expiration_time <= $2)`;
+const LOAD = `SELECT key, subnet, (extract(epoch FROM expiration_time) * 1000)::float8::text AS until FROM bans`;
+
+interface Row {
+  readonly key: string;
+  readonly subnet: string | null;
+  /** Unix ms as text; null for no time, and beyond numbers for infinity. */
+  readonly until: string | null;
+}
+
+export class PostgresBanStore implements BanStore {
+  readonly #pool: pg.Pool;
+  readonly #logger: Logger;
+  /** Keys as other nodes wrote them, by ours, where they differ: `1.2.3.4:8333`, `10.1.2.3/8`. */
+  #spellings = new Map<string, string[]>();
+  #ready = false;
+  /** Rows already complained about: a reload every 30 s says it once. */
+  #warned = new Set<string>();
+
+  constructor(components: { url: string; logger: Logger }) {
+    this.#logger = components.logger;
+    this.#pool = new pg.Pool({
+      connectionString: components.url,
+      max: 2,
+      connectionTimeoutMillis: CONNECT_MS,
+      idleTimeoutMillis: 30_000,
+      allowExitOnIdle: true,
+      application_name: 'teranode-p2p',
+    });
+    // An idle connection that breaks is replaced by the next query.
+    this.#pool.on('error', (error) => this.#logger.warn({ err: error }, 'lost a connection to Postgres'));
+  }
+
+  async open(): Promise<void> {
+    await this.#prepare();
+  }
+
+  /** Rows that are not bans are left out with a warning, and stay where they are. */
+  async load(): Promise<readonly BanEntry[]> {
+    const rows = await this.#query<Row>(LOAD, [], LOAD_MS);
+    const entries = new Map<string, BanEntry>();
+    const spellings = new Map<string, string[]>();
+    for (const row of rows) {
+      const subject = this.#subjectOf(row);
+      if (subject === undefined) continue;
+      if (subject.key !== row.key)
+        spellings.set(subject.key, [...(spellings.get(subject.key) ?? []), row.key]);
+      const until = Math.max(Math.floor(Number(row.until)), entries.get(subject.key)?.until ?? 0);
+      entries.set(subject.key, { key: subject.key, kind: subject.kind, until, origin: 'operator' });
+    }
+    this.#spellings = spellings;
+    return [...entries.values()];
+  }
+
+  async put({ key, until }: BanEntry): Promise<void> {
+    const subject = parseBanSubject(key);
+    if (subject.kind === 'peer') throw new RangeError('peer IDs do not belong in the bans table');
+    await this.#query(PUT, [key, new Date(until).toISOString(), subject.subnet.cidr]);
+  }
+
+  async delete(key: string, endedAt?: number): Promise<void> {
+    if (parseBanSubject(key).kind === 'peer') return;
+    await this.#query(DELETE, [
+      [key, ...(this.#spellings.get(key) ?? [])],
+      endedAt === undefined ? null : new Date(endedAt).toISOString(),
+    ]);
+  }
+
+  async clear(): Promise<void> {
+    await this.#query('DELETE FROM bans');
+  }
+
+  async health(signal: AbortSignal): Promise<DependencyHealth> {
+    try {
+      await raceAbort(this.#query('SELECT 1'), signal);
+      return { resource: RESOURCE, status: 200, message: 'Postgres' };
+    } catch (error) {
+      const message = 'Postgres; bans in memory are enforced';
+      return { resource: RESOURCE, status: 503, error: errorMessage(error), message };
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  #subjectOf({ key, subnet, until }: Row): BanSubject | undefined {
+    let problem = 'its expiration_time is missing';
+    if (until !== null) {
+      const range = subnet === null ? undefined : parseSubnet(subnet);
+      if (range !== undefined) {
+        // The key is what was banned; the subnet stands in where a node wrote a key that is not one here.
+        for (const text of [key, range.cidr]) {
+          try {
+            const subject = parseBanSubject(text);
+            if (subject.kind !== 'peer') return subject;
+          } catch (error) {
+            problem = errorMessage(error);
+          }
+        }
+      } else {
+        problem = 'its subnet is missing or not a CIDR';
+      }
+    }
+    if (!this.#warned.has(key) && this.#warned.size < 1000) {
+      this.#warned.add(key);
+      this.#logger.warn({ key: key.slice(0, 256), problem }, 'a row of the bans table is not enforced');
+    }
+    return undefined;
+  }
+
+  async #prepare(): Promise<void> {
+    await this.#send(CREATE, []);
+    this.#ready = true;
+  }
+
+  /** Makes the table first where the database was away at the start. */
+  async #query<R extends pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+    ms = QUERY_MS,
+  ): Promise<R[]> {
+    if (!this.#ready) await this.#prepare();
+    return this.#send<R>(text, values, ms);
+  }
+
+  async #send<R extends pg.QueryResultRow>(text: string, values: unknown[], ms = QUERY_MS): Promise<R[]> {
+    // A bound of its own for each query: pg knows it, its types do not.
+    const query = { text, values, query_timeout: ms } as pg.QueryConfig;
+    try {
+      return (await this.#pool.query<R>(query)).rows;
+    } catch (error) {
+      throw new UnavailableError(`Postgres: ${errorMessage(error) || 'no connection'}`, { cause: error });
+    }
+  }
+}
+
+async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let abort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(new Error('no answer in time'));
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    promise.catch(() => {});
+  }
+}

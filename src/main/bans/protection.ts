@@ -1,0 +1,66 @@
+/** Who is never banned automatically, and which addresses go with a peer that is. */
+
+import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { ConnectedPeer } from '../node/types.js';
+import { canonicalPeerId, hostOfMultiaddr } from './subject.js';
+
+type ProtectionSettings = Pick<
+  Settings,
+  | 'p2p_static_peers'
+  | 'p2p_bootstrap_peers'
+  | 'p2p_bootstrapAddresses'
+  | 'p2p_relay_peers'
+  | 'p2p_allowed_addresses'
+>;
+
+export interface BanProtection {
+  /** Static, bootstrap and relay peers, connected or not; connected ones from loopback or p2p_allowed_addresses. */
+  isProtected(peerId: string): boolean;
+  /**
+   * The addresses from which a peer is connected, for a ban along with it: none through a relay, none that another peer
+   * uses at the same time, for many sit behind one router.
+   */
+  addressesOf(peerId: string): readonly string[];
+}
+
+/** `peers` gives the peers connected now. Throws RangeError on a bad entry of p2p_allowed_addresses. */
+export function createBanProtection(
+  settings: ProtectionSettings,
+  peers: () => readonly ConnectedPeer[],
+): BanProtection {
+  const allowed = new AddressList(settings.p2p_allowed_addresses);
+  const configured = new Set(
+    [
+      ...settings.p2p_static_peers,
+      ...settings.p2p_bootstrap_peers,
+      ...settings.p2p_bootstrapAddresses,
+      ...settings.p2p_relay_peers,
+    ].map((multiaddr) => canonicalPeerId(/\/p2p\/([^/]+)\/?$/.exec(multiaddr.trim())?.[1] ?? '')),
+  );
+  const addressOf = (peer: ConnectedPeer): string | undefined => {
+    if (peer.address.includes('/p2p-circuit')) return undefined;
+    const host = hostOfMultiaddr(peer.address);
+    return host !== undefined && 'address' in host ? host.address : undefined;
+  };
+  return {
+    isProtected(peerId) {
+      if (configured.has(peerId)) return true;
+      return peers().some((peer) => {
+        if (peer.id !== peerId) return false;
+        if (peer.trusted || peer.configured) return true;
+        const address = addressOf(peer);
+        return address !== undefined && (isLoopbackAddress(address) || allowed.has(address));
+      });
+    },
+    addressesOf(peerId) {
+      const own = new Set<string>();
+      const shared = new Set<string>();
+      for (const peer of peers()) {
+        const address = addressOf(peer);
+        if (address !== undefined) (peer.id === peerId ? own : shared).add(address);
+      }
+      return [...own].filter((address) => !shared.has(address) && !isLoopbackAddress(address));
+    },
+  };
+}

@@ -1,0 +1,156 @@
+/** Ban scores: points for offences, forgiven with time, and the automatic ban at the threshold. */
+
+import { LRUCache } from 'lru-cache';
+import type { Logger } from '../../shared/logging.js';
+import type { Generation } from '../../shared/settings/table.js';
+import type { BanList } from './list.js';
+import type { BanMetrics } from './metrics.js';
+import { canonicalPeerId, InvalidBanSubjectError } from './subject.js';
+
+/** Points of each reason (WIRE §5; `catchup_malicious` is the newest nodes'). */
+export const OFFENCE_POINTS = {
+  invalid_subtree: 10,
+  protocol_violation: 20,
+  spam: 50,
+  invalid_block: 10,
+  catchup_failure: 30,
+  catchup_malicious: 50,
+} as const;
+
+/** How long it takes to forgive one point, in milliseconds. */
+export const DECAY_MS = 60_000;
+/** Peers remembered. Identities cost nothing: whoever makes more of them pushes out the least recently used. */
+export const MAX_SCORES = 10_000;
+
+export interface BanScoresComponents {
+  readonly list: BanList;
+  readonly logger: Logger;
+  readonly metrics: BanMetrics;
+  /** Static, loopback and allow-listed peers: never banned automatically. */
+  readonly isProtected: (peerId: string) => boolean;
+  /** Addresses banned along with the peer; none unless told. */
+  readonly addressesOf?: (peerId: string) => readonly string[];
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
+}
+
+export interface BanScoresOptions {
+  /** p2p_ban_threshold, points. */
+  readonly threshold: number;
+  /** p2p_ban_duration, milliseconds. */
+  readonly durationMs: number;
+  readonly generation: Generation;
+  /** 10,000 unless told. */
+  readonly maxPeers?: number;
+}
+
+interface Score {
+  readonly points: number;
+  /** Unix ms from which the next point is forgiven. */
+  readonly since: number;
+}
+
+export interface Scored {
+  readonly score: number;
+  readonly banned: boolean;
+}
+
+export class BanScores {
+  readonly threshold: number;
+  readonly #list: BanList;
+  readonly #logger: Logger;
+  readonly #metrics: BanMetrics;
+  readonly #isProtected: (peerId: string) => boolean;
+  readonly #addressesOf: (peerId: string) => readonly string[];
+  readonly #now: () => number;
+  readonly #durationMs: number;
+  readonly #unknownPoints: number;
+  readonly #scores: LRUCache<string, Score>;
+
+  constructor(components: BanScoresComponents, options: BanScoresOptions) {
+    this.threshold = options.threshold;
+    this.#list = components.list;
+    this.#logger = components.logger;
+    this.#metrics = components.metrics;
+    this.#isProtected = components.isProtected;
+    this.#addressesOf = components.addressesOf ?? (() => []);
+    this.#now = components.clock ?? Date.now;
+    this.#durationMs = options.durationMs;
+    this.#unknownPoints = options.generation === 'first' ? 1 : 0;
+    this.#scores = new LRUCache({ max: options.maxPeers ?? MAX_SCORES });
+    // A served or pardoned ban begins anew: else the next point would bring it back.
+    this.#list.on('removed', (key) => this.reset(key));
+    this.#list.on('cleared', () => this.#clear());
+  }
+
+  /**
+   * Scores an offence. At the threshold the peer is banned for `p2p_ban_duration`, unless it is protected: then its
+   * score stays at the threshold. Reasons that are not in the table count 0 points, 1 in the first generation.
+   *
+   * Throws InvalidBanSubjectError on text that is no peer ID.
+   */
+  add(peer: string, reason: string): Scored {
+    const peerId = canonicalPeerId(peer);
+    if (peerId === undefined) throw new InvalidBanSubjectError('not a peer ID');
+    const known = Object.hasOwn(OFFENCE_POINTS, reason);
+    const points = known ? OFFENCE_POINTS[reason as keyof typeof OFFENCE_POINTS] : this.#unknownPoints;
+    this.#metrics.offences.inc({ reason: known ? reason : 'unknown' });
+    const before = this.#decayed(peerId);
+    const sum = before.points + points;
+    if (sum === 0) return { score: 0, banned: this.#list.isPeerBanned(peerId) };
+    const reached = sum >= this.threshold;
+    const spared = reached && this.#isProtected(peerId);
+    const score = spared ? this.threshold : Math.min(sum, 2 ** 31 - 1);
+    this.#scores.set(peerId, { points: score, since: before.since });
+    this.#metrics.scores.set(this.#scores.size);
+    this.#logger.debug({ peer: peerId, reason: known ? reason : 'unknown', points, score }, 'offence scored');
+    if (spared) this.#spare(peerId, before.points < this.threshold);
+    else if (reached && !this.#list.isPeerBanned(peerId)) this.#ban(peerId, score);
+    return { score, banned: this.#list.isPeerBanned(peerId) };
+  }
+
+  /** The score of a base58 peer ID now, 0 for a stranger. */
+  score(peerId: string): number {
+    return this.#decayed(peerId).points;
+  }
+
+  /** Forgets the score of a base58 peer ID. */
+  reset(peerId: string): void {
+    if (this.#scores.delete(peerId)) this.#metrics.scores.set(this.#scores.size);
+  }
+
+  #clear(): void {
+    this.#scores.clear();
+    this.#metrics.scores.set(0);
+  }
+
+  /** Whole points only; what is left of a minute counts on. */
+  #decayed(peerId: string): Score {
+    const now = this.#now();
+    const { points, since } = this.#scores.peek(peerId) ?? { points: 0, since: now };
+    const forgiven = Math.max(0, Math.floor((now - since) / DECAY_MS));
+    if (forgiven >= points) return { points: 0, since: now };
+    return { points: points - forgiven, since: since + forgiven * DECAY_MS };
+  }
+
+  #spare(peerId: string, first: boolean): void {
+    this.#metrics.spared.inc();
+    if (first) this.#logger.warn({ peer: peerId }, 'a protected peer reached the ban threshold; not banned');
+  }
+
+  #ban(peerId: string, score: number): void {
+    const until = this.#now() + this.#durationMs;
+    if (this.#durationMs <= 0) return;
+    const addresses = this.#addressesOf(peerId);
+    this.#logger.info(
+      { peer: peerId, addresses, score, until: new Date(until).toISOString() },
+      'peer banned',
+    );
+    for (const subject of [peerId, ...addresses]) {
+      // In force when the call returns; a store that is away is counted and tried again by the list.
+      this.#list.add(subject, until, 'score').catch((error: unknown) => {
+        this.#logger.warn({ err: error, subject }, 'automatic ban is not stored');
+      });
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/** What a ban is about, read from what an operator or a neighbour wrote. */
+
+import { isIP } from 'node:net';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { canonicalIp, parseSubnet, type Subnet } from '../../shared/ip.js';
+
+export type BanSubject =
+  | { readonly kind: 'address'; readonly key: string; readonly subnet: Subnet }
+  | { readonly kind: 'subnet'; readonly key: string; readonly subnet: Subnet }
+  | { readonly kind: 'peer'; readonly key: string };
+
+/** The text names nothing that can be banned. */
+export class InvalidBanSubjectError extends RangeError {
+  override readonly name = 'InvalidBanSubjectError';
+}
+
+/** Longest text that is looked at, in UTF-16 units: a multiaddr with a peer ID fits twice. */
+export const MAX_SUBJECT_LENGTH = 256;
+
+/** As much of hostile text as may stand in an error: printable ASCII, at most 80 characters. */
+function shown(text: string): string {
+  const safe = text.slice(0, 80).replace(/[^\x20-\x7e]/g, '?');
+  return safe.length < text.length ? `${safe}…` : safe;
+}
+
+/** The canonical base58 form of a peer ID; undefined when it is none. */
+export function canonicalPeerId(text: string): string | undefined {
+  if (text.length > MAX_SUBJECT_LENGTH || !/^[0-9A-Za-z]{10,}$/.test(text)) return undefined;
+  try {
+    return peerIdFromString(text).toString();
+  } catch {
+    return undefined;
+  }
+}
+
+/** `1.2.3.4:9905` and `[::1]:9905` without the port, as the Go service reads them; else the text itself. */
+function withoutPort(text: string): string {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):\d{1,5}$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  return host !== undefined && isIP(host) !== 0 ? host : text;
+}
+
+/** The address of a multiaddr such as `/ip4/1.2.3.4/tcp/9905/p2p/…`, or the peer ID of `/p2p/…`; else the text itself. */
+function ofMultiaddr(text: string): string {
+  const match = /^\/(?:ip4|ip6|p2p)\/([^/]+)(?:\/|$)/.exec(text);
+  return match?.[1] ?? text;
+}
+
+/**
+ * Reads an address, a CIDR subnet or a peer ID. An address may carry a port or be the beginning of a multiaddr, as `GetPeers`
+ * shows it. Subnets lose their host bits, IPv4-mapped ones become IPv4, and one of a single address is that address.
+ *
+ * Throws {@link InvalidBanSubjectError} on anything else, on more than 256 characters, on an IPv6 zone, whose meaning ends at
+ * this machine, and on the prefix length 0, which would ban everybody.
+ */
+export function parseBanSubject(text: string): BanSubject {
+  if (text.length > MAX_SUBJECT_LENGTH) {
+    throw new InvalidBanSubjectError(`longer than ${MAX_SUBJECT_LENGTH} characters: ${shown(text)}`);
+  }
+  const bare = withoutPort(ofMultiaddr(text));
+  const peer = canonicalPeerId(bare);
+  if (peer !== undefined) return { kind: 'peer', key: peer };
+  if (bare.includes('%')) throw new InvalidBanSubjectError(`an address with a zone: ${shown(text)}`);
+  const subnet = parseSubnet(bare);
+  if (subnet === undefined) {
+    throw new InvalidBanSubjectError(`not an address, subnet or peer ID: ${shown(text)}`);
+  }
+  if (subnet.prefix === 0) {
+    throw new InvalidBanSubjectError(`${subnet.cidr} is everybody; ban narrower subnets`);
+  }
+  if (subnet.prefix === (subnet.family === 4 ? 32 : 128)) {
+    return { kind: 'address', key: subnet.network, subnet };
+  }
+  return { kind: 'subnet', key: subnet.cidr, subnet };
+}
+
+/** The canonical address of a multiaddr's first part; the host name when that is one; undefined when it has neither. */
+export function hostOfMultiaddr(
+  multiaddr: string,
+): { readonly address: string } | { readonly name: string } | undefined {
+  const [, protocol, host] = /^\/([a-z0-9]+)\/([^/]+)/.exec(multiaddr) ?? [];
+  if (protocol === undefined || host === undefined) return undefined;
+  if (protocol === 'ip4' || protocol === 'ip6') {
+    const address = canonicalIp(host);
+    return address === undefined ? undefined : { address };
+  }
+  return /^dns(?:4|6|addr)?$/.test(protocol) ? { name: host } : undefined;
+}
