@@ -1,0 +1,147 @@
+/** The libp2p host: every service it runs and why each is set as it is. */
+
+import '../../shared/polyfill.js';
+
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
+import { dcutr } from '@libp2p/dcutr';
+import { type Identify, identify } from '@libp2p/identify';
+import { type ConnectionGater, FaultTolerance, type Libp2p, type PrivateKey } from '@libp2p/interface';
+import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht';
+import { mdns } from '@libp2p/mdns';
+import { noise } from '@libp2p/noise';
+import { type Ping, ping } from '@libp2p/ping';
+import { prometheusMetrics } from '@libp2p/prometheus-metrics';
+import { tcp } from '@libp2p/tcp';
+import { uPnPNAT } from '@libp2p/upnp-nat';
+import { yamux } from '@libp2p/yamux';
+
+import { createLibp2p, type Libp2pOptions } from 'libp2p';
+import type { Registry } from 'prom-client';
+import type { Settings } from '../../shared/settings/table.js';
+import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
+import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
+import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
+import {
+  type GossipInternals,
+  growCipherMemory,
+  type Seams,
+  updateWindowsByHalves,
+} from './library-seams.js';
+import { connectionProtector } from './pre-shared-key.js';
+
+/** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
+const STREAM_WINDOW = 262_144;
+/** Peers and their addresses outlive an outage of days; libp2p forgets addresses after an hour. */
+const MAX_ADDRESS_AGE_MS = 7 * 86_400_000;
+const MAX_PEER_AGE_MS = 30 * 86_400_000;
+
+export type HostServices = {
+  identify: Identify;
+  ping: Ping;
+  pubsub: GossipInternals;
+  dht?: KadDHT;
+};
+export type Host = Libp2p<HostServices>;
+
+export interface HostComponents extends GossipComponents {
+  readonly privateKey: PrivateKey;
+  /** Opened and closed by who made it. */
+  readonly datastore: NonNullable<Libp2pOptions['datastore']>;
+  readonly registry: Registry;
+  readonly gater: ConnectionGater;
+}
+
+export interface HostOptions extends GossipOptions {
+  readonly seams: Seams;
+  readonly marks: ConnectionMarks;
+  /** Told in identify. */
+  readonly userAgent: string;
+}
+
+/** What identify calls itself; undefined in the first generation, whose nodes keep libp2p's own. */
+export function identifyProtocolVersion(settings: Settings): string | undefined {
+  return settings.p2p_generation === 'current' ? `/teranode/bitcoin/${settings.network}/1.0.0` : undefined;
+}
+
+/** Relays to reserve a place at: named ones, else the bootstrap peers; none where nothing is announced. */
+export function relayAddresses(settings: Settings): readonly string[] {
+  if (settings.listen_mode === 'silent') return [];
+  return settings.p2p_relay_peers.length > 0 ? settings.p2p_relay_peers : settings.p2p_bootstrap_peers;
+}
+
+function dhtService(settings: Settings) {
+  if (settings.p2p_dht_mode === 'off' || settings.listen_mode === 'silent') return {};
+  const privateAddresses = settings.p2p_dht_use_private || settings.p2p_allow_private_ips;
+  return {
+    dht: kadDHT({
+      protocol: `${settings.p2p_dht_protocol_id}/kad/1.0.0`,
+      // Said, not guessed: libp2p's guess never becomes server on private addresses, and drops those of others.
+      clientMode: settings.p2p_dht_mode === 'client',
+      peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
+      // The first provide does not wait a second for a routing table.
+      allowQueryWithZeroPeers: true,
+    }),
+  };
+}
+
+/** Creates the host, not started. Throws ConfigurationError on addresses or keys that do not parse. */
+export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
+  const { settings, registry, traffic } = components;
+  const { seams } = options;
+  const protector = connectionProtector(settings);
+  if (protector !== undefined && seams.cipherMemory) growCipherMemory();
+  const relays = relayAddresses(settings);
+  const announce = announceMultiaddrs(settings);
+  const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
+
+  const host: Host = await createLibp2p<HostServices>({
+    start: false,
+    privateKey: components.privateKey,
+    nodeInfo: { userAgent: options.userAgent },
+    datastore: components.datastore,
+    peerStore: { maxAddressAge: MAX_ADDRESS_AGE_MS, maxPeerAge: MAX_PEER_AGE_MS },
+    addresses: {
+      listen: [...listenMultiaddrs(settings), ...relays.map((relay) => `${relay}/p2p-circuit`)],
+      ...(announce.length > 0 ? { announce } : {}),
+      announceFilter: announceFilter(settings),
+    },
+    transports: [tcp(), ...(relays.length > 0 ? [circuitRelayTransport()] : [])],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      () => {
+        const factory = muxer();
+        return seams.windowUpdates ? updateWindowsByHalves(factory) : factory;
+      },
+    ],
+    ...(protector === undefined ? {} : { connectionProtector: protector }),
+    connectionGater: components.gater,
+    connectionManager: {
+      ...connectionManagerLimits(options.marks),
+      // Never gives up on a peer that is to be kept, nor waits longer the longer it is gone.
+      reconnectRetries: Number.POSITIVE_INFINITY,
+      reconnectRetryInterval: 1000,
+      reconnectBackoffFactor: 1,
+    },
+    // A busy peer answers pings late: it is the last one to cut.
+    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // A relay that is away must not keep the node from starting; whether the port was had is looked at after start.
+    ...(relays.length > 0 ? { transportManager: { faultTolerance: FaultTolerance.NO_FATAL } } : {}),
+    metrics: (logging) =>
+      traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
+    peerDiscovery: settings.p2p_enable_mdns ? [mdns()] : [],
+    services: {
+      identify: identify(),
+      ping: ping(),
+      pubsub: gossipService(components, options),
+      ...dhtService(settings),
+      ...(settings.p2p_enable_nat ? { upnp: uPnPNAT(), dcutr: dcutr() } : {}),
+    },
+  });
+  const protocolVersion = identifyProtocolVersion(settings);
+  if (protocolVersion !== undefined) {
+    // identify derives it from a prefix that its protocol ids share; only the text may differ.
+    (host.services.identify as unknown as { host: { protocolVersion: string } }).host.protocolVersion =
+      protocolVersion;
+  }
+  return host;
+}

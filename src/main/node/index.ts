@@ -1,0 +1,449 @@
+/** The libp2p node: hears and publishes on the network's topics, and knows who is connected. */
+
+import '../../shared/polyfill.js';
+
+import { EventEmitter } from 'node:events';
+import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
+import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
+import type { Connection, PrivateKey } from '@libp2p/interface';
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import type { Registry } from 'prom-client';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
+import type { Logger } from '../../shared/logging.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { multiaddrHost, multiaddrPeerId } from './addresses.js';
+import { Backpressure } from './backpressure.js';
+import { ConnectionBudgets } from './budgets.js';
+import { connectionMarks } from './connection-limits.js';
+import { createGater } from './gater.js';
+import { topicNames } from './gossip.js';
+import { createHost, type Host, type HostComponents } from './host.js';
+import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
+import { createNodeMetrics, type NodeMetrics } from './metrics.js';
+import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
+import { Traffic } from './traffic.js';
+import type { BanGate, ConnectedPeer, HeardMessage, NodeEvents, P2PNode } from './types.js';
+import { SignatureVerifier } from './verification.js';
+
+/** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
+const VERDICT_LOST_MS = 120_000;
+const SWEEP_MS = 10_000;
+
+export interface NodeComponents {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** From `loadOrCreateKey`. */
+  readonly privateKey: PrivateKey;
+  /** `datastore-level`, open; closed by who opened it, after `stop`. */
+  readonly datastore: HostComponents['datastore'];
+  readonly registry: Registry;
+  readonly bans: BanGate;
+  /** The table of message kinds. */
+  readonly kinds: readonly MessageKind[];
+}
+
+export interface NodeOptions {
+  /** Library seams; all unless given. */
+  readonly seams?: Seams;
+  /** Told in identify. Default `teranode-p2p`. */
+  readonly userAgent?: string;
+}
+
+interface Awaiting {
+  readonly author: string;
+  readonly source: string;
+  readonly topic: string;
+  readonly since: number;
+}
+
+interface Identity {
+  readonly agent: string;
+  readonly protocolVersion: string;
+}
+
+/** Multiaddrs of static and bootstrap peers. Those that do not parse are for the settings to refuse. */
+function configuredPeers(settings: Settings): readonly Multiaddr[] {
+  return [
+    ...settings.p2p_static_peers,
+    ...settings.p2p_bootstrap_peers,
+    ...settings.p2p_bootstrapAddresses,
+  ].map((text) => multiaddr(text.trim()));
+}
+
+export class Libp2pNode implements P2PNode {
+  readonly peerId: string;
+  readonly #components: NodeComponents;
+  readonly #options: NodeOptions;
+  readonly #logger: Logger;
+  readonly #metrics: NodeMetrics;
+  readonly #peripheryMetrics: PeripheryMetrics;
+  readonly #events = new EventEmitter();
+  readonly #traffic = new Traffic();
+  readonly #budgets: ConnectionBudgets;
+  readonly #backpressure: Backpressure;
+  readonly #verifier: SignatureVerifier | undefined;
+  readonly #seams: Seams;
+  readonly #topics: readonly string[];
+  readonly #kindOfTopic: ReadonlyMap<string, number>;
+  readonly #allowed: AddressList;
+  readonly #configured: ReadonlySet<string>;
+  /** Peers of exempt addresses: no application score. */
+  readonly #exempt = new Set<string>();
+  readonly #identities = new Map<string, Identity>();
+  /** Messages that are owed a verdict. Bounded by backpressure. */
+  readonly #awaiting = new Map<string, Awaiting>();
+  #host: Host | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(components: NodeComponents, options: NodeOptions = {}) {
+    const { settings, registry, logger, kinds } = components;
+    this.#components = components;
+    this.#options = options;
+    this.#logger = logger;
+    this.peerId = peerIdFromPrivateKey(components.privateKey).toString();
+    this.#metrics = createNodeMetrics(registry, () => this.#observe());
+    this.#peripheryMetrics = createPeripheryMetrics(registry);
+    this.#seams = options.seams ?? ALL_SEAMS;
+    this.#topics = topicNames(settings, kinds);
+    this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
+    this.#allowed = new AddressList(settings.p2p_allowed_addresses);
+    this.#configured = new Set(
+      configuredPeers(settings).flatMap((address) => multiaddrPeerId(address) ?? []),
+    );
+    this.#budgets = new ConnectionBudgets(
+      { metrics: this.#metrics },
+      {
+        messagesPerSecond: settings.p2p_connection_messages_per_second,
+        bytesPerSecond: settings.p2p_connection_bytes_per_second,
+        onExcess: (peerId) => {
+          this.#logger.warn({ peer: peerId }, 'sends more than its budget, second after second');
+          this.#emit('excess', peerId);
+        },
+      },
+    );
+    this.#backpressure = new Backpressure(
+      { metrics: this.#metrics },
+      { streamOf: (source) => this.#host?.services.pubsub.streamsInbound.get(source)?.rawStream },
+    );
+    this.#verifier = this.#seams.verification
+      ? new SignatureVerifier({ logger, metrics: this.#metrics })
+      : undefined;
+  }
+
+  /** Listens, joins the topics, and goes looking for peers. Throws when the port is not to be had. */
+  async start(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const { settings, logger } = this.#components;
+    this.#verifier?.start();
+    try {
+      const host = await this.#createHost();
+      this.#host = host;
+      this.#listenTo(host);
+      await host.start();
+      signal?.throwIfAborted();
+      this.#assertListening(host);
+      for (const topic of this.#topics) host.services.pubsub.subscribe(topic);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#sweep = setInterval(() => this.#forgetLostVerdicts(), SWEEP_MS).unref();
+    logger.info(
+      { peer: this.peerId, addresses: this.addresses(), topics: this.#topics, mode: settings.listen_mode },
+      'libp2p node started',
+    );
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#sweep);
+    const host = this.#host;
+    this.#host = undefined;
+    await host?.stop();
+    await this.#verifier?.stop();
+    for (const { source } of this.#awaiting.values()) this.#backpressure.leave(source);
+    this.#awaiting.clear();
+    this.#identities.clear();
+    this.#exempt.clear();
+  }
+
+  on<E extends keyof NodeEvents>(event: E, listener: NodeEvents[E]): void {
+    this.#events.on(event, listener);
+  }
+
+  async publish(kind: number, data: Uint8Array): Promise<number> {
+    const topic = this.#topics[kind];
+    if (topic === undefined) throw new RangeError(`no message kind ${kind}`);
+    const host = this.#running();
+    const { recipients } = await host.services.pubsub.publish(topic, data);
+    this.#metrics.published.inc({ kind: this.#kindName(kind) });
+    return recipients.length;
+  }
+
+  report(messageId: string, _source: string, verdict: 'accept' | 'ignore' | 'reject'): void {
+    const awaiting = this.#awaiting.get(messageId);
+    if (awaiting === undefined) {
+      this.#metrics.unknownVerdicts.inc();
+      return;
+    }
+    this.#awaiting.delete(messageId);
+    const { author, source, topic } = awaiting;
+    const gossip = this.#host?.services.pubsub;
+    if (gossip !== undefined) {
+      const accepted = verdict === 'accept';
+      gossip.reportMessageValidationResult(
+        messageId,
+        source,
+        accepted ? TopicValidatorResult.Accept : TopicValidatorResult.Ignore,
+      );
+      // Whoever else has passed it on is honest: they cannot know what we check.
+      if (verdict === 'reject' && source === author) scoreInvalidMessage(gossip, author, topic);
+    }
+    this.#metrics.verdicts.inc({ verdict });
+    this.#backpressure.leave(source);
+  }
+
+  sendDirect(_peerId: string, _data: Uint8Array): Promise<void> {
+    return Promise.reject(new UnavailableError('the direct stream is not there yet'));
+  }
+
+  peers(): readonly ConnectedPeer[] {
+    const host = this.#host;
+    if (host === undefined) return [];
+    const peers = new Map<string, ConnectedPeer>();
+    for (const connection of host.getConnections()) {
+      const id = connection.remotePeer.toString();
+      if (!peers.has(id)) peers.set(id, this.#describe(host, connection));
+    }
+    return [...peers.values()];
+  }
+
+  #describe(host: Host, connection: Connection): ConnectedPeer {
+    const id = connection.remotePeer.toString();
+    const identity = this.#identities.get(id);
+    const address = multiaddrHost(connection.remoteAddr);
+    const configured = this.#configured.has(id);
+    return {
+      id,
+      address: connection.remoteAddr.toString(),
+      inbound: connection.direction === 'inbound',
+      connectedAt: connection.timeline.open,
+      ...this.#traffic.of(id),
+      pingMs: connection.rtt,
+      agent: identity?.agent ?? '',
+      protocolVersion: identity?.protocolVersion ?? '',
+      configured,
+      trusted: configured || (address?.kind === 'ip' && this.#allowed.has(address.address)),
+      score: host.services.pubsub.getScore(id),
+    };
+  }
+
+  addresses(): readonly string[] {
+    return this.#host?.getMultiaddrs().map(String) ?? [];
+  }
+
+  async connect(address: string, signal?: AbortSignal): Promise<void> {
+    let parsed: Multiaddr;
+    try {
+      parsed = multiaddr(address.trim());
+    } catch (error) {
+      throw new RangeError(`${address}: ${errorMessage(error)}`);
+    }
+    const peerId = multiaddrPeerId(parsed);
+    if (peerId === undefined) throw new RangeError(`${address}: does not end in /p2p/<peer ID>`);
+    const host = this.#running();
+    try {
+      await host.dial(parsed, signal === undefined ? {} : { signal });
+    } catch (error) {
+      // With another key each side waits for a handshake that it can read: all there is to see is silence.
+      const hint = this.#components.settings.p2p_dht_use_private
+        ? ' (on a private network this is also what another p2p_shared_key looks like)'
+        : '';
+      throw new UnavailableError(`no connection to ${address}: ${errorMessage(error)}${hint}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async disconnect(peerId: string): Promise<boolean> {
+    return (await this.closeMatching((remote) => remote.peerId === peerId)) > 0;
+  }
+
+  async closeMatching(
+    matches: (remote: { readonly address: string; readonly peerId: string }) => boolean,
+  ): Promise<number> {
+    const connections = this.#host?.getConnections() ?? [];
+    const matching = connections.filter((connection) => {
+      const host = multiaddrHost(connection.remoteAddr);
+      const address = host?.kind === 'ip' ? host.address : '';
+      return matches({ address, peerId: connection.remotePeer.toString() });
+    });
+    // Aborted, not closed: the remote has no say in when.
+    for (const connection of matching) connection.abort(new Error('closed by this node'));
+    return matching.length;
+  }
+
+  setPeerName(_peerId: string, _name: string): void {}
+
+  async health(): Promise<DependencyHealth> {
+    const peers = this.#host?.getPeers().length;
+    if (peers === undefined) {
+      return { resource: 'libp2p', status: 503, error: 'not started', message: 'not started' };
+    }
+    const slower =
+      this.#verifier?.offMainThread === false ? ', signatures are verified on the main thread' : '';
+    return { resource: 'libp2p', status: 200, message: `${peers} peers connected${slower}` };
+  }
+
+  /** Messages being verified or without a verdict, now and at the most. */
+  get pending(): { readonly now: number; readonly peak: number } {
+    return { now: this.#backpressure.pending, peak: this.#backpressure.peak };
+  }
+
+  #running(): Host {
+    if (this.#host === undefined) throw new UnavailableError('the libp2p node is not running');
+    return this.#host;
+  }
+
+  #kindName(kind: number): string {
+    return this.#components.kinds[kind]?.name ?? String(kind);
+  }
+
+  #emit<E extends keyof NodeEvents>(event: E, ...values: Parameters<NodeEvents[E]>): void {
+    this.#events.emit(event, ...values);
+  }
+
+  #isExempt(address: string): boolean {
+    return isLoopbackAddress(address) || this.#allowed.has(address);
+  }
+
+  #createHost(): Promise<Host> {
+    const { settings, logger, bans, privateKey, datastore, registry } = this.#components;
+    return createHost(
+      {
+        settings,
+        privateKey,
+        datastore,
+        registry,
+        budgets: this.#budgets,
+        backpressure: this.#backpressure,
+        traffic: this.#traffic,
+        verifier: this.#verifier,
+        gater: createGater({ bans, settings, logger, metrics: this.#peripheryMetrics }),
+      },
+      {
+        seams: this.#seams,
+        marks: connectionMarks(settings, this.#configured.size),
+        userAgent: this.#options.userAgent ?? 'teranode-p2p',
+        topics: this.#topics,
+        directPeers: this.#directPeers(),
+        applicationScore: (peerId) =>
+          this.#exempt.has(peerId) || this.#configured.has(peerId)
+            ? 0
+            : Math.min(0, bans.applicationScore(peerId)),
+        isExempt: (address) => this.#isExempt(address),
+      },
+    );
+  }
+
+  #directPeers(): AddrInfo[] {
+    const peers = new Map<string, Multiaddr[]>();
+    for (const address of configuredPeers(this.#components.settings)) {
+      const id = multiaddrPeerId(address);
+      if (id !== undefined && id !== this.peerId) peers.set(id, [...(peers.get(id) ?? []), address]);
+    }
+    return [...peers].map(([id, addrs]) => ({ id: peerIdFromString(id), addrs }));
+  }
+
+  /** libp2p starts with an address that it could not take when relays are asked for, and does not say so. */
+  #assertListening(host: Host): void {
+    const manager = (host as unknown as { components: { transportManager: { getAddrs(): Multiaddr[] } } })
+      .components.transportManager;
+    const listening = manager.getAddrs().some((address) => !address.toString().includes('/p2p-circuit'));
+    if (!listening) {
+      throw new UnavailableError(`p2p_port: cannot listen on port ${this.#components.settings.p2p_port}`);
+    }
+  }
+
+  #listenTo(host: Host): void {
+    host.addEventListener('connection:open', ({ detail: connection }) => {
+      this.#traffic.opened(connection);
+      const address = multiaddrHost(connection.remoteAddr);
+      if (address?.kind === 'ip' && this.#isExempt(address.address)) {
+        this.#exempt.add(connection.remotePeer.toString());
+      }
+    });
+    host.addEventListener('connection:close', ({ detail }) => this.#traffic.closed(detail));
+    host.addEventListener('peer:connect', ({ detail }) => this.#emit('connected', detail.toString()));
+    host.addEventListener('peer:disconnect', ({ detail }) => {
+      const peerId = detail.toString();
+      this.#traffic.forget(peerId);
+      this.#budgets.forget(peerId);
+      this.#exempt.delete(peerId);
+      this.#identities.delete(peerId);
+      this.#emit('disconnected', peerId);
+    });
+    host.addEventListener('peer:identify', ({ detail }) => {
+      this.#identities.set(detail.peerId.toString(), {
+        agent: detail.agentVersion ?? '',
+        protocolVersion: detail.protocolVersion ?? '',
+      });
+    });
+    if (this.#components.settings.p2p_enable_mdns) {
+      host.addEventListener('peer:discovery', ({ detail }) => {
+        host.dial(detail.id).catch((error: unknown) => {
+          this.#logger.debug({ peer: detail.id.toString(), err: errorMessage(error) }, 'no connection');
+        });
+      });
+    }
+    const heardByKind = this.#components.kinds.map((kind) => this.#metrics.heard.labels(kind.name));
+    host.services.pubsub.addEventListener('gossipsub:message', ({ detail }) => {
+      const { msg, msgId, propagationSource } = detail;
+      const source = propagationSource.toString();
+      const kind = this.#kindOfTopic.get(msg.topic);
+      const author = msg.type === 'signed' ? msg.from.toString() : '';
+      this.#awaiting.set(msgId, { author, source, topic: msg.topic, since: Date.now() });
+      this.#backpressure.enter(source);
+      // Our own come back after a restart, when GossipSub has forgotten them.
+      if (kind === undefined || author === '' || author === this.peerId) {
+        this.report(msgId, source, 'ignore');
+        return;
+      }
+      heardByKind[kind]?.inc();
+      this.#hear({ id: msgId, kind, author, source, data: msg.data });
+    });
+  }
+
+  #hear(message: HeardMessage): void {
+    if (this.#events.listenerCount('heard') === 0) {
+      this.report(message.id, message.source, 'ignore');
+      return;
+    }
+    try {
+      this.#emit('heard', message);
+    } catch (error) {
+      this.#logger.error({ err: error, peer: message.source }, 'hearing a message failed');
+      if (this.#awaiting.has(message.id)) this.report(message.id, message.source, 'ignore');
+    }
+  }
+
+  #forgetLostVerdicts(): void {
+    const before = Date.now() - VERDICT_LOST_MS;
+    let lost = 0;
+    for (const [id, { since, source }] of this.#awaiting) {
+      if (since > before) break;
+      this.#awaiting.delete(id);
+      this.#backpressure.leave(source);
+      lost++;
+    }
+    if (lost > 0) this.#logger.error({ messages: lost }, 'messages never got their verdict');
+  }
+
+  #observe(): void {
+    this.#backpressure.observe();
+    this.#metrics.peers.set(this.#host?.getPeers().length ?? 0);
+  }
+}

@@ -1,0 +1,77 @@
+/** What the libp2p node counts. */
+
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export type NodeMetrics = ReturnType<typeof createNodeMetrics>;
+
+/** Registers the node's metrics; once a registry. `observe` is called before each scrape, to set the gauges. */
+export function createNodeMetrics(registry: Registry, observe: () => void = () => {}) {
+  const registers = [registry];
+  return {
+    heard: new Counter({
+      name: 'teranode_p2p_node_heard_total',
+      help: 'Gossip messages whose signature holds, by kind.',
+      labelNames: ['kind'],
+      registers,
+    }),
+    verdicts: new Counter({
+      name: 'teranode_p2p_node_verdicts_total',
+      help: 'Verdicts given to GossipSub.',
+      labelNames: ['verdict'],
+      registers,
+    }),
+    unknownVerdicts: new Counter({
+      name: 'teranode_p2p_node_verdicts_unknown_total',
+      help: 'Verdicts for messages that await none.',
+      registers,
+    }),
+    published: new Counter({
+      name: 'teranode_p2p_node_published_total',
+      help: 'Messages published, by kind.',
+      labelNames: ['kind'],
+      registers,
+    }),
+    pending: new Gauge({
+      name: 'teranode_p2p_node_pending_messages',
+      help: 'Messages received and without a verdict, being verified included.',
+      registers,
+      collect: observe,
+    }),
+    pauses: new Counter({
+      name: 'teranode_p2p_node_stream_pauses_total',
+      help: 'Inbound streams paused because too many of their messages were pending.',
+      registers,
+    }),
+    pausedStreams: new Gauge({
+      name: 'teranode_p2p_node_paused_streams',
+      help: 'Inbound streams paused now.',
+      registers,
+    }),
+    budgetDropped: new Counter({
+      name: 'teranode_p2p_node_budget_dropped_total',
+      help: "Messages dropped unverified because their connection's budget of the second was used up.",
+      registers,
+    }),
+    budgetExcess: new Counter({
+      name: 'teranode_p2p_node_budget_excess_total',
+      help: 'Times a connection was found in persistent excess of its budget.',
+      registers,
+    }),
+    signatures: new Counter({
+      name: 'teranode_p2p_node_signatures_total',
+      help: 'Signatures verified, by result and by where.',
+      labelNames: ['result', 'where'],
+      registers,
+    }),
+    verifierDeaths: new Counter({
+      name: 'teranode_p2p_node_verifier_deaths_total',
+      help: 'Verifying threads that ended unasked.',
+      registers,
+    }),
+    peers: new Gauge({
+      name: 'teranode_p2p_node_peers',
+      help: 'Connected peers.',
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,110 @@
+/** A libp2p node of this server, on loopback, in a directory of its own. */
+
+import '../../src/shared/polyfill.js';
+
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { LevelDatastore } from 'datastore-level';
+import { Registry } from 'prom-client';
+import { Libp2pNode, type NodeOptions } from '../../src/main/node/index.js';
+import type { BanGate, HeardMessage } from '../../src/main/node/types.js';
+import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import type { Generation, Settings } from '../../src/shared/settings/table.js';
+import { keptLog } from './logger.js';
+import { settingsOf } from './settings.js';
+import { temporaryDirectory } from './temporary.js';
+
+export const BLOCK = kindIndex('block');
+export const BLOCK_TOPIC = 'bitcoin/regtest-block';
+export const SHARED_KEY = '5a'.repeat(32);
+
+export interface TestNodeOptions extends NodeOptions {
+  readonly generation?: Generation;
+  readonly settings?: Partial<Settings>;
+  readonly bans?: Partial<BanGate>;
+  /** What to answer for each message; nothing unless given. */
+  readonly verdict?: 'accept' | 'ignore' | 'reject';
+  /** False: not started. */
+  readonly start?: boolean;
+}
+
+export interface TestNode {
+  readonly node: Libp2pNode;
+  readonly registry: Registry;
+  readonly lines: Record<string, unknown>[];
+  readonly heard: HeardMessage[];
+  readonly address: string;
+  /** Sum of a metric's values whose labels include these. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+}
+
+/** Starts a node; it and its store are gone when the test ends. */
+export async function createTestNode(context: TestContext, options: TestNodeOptions = {}): Promise<TestNode> {
+  const { generation = 'current', bans, verdict, start = true, ...nodeOptions } = options;
+  const directory = temporaryDirectory(context);
+  const settings = settingsOf(
+    {
+      DATADIR: directory,
+      network: 'regtest',
+      p2p_port: 0,
+      p2p_listen_addresses: ['127.0.0.1'],
+      p2p_ip: '127.0.0.1',
+      p2p_allow_private_ips: true,
+      p2p_heartbeat_interval: 100,
+      ...(generation === 'first' ? { p2p_shared_key: SHARED_KEY } : {}),
+      ...options.settings,
+    },
+    generation,
+  );
+  const registry = new Registry();
+  const { logger, lines } = keptLog();
+  const datastore = new LevelDatastore(join(directory, 'peers'));
+  await datastore.open();
+  const node = new Libp2pNode(
+    {
+      settings,
+      logger,
+      privateKey: await generateKeyPair('Ed25519'),
+      datastore,
+      registry,
+      bans: {
+        isAddressBanned: () => false,
+        isPeerBanned: () => false,
+        applicationScore: () => 0,
+        ...bans,
+      },
+      kinds: MESSAGE_KINDS,
+    },
+    nodeOptions,
+  );
+  context.after(async () => {
+    await node.stop();
+    await datastore.close();
+  });
+  const heard: HeardMessage[] = [];
+  node.on('heard', (message) => {
+    heard.push(message);
+    if (verdict !== undefined) node.report(message.id, message.source, verdict);
+  });
+  if (start) await node.start();
+  return {
+    node,
+    registry,
+    lines,
+    heard,
+    get address() {
+      const [first] = node.addresses();
+      if (first === undefined) throw new Error('the node does not listen');
+      return first;
+    },
+    async metric(name, labels = {}) {
+      const metric = await registry.getSingleMetric(name)?.get();
+      if (metric === undefined) throw new Error(`no metric ${name}`);
+      const wanted = Object.entries(labels);
+      return metric.values
+        .filter((value) => wanted.every(([label, text]) => value.labels[label] === text))
+        .reduce((sum, { value }) => sum + value, 0);
+    },
+  };
+}
