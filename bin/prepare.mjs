@@ -1,0 +1,160 @@
+// Makes a checkout ready to run: packages installed as the lockfile says, `dist/` built from what is there. Plain Node,
+// because it runs before anything else is there.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { step } from './progress.mjs';
+
+const INSTALL_STAMP = 'node_modules/.teranode-p2p-installed';
+const BUILD_STAMP = 'dist/.built-from';
+/** What `dist/` is made of. */
+const SOURCES = ['proto', 'src', 'test', 'bench', 'tsconfig.json', 'package-lock.json'];
+/** Lines of a failed command that are worth showing. */
+const SHOWN_LINES = 30;
+
+/** What went wrong, for a person; no stack wanted. */
+export class PrepareError extends Error {}
+
+/** Installs and builds what is missing or stale under `root`; quick when nothing is. */
+export async function prepare(root) {
+  await install(root);
+  await build(root);
+}
+
+async function install(root) {
+  const lock = join(root, 'package-lock.json');
+  if (!existsSync(lock)) throw new PrepareError(`${lock} is missing: is this a whole checkout?`);
+  const modules = join(root, 'node_modules');
+  // A linked folder is somebody else's: `npm ci` would empty it.
+  if (isLink(modules)) return;
+  const stamp = join(root, INSTALL_STAMP);
+  const wanted = digest(readFileSync(lock));
+  if (readIfThere(stamp) === wanted) return;
+  if (!isInstalled(modules, lock)) {
+    await step('Installing packages', (line) =>
+      run(...npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']), root, line),
+    ).catch((error) => {
+      throw new PrepareError(
+        `npm ci failed.\n\n${error.message}\n\nCheck that the npm registry can be reached (npm ping), that the disk has ` +
+          'a gigabyte free and that package-lock.json is unchanged; then run the command again.',
+      );
+    });
+  }
+  writeStamp(stamp, wanted);
+}
+
+/** Whether every package of the lockfile is there in its version, whoever installed it. */
+function isInstalled(modules, lock) {
+  const installed = parse(readIfThere(join(modules, '.package-lock.json')));
+  const wanted = parse(readIfThere(lock));
+  if (installed === undefined || wanted === undefined) return false;
+  return Object.entries(wanted.packages).every(
+    ([path, { version, optional, link }]) =>
+      path === '' || optional || link || installed.packages?.[path]?.version === version,
+  );
+}
+
+async function build(root) {
+  const stamp = join(root, BUILD_STAMP);
+  const wanted = sourceDigest(root);
+  if (readIfThere(stamp) === wanted) return;
+  const local = (...path) => join(root, 'node_modules', ...path);
+  const buf = local('@bufbuild', 'buf', 'bin', 'buf');
+  const tsc = local('typescript', 'bin', 'tsc');
+  for (const tool of [buf, tsc]) {
+    if (!existsSync(tool)) {
+      throw new PrepareError(
+        `${tool} is missing: development packages are not installed. Delete node_modules and try again.`,
+      );
+    }
+  }
+  await step('Building', async (line) => {
+    await run(process.execPath, [buf, 'generate', '--template', 'proto/buf.gen.yaml'], root, line);
+    await run(process.execPath, [tsc, '-p', '.'], root, line);
+  }).catch((error) => {
+    throw new PrepareError(`The build failed.\n\n${error.message}`);
+  });
+  writeStamp(stamp, wanted);
+}
+
+function sourceDigest(root) {
+  const hash = createHash('sha256').update(process.version);
+  const visit = (path) => {
+    const full = join(root, path);
+    if (!existsSync(full)) return;
+    if (lstatSync(full).isDirectory()) {
+      if (path === join('src', 'shared', 'generated')) return;
+      for (const name of readdirSync(full).sort()) visit(join(path, name));
+    } else if (/\.(?:ts|proto|json|yaml)$/.test(path)) {
+      hash.update(`${path}\0`).update(readFileSync(full));
+    }
+  };
+  for (const source of SOURCES) visit(source);
+  return hash.digest('hex');
+}
+
+/** npm as the one that runs this, or as the path has it. */
+function npm(args) {
+  const path = process.env.npm_execpath;
+  return path?.endsWith('.js') || path?.endsWith('.cjs')
+    ? [process.execPath, [path, ...args]]
+    : [process.platform === 'win32' ? 'npm.cmd' : 'npm', args];
+}
+
+/** Resolves when the command ended well; rejects with the end of its output. */
+function run(command, args, cwd, onLine) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    let lines = [];
+    let open = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        const parts = (open + text).split(/\r?\n/);
+        open = parts.pop();
+        for (const part of parts) if (part.trim() !== '') onLine(part);
+        lines = [...lines, ...parts].slice(-SHOWN_LINES);
+      });
+    }
+    child.once('error', (error) =>
+      reject(error.code === 'ENOENT' ? new Error(`${command} is not on the path.`) : error),
+    );
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve();
+      else
+        reject(new Error([...lines, open].join('\n').trim() || `${command} ended with ${signal ?? code}.`));
+    });
+  });
+}
+
+function isLink(path) {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without a stamp the next run checks again: no reason to fail on a read-only disk. */
+function writeStamp(path, text) {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  } catch {}
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function digest(bytes) {
+  return createHash('sha256').update(bytes).digest('hex');
+}

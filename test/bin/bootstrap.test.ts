@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, npm_execpath: ___, ...ENV } = process.env;
+
+/** A small project with this one's bin, a "compiler" that copies and an "npm" that installs it. */
+function project(context: TestContext, { npmFails = false } = {}): { root: string; env: NodeJS.ProcessEnv } {
+  const root = temporaryDirectory(context);
+  cpSync('bin', join(root, 'bin'), { recursive: true });
+  mkdirSync(join(root, 'src/main/cli'), { recursive: true });
+  mkdirSync(join(root, 'path'));
+  const program = 'console.log(JSON.stringify({ args: process.argv.slice(2), cwd: process.cwd() }));\n';
+  writeFileSync(join(root, 'src/main/cli/index.ts'), program);
+  writeFileSync(join(root, 'package.json'), '{"type":"module"}');
+  const packages = { '': {}, 'node_modules/typescript': { version: '1.0.0' } };
+  writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages }));
+  const npm = npmFails
+    ? '#!/bin/sh\necho "npm error network unreachable" >&2\nexit 1\n'
+    : `#!/bin/sh
+mkdir -p node_modules/typescript/bin node_modules/@bufbuild/buf/bin
+echo "$@" >> npm-calls
+cp package-lock.json node_modules/.package-lock.json
+cat > node_modules/typescript/bin/tsc <<'JS'
+const { appendFileSync, cpSync } = require('node:fs');
+appendFileSync('builds', 'x');
+cpSync('src', 'dist/src', { recursive: true });
+cpSync('src/main/cli/index.ts', 'dist/src/main/cli/index.js');
+JS
+echo > node_modules/@bufbuild/buf/bin/buf
+`;
+  writeFileSync(join(root, 'path/npm'), npm, { mode: 0o755 });
+  return { root, env: { ...ENV, PATH: `${join(root, 'path')}:${process.env.PATH}` } };
+}
+
+const bootstrap = (root: string, env: NodeJS.ProcessEnv, ...args: string[]) =>
+  spawnSync(process.execPath, [join(root, 'bin/bootstrap.mjs'), ...args], {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+  });
+
+test('a fresh checkout is installed and built once, again only when its lockfile or sources change', (context) => {
+  const { root, env } = project(context);
+  const first = bootstrap(root, env, 'devnet', '--json');
+  assert.equal(first.status, 0, first.stderr);
+  assert.deepEqual(JSON.parse(first.stdout).args, ['devnet', '--json']);
+  assert.match(first.stderr, /✓ Installing packages.*\n.*\n✓ Building/s);
+  assert.match(readFileSync(join(root, 'npm-calls'), 'utf8'), /^ci --include=dev/);
+
+  const second = bootstrap(root, env, 'devnet');
+  assert.equal(second.status, 0);
+  assert.equal(second.stderr, '', 'nothing to do, nothing to say');
+
+  writeFileSync(join(root, 'src/added.ts'), 'export {};\n');
+  assert.match(bootstrap(root, env, 'prepare').stderr, /^Building …\n✓ Building/);
+  assert.equal(readFileSync(join(root, 'builds'), 'utf8'), 'xx');
+
+  const packages = { '': {}, 'node_modules/typescript': { version: '2.0.0' } };
+  writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages }));
+  assert.match(bootstrap(root, env, 'prepare').stderr, /Installing packages/);
+});
+
+test('packages that somebody else installed are used as they are', (context) => {
+  const { root, env } = project(context);
+  execFileSync('npm', ['ci'], { cwd: root, env });
+  const { status, stderr } = bootstrap(root, env, 'prepare');
+  assert.equal(status, 0, stderr);
+  assert.equal(readFileSync(join(root, 'npm-calls'), 'utf8'), 'ci\n');
+});
+
+test('a linked node_modules is never touched', (context) => {
+  const { root, env } = project(context);
+  const other = temporaryDirectory(context);
+  symlinkSync(other, join(root, 'node_modules'));
+  const { status, stderr } = bootstrap(root, env, 'prepare');
+  assert.equal(status, 1);
+  assert.match(stderr, /development packages are not installed/);
+  assert.equal(existsSync(join(root, 'npm-calls')), false);
+});
+
+test('a failed install says what npm said and what to look at, without a stack', (context) => {
+  const { root, env } = project(context, { npmFails: true });
+  const { status, stderr, stdout } = bootstrap(root, env, 'devnet');
+  assert.equal(status, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /npm ci failed\.\n\nnpm error network unreachable\n\nCheck that/);
+  assert.doesNotMatch(stderr, /\n {4}at /);
+});
+
+test('a Node that is too old is told so in one line', () => {
+  const script = "import('./bin/node-version.mjs').then((m) => m.checkNodeVersion('18.19.0'))";
+  const { status, stderr } = spawnSync(process.execPath, ['-e', script], {
+    cwd: resolve('.'),
+    encoding: 'utf8',
+  });
+  assert.equal(status, 1);
+  assert.match(stderr, /^Node 20\.12 or later is needed; this is 18\.19\.0 \(.*\)\.\n$/);
+});

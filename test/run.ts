@@ -1,0 +1,110 @@
+/**
+ * Runs the suite on the compiled files and says plainly how it went: every `dist/test/**` file except those that need more
+ * than npm packages. A skipped or todo test is a failure, and so is a run past its time bound.
+ *
+ * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka` or `interop` runs one of the others instead.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
+
+/** The whole run; `npm test` promises ten minutes, building and reporting included. */
+const RUN_MS = 540_000;
+const FILE_MS = 240_000;
+const CONCURRENCY = 2;
+/** What needs a browser, a broker, other programs or fixed ports. */
+const ELSEWHERE = ['browser', 'kafka', 'interop', 'smoke'];
+const COVERAGE = 'coverage';
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+function testFiles(suite: string | undefined, parts: readonly string[]): string[] {
+  const folder = join('dist', 'test', suite ?? '');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.test.js'))
+    .filter((path) => suite !== undefined || !ELSEWHERE.includes(path.split(/[\\/]/, 1)[0] ?? ''))
+    .map((path) => join(folder, path))
+    .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
+    .filter((path) => existsSync(path.replace(/^dist./, '').replace(/\.js$/, '.ts')))
+    .sort();
+}
+
+async function runFiles(files: string[], signal: AbortSignal): Promise<Totals> {
+  const totals = new Map<string, number>();
+  const stream = run({ files, concurrency: CONCURRENCY, timeout: FILE_MS, signal });
+  stream.on('test:diagnostic', ({ message, nesting }) => {
+    const counted = /^(tests|pass|fail|cancelled|skipped|todo) (\d+)$/.exec(message);
+    if (nesting === 0 && counted) totals.set(counted[1] ?? '', Number(counted[2]));
+  });
+  let broken = 0;
+  stream.on('test:fail', () => {
+    broken++;
+  });
+  const report = stream.compose(new spec());
+  for await (const chunk of report) process.stdout.write(chunk as string);
+  const count = (name: string) => totals.get(name) ?? 0;
+  return {
+    passed: count('pass'),
+    failed: Math.max(count('fail') + count('cancelled'), Math.min(broken, 1)),
+    skipped: count('skipped') + count('todo'),
+  };
+}
+
+function reportCoverage(): void {
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      join('node_modules', 'c8', 'bin', 'c8.js'),
+      'report',
+      `--temp-directory=${join(COVERAGE, 'tmp')}`,
+      `--reports-dir=${COVERAGE}`,
+      '--reporter=text-summary',
+      '--reporter=lcovonly',
+      '--exclude-after-remap',
+      '--include=src/**',
+      '--exclude=src/shared/generated/**',
+    ],
+    { stdio: 'inherit' },
+  );
+  if (status !== 0) console.log('coverage could not be reported');
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { suite: { type: 'string' } },
+    allowPositionals: true,
+  });
+  const files = testFiles(values.suite, positionals);
+  if (files.length === 0) {
+    console.log('no test files');
+    process.exitCode = 1;
+    return;
+  }
+  const covered = values.suite === undefined && positionals.length === 0;
+  if (covered) {
+    rmSync(COVERAGE, { recursive: true, force: true });
+    process.env.NODE_V8_COVERAGE = join(process.cwd(), COVERAGE, 'tmp');
+  }
+  const bound = AbortSignal.timeout(RUN_MS);
+  let { passed, failed, skipped } = await runFiles(files, bound);
+  delete process.env.NODE_V8_COVERAGE;
+  if (covered) reportCoverage();
+  if (bound.aborted) {
+    console.log(`the run was cut after ${RUN_MS / 1000} s`);
+    failed = Math.max(failed, 1);
+  }
+  if (skipped > 0) console.log('skipped and todo tests count as failures');
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  process.exitCode = failed > 0 || skipped > 0 || passed === 0 ? 1 : 0;
+}
+
+await main();
