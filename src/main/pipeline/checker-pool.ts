@@ -1,0 +1,195 @@
+/** The checker threads. A batch always comes back, whatever its messages do to the thread that opens them. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Piscina } from 'piscina';
+import { AbortedError, errorMessage } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+import { refusedMessage } from '../../shared/messages/check.js';
+import { concatCheckedBatches, encodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
+import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
+import { type BatchMessage, encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
+import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
+import type { PipelineMetrics } from './metrics.js';
+import { backoffMs, createPool, FAILURES_UNTIL_FAILED } from './worker-pool.js';
+
+export interface CheckerPoolOptions {
+  readonly config: CheckerConfig;
+  readonly threads: number;
+  /** Ms until a thread that does not answer counts as hung and is ended; 10,000 unless told. */
+  readonly taskTimeoutMs?: number;
+  /** The worker's file; a test may wrap it. */
+  readonly file?: URL;
+}
+
+const CHECKER_FILE = new URL('../../workers/checker.js', import.meta.url);
+const TASK_TIMEOUT_MS = 10_000;
+const MAX_OLD_SPACE_MB = 256;
+
+export class CheckerPool {
+  readonly #logger: Logger;
+  readonly #metrics: PipelineMetrics;
+  readonly #options: CheckerPoolOptions;
+  readonly #stopping = new AbortController();
+  #pool: Piscina | undefined;
+  /** Counts pools: who lost a task to a rebuild was not its cause. */
+  #generation = 0;
+  #failures = 0;
+  #rebuilding: Promise<void> | undefined;
+  #failed: string | undefined;
+
+  constructor(
+    { logger, metrics }: { readonly logger: Logger; readonly metrics: PipelineMetrics },
+    options: CheckerPoolOptions,
+  ) {
+    this.#logger = logger;
+    this.#metrics = metrics;
+    this.#options = options;
+  }
+
+  /** Why the pool cannot respawn, for liveness; undefined while it can. */
+  get failed(): string | undefined {
+    return this.#failed;
+  }
+
+  /** Threads that run now. */
+  get threads(): number {
+    return this.#pool?.threads.length ?? 0;
+  }
+
+  /** Resolves when a thread answers. Rejects when the worker cannot start. */
+  async start(): Promise<void> {
+    this.#build();
+    await this.#run([], 0);
+  }
+
+  /**
+   * Checks `messages`; answers a checked batch of as many, in their order. A message that kills its thread alone is
+   * `poisonous`. Rejects with AbortedError after `stop` alone.
+   */
+  async check(messages: readonly BatchMessage[], tipBits: number): Promise<ArrayBuffer> {
+    try {
+      return await this.#run(messages, tipBits);
+    } catch (error) {
+      this.#refuseStopped();
+      this.#logger.warn(
+        { err: error, messages: messages.length },
+        'a checker lost a batch; its messages are checked one by one',
+      );
+    }
+    const alone: ArrayBuffer[] = [];
+    for (const message of messages) alone.push(await this.#checkAlone(message, tipBits));
+    return concatCheckedBatches(alone);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#rebuilding;
+    await this.#pool?.destroy();
+    this.#pool = undefined;
+  }
+
+  async #checkAlone(message: BatchMessage, tipBits: number): Promise<ArrayBuffer> {
+    for (;;) {
+      await this.#answering();
+      const generation = this.#generation;
+      try {
+        return await this.#run([message], tipBits);
+      } catch (error) {
+        this.#refuseStopped();
+        // The rebuild, if that is what ended the task, has been noticed by now: threads die in a turn of their own.
+        await delay(0);
+        if (generation !== this.#generation || this.#rebuilding !== undefined) continue;
+        this.#logger.error({ err: error, author: message.author, kind: message.kind }, 'poisonous message');
+        return encodeCheckedBatch([refusedMessage(outcomeIndex('poisonous'), message)]);
+      }
+    }
+  }
+
+  async #run(messages: readonly BatchMessage[], tipBits: number): Promise<ArrayBuffer> {
+    const pool = this.#pool;
+    if (pool === undefined) throw new AbortedError('the checkers are stopped');
+    const batch = encodeRawBatch(messages);
+    const task: CheckTask = { batch, tipBits };
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), this.#options.taskTimeoutMs ?? TASK_TIMEOUT_MS);
+    try {
+      const checked = (await pool.run(task, {
+        transferList: [batch],
+        signal: timeout.signal,
+      })) as ArrayBuffer;
+      this.#failures = 0;
+      this.#failed = undefined;
+      return checked;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Resolves when a thread answers an empty batch, however often the pool must be built anew. */
+  async #answering(): Promise<void> {
+    for (;;) {
+      this.#refuseStopped();
+      await this.#rebuilding;
+      try {
+        await this.#run([], 0);
+        return;
+      } catch {
+        this.#refuseStopped();
+        if (this.#rebuilding === undefined) this.#rebuild('no checker answers');
+      }
+    }
+  }
+
+  #build(): void {
+    this.#generation += 1;
+    const generation = this.#generation;
+    const { config, threads, file = CHECKER_FILE } = this.#options;
+    const onDeath = () => {
+      if (this.#stopping.signal.aborted || generation !== this.#generation) return;
+      this.#metrics.workerDeaths.inc({ pool: 'checker' });
+      // Piscina replaces the thread in this same turn, unless it has given up.
+      setImmediate(() => this.#replaceMissing(generation));
+    };
+    const options = {
+      name: 'checker',
+      file,
+      threads,
+      workerData: config,
+      concurrentTasks: 1,
+      maxOldSpaceMb: MAX_OLD_SPACE_MB,
+      onDeath,
+    };
+    this.#pool = createPool(options, this.#logger);
+  }
+
+  #replaceMissing(generation: number): void {
+    if (this.#stopping.signal.aborted || generation !== this.#generation) return;
+    if (this.threads < this.#options.threads && this.#rebuilding === undefined) {
+      this.#rebuild('threads were not replaced');
+    }
+  }
+
+  #rebuild(reason: string): void {
+    this.#failures += 1;
+    if (this.#failures >= FAILURES_UNTIL_FAILED) {
+      this.#failed = `checkers do not respawn: ${reason}`;
+      this.#logger.error(this.#failed);
+    }
+    this.#generation += 1;
+    this.#rebuilding = this.#rebuilt()
+      .catch((error: unknown) => this.#logger.error({ err: error }, errorMessage(error)))
+      .finally(() => {
+        this.#rebuilding = undefined;
+      });
+  }
+
+  async #rebuilt(): Promise<void> {
+    await this.#pool?.destroy();
+    await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
+    if (!this.#stopping.signal.aborted) this.#build();
+  }
+
+  #refuseStopped(): void {
+    if (this.#stopping.signal.aborted) throw new AbortedError('the checkers are stopped');
+  }
+}

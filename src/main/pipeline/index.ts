@@ -1,0 +1,272 @@
+/**
+ * The pipeline: what gossip brought in one turn becomes a batch, goes unopened to a checker and on to the publisher, and comes
+ * back as verdicts. Batches are handed to the publisher in the order in which they were collected.
+ */
+
+import { availableParallelism } from 'node:os';
+import type { Logger } from '../../shared/logging.js';
+import { framedBound } from '../../shared/messages/framing.js';
+import { MESSAGE_KINDS } from '../../shared/messages/index.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
+import {
+  type Offence,
+  OUTCOMES,
+  type Outcome,
+  type OutcomeName,
+  outcomeAt,
+} from '../../shared/pipeline/outcomes.js';
+import type { PeerFact } from '../../shared/pipeline/types.js';
+import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { BanGate, HeardMessage, P2PNode } from '../node/types.js';
+import { CheckerPool } from './checker-pool.js';
+import type { PipelineMetrics } from './metrics.js';
+import { PublisherPool } from './publisher-pool.js';
+import { FairQueue, type QueuedMessage } from './queue.js';
+
+export interface PipelineComponents {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly metrics: PipelineMetrics;
+  /** Takes the verdict that GossipSub waits for. */
+  readonly verdicts: Pick<P2PNode, 'report'>;
+  readonly bans: Pick<BanGate, 'isPeerBanned'>;
+  readonly onFact: (fact: PeerFact) => void;
+  /** Called for the author, whose signature the message bears. */
+  readonly onOffence: (author: string, offence: Offence) => void;
+}
+
+export interface PipelineOptions {
+  readonly publisher: PublisherConfig;
+  /** The table that the node subscribes to; `kindsModule` is the same for the checkers. */
+  readonly kinds?: readonly MessageKind[];
+  readonly kindsModule?: string;
+  readonly checkerFile?: URL;
+  readonly publisherFile?: URL;
+  readonly checkerTimeoutMs?: number;
+  readonly publisherTimeoutMs?: number;
+}
+
+const BATCH_MESSAGES = 256;
+const BATCH_BYTES = 1_048_576;
+const BATCHES_A_CHECKER = 2;
+/** Kinds from this priority on are shed last, and each second of it is logged. */
+const LOUD_PRIORITY = 5;
+
+const OUTCOME: ReadonlyMap<OutcomeName, Outcome> = new Map(
+  OUTCOMES.map((outcome) => [outcome.name, outcome]),
+);
+const IGNORED: Outcome = { name: 'shed', verdict: 'ignore' };
+
+/** Threads for `p2p_checkers`: 0 means cores less one, at least 1. */
+export function checkerThreads(settings: Settings): number {
+  return settings.p2p_checkers > 0 ? settings.p2p_checkers : Math.max(1, availableParallelism() - 1);
+}
+
+export class Pipeline {
+  readonly #components: PipelineComponents;
+  readonly #kinds: readonly MessageKind[];
+  readonly #ownPeer: string;
+  readonly #queue: FairQueue;
+  readonly #maxInFlight: number;
+  readonly checkers: CheckerPool;
+  readonly publisher: PublisherPool;
+  #inFlight = 0;
+  #collecting = false;
+  #closed = false;
+  #tipBits = 0;
+  /** Settles when the batch collected last has been handed to the publisher. */
+  #handedOver: Promise<unknown> = Promise.resolve();
+  #idle: (() => void)[] = [];
+  #shedLoudly = 0;
+  #lastLoud = 0;
+
+  constructor(components: PipelineComponents, options: PipelineOptions) {
+    const { settings, logger, metrics } = components;
+    this.#components = components;
+    this.#kinds = options.kinds ?? MESSAGE_KINDS;
+    this.#ownPeer = options.publisher.peerId;
+    const threads = checkerThreads(settings);
+    this.#maxInFlight = threads * BATCHES_A_CHECKER;
+    this.#queue = new FairQueue({
+      maxBytes: settings.p2p_queue_bytes,
+      batchMessages: BATCH_MESSAGES,
+      batchBytes: BATCH_BYTES,
+      priorityOf: (kind) => this.#kinds[kind]?.priority ?? 0,
+    });
+    const { kindsModule, checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
+    this.checkers = new CheckerPool(
+      { logger, metrics },
+      {
+        config: { settings, ...(kindsModule === undefined ? {} : { kindsModule }) },
+        threads,
+        ...(checkerFile === undefined ? {} : { file: checkerFile }),
+        ...(checkerTimeoutMs === undefined ? {} : { taskTimeoutMs: checkerTimeoutMs }),
+      },
+    );
+    this.publisher = new PublisherPool(
+      { logger, metrics },
+      {
+        config: options.publisher,
+        ...(publisherFile === undefined ? {} : { file: publisherFile }),
+        ...(publisherTimeoutMs === undefined ? {} : { taskTimeoutMs: publisherTimeoutMs }),
+      },
+    );
+  }
+
+  /** Why a pool cannot respawn, for liveness; undefined while both can. */
+  get failed(): string | undefined {
+    return this.checkers.failed ?? this.publisher.failed;
+  }
+
+  /** Messages waiting or in flight. */
+  get busy(): boolean {
+    return this.#inFlight > 0 || this.#queue.length > 0;
+  }
+
+  /** Compact target of our tip, for the header checks of the batches to come. */
+  setTipBits(bits: number): void {
+    this.#tipBits = bits;
+  }
+
+  /** Starts both pools; a pool that cannot start leaves neither. */
+  async start(): Promise<void> {
+    try {
+      await Promise.all([this.publisher.start(), this.checkers.start()]);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Takes a heard message. Its verdict comes later, exactly once. */
+  push(heard: HeardMessage): void {
+    const kind = this.#kinds[heard.kind];
+    const message: QueuedMessage = { ...heard, receivedAt: Date.now(), own: false };
+    if (kind === undefined || this.#closed) this.#settle(message, 'shed');
+    else if (this.#components.bans.isPeerBanned(heard.author)) this.#settle(message, 'banned');
+    else if (heard.data.length > framedBound(kind.sizeBound)) this.#settle(message, 'oversized');
+    else this.#enqueue(message);
+  }
+
+  /** Takes one of our own messages, framed as it was published: for the WebSocket clients. */
+  pushOwn(kind: number, data: Uint8Array): void {
+    if (this.#closed) return;
+    const peer = this.#ownPeer;
+    this.#enqueue({ id: '', kind, author: peer, source: peer, data, receivedAt: Date.now(), own: true });
+  }
+
+  /** Takes no more and resolves when everything taken has its verdict. */
+  async drain(): Promise<void> {
+    this.#closed = true;
+    while (this.busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Ends the pools at once; `drain` first, and the publisher's `close`, for a clean end. */
+  async stop(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([this.checkers.stop(), this.publisher.stop()]);
+  }
+
+  #enqueue(message: QueuedMessage): void {
+    for (const shed of this.#queue.push(message)) this.#shed(shed);
+    this.#measureQueue();
+    this.#collectSoon();
+  }
+
+  /** A batch is what one turn of the event loop brought, or what gathered while every checker was busy. */
+  #collectSoon(): void {
+    if (this.#collecting || this.#inFlight >= this.#maxInFlight) return;
+    this.#collecting = true;
+    setImmediate(() => {
+      this.#collecting = false;
+      this.#collect();
+    });
+  }
+
+  #collect(): void {
+    while (this.#inFlight < this.#maxInFlight) {
+      const batch = this.#queue.take();
+      if (batch.length === 0) break;
+      this.#dispatch(batch);
+    }
+    this.#measureQueue();
+  }
+
+  #dispatch(batch: readonly QueuedMessage[]): void {
+    const { metrics, logger } = this.#components;
+    this.#inFlight += 1;
+    metrics.batchesInFlight.set(this.#inFlight);
+    metrics.batchMessages.observe(batch.length);
+    const collected = Date.now();
+    metrics.stageSeconds.observe(
+      { stage: 'queued' },
+      (collected - (batch[0]?.receivedAt ?? collected)) / 1000,
+    );
+    const checked = this.checkers.check(batch, this.#tipBits);
+    // Whatever the checkers' order, this batch follows the one collected before it. The publisher takes it within the turn,
+    // so nothing passes between; it is not waited for, or only one batch would be at the publisher at a time.
+    const before = this.#handedOver;
+    const published = before.then(async () => {
+      const bytes = await checked;
+      metrics.stageSeconds.observe({ stage: 'checked' }, (Date.now() - collected) / 1000);
+      return { answer: this.publisher.publish(bytes), handedOn: Date.now() };
+    });
+    this.#handedOver = published.catch(() => {});
+    published
+      .then(async ({ answer, handedOn }) => {
+        const { outcomes, facts } = await answer;
+        metrics.stageSeconds.observe({ stage: 'published' }, (Date.now() - handedOn) / 1000);
+        batch.forEach((message, index) => {
+          this.#settle(message, outcomeAt(outcomes[index] ?? -1).name);
+        });
+        for (const fact of facts) this.#components.onFact(fact);
+      })
+      .catch((error: unknown) => {
+        logger.error({ err: error, messages: batch.length }, 'a batch was lost');
+        for (const message of batch) this.#settle(message, 'shed');
+      })
+      .finally(() => this.#finished())
+      .catch((error: unknown) => logger.error({ err: error }, 'a batch was not finished'));
+  }
+
+  #finished(): void {
+    this.#inFlight -= 1;
+    this.#components.metrics.batchesInFlight.set(this.#inFlight);
+    if (this.#queue.length > 0) this.#collectSoon();
+    if (this.busy) return;
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #settle(message: QueuedMessage, name: OutcomeName): void {
+    const { metrics, verdicts, onOffence } = this.#components;
+    metrics.messages.inc({ kind: this.#kinds[message.kind]?.name ?? 'unknown', outcome: name });
+    if (message.own) return;
+    const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
+    const blamed = message.source === message.author ? 'reject' : 'ignore';
+    verdicts.report(message.id, message.source, verdict === 'blame' ? blamed : verdict);
+    if (offence !== undefined) onOffence(message.author, offence);
+  }
+
+  #shed(message: QueuedMessage): void {
+    this.#settle(message, 'shed');
+    if ((this.#kinds[message.kind]?.priority ?? 0) < LOUD_PRIORITY) return;
+    this.#shedLoudly += 1;
+    const now = Date.now();
+    if (now - this.#lastLoud < 1000) return;
+    this.#components.logger.error(
+      { shed: this.#shedLoudly, source: message.source, queuedBytes: this.#queue.bytes },
+      'blocks or subtrees are shed: more is heard than can be checked',
+    );
+    this.#lastLoud = now;
+    this.#shedLoudly = 0;
+  }
+
+  #measureQueue(): void {
+    const { metrics } = this.#components;
+    metrics.queuedBytes.set(this.#queue.bytes);
+    metrics.queuedMessages.set(this.#queue.length);
+  }
+}

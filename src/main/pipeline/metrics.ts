@@ -1,0 +1,62 @@
+/** What the pipeline counts. */
+
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+export interface PipelineMetrics {
+  /** By kind and outcome, one for each message heard. */
+  readonly messages: Counter<'kind' | 'outcome'>;
+  readonly batchMessages: Histogram;
+  /** Stages: `queued`, `checked`, `published`. */
+  readonly stageSeconds: Histogram<'stage'>;
+  readonly queuedBytes: Gauge;
+  readonly queuedMessages: Gauge;
+  readonly batchesInFlight: Gauge;
+  /** By pool: `checker` or `publisher`. */
+  readonly workerDeaths: Counter<'pool'>;
+}
+
+export function createPipelineMetrics(registry: Registry): PipelineMetrics {
+  const registers = [registry];
+  return {
+    messages: new Counter({
+      name: 'teranode_p2p_messages_total',
+      help: 'Messages heard, by kind and what became of them.',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    batchMessages: new Histogram({
+      name: 'teranode_p2p_pipeline_batch_messages',
+      help: 'Messages in a batch.',
+      buckets: [1, 4, 16, 64, 128, 256],
+      registers,
+    }),
+    stageSeconds: new Histogram({
+      name: 'teranode_p2p_pipeline_stage_seconds',
+      help: 'Seconds that a batch spends in a stage.',
+      labelNames: ['stage'],
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    queuedBytes: new Gauge({
+      name: 'teranode_p2p_pipeline_queued_bytes',
+      help: 'Bytes of gossip waiting for a checker.',
+      registers,
+    }),
+    queuedMessages: new Gauge({
+      name: 'teranode_p2p_pipeline_queued_messages',
+      help: 'Messages waiting for a checker.',
+      registers,
+    }),
+    batchesInFlight: new Gauge({
+      name: 'teranode_p2p_pipeline_batches_in_flight',
+      help: 'Batches handed out and without a verdict.',
+      registers,
+    }),
+    workerDeaths: new Counter({
+      name: 'teranode_p2p_pipeline_worker_deaths_total',
+      help: 'Worker threads that ended unasked or were ended because they hung.',
+      labelNames: ['pool'],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * The one publisher thread. Batches are answered in the order in which they were given. When the thread dies, another
+ * takes its place, starting from the outbox, and is given every unanswered batch again, in order, marked as a retry.
+ */
+
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import type { Piscina } from 'piscina';
+import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+import type { PublishedBatch } from '../../shared/pipeline/types.js';
+import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
+import type { PipelineMetrics } from './metrics.js';
+import { backoffMs, createPool, FAILURES_UNTIL_FAILED } from './worker-pool.js';
+
+export interface PublisherPoolOptions {
+  readonly config: PublisherConfig;
+  /** Ms until a publisher that does not answer a batch counts as hung and is ended; 30,000 unless told. */
+  readonly taskTimeoutMs?: number;
+  /** The worker's file; a test may have another. */
+  readonly file?: URL;
+}
+
+interface Unanswered {
+  readonly batch: ArrayBuffer;
+  readonly resolve: (published: PublishedBatch) => void;
+  readonly reject: (error: Error) => void;
+  retry: boolean;
+}
+
+const PUBLISHER_FILE = new URL('../../workers/publisher.js', import.meta.url);
+const TASK_TIMEOUT_MS = 30_000;
+const MAX_OLD_SPACE_MB = 1024;
+/** Far above what the pipeline has in flight, with health, metrics and outbox questions besides. */
+const CONCURRENT_TASKS = 1024;
+
+export class PublisherPool {
+  readonly #logger: Logger;
+  readonly #metrics: PipelineMetrics;
+  readonly #options: PublisherPoolOptions;
+  readonly #stopping = new AbortController();
+  readonly #unanswered = new Set<Unanswered>();
+  #pool: Piscina | undefined;
+  #failures = 0;
+  #failed: string | undefined;
+  #replacing: Promise<void> | undefined;
+
+  constructor(
+    { logger, metrics }: { readonly logger: Logger; readonly metrics: PipelineMetrics },
+    options: PublisherPoolOptions,
+  ) {
+    this.#logger = logger;
+    this.#metrics = metrics;
+    this.#options = options;
+  }
+
+  /** Why the publisher cannot respawn, for liveness; undefined while it can. */
+  get failed(): string | undefined {
+    return this.#failed;
+  }
+
+  /** Resolves when the publisher answers. Rejects when it cannot start. */
+  async start(): Promise<void> {
+    this.#build();
+    await this.ask('level', { level: this.#options.config.logLevel });
+  }
+
+  /**
+   * Hands a checked batch on. Resolves when what it holds is safe. Survives the publisher's death; rejects with AbortedError
+   * after `stop` alone.
+   */
+  publish(batch: ArrayBuffer): Promise<PublishedBatch> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopping.signal.aborted) {
+        reject(new AbortedError('the publisher is stopped'));
+        return;
+      }
+      const entry: Unanswered = { batch, resolve, reject, retry: false };
+      this.#unanswered.add(entry);
+      if (this.#replacing === undefined) this.#send(entry);
+    });
+  }
+
+  /** Asks the publisher anything but to publish. Rejects with UnavailableError while it is being replaced. */
+  async ask<K extends Exclude<keyof PublisherTasks, 'publish'>>(
+    op: K,
+    request: PublisherTasks[K]['request'],
+  ): Promise<PublisherTasks[K]['response']> {
+    const pool = this.#pool;
+    if (pool === undefined || this.#replacing !== undefined) {
+      throw new UnavailableError('the publisher is being replaced');
+    }
+    return (await pool.run({ op, ...request } as PublisherTask)) as PublisherTasks[K]['response'];
+  }
+
+  /** Ends the thread. What it had not answered is rejected; the outbox keeps what it had taken. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#replacing;
+    await this.#pool?.destroy();
+    this.#pool = undefined;
+    for (const entry of this.#unanswered) entry.reject(new AbortedError('the publisher is stopped'));
+    this.#unanswered.clear();
+  }
+
+  #send(entry: Unanswered): void {
+    const pool = this.#pool;
+    if (pool === undefined) return;
+    const timer = setTimeout(() => {
+      if (pool === this.#pool) this.#replace('it hangs');
+    }, this.#options.taskTimeoutMs ?? TASK_TIMEOUT_MS);
+    // Not transferred: the batch is needed again if this publisher dies.
+    const task: PublisherTask = { op: 'publish', batch: entry.batch, retry: entry.retry };
+    pool
+      .run(task)
+      .then((published: PublishedBatch) => {
+        this.#failures = 0;
+        this.#failed = undefined;
+        this.#unanswered.delete(entry);
+        entry.resolve(published);
+      })
+      .catch((error: unknown) => {
+        if (pool === this.#pool) this.#replace(errorMessage(error));
+      })
+      .finally(() => clearTimeout(timer));
+  }
+
+  #build(): void {
+    const options = {
+      name: 'publisher',
+      file: this.#options.file ?? PUBLISHER_FILE,
+      threads: 1,
+      workerData: this.#options.config,
+      concurrentTasks: CONCURRENT_TASKS,
+      maxOldSpaceMb: MAX_OLD_SPACE_MB,
+      onDeath: () => {
+        if (pool === this.#pool) this.#replace('its thread ended');
+      },
+    };
+    const pool = createPool(options, this.#logger);
+    this.#pool = pool;
+  }
+
+  /** Also reached by a thread that dies idle, so that it is back before it is needed. */
+  #replace(reason: string): void {
+    if (this.#stopping.signal.aborted || this.#replacing !== undefined) return;
+    this.#metrics.workerDeaths.inc({ pool: 'publisher' });
+    this.#failures += 1;
+    this.#logger.error(
+      { reason, unanswered: this.#unanswered.size, failures: this.#failures },
+      'the publisher is replaced',
+    );
+    if (this.#failures >= FAILURES_UNTIL_FAILED) this.#failed = `the publisher does not respawn: ${reason}`;
+    const dead = this.#pool;
+    this.#pool = undefined;
+    this.#replacing = this.#replaced(dead)
+      .catch((error: unknown) => this.#logger.error({ err: error }, 'replacing the publisher failed'))
+      .finally(() => {
+        this.#replacing = undefined;
+        // In this same turn, so that no new batch overtakes those that wait.
+        for (const entry of this.#unanswered) this.#send(entry);
+      });
+  }
+
+  async #replaced(dead: Piscina | undefined): Promise<void> {
+    // Piscina is in the midst of removing the dead thread, and would wait for its end a second time.
+    await nextTurn();
+    // It may have begun a thread of its own: that must be gone before another opens the outbox.
+    await dead?.destroy();
+    for (const entry of this.#unanswered) entry.retry = true;
+    await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
+    if (!this.#stopping.signal.aborted) this.#build();
+  }
+}
