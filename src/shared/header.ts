@@ -1,7 +1,6 @@
 /** Block headers: the 80 bytes, their hash, the compact target and the work behind it. Pure. */
 
 import { doubleSha256, type HashHex, hashFromBytes, hashToBytes } from './hash.js';
-import type { Settings } from './settings/table.js';
 
 /** Bytes of a serialised header. */
 export const HEADER_LENGTH = 80;
@@ -17,19 +16,6 @@ export interface BlockHeader {
   readonly bits: number;
   readonly nonce: number;
 }
-
-/**
- * Easiest compact target of each network, as the node software's chain parameters give it. The scaling test network
- * counts regtest's limit as its own there.
- */
-export const POW_LIMIT_BITS: Readonly<Record<Settings['network'], number>> = {
-  mainnet: 0x1d00ffff,
-  testnet: 0x1d00ffff,
-  teratestnet: 0x1d00ffff,
-  stn: 0x207fffff,
-  tstn: 0x1d00ffff,
-  regtest: 0x207fffff,
-};
 
 /** Reads 80 bytes. Throws RangeError on another length. */
 export function parseHeader(bytes: Uint8Array): BlockHeader {

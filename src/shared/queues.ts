@@ -64,6 +64,12 @@ export const QUEUES = [
     metric: 'teranode_p2p_websocket_evictions_total',
   },
   {
+    name: 'announcements',
+    bound: '10,000 notifications of the chain waiting',
+    whenFull: 'the oldest subtree goes, where there is none the oldest, counted',
+    metric: 'teranode_p2p_announce_waiting',
+  },
+  {
     name: 'rejected transactions to gossip',
     bound: 'p2p_rejected_tx_publish_rate and p2p_rejected_tx_publish_burst',
     whenFull: 'dropped and counted',

@@ -11,7 +11,6 @@ import {
   HEADER_LENGTH,
   headerHash,
   meetsTarget,
-  POW_LIMIT_BITS,
   parseHeader,
   serialiseHeader,
   targetOfBits,
@@ -21,6 +20,7 @@ import {
 } from '../../shared/header.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
+import { NETWORKS } from '../../shared/networks.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { genesisHeader } from './genesis.js';
 import { type ChainDatabase, HeaderStore } from './header-store.js';
@@ -210,7 +210,7 @@ export class EmbeddedChain implements BlockchainClient {
     const computed = headerHash(header);
     const { bits, previousHash } = parseHeader(header);
     const target = targetOfBits(bits);
-    const limit = targetOfBits(POW_LIMIT_BITS[this.#settings.network]);
+    const limit = targetOfBits(NETWORKS[this.#settings.network].powLimitBits);
     if (computed !== hash.toLowerCase() || target > limit || !meetsTarget(computed, target)) return 'refused';
     if (!Number.isInteger(height) || height < 1 || height > MAX_HEIGHT) return 'refused';
     if ((await this.#store.get(computed)) !== undefined) return 'known';
@@ -251,7 +251,7 @@ export class EmbeddedChain implements BlockchainClient {
 
   /** A header on `best` that meets regtest's target. */
   #solve(best: BlockHeaderInfo): Uint8Array {
-    const limit = POW_LIMIT_BITS[this.#settings.network];
+    const limit = NETWORKS[this.#settings.network].powLimitBits;
     const target = targetOfBits(limit);
     const previous = parseHeader(best.header);
     const header = serialiseHeader({

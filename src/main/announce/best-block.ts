@@ -1,0 +1,98 @@
+/** Asking the network for its best block when we come, and answering those who ask. */
+
+import { LRUCache } from 'lru-cache';
+import { errorMessage } from '../../shared/errors.js';
+import { pause } from '../../shared/grpc/call.js';
+import type { Logger } from '../../shared/logging.js';
+import { messageJson } from '../../shared/messages/encode.js';
+import { bestblock, block } from '../../shared/messages/index.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { BlockchainClient, BlockHeaderInfo } from '../blockchain/types.js';
+import type { P2PNode } from '../node/types.js';
+import type { AnnounceMetrics } from './metrics.js';
+import { TokenBucket } from './token-bucket.js';
+import type { AnnouncedUrls } from './urls.js';
+import type { Voice } from './voice.js';
+
+/** One peer is answered this often, however often it asks: our best block does not change faster. */
+const ANSWER_EVERY_MS = 10_000;
+/** Peers whose last answer is remembered. */
+const MAX_REMEMBERED = 1_000;
+/** Answers a second to everybody together, and at once. */
+const ANSWERS_PER_SECOND = 20;
+/** Answers under way: a peer that does not read its stream holds one of these. */
+const MAX_UNDER_WAY = 16;
+
+/** Attempts to be heard by at least one peer at start, a second apart: connections take a while. */
+const ASK_ATTEMPTS = 60;
+
+export interface BestBlockComponents {
+  readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName'>;
+  readonly logger: Logger;
+  readonly metrics: AnnounceMetrics;
+  readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
+  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId'>;
+  readonly voice: Voice;
+  readonly urls: AnnouncedUrls;
+  /** Ms, never going back. */
+  readonly now: () => number;
+  readonly askEveryMs: number;
+}
+
+export class BestBlock {
+  readonly #components: BestBlockComponents;
+  readonly #answered: LRUCache<string, number>;
+  readonly #everybody: TokenBucket;
+  #underWay = 0;
+
+  constructor(components: BestBlockComponents) {
+    this.#components = components;
+    this.#answered = new LRUCache({ max: MAX_REMEMBERED });
+    this.#everybody = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND, components.now);
+  }
+
+  /** Asks until one peer has been asked, the attempts are over, or the signal comes. Never rejects. */
+  async ask(signal: AbortSignal): Promise<void> {
+    const { voice, node, askEveryMs } = this.#components;
+    for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; attempt++) {
+      if (voice.mayTell(bestblock.name) && (await voice.say(bestblock, { peerId: node.peerId })) > 0) return;
+      await pause(askEveryMs, signal).catch(() => {});
+    }
+  }
+
+  /** Answers `peer` on the direct stream, within limits. Never rejects. */
+  async answer(peer: string): Promise<void> {
+    const { voice, urls, metrics, node, now, chain, logger, settings } = this.#components;
+    const count = (outcome: string): void => metrics.bestBlockAnswers.inc({ outcome });
+    if (!voice.mayTell(block.name) || !urls.announceable) return count('silent');
+    const last = this.#answered.get(peer);
+    if (last !== undefined && now() - last < ANSWER_EVERY_MS) return count('limited');
+    if (this.#underWay >= MAX_UNDER_WAY || !this.#everybody.take()) return count('limited');
+    this.#answered.set(peer, now());
+    this.#underWay++;
+    try {
+      const best = await chain.getBestBlockHeader();
+      const message = blockMessage(best, node.peerId, urls.dataHub, settings.clientName);
+      await node.sendDirect(peer, Buffer.from(messageJson(block, message, settings.p2p_payload_framing)));
+      count('answered');
+    } catch (error) {
+      count('failed');
+      logger.debug({ peer, reason: errorMessage(error) }, 'could not answer with our best block');
+    } finally {
+      this.#underWay--;
+    }
+  }
+}
+
+/** The Block message for a header of our chain. */
+export function blockMessage(info: BlockHeaderInfo, peerId: string, dataHubUrl: string, clientName: string) {
+  return {
+    hash: info.hash,
+    height: info.height,
+    dataHubUrl,
+    peerId,
+    clientName,
+    header: Buffer.from(info.header).toString('hex'),
+    coinbase: '',
+  };
+}

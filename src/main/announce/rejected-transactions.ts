@@ -1,0 +1,106 @@
+/** Rejected transactions from Kafka to the network, within limits: an attacker makes them for nothing. */
+
+import { LRUCache } from 'lru-cache';
+import { KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
+import { type HashHex, hashFromBytes, parseHashHex } from '../../shared/hash.js';
+import type { ConsumedRecord } from '../../shared/kafka/types.js';
+import { rejectedTx } from '../../shared/messages/index.js';
+import { displayText, REASON_MAX } from '../../shared/messages/text.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { AnnounceMetrics } from './metrics.js';
+import { TokenBucket } from './token-bucket.js';
+import type { Voice } from './voice.js';
+
+const REPEAT_MS = 10 * 60_000;
+/** Transactions remembered: more than the shipped rate lets through in ten minutes, by far. */
+const MAX_REMEMBERED = 100_000;
+
+export interface RejectedTransactionsComponents {
+  readonly settings: Pick<
+    Settings,
+    | 'kafka_record_format'
+    | 'p2p_rejected_tx_publish_rate'
+    | 'p2p_rejected_tx_publish_burst'
+    | 'p2p_generation'
+  >;
+  readonly metrics: AnnounceMetrics;
+  readonly voice: Voice;
+  readonly peerId: () => string;
+  /** Ms, never going back. */
+  readonly now: () => number;
+}
+
+export class RejectedTransactions {
+  readonly #components: RejectedTransactionsComponents;
+  readonly #bucket: TokenBucket;
+  readonly #said: LRUCache<HashHex, true>;
+
+  constructor(components: RejectedTransactionsComponents) {
+    const { settings, now } = components;
+    this.#components = components;
+    this.#bucket = new TokenBucket(
+      settings.p2p_rejected_tx_publish_rate,
+      settings.p2p_rejected_tx_publish_burst,
+      now,
+    );
+    // lru-cache takes 0 for "no time": the clock begins at 1.
+    this.#said = new LRUCache({
+      max: MAX_REMEMBERED,
+      ttl: REPEAT_MS,
+      ttlResolution: 0,
+      perf: { now: () => now() + 1 },
+    });
+  }
+
+  /** Announces what may be; never rejects, so that no record is read twice. */
+  async handle(records: readonly ConsumedRecord[]): Promise<void> {
+    for (const record of records) await this.#announce(record.value);
+  }
+
+  async #announce(value: Uint8Array): Promise<void> {
+    const { settings, metrics, voice, peerId } = this.#components;
+    const rejection = decodeRejection(value, settings.kafka_record_format);
+    const limited = (reason: string): void => metrics.rejectedTxLimited.inc({ reason });
+    if (rejection === undefined) return limited('malformed');
+    if (rejection.peerId !== '') return limited('known');
+    if (!voice.maySay(rejectedTx.name)) return voice.dropped(rejectedTx.name);
+    if (this.#said.has(rejection.txId)) return limited('repeat');
+    if (!this.#bucket.take()) return limited('rate');
+    this.#said.set(rejection.txId, true);
+    await voice.say(rejectedTx, {
+      txId: rejection.txId,
+      reason: displayText(rejection.reason, REASON_MAX),
+      peerId: peerId(),
+      clientName: '',
+    });
+  }
+}
+
+interface Rejection {
+  readonly txId: HashHex;
+  readonly reason: string;
+  /** Whom the network knows it from; empty when it is our own finding. */
+  readonly peerId: string;
+}
+
+/** Reads a rejectedtx record of either format; undefined for one that is neither. */
+export function decodeRejection(
+  value: Uint8Array,
+  format: Settings['kafka_record_format'],
+): Rejection | undefined {
+  if (format === 'raw') {
+    if (value.length < 32) return undefined;
+    return {
+      txId: hashFromBytes(value.subarray(0, 32)),
+      reason: Buffer.from(value.subarray(32)).toString('utf8'),
+      peerId: '',
+    };
+  }
+  try {
+    const message = KafkaRejectedTxTopicMessage.decode(value);
+    const txId = parseHashHex(message.txHash);
+    return txId === undefined ? undefined : { txId, reason: message.reason, peerId: message.peer_id };
+  } catch {
+    return undefined;
+  }
+}

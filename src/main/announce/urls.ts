@@ -1,0 +1,86 @@
+/** The URLs that this node tells of itself. Pure; `init` calls it. */
+
+import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { requiredUrl } from '../../shared/messages/data-hub-url.js';
+import { NETWORKS } from '../../shared/networks.js';
+import type { Settings } from '../../shared/settings/table.js';
+
+export type UrlSettings = Pick<
+  Settings,
+  | 'p2p_generation'
+  | 'p2p_allow_private_ips'
+  | 'network'
+  | 'securityLevelHTTP'
+  | 'asset_httpAddress'
+  | 'asset_httpPublicAddress'
+  | 'asset_propagation_public_url'
+>;
+
+export interface AnnouncedUrls {
+  /** Where others fetch from this node; empty where there is none. */
+  readonly dataHub: string;
+  readonly propagation: string;
+  /**
+   * Whether blocks and subtrees can be announced under `dataHub`: with an empty or, unless private addresses are
+   * allowed, a private one, every peer would count each announcement as a violation, and ban us.
+   */
+  readonly announceable: boolean;
+  /** For the log, each beginning with the setting's key. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * `asset_httpPublicAddress`, else `asset_httpAddress`, whose scheme the first generation fits to `securityLevelHTTP`.
+ * Throws ConfigurationError for what is no http or https URL.
+ */
+export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
+  const warnings: string[] = [];
+  const problems: string[] = [];
+  const checked = (key: 'asset_httpAddress' | 'asset_httpPublicAddress' | 'asset_propagation_public_url') => {
+    const text = settings[key].trim();
+    if (text === '') return '';
+    const scheme = URL.canParse(text) ? new URL(text).protocol : '';
+    if (scheme !== 'http:' && scheme !== 'https:') problems.push(`${key}: "${text}" is no http or https URL`);
+    return text;
+  };
+
+  let own = checked('asset_httpAddress');
+  if (settings.p2p_generation === 'first' && own !== '') {
+    const [wrong, right] = settings.securityLevelHTTP === 1 ? ['http:', 'https:'] : ['https:', 'http:'];
+    if (own.toLowerCase().startsWith(`${wrong}//`)) {
+      own = `${right}${own.slice(wrong.length)}`;
+      warnings.push(
+        `asset_httpAddress: told as ${right}// since securityLevelHTTP is ${settings.securityLevelHTTP}`,
+      );
+    }
+  }
+  const dataHub = checked('asset_httpPublicAddress') || own;
+  const propagation = checked('asset_propagation_public_url');
+  if (problems.length > 0) throw new ConfigurationError(problems);
+
+  const fault = dataHubFault(dataHub, settings);
+  if (fault !== undefined) {
+    const key = settings.asset_httpPublicAddress === '' ? 'asset_httpAddress' : 'asset_httpPublicAddress';
+    warnings.push(`${key}: ${fault}; blocks and subtrees are not announced`);
+  }
+  return { dataHub, propagation, announceable: fault === undefined, warnings };
+}
+
+/** What a peer would find wrong with the URL. */
+function dataHubFault(dataHub: string, settings: UrlSettings): string | undefined {
+  try {
+    requiredUrl(dataHub, {
+      allowPrivateUrls: settings.p2p_allow_private_ips,
+      blacklistedHosts: [],
+      powLimitBits: NETWORKS[settings.network].powLimitBits,
+      tipBits: 0,
+      allowsMinimumDifficulty: true,
+      generation: settings.p2p_generation,
+      own: false,
+      recordFormat: 'protobuf',
+    });
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
+  }
+}

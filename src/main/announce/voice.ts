@@ -1,0 +1,101 @@
+/** The one way out: a message of ours goes to our WebSocket clients and, where it may, to the network. */
+
+import { errorMessage } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+import { encodeMessage } from '../../shared/messages/encode.js';
+import { kindIndex } from '../../shared/messages/index.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { FsmState } from '../blockchain/types.js';
+import type { P2PNode } from '../node/types.js';
+import { gateOf } from './gate.js';
+import type { AnnounceMetrics } from './metrics.js';
+
+/** Milliseconds that one publishing may hold up the next: order is kept, but nobody waits for ever. */
+const PUBLISH_PATIENCE_MS = 5_000;
+
+export interface VoiceComponents {
+  readonly settings: Pick<Settings, 'listen_mode' | 'p2p_payload_framing' | 'clientName'>;
+  readonly logger: Logger;
+  readonly metrics: AnnounceMetrics;
+  readonly node: Pick<P2PNode, 'publish'>;
+  /** Hands framed bytes to the pipeline as our own, for WebSocket clients. */
+  readonly showOwn: (kind: number, data: Uint8Array) => void;
+  readonly fsmState: () => FsmState | undefined;
+}
+
+export class Voice {
+  readonly #components: VoiceComponents;
+  readonly #failing = new Set<string>();
+
+  constructor(components: VoiceComponents) {
+    this.#components = components;
+  }
+
+  /** Whether a message of this kind would leave the machine now. */
+  mayTell(kind: string): boolean {
+    return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) === 'tell';
+  }
+
+  /** Whether anybody at all would see a message of this kind now. */
+  maySay(kind: string): boolean {
+    return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) !== 'drop';
+  }
+
+  /** Counts what the state of the chain keeps back. */
+  dropped(kind: string): void {
+    this.#components.metrics.announcements.inc({ kind, outcome: 'dropped' });
+  }
+
+  /**
+   * Says `message`. With `tellable` false it is shown and counted as `no_url`. Resolves with the number of peers it went
+   * to, 0 when it went to none; never rejects.
+   */
+  async say<M extends object>(kind: MessageKind<M>, message: Partial<M>, tellable = true): Promise<number> {
+    const { settings, metrics, node, showOwn, fsmState } = this.#components;
+    const gate = gateOf(kind.name, settings.listen_mode, fsmState());
+    if (gate === 'drop') {
+      this.dropped(kind.name);
+      return 0;
+    }
+    try {
+      const data = encodeMessage(kind, message, settings.p2p_payload_framing, settings.clientName);
+      const index = kindIndex(kind.name);
+      if (kind.frame !== undefined) showOwn(index, data);
+      if (gate === 'show' || !tellable) {
+        metrics.announcements.inc({ kind: kind.name, outcome: gate === 'show' ? 'shown' : 'no_url' });
+        return 0;
+      }
+      const peers = await patiently(node.publish(index, data));
+      metrics.announcements.inc({ kind: kind.name, outcome: 'told' });
+      this.#failing.delete(kind.name);
+      return peers;
+    } catch (error) {
+      metrics.announcements.inc({ kind: kind.name, outcome: 'failed' });
+      this.#complain(kind.name, error);
+      return 0;
+    }
+  }
+
+  /** Once until it works again: a node without peers fails at every status. */
+  #complain(kind: string, error: unknown): void {
+    if (this.#failing.has(kind)) return;
+    this.#failing.add(kind);
+    this.#components.logger.warn({ kind, reason: errorMessage(error) }, 'could not publish');
+  }
+}
+
+async function patiently(publishing: Promise<number>): Promise<number> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`publishing took over ${PUBLISH_PATIENCE_MS} ms`)),
+      PUBLISH_PATIENCE_MS,
+    );
+  });
+  try {
+    return await Promise.race([publishing, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
