@@ -1,0 +1,216 @@
+/** The notification servers: processes on one port, supervised, with one count of connections. */
+
+import { ConnectionLedger } from '../../shared/connection-ledger.js';
+import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import type { NotificationServerConfig } from '../../shared/frames/control.js';
+import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
+import { parseListenAddress } from '../../shared/listen-address.js';
+import type { Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { checkTlsFiles, type TlsFiles } from '../../shared/tls-files.js';
+import type { NotificationsMetrics } from './metrics.js';
+import { probePort } from './probe.js';
+import { ServerProcess } from './server-process.js';
+
+export { createNotificationsMetrics, type NotificationsMetrics } from './metrics.js';
+
+const LISTEN_SETTING = 'p2p_httpListenAddress';
+const TRUSTED_SETTING = 'p2p_websocket_trusted_source_cidrs';
+
+type NotificationSettings = Pick<
+  Settings,
+  | 'p2p_notification_servers'
+  | 'p2p_httpListenAddress'
+  | 'p2p_websocket_max_connections'
+  | 'p2p_websocket_trusted_source_cidrs'
+  | 'p2p_websocket_allowed_origins'
+  | 'p2p_websocket_text_ping'
+  | 'p2p_websocket_client_buffer'
+  | 'securityLevelHTTP'
+  | 'server_certFile'
+  | 'server_keyFile'
+>;
+
+export interface NotificationServersComponents {
+  readonly settings: NotificationSettings;
+  readonly logger: Logger;
+  readonly metrics: NotificationsMetrics;
+}
+
+export interface NotificationServersOptions {
+  /** Where the publisher serves frames. */
+  readonly frameSocketPath: string;
+  /** Base58, for the text ping. */
+  readonly peerId: string;
+  /** This node's data hub URL, for the text ping; empty: left out. */
+  readonly baseUrl: string;
+  /** `--allow-js-websocket`. */
+  readonly allowJsWebsocket?: boolean;
+}
+
+/** Problems of the settings that this part reads, each beginning with its key; none: they will do. Touches only files. */
+export function notificationProblems(settings: NotificationSettings): readonly string[] {
+  const problems: string[] = [];
+  const collect = (check: () => void, setting: string) => {
+    try {
+      check();
+    } catch (error) {
+      if (error instanceof ConfigurationError) problems.push(...error.problems);
+      else problems.push(`${setting}: ${errorMessage(error)}`);
+    }
+  };
+  collect(() => parseListenAddress(settings.p2p_httpListenAddress, LISTEN_SETTING), LISTEN_SETTING);
+  collect(
+    () => new ConnectionLedger({ max: 1, trusted: settings.p2p_websocket_trusted_source_cidrs }),
+    TRUSTED_SETTING,
+  );
+  const tls = tlsOf(settings);
+  if (tls !== undefined) collect(() => checkTlsFiles(tls), 'server_certFile');
+  return problems;
+}
+
+function tlsOf(settings: NotificationSettings): TlsFiles | undefined {
+  return settings.securityLevelHTTP === 1
+    ? { certFile: settings.server_certFile, keyFile: settings.server_keyFile }
+    : undefined;
+}
+
+export class NotificationServers implements HealthChecked {
+  readonly #ledger: ConnectionLedger;
+  #processes: ServerProcess[] = [];
+  #status = '';
+  #level: string;
+  #port = 0;
+
+  /** Throws ConfigurationError on the problems of {@link notificationProblems}. */
+  constructor(
+    private readonly components: NotificationServersComponents,
+    private readonly options: NotificationServersOptions,
+  ) {
+    const { settings, logger } = components;
+    const problems = notificationProblems(settings);
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    this.#level = logger.level;
+    this.#ledger = new ConnectionLedger({
+      max: settings.p2p_websocket_max_connections,
+      trusted: settings.p2p_websocket_trusted_source_cidrs,
+    });
+  }
+
+  /** The port listened on; 0 before `start`. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Processes that listen now. */
+  get serving(): number {
+    return this.#processes.filter((each) => each.serving).length;
+  }
+
+  /** Connections counted over all processes. */
+  get connections(): number {
+    return this.#ledger.total;
+  }
+
+  /** Process ids of those that live. */
+  get pids(): readonly number[] {
+    return this.#processes.flatMap((each) => each.pid ?? []);
+  }
+
+  /** Resolves when every process listens. Throws ConfigurationError, naming setting and port, where one cannot. */
+  async start(): Promise<void> {
+    const { settings, logger } = this.components;
+    const address = parseListenAddress(settings.p2p_httpListenAddress, LISTEN_SETTING);
+    this.#port = await probePort(address, LISTEN_SETTING);
+    this.#processes = Array.from({ length: settings.p2p_notification_servers }, (_, index) =>
+      this.#process(`notification server ${index + 1}`, address.host),
+    );
+    try {
+      const builds = await Promise.all(this.#processes.map((each) => each.start()));
+      logger.info(
+        { port: this.#port, processes: builds.length, build: builds[0] },
+        'notification servers listen',
+      );
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Clients are ended with 1001. Resolves when every process is gone. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#processes.map((each) => each.stop()));
+    this.#processes = [];
+    this.components.metrics.serving.set(0);
+  }
+
+  /** What `/api/status` answers from now on: JSON of a NodeStatusReport. */
+  setStatus(json: string): void {
+    this.#status = json;
+    for (const each of this.#processes) each.send({ type: 'status', json });
+  }
+
+  setLevel(level: string): void {
+    this.#level = level;
+    for (const each of this.#processes) each.send({ type: 'level', level });
+  }
+
+  /** prom-client's JSON of each process that answers within a second. */
+  async collectMetrics(): Promise<readonly (readonly object[])[]> {
+    const all = await Promise.all(this.#processes.map((each) => each.metrics()));
+    return all.filter((metrics) => metrics.length > 0);
+  }
+
+  async health(): Promise<DependencyHealth> {
+    const all = this.#processes.length;
+    const streaming = this.#processes.filter((each) => each.serving && each.streaming).length;
+    const resource = 'notification servers';
+    const message = `${this.serving} of ${all} serve, ${streaming} hear the publisher, ${this.connections} clients`;
+    if (this.serving === 0) return { resource, status: 503, error: 'no notification server serves', message };
+    if (streaming === 0) return { resource, status: 503, error: 'the publisher is not reached', message };
+    return { resource, status: 200, message };
+  }
+
+  #process(holder: string, host: string): ServerProcess {
+    const { logger, metrics } = this.components;
+    const counted = () => metrics.connections.set(this.#ledger.total);
+    return new ServerProcess({
+      logger,
+      config: () => this.#config(host),
+      admit: (address) => {
+        const granted = this.#ledger.admit(holder, address);
+        if (granted) counted();
+        else metrics.refused.inc();
+        return granted;
+      },
+      release: (address) => {
+        this.#ledger.release(holder, address);
+        counted();
+      },
+      changed: ({ ended }) => {
+        if (ended) this.#ledger.releaseHolder(holder);
+        counted();
+        metrics.serving.set(this.serving);
+      },
+      restarted: () => metrics.restarts.inc(),
+    });
+  }
+
+  #config(host: string): NotificationServerConfig {
+    const { settings } = this.components;
+    return {
+      host,
+      port: this.#port,
+      tls: tlsOf(settings),
+      frameSocketPath: this.options.frameSocketPath,
+      allowedOrigins: settings.p2p_websocket_allowed_origins,
+      clientBuffer: settings.p2p_websocket_client_buffer,
+      textPing: settings.p2p_websocket_text_ping,
+      baseUrl: this.options.baseUrl,
+      peerId: this.options.peerId,
+      logLevel: this.#level,
+      allowJsWebsocket: this.options.allowJsWebsocket ?? false,
+      status: this.#status,
+    };
+  }
+}

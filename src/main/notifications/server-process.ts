@@ -1,0 +1,187 @@
+/** One notification server's process, kept alive: started again with backoff whenever it ends unasked. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { ConfigurationError } from '../../shared/errors.js';
+import type {
+  NotificationServerConfig,
+  NotificationServerOrder,
+  NotificationServerReport,
+} from '../../shared/frames/control.js';
+import type { Logger } from '../../shared/logging.js';
+import { nodeCommand } from '../../shared/node-command.js';
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 10_000;
+/** Served this long, the next failure is a first one again. */
+const STEADY_MS = 30_000;
+/** Loading and listening take some 0.3 s on an idle machine. */
+const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 3000;
+const METRICS_TIMEOUT_MS = 1000;
+
+const PROGRAM = fileURLToPath(new URL('../../workers/notification-server.js', import.meta.url));
+
+export interface ServerProcessComponents {
+  readonly logger: Logger;
+  /** Made anew for each start: level and status change. */
+  readonly config: () => NotificationServerConfig;
+  readonly admit: (address: string) => boolean;
+  readonly release: (address: string) => void;
+  /** It began or ceased to serve; `ended` when the process is gone and what it held with it. */
+  readonly changed: (change: { readonly ended: boolean }) => void;
+  readonly restarted: () => void;
+}
+
+export class ServerProcess {
+  #child: ChildProcess | undefined;
+  #stopping = false;
+  #retryMs = FIRST_RETRY_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #servingSince = 0;
+  #lastMetricsId = 0;
+  readonly #metricsWaiting = new Map<number, (metrics: readonly object[]) => void>();
+  /** Settled by the first start. */
+  readonly #first: Promise<string>;
+  #resolveFirst: (build: string) => void = () => {};
+  #rejectFirst: (error: Error) => void = () => {};
+  #everReady = false;
+  streaming = false;
+
+  constructor(private readonly components: ServerProcessComponents) {
+    this.#first = new Promise((resolve, reject) => {
+      this.#resolveFirst = resolve;
+      this.#rejectFirst = reject;
+    });
+  }
+
+  get serving(): boolean {
+    return this.#servingSince > 0;
+  }
+
+  /** Undefined between two lives. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /**
+   * Resolves with the build of uWebSockets.js once it listens. Rejects with ConfigurationError when the first start cannot
+   * serve; from then on it is restarted for ever.
+   */
+  async start(): Promise<string> {
+    const timer = setTimeout(() => {
+      this.#rejectFirst(new Error(`a notification server did not listen within ${READY_TIMEOUT_MS} ms`));
+    }, READY_TIMEOUT_MS);
+    this.#spawn();
+    try {
+      return await this.#first;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  send(order: NotificationServerOrder): void {
+    const child = this.#child;
+    // The callback takes the error of a process that is ending; its exit is handled where it is heard.
+    if (child?.connected) child.send(order, () => {});
+  }
+
+  /** prom-client's JSON; empty when it does not answer within a second. */
+  async metrics(): Promise<readonly object[]> {
+    if (!this.serving) return [];
+    const id = ++this.#lastMetricsId;
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise<readonly object[]>((resolve) => {
+      this.#metricsWaiting.set(id, resolve);
+      timer = setTimeout(() => resolve([]), METRICS_TIMEOUT_MS);
+    });
+    this.send({ type: 'metrics', id });
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+      this.#metricsWaiting.delete(id);
+    }
+  }
+
+  /** Resolves when the process is gone: by itself, or killed after 3 s. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    if (child === undefined) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    this.send({ type: 'stop' });
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+
+  #spawn(): void {
+    const { logger } = this.components;
+    const [command, ...leading] = nodeCommand();
+    const child = spawn(command, [...leading, PROGRAM], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = child;
+    child.on('message', (message) => this.#hear(message as NotificationServerReport));
+    let over = false;
+    const ended = (why: object) => {
+      if (over) return;
+      over = true;
+      this.#ended(why);
+    };
+    child.on('error', (error) => {
+      logger.error({ err: error }, 'notification server process failed');
+      if (child.pid === undefined) ended({ err: error });
+    });
+    child.on('exit', (code, signal) => ended({ code, signal }));
+    this.send({ type: 'config', config: this.components.config() });
+  }
+
+  #hear(report: NotificationServerReport): void {
+    const { admit, release, changed } = this.components;
+    switch (report.type) {
+      case 'ready':
+        this.#servingSince = Date.now();
+        this.#everReady = true;
+        this.#resolveFirst(report.build);
+        changed({ ended: false });
+        break;
+      case 'failed':
+        this.#rejectFirst(new ConfigurationError(report.problems));
+        break;
+      case 'admit':
+        this.send({
+          type: 'admitted',
+          answers: report.requests.map(([id, address]) => [id, admit(address)] as const),
+        });
+        break;
+      case 'release':
+        for (const address of report.addresses) release(address);
+        break;
+      case 'streaming':
+        this.streaming = report.connected;
+        break;
+      case 'metrics':
+        this.#metricsWaiting.get(report.id)?.(report.metrics);
+        break;
+    }
+  }
+
+  #ended(why: object): void {
+    const { logger, changed, restarted } = this.components;
+    if (this.#servingSince > 0 && Date.now() - this.#servingSince > STEADY_MS) this.#retryMs = FIRST_RETRY_MS;
+    this.#child = undefined;
+    this.#servingSince = 0;
+    this.streaming = false;
+    for (const resolve of this.#metricsWaiting.values()) resolve([]);
+    changed({ ended: true });
+    this.#rejectFirst(new Error(`a notification server ended before it listened: ${JSON.stringify(why)}`));
+    if (this.#stopping || !this.#everReady) return;
+    logger.error({ ...why, retryMs: this.#retryMs }, 'notification server ended, starting another');
+    this.#timer = setTimeout(() => {
+      restarted();
+      this.#spawn();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+  }
+}

@@ -1,0 +1,78 @@
+/** Who holds how many WebSocket connections, over all notification servers together. */
+
+import { AddressList, canonicalIp, parseSubnet } from './ip.js';
+
+export interface ConnectionLimits {
+  /** `p2p_websocket_max_connections`. */
+  readonly max: number;
+  /** `p2p_websocket_trusted_source_cidrs`: exempt from the share of one source. */
+  readonly trusted: readonly string[];
+}
+
+/** One source may hold a twentieth of all, and never fewer than this. */
+const SMALLEST_SHARE = 4;
+
+/** What counts as one source: an IPv4 address, or the /64 of an IPv6 one, which a single host can wander through. */
+function sourceOf(address: string): string {
+  const canonical = canonicalIp(address) ?? address;
+  return canonical.includes(':') ? (parseSubnet(`${canonical}/64`)?.cidr ?? canonical) : canonical;
+}
+
+export class ConnectionLedger {
+  readonly #trusted: AddressList;
+  readonly #perSource: number;
+  readonly #bySource = new Map<string, number>();
+  /** Of each holder, such as a process: how many connections from each source. */
+  readonly #byHolder = new Map<string, Map<string, number>>();
+  #total = 0;
+
+  /** Throws RangeError on a trusted entry that does not parse. */
+  constructor(private readonly limits: ConnectionLimits) {
+    this.#trusted = new AddressList(limits.trusted);
+    this.#perSource = Math.max(SMALLEST_SHARE, Math.floor(limits.max / 20));
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), or refuses it. */
+  admit(holder: string, address: string): boolean {
+    if (this.#total >= this.limits.max) return false;
+    const source = sourceOf(address);
+    const held = this.#bySource.get(source) ?? 0;
+    if (held >= this.#perSource && address !== '' && !this.#trusted.has(address)) return false;
+    this.#total++;
+    this.#bySource.set(source, held + 1);
+    let sources = this.#byHolder.get(holder);
+    if (sources === undefined) {
+      sources = new Map();
+      this.#byHolder.set(holder, sources);
+    }
+    sources.set(source, (sources.get(source) ?? 0) + 1);
+    return true;
+  }
+
+  /** Gives back what `admit` counted. Nothing happens when the holder has none from there. */
+  release(holder: string, address: string): void {
+    this.#give(holder, sourceOf(address), 1);
+  }
+
+  /** Gives back everything of a holder that is gone. */
+  releaseHolder(holder: string): void {
+    for (const [source, held] of this.#byHolder.get(holder) ?? []) this.#give(holder, source, held);
+  }
+
+  #give(holder: string, source: string, count: number): void {
+    const sources = this.#byHolder.get(holder);
+    const held = sources?.get(source) ?? 0;
+    if (sources === undefined || held < count) return;
+    if (held === count) sources.delete(source);
+    else sources.set(source, held - count);
+    if (sources.size === 0) this.#byHolder.delete(holder);
+    const left = (this.#bySource.get(source) ?? 0) - count;
+    if (left > 0) this.#bySource.set(source, left);
+    else this.#bySource.delete(source);
+    this.#total -= count;
+  }
+}

@@ -1,0 +1,48 @@
+/** What main and a notification server's process tell each other over IPC. */
+
+import type { TlsFiles } from '../tls-files.js';
+
+/** Everything a notification server is told at its birth. */
+export interface NotificationServerConfig {
+  /** Empty: every address. */
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
+  readonly frameSocketPath: string;
+  /** `p2p_websocket_allowed_origins`; empty: any. */
+  readonly allowedOrigins: readonly string[];
+  /** `p2p_websocket_client_buffer`, in bytes. */
+  readonly clientBuffer: number;
+  /** `p2p_websocket_text_ping`. */
+  readonly textPing: boolean;
+  /** Of this node, for the text ping. */
+  readonly baseUrl: string;
+  readonly peerId: string;
+  readonly logLevel: string;
+  /** Serve through plain JavaScript where no native build loads. */
+  readonly allowJsWebsocket: boolean;
+  /** JSON for `/api/status`; empty until main has one. */
+  readonly status: string;
+}
+
+/** Main → notification server. */
+export type NotificationServerOrder =
+  | { readonly type: 'config'; readonly config: NotificationServerConfig }
+  /** Answers to `admit`: the request's id, and whether it may come in. */
+  | { readonly type: 'admitted'; readonly answers: readonly (readonly [id: number, granted: boolean])[] }
+  | { readonly type: 'status'; readonly json: string }
+  | { readonly type: 'level'; readonly level: string }
+  | { readonly type: 'metrics'; readonly id: number }
+  | { readonly type: 'stop' };
+
+/** Notification server → main. */
+export type NotificationServerReport =
+  | { readonly type: 'ready'; readonly port: number; readonly build: string }
+  /** It cannot serve; the process ends. */
+  | { readonly type: 'failed'; readonly problems: readonly string[] }
+  /** May a client from this address come in? */
+  | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, address: string])[] }
+  | { readonly type: 'release'; readonly addresses: readonly string[] }
+  | { readonly type: 'streaming'; readonly connected: boolean }
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly object[] };

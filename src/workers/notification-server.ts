@@ -1,0 +1,108 @@
+/**
+ * The process of one notification server. Main tells it everything over IPC and keeps the count of connections; it reads
+ * frames from the publisher's socket. It ends when main tells it to, or is gone.
+ *
+ * uWebSockets.js aborts its process when it exits with an app open: every way out closes the server first.
+ */
+
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { ConfigurationError, errorMessage } from '../shared/errors.js';
+import type { NotificationServerOrder, NotificationServerReport } from '../shared/frames/control.js';
+import { createLogger } from '../shared/logging.js';
+import { createNotificationServerMetrics } from './notification-server/metrics.js';
+import { NotificationServer } from './notification-server/server.js';
+import { loadUws } from './notification-server/uws.js';
+
+/** Close frames need a moment on their way. */
+const LEAVE_MS = 100;
+
+const logger = createLogger({ level: 'info', bindings: { name: 'notification-server', pid: process.pid } });
+const registry = new Registry();
+const metrics = createNotificationServerMetrics(registry);
+collectDefaultMetrics({ register: registry, prefix: 'teranode_p2p_notification_server_' });
+
+let server: NotificationServer | undefined;
+let leaving = false;
+
+function report(message: NotificationServerReport): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+}
+
+function leave(code: number): void {
+  if (leaving) return;
+  leaving = true;
+  try {
+    server?.stop();
+  } catch (error) {
+    logger.error({ err: error }, 'notification server did not stop cleanly');
+  }
+  setTimeout(() => process.exit(code), LEAVE_MS);
+}
+
+function fail(error: unknown): void {
+  const problems = error instanceof ConfigurationError ? error.problems : [errorMessage(error)];
+  logger.fatal({ problems }, 'notification server cannot serve');
+  report({ type: 'failed', problems });
+  leave(1);
+}
+
+async function begin(order: NotificationServerOrder & { type: 'config' }): Promise<void> {
+  const { config } = order;
+  logger.level = config.logLevel;
+  const uws = loadUws({ allowJavaScript: config.allowJsWebsocket });
+  if (!uws.native) logger.warn({ build: uws.build }, 'WebSocket server in JavaScript: slow');
+  server = new NotificationServer(
+    {
+      logger,
+      metrics,
+      uws,
+      desk: {
+        admit: (requests) => report({ type: 'admit', requests }),
+        release: (addresses) => report({ type: 'release', addresses }),
+      },
+      streaming: (connected) => report({ type: 'streaming', connected }),
+    },
+    config,
+  );
+  const port = await server.start();
+  logger.info({ port, build: uws.build }, 'notification server listens');
+  report({ type: 'ready', port, build: uws.build });
+}
+
+function follow(order: NotificationServerOrder): void {
+  switch (order.type) {
+    case 'config':
+      begin(order).catch(fail);
+      break;
+    case 'admitted':
+      server?.admission.answered(order.answers);
+      break;
+    case 'status':
+      server?.setStatus(order.json);
+      break;
+    case 'level':
+      logger.level = order.level;
+      break;
+    case 'metrics':
+      registry
+        .getMetricsAsJSON()
+        .then((figures) => report({ type: 'metrics', id: order.id, metrics: figures }), fail);
+      break;
+    case 'stop':
+      leave(0);
+      break;
+  }
+}
+
+function crash(error: unknown): void {
+  logger.fatal({ err: error }, 'notification server failed');
+  leave(1);
+}
+
+process.on('uncaughtException', crash);
+process.on('unhandledRejection', crash);
+process.on('message', (order: NotificationServerOrder) => follow(order));
+process.on('disconnect', () => leave(0));
+process.on('SIGTERM', () => leave(0));
+// Ctrl-C reaches every process of the terminal; main ends this one in its turn.
+process.on('SIGINT', () => {});

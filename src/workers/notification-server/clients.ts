@@ -1,0 +1,245 @@
+/**
+ * The connected clients and what each is owed: first the node's own status, then every frame in order, or an end.
+ *
+ * Frames go out through uWebSockets.js's `publish`, which formats a frame once for all. Its own limit on what may wait for a
+ * client is switched off, because above that limit it leaves frames out without a word. Instead the clients are looked over every
+ * 64 KiB published: one that has more than its bound waiting is unsubscribed, so that what it gets is a prefix of the feed, and
+ * is given 5 s to take it. The look costs a native call a client, spread over some 280 frames of usual size.
+ */
+
+import type { Logger } from '../../shared/logging.js';
+import type { NotificationServerMetrics } from './metrics.js';
+import type { TemplatedApp, WebSocket } from './uws.js';
+
+export const FEED = 'feed';
+
+/** Bytes published between two looks at what waits for each client. */
+const LOOK_BYTES = 65_536;
+const DRAIN_MS = 5000;
+const EVICTION_TICK_MS = 250;
+const MESSAGES_A_MINUTE = 100;
+/** Seconds between protocol pings, and the most a client may leave unanswered: Go's 54 s of 60. */
+const PING_SECONDS = 54;
+const TEXT_PING_MS = 10_000;
+
+/** Close codes of RFC 6455. */
+export const CLOSE = { goingAway: 1001, policy: 1008, restart: 1012, tryLater: 1013 } as const;
+
+/** uWebSockets.js's user data. */
+export interface Client {
+  readonly address: string;
+  readonly app: TemplatedApp;
+  subscribed: boolean;
+  /** Unix ms by which it must have drained; 0 while it keeps up. */
+  drainBy: number;
+  windowStart: number;
+  windowMessages: number;
+  /** Second of the ping period in which it is pinged, so that not all are at once. */
+  readonly phase: number;
+  awaitsPong: boolean;
+}
+
+export type ClientSocket = WebSocket<Client>;
+
+export interface ClientsOptions {
+  readonly clientBuffer: number;
+  /** `base_url` and `peer_id` of the text ping; undefined: none is sent. */
+  readonly textPing: { readonly baseUrl: string; readonly peerId: string } | undefined;
+  readonly logger: Logger;
+  readonly metrics: NotificationServerMetrics;
+}
+
+/** As Go formats it: `2006-01-02T15:04:05Z`. */
+const timestamp = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
+
+export class Clients {
+  readonly #all = new Set<ClientSocket>();
+  readonly #slow = new Set<ClientSocket>();
+  readonly #apps = new Set<TemplatedApp>();
+  #greeting: Uint8Array | undefined;
+  #sinceLook = 0;
+  #second = 0;
+  #subscribed = 0;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(private readonly options: ClientsOptions) {}
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  start(): void {
+    this.#timers = [
+      setInterval(() => this.#lookAtSlow(), EVICTION_TICK_MS),
+      setInterval(() => this.#ping(), 1000),
+    ];
+    const { textPing } = this.options;
+    if (textPing !== undefined) this.#timers.push(setInterval(() => this.#textPing(textPing), TEXT_PING_MS));
+  }
+
+  /** Ends every client with 1001. */
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.endAll(CLOSE.goingAway, 'server is going away');
+  }
+
+  /** An app whose clients are to get frames. */
+  addApp(app: TemplatedApp): void {
+    this.#apps.add(app);
+  }
+
+  removeApp(app: TemplatedApp): void {
+    this.#apps.delete(app);
+  }
+
+  /** How many clients came through `app`. */
+  countOf(app: TemplatedApp): number {
+    let count = 0;
+    for (const socket of this.#all) if (socket.getUserData().app === app) count++;
+    return count;
+  }
+
+  newClient(address: string, app: TemplatedApp): Client {
+    return {
+      address,
+      app,
+      subscribed: false,
+      drainBy: 0,
+      windowStart: 0,
+      windowMessages: 0,
+      phase: (this.#second + PING_SECONDS - 1) % PING_SECONDS,
+      awaitsPong: false,
+    };
+  }
+
+  opened(socket: ClientSocket): void {
+    this.#all.add(socket);
+    this.options.metrics.clients.set(this.#all.size);
+    this.#greet(socket);
+  }
+
+  closed(socket: ClientSocket): void {
+    this.#all.delete(socket);
+    this.#slow.delete(socket);
+    if (socket.getUserData().subscribed) this.#subscribed--;
+    socket.getUserData().subscribed = false;
+    this.options.metrics.clients.set(this.#all.size);
+  }
+
+  /** Anything a client sent, pings included. What it says does not matter, only how often. */
+  received(socket: ClientSocket): void {
+    const client = socket.getUserData();
+    const now = Date.now();
+    if (now - client.windowStart >= 60_000) {
+      client.windowStart = now;
+      client.windowMessages = 0;
+    }
+    if (++client.windowMessages > MESSAGES_A_MINUTE) {
+      this.options.metrics.evictions.inc({ reason: 'messages' });
+      socket.end(CLOSE.policy, 'too many messages');
+    }
+  }
+
+  ponged(socket: ClientSocket): void {
+    socket.getUserData().awaitsPong = false;
+  }
+
+  drained(socket: ClientSocket): void {
+    if (socket.getUserData().drainBy !== 0 && socket.getBufferedAmount() === 0) this.#endSlow(socket);
+  }
+
+  /** The newest own `node_status`: greets those who come from now on, and those who wait for it. */
+  setGreeting(json: Uint8Array): void {
+    this.#greeting = Uint8Array.from(json);
+    if (this.#subscribed < this.#all.size) for (const socket of this.#all) this.#greet(socket);
+  }
+
+  /** Sends one frame to every client that keeps up. */
+  publish(json: Uint8Array): void {
+    for (const app of this.#apps) app.publish(FEED, json, false);
+    const { metrics } = this.options;
+    metrics.frames.inc();
+    metrics.bytes.inc(json.length);
+    metrics.deliveries.inc(this.#subscribed);
+    this.#sinceLook += json.length;
+    if (this.#sinceLook >= LOOK_BYTES) this.#look();
+  }
+
+  /** Ends every client, such as after frames were missed. */
+  endAll(code: number, reason: string): void {
+    for (const socket of [...this.#all]) socket.end(code, reason);
+  }
+
+  /** Cuts every client of an app at once. */
+  endOf(app: TemplatedApp, code: number, reason: string): void {
+    for (const socket of [...this.#all]) if (socket.getUserData().app === app) socket.end(code, reason);
+  }
+
+  #greet(socket: ClientSocket): void {
+    const client = socket.getUserData();
+    if (this.#greeting === undefined || client.subscribed || client.drainBy !== 0) return;
+    socket.send(this.#greeting, false);
+    client.subscribed = socket.subscribe(FEED);
+    if (client.subscribed) this.#subscribed++;
+  }
+
+  #look(): void {
+    this.#sinceLook = 0;
+    const { clientBuffer } = this.options;
+    for (const socket of this.#all) {
+      if (socket.getBufferedAmount() <= clientBuffer) continue;
+      const client = socket.getUserData();
+      if (client.drainBy !== 0) continue;
+      // Leaving out frames that were published but not yet handed to this socket would be a hole; they are sent first.
+      socket.unsubscribe(FEED);
+      if (client.subscribed) this.#subscribed--;
+      client.subscribed = false;
+      client.drainBy = Date.now() + DRAIN_MS;
+      this.#slow.add(socket);
+    }
+  }
+
+  #lookAtSlow(): void {
+    if (this.#sinceLook > 0) this.#look();
+    const now = Date.now();
+    for (const socket of [...this.#slow]) {
+      if (socket.getBufferedAmount() === 0) this.#endSlow(socket);
+      else if (now >= socket.getUserData().drainBy) {
+        this.options.metrics.evictions.inc({ reason: 'slow_cut' });
+        this.options.logger.info({ source: socket.getUserData().address }, 'slow client cut');
+        socket.close();
+      }
+    }
+  }
+
+  #endSlow(socket: ClientSocket): void {
+    this.options.metrics.evictions.inc({ reason: 'slow' });
+    this.options.logger.info({ source: socket.getUserData().address }, 'slow client closed');
+    socket.end(CLOSE.tryLater, 'too slow');
+  }
+
+  #ping(): void {
+    this.#second = (this.#second + 1) % PING_SECONDS;
+    for (const socket of [...this.#all]) {
+      const client = socket.getUserData();
+      if (client.phase !== this.#second) continue;
+      if (client.awaitsPong) {
+        this.options.metrics.evictions.inc({ reason: 'silent' });
+        socket.close();
+      } else {
+        client.awaitsPong = true;
+        socket.ping();
+      }
+    }
+  }
+
+  #textPing({ baseUrl, peerId }: { baseUrl: string; peerId: string }): void {
+    const ping = JSON.stringify({
+      timestamp: timestamp(),
+      type: 'PING',
+      ...(baseUrl === '' ? {} : { base_url: baseUrl }),
+      ...(peerId === '' ? {} : { peer_id: peerId }),
+    });
+    for (const app of this.#apps) app.publish(FEED, ping, false);
+  }
+}

@@ -1,0 +1,52 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export function createNotificationServerMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    clients: new Gauge({
+      name: 'teranode_p2p_websocket_clients',
+      help: 'WebSocket clients connected.',
+      registers,
+    }),
+    connections: new Counter({
+      name: 'teranode_p2p_websocket_connections_total',
+      help: 'WebSocket upgrades by what became of them.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    frames: new Counter({
+      name: 'teranode_p2p_websocket_frames_total',
+      help: 'Frames published to clients, each counted once however many clients there are.',
+      registers,
+    }),
+    deliveries: new Counter({
+      name: 'teranode_p2p_websocket_deliveries_total',
+      help: 'Frames times the clients each was published to.',
+      registers,
+    }),
+    bytes: new Counter({
+      name: 'teranode_p2p_websocket_frame_bytes_total',
+      help: 'Bytes of the frames published, each counted once.',
+      registers,
+    }),
+    evictions: new Counter({
+      name: 'teranode_p2p_websocket_evictions_total',
+      help: 'Clients closed by the server, by reason.',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    latency: new Gauge({
+      name: 'teranode_p2p_websocket_frame_age_seconds',
+      help: 'Age of the newest frame when it was published: from its arrival at this node.',
+      registers,
+    }),
+    certificate: new Counter({
+      name: 'teranode_p2p_websocket_certificate_reloads_total',
+      help: 'Changes of the certificate files by what became of them.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+  };
+}
+
+export type NotificationServerMetrics = ReturnType<typeof createNotificationServerMetrics>;

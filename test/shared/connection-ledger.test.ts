@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConnectionLedger } from '../../src/shared/connection-ledger.js';
+
+const admitted = (ledger: ConnectionLedger, holder: string, address: string, tries: number) =>
+  Array.from({ length: tries }, () => ledger.admit(holder, address)).filter(Boolean).length;
+
+describe('connection ledger', () => {
+  it('gives one source a twentieth, never under four', () => {
+    assert.equal(admitted(new ConnectionLedger({ max: 1000, trusted: [] }), 'a', '192.0.2.1', 100), 50);
+    assert.equal(admitted(new ConnectionLedger({ max: 10, trusted: [] }), 'a', '192.0.2.1', 100), 4);
+  });
+
+  it('counts a source over all holders, mapped addresses as IPv4, IPv6 by /64', () => {
+    const ledger = new ConnectionLedger({ max: 100, trusted: [] });
+    assert.equal(admitted(ledger, 'a', '192.0.2.1', 3), 3);
+    assert.equal(admitted(ledger, 'b', '::ffff:192.0.2.1', 10), 2);
+    assert.equal(admitted(ledger, 'a', '2001:db8::1', 3), 3);
+    assert.equal(admitted(ledger, 'a', '2001:db8::ffff:0:0:2', 10), 2);
+    assert.equal(admitted(ledger, 'a', '2001:db8:0:1::1', 10), 5);
+  });
+
+  it('exempts trusted and unknown sources from the share, not from the limit', () => {
+    const ledger = new ConnectionLedger({ max: 100, trusted: ['192.0.2.0/24'] });
+    assert.equal(admitted(ledger, 'a', '192.0.2.1', 60), 60);
+    assert.equal(admitted(ledger, 'a', '', 60), 40);
+    assert.equal(ledger.total, 100);
+  });
+
+  it('takes back one by one, and all of a holder at once', () => {
+    const ledger = new ConnectionLedger({ max: 10, trusted: [] });
+    ledger.admit('a', '192.0.2.1');
+    ledger.admit('a', '192.0.2.2');
+    ledger.admit('b', '192.0.2.1');
+    ledger.release('a', '192.0.2.1');
+    assert.equal(ledger.total, 2);
+    ledger.release('a', '192.0.2.1');
+    ledger.release('c', '192.0.2.1');
+    assert.equal(ledger.total, 2);
+    ledger.releaseHolder('a');
+    assert.equal(ledger.total, 1);
+    ledger.releaseHolder('b');
+    assert.equal(ledger.total, 0);
+    assert.equal(admitted(ledger, 'a', '192.0.2.1', 10), 4);
+  });
+});

@@ -1,0 +1,234 @@
+/** Notification servers with a publisher's stream behind them, for tests. */
+
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { TestContext } from 'node:test';
+import { Registry } from 'prom-client';
+import { WebSocket } from 'ws';
+import {
+  createNotificationsMetrics,
+  NotificationServers,
+  type NotificationServersOptions,
+} from '../../src/main/notifications/index.js';
+import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
+import type { Frame } from '../../src/shared/frames/types.js';
+import type { Settings } from '../../src/shared/settings/table.js';
+import { keptLog } from './logger.js';
+import { settingsOf } from './settings.js';
+import { temporaryDirectory } from './temporary.js';
+import { waitFor } from './wait.js';
+
+/** A stand-in for the publisher: numbers frames and serves them. */
+export class Feed {
+  #seq = 0;
+  #server: FrameStreamServer | undefined;
+  #recent: Frame[] = [];
+
+  constructor(
+    readonly socketPath: string,
+    private readonly ringFrames = 100_000,
+  ) {}
+
+  async start({ epoch = 'epoch-a', recent = true } = {}): Promise<void> {
+    this.#server = new FrameStreamServer({
+      socketPath: this.socketPath,
+      epoch,
+      bound: { frames: this.ringFrames },
+      logger: keptLog().logger,
+    });
+    await this.#server.start(recent ? this.#recent : []);
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+    this.#server = undefined;
+  }
+
+  /** Appends `count` frames `{"type":"block","height":n}` with n going up by one for ever; returns the last n. */
+  blocks(count: number, padding = ''): number {
+    const frames = Array.from({ length: count }, () => {
+      this.#seq++;
+      return this.#frame({ type: 'block', height: this.#seq, ...(padding ? { padding } : {}) });
+    });
+    this.#append(frames);
+    return this.#seq;
+  }
+
+  status(fields: object = {}): void {
+    this.#seq++;
+    this.#append([this.#frame({ type: 'node_status', peer_id: 'me', ...fields }, true)]);
+  }
+
+  message(fields: object): void {
+    this.#seq++;
+    this.#append([this.#frame(fields)]);
+  }
+
+  #append(frames: Frame[]): void {
+    this.#recent = [...this.#recent, ...frames].slice(-10_000);
+    this.#server?.append(frames);
+  }
+
+  #frame(fields: object, own = false): Frame {
+    const json = Buffer.from(JSON.stringify(fields));
+    return { seq: this.#seq, receivedAt: Date.now(), kind: 0, own, json };
+  }
+}
+
+export interface Served {
+  readonly feed: Feed;
+  readonly servers: NotificationServers;
+  readonly url: string;
+  readonly http: string;
+  readonly registry: Registry;
+}
+
+/** Starts notification servers (two unless told) on a free port of 127.0.0.1; everything ends with the test. */
+export async function serveNotifications(
+  context: Pick<TestContext, 'after'>,
+  changes: Partial<Settings> = {},
+  options: Partial<NotificationServersOptions> & { ring?: number; greeted?: boolean } = {},
+): Promise<Served> {
+  const socketPath = localSocketPath(temporaryDirectory(context), 'frames.sock');
+  const feed = new Feed(socketPath, options.ring);
+  await feed.start();
+  context.after(() => feed.stop());
+  if (options.greeted !== false) feed.status();
+  const registry = new Registry();
+  const { logger } = keptLog();
+  logger.level = process.env.TEST_LOG_LEVEL ?? 'silent';
+  const servers = new NotificationServers(
+    {
+      settings: settingsOf({
+        p2p_httpListenAddress: '127.0.0.1:0',
+        p2p_notification_servers: 2,
+        p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
+        ...changes,
+      }),
+      logger,
+      metrics: createNotificationsMetrics(registry),
+    },
+    { frameSocketPath: socketPath, peerId: 'me', baseUrl: 'http://me', ...options },
+  );
+  context.after(() => servers.stop());
+  await servers.start();
+  await waitFor(async () => (await servers.health()).message.includes(` ${servers.serving} hear`), {
+    what: 'notification servers at the stream',
+  });
+  const host = `127.0.0.1:${servers.port}`;
+  return { feed, servers, registry, url: `ws://${host}/p2p-ws`, http: `http://${host}` };
+}
+
+export interface Listener {
+  readonly socket: WebSocket;
+  readonly frames: Record<string, unknown>[];
+  /** Heights of the blocks heard. */
+  readonly heights: () => number[];
+  /** Close code, once closed. */
+  code: number | undefined;
+}
+
+/** A WebSocket client that keeps what it hears. Resolves when open, rejects when refused. */
+export async function listen(
+  context: Pick<TestContext, 'after'>,
+  url: string,
+  options: { origin?: string; localAddress?: string; rejectUnauthorized?: boolean } = {},
+): Promise<Listener> {
+  const socket = new WebSocket(url, options);
+  const frames: Record<string, unknown>[] = [];
+  const listener: Listener = {
+    socket,
+    frames,
+    heights: () => frames.filter((frame) => frame.type === 'block').map((frame) => Number(frame.height)),
+    code: undefined,
+  };
+  socket.on('message', (data) => frames.push(JSON.parse(String(data))));
+  socket.on('close', (code) => {
+    listener.code = code;
+  });
+  context.after(() => socket.terminate());
+  await new Promise<void>((resolve, reject) => {
+    socket.once('open', () => resolve());
+    socket.once('error', reject);
+  });
+  socket.on('error', () => {});
+  return listener;
+}
+
+/** HTTP status with which an upgrade is refused; 101 when it is not. */
+export async function upgradeStatus(
+  url: string,
+  options: { origin?: string; localAddress?: string } = {},
+): Promise<number> {
+  const socket = new WebSocket(url, options);
+  socket.on('error', () => {});
+  return new Promise((resolve) => {
+    socket.once('open', () => {
+      socket.terminate();
+      resolve(101);
+    });
+    socket.once('unexpected-response', (_request, response) => {
+      response.resume();
+      socket.terminate();
+      resolve(response.statusCode ?? 0);
+    });
+  });
+}
+
+/** A socket that has asked for an upgrade and does nothing by itself. */
+export async function rawUpgrade(context: Pick<TestContext, 'after'>, port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  context.after(() => socket.destroy());
+  await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
+  socket.write(
+    `GET /p2p-ws HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`,
+  );
+  return socket;
+}
+
+/** Payloads of unmasked text frames, and the close code if there is one, in bytes that came over a raw socket. */
+export function readFrames(bytes: Buffer): { texts: string[]; close: number | undefined; rest: number } {
+  const head = bytes.indexOf('\r\n\r\n');
+  const texts: string[] = [];
+  let close: number | undefined;
+  let offset = head === -1 ? bytes.length : head + 4;
+  while (offset + 2 <= bytes.length) {
+    const opcode = Number(bytes[offset]) & 0x0f;
+    let length = Number(bytes[offset + 1]) & 0x7f;
+    let start = offset + 2;
+    if (length === 126) {
+      if (start + 2 > bytes.length) break;
+      length = bytes.readUInt16BE(start);
+      start += 2;
+    } else if (length === 127) {
+      if (start + 8 > bytes.length) break;
+      length = Number(bytes.readBigUInt64BE(start));
+      start += 8;
+    }
+    if (start + length > bytes.length) break;
+    if (opcode === 1) texts.push(bytes.toString('utf8', start, start + length));
+    if (opcode === 8 && length >= 2) close = bytes.readUInt16BE(start);
+    offset = start + length;
+  }
+  return { texts, close, rest: bytes.length - offset };
+}
+
+/** A port that something else listens on. */
+export async function takenPort(context: Pick<TestContext, 'after'>): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  context.after(() => new Promise((resolve) => server.close(resolve)));
+  return (server.address() as AddressInfo).port;
+}
+
+/** Sum of one metric over all labels and processes. */
+export async function metricSum(servers: NotificationServers, name: string): Promise<number> {
+  const all = (await servers.collectMetrics()).flat() as { name: string; values: { value: number }[] }[];
+  return all
+    .filter((metric) => metric.name === name)
+    .reduce((sum, metric) => sum + metric.values.reduce((part, { value }) => part + value, 0), 0);
+}

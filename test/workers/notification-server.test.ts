@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  listen,
+  metricSum,
+  rawUpgrade,
+  readFrames,
+  serveNotifications,
+  upgradeStatus,
+} from '../support/notifications.js';
+import { waitFor } from '../support/wait.js';
+
+const contiguous = (heights: number[]) =>
+  heights.every((height, index) => index === 0 || height === Number(heights[index - 1]) + 1);
+
+describe('notification server', () => {
+  it('greets with the own status, then sends every frame in order', async (t) => {
+    const { feed, url } = await serveNotifications(t);
+    const listeners = await Promise.all(Array.from({ length: 6 }, () => listen(t, url)));
+    await waitFor(() => listeners.every((each) => each.frames.length === 1), { what: 'greetings' });
+    const last = feed.blocks(300);
+    await waitFor(() => listeners.every((each) => each.heights().at(-1) === last), {
+      what: 'the last block',
+    });
+    for (const each of listeners) {
+      assert.equal(each.frames[0]?.type, 'node_status');
+      assert.equal(each.heights().length, 300);
+      assert.ok(contiguous(each.heights()));
+    }
+  });
+
+  it('lets a client wait for the first own status without blocking it or others', async (t) => {
+    const { feed, url, http } = await serveNotifications(t, {}, { greeted: false });
+    const early = await listen(t, url);
+    feed.blocks(5);
+    assert.equal((await fetch(`${http}/health`)).status, 200);
+    feed.status({ peer_id: 'late' });
+    const last = feed.blocks(3);
+    await waitFor(() => early.heights().at(-1) === last, { what: 'blocks after the greeting' });
+    assert.equal(early.frames[0]?.type, 'node_status');
+    assert.equal(early.frames[0]?.peer_id, 'late');
+    assert.equal(early.heights().length, 3);
+  });
+
+  it('evicts a client that never reads with a gap-free prefix, while others get everything in time', async (t) => {
+    const { feed, url, servers } = await serveNotifications(t, { p2p_websocket_client_buffer: 65_536 });
+    const brisk = await Promise.all(Array.from({ length: 4 }, () => listen(t, url)));
+    const stalled = await rawUpgrade(t, servers.port);
+    stalled.pause();
+    let last = 0;
+    let slowest = 0;
+    const padding = 'x'.repeat(2000);
+    for (let round = 0; round < 100; round++) {
+      const before = performance.now();
+      last = feed.blocks(100, padding);
+      await waitFor(() => brisk.every((each) => each.heights().at(-1) === last), {
+        what: 'blocks',
+        everyMs: 1,
+      });
+      slowest = Math.max(slowest, performance.now() - before);
+    }
+    for (const each of brisk) {
+      assert.equal(each.heights().length, 10_000);
+      assert.ok(contiguous(each.heights()));
+    }
+    assert.ok(slowest < 1000, `others waited ${slowest} ms`);
+    await waitFor(() => servers.connections === 4, { what: 'the eviction', timeoutMs: 8000 });
+    const chunks: Buffer[] = [];
+    stalled.on('data', (chunk) => chunks.push(chunk));
+    stalled.resume();
+    await waitFor(() => stalled.closed || stalled.destroyed, { what: 'the end of the stalled socket' });
+    const { texts } = readFrames(Buffer.concat(chunks));
+    const heights = texts.slice(1).map((text) => Number(JSON.parse(text).height));
+    assert.ok(heights.length > 10 && heights.length < 10_000, `${heights.length} frames`);
+    assert.ok(contiguous(heights), 'a prefix without gaps');
+  });
+
+  it('closes a client that drains in time with 1013', async (t) => {
+    const { feed, servers } = await serveNotifications(t, { p2p_websocket_client_buffer: 65_536 });
+    const lazy = await rawUpgrade(t, servers.port);
+    const chunks: Buffer[] = [];
+    lazy.on('data', (chunk) => chunks.push(chunk));
+    await waitFor(() => readFrames(Buffer.concat(chunks)).texts.length === 1, { what: 'the greeting' });
+    lazy.pause();
+    const padding = 'x'.repeat(4000);
+    for (let round = 0; round < 40; round++) {
+      feed.blocks(50, padding);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_frames_total')) >= 2 * 2000, {
+      what: 'all frames to be published by both processes',
+    });
+    lazy.resume();
+    await waitFor(() => readFrames(Buffer.concat(chunks)).close === 1013, { what: 'close 1013' });
+    const { texts } = readFrames(Buffer.concat(chunks));
+    const heights = texts.slice(1).map((text) => Number(JSON.parse(text).height));
+    assert.ok(contiguous(heights));
+    assert.ok(heights.length < 2000);
+  });
+
+  it('ends clients that send too much at once, too often, or garbage, and serves on', async (t) => {
+    const { feed, url, servers } = await serveNotifications(t);
+    const quiet = await listen(t, url);
+    const large = await listen(t, url);
+    large.socket.send('x'.repeat(1_048_576));
+    const fine = await listen(t, url);
+    fine.socket.send('x'.repeat(1024));
+    const busy = await listen(t, url);
+    for (let count = 0; count <= 100; count++) busy.socket.send('hello');
+    const pinging = await listen(t, url);
+    for (let count = 0; count <= 100; count++) pinging.socket.ping();
+    const garbage = await rawUpgrade(t, servers.port);
+    garbage.write(Buffer.alloc(5000, 0xff));
+    garbage.resume();
+    await waitFor(
+      () => large.code !== undefined && busy.code === 1008 && pinging.code === 1008 && garbage.closed,
+      {
+        what: 'closes',
+      },
+    );
+    const last = feed.blocks(10);
+    await waitFor(() => quiet.heights().at(-1) === last && fine.heights().at(-1) === last, {
+      what: 'blocks',
+    });
+    assert.equal(fine.code, undefined);
+    await waitFor(() => servers.connections === 2, { what: 'their places given back' });
+  });
+
+  it('holds the limit of one source over all processes together, and trusted sources exempt', async (t) => {
+    const { url, servers } = await serveNotifications(t, {
+      p2p_websocket_max_connections: 100,
+      p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
+    });
+    const five = await Promise.all(Array.from({ length: 5 }, () => listen(t, url)));
+    assert.equal(await upgradeStatus(url), 503);
+    assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.2' }), 101);
+    for (let count = 0; count < 8; count++) await listen(t, url, { localAddress: '127.0.0.9' });
+    five[0]?.socket.close();
+    await waitFor(() => servers.connections === 12, { what: 'a place given back' });
+    assert.equal(await upgradeStatus(url), 101);
+  });
+
+  it('holds the limit of all connections over all processes together', async (t) => {
+    const { url, http } = await serveNotifications(t, { p2p_websocket_max_connections: 10 });
+    await Promise.all(Array.from({ length: 10 }, () => listen(t, url)));
+    assert.equal(await upgradeStatus(url), 503);
+    assert.equal((await fetch(`${http}/health`)).status, 200);
+  });
+
+  it('survives 2,000 clients that come at once and vanish', async (t) => {
+    const { feed, url, servers } = await serveNotifications(t, { p2p_websocket_max_connections: 3000 });
+    const pids = servers.pids;
+    const steady = await listen(t, url);
+    for (let wave = 0; wave < 10; wave++) {
+      const sockets = await Promise.all(Array.from({ length: 200 }, () => rawUpgrade(t, servers.port)));
+      for (const socket of sockets) socket.resetAndDestroy();
+    }
+    const last = feed.blocks(100);
+    await waitFor(() => steady.heights().at(-1) === last, { what: 'blocks' });
+    await waitFor(() => servers.connections === 1, { what: 'their places given back' });
+    assert.ok(contiguous(steady.heights()));
+    assert.deepEqual(servers.pids, pids);
+  });
+
+  it('answers health, status, page and preflight, and nothing else', async (t) => {
+    const { http, servers } = await serveNotifications(t);
+    const health = await fetch(`${http}/health`);
+    assert.deepEqual([health.status, await health.text()], [200, 'OK']);
+    assert.equal(health.headers.get('access-control-allow-origin'), '*');
+    assert.equal((await fetch(`${http}/api/status`)).status, 503);
+    servers.setStatus('{"node":{"id":"me"}}');
+    await waitFor(async () => (await fetch(`${http}/api/status`)).status === 200, { what: 'the status' });
+    assert.deepEqual(await (await fetch(`${http}/api/status`)).json(), { node: { id: 'me' } });
+    for (const [path, type] of [
+      ['/', 'text/html; charset=utf-8'],
+      ['/app.js', 'text/javascript; charset=utf-8'],
+      ['/style.css', 'text/css; charset=utf-8'],
+    ] as const) {
+      const file = await fetch(`${http}${path}`);
+      assert.equal(file.status, 200);
+      assert.equal(file.headers.get('content-type'), type);
+      assert.equal(file.headers.get('x-content-type-options'), 'nosniff');
+      assert.match(
+        file.headers.get('content-security-policy') ?? '',
+        /default-src 'none'; script-src 'self'/,
+      );
+      await file.arrayBuffer();
+    }
+    const preflight = await fetch(`${http}/api/status`, { method: 'OPTIONS' });
+    assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET');
+    for (const path of ['/../package.json', '/%2e%2e/package.json', '/nothing', '/p2p-ws/x'])
+      assert.equal((await fetch(`${http}${path}`)).status, 404);
+    assert.equal((await fetch(`${http}/health`, { method: 'POST', body: 'x' })).status, 404);
+    assert.equal((await fetch(`${http}/p2p-ws`)).status, 426);
+  });
+
+  it('lets only the allowed origins in, its own page and programs besides', async (t) => {
+    const { url, http } = await serveNotifications(t, {
+      p2p_websocket_allowed_origins: ['https://dash.example'],
+    });
+    assert.equal(await upgradeStatus(url, { origin: 'https://evil.example' }), 403);
+    assert.equal(await upgradeStatus(url, { origin: 'https://dash.example' }), 101);
+    assert.equal(await upgradeStatus(url, { origin: http }), 101);
+    assert.equal(await upgradeStatus(url), 101);
+    const cors = async (origin: string) =>
+      (await fetch(`${http}/health`, { headers: { origin } })).headers.get('access-control-allow-origin');
+    assert.equal(await cors('https://evil.example'), null);
+    assert.equal(await cors('https://dash.example'), 'https://dash.example');
+  });
+
+  it('goes on without a gap when the publisher comes back', async (t) => {
+    const { feed, url, servers } = await serveNotifications(t);
+    const listeners = await Promise.all(Array.from({ length: 4 }, () => listen(t, url)));
+    feed.blocks(50);
+    await feed.stop();
+    await waitFor(async () => (await servers.health()).status === 503, { what: 'readiness to notice' });
+    feed.blocks(20);
+    await feed.start();
+    const last = feed.blocks(30);
+    await waitFor(() => listeners.every((each) => each.heights().at(-1) === last), {
+      what: 'blocks',
+      timeoutMs: 5000,
+    });
+    for (const each of listeners) {
+      assert.equal(each.heights().length, 100);
+      assert.ok(contiguous(each.heights()));
+    }
+  });
+
+  it('closes its clients with 1012 when frames are gone, and serves those who come back', async (t) => {
+    const { feed, url } = await serveNotifications(t);
+    const before = await listen(t, url);
+    const last = feed.blocks(5);
+    await waitFor(() => before.heights().at(-1) === last, { what: 'blocks' });
+    await feed.stop();
+    await feed.start({ epoch: 'epoch-b', recent: false });
+    await waitFor(() => before.code === 1012, { what: 'close 1012', timeoutMs: 5000 });
+    const after = await listen(t, url);
+    await waitFor(() => after.frames.length === 1, { what: 'the greeting it remembers' });
+    const newest = feed.blocks(3);
+    await waitFor(() => after.heights().at(-1) === newest, { what: 'blocks' });
+    assert.equal(after.heights().length, 3);
+  });
+});
