@@ -64,13 +64,15 @@ export class BanEnforcer {
   /** Resolves when every connection that the list forbids is closed. Never rejects. */
   async sweep(): Promise<void> {
     this.#sweepSoon();
-    await this.#sweeping;
+    while (this.#sweeping !== undefined) await this.#sweeping;
   }
 
   #sweepSoon(): void {
     this.#again = true;
     this.#sweeping ??= this.#run().finally(() => {
       this.#sweeping = undefined;
+      // A ban may have come after the last look.
+      if (this.#again && !this.#stopped) this.#sweepSoon();
     });
   }
 

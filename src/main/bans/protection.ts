@@ -24,20 +24,24 @@ export interface BanProtection {
   addressesOf(peerId: string): readonly string[];
 }
 
+/** The base58 peer IDs at the ends of multiaddrs. */
+export function peerIdsOf(multiaddrs: readonly string[]): ReadonlySet<string> {
+  const ids = multiaddrs.map((text) => canonicalPeerId(/\/p2p\/([^/]+)\/?$/.exec(text.trim())?.[1] ?? ''));
+  return new Set(ids.filter((id) => id !== undefined));
+}
+
 /** `peers` gives the peers connected now. Throws RangeError on a bad entry of p2p_allowed_addresses. */
 export function createBanProtection(
   settings: ProtectionSettings,
   peers: () => readonly ConnectedPeer[],
 ): BanProtection {
   const allowed = new AddressList(settings.p2p_allowed_addresses);
-  const configured = new Set(
-    [
-      ...settings.p2p_static_peers,
-      ...settings.p2p_bootstrap_peers,
-      ...settings.p2p_bootstrapAddresses,
-      ...settings.p2p_relay_peers,
-    ].map((multiaddr) => canonicalPeerId(/\/p2p\/([^/]+)\/?$/.exec(multiaddr.trim())?.[1] ?? '')),
-  );
+  const configured = peerIdsOf([
+    ...settings.p2p_static_peers,
+    ...settings.p2p_bootstrap_peers,
+    ...settings.p2p_bootstrapAddresses,
+    ...settings.p2p_relay_peers,
+  ]);
   const addressOf = (peer: ConnectedPeer): string | undefined => {
     if (peer.address.includes('/p2p-circuit')) return undefined;
     const host = hostOfMultiaddr(peer.address);

@@ -1,0 +1,107 @@
+/** The key of admin calls: the setting's, or one made once and kept beside the data. */
+
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+
+export const ADMIN_KEY_FILE = 'admin.key';
+
+/** What may stand in gRPC metadata and cannot be mistaken: printable ASCII without spaces. */
+const SENDABLE = /^[\x21-\x7e]{1,256}$/;
+/** A kept key is 64 hex digits; one put there by hand may be anything of some length. */
+const MIN_KEPT = 16;
+
+/** A key that is compared in constant time and never shown. */
+export class AdminKey {
+  readonly #digest: Buffer;
+
+  /** Throws RangeError on a key that metadata cannot carry. */
+  constructor(key: string) {
+    if (!SENDABLE.test(key)) {
+      throw new RangeError('must be 1 to 256 printable ASCII characters without spaces');
+    }
+    this.#digest = digest(key);
+  }
+
+  /** Takes the same time wherever the first difference is, and for any length. */
+  matches(offered: string): boolean {
+    return timingSafeEqual(this.#digest, digest(offered));
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text, 'utf8').digest();
+}
+
+/**
+ * The key from `grpc_admin_api_key`, or, where that is empty, from `DATADIR/admin.key`, made there with mode 0600 when it is
+ * missing. Throws ConfigurationError on a key that cannot be used or a file that cannot be read or holds none.
+ */
+export async function loadAdminKey(
+  { apiKey, dataDirectory }: { readonly apiKey: string; readonly dataDirectory: string },
+  logger: Logger,
+): Promise<AdminKey> {
+  if (apiKey !== '') {
+    try {
+      return new AdminKey(apiKey);
+    } catch (error) {
+      throw new ConfigurationError([`grpc_admin_api_key: ${errorMessage(error)}`]);
+    }
+  }
+  const path = join(dataDirectory, ADMIN_KEY_FILE);
+  const kept = await read(path);
+  if (kept !== undefined) {
+    await guard(path, logger);
+    return new AdminKey(kept);
+  }
+  const key = randomBytes(32).toString('hex');
+  await keep(path, key);
+  logger.info({ path }, 'made a key for admin calls');
+  return new AdminKey(key);
+}
+
+async function read(path: string): Promise<string | undefined> {
+  let text: string;
+  try {
+    text = (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new ConfigurationError([`DATADIR: ${path} cannot be read: ${errorMessage(error)}`]);
+  }
+  if (text.length < MIN_KEPT || !SENDABLE.test(text)) {
+    throw new ConfigurationError([`DATADIR: ${path} holds no key; remove it to have a new one made`]);
+  }
+  return text;
+}
+
+/** Takes back what others may do with the file. */
+async function guard(path: string, logger: Logger): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return;
+  logger.warn({ path, mode: (mode & 0o777).toString(8) }, 'others could read the admin key; mode set to 600');
+  try {
+    await chmod(path, 0o600);
+  } catch (error) {
+    throw new ConfigurationError([`DATADIR: ${path} is open to others: ${errorMessage(error)}`]);
+  }
+}
+
+/** All of it or nothing, whatever happens meanwhile. */
+async function keep(path: string, key: string): Promise<void> {
+  const unfinished = `${path}.${randomBytes(4).toString('hex')}`;
+  try {
+    const file = await open(unfinished, 'wx', 0o600);
+    try {
+      await file.writeFile(`${key}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true }).catch(() => {});
+    throw new ConfigurationError([`DATADIR: ${path} cannot be written: ${errorMessage(error)}`]);
+  }
+}

@@ -1,0 +1,165 @@
+/** PeerService as WIRE §5 has it: who is connected, who is banned, and the operator's word on both. */
+
+import { status as Status } from '@grpc/grpc-js';
+import { AbortedError, errorMessage } from '../../shared/errors.js';
+import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
+import type { Peer, PeerServiceServer } from '../../shared/generated/p2p_api.js';
+import type { BanList } from '../bans/list.js';
+import type { BanScores } from '../bans/scores.js';
+import { canonicalPeerId, InvalidBanSubjectError, MAX_SUBJECT_LENGTH } from '../bans/subject.js';
+import type { P2PNode } from '../node/types.js';
+import type { KnownPeers } from '../peers/known-peers.js';
+import { type ListedPeer, listPeers } from '../peers/peer-list.js';
+import { type CallContext, CallError, unary } from './unary.js';
+
+export interface PeerServiceComponents extends CallContext {
+  readonly node: Pick<P2PNode, 'peers' | 'peerId' | 'connect' | 'disconnect'>;
+  readonly list: BanList;
+  readonly scores: BanScores;
+  readonly knownPeers: KnownPeers;
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
+}
+
+export interface PeerServiceOptions {
+  /** p2p_ban_duration in milliseconds: how long a ban with `until` 0 lasts. */
+  readonly banDurationMs: number;
+  /** Base58 IDs of bootstrap peers, which GetPeers leaves out. */
+  readonly bootstrapPeers: ReadonlySet<string>;
+}
+
+const MAX_MULTIADDR_LENGTH = 1024;
+const CONNECT_MS = 15_000;
+
+/** The handlers for a gRPC server. */
+export function createPeerService(
+  components: PeerServiceComponents,
+  options: PeerServiceOptions,
+): PeerServiceServer {
+  const { node, list, scores } = components;
+  const now = components.clock ?? Date.now;
+  const { bootstrapPeers } = options;
+
+  const endOf = (until: bigint): number => {
+    if (until === 0n) return now() + options.banDurationMs;
+    if (until * 1000n <= BigInt(Math.floor(now()))) throw new RangeError('until: is in the past');
+    // Seconds that no clock will see: the list has its own latest end.
+    return Number(until) * 1000;
+  };
+
+  return {
+    getPeers: unary(components, 'GetPeers', {
+      admin: false,
+      answer: (_: Empty) => ({
+        peers: listPeers({ ...components, bootstrapPeers }).map((peer) => toPeer(peer, now())),
+      }),
+    }),
+    banPeer: unary(components, 'BanPeer', {
+      admin: true,
+      async answer({ addr, until }) {
+        await list.add(addr, endOf(until), 'operator');
+        return { ok: true };
+      },
+    }),
+    unbanPeer: unary(components, 'UnbanPeer', {
+      admin: true,
+      async answer({ addr }) {
+        const { removed, stillBannedBy } = await list.remove(addr);
+        if (stillBannedBy !== undefined) {
+          const own = removed ? 'its own ban is removed, but it' : 'it';
+          throw new CallError(
+            Status.FAILED_PRECONDITION,
+            `${own} stays banned by ${stillBannedBy}; unban that`,
+          );
+        }
+        // As the Go service: what was not banned is not banned now either.
+        return { ok: true };
+      },
+    }),
+    isBanned: unary(components, 'IsBanned', {
+      admin: false,
+      answer: ({ ipOrSubnet }) => ({ isBanned: list.isBanned(ipOrSubnet) }),
+    }),
+    listBanned: unary(components, 'ListBanned', {
+      admin: false,
+      answer: (_: Empty) => ({ banned: list.list().map(({ key }) => key) }),
+    }),
+    clearBanned: unary(components, 'ClearBanned', {
+      admin: true,
+      async answer(_: Empty) {
+        await list.clear();
+        return { ok: true };
+      },
+    }),
+    addBanScore: unary(components, 'AddBanScore', {
+      admin: true,
+      answer({ peer_id, reason }) {
+        if (reason === '') throw new RangeError('reason: is empty');
+        if (reason.length > MAX_SUBJECT_LENGTH) throw new RangeError('reason: is too long');
+        scores.add(peer_id, reason);
+        return { ok: true };
+      },
+    }),
+    connectPeer: unary(components, 'ConnectPeer', {
+      admin: true,
+      async answer({ peer_address }, signal) {
+        if (peer_address === '') throw new RangeError('peer_address: is empty');
+        if (peer_address.length > MAX_MULTIADDR_LENGTH) throw new RangeError('peer_address: is too long');
+        try {
+          await node.connect(peer_address, AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]));
+          return { success: true, error: '' };
+        } catch (error) {
+          if (error instanceof RangeError) throw error;
+          if (signal.aborted) throw new AbortedError('given up');
+          return { success: false, error: errorMessage(error) };
+        }
+      },
+    }),
+    disconnectPeer: unary(components, 'DisconnectPeer', {
+      admin: true,
+      async answer({ peer_id }) {
+        const peerId = canonicalPeerId(peer_id);
+        if (peerId === undefined) throw new InvalidBanSubjectError('peer_id: not a peer ID');
+        return (await node.disconnect(peerId))
+          ? { success: true, error: '' }
+          : { success: false, error: 'not connected' };
+      },
+    }),
+  };
+}
+
+const seconds = (ms: number): bigint => BigInt(Math.floor(ms / 1000));
+
+/** What a libp2p node does not know of a peer stays at its zero: services, time offset, fee filter and the like. */
+function toPeer({ connection, known, banScore }: ListedPeer, now: number): Peer {
+  const connectedMs = BigInt(Math.max(1000, Math.floor(now - connection.connectedAt)));
+  return {
+    id: connection.id,
+    addr: connection.address,
+    addrLocal: '',
+    services: '',
+    lastSend: seconds(connection.lastSend),
+    lastRecv: seconds(connection.lastReceive),
+    sendSize: 0n,
+    recvSize: 0n,
+    sendMemory: 0n,
+    pauseSend: false,
+    unpauseSend: false,
+    bytesSent: connection.bytesSent,
+    bytesReceived: connection.bytesReceived,
+    avgRecvBandwidth: (connection.bytesReceived * 1000n) / connectedMs,
+    assocId: '',
+    streamPolicy: '',
+    inbound: connection.inbound,
+    connTime: seconds(connection.connectedAt),
+    pingTime: BigInt(Math.round((connection.pingMs ?? 0) * 1000)),
+    timeOffset: 0n,
+    version: 0,
+    subVer: connection.agent,
+    startingHeight: known?.startingHeight ?? 0,
+    currentHeight: known?.height ?? 0,
+    banscore: banScore,
+    whitelisted: connection.trusted,
+    feeFilter: 0n,
+  };
+}

@@ -1,0 +1,164 @@
+/** The gRPC server: PeerService, health and reflection on one port. */
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type KeyCertPair, Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { type PeerServiceServer, PeerServiceService } from '../../shared/generated/p2p_api.js';
+import type { Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { type ListenAddress, parseListenAddress } from './listen-address.js';
+
+export type GrpcServerSettings = Pick<
+  Settings,
+  'p2p_grpcListenAddress' | 'security_level_grpc' | 'server_certFile' | 'server_keyFile' | 'grpc_ca_file'
+>;
+
+export interface GrpcServerComponents {
+  readonly service: PeerServiceServer;
+  readonly logger: Logger;
+}
+
+const SERVICE = 'p2p_api.PeerService';
+/** From `dist/src/main/grpc` to the package's contracts. */
+const PROTO_DIRECTORY = fileURLToPath(new URL('../../../../proto/', import.meta.url));
+
+const OPTIONS: ServerOptions = {
+  // The longest request is an address and a reason.
+  'grpc.max_receive_message_length': 64 * 1024,
+  // A million bans are listed in 20 MB.
+  'grpc.max_send_message_length': 256 * 1024 * 1024,
+  'grpc.max_concurrent_streams': 100,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_connection_idle_ms': 15 * 60_000,
+};
+/** How long calls under way may take when the server stops. */
+const DRAIN_MS = 2_000;
+
+/** Listens from `start` to `stop`, once. An empty `p2p_grpcListenAddress` means not at all. */
+export class GrpcServer {
+  readonly #settings: GrpcServerSettings;
+  readonly #logger: Logger;
+  readonly #server = new Server(OPTIONS);
+  readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
+  readonly #address: ListenAddress | undefined;
+  #port: number | undefined;
+
+  /** Throws ConfigurationError on an address that does not parse. Nothing is touched before `start`. */
+  constructor({ service, logger }: GrpcServerComponents, settings: GrpcServerSettings) {
+    this.#settings = settings;
+    this.#logger = logger;
+    const address = settings.p2p_grpcListenAddress.trim();
+    this.#address = address === '' ? undefined : parseListenAddress(address);
+    this.#server.addService(PeerServiceService, service);
+    this.#health.addToServer(this.#server);
+  }
+
+  /** The port it listens on; undefined while it does not. */
+  get port(): number | undefined {
+    return this.#port;
+  }
+
+  /** Throws ConfigurationError naming the setting: the port is taken, a certificate cannot be read. */
+  async start(): Promise<void> {
+    const address = this.#address;
+    if (address === undefined) {
+      this.#logger.info('PeerService is off: p2p_grpcListenAddress is empty');
+      return;
+    }
+    const files = ['p2p_api.proto', healthProto];
+    new ReflectionService(loadSync(files, { includeDirs: [PROTO_DIRECTORY], keepCase: true })).addToServer(
+      this.#server,
+    );
+    this.#port = await this.#bind(address, serverCredentials(this.#settings));
+    this.#setServing('SERVING');
+    this.#logger.info({ address: address.target, port: this.#port }, 'PeerService listens');
+    if (!address.loopback && this.#settings.security_level_grpc === 0) {
+      this.#logger.warn(
+        { address: address.target },
+        'admin keys cross the network unencrypted: security_level_grpc is 0',
+      );
+    }
+  }
+
+  /** Lets calls under way end, for 2 s at the most. */
+  async stop(): Promise<void> {
+    this.#setServing('NOT_SERVING');
+    const drained = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const timer = setTimeout(() => this.#server.forceShutdown(), DRAIN_MS);
+    await drained;
+    clearTimeout(timer);
+    this.#port = undefined;
+  }
+
+  #setServing(status: 'SERVING' | 'NOT_SERVING'): void {
+    this.#health.setStatus('', status);
+    this.#health.setStatus(SERVICE, status);
+  }
+
+  async #bind(address: ListenAddress, credentials: ServerCredentials): Promise<number> {
+    try {
+      return await this.#bindTo(address.target, credentials);
+    } catch (error) {
+      // A machine without IPv6 has no `::`.
+      if (address.target.startsWith('[::]:') && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(errorMessage(error))) {
+        return this.#bindTo(`0.0.0.0:${address.port}`, credentials).catch((again: unknown) => {
+          throw refusal(address, again);
+        });
+      }
+      throw refusal(address, error);
+    }
+  }
+
+  #bindTo(target: string, credentials: ServerCredentials): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(target, credentials, (error, port) => {
+        if (error === null) resolve(port);
+        else reject(error);
+      });
+    });
+  }
+}
+
+function refusal(address: ListenAddress, error: unknown): ConfigurationError {
+  const text = errorMessage(error);
+  const reason = text.includes('EADDRINUSE') ? `port ${address.port} is in use` : text;
+  return new ConfigurationError([`p2p_grpcListenAddress: cannot listen on ${address.target}: ${reason}`]);
+}
+
+/** Plain at level 0, TLS above it, with client certificates at 3. Throws ConfigurationError naming each file. */
+function serverCredentials(settings: GrpcServerSettings): ServerCredentials {
+  const level = settings.security_level_grpc;
+  if (level === 0) return ServerCredentials.createInsecure();
+  const problems: string[] = [];
+  const read = (
+    key: 'server_certFile' | 'server_keyFile' | 'grpc_ca_file',
+    needed: boolean,
+  ): Buffer | null => {
+    const path = settings[key];
+    if (path === '') {
+      if (needed) problems.push(`${key}: needed at security_level_grpc ${level}`);
+      return null;
+    }
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      problems.push(`${key}: ${errorMessage(error)}`);
+      return null;
+    }
+  };
+  const chain = read('server_certFile', true);
+  const key = read('server_keyFile', true);
+  const ca = level === 3 ? read('grpc_ca_file', true) : null;
+  if (problems.length > 0 || chain === null || key === null) throw new ConfigurationError(problems);
+  const pair: KeyCertPair = { cert_chain: chain, private_key: key };
+  try {
+    return ServerCredentials.createSsl(ca, [pair], level === 3);
+  } catch (error) {
+    throw new ConfigurationError([`server_certFile, server_keyFile: ${errorMessage(error)}`]);
+  }
+}

@@ -1,0 +1,95 @@
+/** A gRPC method around an async function: its codes, its key, its figures. */
+
+import {
+  type handleUnaryCall,
+  type ServerUnaryCall,
+  type ServiceError,
+  status as Status,
+} from '@grpc/grpc-js';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+import type { AdminKey } from './admin-key.js';
+import type { PeerServiceMetrics } from './metrics.js';
+
+/** Answered to the caller with this code and text. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+  constructor(
+    readonly code: Status,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export interface CallContext {
+  readonly logger: Logger;
+  readonly metrics: PeerServiceMetrics;
+  readonly adminKey: AdminKey;
+}
+
+export interface MethodOptions<Request, Response> {
+  /** Needs the metadata key x-api-key. */
+  readonly admin: boolean;
+  /** The signal fires when the caller gives up or its deadline passes. */
+  readonly answer: (request: Request, signal: AbortSignal) => Promise<Response> | Response;
+}
+
+/** Longer than any answer here may take; a caller's own deadline is usually shorter. */
+const LONGEST_CALL_MS = 30_000;
+
+export function unary<Request, Response>(
+  context: CallContext,
+  method: string,
+  { admin, answer }: MethodOptions<Request, Response>,
+): handleUnaryCall<Request, Response> {
+  const { logger, metrics, adminKey } = context;
+  return (call, callback) => {
+    const seconds = metrics.seconds.startTimer({ method });
+    const giveUp = new AbortController();
+    const cancelled = (): void => giveUp.abort();
+    call.once('cancelled', cancelled);
+    const timer = setTimeout(cancelled, LONGEST_CALL_MS).unref();
+    const work = async (): Promise<Response> => {
+      if (admin) requireKey(call, adminKey);
+      return answer(call.request, giveUp.signal);
+    };
+    work()
+      .then(
+        (response) => {
+          metrics.calls.inc({ method, code: 'OK' });
+          callback(null, response);
+        },
+        (error: unknown) => {
+          const code = codeOf(error);
+          metrics.calls.inc({ method, code: Status[code] });
+          if (code === Status.INTERNAL) logger.error({ err: error, method }, 'a gRPC call failed');
+          // What went wrong inside is not the caller's to read.
+          const details = code === Status.INTERNAL ? 'internal error' : errorMessage(error);
+          callback({ code, details } satisfies Partial<ServiceError>);
+        },
+      )
+      .finally(() => {
+        clearTimeout(timer);
+        call.off('cancelled', cancelled);
+        seconds();
+      });
+  };
+}
+
+function requireKey(call: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey): void {
+  const offered = call.metadata.get('x-api-key');
+  const [key] = offered;
+  if (offered.length !== 1 || typeof key !== 'string') {
+    throw new CallError(Status.UNAUTHENTICATED, 'this call needs the metadata key x-api-key');
+  }
+  if (!adminKey.matches(key)) throw new CallError(Status.UNAUTHENTICATED, 'wrong x-api-key');
+}
+
+function codeOf(error: unknown): Status {
+  if (error instanceof CallError) return error.code;
+  if (error instanceof UnavailableError) return Status.UNAVAILABLE;
+  // Bans and multiaddrs that do not parse, times past.
+  if (error instanceof RangeError) return Status.INVALID_ARGUMENT;
+  return Status.INTERNAL;
+}
