@@ -7,11 +7,11 @@ import { lookup } from 'node:dns/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import { LRUCache } from 'lru-cache';
 import { AddressList, canonicalIp, ipBytes, isLoopbackAddress, isPrivateAddress } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
+import { KeyedRate } from './keyed-rate.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 import type { BanGate } from './types.js';
 
@@ -97,10 +97,9 @@ class Gater implements ConnectionGater {
   readonly #configured: ReadonlySet<string>;
   readonly #resolve: NonNullable<GaterInit['resolve']>;
   readonly #perAddress: number;
-  readonly #perSecond: number;
   /** Open and opening inbound connections. */
   readonly #inbound = new Map<string, number>();
-  readonly #rates = new LRUCache<string, { tokens: number; at: number }>({ max: MAX_RATED_ADDRESSES });
+  readonly #rate: KeyedRate;
 
   constructor(init: GaterInit) {
     const { settings } = init;
@@ -113,7 +112,8 @@ class Gater implements ConnectionGater {
     this.#configured = configuredHosts(settings);
     this.#resolve = init.resolve ?? resolveBySystem;
     this.#perAddress = settings.p2p_connections_per_address;
-    this.#perSecond = settings.p2p_inbound_connections_per_second;
+    const perSecond = settings.p2p_inbound_connections_per_second;
+    this.#rate = new KeyedRate({ perSecond, burst: perSecond, maxKeys: MAX_RATED_ADDRESSES });
   }
 
   denyDialPeer = (peerId: PeerId): boolean => this.#refusePeer('outbound', peerId.toString());
@@ -146,7 +146,7 @@ class Gater implements ConnectionGater {
     // Through a relay the address is the relay's.
     if (isRelayed(connection.remoteAddr) || this.#isExempt(address)) return false;
     const key = limitKey(address);
-    if (!this.#takeToken(key)) return this.#refuse('inbound', 'address_rate', { address });
+    if (!this.#rate.take(key)) return this.#refuse('inbound', 'address_rate', { address });
     const open = this.#inbound.get(key) ?? 0;
     if (open >= this.#perAddress) return this.#refuse('inbound', 'address_connections', { address });
     this.#inbound.set(key, open + 1);
@@ -204,17 +204,6 @@ class Gater implements ConnectionGater {
     this.#metrics.connectionsRefused.inc({ direction, reason });
     this.#logger.debug({ direction, reason, ...fields }, 'connection refused');
     return true;
-  }
-
-  #takeToken(key: string): boolean {
-    const now = performance.now();
-    const rate = this.#rates.get(key) ?? { tokens: this.#perSecond, at: now };
-    rate.tokens = Math.min(this.#perSecond, rate.tokens + ((now - rate.at) / 1000) * this.#perSecond);
-    rate.at = now;
-    const allowed = rate.tokens >= 1;
-    if (allowed) rate.tokens -= 1;
-    this.#rates.set(key, rate);
-    return allowed;
   }
 
   #release(key: string): void {

@@ -19,7 +19,7 @@ export function createPeripheryMetrics(registry: Registry) {
     configuredPeers: new Gauge({
       name: 'teranode_p2p_node_configured_peers',
       help: 'Static and bootstrap peers by whether they are connected',
-      labelNames: ['state'] as const,
+      labelNames: ['kind', 'state'] as const,
       registers,
     }),
     peerCachePeers: new Gauge({

@@ -1,0 +1,142 @@
+/** Peers that the operator wrote down: bootstrap, static and relay peers, and the TXT records behind `/dnsaddr` names. */
+
+import { Resolver } from 'node:dns/promises';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+import type { SettingKey, Settings } from '../../shared/settings/table.js';
+import { multiaddrHost, multiaddrPeerId } from './addresses.js';
+
+/** All TXT records of a name, each as its joined text. */
+export type ResolveTxt = (name: string, signal: AbortSignal) => Promise<readonly string[]>;
+
+/** A `/dnsaddr` may lead to another; libp2p's public names need two steps. */
+const MAX_DEPTH = 4;
+/** Addresses taken from one entry of the settings. */
+const MAX_RESOLVED = 100;
+const RESOLVE_TIMEOUT_MS = 5_000;
+
+export const resolveTxtBySystem: ResolveTxt = async (name, signal) => {
+  const resolver = new Resolver({ timeout: RESOLVE_TIMEOUT_MS, tries: 1 });
+  const cancel = (): void => resolver.cancel();
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return (await resolver.resolveTxt(name)).map((pieces) => pieces.join(''));
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+};
+
+function isDnsaddr(address: Multiaddr): boolean {
+  return address.getComponents()[0]?.name === 'dnsaddr';
+}
+
+function checked(key: SettingKey, entries: readonly string[]): string[] {
+  const problems: string[] = [];
+  const addresses = new Set<string>();
+  for (const entry of entries) {
+    const text = entry.trim();
+    if (text === '') continue;
+    try {
+      const address = multiaddr(text);
+      if (multiaddrHost(address) === undefined) throw new RangeError('begins with no address or host name');
+      if (multiaddrPeerId(address) === undefined && !isDnsaddr(address)) {
+        throw new RangeError('does not end in /p2p/<peer ID>');
+      }
+      addresses.add(address.toString());
+    } catch (error) {
+      problems.push(`${key}: ${JSON.stringify(entry)}: ${errorMessage(error)}`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return [...addresses];
+}
+
+/** `p2p_static_peers`, checked. Throws ConfigurationError naming each bad entry. */
+export function staticPeerAddresses(settings: Pick<Settings, 'p2p_static_peers'>): string[] {
+  return checked('p2p_static_peers', settings.p2p_static_peers);
+}
+
+/** Both generations' bootstrap settings together, checked. Throws ConfigurationError naming each bad entry. */
+export function bootstrapPeerAddresses(
+  settings: Pick<Settings, 'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>,
+): string[] {
+  return [
+    ...new Set([
+      ...checked('p2p_bootstrap_peers', settings.p2p_bootstrap_peers),
+      ...checked('p2p_bootstrapAddresses', settings.p2p_bootstrapAddresses),
+    ]),
+  ];
+}
+
+/** `p2p_relay_peers`, else the bootstrap peers, checked. Throws ConfigurationError naming each bad entry. */
+export function relayPeerAddresses(
+  settings: Pick<Settings, 'p2p_relay_peers' | 'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>,
+): string[] {
+  const relays = checked('p2p_relay_peers', settings.p2p_relay_peers);
+  return relays.length > 0 ? relays : bootstrapPeerAddresses(settings);
+}
+
+/** Base58 IDs named in the addresses. What a `/dnsaddr` leads to is known only once resolved. */
+export function namedPeerIds(addresses: readonly string[]): ReadonlySet<string> {
+  return new Set(addresses.flatMap((text) => multiaddrPeerId(multiaddr(text)) ?? []));
+}
+
+async function resolveOne(
+  address: Multiaddr,
+  resolveTxt: ResolveTxt,
+  signal: AbortSignal,
+  depth: number,
+): Promise<Multiaddr[]> {
+  if (!isDnsaddr(address)) return [address];
+  if (depth === MAX_DEPTH) throw new RangeError(`more than ${MAX_DEPTH} /dnsaddr steps`);
+  const host = multiaddrHost(address);
+  if (host?.kind !== 'dns') return [];
+  const wanted = multiaddrPeerId(address);
+  const found: Multiaddr[] = [];
+  for (const record of await resolveTxt(`_dnsaddr.${host.name}`, signal)) {
+    const text = /^\s*dnsaddr=(\S+)\s*$/.exec(record)?.[1];
+    if (text === undefined || found.length >= MAX_RESOLVED) continue;
+    let next: Multiaddr;
+    try {
+      next = multiaddr(text);
+    } catch {
+      continue;
+    }
+    if (wanted !== undefined && multiaddrPeerId(next) !== wanted) continue;
+    found.push(...(await resolveOne(next, resolveTxt, signal, depth + 1)));
+  }
+  return found.slice(0, MAX_RESOLVED);
+}
+
+/**
+ * Addresses by base58 peer ID, with `/dnsaddr` entries resolved. An entry that does not resolve is logged and left out: it may the
+ * next time.
+ */
+export async function resolvePeers(
+  addresses: readonly string[],
+  options: { readonly logger: Logger; readonly signal?: AbortSignal; readonly resolveTxt?: ResolveTxt },
+): Promise<Map<string, Multiaddr[]>> {
+  const { logger, resolveTxt = resolveTxtBySystem } = options;
+  const timeout = AbortSignal.timeout(RESOLVE_TIMEOUT_MS * 2);
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  const peers = new Map<string, Multiaddr[]>();
+  const resolved = await Promise.all(
+    addresses.map(async (text) => {
+      try {
+        return await resolveOne(multiaddr(text), resolveTxt, signal, 0);
+      } catch (error) {
+        logger.warn({ address: text, error: errorMessage(error) }, 'peer address does not resolve');
+        return [];
+      }
+    }),
+  );
+  for (const address of resolved.flat()) {
+    const id = multiaddrPeerId(address);
+    if (id === undefined) continue;
+    const known = peers.get(id) ?? [];
+    if (!known.some((other) => other.equals(address))) known.push(address);
+    peers.set(id, known);
+  }
+  return peers;
+}
