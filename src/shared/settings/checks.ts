@@ -3,7 +3,8 @@
 import { isIP } from 'node:net';
 import { multiaddr } from '@multiformats/multiaddr';
 import ipaddr from 'ipaddr.js';
-import { errorMessage } from '../errors.js';
+import { ConfigurationError, errorMessage } from '../errors.js';
+import { parseKafkaUrl } from '../kafka/url.js';
 import { parseDialAddress, parseListenAddress } from './listen-address.js';
 import type { SettingKey, Settings } from './table.js';
 
@@ -119,7 +120,7 @@ export function checkSettings(settings: Settings): readonly string[] {
     if (settings[key] !== '') attempt(key, () => parseHttpUrl(settings[key]));
   }
   for (const key of KAFKA) {
-    if (settings[key] !== '') attempt(key, () => parseKafka(settings[key]));
+    if (settings[key] !== '') problems.push(...kafkaProblems(key, settings[key]));
   }
   for (const key of KAFKA.slice(0, 3)) {
     if (settings[key] === '') problem(key, 'must not be empty; memory:// is the embedded broker');
@@ -256,8 +257,11 @@ function parseHttpUrl(text: string): void {
   }
 }
 
-function parseKafka(text: string): void {
-  if (!/^(?:kafka|memory):\/\/[^/]+\/[^/?]+(?:\?.*)?$/.test(text)) {
-    throw new RangeError('is not a URL kafka://host:port/topic or memory://embedded/topic');
+function kafkaProblems(key: TextKey, text: string): readonly string[] {
+  try {
+    parseKafkaUrl(key, text);
+    return [];
+  } catch (error) {
+    return error instanceof ConfigurationError ? error.problems : [`${key}: ${errorMessage(error)}`];
   }
 }

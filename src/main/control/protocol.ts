@@ -1,0 +1,35 @@
+/** What the command line asks of a running server over its local socket: JSON lines, a request and an answer each. */
+
+import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+
+/** Methods, their parameters and results. */
+export interface ControlMethods {
+  outbox: { params: Record<never, never>; result: readonly OutboxTopic[] };
+  deadLetters: { params: { readonly limit: number }; result: readonly DeadLetter[] };
+  replayDeadLetters: { params: Record<never, never>; result: { readonly replayed: number } };
+  /** Changes the level of every logger in every thread. */
+  level: { params: { readonly level: string }; result: { readonly level: string } };
+}
+
+export type ControlMethod = keyof ControlMethods;
+
+export type ControlHandlers = {
+  readonly [M in ControlMethod]: (
+    params: ControlMethods[M]['params'],
+  ) => Promise<ControlMethods[M]['result']> | ControlMethods[M]['result'];
+};
+
+export interface ControlRequest {
+  readonly id: number;
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+export type ControlResponse =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: string };
+
+/** Bytes of one request line at the most. */
+export const REQUEST_BOUND = 16_384;
+/** Bytes of one answer line at the most: 10,000 dead letters fit. */
+export const RESPONSE_BOUND = 16 * 1024 * 1024;

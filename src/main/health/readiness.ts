@@ -1,0 +1,67 @@
+/** Whether this server can do its work now: all dependencies asked in parallel, each within its time. */
+
+import { errorMessage } from '../../shared/errors.js';
+import type { DependencyHealth, HealthReport } from '../../shared/health.js';
+
+/** Asks one dependency, or a part that speaks for several. */
+export interface ReadinessCheck {
+  /** What is reported when it does not answer. */
+  readonly resource: string;
+  readonly check: (signal: AbortSignal) => Promise<DependencyHealth | readonly DependencyHealth[]>;
+}
+
+export interface ReadinessOptions {
+  /** Milliseconds for each check; 2,000 unless told. */
+  readonly timeoutMs?: number;
+}
+
+/** Requests that come while a look is under way share it, so that probes cannot pile up on a slow dependency. */
+export class Readiness {
+  readonly #checks: () => readonly ReadinessCheck[];
+  readonly #timeoutMs: number;
+  #underWay: Promise<HealthReport> | undefined;
+
+  constructor(
+    { checks }: { checks: () => readonly ReadinessCheck[] },
+    { timeoutMs = 2000 }: ReadinessOptions = {},
+  ) {
+    this.#checks = checks;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** 200 when every dependency is well, else 503. Never rejects, and takes no longer than the time of one check. */
+  check(): Promise<HealthReport> {
+    this.#underWay ??= this.#look().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  async #look(): Promise<HealthReport> {
+    const answers = await Promise.all(this.#checks().map((check) => this.#ask(check)));
+    return healthReport(answers.flat());
+  }
+
+  async #ask({ resource, check }: ReadinessCheck): Promise<readonly DependencyHealth[]> {
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    let onAbort: (() => void) | undefined;
+    const late = new Promise<never>((_, reject) => {
+      onAbort = () => reject(new Error(`no answer within ${this.#timeoutMs} ms`));
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      const answer = await Promise.race([check(signal), late]);
+      return Array.isArray(answer) ? answer : [answer as DependencyHealth];
+    } catch (error) {
+      const why = errorMessage(error);
+      return [{ resource, status: 503, error: why, message: `${resource} failed its check` }];
+    } finally {
+      if (onAbort) signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/** The whole's health from its parts'. */
+export function healthReport(dependencies: readonly DependencyHealth[]): HealthReport {
+  return { status: dependencies.every(({ status }) => status === 200) ? 200 : 503, dependencies };
+}

@@ -1,0 +1,186 @@
+/** All processes' and threads' figures in one scrape. */
+
+import { Registry } from 'prom-client';
+import type { Logger } from '../../shared/logging.js';
+import { type MetricSnapshot, type MetricValue, readSnapshots, seriesKey } from './snapshot.js';
+
+/** What a source answers. `instance` changes when the thread or process behind it is a new one. */
+export interface SourceAnswer {
+  readonly instance: string | number;
+  readonly metrics: readonly object[];
+}
+
+interface Earlier {
+  readonly metric: MetricSnapshot;
+  readonly value: MetricValue;
+}
+
+interface Source {
+  readonly collect: () => Promise<SourceAnswer>;
+  instance: string | number | undefined;
+  last: readonly MetricSnapshot[];
+  /** What earlier instances had counted, by series. */
+  readonly before: Map<string, Earlier>;
+}
+
+export interface MetricsAggregateOptions {
+  /** Milliseconds a source has to answer; 2,000 unless told. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Counters and histograms are summed over the sources, and a source whose process was replaced goes on from where the old
+ * one ended: nothing that counts ever goes backwards. A source that does not answer counts with its last figures, its
+ * gauges left out. Gauges follow their aggregator (`sum` unless the metric says otherwise).
+ */
+export class MetricsAggregate {
+  readonly #registry: Registry;
+  readonly #logger: Logger;
+  readonly #timeoutMs: number;
+  readonly #sources = new Map<string, Source>();
+  #underWay: Promise<{ contentType: string; body: string }> | undefined;
+
+  /** `registry` is main's own. */
+  constructor(
+    { registry, logger }: { registry: Registry; logger: Logger },
+    { timeoutMs = 2000 }: MetricsAggregateOptions = {},
+  ) {
+    this.#registry = registry;
+    this.#logger = logger;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Adds or replaces the source `name`: one for each slot that a thread or process fills, however often it is replaced. */
+  addSource(name: string, collect: () => Promise<SourceAnswer>): void {
+    const known = this.#sources.get(name);
+    this.#sources.set(name, {
+      collect,
+      instance: known?.instance,
+      last: known?.last ?? [],
+      before: known?.before ?? new Map(),
+    });
+  }
+
+  /** The text of one scrape. Scrapes that come while one is under way share it. */
+  scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
+    this.#underWay ??= this.#scrape().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  async #scrape(): Promise<{ contentType: string; body: string }> {
+    const own = readSnapshots((await this.#registry.getMetricsAsJSON()) as readonly object[]);
+    const others = await Promise.all([...this.#sources].map(([name, source]) => this.#ask(name, source)));
+    const merged = new Registry();
+    for (const metric of merge([own, ...others])) {
+      const get = async () => metric;
+      merged.registerMetric({ ...metric, get } as unknown as Parameters<Registry['registerMetric']>[0]);
+    }
+    return { contentType: merged.contentType, body: await merged.metrics() };
+  }
+
+  async #ask(name: string, source: Source): Promise<readonly MetricSnapshot[]> {
+    try {
+      const { instance, metrics } = await within(source.collect(), this.#timeoutMs);
+      const current = readSnapshots(metrics);
+      if (source.instance !== instance) {
+        if (source.instance !== undefined) remember(source);
+        source.instance = instance;
+      }
+      source.last = current;
+      return withEarlier(current, source.before);
+    } catch (error) {
+      this.#logger.debug({ source: name, err: error }, 'no metrics from this source');
+      return withEarlier(source.last.filter(counts), source.before);
+    }
+  }
+}
+
+function counts({ type }: MetricSnapshot): boolean {
+  return type !== 'gauge';
+}
+
+/** Quantiles of a summary are not sums; everything else of a counting metric is. */
+function accumulates(metric: MetricSnapshot, value: MetricValue): boolean {
+  return counts(metric) && value.labels.quantile === undefined;
+}
+
+function remember({ last, before }: Source): void {
+  for (const metric of last) {
+    for (const value of metric.values) {
+      if (!accumulates(metric, value)) continue;
+      const key = seriesKey(metric.name, value);
+      const total = (before.get(key)?.value.value ?? 0) + value.value;
+      before.set(key, { metric: { ...metric, values: [] }, value: { ...value, value: total } });
+    }
+  }
+}
+
+/** `metrics` and what went before, also in series that this instance has not counted yet. */
+function withEarlier(
+  metrics: readonly MetricSnapshot[],
+  before: ReadonlyMap<string, Earlier>,
+): readonly MetricSnapshot[] {
+  const left = new Map(before);
+  const current = metrics.map((metric) => ({
+    ...metric,
+    values: metric.values.map((value) => {
+      if (!accumulates(metric, value)) return value;
+      const key = seriesKey(metric.name, value);
+      const earlier = left.get(key)?.value.value ?? 0;
+      left.delete(key);
+      return { ...value, value: value.value + earlier };
+    }),
+  }));
+  return [...current, ...[...left.values()].map(({ metric, value }) => ({ ...metric, values: [value] }))];
+}
+
+const AGGREGATORS: Readonly<Record<string, (values: readonly number[]) => number | undefined>> = {
+  sum: (values) => values.reduce((total, value) => total + value, 0),
+  first: (values) => values[0],
+  omit: () => undefined,
+  average: (values) => values.reduce((total, value) => total + value, 0) / values.length,
+  min: (values) => values.reduce((least, value) => Math.min(least, value)),
+  max: (values) => values.reduce((most, value) => Math.max(most, value)),
+};
+
+/** One metric a name, one value a series. */
+function merge(sources: readonly (readonly MetricSnapshot[])[]): readonly MetricSnapshot[] {
+  const metrics = new Map<string, { metric: MetricSnapshot; series: Map<string, MetricValue[]> }>();
+  for (const metric of sources.flat()) {
+    let known = metrics.get(metric.name);
+    if (known === undefined) {
+      known = { metric, series: new Map() };
+      metrics.set(metric.name, known);
+    }
+    if (known.metric.type !== metric.type) continue;
+    for (const value of metric.values) {
+      const key = seriesKey(metric.name, value);
+      const values = known.series.get(key);
+      if (values === undefined) known.series.set(key, [value]);
+      else values.push(value);
+    }
+  }
+  return [...metrics.values()].map(({ metric, series }) => ({
+    ...metric,
+    values: [...series.values()].flatMap((values) => {
+      const aggregator = AGGREGATORS[metric.aggregator] ?? AGGREGATORS.sum;
+      // What only one source has is that source's: `omit` and the like are about merging.
+      const value = values.length === 1 ? values[0]?.value : aggregator?.(values.map(({ value }) => value));
+      return value === undefined || values[0] === undefined ? [] : [{ ...values[0], value }];
+    }),
+  }));
+}
+
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

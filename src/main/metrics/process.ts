@@ -1,0 +1,38 @@
+/** Figures of the main process: CPU, memory, garbage collection, and how late the event loop is. */
+
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
+
+const NANOSECONDS = 1e9;
+
+export class ProcessMetrics {
+  readonly #delay: IntervalHistogram;
+
+  constructor({ registry }: { registry: Registry }) {
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    this.#delay = delay;
+    collectDefaultMetrics({ register: registry });
+    new Gauge({
+      name: 'teranode_p2p_event_loop_delay_seconds',
+      help: 'How late the main event loop was since the last scrape, by quantile; 1 is the longest.',
+      labelNames: ['quantile'],
+      registers: [registry],
+      collect() {
+        // Without a sample the histogram's figures are not numbers.
+        const seconds = (nanoseconds: number) => (delay.count > 0 ? nanoseconds / NANOSECONDS : 0);
+        this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));
+        this.set({ quantile: '0.99' }, seconds(delay.percentile(99)));
+        this.set({ quantile: '1' }, seconds(delay.max));
+        delay.reset();
+      },
+    });
+  }
+
+  start(): void {
+    this.#delay.enable();
+  }
+
+  stop(): void {
+    this.#delay.disable();
+  }
+}

@@ -1,0 +1,58 @@
+/** `DATADIR/run.json`: how others on this machine reach a running server. Written once it is ready, removed at its stop. */
+
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface RunFile {
+  readonly pid: number;
+  /** Unix ms. */
+  readonly startedAt: number;
+  /** Base58. */
+  readonly peerId: string;
+  /** Local socket of the control server. */
+  readonly controlSocket: string;
+  /** Local socket of the embedded broker, where one runs. */
+  readonly brokerSocket?: string;
+  /** Ports that were bound, also where the settings said 0. */
+  readonly ports: {
+    readonly p2p: number;
+    readonly grpc?: number;
+    readonly http: number;
+    readonly health?: number;
+    readonly metrics?: number;
+  };
+}
+
+const NAME = 'run.json';
+
+/** Writes the file at once and whole, mode 0600. */
+export function writeRunFile(dataDirectory: string, content: RunFile): void {
+  const path = join(dataDirectory, NAME);
+  const partial = `${path}.${process.pid}`;
+  writeFileSync(partial, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(partial, path);
+}
+
+/** The file of a server that lives; `undefined` when there is none, it is unreadable, or its process is gone. */
+export function readRunFile(dataDirectory: string): RunFile | undefined {
+  try {
+    const content = JSON.parse(readFileSync(join(dataDirectory, NAME), 'utf8')) as Partial<RunFile>;
+    if (typeof content.pid !== 'number' || typeof content.controlSocket !== 'string') return undefined;
+    return isAlive(content.pid) ? (content as RunFile) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function removeRunFile(dataDirectory: string): void {
+  rmSync(join(dataDirectory, NAME), { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

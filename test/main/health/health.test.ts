@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { HealthServer, MetricsServer } from '../../../src/main/health/http.js';
+import { Liveness } from '../../../src/main/health/liveness.js';
+import { Readiness, type ReadinessCheck } from '../../../src/main/health/readiness.js';
+import type { DependencyHealth, HealthReport } from '../../../src/shared/health.js';
+import { keptLog } from '../../support/logger.js';
+import { within } from '../../support/wait.js';
+
+const { logger } = keptLog();
+const well = (resource: string): ReadinessCheck => ({
+  resource,
+  check: async () => ({ resource, status: 200, message: 'fine' }),
+});
+
+async function serve(
+  context: TestContext,
+  readiness: () => Promise<HealthReport>,
+  liveness: () => Promise<HealthReport> = readiness,
+): Promise<string> {
+  const server = new HealthServer({ logger, readiness, liveness }, { address: '127.0.0.1:0' });
+  await server.start();
+  context.after(() => server.stop());
+  return `http://127.0.0.1:${server.port}`;
+}
+
+test('all dependencies well: 200 and the body that readers of Teranode know', async (context) => {
+  const readiness = new Readiness({ checks: () => [well('Kafka'), well('Chain')] });
+  const url = await serve(context, () => readiness.check());
+  for (const path of ['/health', '/health/readiness']) {
+    const response = await fetch(url + path);
+    assert.equal(response.status, 200);
+    assert.deepEqual(await response.json(), {
+      status: '200',
+      dependencies: [
+        { resource: 'Kafka', status: '200', error: '<nil>', message: 'fine' },
+        { resource: 'Chain', status: '200', error: '<nil>', message: 'fine' },
+      ],
+    });
+  }
+});
+
+test('one dependency down: 503, its error, the others as they are; liveness does not care', async (context) => {
+  const bad: ReadinessCheck = {
+    resource: 'Kafka',
+    check: async () => ({ resource: 'Kafka', status: 503, error: 'refused', message: 'down' }),
+  };
+  const thrown: ReadinessCheck = { resource: 'Chain', check: () => Promise.reject(new Error('no route')) };
+  const readiness = new Readiness({ checks: () => [bad, thrown, well('Store')] });
+  const liveness = new Liveness({ signs: [] });
+  const url = await serve(
+    context,
+    () => readiness.check(),
+    () => liveness.check(),
+  );
+  const response = await fetch(`${url}/health`);
+  assert.equal(response.status, 503);
+  const { status, dependencies } = (await response.json()) as {
+    status: string;
+    dependencies: DependencyHealth[];
+  };
+  assert.equal(status, '503');
+  assert.deepEqual(
+    dependencies.map(({ resource, status, error }) => [resource, String(status), error]),
+    [
+      ['Kafka', '503', 'refused'],
+      ['Chain', '503', 'no route'],
+      ['Store', '200', '<nil>'],
+    ],
+  );
+  assert.equal((await fetch(`${url}/health/liveness`)).status, 200);
+});
+
+test('checks run side by side, and one that never answers costs its own time alone', async () => {
+  let running = 0;
+  let most = 0;
+  const hanging = (resource: string): ReadinessCheck => ({
+    resource,
+    check: (signal) => {
+      most = Math.max(most, ++running);
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  const readiness = new Readiness(
+    { checks: () => [hanging('a'), hanging('b'), hanging('c'), well('d')] },
+    { timeoutMs: 100 },
+  );
+  const { dependencies } = await within(readiness.check(), 1000, 'the look');
+  assert.equal(most, 3);
+  assert.deepEqual(
+    dependencies.map(({ status }) => status),
+    [503, 503, 503, 200],
+  );
+});
+
+test('probes that come together share one look', async () => {
+  let looks = 0;
+  const check = async () => {
+    looks++;
+    return { resource: 'a', status: 200, message: '' } as const;
+  };
+  const readiness = new Readiness({ checks: () => [{ resource: 'a', check }] });
+  await Promise.all(Array.from({ length: 50 }, () => readiness.check()));
+  assert.equal(looks, 1);
+  await readiness.check();
+  assert.equal(looks, 2);
+});
+
+test('a stall of ten seconds fails liveness, and is forgotten after as long', async (context) => {
+  let now = 0;
+  const liveness = new Liveness({ signs: [] }, { now: () => now });
+  liveness.start();
+  context.after(() => liveness.stop());
+  now = 9_999;
+  assert.equal((await liveness.check()).status, 200);
+  now += 10_001;
+  const stalled = await liveness.check();
+  assert.equal(stalled.status, 503);
+  assert.equal(stalled.dependencies[0]?.error, 'stood still for 10.0 s');
+  for (let i = 0; i < 4; i++) {
+    now += 2_400;
+    assert.equal((await liveness.check()).status, 503);
+  }
+  now += 2_400;
+  assert.equal((await liveness.check()).status, 200);
+});
+
+test('a loop that really stood still says so to the probe that waited', async (context) => {
+  const liveness = new Liveness({ signs: [] }, { stallMs: 300, beatMs: 20 });
+  liveness.start();
+  context.after(() => liveness.stop());
+  const url = await serve(context, () => liveness.check());
+  assert.equal((await fetch(`${url}/health/liveness`)).status, 200);
+  const waiting = fetch(`${url}/health/liveness`);
+  const until = performance.now() + 400;
+  while (performance.now() < until);
+  assert.equal((await waiting).status, 503);
+});
+
+test('a part past recovery fails liveness with its reason', async () => {
+  let fault: string | undefined;
+  const liveness = new Liveness({ signs: [{ resource: 'Checkers', fault: () => fault }] });
+  assert.equal((await liveness.check()).status, 200);
+  fault = 'cannot be started again';
+  const { status, dependencies } = await liveness.check();
+  assert.equal(status, 503);
+  assert.equal(dependencies[1]?.error, fault);
+});
+
+test('a taken port is an error that names setting and port', async (context) => {
+  const url = await serve(context, async () => ({ status: 200, dependencies: [] }));
+  const port = new URL(url).port;
+  const second = new MetricsServer(
+    { logger, scrape: async () => ({ contentType: 'text/plain', body: '' }) },
+    { address: `127.0.0.1:${port}`, path: '/metrics' },
+  );
+  await assert.rejects(second.start(), {
+    name: 'ConfigurationError',
+    message: `profilerAddr: port ${port} is in use`,
+  });
+  await second.stop();
+});
+
+test('metrics are at their path alone, by GET alone; a scrape that fails tells nothing', async (context) => {
+  let fails = false;
+  const scrape = async () => {
+    if (fails) throw new Error('the secret reason');
+    return { contentType: 'text/plain; version=0.0.4', body: 'a 1\n' };
+  };
+  const server = new MetricsServer({ logger, scrape }, { address: '127.0.0.1:0', path: '/m' });
+  await server.start();
+  context.after(() => server.stop());
+  const url = `http://127.0.0.1:${server.port}`;
+  assert.equal(await (await fetch(`${url}/m?x=1`)).text(), 'a 1\n');
+  assert.equal((await fetch(`${url}/metrics`)).status, 404);
+  assert.equal((await fetch(`${url}/m`, { method: 'POST', body: 'x' })).status, 405);
+  fails = true;
+  const failed = await fetch(`${url}/m`);
+  assert.equal(failed.status, 500);
+  assert.equal(await failed.text(), 'failed\n');
+});
+
+test('garbage on the port is answered with 400 and the server goes on', async (context) => {
+  const url = await serve(context, async () => ({ status: 200, dependencies: [] }));
+  const reply = await new Promise<string>((resolve) => {
+    let text = '';
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write('\0\0garbage\r\n\r\n'));
+    socket.on('data', (data) => (text += data)).once('close', () => resolve(text));
+  });
+  assert.match(reply, /^HTTP\/1\.1 400/);
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+});
