@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { checkMessage, refusedMessage } from '../../../src/shared/messages/check.js';
+import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import {
+  concatCheckedBatches,
+  decodeCheckedBatch,
+  encodeCheckedBatch,
+} from '../../../src/shared/pipeline/checked-batch.js';
+import { outcomeIndex } from '../../../src/shared/pipeline/outcomes.js';
+import { decodeRawBatch, encodeRawBatch } from '../../../src/shared/pipeline/raw-batch.js';
+import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
+import { contextOf, heard, sampleData } from '../../support/sample-messages.js';
+
+/** With plain arrays in place of views of one kind or another. */
+function plain(message: CheckedMessage) {
+  const { record } = message;
+  return {
+    ...message,
+    frame: [...message.frame],
+    record: record && { ...record, hash: [...record.hash], key: [...record.key], value: [...record.value] },
+  };
+}
+
+const RAW = MESSAGE_KINDS.map(({ name }) => heard(name, sampleData(name)));
+const CHECKED = RAW.map((raw) => checkMessage(MESSAGE_KINDS[raw.kind]!, raw, contextOf()));
+
+describe('a raw batch', () => {
+  it('gives back its messages, but for the source that main keeps', () => {
+    const decoded = decodeRawBatch(
+      encodeRawBatch([...RAW, { ...RAW[0]!, own: true, data: new Uint8Array(0) }]),
+    );
+    assert.equal(decoded.length, RAW.length + 1);
+    RAW.forEach(({ source: _, ...raw }, index) => {
+      assert.deepEqual(
+        { ...decoded[index], data: [...decoded[index]!.data] },
+        { ...raw, data: [...raw.data] },
+      );
+    });
+    assert.equal(decoded.at(-1)?.own, true);
+  });
+
+  it('is empty when nothing is in it, and refused when cut short', () => {
+    assert.deepEqual(decodeRawBatch(encodeRawBatch([])), []);
+    assert.throws(() => decodeRawBatch(encodeRawBatch(RAW).slice(0, -1)), RangeError);
+    assert.throws(() => decodeRawBatch(new ArrayBuffer(2)), RangeError);
+  });
+});
+
+describe('a checked batch', () => {
+  const poisonous = refusedMessage(outcomeIndex('poisonous'), RAW[0]!);
+
+  it('gives back its messages', () => {
+    const messages = [...CHECKED, poisonous];
+    assert.deepEqual(decodeCheckedBatch(encodeCheckedBatch(messages)).map(plain), messages.map(plain));
+  });
+
+  it('grows past any first guess', () => {
+    const large: CheckedMessage = {
+      ...CHECKED[1]!,
+      frame: new Uint8Array(200_000).fill(7),
+      fact: 'ü'.repeat(50_000),
+    };
+    assert.deepEqual(
+      decodeCheckedBatch(encodeCheckedBatch([large, ...CHECKED])).map(plain),
+      [large, ...CHECKED].map(plain),
+    );
+  });
+
+  it('joins others in their order', () => {
+    const parts = [CHECKED.slice(0, 2), [poisonous], [], CHECKED.slice(2)];
+    const joined = concatCheckedBatches(parts.map((part) => encodeCheckedBatch(part)));
+    assert.deepEqual(decodeCheckedBatch(joined).map(plain), parts.flat().map(plain));
+  });
+
+  it('is refused when cut short', () => {
+    const batch = encodeCheckedBatch(CHECKED);
+    for (const length of [2, 10, batch.byteLength - 1]) {
+      assert.throws(() => decodeCheckedBatch(batch.slice(0, length)), RangeError);
+    }
+  });
+});
