@@ -84,6 +84,13 @@ function dhtService(settings: Settings) {
   };
 }
 
+/** Takes a host's metrics out of its registry, so that another can come after it. */
+export function forgetHostMetrics(registry: Registry): void {
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (/^(libp2p_|nodejs_(memory|fs)_)/.test(name)) registry.removeSingleMetric(name);
+  }
+}
+
 /** Creates the host, not started. Throws ConfigurationError on addresses or keys that do not parse. */
 export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
   const { settings, registry, traffic } = components;

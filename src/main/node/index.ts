@@ -21,7 +21,7 @@ import { ConnectionBudgets } from './budgets.js';
 import { connectionMarks } from './connection-limits.js';
 import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
-import { createHost, type Host, type HostComponents } from './host.js';
+import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
@@ -51,6 +51,8 @@ export interface NodeOptions {
   readonly seams?: Seams;
   /** Told in identify. Default `teranode-p2p`. */
   readonly userAgent?: string;
+  /** Program of the verifying thread; this build's unless given. */
+  readonly verifierProgram?: URL;
 }
 
 interface Awaiting {
@@ -130,7 +132,10 @@ export class Libp2pNode implements P2PNode {
       { streamOf: (source) => this.#host?.services.pubsub.streamsInbound.get(source)?.rawStream },
     );
     this.#verifier = this.#seams.verification
-      ? new SignatureVerifier({ logger, metrics: this.#metrics })
+      ? new SignatureVerifier(
+          { logger, metrics: this.#metrics },
+          options.verifierProgram === undefined ? {} : { worker: options.verifierProgram },
+        )
       : undefined;
   }
 
@@ -163,6 +168,7 @@ export class Libp2pNode implements P2PNode {
     const host = this.#host;
     this.#host = undefined;
     await host?.stop();
+    forgetHostMetrics(this.#components.registry);
     await this.#verifier?.stop();
     for (const { source } of this.#awaiting.values()) this.#backpressure.leave(source);
     this.#awaiting.clear();
@@ -301,6 +307,11 @@ export class Libp2pNode implements P2PNode {
   /** Messages being verified or without a verdict, now and at the most. */
   get pending(): { readonly now: number; readonly peak: number } {
     return { now: this.#backpressure.pending, peak: this.#backpressure.peak };
+  }
+
+  /** What runs underneath, for tests and diagnosis. */
+  inspect(): { readonly host: Host | undefined; readonly settings: Settings } {
+    return { host: this.#host, settings: this.#components.settings };
   }
 
   #running(): Host {

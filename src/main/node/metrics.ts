@@ -46,6 +46,7 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       name: 'teranode_p2p_node_paused_streams',
       help: 'Inbound streams paused now.',
       registers,
+      collect: observe,
     }),
     budgetDropped: new Counter({
       name: 'teranode_p2p_node_budget_dropped_total',
@@ -72,6 +73,7 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       name: 'teranode_p2p_node_peers',
       help: 'Connected peers.',
       registers,
+      collect: observe,
     }),
   };
 }

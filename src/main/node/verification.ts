@@ -19,6 +19,8 @@ const BATCH_BOUND = 256;
 /** Deaths within a minute after which threads are no longer trusted for a while. */
 const DEATHS_A_MINUTE = 5;
 const RETRY_MS = 30_000;
+/** A batch takes 15 ms at the most: a thread that is silent for this long is ended, and counts as dead. */
+const SILENCE_MS = 10_000;
 /** DER of an Ed25519 public key up to its 32 bytes (RFC 8410). */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
@@ -29,6 +31,8 @@ interface Request extends SignedBytes {
 
 interface Batch {
   readonly requests: readonly Request[];
+  /** When the thread got it, unix ms. */
+  since: number;
   /** Threads that died with it. */
   deaths: number;
 }
@@ -36,6 +40,8 @@ interface Batch {
 export interface SignatureVerifierOptions {
   /** Where the thread's program is; beside this build unless given. */
   readonly worker?: URL;
+  /** Milliseconds of silence after which a thread is ended. Default 10,000. */
+  readonly silenceMs?: number;
 }
 
 export class SignatureVerifier {
@@ -50,6 +56,8 @@ export class SignatureVerifier {
   #worker: Worker | undefined;
   #deaths: number[] = [];
   #retry: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  readonly #silenceMs: number;
   #nextId = 0;
   #stopped = true;
 
@@ -59,6 +67,7 @@ export class SignatureVerifier {
   ) {
     this.#logger = components.logger;
     this.#metrics = components.metrics;
+    this.#silenceMs = options.silenceMs ?? SILENCE_MS;
     this.#program = options.worker ?? new URL('../../workers/verifier.js', import.meta.url);
   }
 
@@ -80,6 +89,7 @@ export class SignatureVerifier {
   start(): void {
     this.#stopped = false;
     this.#spawn();
+    this.#watch = setInterval(() => this.#endSilent(), this.#silenceMs / 4).unref();
   }
 
   /** Ends the thread; what was not answered counts as not holding. */
@@ -87,6 +97,7 @@ export class SignatureVerifier {
     this.#stopped = true;
     clearImmediate(this.#tick);
     clearTimeout(this.#retry);
+    clearInterval(this.#watch);
     this.#tick = undefined;
     for (const request of this.#gathering) this.#settle(request, false);
     for (const batch of this.#flying.values()) {
@@ -123,7 +134,7 @@ export class SignatureVerifier {
     const requests = this.#gathering;
     if (requests.length === 0) return;
     this.#gathering = [];
-    this.#send({ requests, deaths: 0 });
+    this.#send({ requests, deaths: 0, since: 0 });
   }
 
   #send(batch: Batch): void {
@@ -132,6 +143,7 @@ export class SignatureVerifier {
       return;
     }
     const id = this.#nextId++;
+    batch.since = Date.now();
     this.#flying.set(id, batch);
     const buffer = encodeSignatures(batch.requests);
     this.#worker.postMessage({ id, batch: buffer }, [buffer]);
@@ -190,6 +202,18 @@ export class SignatureVerifier {
     if (forged > 0) this.#metrics.signatures.inc({ result: 'forged', where: 'thread' }, forged);
   }
 
+  #endSilent(): void {
+    // Batches are answered in order: the first is the oldest.
+    for (const { since } of this.#flying.values()) {
+      if (Date.now() - since > this.#silenceMs) {
+        this.#worker?.terminate().catch((error: unknown) => {
+          this.#logger.error({ err: error }, 'a silent verifier cannot be ended');
+        });
+      }
+      return;
+    }
+  }
+
   #onExit(worker: Worker, reason: unknown): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
@@ -209,6 +233,6 @@ export class SignatureVerifier {
       );
       this.#retry = setTimeout(() => this.#spawn(), RETRY_MS).unref();
     }
-    for (const batch of orphans) this.#send({ requests: batch.requests, deaths: batch.deaths + 1 });
+    for (const batch of orphans) this.#send({ ...batch, deaths: batch.deaths + 1 });
   }
 }

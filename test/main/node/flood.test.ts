@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as tick } from 'node:timers/promises';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { Registry } from 'prom-client';
+import { Backpressure, type PausableStream } from '../../../src/main/node/backpressure.js';
+import { ConnectionBudgets } from '../../../src/main/node/budgets.js';
+import { createNodeMetrics } from '../../../src/main/node/metrics.js';
+import { BLOCK_TOPIC, createTestNode } from '../../support/node.js';
+import { createPeer, type RawMessage, signMessage } from '../../support/peer.js';
+import { waitFor } from '../../support/wait.js';
+
+function createBudgets(messagesPerSecond: number, bytesPerSecond: number) {
+  const clock = { now: 1_000_000 };
+  const excess: string[] = [];
+  const metrics = createNodeMetrics(new Registry());
+  const budgets = new ConnectionBudgets(
+    { metrics },
+    { messagesPerSecond, bytesPerSecond, onExcess: (id) => excess.push(id), now: () => clock.now },
+  );
+  const send = (id: string, count: number, bytes = 1) =>
+    Array.from({ length: count }, () => budgets.admit(id, bytes)).filter(Boolean).length;
+  return { budgets, clock, excess, metrics, send };
+}
+
+test('a second of messages and bytes is admitted, the rest of it dropped and counted, the next is new', async () => {
+  const { clock, metrics, send } = createBudgets(10, 1000);
+  assert.equal(send('a', 15), 10);
+  assert.equal(send('b', 3, 400), 2);
+  assert.equal((await metrics.budgetDropped.get()).values[0]?.value, 6);
+  clock.now += 999;
+  assert.equal(send('a', 1), 0);
+  clock.now += 1;
+  assert.equal(send('a', 1), 1);
+  assert.equal(send('c', 1, 5000), 1, 'a first message passes whatever its size');
+});
+
+test('excess in five seconds is reported once, less is forgiven', () => {
+  const { clock, excess, send, budgets } = createBudgets(10, 1000);
+  for (let second = 0; second < 12; second++) {
+    send('a', 20);
+    send('b', second % 2 === 0 ? 20 : 5);
+    clock.now += 1000;
+  }
+  assert.deepEqual(excess, ['a', 'a']);
+  budgets.forget('a');
+  assert.equal(send('a', 1), 1);
+});
+
+test('at the bound the loud are paused and the quiet are not, and a new stream is paused too', () => {
+  class Stream implements PausableStream {
+    status = 'open';
+    readStatus = 'readable';
+    pause() {
+      this.readStatus = 'paused';
+    }
+    resume() {
+      this.readStatus = 'readable';
+    }
+  }
+  const streams = new Map([
+    ['loud', new Stream()],
+    ['quiet', new Stream()],
+  ]);
+  const backpressure = new Backpressure(
+    { metrics: createNodeMetrics(new Registry()) },
+    { streamOf: (id) => streams.get(id), bound: 10 },
+  );
+  backpressure.enter('quiet');
+  for (let count = 0; count < 10; count++) backpressure.enter('loud');
+  backpressure.enter('quiet');
+  const first = streams.get('loud')!;
+  assert.deepEqual([first.readStatus, streams.get('quiet')!.readStatus], ['paused', 'readable']);
+  streams.set('loud', new Stream());
+  backpressure.enter('loud');
+  assert.equal(streams.get('loud')!.readStatus, 'paused');
+  for (let count = 0; count < 8; count++) backpressure.leave('loud');
+  assert.equal(backpressure.pending, 5);
+  assert.equal(streams.get('loud')!.readStatus, 'readable');
+  assert.equal(backpressure.peak, 13);
+});
+
+/** `count` messages of one author, signed beforehand. */
+async function signMany(count: number): Promise<RawMessage[]> {
+  const key = await generateKeyPair('Ed25519');
+  const messages: RawMessage[] = [];
+  for (let index = 0; index < count; index++) {
+    messages.push(await signMessage(key, BLOCK_TOPIC, `message ${index}`, BigInt(index + 1)));
+  }
+  return messages;
+}
+
+test('a flood of 20,000 messages is heard whole while what is pending stays bounded', async (context) => {
+  const { node, heard, address, metric } = await createTestNode(context, {
+    settings: { p2p_connection_messages_per_second: 1_000_000 },
+  });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  const quiet = await createPeer({ context, topics: [BLOCK_TOPIC], localAddress: '127.0.0.2' });
+  for (const each of [peer, quiet]) {
+    await each.dial(address);
+    await each.sees(node.peerId, BLOCK_TOPIC);
+  }
+  const flood = await signMany(20_000);
+  for (let at = 0; at < flood.length; at += 10) {
+    peer.send(node.peerId, flood.slice(at, at + 10));
+    if (at % 500 === 0) await tick();
+  }
+  // Nothing is answered: what comes in comes to rest.
+  let seen = -1;
+  await waitFor(
+    () => {
+      const still = seen === heard.length && seen > 0;
+      seen = heard.length;
+      return still;
+    },
+    { everyMs: 150, what: 'the flood to stop' },
+  );
+  assert.ok(heard.length < 3_000, `${heard.length} heard without a verdict`);
+  assert.ok((await metric('teranode_p2p_node_stream_pauses_total')) > 0);
+  assert.ok((await metric('teranode_p2p_node_paused_streams')) > 0);
+  assert.ok((await metric('teranode_p2p_node_pending_messages')) >= 1_000);
+  // Somebody else's block still comes through.
+  const before = heard.length;
+  await quiet.publish(BLOCK_TOPIC, 'block in time');
+  await waitFor(() => heard.slice(before).some(({ author }) => author === quiet.id), {
+    what: 'the quiet block',
+  });
+  let answered = 0;
+  await waitFor(
+    () => {
+      for (const message of heard.slice(answered)) node.report(message.id, message.source, 'accept');
+      answered = heard.length;
+      return answered === flood.length + 1;
+    },
+    { timeoutMs: 30_000, everyMs: 5, what: 'the whole flood' },
+  );
+  assert.equal(new Set(heard.map(({ id }) => id)).size, flood.length + 1);
+  assert.ok(node.pending.peak < 4_000, `${node.pending.peak} pending at the most`);
+  assert.equal(node.pending.now, 0);
+});
+
+test('what exceeds a connection’s budget is dropped unverified', async (context) => {
+  const { node, heard, address, metric } = await createTestNode(context, {
+    settings: { p2p_connection_messages_per_second: 100 },
+    verdict: 'accept',
+  });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const flood = await signMany(1_000);
+  peer.send(node.peerId, flood);
+  await waitFor(async () => (await metric('teranode_p2p_node_budget_dropped_total')) >= 800);
+  await waitFor(() => heard.length > 0);
+  assert.ok((await metric('teranode_p2p_node_signatures_total')) <= 200);
+  assert.equal(node.peers()[0]?.messagesReceived, 1_000);
+});

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { validatePeerScoreParams, validatePeerScoreThresholds } from '@chainsafe/libp2p-gossipsub/score';
+import { SCORE_THRESHOLDS, scoreParameters } from '../../../src/main/node/score-parameters.js';
+import { BLOCK_TOPIC, createTestNode } from '../../support/node.js';
+import { createPeer } from '../../support/peer.js';
+import { waitFor } from '../../support/wait.js';
+
+const textOf = ({ data }: { data: Uint8Array }) => Buffer.from(data).toString();
+
+test('a rejected message costs its author, who sent it, and not the relay that sent it too', async (context) => {
+  const { node, heard, address } = await createTestNode(context);
+  const author = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  const relay = await createPeer({ context, topics: [BLOCK_TOPIC], localAddress: '127.0.0.2' });
+  for (const peer of [author, relay]) {
+    await peer.dial(address);
+    await peer.sees(node.peerId, BLOCK_TOPIC);
+  }
+  const scoreOf = (id: string) => node.peers().find((peer) => peer.id === id)?.score ?? Number.NaN;
+  for (let count = 1; count <= 3; count++) {
+    const bad = await author.sign(BLOCK_TOPIC, `bad ${count}`);
+    author.send(node.peerId, [bad]);
+    await waitFor(() => heard.length === count);
+    // A copy from an honest relay, while the verdict is out and after it.
+    relay.send(node.peerId, [bad]);
+    await waitFor(() => node.peers().find(({ id }) => id === relay.id)?.messagesReceived === count * 2 - 1);
+    node.report(heard[count - 1]!.id, author.id, 'reject');
+    relay.send(node.peerId, [bad]);
+    await waitFor(() => node.peers().find(({ id }) => id === relay.id)?.messagesReceived === count * 2);
+  }
+  await waitFor(() => scoreOf(author.id) < -150, { what: "the author's score to fall" });
+  assert.ok(scoreOf(relay.id) >= 0, `the relay's score is ${scoreOf(relay.id)}`);
+});
+
+test('bad content that was only relayed costs nobody a score', async (context) => {
+  const { node, heard, address } = await createTestNode(context, { verdict: 'reject' });
+  const relay = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  const elsewhere = await createPeer({ context, listen: false });
+  await relay.dial(address);
+  await relay.sees(node.peerId, BLOCK_TOPIC);
+  for (let count = 0; count < 30; count++) {
+    relay.send(node.peerId, [await elsewhere.sign(BLOCK_TOPIC, `bad ${count}`)]);
+  }
+  await waitFor(() => heard.length === 30);
+  relay.send(node.peerId, [await relay.sign(BLOCK_TOPIC, 'own')]);
+  await waitFor(() => heard.length === 31);
+  const [seen] = await waitFor(() => {
+    const peers = node.peers();
+    return peers[0] !== undefined && peers[0].score < 0 ? peers : undefined;
+  });
+  // One bad message of its own, none of the thirty.
+  assert.ok(seen!.score > -25, `score ${seen!.score}`);
+});
+
+test('a forged copy that comes first does not silence the real message, and costs who sent it', async (context) => {
+  const { node, heard, address, metric } = await createTestNode(context, { verdict: 'accept' });
+  const author = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  const forger = await createPeer({ context, topics: [BLOCK_TOPIC], localAddress: '127.0.0.2' });
+  for (const peer of [author, forger]) {
+    await peer.dial(address);
+    await peer.sees(node.peerId, BLOCK_TOPIC);
+  }
+  const real = await author.sign(BLOCK_TOPIC, 'real');
+  const signature = Uint8Array.from(real.signature!);
+  signature[0]! ^= 1;
+  const forgeries = [
+    { ...real, signature },
+    { ...real, data: Buffer.from('fake') },
+    { ...real, signature: real.signature!.subarray(1) },
+    { ...real, from: (await forger.sign(BLOCK_TOPIC, 'x')).from! },
+    { ...real, seqno: real.seqno!.subarray(1) },
+    { topic: BLOCK_TOPIC, data: Buffer.from('unsigned') },
+    { ...real, key: Buffer.from('not a key') },
+  ];
+  forger.send(node.peerId, forgeries);
+  await waitFor(() => node.peers().some(({ id, score }) => id === forger.id && score < -500), {
+    what: "the forger's score to fall",
+  });
+  author.send(node.peerId, [real]);
+  await waitFor(() => heard.length > 0);
+  forger.send(node.peerId, forgeries);
+  author.send(node.peerId, [real, await author.sign(BLOCK_TOPIC, 'more')]);
+  await waitFor(() => heard.length > 1);
+  assert.deepEqual(heard.map(textOf), ['real', 'more']);
+  assert.ok((await metric('teranode_p2p_node_signatures_total', { result: 'forged' })) >= 2);
+  assert.ok(node.peers().some(({ id, score }) => id === author.id && score >= 0));
+});
+
+test('who keeps forging is graylisted, and what it says is not even verified', async (context) => {
+  const { node, heard, address, metric } = await createTestNode(context, { verdict: 'accept' });
+  const forger = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await forger.dial(address);
+  await forger.sees(node.peerId, BLOCK_TOPIC);
+  const real = await forger.sign(BLOCK_TOPIC, 'real');
+  const forgery = () => ({ ...real, signature: crypto.getRandomValues(new Uint8Array(64)) });
+  // GossipSub believes a peer of good standing for its next 128 messages.
+  await waitFor(
+    () => {
+      forger.send(node.peerId, Array.from({ length: 40 }, forgery));
+      return (node.peers()[0]?.score ?? 0) < SCORE_THRESHOLDS.graylistThreshold;
+    },
+    { everyMs: 50 },
+  );
+  // A believed peer's next 128 messages are taken without a look at its score.
+  await waitFor(
+    async () => {
+      const before = await metric('teranode_p2p_node_signatures_total');
+      const received = node.peers()[0]!.messagesReceived;
+      forger.send(node.peerId, [forgery()]);
+      await waitFor(() => node.peers()[0]!.messagesReceived > received);
+      return (await metric('teranode_p2p_node_signatures_total')) === before;
+    },
+    { everyMs: 20, what: 'its messages to be left unverified' },
+  );
+  assert.equal(heard.length, 0);
+});
+
+test('the application score comes from the bans, except for loopback and allow-listed peers', async (context) => {
+  const parameters = scoreParameters({
+    topics: [BLOCK_TOPIC],
+    applicationScore: () => -50,
+    isExempt: (address) => address === '10.1.2.3',
+  });
+  validatePeerScoreParams(parameters);
+  validatePeerScoreThresholds(SCORE_THRESHOLDS);
+  assert.deepEqual(Object.keys(parameters.topics), [BLOCK_TOPIC]);
+  assert.deepEqual(
+    ['10.1.2.3', '10.1.2.4'].map((address) => parameters.IPColocationFactorWhitelist.has(address)),
+    [true, false],
+  );
+  const { node, address } = await createTestNode(context, { bans: { applicationScore: () => -5000 } });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  await waitFor(() => node.peers()[0]?.agent);
+  assert.ok(node.peers()[0]!.score >= 0);
+});
+
+test('an own message that comes back is not heard', async (context) => {
+  const { node, heard, address, metric } = await createTestNode(context, { verdict: 'accept' });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  node.report('nonsense', peer.id, 'accept');
+  assert.equal(await metric('teranode_p2p_node_verdicts_unknown_total'), 1);
+  assert.equal(heard.length, 0);
+});
