@@ -1,0 +1,56 @@
+/** The table of kinds with two more: `sighting`, which goes the whole way, and `trap`, which kills whoever opens it. */
+
+import { MESSAGE_KINDS as TABLE } from '../../src/shared/messages/index.js';
+import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { announcedRecord } from '../../src/shared/messages/record.js';
+import { requiredHash } from '../../src/shared/messages/text.js';
+import { field, type MessageOf, readFields } from '../../src/shared/messages/wire-fields.js';
+
+const WIRE = [
+  field('hash', 'text', 'Hash'),
+  field('dataHubUrl', 'text', 'DataHubUrl', { bus: 'DataHubURL' }),
+  field('peerId', 'text', 'PeerId', { bus: 'PeerID' }),
+];
+
+type Sighting = MessageOf<typeof WIRE>;
+
+export const sighting: MessageKind<Sighting> = {
+  name: 'sighting',
+  topicSetting: 'p2p_handshake_topic',
+  sizeBound: 1024,
+  wire: WIRE,
+  priority: 4,
+  repeats: true,
+  decode(fields) {
+    const message = readFields(WIRE, fields);
+    return { ...message, hash: requiredHash(message.hash, 'Hash') };
+  },
+  originator: (message) => message.peerId,
+  identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
+  frame: (message) => ({ type: 'sighting', hash: message.hash, peer_id: message.peerId }),
+  record: (message, context) => announcedRecord('subtrees', message, context.recordFormat),
+};
+
+/** What its text says happens to the thread: `exit`, `hang`, `memory`; anything else is fine. */
+export const trap: MessageKind<string> = {
+  name: 'trap',
+  topicSetting: 'p2p_handshake_topic',
+  sizeBound: 1024,
+  wire: [field('spring', 'text', 'spring')],
+  priority: 1,
+  repeats: false,
+  decode(fields) {
+    const spring = String(fields.get('spring'));
+    if (spring === 'exit') process.exit(1);
+    if (spring === 'hang') for (;;);
+    if (spring === 'memory') {
+      const kept: number[][] = [];
+      for (;;) kept.push(new Array(100_000).fill(kept.length));
+    }
+    return spring;
+  },
+  originator: () => '',
+  identity: () => ({ hash: '', url: '' }),
+};
+
+export const MESSAGE_KINDS: readonly MessageKind[] = [...TABLE, sighting, trap];

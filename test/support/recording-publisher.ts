@@ -1,0 +1,55 @@
+/**
+ * A publisher worker that keeps a journal of what it is given in the file `outboxPath`, one JSON line a batch. Where a file
+ * `<outboxPath>.die` exists when a batch comes, it is removed and the thread ends before the answer; with `<outboxPath>.broken`
+ * the thread does not start at all.
+ */
+
+import { appendFileSync, existsSync, rmSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
+import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
+import type { PeerFact, PublishedBatch } from '../../src/shared/pipeline/types.js';
+import type { PublisherConfig, PublisherTask } from '../../src/shared/pipeline/worker-config.js';
+
+export interface JournalMessage {
+  readonly author: string;
+  readonly kind: number;
+  readonly own: boolean;
+  readonly outcome: string;
+  readonly frame: string;
+  readonly record: string;
+}
+
+export interface JournalBatch {
+  readonly retry: boolean;
+  readonly messages: readonly JournalMessage[];
+}
+
+const config = workerData as PublisherConfig;
+if (existsSync(`${config.outboxPath}.broken`)) throw new Error('broken at birth');
+
+function publish(batch: ArrayBuffer, retry: boolean): PublishedBatch {
+  const checked = decodeCheckedBatch(batch);
+  const messages = checked.map(({ author, kind, own, outcome, frame, record }) => ({
+    author,
+    kind,
+    own,
+    outcome: outcomeAt(outcome).name,
+    frame: Buffer.from(frame).toString(),
+    record: Buffer.from(record?.value ?? []).toString('hex'),
+  }));
+  appendFileSync(config.outboxPath, `${JSON.stringify({ retry, messages })}\n`);
+  if (existsSync(`${config.outboxPath}.die`)) {
+    rmSync(`${config.outboxPath}.die`);
+    process.exit(1);
+  }
+  return {
+    outcomes: Uint8Array.from(checked, ({ outcome }) => outcome),
+    facts: checked.filter(({ fact }) => fact !== '').map(({ fact }) => JSON.parse(fact) as PeerFact),
+    outboxDepth: 0,
+  };
+}
+
+export default function answer(task: PublisherTask) {
+  return task.op === 'publish' ? publish(task.batch, task.retry) : null;
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { Registry } from 'prom-client';
+import { CheckerPool } from '../../src/main/pipeline/checker-pool.js';
+import { createPipelineMetrics } from '../../src/main/pipeline/metrics.js';
+import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
+import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
+import type { RawMessage } from '../../src/shared/pipeline/types.js';
+import { keptLog } from '../support/logger.js';
+import { MESSAGE_KINDS } from '../support/made-up-kind.js';
+import { AUTHOR, heard, sampleData } from '../support/sample-messages.js';
+import { settingsOf } from '../support/settings.js';
+import { waitFor } from '../support/wait.js';
+
+const KINDS_MODULE = new URL('../support/made-up-kind.js', import.meta.url).href;
+const TRAP = MESSAGE_KINDS.findIndex(({ name }) => name === 'trap');
+
+async function poolOf(
+  context: TestContext,
+  options: { threads?: number; taskTimeoutMs?: number; file?: URL } = {},
+) {
+  const registry = new Registry();
+  const metrics = createPipelineMetrics(registry);
+  const pool = new CheckerPool(
+    { logger: keptLog().logger, metrics },
+    { config: { settings: settingsOf(), kindsModule: KINDS_MODULE }, threads: 2, ...options },
+  );
+  context.after(() => pool.stop());
+  const deaths = async () => (await metrics.workerDeaths.get()).values[0]?.value ?? 0;
+  return { pool, deaths };
+}
+
+function trap(spring: string): RawMessage {
+  return heard('', `{"spring":"${spring}"}`, { kind: TRAP });
+}
+
+function outcomes(batch: ArrayBuffer): string[] {
+  return decodeCheckedBatch(batch).map(({ outcome }) => outcomeAt(outcome).name);
+}
+
+const GOOD = heard('subtree', sampleData('subtree'));
+
+describe('the checker threads', () => {
+  it('check a batch and answer it in its order', async (context) => {
+    const { pool } = await poolOf(context);
+    await pool.start();
+    const batch = await pool.check([GOOD, heard('subtree', '{}'), heard('block', sampleData('block'))], 0);
+    assert.deepEqual(outcomes(batch), ['ok', 'unknown_framing', 'ok']);
+    assert.equal(pool.threads, 2);
+  });
+
+  it('take our tip’s target from the batch', async (context) => {
+    const { pool } = await poolOf(context);
+    await pool.start();
+    assert.deepEqual(outcomes(await pool.check([heard('block', sampleData('block'))], 0x1800ffff)), [
+      'bad_header',
+    ]);
+  });
+
+  it('lose only the message that kills alone, and are replaced', async (context) => {
+    const { pool, deaths } = await poolOf(context);
+    await pool.start();
+    const batches = await Promise.all([
+      pool.check([GOOD, trap('exit'), GOOD, trap('fine')], 0),
+      pool.check([GOOD, GOOD], 0),
+      pool.check([trap('exit')], 0),
+    ]);
+    assert.deepEqual(batches.map(outcomes), [['ok', 'poisonous', 'ok', 'ok'], ['ok', 'ok'], ['poisonous']]);
+    assert.equal(decodeCheckedBatch(batches[2]!)[0]?.author, AUTHOR);
+    await waitFor(() => pool.threads === 2, { what: 'two threads again' });
+    assert.ok((await deaths()) >= 4);
+    assert.equal(pool.failed, undefined);
+  });
+
+  it('end a thread that hangs', async (context) => {
+    const { pool } = await poolOf(context, { threads: 1, taskTimeoutMs: 1500 });
+    await pool.start();
+    assert.deepEqual(outcomes(await pool.check([trap('hang'), GOOD], 0)), ['poisonous', 'ok']);
+  });
+
+  it('survive a message that eats the memory of its thread', async (context) => {
+    const { pool } = await poolOf(context, { threads: 1 });
+    await pool.start();
+    assert.deepEqual(outcomes(await pool.check([trap('memory'), GOOD], 0)), ['poisonous', 'ok']);
+  });
+
+  it('say so when they cannot start', async (context) => {
+    const { pool } = await poolOf(context, {
+      file: new URL('./absent.js', import.meta.url),
+      taskTimeoutMs: 3000,
+    });
+    await assert.rejects(pool.start());
+    await waitFor(() => pool.failed, { what: 'the pool to say that it failed', timeoutMs: 20_000 });
+    assert.match(pool.failed ?? '', /do not respawn/);
+  });
+});
