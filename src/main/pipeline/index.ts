@@ -73,6 +73,7 @@ export class Pipeline {
   readonly publisher: PublisherPool;
   #inFlight = 0;
   #collecting = false;
+  #started = false;
   #closed = false;
   #tipBits = 0;
   /** Settles when the batch collected last has been handed to the publisher. */
@@ -137,6 +138,8 @@ export class Pipeline {
       await this.stop();
       throw error;
     }
+    this.#started = true;
+    this.#collectSoon();
   }
 
   /** Takes a heard message. Its verdict comes later, exactly once. */
@@ -176,7 +179,7 @@ export class Pipeline {
 
   /** A batch is what one turn of the event loop brought, or what gathered while every checker was busy. */
   #collectSoon(): void {
-    if (this.#collecting || this.#inFlight >= this.#maxInFlight) return;
+    if (!this.#started || this.#collecting || this.#inFlight >= this.#maxInFlight) return;
     this.#collecting = true;
     setImmediate(() => {
       this.#collecting = false;

@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { Registry } from 'prom-client';
+import { Pipeline } from '../../../src/main/pipeline/index.js';
+import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
+import { KafkaSubtreeTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
+import type { PeerFact } from '../../../src/shared/pipeline/types.js';
+import type { Settings } from '../../../src/shared/settings/table.js';
+import { keptLog } from '../../support/logger.js';
+import { MESSAGE_KINDS } from '../../support/made-up-kind.js';
+import type { JournalBatch, JournalMessage } from '../../support/recording-publisher.js';
+import { AUTHOR, OTHER_PEER, sampleData } from '../../support/sample-messages.js';
+import { settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor } from '../../support/wait.js';
+
+const OWN_PEER = '12D3KooWKRyzVWW6ChFjQjK4miCty85Niy48tpPV95XdKu1BcvMA';
+
+interface Verdict {
+  readonly id: string;
+  readonly source: string;
+  readonly verdict: string;
+}
+
+async function pipelineOf(
+  context: TestContext,
+  changes: Partial<Settings> = {},
+  options: { start?: boolean; checkerTimeoutMs?: number } = {},
+) {
+  const outboxPath = join(temporaryDirectory(context), 'journal');
+  const settings = settingsOf({ p2p_checkers: 3, ...changes });
+  const registry = new Registry();
+  const log = keptLog();
+  const verdicts: Verdict[] = [];
+  const facts: PeerFact[] = [];
+  const offences: [string, string][] = [];
+  const banned = new Set<string>();
+  const { start = true, ...rest } = options;
+  const pipeline = new Pipeline(
+    {
+      settings,
+      logger: log.logger,
+      metrics: createPipelineMetrics(registry),
+      verdicts: { report: (id, source, verdict) => void verdicts.push({ id, source, verdict }) },
+      bans: { isPeerBanned: (peer) => banned.has(peer) },
+      onFact: (fact) => void facts.push(fact),
+      onOffence: (author, offence) => void offences.push([author, offence]),
+    },
+    {
+      publisher: {
+        settings,
+        outboxPath,
+        frameSocketPath: '',
+        brokerSocketPath: undefined,
+        peerId: OWN_PEER,
+        logLevel: 'info',
+      },
+      kinds: MESSAGE_KINDS,
+      kindsModule: new URL('../../support/made-up-kind.js', import.meta.url).href,
+      publisherFile: new URL('../../support/recording-publisher.js', import.meta.url),
+      ...rest,
+    },
+  );
+  context.after(() => pipeline.stop());
+  if (start) await pipeline.start();
+
+  let pushed = 0;
+  const push = (kind: string, data: Uint8Array | string, author = AUTHOR, source = author): string => {
+    const id = `m${pushed++}`;
+    pipeline.push({
+      id,
+      kind: MESSAGE_KINDS.findIndex(({ name }) => name === kind),
+      author,
+      source,
+      data: typeof data === 'string' ? Buffer.from(data) : data,
+    });
+    return id;
+  };
+  const batches = (): JournalBatch[] =>
+    existsSync(outboxPath)
+      ? readFileSync(outboxPath, 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as JournalBatch)
+      : [];
+  const journal = (): JournalMessage[] => batches().flatMap(({ messages }) => messages);
+  const verdictOf = (id: string) => verdicts.filter((one) => one.id === id).map(({ verdict }) => verdict);
+  const settled = (count: number) =>
+    waitFor(() => verdicts.length >= count, { what: `${count} verdicts`, timeoutMs: 20_000 });
+  const counted = async (kind: string, outcome: string) => {
+    const metric = registry.getSingleMetric('teranode_p2p_messages_total');
+    const values = (await metric?.get())?.values ?? [];
+    return values.find(({ labels }) => labels.kind === kind && labels.outcome === outcome)?.value ?? 0;
+  };
+  return {
+    pipeline,
+    outboxPath,
+    log,
+    verdicts,
+    facts,
+    offences,
+    banned,
+    push,
+    batches,
+    journal,
+    verdictOf,
+    settled,
+    counted,
+  };
+}
+
+const sighting = (hash: string, peer = AUTHOR) =>
+  JSON.stringify({ Hash: hash, DataHubUrl: 'http://a.example.org', PeerId: peer });
+const numbered = (n: number) => n.toString(16).padStart(64, '0');
+
+describe('the pipeline', () => {
+  it('keeps each originator’s order across three checkers', async (context) => {
+    const { push, settled, journal, verdicts } = await pipelineOf(context);
+    const authors = [AUTHOR, OTHER_PEER];
+    for (let n = 0; n < 4000; n++) {
+      const author = authors[n % 2]!;
+      push('subtree', sampleData('subtree', { hash: numbered(n) }, 'direct', author), author);
+      // Let some turns pass, so that batches differ in size and travel at the same time.
+      if (n % 37 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await settled(4000);
+    for (const author of authors) {
+      const seen = journal()
+        .filter((message) => message.author === author)
+        .map(({ frame }) => Number.parseInt(JSON.parse(frame).hash, 16));
+      assert.equal(seen.length, 2000);
+      assert.deepEqual(
+        seen,
+        [...seen].sort((a, b) => a - b),
+      );
+    }
+    assert.ok(verdicts.every(({ verdict }) => verdict === 'accept'));
+  });
+
+  it('takes a made-up kind from gossip to record and frame', async (context) => {
+    const { push, settled, journal, counted } = await pipelineOf(context);
+    push('sighting', sighting('AB'.repeat(32)));
+    await settled(1);
+    const [message] = journal();
+    assert.equal(JSON.parse(message!.frame).type, 'sighting');
+    const record = KafkaSubtreeTopicMessage.decode(Buffer.from(message!.record, 'hex'));
+    assert.equal(record.hash, 'ab'.repeat(32));
+    assert.equal(await counted('sighting', 'ok'), 1);
+  });
+
+  it('rejects bad content from its author, ignores it from a relay, and scores the author in both', async (context) => {
+    const { push, settled, verdictOf, offences, counted } = await pipelineOf(context);
+    const spoofed = sampleData('subtree', { peerId: OTHER_PEER });
+    const direct = push('subtree', spoofed, AUTHOR, AUTHOR);
+    const relayed = push('subtree', spoofed, AUTHOR, OTHER_PEER);
+    const malformed = push('subtree', '{"Hash":', AUTHOR, AUTHOR);
+    await settled(3);
+    assert.deepEqual(verdictOf(direct), ['reject']);
+    assert.deepEqual(verdictOf(relayed), ['ignore']);
+    assert.deepEqual(verdictOf(malformed), ['ignore']);
+    assert.deepEqual(offences, [
+      [AUTHOR, 'protocol_violation'],
+      [AUTHOR, 'protocol_violation'],
+    ]);
+    assert.equal(await counted('subtree', 'spoofed'), 2);
+    assert.equal(await counted('subtree', 'malformed'), 1);
+  });
+
+  it('ignores banned authors and oversized messages before any work', async (context) => {
+    const { push, verdictOf, banned, journal, counted } = await pipelineOf(context);
+    banned.add(AUTHOR);
+    const id = push('subtree', sampleData('subtree'));
+    const large = push('rejected_tx', 'x'.repeat(100_000), OTHER_PEER);
+    assert.deepEqual(verdictOf(id), ['ignore']);
+    assert.deepEqual(verdictOf(large), ['ignore']);
+    assert.equal(await counted('subtree', 'banned'), 1);
+    assert.equal(await counted('rejected_tx', 'oversized'), 1);
+    assert.deepEqual(journal(), []);
+  });
+
+  it('shows our own messages, without a verdict or a record', async (context) => {
+    const { pipeline, journal, verdicts, facts } = await pipelineOf(context);
+    pipeline.pushOwn(2, sampleData('subtree', { dataHubUrl: 'http://127.0.0.1/' }, 'message-bus', OWN_PEER));
+    await waitFor(() => journal().length === 1, { what: 'our own message at the publisher' });
+    await pipeline.drain();
+    const [message] = journal();
+    assert.equal(message?.own, true);
+    assert.equal(message?.outcome, 'ok');
+    assert.equal(message?.record, '');
+    assert.match(message?.frame ?? '', /"type":"subtree"/);
+    assert.deepEqual([verdicts, facts], [[], []]);
+  });
+
+  it('hands on what peers say of themselves', async (context) => {
+    const { push, settled, facts } = await pipelineOf(context);
+    push('node_status', sampleData('node_status'));
+    push('bestblock', sampleData('bestblock'));
+    await settled(2);
+    assert.deepEqual(
+      facts.map(({ type, peer }) => [type, peer]),
+      [
+        ['node_status', AUTHOR],
+        ['best_block_requested', AUTHOR],
+      ],
+    );
+  });
+
+  it('loses only the poisonous message of a batch, and keeps the order', async (context) => {
+    const { push, settled, verdictOf, journal, counted, offences } = await pipelineOf(context);
+    const pushed: string[] = [];
+    for (let n = 0; n < 30; n++) {
+      if (n === 11 || n === 23) pushed.push(push('trap', '{"spring":"exit"}'));
+      else pushed.push(push('subtree', sampleData('subtree', { hash: numbered(n) })));
+    }
+    await settled(30);
+    assert.deepEqual(
+      pushed.flatMap(verdictOf),
+      pushed.map((_, n) => (n === 11 || n === 23 ? 'ignore' : 'accept')),
+    );
+    assert.equal(await counted('trap', 'poisonous'), 2);
+    const seen = journal()
+      .filter(({ frame }) => frame !== '')
+      .map(({ frame }) => Number.parseInt(JSON.parse(frame).hash, 16));
+    assert.deepEqual(
+      seen,
+      [...seen].sort((a, b) => a - b),
+    );
+    assert.deepEqual(offences, []);
+  });
+
+  it('gives a new publisher what the dead one had not answered, in order, as a retry', async (context) => {
+    const { pipeline, push, settled, batches, outboxPath, verdicts } = await pipelineOf(context);
+    writeFileSync(`${outboxPath}.die`, '');
+    for (let n = 0; n < 1500; n++) push('subtree', sampleData('subtree', { hash: numbered(n) }));
+    await settled(1500);
+    assert.equal(verdicts.length, 1500);
+    assert.ok(verdicts.every(({ verdict }) => verdict === 'accept'));
+    assert.equal(batches()[0]?.retry, false, 'the one that it died of');
+    assert.equal(batches()[1]?.retry, true);
+    assert.deepEqual(batches()[1]?.messages, batches()[0]?.messages);
+    const seen = batches()
+      .slice(1)
+      .flatMap(({ messages }) => messages)
+      .map(({ frame }) => Number.parseInt(JSON.parse(frame).hash, 16));
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 1500 }, (_, n) => n),
+    );
+    assert.equal(pipeline.failed, undefined);
+  });
+
+  it('replaces a publisher that dies idle', async (context) => {
+    const { pipeline, push, settled, outboxPath } = await pipelineOf(context);
+    writeFileSync(`${outboxPath}.die`, '');
+    push('subtree', sampleData('subtree'));
+    await settled(1);
+    assert.equal(await pipeline.publisher.ask('level', { level: 'info' }), null);
+  });
+
+  it('says that a publisher cannot respawn, and goes on when it can again', async (context) => {
+    const { pipeline, push, settled, outboxPath, verdicts } = await pipelineOf(context);
+    writeFileSync(`${outboxPath}.broken`, '');
+    writeFileSync(`${outboxPath}.die`, '');
+    push('subtree', sampleData('subtree'));
+    await waitFor(() => pipeline.failed, { what: 'the pipeline to say so', timeoutMs: 30_000 });
+    assert.match(pipeline.failed ?? '', /publisher does not respawn/);
+    assert.equal(verdicts.length, 0);
+    rmSync(`${outboxPath}.broken`);
+    await settled(1);
+    assert.equal(verdicts[0]?.verdict, 'accept');
+    assert.equal(pipeline.failed, undefined);
+  });
+
+  it('sheds within its bound, and says loudly when that costs blocks', async (context) => {
+    const { pipeline, push, log, verdicts, counted, settled } = await pipelineOf(
+      context,
+      { p2p_queue_bytes: 1_048_576 },
+      { start: false },
+    );
+    const status = sampleData('node_status');
+    for (let n = 0; n < 2000; n++) push('node_status', status);
+    assert.ok(verdicts.length > 500);
+    assert.equal(log.lines.filter(({ level }) => level === 50).length, 0);
+    for (let n = 0; n < 2000; n++) push('block', sampleData('block'));
+    assert.ok(
+      log.lines.some(({ level, msg }) => level === 50 && /blocks or subtrees are shed/.test(String(msg))),
+    );
+    await pipeline.start();
+    await settled(4000);
+    assert.equal(verdicts.length, 4000);
+    assert.equal((await counted('node_status', 'shed')) + (await counted('node_status', 'ok')), 2000);
+    assert.ok((await counted('block', 'ok')) > 500);
+  });
+
+  it('drains: what it has taken gets its verdict, what comes later is shed', async (context) => {
+    const { pipeline, push, verdicts, verdictOf } = await pipelineOf(context);
+    for (let n = 0; n < 300; n++) push('subtree', sampleData('subtree'));
+    const drained = pipeline.drain();
+    const late = push('subtree', sampleData('subtree'));
+    assert.deepEqual(verdictOf(late), ['ignore']);
+    await drained;
+    assert.equal(verdicts.filter(({ verdict }) => verdict === 'accept').length, 300);
+    assert.equal(pipeline.busy, false);
+  });
+
+  it('does not start, and leaves nothing running, when the publisher cannot', async (context) => {
+    const { pipeline, outboxPath } = await pipelineOf(context, {}, { start: false });
+    writeFileSync(`${outboxPath}.broken`, '');
+    await assert.rejects(pipeline.start());
+    assert.equal(pipeline.checkers.threads, 0);
+  });
+});
