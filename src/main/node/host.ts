@@ -5,7 +5,7 @@ import '../../shared/polyfill.js';
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
 import { dcutr } from '@libp2p/dcutr';
 import { type Identify, identify } from '@libp2p/identify';
-import { type ConnectionGater, FaultTolerance, type Libp2p, type PrivateKey } from '@libp2p/interface';
+import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
 import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
 import { noise } from '@libp2p/noise';
@@ -28,6 +28,7 @@ import {
   updateWindowsByHalves,
 } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
+import { relayAddresses } from './relays.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
 const STREAM_WINDOW = 262_144;
@@ -63,12 +64,6 @@ export function identifyProtocolVersion(settings: Settings): string | undefined 
   return settings.p2p_generation === 'current' ? `/teranode/bitcoin/${settings.network}/1.0.0` : undefined;
 }
 
-/** Relays to reserve a place at: named ones, else the bootstrap peers; none where nothing is announced. */
-export function relayAddresses(settings: Settings): readonly string[] {
-  if (settings.listen_mode === 'silent') return [];
-  return settings.p2p_relay_peers.length > 0 ? settings.p2p_relay_peers : settings.p2p_bootstrap_peers;
-}
-
 function dhtService(settings: Settings) {
   if (settings.p2p_dht_mode === 'off' || settings.listen_mode === 'silent') return {};
   const privateAddresses = settings.p2p_dht_use_private || settings.p2p_allow_private_ips;
@@ -97,7 +92,7 @@ export async function createHost(components: HostComponents, options: HostOption
   const { seams } = options;
   const protector = connectionProtector(settings);
   if (protector !== undefined && seams.cipherMemory) growCipherMemory();
-  const relays = relayAddresses(settings);
+  const relaying = relayAddresses(settings).length > 0;
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
 
@@ -108,11 +103,11 @@ export async function createHost(components: HostComponents, options: HostOption
     datastore: components.datastore,
     peerStore: { maxAddressAge: MAX_ADDRESS_AGE_MS, maxPeerAge: MAX_PEER_AGE_MS },
     addresses: {
-      listen: [...listenMultiaddrs(settings), ...relays.map((relay) => `${relay}/p2p-circuit`)],
+      listen: listenMultiaddrs(settings),
       ...(announce.length > 0 ? { announce } : {}),
       announceFilter: announceFilter(settings),
     },
-    transports: [tcp(), ...(relays.length > 0 ? [circuitRelayTransport()] : [])],
+    transports: [tcp(), ...(relaying ? [circuitRelayTransport()] : [])],
     connectionEncrypters: [noise()],
     streamMuxers: [
       () => {
@@ -131,8 +126,6 @@ export async function createHost(components: HostComponents, options: HostOption
     },
     // A busy peer answers pings late: it is the last one to cut.
     connectionMonitor: { abortConnectionOnPingFailure: false },
-    // A relay that is away must not keep the node from starting; whether the port was had is looked at after start.
-    ...(relays.length > 0 ? { transportManager: { faultTolerance: FaultTolerance.NO_FATAL } } : {}),
     metrics: (logging) =>
       traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
     peerDiscovery: settings.p2p_enable_mdns ? [mdns()] : [],

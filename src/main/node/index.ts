@@ -18,12 +18,13 @@ import type { Settings } from '../../shared/settings/table.js';
 import { multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
 import { ConnectionBudgets } from './budgets.js';
-import { connectionMarks } from './connection-limits.js';
+import { DirectStream } from './direct-stream.js';
 import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
 import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
+import { type ConfiguredPeers, configuredPeers, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
 import { Traffic } from './traffic.js';
 import type { BanGate, ConnectedPeer, HeardMessage, NodeEvents, P2PNode } from './types.js';
@@ -67,15 +68,6 @@ interface Identity {
   readonly protocolVersion: string;
 }
 
-/** Multiaddrs of static and bootstrap peers. Those that do not parse are for the settings to refuse. */
-function configuredPeers(settings: Settings): readonly Multiaddr[] {
-  return [
-    ...settings.p2p_static_peers,
-    ...settings.p2p_bootstrap_peers,
-    ...settings.p2p_bootstrapAddresses,
-  ].map((text) => multiaddr(text.trim()));
-}
-
 export class Libp2pNode implements P2PNode {
   readonly peerId: string;
   readonly #components: NodeComponents;
@@ -92,13 +84,15 @@ export class Libp2pNode implements P2PNode {
   readonly #topics: readonly string[];
   readonly #kindOfTopic: ReadonlyMap<string, number>;
   readonly #allowed: AddressList;
-  readonly #configured: ReadonlySet<string>;
+  readonly #configured: ConfiguredPeers;
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
   readonly #identities = new Map<string, Identity>();
   /** Messages that are owed a verdict. Bounded by backpressure. */
   readonly #awaiting = new Map<string, Awaiting>();
   #host: Host | undefined;
+  #peering: Peering | undefined;
+  #direct: DirectStream | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(components: NodeComponents, options: NodeOptions = {}) {
@@ -113,9 +107,7 @@ export class Libp2pNode implements P2PNode {
     this.#topics = topicNames(settings, kinds);
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
     this.#allowed = new AddressList(settings.p2p_allowed_addresses);
-    this.#configured = new Set(
-      configuredPeers(settings).flatMap((address) => multiaddrPeerId(address) ?? []),
-    );
+    this.#configured = configuredPeers(settings);
     this.#budgets = new ConnectionBudgets(
       { metrics: this.#metrics },
       {
@@ -147,11 +139,21 @@ export class Libp2pNode implements P2PNode {
     try {
       const host = await this.#createHost();
       this.#host = host;
+      const parts = { logger, metrics: this.#peripheryMetrics };
+      this.#direct = new DirectStream(
+        { ...parts, libp2p: host },
+        { onMessage: (message) => this.#emit('direct', message) },
+      );
+      this.#peering = new Peering(
+        { ...parts, host, settings },
+        { configured: this.#configured, topics: this.#topics },
+      );
       this.#listenTo(host);
       await host.start();
       signal?.throwIfAborted();
-      this.#assertListening(host);
       for (const topic of this.#topics) host.services.pubsub.subscribe(topic);
+      await this.#direct?.start();
+      await this.#peering?.start();
     } catch (error) {
       await this.stop();
       throw error;
@@ -166,6 +168,13 @@ export class Libp2pNode implements P2PNode {
   async stop(): Promise<void> {
     clearInterval(this.#sweep);
     const host = this.#host;
+    const running = host?.status === 'started';
+    if (running) {
+      await this.#peering?.stop();
+      await this.#direct?.stop();
+    }
+    this.#peering = undefined;
+    this.#direct = undefined;
     this.#host = undefined;
     await host?.stop();
     forgetHostMetrics(this.#components.registry);
@@ -212,8 +221,9 @@ export class Libp2pNode implements P2PNode {
     this.#backpressure.leave(source);
   }
 
-  sendDirect(_peerId: string, _data: Uint8Array): Promise<void> {
-    return Promise.reject(new UnavailableError('the direct stream is not there yet'));
+  async sendDirect(peerId: string, data: Uint8Array): Promise<void> {
+    if (this.#direct === undefined) throw new UnavailableError('the libp2p node is not running');
+    await this.#direct.sendDirect(peerId, data);
   }
 
   peers(): readonly ConnectedPeer[] {
@@ -231,7 +241,7 @@ export class Libp2pNode implements P2PNode {
     const id = connection.remotePeer.toString();
     const identity = this.#identities.get(id);
     const address = multiaddrHost(connection.remoteAddr);
-    const configured = this.#configured.has(id);
+    const configured = this.#isConfigured(id);
     return {
       id,
       address: connection.remoteAddr.toString(),
@@ -292,7 +302,9 @@ export class Libp2pNode implements P2PNode {
     return matching.length;
   }
 
-  setPeerName(_peerId: string, _name: string): void {}
+  setPeerName(peerId: string, name: string): void {
+    this.#peering?.setName(peerId, name);
+  }
 
   async health(): Promise<DependencyHealth> {
     const peers = this.#host?.getPeers().length;
@@ -347,12 +359,12 @@ export class Libp2pNode implements P2PNode {
       },
       {
         seams: this.#seams,
-        marks: connectionMarks(settings, this.#configured.size),
+        marks: this.#configured.marks,
         userAgent: this.#options.userAgent ?? 'teranode-p2p',
         topics: this.#topics,
         directPeers: this.#directPeers(),
         applicationScore: (peerId) =>
-          this.#exempt.has(peerId) || this.#configured.has(peerId)
+          this.#exempt.has(peerId) || this.#isConfigured(peerId)
             ? 0
             : Math.min(0, bans.applicationScore(peerId)),
         isExempt: (address) => this.#isExempt(address),
@@ -362,21 +374,16 @@ export class Libp2pNode implements P2PNode {
 
   #directPeers(): AddrInfo[] {
     const peers = new Map<string, Multiaddr[]>();
-    for (const address of configuredPeers(this.#components.settings)) {
+    const { staticAddresses, bootstrapAddresses } = this.#configured;
+    for (const address of [...staticAddresses, ...bootstrapAddresses].map((text) => multiaddr(text))) {
       const id = multiaddrPeerId(address);
       if (id !== undefined && id !== this.peerId) peers.set(id, [...(peers.get(id) ?? []), address]);
     }
     return [...peers].map(([id, addrs]) => ({ id: peerIdFromString(id), addrs }));
   }
 
-  /** libp2p starts with an address that it could not take when relays are asked for, and does not say so. */
-  #assertListening(host: Host): void {
-    const manager = (host as unknown as { components: { transportManager: { getAddrs(): Multiaddr[] } } })
-      .components.transportManager;
-    const listening = manager.getAddrs().some((address) => !address.toString().includes('/p2p-circuit'));
-    if (!listening) {
-      throw new UnavailableError(`p2p_port: cannot listen on port ${this.#components.settings.p2p_port}`);
-    }
+  #isConfigured(peerId: string): boolean {
+    return this.#peering?.isConfigured(peerId) ?? this.#configured.ids.has(peerId);
   }
 
   #listenTo(host: Host): void {
@@ -388,7 +395,12 @@ export class Libp2pNode implements P2PNode {
       }
     });
     host.addEventListener('connection:close', ({ detail }) => this.#traffic.closed(detail));
-    host.addEventListener('peer:connect', ({ detail }) => this.#emit('connected', detail.toString()));
+    host.addEventListener('peer:connect', ({ detail }) => {
+      const peerId = detail.toString();
+      // Behind a /dnsaddr there was no ID to make a direct peer of before.
+      if (this.#isConfigured(peerId)) host.services.pubsub.direct.add(peerId);
+      this.#emit('connected', peerId);
+    });
     host.addEventListener('peer:disconnect', ({ detail }) => {
       const peerId = detail.toString();
       this.#traffic.forget(peerId);
@@ -424,6 +436,7 @@ export class Libp2pNode implements P2PNode {
         return;
       }
       heardByKind[kind]?.inc();
+      if (author !== source) this.#peering?.heardOf(author);
       this.#hear({ id: msgId, kind, author, source, data: msg.data });
     });
   }

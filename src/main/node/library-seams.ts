@@ -43,6 +43,7 @@ export interface GossipInternals extends GossipSub {
   validateReceivedMessage(from: PeerId, message: RPC.Message): Promise<Validated>;
   sendRpc(peerId: string, rpc: RPC): boolean;
   sendIDontWants(id: Uint8Array, topic: string, except: string): void;
+  readonly direct: Set<string>;
   readonly streamsInbound: Map<string, { readonly rawStream: Stream }>;
   readonly streamsOutbound: Map<string, { readonly rawStream: Stream }>;
   readonly score: { rejectInvalidMessage(from: string, topic: string): void };

@@ -1,0 +1,148 @@
+/** How the node comes by its peers and keeps them: everything that dials, remembers, asks and lets go. */
+
+import { LRUCache } from 'lru-cache';
+import type { Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { AddressLookup } from './address-lookup.js';
+import { bootstrapPeerAddresses, namedPeerIds, staticPeerAddresses } from './bootstrap.js';
+import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
+import { Discovery } from './discovery.js';
+import type { Host } from './host.js';
+import { PeerCache, peerCacheDirectory } from './peer-cache.js';
+import type { PeripheryMetrics } from './periphery-metrics.js';
+import { Relays, relayAddresses } from './relays.js';
+import { StaticPeers } from './static-peers.js';
+
+/** Between rounds of discovery, as the Go nodes of each generation. */
+const DISCOVERY_MS = { first: 5_000, current: 30_000 } as const;
+/** Authors known only through others, whose addresses may be asked for. */
+const STRANGERS = { max: 256, ttl: 600_000 };
+
+/** Who is configured, before anything runs: addresses, the IDs they name, and the connection marks they make. */
+export interface ConfiguredPeers {
+  readonly staticAddresses: readonly string[];
+  readonly bootstrapAddresses: readonly string[];
+  readonly ids: ReadonlySet<string>;
+  readonly marks: ConnectionMarks;
+}
+
+/** Throws ConfigurationError naming each bad entry. */
+export function configuredPeers(settings: Settings): ConfiguredPeers {
+  const staticAddresses = staticPeerAddresses(settings);
+  const bootstrapAddresses = bootstrapPeerAddresses(settings);
+  const all = [...staticAddresses, ...bootstrapAddresses];
+  return {
+    staticAddresses,
+    bootstrapAddresses,
+    ids: namedPeerIds(all),
+    marks: connectionMarks(settings, all.length),
+  };
+}
+
+export interface PeeringComponents {
+  readonly host: Host;
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly metrics: PeripheryMetrics;
+}
+
+export interface PeeringOptions {
+  readonly configured: ConfiguredPeers;
+  readonly topics: readonly string[];
+}
+
+export class Peering {
+  readonly #static: StaticPeers;
+  readonly #bootstrap: StaticPeers;
+  readonly #cache: PeerCache;
+  readonly #lookup: AddressLookup;
+  readonly #discovery: Discovery | undefined;
+  readonly #trimmer: ConnectionTrimmer;
+  readonly #relays: Relays;
+  readonly #strangers = new LRUCache<string, true>(STRANGERS);
+
+  constructor(components: PeeringComponents, options: PeeringOptions) {
+    const { host, settings, logger, metrics } = components;
+    const { configured, topics } = options;
+    const { marks } = configured;
+    const parts = { libp2p: host, logger, metrics };
+    const silent = settings.listen_mode === 'silent';
+    const hasRoom = () => host.getPeers().length < marks.high;
+    this.#static = new StaticPeers(parts, { kind: 'static', addresses: configured.staticAddresses });
+    this.#bootstrap = new StaticPeers(parts, {
+      kind: 'bootstrap',
+      addresses: configured.bootstrapAddresses,
+      persistent: settings.p2p_bootstrap_persistent,
+    });
+    this.#cache = new PeerCache(parts, { directory: peerCacheDirectory(settings) });
+    this.#lookup = new AddressLookup(parts, {
+      answers: !silent,
+      sharePrivate: settings.p2p_share_private_addresses,
+      wanted: () => {
+        if (host.getPeers().length >= marks.low) return [];
+        const connected = new Set(host.getPeers().map(String));
+        return [...this.#strangers.keys()].filter((id) => !connected.has(id));
+      },
+    });
+    this.#discovery =
+      host.services.dht === undefined
+        ? undefined
+        : new Discovery(parts, {
+            topics,
+            intervalMs: DISCOVERY_MS[settings.p2p_generation],
+            wantsPeers: hasRoom,
+          });
+    this.#trimmer = new ConnectionTrimmer(parts, {
+      marks,
+      isProtected: (peerId) => this.isConfigured(peerId),
+      allowedAddresses: settings.p2p_allowed_addresses,
+      valueOf: (peerId) => host.services.pubsub.getScore(peerId),
+    });
+    this.#relays = new Relays(
+      {
+        transports: (host as unknown as { components: { transportManager: never } }).components
+          .transportManager,
+        logger,
+      },
+      { addresses: relayAddresses(settings) },
+    );
+  }
+
+  /** After the host has started. Waits for no connection. */
+  async start(): Promise<void> {
+    await this.#lookup.start();
+    await this.#cache.start();
+    this.#static.start();
+    this.#bootstrap.start();
+    this.#discovery?.start();
+    this.#trimmer.start();
+    this.#relays.start();
+  }
+
+  /** Before the host stops. */
+  async stop(): Promise<void> {
+    this.#relays.stop();
+    this.#trimmer.stop();
+    await Promise.all([
+      this.#discovery?.stop(),
+      this.#bootstrap.stop(),
+      this.#static.stop(),
+      this.#cache.stop(),
+      this.#lookup.stop(),
+    ]);
+  }
+
+  /** Static or bootstrap, those behind /dnsaddr too once it is resolved. */
+  isConfigured(peerId: string): boolean {
+    return this.#static.peerIds.has(peerId) || this.#bootstrap.peerIds.has(peerId);
+  }
+
+  /** Somebody was heard through somebody else. */
+  heardOf(author: string): void {
+    this.#strangers.set(author, true);
+  }
+
+  setName(peerId: string, name: string): void {
+    this.#cache.setName(peerId, name);
+  }
+}
