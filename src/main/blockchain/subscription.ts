@@ -99,7 +99,6 @@ export class ChainSubscription {
     const { signal } = this.#stopping;
     let told = false;
     while (!signal.aborted) {
-      const began = this.#tip;
       try {
         await this.#readFsmState();
         await this.#follow();
@@ -112,7 +111,6 @@ export class ChainSubscription {
         }
       }
       this.#connected = false;
-      if (began !== this.#tip) told = false;
       await pause(this.#options.resumeMs, signal).catch(() => {});
     }
     this.#connected = false;

@@ -109,6 +109,8 @@ export function rpcError(error: unknown, signal?: AbortSignal): Error {
   const text = typeof message === 'string' && message !== '' ? message : errorMessage(error);
   switch (code) {
     case Status.UNAVAILABLE:
+    // Not by our signal: a service that shuts down cuts its streams this way.
+    case Status.CANCELLED:
       return new UnavailableError(text);
     case Status.DEADLINE_EXCEEDED:
       return new DeadlineError(text);

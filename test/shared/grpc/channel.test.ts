@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigurationError } from '../../../src/shared/errors.js';
+import { channelCredentials, grpcTarget } from '../../../src/shared/grpc/channel.js';
+import { settingsOf } from '../../support/settings.js';
+
+test('host:port and k8s:/// addresses become names to resolve', () => {
+  assert.equal(grpcTarget('blockchain:8087', 'x'), 'dns:///blockchain:8087');
+  assert.equal(grpcTarget('k8s:///blockchain.ns:8087', 'x'), 'dns:///blockchain.ns:8087');
+  assert.equal(grpcTarget('[::1]:8087', 'x'), 'dns:///[::1]:8087');
+});
+
+test('an address that is none names its setting', () => {
+  for (const address of [
+    '',
+    'host',
+    ':8087',
+    'host:0',
+    'host:65536',
+    'http://host:1',
+    'a b:1',
+    '::1:80',
+    'h:1/x',
+  ]) {
+    assert.throws(
+      () => grpcTarget(address, 'blockchain_grpcAddress'),
+      (error) => error instanceof ConfigurationError && /^blockchain_grpcAddress: /.test(error.message),
+      address,
+    );
+  }
+});
+
+test('every TLS file that is missing is named at once', () => {
+  const settings = settingsOf({ security_level_grpc: 3, grpc_ca_file: '/nowhere/ca.pem' });
+  assert.throws(
+    () => channelCredentials(settings),
+    (error) => {
+      assert.ok(error instanceof ConfigurationError);
+      const keys = error.problems.map((problem) => problem.split(':')[0]);
+      assert.deepEqual(keys, ['grpc_ca_file', 'grpc_key_file', 'grpc_cert_file']);
+      return true;
+    },
+  );
+});

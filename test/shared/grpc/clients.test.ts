@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { Server, ServerCredentials, status as Status, type sendUnaryData } from '@grpc/grpc-js';
+import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
+import { AbortedError, ConfigurationError, UnavailableError } from '../../../src/shared/errors.js';
+import {
+  BlockAssemblyAPIService,
+  type StateMessage,
+} from '../../../src/shared/generated/blockassembly_api.js';
+import { BlockAssemblyClient } from '../../../src/shared/grpc/block-assembly-client.js';
+import {
+  createBlockValidationClient,
+  type FoundBlock,
+} from '../../../src/shared/grpc/block-validation-client.js';
+import type { HashHex } from '../../../src/shared/hash.js';
+import { keptLog } from '../../support/logger.js';
+import { settingsOf } from '../../support/settings.js';
+import { within } from '../../support/wait.js';
+
+const BLOCK: FoundBlock = {
+  hash: `0102${'00'.repeat(30)}` as HashHex,
+  baseUrl: 'https://hub.example/api/v1',
+  peerId: '12D3KooWPeer',
+};
+const never = new AbortController().signal;
+
+test('the validation service is told of a block as it was announced', async (context) => {
+  const found: FoundBlock[] = [];
+  const service = new EmbeddedValidationService(
+    { logger: keptLog().logger },
+    { onBlockFound: (block) => found.push(block) },
+  );
+  await service.start();
+  context.after(() => service.stop());
+  const client = createBlockValidationClient(
+    settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }),
+  );
+  context.after(() => client.close());
+  await client.blockFound(BLOCK);
+  assert.deepEqual(found, [BLOCK]);
+  assert.equal(service.blocks, 1);
+  assert.equal((await client.health(never)).status, 200);
+});
+
+test('an absent validation service is UnavailableError within the deadline, and unhealthy', async (context) => {
+  const service = new EmbeddedValidationService({ logger: keptLog().logger });
+  await service.start();
+  const client = createBlockValidationClient(
+    settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }),
+  );
+  context.after(() => client.close());
+  await service.stop();
+  await assert.rejects(within(client.blockFound(BLOCK), 3_000, 'the call'), UnavailableError);
+  assert.equal((await within(client.health(never), 3_000, 'health')).status, 503);
+  const given = new AbortController();
+  given.abort();
+  await assert.rejects(client.blockFound(BLOCK, given.signal), AbortedError);
+});
+
+test('without an address validation is not configured, which is healthy', async () => {
+  const client = createBlockValidationClient(settingsOf({ blockvalidation_grpcAddress: '' }));
+  const health = await client.health(never);
+  assert.deepEqual([health.status, health.message], [200, 'not configured']);
+  await assert.doesNotReject(client.blockFound(BLOCK));
+});
+
+test('a bad address names its setting', () => {
+  assert.throws(
+    () => createBlockValidationClient(settingsOf({ blockvalidation_grpcAddress: 'nowhere' })),
+    (error) => error instanceof ConfigurationError && error.message.startsWith('blockvalidation_grpcAddress'),
+  );
+});
+
+async function serveAssembly(context: TestContext, answer: (reply: sendUnaryData<StateMessage>) => void) {
+  const server = new Server();
+  server.addService(BlockAssemblyAPIService, {
+    getBlockAssemblyState: (_call: unknown, reply: sendUnaryData<StateMessage>) => answer(reply),
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  context.after(() => server.forceShutdown());
+  return `127.0.0.1:${port}`;
+}
+
+test('the state of block assembly is asked once while it is fresh, and is not rounded', async (context) => {
+  let calls = 0;
+  const address = await serveAssembly(context, (reply) => {
+    calls++;
+    reply(null, {
+      blockAssemblyState: '',
+      subtreeProcessorState: '',
+      subtreeCount: 3,
+      txCount: 0xffff_ffff_ffff_ffffn,
+      queueCount: 0n,
+      currentHeight: 0,
+      currentHash: '',
+      removeMapCount: 0,
+      subtrees: [],
+    });
+  });
+  const settings = settingsOf({ blockassembly_grpcAddress: address });
+  const client = new BlockAssemblyClient({ settings, logger: keptLog().logger });
+  context.after(() => client.close());
+  const expected = { txCount: 18_446_744_073_709_551_615n, subtreeCount: 3 };
+  assert.deepEqual(await Promise.all([client.state(), client.state()]), [expected, expected]);
+  assert.equal(calls, 1);
+});
+
+test('block assembly that fails, or that is not there, is undefined, and said once', async (context) => {
+  const address = await serveAssembly(context, (reply) => reply({ code: Status.INTERNAL, details: 'no' }));
+  const { logger, lines } = keptLog();
+  const settings = settingsOf({ blockassembly_grpcAddress: address });
+  const client = new BlockAssemblyClient({ settings, logger }, { freshMs: 0 });
+  context.after(() => client.close());
+  assert.equal(await client.state(), undefined);
+  assert.equal(await client.state(), undefined);
+  assert.equal(lines.length, 1);
+  const none = new BlockAssemblyClient({ settings: settingsOf(), logger });
+  assert.equal(await none.state(), undefined);
+});
