@@ -29,7 +29,6 @@ const MAX_ADDRESS_TEXT = 512;
 const MAX_RATED_PEERS = 1_000;
 const MAX_STREAMS = 64;
 const STREAMS_PER_CONNECTION = 8;
-/** A peer that nobody knew is asked for again after this. */
 const ASK_AGAIN_MS = 10 * 60_000;
 const MAX_WANTED_A_ROUND = 8;
 
@@ -57,6 +56,8 @@ export interface AddressLookupOptions {
   readonly wanted?: () => Iterable<string>;
   /** Milliseconds between looks at `wanted`. Default 15,000. */
   readonly intervalMs?: number;
+  /** Milliseconds after which a wanted peer that was not reached is asked for again. Default 10 minutes. */
+  readonly askAgainMs?: number;
 }
 
 const versionOf = (protocol: string): Version => (protocol === LOOKUP_1_0 ? '1.0.0' : '1.1.0');
@@ -120,7 +121,7 @@ export class AddressLookup {
     this.#options = options;
     const perMinute = options.requestsPerMinute ?? 512;
     this.#rate = new KeyedRate({ perSecond: perMinute / 60, burst: perMinute, maxKeys: MAX_RATED_PEERS });
-    this.#asked = new LRUCache({ max: 1_000, ttl: ASK_AGAIN_MS });
+    this.#asked = new LRUCache({ max: 1_000, ttl: options.askAgainMs ?? ASK_AGAIN_MS });
   }
 
   async start(): Promise<void> {
@@ -268,6 +269,8 @@ export class AddressLookup {
     try {
       const { libp2p } = this.#components;
       const connected = new Set(libp2p.getConnections().map(({ remotePeer }) => remotePeer.toString()));
+      // With nobody to ask, nobody has been asked for.
+      if (connected.size === 0) return;
       let left = MAX_WANTED_A_ROUND;
       for (const target of this.#options.wanted?.() ?? []) {
         if (left === 0 || this.#stopping.signal.aborted) break;

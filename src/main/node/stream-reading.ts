@@ -1,6 +1,6 @@
 /** Reading a whole short request or answer from a stream, bounded in bytes and time. */
 
-import type { Stream } from '@libp2p/interface';
+import { type Stream, StreamResetError } from '@libp2p/interface';
 
 export class OversizeError extends Error {
   override readonly name = 'OversizeError';
@@ -44,7 +44,9 @@ export function readStream(
       if (isComplete?.(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)) === true)
         settle();
     };
-    const onEnd = (): void => settle();
+    // A reset also ends the readable side, and says so before it says why.
+    const onEnd = (): void =>
+      settle(stream.status === 'reset' || stream.status === 'aborted' ? new StreamResetError() : undefined);
     const onClose = ({ error }: { error?: Error }): void => settle(error);
     const onAbort = (): void => settle(signal.reason);
     if (signal.aborted) {
@@ -55,7 +57,7 @@ export function readStream(
     stream.addEventListener('end', onEnd, { once: true });
     stream.addEventListener('close', onClose, { once: true });
     stream.addEventListener('message', onMessage);
-    if (stream.readableEnded) settle();
+    if (stream.readableEnded) onEnd();
   });
 }
 
