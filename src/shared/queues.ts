@@ -94,6 +94,12 @@ export const QUEUES = [
     metric: 'teranode_p2p_bans',
   },
   {
+    name: 'ban changes to store',
+    bound: '200,000 keys, the newest change of each',
+    whenFull: 'a further change is in force and answered as not stored',
+    metric: 'teranode_p2p_bans_unstored',
+  },
+  {
     name: 'peer cache',
     bound: '1,000 peers, 24 h',
     whenFull: 'the least recently seen is forgotten',

@@ -1,5 +1,6 @@
 /** The ban list: in memory, asked synchronously; behind it a store, which may be away. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Subnet } from '../../shared/ip.js';
@@ -36,6 +37,8 @@ export interface RemovalResult {
 /** The latest end of a ban in unix ms: the year 9999, which every store can hold. */
 export const LATEST_END = Date.UTC(9999, 11, 31);
 const LONGEST_TIMER_MS = 60_000;
+/** A million bans must not stop everything else while they are taken over. */
+const ENTRIES_A_TURN = 1000;
 
 type Listeners = { [E in keyof BanEvents]: Set<BanEvents[E]> };
 
@@ -236,29 +239,36 @@ export class BanList implements HealthChecked {
       throw error;
     }
     this.#loadFailure = undefined;
-    if (this.#clearedDuringLoad) return;
-    const now = this.#now();
     const seen = new Set<string>();
+    let turn = 0;
     for (const entry of loaded) {
+      if (++turn % ENTRIES_A_TURN === 0) await nextTurn();
+      // Whatever happened while this waited counts, not what the store held before it.
+      if (this.#clearedDuringLoad) return;
       seen.add(entry.key);
-      if (entry.until <= now || this.#touched.has(entry.key)) continue;
-      const present = this.#entries.get(entry.key);
-      if (present?.until === entry.until && present.origin === entry.origin) continue;
-      try {
-        this.#put(entry, parseBanSubject(entry.key));
-      } catch (error) {
-        if (!(error instanceof InvalidBanSubjectError)) throw error;
-        this.#logger.warn({ reason: error.message }, 'stored ban is not enforced');
-        continue;
-      }
-      this.#emit('added', entry);
+      this.#takeOver(entry);
     }
     for (const key of [...this.#entries.keys()]) {
+      if (++turn % ENTRIES_A_TURN === 0) await nextTurn();
+      if (this.#clearedDuringLoad) return;
       if (seen.has(key) || this.#touched.has(key)) continue;
-      this.#drop(key);
-      this.#emit('removed', key);
+      if (this.#drop(key)) this.#emit('removed', key);
     }
     this.#evict();
+  }
+
+  #takeOver(entry: BanEntry): void {
+    if (entry.until <= this.#now() || this.#touched.has(entry.key)) return;
+    const present = this.#entries.get(entry.key);
+    if (present?.until === entry.until && present.origin === entry.origin) return;
+    try {
+      this.#put(entry, parseBanSubject(entry.key));
+    } catch (error) {
+      if (!(error instanceof InvalidBanSubjectError)) throw error;
+      this.#logger.warn({ reason: error.message }, 'stored ban is not enforced');
+      return;
+    }
+    this.#emit('added', entry);
   }
 
   #touch(key: string): void {

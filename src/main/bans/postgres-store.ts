@@ -4,6 +4,7 @@
  * ever written, and peer IDs have no place here.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import pg from 'pg';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
@@ -24,6 +25,9 @@ const PUT = `INSERT INTO bans (key, expiration_time, subnet) VALUES ($1, $2, $3)
   ON CONFLICT (key) DO UPDATE SET expiration_time = $2, subnet = $3`;
 const DELETE = `DELETE FROM bans WHERE key = ANY($1) AND ($2::timestamptz IS NULL OR expiration_time <= $2)`;
 const LOAD = `SELECT key, subnet, (extract(epoch FROM expiration_time) * 1000)::float8::text AS until FROM bans`;
+
+/** A table of a million rows must not stop everything else while it is read. */
+const ROWS_A_TURN = 1000;
 
 interface Row {
   readonly key: string;
@@ -64,7 +68,8 @@ export class PostgresBanStore implements BanStore {
     const rows = await this.#query<Row>(LOAD, [], LOAD_MS);
     const entries = new Map<string, BanEntry>();
     const spellings = new Map<string, string[]>();
-    for (const row of rows) {
+    for (const [index, row] of rows.entries()) {
+      if (index % ROWS_A_TURN === ROWS_A_TURN - 1) await nextTurn();
       const subject = this.#subjectOf(row);
       if (subject === undefined) continue;
       if (subject.key !== row.key)
@@ -108,29 +113,17 @@ export class PostgresBanStore implements BanStore {
     await this.#pool.end();
   }
 
-  #subjectOf({ key, subnet, until }: Row): BanSubject | undefined {
-    let problem = 'its expiration_time is missing';
-    if (until !== null) {
-      const range = subnet === null ? undefined : parseSubnet(subnet);
-      if (range !== undefined) {
-        // The key is what was banned; the subnet stands in where a node wrote a key that is not one here.
-        for (const text of [key, range.cidr]) {
-          try {
-            const subject = parseBanSubject(text);
-            if (subject.kind !== 'peer') return subject;
-          } catch (error) {
-            problem = errorMessage(error);
-          }
-        }
-      } else {
-        problem = 'its subnet is missing or not a CIDR';
+  #subjectOf(row: Row): BanSubject | undefined {
+    try {
+      return subjectOf(row);
+    } catch (error) {
+      const key = row.key.slice(0, 256);
+      if (!this.#warned.has(key) && this.#warned.size < 1000) {
+        this.#warned.add(key);
+        this.#logger.warn({ key, problem: errorMessage(error) }, 'a row of the bans table is not enforced');
       }
+      return undefined;
     }
-    if (!this.#warned.has(key) && this.#warned.size < 1000) {
-      this.#warned.add(key);
-      this.#logger.warn({ key: key.slice(0, 256), problem }, 'a row of the bans table is not enforced');
-    }
-    return undefined;
   }
 
   async #prepare(): Promise<void> {
@@ -156,6 +149,28 @@ export class PostgresBanStore implements BanStore {
     } catch (error) {
       throw new UnavailableError(`Postgres: ${errorMessage(error) || 'no connection'}`, { cause: error });
     }
+  }
+}
+
+/** What a row bans. Throws RangeError saying why it bans nothing. */
+function subjectOf({ key, subnet, until }: Row): BanSubject {
+  if (until === null) throw new RangeError('its expiration_time is missing');
+  const asWritten = addressesOf(key);
+  if (asWritten?.subnet.cidr === subnet) return asWritten;
+  const range = subnet === null ? undefined : parseSubnet(subnet);
+  if (range === undefined) throw new RangeError('its subnet is missing or not a CIDR');
+  // The key is what was banned; the subnet stands in where another node wrote a key that means nothing here.
+  const subject = asWritten ?? parseBanSubject(range.cidr);
+  if (subject.kind === 'peer') throw new RangeError('its subnet is a peer ID');
+  return subject;
+}
+
+function addressesOf(key: string): Exclude<BanSubject, { kind: 'peer' }> | undefined {
+  try {
+    const subject = parseBanSubject(key);
+    return subject.kind === 'peer' ? undefined : subject;
+  } catch {
+    return undefined;
   }
 }
 

