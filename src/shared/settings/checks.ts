@@ -167,7 +167,7 @@ function checkKeys(settings: Settings, problem: Problem): void {
   }
   const key = settings.p2p_private_key.toLowerCase();
   if (key === '') return;
-  if (!/^(?:[0-9a-f]{128}|[0-9a-f]{192})$/.test(key)) {
+  if (!/^(?:[0-9a-f]{128}|08011240[0-9a-f]{128}|[0-9a-f]{192})$/.test(key)) {
     problem('p2p_private_key', 'is not 128 or 192 hex digits');
   } else if (key.length === 192 && key.slice(64, 128) !== key.slice(128)) {
     problem('p2p_private_key', 'its two public halves differ');

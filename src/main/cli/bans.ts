@@ -1,0 +1,72 @@
+/** `teranode-p2p ban`, `unban` and `bans`. */
+
+import { type Command, InvalidArgumentError } from 'commander';
+import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
+import { CommandError, durationArgument, settingsFor, withPeerService } from './context.js';
+import { printable, type Terminal } from './terminal.js';
+
+const SUBJECT = 'an address, a subnet or a peer ID';
+
+function futureTime(text: string): number {
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw new InvalidArgumentError('Expected a time such as 2030-01-02T15:04:05Z.');
+  if (time <= Date.now()) throw new InvalidArgumentError('That time is past.');
+  return time;
+}
+
+export function banCommands(program: Command, terminal: Terminal): void {
+  const withClient = (command: Command, work: (client: PeerServiceClient) => Promise<void>) =>
+    withPeerService(settingsFor(command, terminal).settings, work);
+
+  program
+    .command('ban')
+    .description('Keep somebody out and close their connections.')
+    .argument('<who>', SUBJECT)
+    .option('--for <duration>', 'how long: 30m, 24h, 7d (default: p2p_ban_duration)', durationArgument)
+    .option('--until <time>', 'until when, RFC 3339', futureTime)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ teranode-p2p ban 203.0.113.7 --for 24h\n  $ teranode-p2p ban 2001:db8::/32 --until 2030-01-01T00:00:00Z',
+    )
+    .action(async (who: string, options: { for?: number; until?: number }, command: Command) => {
+      if (options.for !== undefined && options.until !== undefined) {
+        command.error('error: --for and --until exclude each other');
+      }
+      const until = options.until ?? (options.for === undefined ? undefined : Date.now() + options.for);
+      const seconds = until === undefined ? 0n : BigInt(Math.ceil(until / 1000));
+      await withClient(command, async (client) => {
+        if (!(await client.banPeer(who, seconds))) throw new CommandError(`${printable(who)} was not banned`);
+        const when = until === undefined ? 'for p2p_ban_duration' : `until ${new Date(until).toISOString()}`;
+        terminal.line(`${printable(who)} is banned ${when}`);
+      });
+    });
+
+  program
+    .command('unban')
+    .description('Let somebody in again.')
+    .argument('[who]', SUBJECT)
+    .option('--all', 'everybody', false)
+    .addHelpText('after', '\nExamples:\n  $ teranode-p2p unban 203.0.113.7\n  $ teranode-p2p unban --all')
+    .action(async (who: string | undefined, { all }: { all: boolean }, command: Command) => {
+      if ((who === undefined) !== all) command.error(`error: name ${SUBJECT}, or say --all`);
+      await withClient(command, async (client) => {
+        const done = who === undefined ? await client.clearBanned() : await client.unbanPeer(who);
+        const subject = who === undefined ? 'nobody' : printable(who);
+        if (!done) throw new CommandError(`${subject} was not banned`);
+        terminal.line(who === undefined ? 'nobody is banned any more' : `${subject} is not banned any more`);
+      });
+    });
+
+  program
+    .command('bans')
+    .description('List who is kept out.')
+    .option('--json', 'a JSON array', false)
+    .addHelpText('after', '\nExamples:\n  $ teranode-p2p bans\n  $ teranode-p2p bans --json | jq length')
+    .action(async ({ json }: { json: boolean }, command: Command) => {
+      await withClient(command, async (client) => {
+        const banned = await client.listBanned();
+        if (json) terminal.json(banned);
+        else for (const subject of banned) terminal.line(printable(subject));
+      });
+    });
+}

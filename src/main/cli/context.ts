@@ -1,0 +1,105 @@
+/** What every command starts from: the terminal, the settings, the running server. */
+
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Command, InvalidArgumentError } from 'commander';
+import { UnavailableError } from '../../shared/errors.js';
+import { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
+import { type RunFile, readRunFile } from '../../shared/run-file.js';
+import { type LoadedSettings, loadSettings } from '../../shared/settings/load.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { parseGoDuration } from '../../shared/settings/values.js';
+import { ADMIN_KEY_FILE } from '../grpc/admin-key.js';
+import type { Terminal } from './terminal.js';
+
+/** A failure that the message says all about: no stack, exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** Settings with the command's `--set`; warnings go to standard error. */
+export function settingsFor(command: Command, terminal: Terminal): LoadedSettings {
+  const { set = [] } = command.optsWithGlobals<{ set?: string[] }>();
+  const loaded = loadSettings({
+    sets: set,
+    env: process.env,
+    cwd: process.cwd(),
+    programDirectory: dirname(fileURLToPath(import.meta.url)),
+  });
+  for (const warning of loaded.warnings) terminal.note(`warning: ${warning}`);
+  return loaded;
+}
+
+/** How to reach the server that runs on this `DATADIR`. Throws UnavailableError when none does. */
+export function runningServer(settings: Settings): RunFile {
+  const run = readRunFile(settings.DATADIR);
+  if (run === undefined) {
+    throw new UnavailableError(
+      `no server runs on DATADIR ${resolve(settings.DATADIR)}; name its directory with --set DATADIR=…`,
+    );
+  }
+  return run;
+}
+
+/**
+ * Works with a client of PeerService that sends the admin key this machine knows. A server that is not there is told in one
+ * sentence.
+ */
+export async function withPeerService(
+  settings: Settings,
+  work: (client: PeerServiceClient) => Promise<void>,
+): Promise<void> {
+  const adminKey = settings.grpc_admin_api_key || readIfThere(join(settings.DATADIR, ADMIN_KEY_FILE));
+  const client = new PeerServiceClient(settings.p2p_grpcAddress, {
+    ...(adminKey === undefined ? {} : { adminKey }),
+    tls: settings,
+  });
+  try {
+    await work(client);
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    const reason = /\b(E[A-Z]{4,})\b/.exec(error.message)?.[1] ?? error.message;
+    throw new UnavailableError(
+      `no server answers at ${settings.p2p_grpcAddress} (p2p_grpcAddress): ${reason}`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    client.close();
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** An option's duration in ms: Go's, and `7d`. */
+export function durationArgument(text: string): number {
+  const days = /^(\d{1,5})d$/.exec(text);
+  try {
+    const milliseconds = days ? Number(days[1]) * 86_400_000 : parseGoDuration(text);
+    if (milliseconds > 0) return milliseconds;
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('Expected a duration such as 30m, 24h or 7d.');
+}
+
+/** An option's whole number from 0 up. */
+export function countArgument(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number.');
+}
+
+/** Resolves with the first SIGINT or SIGTERM. */
+export function interrupted(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+  });
+}

@@ -1,0 +1,136 @@
+/** What the terminal shows of the development network. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DevnetNode } from '../devnet/layout.js';
+import { type Sighting, Sightings } from '../devnet/sightings.js';
+import { followFeed } from './feed.js';
+import { field, kindLabel, parseFrame } from './frame-line.js';
+import { printable, short, type Terminal } from './terminal.js';
+
+const WARN = 40;
+const RECONNECT_MS = 1000;
+/** Told by the table and by each other kind. */
+const UNTOLD = ['PING', 'node_status'];
+
+export class DevnetView {
+  readonly #terminal: Terminal;
+  readonly #nodes: readonly DevnetNode[];
+  readonly #json: boolean;
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #ending = new AbortController();
+  readonly #sightings: Sightings;
+
+  constructor(terminal: Terminal, nodes: readonly DevnetNode[], json: boolean) {
+    this.#terminal = terminal;
+    this.#nodes = nodes;
+    this.#json = json;
+    this.#names = new Map(nodes.map(({ peerId, name }) => [peerId, name]));
+    this.#sightings = new Sightings({ expected: nodes.length, onEvent: (event) => this.#show(event) });
+    if (!json) terminal.line(`Starting ${nodes.length} nodes …`);
+  }
+
+  /** The nodes serve: the table, then their feeds. */
+  start(): void {
+    if (this.#json || this.#ending.signal.aborted) return;
+    this.#terminal.line();
+    this.#terminal.table(
+      ['NODE', 'PAGE AND FEED', 'LIBP2P', 'GRPC', 'HEALTH', 'METRICS', 'PEER ID'],
+      this.#nodes.map(({ name, ports, peerId }) => [
+        name,
+        `http://localhost:${ports.p2p_httpListenAddress}/`,
+        `127.0.0.1:${ports.p2p_port}`,
+        `localhost:${ports.p2p_grpcListenAddress}`,
+        `http://localhost:${ports.health_check_httpListenAddress}/health`,
+        `http://localhost:${ports.profilerAddr}/metrics`,
+        short(peerId),
+      ]),
+    );
+    this.#terminal.line(`\nThe first node mines. Ctrl-C ends the network.\n`);
+    for (const node of this.#nodes) void this.#follow(node);
+  }
+
+  /** A line of a node's log: all of them with `--json`, else warnings and worse. */
+  log(node: DevnetNode, line: string): void {
+    if (this.#json) {
+      this.#terminal.line(line);
+      return;
+    }
+    const entry = parseFrame(line);
+    if (entry === undefined) {
+      if (line.trim() !== '') this.error(node, line);
+      return;
+    }
+    const level = typeof entry.level === 'number' ? entry.level : 0;
+    if (level < WARN) return;
+    const detail = entry.err as { message?: unknown } | undefined;
+    const text = [field(entry, 'msg'), field(entry, 'error') || String(detail?.message ?? '')]
+      .filter((part) => part !== '')
+      .join(': ');
+    this.#line(node.name, this.#terminal.style(level > WARN ? 'red' : 'yellow', printable(text)));
+  }
+
+  error(node: DevnetNode, line: string): void {
+    if (this.#json) this.#terminal.note(line);
+    else this.#line(node.name, this.#terminal.style('red', printable(line)));
+  }
+
+  stop(failure: string | undefined): void {
+    this.#ending.abort();
+    this.#sightings.stop();
+    if (failure !== undefined) this.#terminal.note(`error: ${failure}`);
+    if (!this.#json) this.#terminal.line('\nStopping …');
+  }
+
+  ended(clean: readonly boolean[]): void {
+    this.#nodes.forEach(({ name }, index) => {
+      if (!clean[index]) this.#terminal.note(`${name} did not end by itself`);
+    });
+    if (!this.#json) this.#terminal.line('Stopped.');
+  }
+
+  async #follow(node: DevnetNode): Promise<void> {
+    const url = `ws://127.0.0.1:${node.ports.p2p_httpListenAddress}/p2p-ws`;
+    const { signal } = this.#ending;
+    const onFrame = (text: string) => {
+      const frame = parseFrame(text);
+      const kind = frame === undefined ? '' : field(frame, 'type');
+      if (frame === undefined || kind === '' || UNTOLD.includes(kind)) return;
+      const peer = field(frame, 'peer_id');
+      this.#sightings.add(node.name, {
+        kind,
+        hash: field(frame, 'hash'),
+        origin: this.#names.get(peer) ?? peer,
+        height: field(frame, 'height'),
+        reason: field(frame, 'reason'),
+      });
+    };
+    while (!signal.aborted) {
+      await followFeed({ url, signal, onFrame }).catch(() => {});
+      await delay(RECONNECT_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #show({ kind, hash, origin, height, reason, heard }: Sighting): void {
+    const others = heard
+      .filter(({ node }) => node !== origin)
+      .map(({ node, ms }) => `${node} +${ms} ms`)
+      .join(', ');
+    this.#line(
+      short(origin, 6, 4),
+      [
+        kindLabel(kind, this.#terminal),
+        short(hash).padEnd(15),
+        (height && `#${height}`).padEnd(6),
+        others === '' ? 'heard by nobody' : `heard by ${others}`,
+        reason && `(${reason})`,
+      ]
+        .join(' ')
+        .trimEnd(),
+    );
+  }
+
+  #line(name: string, text: string): void {
+    const time = this.#terminal.style('dim', new Date().toTimeString().slice(0, 8));
+    this.#terminal.line(`${time} ${name.padEnd(6)} ${text}`);
+  }
+}

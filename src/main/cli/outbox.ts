@@ -1,0 +1,85 @@
+/** `teranode-p2p outbox` and `dead-letter`, and `log-level`: what only the running server knows. */
+
+import { Argument, type Command } from 'commander';
+import { LOG_LEVELS } from '../../shared/settings/checks.js';
+import { askServer } from '../control/client.js';
+import { countArgument, runningServer, settingsFor } from './context.js';
+import type { Terminal } from './terminal.js';
+
+export function outboxCommands(program: Command, terminal: Terminal): void {
+  const socket = (command: Command) => runningServer(settingsFor(command, terminal).settings).controlSocket;
+
+  const outbox = program
+    .command('outbox')
+    .description('Show what waits for Kafka, by topic.')
+    .option('--json', 'one JSON object a line', false)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ teranode-p2p outbox\n  $ teranode-p2p outbox dead-letter list\n  $ teranode-p2p outbox dead-letter replay',
+    )
+    .action(async ({ json }: { json: boolean }, command: Command) => {
+      const topics = await askServer(socket(command), 'outbox', {});
+      if (json) {
+        for (const topic of topics) terminal.json(topic);
+        return;
+      }
+      terminal.table(
+        ['TOPIC', 'WAITING', 'OLDEST', 'STATE', 'ERROR'],
+        topics.map(({ topic, waiting, oldest, state, error }) => [
+          topic,
+          String(waiting),
+          oldest === 0 ? '–' : new Date(oldest).toISOString(),
+          state,
+          error,
+        ]),
+      );
+    });
+
+  for (const parent of [outbox, program]) {
+    const letters = parent
+      .command('dead-letter', { hidden: parent === program })
+      .description('Records that Kafka refused for good.');
+    letters
+      .command('list')
+      .description('List them, the oldest first.')
+      .option('-n, --limit <n>', 'so many at the most', countArgument, 100)
+      .option('--json', 'one JSON object a line', false)
+      .addHelpText('after', '\nExample:\n  $ teranode-p2p outbox dead-letter list --limit 10')
+      .action(async ({ limit }: { limit: number }, command: Command) => {
+        const { json } = command.optsWithGlobals<{ json: boolean }>();
+        const found = await askServer(socket(command), 'deadLetters', { limit });
+        if (json) {
+          for (const letter of found) terminal.json(letter);
+          return;
+        }
+        terminal.table(
+          ['ID', 'TOPIC', 'SINCE', 'HASH', 'REASON'],
+          found.map(({ id, topic, at, hash, reason }) => [
+            id,
+            topic,
+            new Date(at).toISOString(),
+            hash,
+            reason,
+          ]),
+        );
+      });
+    letters
+      .command('replay')
+      .description('Put them all back into the outbox.')
+      .addHelpText('after', '\nExample:\n  $ teranode-p2p outbox dead-letter replay')
+      .action(async (_: object, command: Command) => {
+        const { replayed } = await askServer(socket(command), 'replayDeadLetters', {}, 60_000);
+        terminal.line(`${replayed} put back`);
+      });
+  }
+
+  program
+    .command('log-level')
+    .description('Change the level of a running server’s log.')
+    .addArgument(new Argument('<level>', 'the new level').choices(LOG_LEVELS))
+    .addHelpText('after', '\nExample:\n  $ teranode-p2p log-level debug')
+    .action(async (level: string, _: object, command: Command) => {
+      const now = await askServer(socket(command), 'level', { level });
+      terminal.line(`the level is ${now.level}`);
+    });
+}

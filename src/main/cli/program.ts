@@ -1,0 +1,101 @@
+/** The command line: its commands, and what becomes of errors. */
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { errorMessage } from '../../shared/errors.js';
+import { banCommands } from './bans.js';
+import { devnetCommand } from './devnet.js';
+import { healthCommand } from './health.js';
+import { keygenCommand } from './keygen.js';
+import { outboxCommands } from './outbox.js';
+import { peersCommand } from './peers.js';
+import { recordsCommand } from './records.js';
+import { settingsCommand } from './settings.js';
+import { startCommand } from './start.js';
+import { tailCommand } from './tail.js';
+import type { Terminal } from './terminal.js';
+
+const OK = 0;
+const FAILURE = 1;
+const USAGE = 2;
+
+function packageVersion(): string {
+  // Compiled, this file is in dist/src/main/cli.
+  const path = new URL('../../../../package.json', import.meta.url);
+  return String((JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version);
+}
+
+export function createProgram(terminal: Terminal): Command {
+  const program = new Command('teranode-p2p')
+    .description('P2P server for a Bitcoin SV Teranode.')
+    .version(packageVersion())
+    .option(
+      '--set <key=value>',
+      'a setting, before files and environment; repeat for more',
+      (text: string, before: readonly string[]) => [...before, text],
+      [] as readonly string[],
+    )
+    .option('--verbose', 'show where an error comes from', false)
+    .configureOutput({
+      writeOut: (text) => terminal.out.write(text),
+      writeErr: (text) => terminal.err.write(text),
+      getOutHasColors: () => terminal.colour,
+    })
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+Examples:
+  $ teranode-p2p devnet
+  $ teranode-p2p start --set network=testnet
+  $ teranode-p2p tail -k block`,
+    );
+  for (const add of [
+    startCommand,
+    devnetCommand,
+    peersCommand,
+    banCommands,
+    tailCommand,
+    recordsCommand,
+    outboxCommands,
+    keygenCommand,
+    settingsCommand,
+    healthCommand,
+  ]) {
+    add(program, terminal);
+  }
+  return program;
+}
+
+/** `--set` and `--verbose` moved to the front, where commander looks for them; nothing after `--` is touched. */
+export function globalsFirst(args: readonly string[]): string[] {
+  const globals: string[] = [];
+  const rest: string[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] ?? '';
+    if (arg === '--') return [...globals, ...rest, ...args.slice(index)];
+    if (arg === '--set' && index + 1 < args.length) globals.push(arg, args[++index] ?? '');
+    else if (arg === '--verbose' || arg.startsWith('--set=')) globals.push(arg);
+    else rest.push(arg);
+  }
+  return [...globals, ...rest];
+}
+
+/** Runs one command line. Resolves with the exit code; what went wrong has been said. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = createProgram(terminal);
+  try {
+    await program.parseAsync(globalsFirst(args), { from: 'user' });
+    return Number(process.exitCode ?? OK);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : USAGE;
+    const { verbose } = program.opts<{ verbose: boolean }>();
+    terminal.note(
+      verbose && error instanceof Error ? (error.stack ?? error.message) : `error: ${errorMessage(error)}`,
+    );
+    return FAILURE;
+  }
+}

@@ -1,0 +1,165 @@
+/** `teranode-p2p records`: what is in the embedded broker, read from outside the server's process. */
+
+import { type Command, InvalidArgumentError } from 'commander';
+import {
+  KafkaBlockTopicMessage,
+  KafkaInvalidBlockTopicMessage,
+  KafkaInvalidSubtreeTopicMessage,
+  KafkaRejectedTxTopicMessage,
+  KafkaSubtreeTopicMessage,
+} from '../../shared/generated/kafkamessage.js';
+import { hashFromBytes } from '../../shared/hash.js';
+import { EmbeddedBrokerClient } from '../../shared/kafka/embedded/client.js';
+import type { TopicState } from '../../shared/kafka/embedded/port.js';
+import type { ConsumedRecord } from '../../shared/kafka/types.js';
+import { parseKafkaUrl } from '../../shared/kafka/url.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { CommandError, countArgument, interrupted, runningServer, settingsFor } from './context.js';
+import { printable, short, type Terminal } from './terminal.js';
+
+interface RecordsOptions {
+  readonly from: number | 'oldest' | 'newest';
+  readonly follow: boolean;
+  readonly json: boolean;
+  readonly hex: boolean;
+  readonly count?: number;
+}
+
+const READ_BYTES = 1024 * 1024;
+const WAIT_MS = 2000;
+
+const DECODERS = {
+  kafka_blocksConfig: KafkaBlockTopicMessage,
+  kafka_subtreesConfig: KafkaSubtreeTopicMessage,
+  kafka_rejectedTxConfig: KafkaRejectedTxTopicMessage,
+  kafka_invalidBlocksConfig: KafkaInvalidBlockTopicMessage,
+  kafka_invalidSubtreesConfig: KafkaInvalidSubtreeTopicMessage,
+} as const;
+
+type TopicSetting = keyof typeof DECODERS;
+
+function fromArgument(text: string): RecordsOptions['from'] {
+  if (text === 'oldest' || text === 'newest') return text;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected oldest, newest or an offset.');
+}
+
+export function recordsCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('records')
+    .description('Read a topic of the embedded broker.')
+    .argument('<topic>', 'blocks, subtrees, rejectedtx or any other of its topics')
+    .option('--from <offset>', 'oldest, newest or an offset', fromArgument, 'oldest')
+    .option('-f, --follow', 'go on with what comes', false)
+    .option('-n, --count <n>', 'end after so many records', countArgument)
+    .option('--json', 'one JSON object a line', false)
+    .option('--hex', 'keys and values as they are, in hex', false)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ teranode-p2p records blocks --follow\n  $ teranode-p2p records subtrees --json --hex --set DATADIR=data/devnet/node3',
+    )
+    .action(async (topic: string, options: RecordsOptions, command: Command) => {
+      const { settings } = settingsFor(command, terminal);
+      const { brokerSocket } = runningServer(settings);
+      if (brokerSocket === undefined) {
+        throw new CommandError(
+          'that server has no embedded broker: its topics are on Kafka, whose own tools read them',
+        );
+      }
+      const client = new EmbeddedBrokerClient({ socketPath: brokerSocket });
+      try {
+        await readTopic(client, await findTopic(client, topic), options, (record) =>
+          show(record, decoderOf(settings, topic), options, terminal),
+        );
+      } finally {
+        await client.close();
+      }
+    });
+}
+
+async function findTopic(client: EmbeddedBrokerClient, name: string): Promise<TopicState> {
+  const topics = await client.topics();
+  const topic = topics.find((one) => one.topic === name);
+  if (topic !== undefined) return topic;
+  throw new CommandError(
+    `no topic ${printable(name)}; there ${topics.length === 1 ? 'is' : 'are'} ${topics.map((one) => printable(one.topic)).join(', ') || 'none'}`,
+  );
+}
+
+async function readTopic(
+  client: EmbeddedBrokerClient,
+  { topic, offsets }: TopicState,
+  { from, follow, count = Number.POSITIVE_INFINITY }: RecordsOptions,
+  onRecord: (record: ConsumedRecord) => void,
+): Promise<void> {
+  let left = count;
+  let ended = false;
+  const interrupt = interrupted().then(() => {
+    ended = true;
+  });
+  const readPartition = async (partition: number, oldest: number, next: number) => {
+    let offset = from === 'oldest' ? oldest : from === 'newest' ? next : from;
+    while (!ended && left > 0 && (follow || offset < next)) {
+      const request = { topic, partition, offset, maxBytes: READ_BYTES, waitMs: follow ? WAIT_MS : 0 };
+      const records = await Promise.race([client.read(request), interrupt]);
+      if (records === undefined || (records.length === 0 && !follow)) return;
+      for (const record of records) {
+        offset = Number(record.offset) + 1;
+        if (left-- > 0) onRecord(record);
+      }
+    }
+  };
+  await Promise.all(offsets.map(({ oldest, next }, partition) => readPartition(partition, oldest, next)));
+}
+
+type Decoder = (value: Uint8Array) => unknown;
+
+function decoderOf(settings: Settings, topic: string): Decoder | undefined {
+  const key = (Object.keys(DECODERS) as TopicSetting[]).find(
+    (setting) => settings[setting] !== '' && parseKafkaUrl(setting, settings[setting]).topic === topic,
+  );
+  if (key === undefined) return undefined;
+  if (settings.kafka_record_format === 'protobuf' || key.startsWith('kafka_invalid')) {
+    return (value) => DECODERS[key].decode(value);
+  }
+  const rest = key === 'kafka_rejectedTxConfig' ? 'reason' : 'URL';
+  return (value) => ({
+    hash: hashFromBytes(value.subarray(0, 32)),
+    [rest]: Buffer.from(value.subarray(32)).toString('utf8'),
+  });
+}
+
+function show(
+  record: ConsumedRecord,
+  decode: Decoder | undefined,
+  { json, hex }: RecordsOptions,
+  terminal: Terminal,
+): void {
+  const encoding = hex ? 'hex' : 'utf8';
+  const key = record.key === undefined ? null : Buffer.from(record.key).toString(encoding);
+  const value = hex ? Buffer.from(record.value).toString('hex') : decoded(record.value, decode);
+  const { topic, partition, offset, timestamp } = record;
+  if (json) {
+    terminal.json({ topic, partition, offset, timestamp, key, value });
+    return;
+  }
+  const text = typeof value === 'string' ? printable(value) : printable(JSON.stringify(value));
+  terminal.line(
+    [
+      terminal.style('dim', new Date(timestamp).toISOString()),
+      `${partition}/${offset}`.padEnd(8),
+      short(key ?? '–').padEnd(15),
+      text,
+    ].join(' '),
+  );
+}
+
+/** What does not decode is shown in hex. */
+function decoded(value: Uint8Array, decode: Decoder | undefined): unknown {
+  try {
+    if (decode !== undefined) return decode(value);
+  } catch {
+    // Somebody else's record.
+  }
+  return Buffer.from(value).toString('hex');
+}

@@ -1,0 +1,100 @@
+/** `teranode-p2p start`: one server in this process. */
+
+import type { Command } from 'commander';
+import { createLogger, type Logger } from '../../shared/logging.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { settingsFor } from './context.js';
+import { onStopSignals } from './stop-signals.js';
+import type { Terminal } from './terminal.js';
+
+/** What a stop may take beyond `shutdown_timeout` before the process ends all the same. */
+const GRACE_MS = 3000;
+
+interface RunnableServer {
+  init(): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The composition root, loaded when a server is wanted: the other commands need not wait for it. */
+interface Composition {
+  composeServer(
+    settings: Settings,
+    options: { readonly logger: Logger; readonly allowJsWebsocket: boolean },
+  ): Promise<RunnableServer>;
+}
+
+export function startCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('start')
+    .description('Run one server until SIGTERM or SIGINT.')
+    .option(
+      '--allow-js-websocket',
+      'serve WebSocket in JavaScript where no native build loads: slower, for trying out',
+      false,
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ teranode-p2p start --set network=testnet --set clientName=alice
+  $ SETTINGS_CONTEXT=docker.m teranode-p2p start`,
+    )
+    .action(async ({ allowJsWebsocket }: { allowJsWebsocket: boolean }, command: Command) => {
+      const { settings, warnings } = settingsFor(command, terminal);
+      await runServer(settings, warnings, allowJsWebsocket);
+    });
+}
+
+async function runServer(
+  settings: Settings,
+  warnings: readonly string[],
+  allowJsWebsocket: boolean,
+): Promise<void> {
+  await import('../../shared/polyfill.js');
+  const logger = createLogger({
+    level: settings.logLevel,
+    ...(settings.clientName ? { bindings: { node: settings.clientName } } : {}),
+  });
+  for (const warning of warnings) logger.warn(warning);
+
+  let stopping: Promise<void> | undefined;
+  let wished: () => void = () => {};
+  const wish = new Promise<void>((resolve) => {
+    wished = resolve;
+  });
+  const stop = (why: string) => {
+    if (stopping !== undefined) return;
+    logger.info({ why }, 'stopping');
+    setTimeout(() => {
+      logger.error('did not stop in time');
+      process.exit(1);
+    }, settings.shutdown_timeout + GRACE_MS).unref();
+    stopping = server.stop();
+    wished();
+  };
+  const { composeServer } = (await import(new URL('../compose.js', import.meta.url).href)) as Composition;
+  const server = await composeServer(settings, { logger, allowJsWebsocket });
+  onStopSignals(stop);
+  // A parent that is gone, or wishes it over IPC, stops the server as a signal does.
+  if (process.connected) {
+    process.on('disconnect', () => stop('parent gone'));
+    process.on('message', (message) => {
+      if (message === 'stop') stop('parent');
+    });
+  }
+  try {
+    await server.init();
+    await server.start();
+    process.send?.('ready');
+    await wish;
+  } catch (error) {
+    // What a stop in the middle of the start interrupts is no failure.
+    if (stopping === undefined) {
+      await server.stop();
+      throw error;
+    }
+  }
+  await stopping;
+  process.exit(0);
+}

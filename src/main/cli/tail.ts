@@ -1,0 +1,71 @@
+/** `teranode-p2p tail`: the feed, live. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { Settings } from '../../shared/settings/table.js';
+import { countArgument, interrupted, settingsFor } from './context.js';
+import { followFeed } from './feed.js';
+import { field, frameLine, parseFrame } from './frame-line.js';
+import type { Terminal } from './terminal.js';
+
+interface TailOptions {
+  readonly kind: readonly string[];
+  readonly json: boolean;
+  readonly url?: string;
+  readonly count?: number;
+  readonly insecure: boolean;
+}
+
+const RECONNECT_MS = 1000;
+
+/** Where the settings say that the feed is. */
+export function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): string {
+  return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${p2p_httpAddress}/p2p-ws`;
+}
+
+export function tailCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('tail')
+    .description('Follow the WebSocket feed.')
+    .option(
+      '-k, --kind <kind>',
+      'block, subtree, mining_on, rejected_tx, node_status or PING; repeat or separate by commas (default: all but PING)',
+      (text: string, before: readonly string[]) => [...before, ...text.split(',').map((kind) => kind.trim())],
+      [] as readonly string[],
+    )
+    .option('--json', 'frames as they come', false)
+    .option('--url <url>', 'a feed elsewhere (default: from p2p_httpAddress)')
+    .option('-n, --count <n>', 'end after so many frames', countArgument)
+    .option('--insecure', 'accept any certificate', false)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ teranode-p2p tail -k block,subtree\n  $ teranode-p2p tail --json --url ws://localhost:9926/p2p-ws | jq .hash',
+    )
+    .action(async (options: TailOptions, command: Command) => {
+      const url = options.url ?? feedUrl(settingsFor(command, terminal).settings);
+      await tail(url, options, terminal);
+    });
+}
+
+async function tail(url: string, options: TailOptions, terminal: Terminal): Promise<void> {
+  const ending = new AbortController();
+  void interrupted().then(() => ending.abort());
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  const onFrame = (text: string) => {
+    const frame = parseFrame(text);
+    if (frame === undefined || left <= 0) return;
+    const kind = field(frame, 'type');
+    if (options.kind.length > 0 ? !options.kind.includes(kind) : kind === 'PING') return;
+    terminal.line(options.json ? JSON.stringify(frame) : frameLine(frame, terminal));
+    if (--left <= 0) ending.abort();
+  };
+  const follow = () => followFeed({ url, insecure: options.insecure, signal: ending.signal, onFrame });
+  if (left <= 0) return;
+  // Not being there at first is a mistake; going away later is life.
+  await follow();
+  while (!ending.signal.aborted) {
+    terminal.note(`${url} went away, trying again`);
+    await delay(RECONNECT_MS, undefined, { signal: ending.signal }).catch(() => {});
+    await follow().catch(() => {});
+  }
+}

@@ -1,0 +1,97 @@
+/** One node of the development network: a server in a process of its own. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../cli/index.js', import.meta.url));
+/** Lines kept to tell why a node ended. */
+const KEPT_LINES = 10;
+
+export interface NodeProcessOptions {
+  readonly name: string;
+  /** `key=value` each. */
+  readonly settings: readonly string[];
+  /** Lines of its standard output: pino's. */
+  readonly onLine: (line: string) => void;
+  /** Lines of its standard error. */
+  readonly onError: (line: string) => void;
+  /** Ended without being told to. */
+  readonly onDeath: (why: string) => void;
+}
+
+export class NodeProcess {
+  readonly #options: NodeProcessOptions;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
+  readonly #last: string[] = [];
+  #told = false;
+  /** Resolves when the server serves; rejects when it ends before. */
+  readonly ready: Promise<void>;
+
+  constructor(options: NodeProcessOptions) {
+    this.#options = options;
+    const args = [
+      'start',
+      '--allow-js-websocket',
+      ...options.settings.flatMap((setting) => ['--set', setting]),
+    ];
+    // Where Node is started through a loader, `execPath` is the loader's.
+    const child = spawn(process.env.TERANODE_P2P_NODE ?? process.execPath, [CLI, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    for (const [stream, sink] of [
+      [child.stdout, options.onLine],
+      [child.stderr, options.onError],
+    ] as const) {
+      if (stream === null) continue;
+      createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+        if (sink === options.onError) this.#keep(line);
+        sink(line);
+      });
+    }
+    this.#exited = new Promise((resolve) => child.once('close', () => resolve()));
+    this.ready = new Promise((resolve, reject) => {
+      child.on('message', (message) => message === 'ready' && resolve());
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        const why = `${options.name} ended with ${signal ?? `exit code ${code}`}`;
+        reject(new Error([why, ...this.#last].join('\n')));
+        if (!this.#told) options.onDeath(why);
+      });
+    });
+    this.ready.catch(() => {});
+  }
+
+  #keep(line: string): void {
+    this.#last.push(line);
+    if (this.#last.length > KEPT_LINES) this.#last.shift();
+  }
+
+  /** Tells it to stop and waits; at `deadline` (unix ms) it is killed. Resolves with whether it went by itself. */
+  async stop(deadline: number): Promise<boolean> {
+    this.#told = true;
+    if (this.#child.connected) this.#child.send('stop', () => {});
+    let killed = false;
+    const timer = setTimeout(
+      () => {
+        killed = true;
+        this.kill();
+      },
+      Math.max(0, deadline - Date.now()),
+    );
+    await this.#exited;
+    clearTimeout(timer);
+    return !killed && this.#child.exitCode === 0;
+  }
+
+  kill(): void {
+    this.#told = true;
+    this.#child.kill('SIGKILL');
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+}
