@@ -35,3 +35,31 @@ export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
     pino.destination({ dest: 1, sync: true }),
   );
 }
+
+/** A logger and a child for each component, whose levels change together at run time. */
+export class ComponentLoggers {
+  readonly #root: Logger;
+  readonly #children: Logger[] = [];
+
+  constructor(root: Logger) {
+    this.#root = root;
+  }
+
+  /** The child of `component`; every line of it says so. */
+  of(component: string): Logger {
+    const child = this.#root.child({ component });
+    this.#children.push(child);
+    return child;
+  }
+
+  get level(): string {
+    return this.#root.level;
+  }
+
+  /** From now on. Throws RangeError on a name that is no level. */
+  setLevel(level: string): void {
+    if (level !== 'silent' && !(level in this.#root.levels.values))
+      throw new RangeError(`no log level ${level}`);
+    for (const logger of [this.#root, ...this.#children]) logger.level = level;
+  }
+}

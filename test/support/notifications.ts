@@ -227,7 +227,8 @@ export async function takenPort(context: Pick<TestContext, 'after'>): Promise<nu
 
 /** Sum of one metric over all labels and processes. */
 export async function metricSum(servers: NotificationServers, name: string): Promise<number> {
-  const all = (await servers.collectMetrics()).flat() as { name: string; values: { value: number }[] }[];
+  const answers = await Promise.all(servers.metricSources.map((source) => source()));
+  const all = answers.flatMap(({ metrics }) => metrics) as { name: string; values: { value: number }[] }[];
   return all
     .filter((metric) => metric.name === name)
     .reduce((sum, metric) => sum + metric.values.reduce((part, { value }) => part + value, 0), 0);

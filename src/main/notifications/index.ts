@@ -1,7 +1,7 @@
 /** The notification servers: processes on one port, supervised, with one count of connections. */
 
 import { ConnectionLedger } from '../../shared/connection-ledger.js';
-import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { ConfigurationError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig } from '../../shared/frames/control.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import { parseListenAddress } from '../../shared/listen-address.js';
@@ -155,10 +155,15 @@ export class NotificationServers implements HealthChecked {
     for (const each of this.#processes) each.send({ type: 'level', level });
   }
 
-  /** prom-client's JSON of each process that answers within a second. */
-  async collectMetrics(): Promise<readonly (readonly object[])[]> {
-    const all = await Promise.all(this.#processes.map((each) => each.metrics()));
-    return all.filter((metrics) => metrics.length > 0);
+  /** A source of prom-client's JSON for each process; one that does not answer within a second rejects. */
+  get metricSources(): readonly (() => Promise<{ instance: number; metrics: readonly object[] }>)[] {
+    return this.#processes.map((each, index) => async () => {
+      const metrics = await each.metrics();
+      if (each.pid === undefined || metrics.length === 0) {
+        throw new UnavailableError(`notification server ${index + 1} does not answer`);
+      }
+      return { instance: each.pid, metrics };
+    });
   }
 
   async health(): Promise<DependencyHealth> {

@@ -43,6 +43,7 @@ export class PublisherPool {
   #failures = 0;
   #failed: string | undefined;
   #replacing: Promise<void> | undefined;
+  #instance = 0;
 
   constructor(
     { logger, metrics }: { readonly logger: Logger; readonly metrics: PipelineMetrics },
@@ -56,6 +57,11 @@ export class PublisherPool {
   /** Why the publisher cannot respawn, for liveness; undefined while it can. */
   get failed(): string | undefined {
     return this.#failed;
+  }
+
+  /** Another number for each thread that took the publisher's place. */
+  get instance(): number {
+    return this.#instance;
   }
 
   /** Resolves when the publisher answers. Rejects when it cannot start. */
@@ -138,6 +144,7 @@ export class PublisherPool {
     };
     const pool = createPool(options, this.#logger);
     this.#pool = pool;
+    this.#instance += 1;
   }
 
   /** Also reached by a thread that dies idle, so that it is back before it is needed. */

@@ -1,0 +1,93 @@
+/** The composition root: from settings to a server with its neighbours, real or embedded. */
+
+import { readFileSync } from 'node:fs';
+import { Registry } from 'prom-client';
+import { ConfigurationError } from '../shared/errors.js';
+import { localSocketPath } from '../shared/frames/socket-path.js';
+import { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
+import { createBlockValidationClient } from '../shared/grpc/block-validation-client.js';
+import { createConsumer, createProducer, needsEmbeddedBroker } from '../shared/kafka/index.js';
+import type { Logger } from '../shared/logging.js';
+import type { Settings } from '../shared/settings/table.js';
+import { createBanStore } from './bans/create-store.js';
+import { EmbeddedChain } from './blockchain/embedded-chain.js';
+import { EmbeddedRejections } from './blockchain/embedded-rejections.js';
+import { GrpcBlockchainClient } from './blockchain/grpc-client.js';
+import { EmbeddedBrokerThread } from './broker/index.js';
+import { DataDirectory } from './data-directory.js';
+import type { ServerDependencies, ServerOptions } from './dependencies.js';
+import { P2PServer } from './server.js';
+
+/** WIRE §3: `p2p.<clientName>`, in the first generation `p2p`. */
+export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clientName'>): string {
+  return settings.p2p_generation === 'first' || settings.clientName === ''
+    ? 'p2p'
+    : `p2p.${settings.clientName}`;
+}
+
+/** The neighbours that `settings` ask for. Nothing is connected to, opened or written. Throws ConfigurationError. */
+export function composeDependencies(settings: Settings, logger: Logger): ServerDependencies {
+  const directory = new DataDirectory(settings.DATADIR);
+  const brokerSocketPath = needsEmbeddedBroker(settings)
+    ? localSocketPath(directory.path, 'broker.sock')
+    : undefined;
+  const kafka = { logger: logger.child({ component: 'kafka' }), brokerSocketPath };
+  const chain =
+    settings.blockchain_grpcAddress === ''
+      ? new EmbeddedChain({ store: directory.store, logger: logger.child({ component: 'chain' }), settings })
+      : undefined;
+  const hasRejectedTx = settings.kafka_rejectedTxConfig !== '';
+  if (settings.p2p_embedded_rejected_tx_interval > 0 && !hasRejectedTx) {
+    throw new ConfigurationError(['p2p_embedded_rejected_tx_interval: needs kafka_rejectedTxConfig']);
+  }
+  return {
+    settings,
+    logger,
+    registry: new Registry(),
+    directory,
+    blockchain:
+      chain ?? new GrpcBlockchainClient({ settings, logger: logger.child({ component: 'blockchain' }) }),
+    validation: createBlockValidationClient(settings),
+    assembly: new BlockAssemblyClient({ settings, logger: logger.child({ component: 'assembly' }) }),
+    banStore: createBanStore(settings, {
+      level: directory.store,
+      logger: logger.child({ component: 'bans' }),
+    }),
+    rejectedTx: hasRejectedTx
+      ? createConsumer(settings, 'kafka_rejectedTxConfig', { ...kafka, group: consumerGroup(settings) })
+      : undefined,
+    embedded: {
+      chain,
+      broker:
+        brokerSocketPath === undefined
+          ? undefined
+          : new EmbeddedBrokerThread(
+              { logger: logger.child({ component: 'broker' }) },
+              { socketPath: brokerSocketPath, logLevel: logger.level },
+            ),
+      rejections:
+        settings.p2p_embedded_rejected_tx_interval > 0
+          ? new EmbeddedRejections({
+              settings,
+              logger: kafka.logger,
+              producer: createProducer(settings, 'kafka_rejectedTxConfig', kafka),
+            })
+          : undefined,
+    },
+    brokerSocketPath,
+  };
+}
+
+/** This package's version, told where the setting `version` is empty. */
+export function packageVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** A server on `settings`, not yet initialised. Throws ConfigurationError with every problem. */
+export function composeServer(
+  settings: Settings,
+  { logger, ...options }: { readonly logger: Logger } & ServerOptions,
+): P2PServer {
+  return P2PServer.create(composeDependencies(settings, logger), { version: packageVersion(), ...options });
+}

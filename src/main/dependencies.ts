@@ -1,0 +1,47 @@
+/** What the server is handed at its door. Two real implementations each: for the neighbour, and embedded. */
+
+import type { Registry } from 'prom-client';
+import type { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
+import type { BlockValidationClient } from '../shared/grpc/block-validation-client.js';
+import type { KafkaConsumer } from '../shared/kafka/types.js';
+import type { Logger } from '../shared/logging.js';
+import type { Settings } from '../shared/settings/table.js';
+import type { BanStore } from './bans/types.js';
+import type { EmbeddedChain } from './blockchain/embedded-chain.js';
+import type { EmbeddedRejections } from './blockchain/embedded-rejections.js';
+import type { BlockchainClient } from './blockchain/types.js';
+import type { EmbeddedBrokerThread } from './broker/index.js';
+import type { DataDirectory } from './data-directory.js';
+
+export interface ServerDependencies {
+  /** Loaded and checked (`loadSettings`). */
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** Of the main process; the figures of the others are added at each scrape. */
+  readonly registry: Registry;
+  /** Opened in `init`, closed at the end of `stop`. */
+  readonly directory: DataDirectory;
+  readonly blockchain: BlockchainClient;
+  readonly validation: BlockValidationClient;
+  readonly assembly: BlockAssemblyClient;
+  readonly banStore: BanStore;
+  /** Rejected transactions of our own node. Producers belong to the publisher, which makes them from the settings. */
+  readonly rejectedTx: KafkaConsumer | undefined;
+  readonly embedded: {
+    /** The same object as `blockchain`, where that is embedded: it mines and follows. */
+    readonly chain: EmbeddedChain | undefined;
+    readonly broker: EmbeddedBrokerThread | undefined;
+    readonly rejections: EmbeddedRejections | undefined;
+  };
+  /** Local socket of the embedded broker, where it runs. */
+  readonly brokerSocketPath: string | undefined;
+}
+
+export interface ServerOptions {
+  /** Serve WebSocket clients also where no native build loads. */
+  readonly allowJsWebsocket?: boolean;
+  /** Told in node_status and status where the setting is empty. */
+  readonly version?: string;
+  /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table, by every thread. */
+  readonly kindsModule?: string;
+}

@@ -1,0 +1,229 @@
+/** The server's own parts, built and tied together. Nothing runs yet: `server.ts` starts and stops them. */
+
+import type { PrivateKey } from '@libp2p/interface';
+import { LevelDatastore } from 'datastore-level';
+import { localSocketPath } from '../shared/frames/socket-path.js';
+import { parseHeader } from '../shared/header.js';
+import type { ComponentLoggers, Logger } from '../shared/logging.js';
+import { checkDirect } from '../shared/messages/check.js';
+import { checkContextOf } from '../shared/messages/context.js';
+import { MESSAGE_KINDS } from '../shared/messages/index.js';
+import type { MessageKind } from '../shared/messages/kind.js';
+import { outcomeAt } from '../shared/pipeline/outcomes.js';
+import type { PeerFact } from '../shared/pipeline/types.js';
+import type { PublisherConfig } from '../shared/pipeline/worker-config.js';
+import { Announcer } from './announce/announcer.js';
+import { createAnnounceMetrics } from './announce/metrics.js';
+import type { AnnouncedUrls } from './announce/urls.js';
+import { BanEnforcer } from './bans/enforcer.js';
+import { createBanGate } from './bans/gate.js';
+import { BanList } from './bans/list.js';
+import { createBanMetrics } from './bans/metrics.js';
+import { createBanProtection, peerIdsOf } from './bans/protection.js';
+import { BanScores } from './bans/scores.js';
+import type { BlockHeaderInfo } from './blockchain/types.js';
+import type { ServerDependencies, ServerOptions } from './dependencies.js';
+import type { AdminKey } from './grpc/admin-key.js';
+import { createPeerServiceMetrics } from './grpc/metrics.js';
+import { createPeerService } from './grpc/peer-service.js';
+import { GrpcServer } from './grpc/server.js';
+import { Libp2pNode } from './node/index.js';
+import type { BanGate } from './node/types.js';
+import { createNotificationsMetrics, NotificationServers } from './notifications/index.js';
+import { KnownPeers } from './peers/known-peers.js';
+import { createPeerMetrics } from './peers/metrics.js';
+import { Pipeline } from './pipeline/index.js';
+import { createPipelineMetrics } from './pipeline/metrics.js';
+
+/** What `init` found before the parts can be built. */
+export interface Identity {
+  readonly privateKey: PrivateKey;
+  readonly adminKey: AdminKey;
+  readonly urls: AnnouncedUrls;
+  readonly kinds: readonly MessageKind[] | undefined;
+}
+
+export class ServerParts {
+  readonly bans: BanList;
+  readonly scores: BanScores;
+  readonly enforcer: BanEnforcer;
+  readonly knownPeers: KnownPeers;
+  readonly node: Libp2pNode;
+  readonly datastore: LevelDatastore;
+  readonly pipeline: Pipeline;
+  readonly notifications: NotificationServers;
+  readonly announcer: Announcer;
+  readonly grpc: GrpcServer;
+  readonly bootstrapPeers: ReadonlySet<string>;
+  /** The tip as the chain told it last. */
+  best: BlockHeaderInfo | undefined;
+  readonly #dependencies: ServerDependencies;
+  readonly #logger: Logger;
+  #tipBits = 0;
+
+  constructor(
+    dependencies: ServerDependencies,
+    options: ServerOptions,
+    { privateKey, adminKey, urls, kinds }: Identity,
+    loggers: ComponentLoggers,
+  ) {
+    const { settings, registry, directory } = dependencies;
+    this.#dependencies = dependencies;
+    this.#logger = loggers.of('server');
+    this.bootstrapPeers = peerIdsOf([...settings.p2p_bootstrap_peers, ...settings.p2p_bootstrapAddresses]);
+
+    const banMetrics = createBanMetrics(registry);
+    const banLogger = loggers.of('bans');
+    this.bans = new BanList({ store: dependencies.banStore, logger: banLogger, metrics: banMetrics });
+    // The node is built below, on the gate that asks these: they look at it when there are peers.
+    const protection = createBanProtection(settings, () => this.node.peers());
+    this.scores = new BanScores(
+      {
+        list: this.bans,
+        logger: banLogger,
+        metrics: banMetrics,
+        isProtected: (peer) => protection.isProtected(peer),
+        addressesOf: (peer) => protection.addressesOf(peer),
+      },
+      {
+        threshold: settings.p2p_ban_threshold,
+        durationMs: settings.p2p_ban_duration,
+        generation: settings.p2p_generation,
+      },
+    );
+    const gate: BanGate = createBanGate(this.bans, this.scores);
+
+    this.knownPeers = new KnownPeers(
+      { metrics: createPeerMetrics(registry), ownHeight: () => this.best?.height },
+      { maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead },
+    );
+
+    this.datastore = new LevelDatastore(
+      directory.store.sublevel('libp2p', { keyEncoding: 'utf8', valueEncoding: 'view' }) as never,
+    );
+    this.node = new Libp2pNode({
+      settings,
+      logger: loggers.of('node'),
+      privateKey,
+      datastore: this.datastore,
+      registry,
+      bans: gate,
+      kinds: kinds ?? MESSAGE_KINDS,
+    });
+
+    const publisher: PublisherConfig = {
+      settings,
+      outboxPath: directory.file('outbox'),
+      frameSocketPath: localSocketPath(directory.path, 'frames.sock'),
+      brokerSocketPath: dependencies.brokerSocketPath,
+      peerId: this.node.peerId,
+      logLevel: loggers.level,
+    };
+    this.pipeline = new Pipeline(
+      {
+        settings,
+        logger: loggers.of('pipeline'),
+        metrics: createPipelineMetrics(registry),
+        verdicts: this.node,
+        bans: gate,
+        onFact: (fact) => this.#learn(fact),
+        onOffence: (author, offence) => this.scores.add(author, offence),
+      },
+      {
+        publisher,
+        ...(kinds === undefined ? {} : { kinds }),
+        ...(options.kindsModule === undefined ? {} : { kindsModule: options.kindsModule }),
+      },
+    );
+
+    this.notifications = new NotificationServers(
+      { settings, logger: loggers.of('notifications'), metrics: createNotificationsMetrics(registry) },
+      {
+        frameSocketPath: publisher.frameSocketPath,
+        peerId: this.node.peerId,
+        baseUrl: urls.dataHub,
+        allowJsWebsocket: options.allowJsWebsocket ?? false,
+      },
+    );
+
+    this.announcer = new Announcer(
+      {
+        settings,
+        logger: loggers.of('announce'),
+        metrics: createAnnounceMetrics(registry),
+        chain: dependencies.blockchain,
+        node: this.node,
+        showOwn: (kind, data) => this.pipeline.pushOwn(kind, data),
+        urls,
+        assembly: dependencies.assembly,
+        onBestBlock: (best) => this.#setBest(best),
+        ...(dependencies.rejectedTx === undefined ? {} : { rejectedTx: dependencies.rejectedTx }),
+      },
+      options.version === undefined ? {} : { version: options.version },
+    );
+
+    this.enforcer = new BanEnforcer({
+      list: this.bans,
+      node: this.node,
+      logger: banLogger,
+      metrics: banMetrics,
+    });
+
+    const grpcLogger = loggers.of('grpc');
+    this.grpc = new GrpcServer(
+      {
+        logger: grpcLogger,
+        service: createPeerService(
+          {
+            logger: grpcLogger,
+            metrics: createPeerServiceMetrics(registry),
+            adminKey,
+            node: this.node,
+            list: this.bans,
+            scores: this.scores,
+            knownPeers: this.knownPeers,
+          },
+          { banDurationMs: settings.p2p_ban_duration, bootstrapPeers: this.bootstrapPeers },
+        ),
+      },
+      settings,
+    );
+
+    this.#connect();
+  }
+
+  /** From the node's events to those who care. */
+  #connect(): void {
+    const { settings } = this.#dependencies;
+    this.node.on('heard', (message) => this.pipeline.push(message));
+    this.node.on('excess', (peer) => this.scores.add(peer, 'spam'));
+    this.node.on('direct', ({ source, data }) => {
+      const { outcome, fact } = checkDirect(source, data, checkContextOf(settings, this.#tipBits));
+      const { name, offence } = outcomeAt(outcome) as { name: string; offence?: string };
+      if (fact !== undefined) this.#learn(fact);
+      else this.#logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
+      if (offence !== undefined) this.scores.add(source, offence);
+    });
+  }
+
+  #setBest(best: BlockHeaderInfo): void {
+    this.best = best;
+    this.#tipBits = parseHeader(best.header).bits;
+    this.pipeline.setTipBits(this.#tipBits);
+  }
+
+  #learn(fact: PeerFact): void {
+    if (fact.type === 'best_block_requested') {
+      this.announcer.answerBestBlock(fact.peer).catch((error: unknown) => {
+        this.#logger.warn({ peer: fact.peer, err: error }, 'a best-block request was not answered');
+      });
+      return;
+    }
+    this.knownPeers.learn(fact);
+    if (fact.clientName !== '') this.node.setPeerName(fact.peer, fact.clientName);
+    if (fact.type !== 'block') return;
+    this.#dependencies.embedded.chain?.adopt(fact).catch((error: unknown) => {
+      this.#logger.error({ hash: fact.hash, err: error }, 'the embedded chain could not follow a block');
+    });
+  }
+}

@@ -1,0 +1,41 @@
+/** What readiness asks: every neighbour and every part without which this server cannot do its work. */
+
+import type { DependencyHealth } from '../shared/health.js';
+import type { FsmState } from './blockchain/types.js';
+import type { ServerDependencies } from './dependencies.js';
+import type { ReadinessCheck } from './health/readiness.js';
+import type { ServerParts } from './parts.js';
+
+/** The checks of a running server, in the order of the report. */
+export function readinessChecks(dependencies: ServerDependencies, parts: ServerParts): ReadinessCheck[] {
+  const { blockchain, validation, rejectedTx, embedded } = dependencies;
+  return [
+    // The publisher speaks for its producers and its outbox.
+    { resource: 'Kafka', check: () => parts.pipeline.publisher.ask('health', {}) },
+    ...(rejectedTx === undefined
+      ? []
+      : [{ resource: 'rejectedtx consumer', check: (signal: AbortSignal) => rejectedTx.health(signal) }]),
+    ...(embedded.broker === undefined
+      ? []
+      : [
+          {
+            resource: 'embedded broker',
+            check: () => (embedded.broker as NonNullable<typeof embedded.broker>).health(),
+          },
+        ]),
+    { resource: 'BlockchainClient', check: (signal) => blockchain.health(signal) },
+    { resource: 'FSM', check: async (signal) => fsmHealth(await blockchain.getFsmState(signal)) },
+    { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
+    { resource: 'notification servers', check: () => parts.notifications.health() },
+    { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },
+    { resource: 'libp2p', check: () => parts.node.health() },
+  ];
+}
+
+/** Out of IDLE the server can work, whatever else the chain is busy with. */
+function fsmHealth(state: FsmState): DependencyHealth {
+  const resource = 'FSM';
+  return state === 'IDLE'
+    ? { resource, status: 503, error: 'the chain is idle', message: state }
+    : { resource, status: 200, message: state };
+}

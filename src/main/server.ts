@@ -1,0 +1,432 @@
+/** The P2P server: its parts, started in order and stopped backwards. */
+
+import { AbortedError, ConfigurationError, errorMessage } from '../shared/errors.js';
+import { localSocketPath } from '../shared/frames/socket-path.js';
+import type { HealthReport } from '../shared/health.js';
+import { ComponentLoggers, type Logger } from '../shared/logging.js';
+import type { MessageKind } from '../shared/messages/kind.js';
+import { removeRunFile, writeRunFile } from '../shared/run-file.js';
+import { checkSettings } from '../shared/settings/checks.js';
+import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
+import { ControlServer } from './control/server.js';
+import type { ServerDependencies, ServerOptions } from './dependencies.js';
+import { loadAdminKey } from './grpc/admin-key.js';
+import { HealthServer, MetricsServer } from './health/http.js';
+import { Liveness } from './health/liveness.js';
+import { healthReport, Readiness } from './health/readiness.js';
+import { MetricsAggregate } from './metrics/aggregate.js';
+import { ProcessMetrics } from './metrics/process.js';
+import { loadOrCreateKey } from './node/keys.js';
+import { notificationProblems } from './notifications/index.js';
+import { ServerParts } from './parts.js';
+import { readinessChecks } from './readiness-checks.js';
+import { type Stage, Stages } from './stages.js';
+import { statusReport } from './status.js';
+
+/** How often `/api/status` is made anew. */
+const STATUS_MS = 1_000;
+/** Of `shutdown_timeout`, kept for closing after Kafka had its time. */
+const CLOSING_MS = 1_500;
+const DEFAULT_HEALTH_TIMEOUT_MS = 2_000;
+
+/** Ports that were bound, also where the settings said 0; undefined for what is off. */
+export interface ServerPorts {
+  readonly p2p: number | undefined;
+  readonly grpc: number | undefined;
+  readonly http: number;
+  readonly health: number | undefined;
+  readonly metrics: number | undefined;
+}
+
+type State = 'created' | 'initialised' | 'started' | 'stopped';
+
+export class P2PServer {
+  readonly #dependencies: ServerDependencies;
+  readonly #options: ServerOptions;
+  readonly #loggers: ComponentLoggers;
+  readonly #logger: Logger;
+  readonly #urls: AnnouncedUrls;
+  readonly #processMetrics: ProcessMetrics;
+  readonly #metrics: MetricsAggregate;
+  readonly #liveness: Liveness;
+  readonly #readiness: Readiness;
+  readonly #healthServer: HealthServer | undefined;
+  readonly #metricsServer: MetricsServer | undefined;
+  readonly #stopping = new AbortController();
+  #parts: ServerParts | undefined;
+  #stages: Stages | undefined;
+  #state: State = 'created';
+  #stopped: Promise<void> | undefined;
+  #startedAt = 0;
+  #statusTimer: NodeJS.Timeout | undefined;
+
+  /**
+   * Checks the settings and builds what can be built without touching network or disk. Throws ConfigurationError with every
+   * problem, each naming its setting.
+   */
+  static create(dependencies: ServerDependencies, options: ServerOptions = {}): P2PServer {
+    const { settings } = dependencies;
+    const problems = new Set([...checkSettings(settings), ...notificationProblems(settings)]);
+    let urls: AnnouncedUrls | undefined;
+    try {
+      urls = announcedUrls(settings);
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      for (const problem of error.problems) problems.add(problem);
+    }
+    if (problems.size > 0 || urls === undefined) throw new ConfigurationError([...problems]);
+    return new P2PServer(dependencies, options, urls);
+  }
+
+  private constructor(dependencies: ServerDependencies, options: ServerOptions, urls: AnnouncedUrls) {
+    const { settings, registry } = dependencies;
+    this.#dependencies = dependencies;
+    this.#options = options;
+    this.#urls = urls;
+    this.#loggers = new ComponentLoggers(dependencies.logger);
+    this.#logger = this.#loggers.of('server');
+    this.#processMetrics = new ProcessMetrics({ registry });
+    this.#metrics = new MetricsAggregate({ registry, logger: this.#logger });
+    this.#liveness = new Liveness({
+      signs: [
+        { resource: 'worker pools', fault: () => this.#parts?.pipeline.failed },
+        { resource: 'notification servers', fault: () => this.#notificationFault() },
+      ],
+    });
+    this.#readiness = new Readiness(
+      { checks: () => (this.#parts === undefined ? [] : readinessChecks(dependencies, this.#parts)) },
+      { timeoutMs: DEFAULT_HEALTH_TIMEOUT_MS },
+    );
+    const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
+    this.#healthServer =
+      healthAddress === ''
+        ? undefined
+        : new HealthServer(
+            {
+              logger: this.#loggers.of('health'),
+              readiness: () => this.health(false),
+              liveness: () => this.health(true),
+            },
+            { address: healthAddress },
+          );
+    this.#metricsServer =
+      profilerAddr === '' || prometheusEndpoint === ''
+        ? undefined
+        : new MetricsServer(
+            { logger: this.#loggers.of('metrics'), scrape: () => this.#metrics.scrape() },
+            { address: profilerAddr, path: prometheusEndpoint },
+          );
+  }
+
+  /**
+   * Fixes URLs, takes the lock on `DATADIR`, opens stores, loads keys and bans, and builds the parts. Throws
+   * ConfigurationError naming the setting for what cannot be used; `stop` is still to be called.
+   */
+  async init(): Promise<void> {
+    this.#advance('created', 'initialised');
+    const { settings, directory, embedded, blockchain } = this.#dependencies;
+    for (const warning of this.#urls.warnings)
+      this.#logger.warn({ reason: warning }, 'a setting was changed');
+    await directory.open();
+    await embedded.chain?.open();
+    const privateKey = await loadOrCreateKey(settings, this.#logger, blockchain);
+    const adminKey = await loadAdminKey(
+      { apiKey: settings.grpc_admin_api_key, dataDirectory: directory.path },
+      this.#logger,
+    );
+    const kinds = await loadKinds(this.#options.kindsModule);
+    const identity = { privateKey, adminKey, urls: this.#urls, kinds };
+    this.#parts = new ServerParts(this.#dependencies, this.#options, identity, this.#loggers);
+    await this.#parts.bans.open();
+  }
+
+  /**
+   * Starts everything in order; resolves when all are ready. Waits for the chain to leave IDLE until `signal`, then
+   * AbortedError. When a part fails, what had started is stopped and the error thrown.
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    this.#advance('initialised', 'started');
+    const abort =
+      signal === undefined ? this.#stopping.signal : AbortSignal.any([signal, this.#stopping.signal]);
+    this.#startedAt = Date.now();
+    this.#stages = new Stages(this.#plan(this.#running()), this.#logger);
+    try {
+      await this.#stages.start(abort);
+    } catch (error) {
+      await this.stop();
+      throw abort.aborted ? new AbortedError('the start was given up', { cause: error }) : error;
+    }
+    this.#logger.info({ ms: Date.now() - this.#startedAt, peer: this.peerId, ports: this.ports }, 'ready');
+  }
+
+  /** Stops everything, within `shutdown_timeout` and a little. Never rejects; every call waits for the same stop. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** Liveness looks at nothing outside the machine; readiness asks every dependency, 2 s each. */
+  async health(checkLiveness: boolean): Promise<HealthReport> {
+    if (checkLiveness) return this.#liveness.check();
+    if (this.#state !== 'started' || this.#parts === undefined) {
+      return healthReport([{ resource: 'server', status: 503, error: this.#state, message: 'does not run' }]);
+    }
+    return this.#readiness.check();
+  }
+
+  /** Base58; empty before `init`. */
+  get peerId(): string {
+    return this.#parts?.node.peerId ?? '';
+  }
+
+  get ports(): ServerPorts {
+    const parts = this.#parts;
+    return {
+      p2p: portOf(parts?.node.addresses() ?? []),
+      grpc: parts?.grpc.port,
+      http: parts?.notifications.port ?? 0,
+      health: this.#healthServer?.port || undefined,
+      metrics: this.#metricsServer?.port || undefined,
+    };
+  }
+
+  /** The parts, for who drives the server from within its process: tests and benchmarks. Throws before `init`. */
+  get parts(): ServerParts {
+    return this.#running();
+  }
+
+  /** What `/metrics` answers. */
+  async scrape(): Promise<string> {
+    return (await this.#metrics.scrape()).body;
+  }
+
+  /** Changes the level of every logger in every thread and process. Throws RangeError on a name that is no level. */
+  async setLogLevel(level: string): Promise<void> {
+    this.#loggers.setLevel(level);
+    this.#parts?.notifications.setLevel(level);
+    await this.#parts?.pipeline.publisher.ask('level', { level });
+  }
+
+  #advance(from: State, to: State): void {
+    if (this.#state !== from) throw new Error(`the server is ${this.#state}, not ${from}`);
+    this.#state = to;
+  }
+
+  #running(): ServerParts {
+    if (this.#parts === undefined) throw new Error('the server is not initialised');
+    return this.#parts;
+  }
+
+  /** The order of start; stop goes backwards. */
+  #plan(parts: ServerParts): Stage[] {
+    const { blockchain, validation, assembly, embedded } = this.#dependencies;
+    return [
+      {
+        name: 'health and metrics',
+        start: async () => {
+          this.#processMetrics.start();
+          this.#liveness.start();
+          await this.#healthServer?.start();
+          await this.#metricsServer?.start();
+        },
+        stop: async () => {
+          this.#liveness.stop();
+          this.#processMetrics.stop();
+          await Promise.all([this.#healthServer?.stop(), this.#metricsServer?.stop()]);
+        },
+      },
+      {
+        name: 'chain',
+        start: (signal) => blockchain.waitUntilNotIdle(signal),
+        stop: () => blockchain.close(),
+      },
+      {
+        name: 'embedded broker',
+        start: async () => embedded.broker?.start(),
+        stop: async () => embedded.broker?.stop(),
+      },
+      {
+        name: 'validation and assembly clients',
+        start: async () => {},
+        stop: async () => {
+          validation.close();
+          assembly.close();
+        },
+      },
+      {
+        name: 'publisher and checkers',
+        start: () => parts.pipeline.start(),
+        stop: async (deadline) => {
+          try {
+            const { left } = await parts.pipeline.publisher.ask('close', { deadline: deadline - CLOSING_MS });
+            if (left > 0) this.#logger.warn({ left }, 'announcements stay in the outbox for the next start');
+          } finally {
+            await parts.pipeline.stop();
+          }
+        },
+      },
+      {
+        name: 'notification servers',
+        start: () => parts.notifications.start(),
+        stop: () => parts.notifications.stop(),
+      },
+      { name: 'batches', start: async () => {}, stop: () => parts.pipeline.drain() },
+      {
+        name: 'libp2p',
+        start: async (signal) => {
+          await parts.datastore.open();
+          await parts.node.start(signal);
+        },
+        stop: async () => {
+          await parts.node.stop();
+          await parts.datastore.close();
+        },
+      },
+      {
+        name: 'announcements',
+        start: () => parts.announcer.start(),
+        stop: () => parts.announcer.stop(),
+      },
+      {
+        name: 'bans',
+        start: async () => {
+          parts.bans.start();
+          await parts.enforcer.start();
+        },
+        stop: () => parts.enforcer.stop(),
+      },
+      {
+        name: 'gRPC',
+        start: () => parts.grpc.start(),
+        stop: () => parts.grpc.stop(),
+      },
+      {
+        name: 'embedded neighbours',
+        start: async () => {
+          embedded.chain?.start();
+          await embedded.rejections?.start();
+        },
+        stop: async () => embedded.rejections?.stop(),
+      },
+      this.#controlStage(parts),
+      {
+        name: 'status',
+        start: async () => this.#beginStatus(parts),
+        stop: async () => clearTimeout(this.#statusTimer),
+      },
+    ];
+  }
+
+  /** The control socket, and the file that says where this server is. */
+  #controlStage(parts: ServerParts): Stage {
+    const { directory, brokerSocketPath } = this.#dependencies;
+    const { publisher } = parts.pipeline;
+    const socketPath = localSocketPath(directory.path, 'control.sock');
+    const control = new ControlServer(
+      {
+        logger: this.#loggers.of('control'),
+        handlers: {
+          outbox: () => publisher.ask('outbox', {}),
+          deadLetters: ({ limit }) => publisher.ask('deadLetters', { limit }),
+          replayDeadLetters: () => publisher.ask('replayDeadLetters', {}),
+          level: async ({ level }) => {
+            await this.setLogLevel(level);
+            return { level };
+          },
+        },
+      },
+      { socketPath },
+    );
+    return {
+      name: 'control',
+      start: async () => {
+        await control.start();
+        const { p2p = 0, http, ...others } = this.ports;
+        writeRunFile(directory.path, {
+          pid: process.pid,
+          startedAt: this.#startedAt,
+          peerId: this.peerId,
+          controlSocket: socketPath,
+          ...(brokerSocketPath === undefined ? {} : { brokerSocket: brokerSocketPath }),
+          ports: { p2p, http, ...definedOf(others) },
+        });
+      },
+      stop: async () => {
+        removeRunFile(directory.path);
+        await control.stop();
+      },
+    };
+  }
+
+  #beginStatus(parts: ServerParts): void {
+    this.#metrics.addSource('publisher', async () => ({
+      instance: parts.pipeline.publisher.instance,
+      metrics: await parts.pipeline.publisher.ask('metrics', {}),
+    }));
+    for (const [index, source] of parts.notifications.metricSources.entries()) {
+      this.#metrics.addSource(`notification server ${index + 1}`, source);
+    }
+    const tell = async (): Promise<void> => {
+      const health = await this.health(false);
+      const sources = {
+        dependencies: this.#dependencies,
+        options: this.#options,
+        startedAt: this.#startedAt,
+      };
+      parts.notifications.setStatus(JSON.stringify(statusReport({ ...sources, parts, health })));
+    };
+    const again = (): void => {
+      tell()
+        .catch((error: unknown) => this.#logger.warn({ err: error }, 'the status could not be made'))
+        .finally(() => {
+          if (this.#state === 'started') this.#statusTimer = setTimeout(again, STATUS_MS).unref();
+        });
+    };
+    again();
+  }
+
+  #notificationFault(): string | undefined {
+    if (this.#state !== 'started' || this.#parts === undefined || this.#statusTimer === undefined)
+      return undefined;
+    return this.#parts.notifications.serving === 0 ? 'no notification server serves' : undefined;
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#state === 'started';
+    this.#state = 'stopped';
+    this.#stopping.abort();
+    const { settings, directory, embedded } = this.#dependencies;
+    const began = Date.now();
+    if (running) this.#logger.info('stopping');
+    await this.#stages?.stop(began + settings.shutdown_timeout);
+    for (const close of [
+      () => this.#parts?.bans.stop(),
+      () => embedded.chain?.close(),
+      () => directory.close(),
+    ]) {
+      try {
+        await close();
+      } catch (error) {
+        this.#logger.warn({ reason: errorMessage(error) }, 'a store did not close cleanly');
+      }
+    }
+    if (running) this.#logger.info({ ms: Date.now() - began }, 'stopped');
+  }
+}
+
+async function loadKinds(module: string | undefined): Promise<readonly MessageKind[] | undefined> {
+  if (module === undefined) return undefined;
+  return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
+}
+
+/** The TCP port of the first multiaddr that has one. */
+function portOf(multiaddrs: readonly string[]): number | undefined {
+  const port = multiaddrs.map((text) => /\/tcp\/(\d+)/.exec(text)?.[1]).find((text) => text !== undefined);
+  return port === undefined ? undefined : Number(port);
+}
+
+function definedOf<T extends object>(object: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
+}
