@@ -3,8 +3,9 @@
  * not stand in Teranode's table, and a ban by score is this node's own opinion: it stays at home.
  */
 
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import type { BanEntry, BanStore } from './types.js';
+import { type BanEntry, type BanStore, PartialLoadError } from './types.js';
 
 const isShared = (entry: BanEntry) => entry.kind !== 'peer' && entry.origin === 'operator';
 
@@ -19,11 +20,22 @@ export class CompositeBanStore implements BanStore {
 
   async open(): Promise<void> {
     await this.#embedded.open();
-    await this.#shared.open();
+    try {
+      await this.#shared.open();
+    } catch (error) {
+      // It makes itself ready when it is back; until then each load says that it is away.
+      if (!(error instanceof UnavailableError)) throw error;
+    }
   }
 
   async load(): Promise<readonly BanEntry[]> {
-    const [embedded, shared] = await Promise.all([this.#embedded.load(), this.#shared.load()]);
+    const embedded = await this.#embedded.load();
+    let shared: readonly BanEntry[];
+    try {
+      shared = await this.#shared.load();
+    } catch (error) {
+      throw new PartialLoadError(errorMessage(error), embedded, { cause: error });
+    }
     const operators = new Set(shared.map(({ key }) => key));
     return [...embedded.filter(({ key }) => !operators.has(key)), ...shared];
   }

@@ -10,7 +10,7 @@ import type { BanMetrics } from './metrics.js';
 import { NetworkSet } from './network-set.js';
 import { StoredChanges } from './stored-changes.js';
 import { type BanSubject, InvalidBanSubjectError, parseBanSubject } from './subject.js';
-import type { BanEntry, BanEvents, BanStore } from './types.js';
+import { type BanEntry, type BanEvents, type BanStore, PartialLoadError } from './types.js';
 
 export interface BanListComponents {
   readonly store: BanStore;
@@ -236,6 +236,9 @@ export class BanList implements HealthChecked {
     } catch (error) {
       this.#metrics.storeFailures.inc({ operation: 'load' });
       this.#loadFailure = errorMessage(error);
+      if (error instanceof PartialLoadError && !this.#clearedDuringLoad) {
+        for (const entry of error.entries) this.#takeOver(entry);
+      }
       throw error;
     }
     this.#loadFailure = undefined;

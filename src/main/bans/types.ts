@@ -1,5 +1,6 @@
 /** Bans: who is kept out, until when, and the scores that lead there. */
 
+import { UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 
 /** One ban as stored. */
@@ -16,6 +17,7 @@ export interface BanEntry {
 /** Where bans are kept between runs: LevelDB, or Teranode's `bans` table in Postgres. */
 export interface BanStore {
   open(): Promise<void>;
+  /** Rejects with {@link PartialLoadError} when only a part of it can be read now. */
   load(): Promise<readonly BanEntry[]>;
   put(entry: BanEntry): Promise<void>;
   /** With `endedAt` (unix ms) only if the stored ban ends by then: another node may have prolonged it. */
@@ -23,6 +25,17 @@ export interface BanStore {
   clear(): Promise<void>;
   health(signal: AbortSignal): Promise<DependencyHealth>;
   close(): Promise<void>;
+}
+
+/** Some of the bans could be read: they count, and of the others nothing is known. */
+export class PartialLoadError extends UnavailableError {
+  constructor(
+    message: string,
+    readonly entries: readonly BanEntry[],
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
 }
 
 export interface BanEvents {

@@ -15,8 +15,8 @@ import { waitFor, within } from '../../support/wait.js';
 const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
 const HOUR = 3_600_000;
 
-async function openList(context: TestContext, url: string, reloadIntervalMs = 0) {
-  const level = new ClassicLevel<string, Uint8Array>(join(temporaryDirectory(context), 'level'), {
+async function openList(context: TestContext, url: string, reloadIntervalMs = 0, path?: string) {
+  const level = new ClassicLevel<string, Uint8Array>(path ?? join(temporaryDirectory(context), 'level'), {
     valueEncoding: 'view',
   });
   const { logger, lines } = keptLog();
@@ -25,13 +25,17 @@ async function openList(context: TestContext, url: string, reloadIntervalMs = 0)
     { store, logger, metrics: createBanMetrics(new Registry()) },
     { reloadIntervalMs },
   );
-  context.after(async () => {
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
     await list.stop();
     await level.close();
-  });
+  };
+  context.after(close);
   await list.open();
   list.start();
-  return { list, level, lines };
+  return { list, level, lines, close };
 }
 
 interface Row {
@@ -171,15 +175,24 @@ test('bans in the table that Teranode shares', async (context) => {
     },
   );
 
-  await context.test('a database that is away at the start is asked again', async (inner) => {
-    await postgres.query("INSERT INTO bans VALUES ('192.0.2.7', now() + interval '1 hour', '192.0.2.7/32')");
-    await postgres.stop();
-    const { list } = await openList(inner, postgres.url, 100);
-    assert.equal(list.isAddressBanned('192.0.2.7'), false);
-    assert.equal((await list.health(AbortSignal.timeout(2000))).status, 503);
-    await postgres.start();
-    await waitFor(() => list.isAddressBanned('192.0.2.7'), { what: 'the ban to be loaded' });
-  });
+  await context.test(
+    'a database that is away at the start is asked again; what is kept at home holds',
+    async (inner) => {
+      const path = join(temporaryDirectory(inner), 'level');
+      const before = await openList(inner, postgres.url, 0, path);
+      await before.list.add('192.0.2.7', Date.now() + HOUR, 'operator');
+      await before.list.add(PEER, Date.now() + HOUR, 'operator');
+      await before.close();
+      await postgres.stop();
+      const { list } = await openList(inner, postgres.url, 100, path);
+      assert.equal(list.isPeerBanned(PEER), true);
+      assert.equal(list.isAddressBanned('192.0.2.7'), false);
+      assert.equal((await list.health(AbortSignal.timeout(2000))).status, 503);
+      await postgres.start();
+      await waitFor(() => list.isAddressBanned('192.0.2.7'), { what: 'the ban to be loaded' });
+      assert.equal(list.isPeerBanned(PEER), true);
+    },
+  );
 });
 
 test('a URL that does not parse is refused without being shown; other schemes mean the embedded store', async (context) => {
