@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { status as Status } from '@grpc/grpc-js';
+import { MemoryLevel } from 'memory-level';
+import { Registry } from 'prom-client';
+import { Announcer, type AnnouncerOptions } from '../../../src/main/announce/announcer.js';
+import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
+import { announcedUrls } from '../../../src/main/announce/urls.js';
+import { EmbeddedChain } from '../../../src/main/blockchain/embedded-chain.js';
+import { GrpcBlockchainClient } from '../../../src/main/blockchain/grpc-client.js';
+import type { BlockchainClient, FsmState } from '../../../src/main/blockchain/types.js';
+import { FSMStateType } from '../../../src/shared/generated/blockchain_api.js';
+import { NotificationType } from '../../../src/shared/generated/model.js';
+import { headerHash, parseHeader } from '../../../src/shared/header.js';
+import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import type { Generation, Settings } from '../../../src/shared/settings/table.js';
+import { BlockchainService } from '../../support/blockchain-service.js';
+import { minedChain, minedHeader } from '../../support/headers.js';
+import { keptLog } from '../../support/logger.js';
+import { settingsOf } from '../../support/settings.js';
+import { waitFor } from '../../support/wait.js';
+
+const HUB = 'https://hub.example/api/v1';
+
+interface Said {
+  readonly kind: string;
+  readonly message: Record<string, any>;
+}
+
+/** An announcer on `chain` whose node writes down what it is to publish. */
+function announcing(
+  context: TestContext,
+  chain: BlockchainClient,
+  changes: Partial<Settings> = {},
+  generation: Generation = 'current',
+  options: AnnouncerOptions = {},
+) {
+  const settings = settingsOf(
+    { network: 'regtest', clientName: 'me', asset_httpPublicAddress: HUB, ...changes },
+    generation,
+  );
+  const texts: string[] = [];
+  const read = (kind: number, data: Uint8Array): Said => {
+    const outer = JSON.parse(Buffer.from(data).toString());
+    const text = outer.data === undefined ? data : Buffer.from(outer.data, 'base64');
+    texts.push(Buffer.from(text).toString());
+    return { kind: MESSAGE_KINDS[kind]!.name, message: JSON.parse(texts.at(-1)!) };
+  };
+  const told: Said[] = [];
+  const shown: Said[] = [];
+  const direct: { peer: string; message: Record<string, any> }[] = [];
+  const metrics = createAnnounceMetrics(new Registry());
+  const announcer = new Announcer(
+    {
+      settings,
+      logger: keptLog().logger,
+      metrics,
+      chain,
+      node: {
+        peerId: 'my-peer-id',
+        peers: () => [],
+        publish: async (kind, data) => told.push(read(kind, data)),
+        sendDirect: async (peer, data) => {
+          direct.push({ peer, message: JSON.parse(Buffer.from(data).toString()) });
+        },
+      },
+      showOwn: (kind, data) => shown.push(read(kind, data)),
+      urls: announcedUrls(settings),
+    },
+    { retryMs: 10, statusSpacingMs: 0, subscription: { resumeMs: 20 }, version: '1.2.3', ...options },
+  );
+  context.after(() => announcer.stop());
+  const kinds = (said: Said[]): string[] => [...new Set(said.map(({ kind }) => kind))].sort();
+  const of = (said: Said[], kind: string) =>
+    said.filter((one) => one.kind === kind).map((one) => one.message);
+  const count = async (name: 'bestBlockAnswers' | 'chainFailures', label: string): Promise<number> => {
+    const { values } = await metrics[name].get();
+    return values.find(({ labels }) => Object.values(labels).includes(label))?.value ?? 0;
+  };
+  return { announcer, told, shown, direct, texts, kinds, of, count };
+}
+
+async function embedded(context: TestContext): Promise<EmbeddedChain> {
+  const chain = new EmbeddedChain({
+    store: new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' }),
+    logger: keptLog().logger,
+    settings: settingsOf({ network: 'regtest', clientName: 'miner' }),
+  });
+  await chain.open();
+  context.after(() => chain.close());
+  return chain;
+}
+
+async function service(context: TestContext): Promise<[BlockchainService, GrpcBlockchainClient]> {
+  const served = new BlockchainService();
+  await served.start();
+  context.after(() => served.stop());
+  const client = new GrpcBlockchainClient({
+    settings: settingsOf({ blockchain_grpcAddress: served.address }),
+    logger: keptLog().logger,
+  });
+  context.after(() => client.close());
+  return [served, client];
+}
+
+test('a mined block is told with its header, then mining on, then a status; the opening tip is not', async (context) => {
+  const chain = await embedded(context);
+  const { announcer, told, shown, of } = announcing(context, chain);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const subtree = await chain.makeSubtree();
+  const block = await chain.mine();
+  await waitFor(() => of(told, 'node_status').some((status) => status.best_height === 1), { what: 'status' });
+  await announcer.idle();
+  const header = Buffer.from(block.header).toString('hex');
+  assert.deepEqual(of(told, 'block'), [
+    {
+      Hash: block.hash,
+      Height: 1,
+      DataHubURL: HUB,
+      PeerID: 'my-peer-id',
+      ClientName: 'me',
+      Header: header,
+      Coinbase: '',
+    },
+  ]);
+  assert.deepEqual(of(told, 'subtree'), [
+    { Hash: subtree, DataHubURL: HUB, PeerID: 'my-peer-id', ClientName: 'me' },
+  ]);
+  const [mining, ...more] = of(told, 'mining_on');
+  assert.deepEqual(more, []);
+  assert.equal(mining!.Hash, block.hash);
+  assert.equal(mining!.PreviousHash, parseHeader(block.header).previousHash);
+  assert.deepEqual([mining!.Height, mining!.Miner], [1, 'miner']);
+  assert.equal(BigInt(mining!.TxCount), block.txCount);
+  const order = told.map(({ kind }) => kind).filter((kind) => kind !== 'node_status' && kind !== 'bestblock');
+  assert.deepEqual(order, ['subtree', 'block', 'mining_on']);
+  const status = of(told, 'node_status').at(-1)!;
+  assert.equal(status.best_block_hash, block.hash);
+  assert.deepEqual([status.fsm_state, status.listen_mode, status.version], ['RUNNING', 'full', '1.2.3']);
+  assert.deepEqual(of(told, 'bestblock'), [{ PeerID: 'my-peer-id' }]);
+  assert.deepEqual(of(shown, 'bestblock'), []);
+  assert.deepEqual(of(shown, 'block'), of(told, 'block'));
+});
+
+test('what may be said, by listen mode, state and generation', async (context) => {
+  const states = ['RUNNING', 'IDLE', 'CATCHINGBLOCKS', 'LEGACYSYNCING', 'UNKNOWN', undefined] as const;
+  const everything = ['block', 'mining_on', 'node_status', 'subtree'];
+  for (const generation of ['first', 'current'] as const) {
+    for (const listen_mode of ['full', 'listen_only', 'silent'] as const) {
+      for (const state of states) {
+        const label = `${generation} ${listen_mode} ${state}`;
+        const real = await embedded(context);
+        const chain: BlockchainClient = Object.assign(Object.create(null), {
+          getBestBlockHeader: () => real.getBestBlockHeader(),
+          getBlockHeader: (hash: never) => real.getBlockHeader(hash),
+          subscribe: (source: string, signal: AbortSignal) => real.subscribe(source, signal),
+          getFsmState: async (): Promise<FsmState> => {
+            if (state === undefined) throw new Error('unreadable');
+            return state;
+          },
+        });
+        const { announcer, told, shown, kinds, of } = announcing(context, chain, { listen_mode }, generation);
+        await announcer.start();
+        await waitFor(() => announcer.subscribed, { what: `subscription: ${label}` });
+        await real.makeSubtree();
+        await real.mine();
+        const height = () => of(shown, 'node_status').at(-1)?.best_height;
+        await waitFor(() => height() === 1, { what: `status: ${label}` });
+        await announcer.idle();
+        await announcer.stop();
+        const news = state === 'RUNNING' || state === undefined;
+        const says = news ? everything : ['node_status'];
+        assert.deepEqual(kinds(shown), says, `shown: ${label}`);
+        const tells = listen_mode === 'full' ? says : listen_mode === 'silent' ? [] : ['node_status'];
+        assert.deepEqual(
+          kinds(told).filter((kind) => kind !== 'bestblock'),
+          tells,
+          `told: ${label}`,
+        );
+        if (listen_mode !== 'full') assert.ok(!kinds(told).includes('bestblock'), label);
+        for (const status of of(told, 'node_status')) {
+          assert.equal(status.base_url, listen_mode === 'listen_only' ? '' : HUB, label);
+        }
+      }
+    }
+  }
+});
+
+test('without a data hub that peers accept, blocks and subtrees are shown and not told', async (context) => {
+  const chain = await embedded(context);
+  const changes = { asset_httpPublicAddress: 'http://127.0.0.1:8090' };
+  const { announcer, told, shown, of } = announcing(context, chain, changes);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  await chain.makeSubtree();
+  await chain.mine();
+  await waitFor(() => of(shown, 'mining_on').length === 1, { what: 'mining on' });
+  assert.equal(of(shown, 'block').length, 1);
+  assert.equal(of(shown, 'subtree').length, 1);
+  assert.deepEqual([...of(told, 'block'), ...of(told, 'subtree')], []);
+});
+
+test('a block learnt from a peer is a new best block, but not ours to announce', async (context) => {
+  const chain = await embedded(context);
+  const { announcer, told, of } = announcing(context, chain);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const [header] = minedChain(1) as [Uint8Array];
+  const hash = headerHash(header);
+  await chain.adopt({ hash, height: 1, header: Buffer.from(header).toString('hex') });
+  await waitFor(() => of(told, 'node_status').at(-1)?.best_block_hash === hash, { what: 'the status' });
+  await announcer.idle();
+  assert.deepEqual([...of(told, 'block'), ...of(told, 'mining_on')], []);
+});
+
+test('blocks that came while the chain was away are told once it is back, oldest first', async (context) => {
+  const [served, client] = await service(context);
+  const headers = minedChain(4);
+  served.add(headers[0]!, { height: 1 });
+  const { announcer, told, of } = announcing(context, client);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  served.stop();
+  await waitFor(() => !announcer.subscribed, { what: 'the break' });
+  const hashes = headers.slice(1).map((header, n) => served.add(header, { height: n + 2 }));
+  await served.start();
+  await waitFor(() => of(told, 'block').length === 3, { what: 'three blocks' });
+  assert.deepEqual(
+    of(told, 'block').map((message) => [message.Hash, message.Height]),
+    hashes.map((hash, n) => [hash, n + 2]),
+  );
+  // Told again by the service, it is announced once.
+  served.notify(NotificationType.Block, hashes[2]!);
+  const next = served.add(minedHeader(hashes[2]!, 9), { height: 5, tx_count: 2n ** 64n - 1n });
+  served.notify(NotificationType.Block, next);
+  await waitFor(() => of(told, 'block').length === 4, { what: 'the next block' });
+  assert.equal(of(told, 'block').at(-1)!.Hash, next);
+});
+
+test('a chain that fails about one block is asked again, then the block is counted and the next goes out', async (context) => {
+  const [served, client] = await service(context);
+  const headers = minedChain(4);
+  const hashes = headers.map((header, n) => served.add(header, { height: n + 1 }, n === 0));
+  const { announcer, told, of, count } = announcing(context, client);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  served.fail('header', Status.INTERNAL, 2);
+  served.notify(NotificationType.Block, hashes[1]!);
+  await waitFor(() => of(told, 'block').length === 1, { what: 'the retried block' });
+  served.fail('header', Status.INTERNAL, 3);
+  served.notify(NotificationType.Block, hashes[2]!);
+  served.notify(NotificationType.Block, hashes[3]!);
+  await waitFor(() => of(told, 'block').length === 2, { what: 'the block after the lost one' });
+  assert.deepEqual(
+    of(told, 'block').map(({ Hash }) => Hash),
+    [hashes[1], hashes[3]],
+  );
+  assert.equal(await count('chainFailures', 'block'), 1);
+});
+
+test('a block known to be invalid is not announced', async (context) => {
+  const [served, client] = await service(context);
+  const [one, two] = minedChain(2) as [Uint8Array, Uint8Array];
+  const bad = served.add(one, { height: 1, invalid: true });
+  const good = served.add(two, { height: 2 });
+  const { announcer, told, of } = announcing(context, client);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  served.notify(NotificationType.Block, bad);
+  served.notify(NotificationType.Block, good);
+  await waitFor(() => of(told, 'block').length === 1, { what: 'the good block' });
+  assert.equal(of(told, 'block')[0]!.Hash, good);
+});
+
+test('64-bit figures are told unrounded', async (context) => {
+  const [served, client] = await service(context);
+  const [one] = minedChain(1) as [Uint8Array];
+  const hash = served.add(one, { height: 1, tx_count: 2n ** 64n - 1n, size_in_bytes: 2n ** 53n + 1n });
+  const { announcer, told, texts, of } = announcing(context, client);
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  served.notify(NotificationType.MiningOn, hash);
+  await waitFor(() => of(told, 'mining_on').length === 1, { what: 'mining on' });
+  const text = texts.find((one) => one.includes('"SizeInBytes"'));
+  assert.match(text!, /"SizeInBytes":9007199254740993,"TxCount":18446744073709551615/);
+});
+
+test('our best block is told to one who asks, once in ten seconds however often', async (context) => {
+  const chain = await embedded(context);
+  const block = await chain.mine();
+  const clock = { now: 0 };
+  const { announcer, direct, count } = announcing(context, chain, {}, 'first', { now: () => clock.now });
+  await announcer.start();
+  for (let n = 0; n < 1_000; n++) await announcer.answerBestBlock('asker');
+  await announcer.answerBestBlock('another');
+  assert.deepEqual(
+    direct.map(({ peer, message }) => [peer, message.Hash, message.Height, message.DataHubUrl]),
+    [
+      ['asker', block.hash, 1, HUB],
+      ['another', block.hash, 1, HUB],
+    ],
+  );
+  assert.equal(await count('bestBlockAnswers', 'limited'), 999);
+  clock.now = 10_001;
+  await announcer.answerBestBlock('asker');
+  assert.equal(direct.length, 3);
+  for (let n = 0; n < 100; n++) await announcer.answerBestBlock(`peer ${n}`);
+  assert.ok(direct.length <= 3 + 20, 'a hundred identities share twenty answers a second');
+});
+
+test('a listening or silent node answers nobody, nor one that is catching up', async (context) => {
+  const chain = await embedded(context);
+  for (const listen_mode of ['listen_only', 'silent'] as const) {
+    const { announcer, direct } = announcing(context, chain, { listen_mode });
+    await announcer.start();
+    await announcer.answerBestBlock('asker');
+    assert.deepEqual(direct, []);
+  }
+  const [served, client] = await service(context);
+  served.add(minedChain(1)[0]!, { height: 1 });
+  served.fsm = FSMStateType.CATCHINGBLOCKS;
+  const { announcer, direct } = announcing(context, client);
+  await announcer.start();
+  await waitFor(() => announcer.fsmState === 'CATCHINGBLOCKS', { what: 'the state' });
+  await announcer.answerBestBlock('asker');
+  assert.deepEqual(direct, []);
+});
+
+test('an absent chain does not keep the node from starting or saying its status', async (context) => {
+  const [served, client] = await service(context);
+  served.stop();
+  const { announcer, told, of } = announcing(context, client);
+  await announcer.start();
+  const [status] = of(told, 'node_status');
+  assert.deepEqual([status!.fsm_state, status!.best_height], ['UNKNOWN', 0]);
+});
