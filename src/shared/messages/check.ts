@@ -4,7 +4,6 @@ import { hash as digest } from 'node:crypto';
 import { outcomeIndex } from '../pipeline/outcomes.js';
 import type { CheckedMessage, PeerFact, RawMessage } from '../pipeline/types.js';
 import { block } from './block.js';
-import { foldKey } from './fields.js';
 import { frameJson } from './frame.js';
 import { unwrap } from './framing.js';
 import type { CheckContext, MessageKind } from './kind.js';
@@ -21,13 +20,20 @@ function shortDigest(text: string): string {
   return digest('sha256', text, 'buffer').toString('latin1', 0, DIGEST_BYTES);
 }
 
+/** Kind and hash in 16 characters of latin1: of the hash its last digits, for a block's first are mostly zeros. */
+function hashKeyOf(kind: number, hash: string): string {
+  return (
+    String.fromCharCode(kind) + Buffer.from(hash.slice(-2 * (DIGEST_BYTES - 1)), 'hex').toString('latin1')
+  );
+}
+
 function claimsOriginator(kind: MessageKind): boolean {
   return kind.wire.some((field) => field.name === 'peerId');
 }
 
 /** Whether a message has at least one field of its kind; else its framing is one that we do not know. */
 function hasKnownField(kind: MessageKind, fields: ReadonlyMap<string, unknown>): boolean {
-  return kind.wire.length === 0 || kind.wire.some((field) => fields.has(foldKey(field.direct)));
+  return kind.wire.length === 0 || kind.wire.some((field) => fields.has(field.folded));
 }
 
 function decode(kind: MessageKind, data: Uint8Array, context: CheckContext): unknown {
@@ -86,7 +92,7 @@ function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): Check
     author: raw.author,
     receivedAt: raw.receivedAt,
     repeatKey: kind.repeats ? shortDigest(`${kind.name}\n${raw.author}\n${hash}\n${url}`) : '',
-    hashKey: kind.record === undefined || hash === '' ? '' : shortDigest(`${kind.name}\n${hash}`),
+    hashKey: kind.record === undefined || hash === '' ? '' : hashKeyOf(raw.kind, hash),
     frame: frame === undefined ? NOTHING : Buffer.from(frameJson(frame, raw.receivedAt, context.generation)),
     record: raw.own ? undefined : kind.record?.(message, context),
     fact: fact === undefined ? '' : JSON.stringify(fact),

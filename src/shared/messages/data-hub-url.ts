@@ -1,5 +1,6 @@
 /** Data hub URLs that strangers announce: this node and its neighbours will fetch from them. */
 
+import { LRUCache } from 'lru-cache';
 import { addressScope, isPrivateHost } from '../ip.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
@@ -17,8 +18,27 @@ function isInside(host: string): boolean {
   return scope !== undefined && scope !== 'public';
 }
 
-/** What is wrong with `text` as a data hub, or undefined. Its host must be public unless `allowPrivate`. */
-function fault(text: string, allowPrivate: boolean): { readonly problem?: string; readonly host: string } {
+interface Judgement {
+  /** What is wrong with it as a data hub. */
+  readonly problem?: string;
+  readonly host: string;
+}
+
+// Nodes announce the same few URLs over and over; what is wrong with a text never changes.
+const JUDGED = new LRUCache<string, Judgement>({ max: 1024 });
+
+/** What is wrong with `text` as a data hub, if anything. Its host must be public unless `allowPrivate`. */
+function fault(text: string, allowPrivate: boolean): Judgement {
+  const key = allowPrivate ? `+${text}` : text;
+  let judgement = JUDGED.get(key);
+  if (judgement === undefined) {
+    judgement = judge(text, allowPrivate);
+    JUDGED.set(key, judgement);
+  }
+  return judgement;
+}
+
+function judge(text: string, allowPrivate: boolean): Judgement {
   let url: URL;
   try {
     url = new URL(text);

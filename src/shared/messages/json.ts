@@ -7,11 +7,14 @@ import { Refusal } from './refusal.js';
 // A run of 16 digits that does not begin a string can pass 2^53; hashes always follow a quote.
 const LONG_NUMBER = /[\s:,[-]\d{16}/;
 const INTEGER = /^-?\d+$/;
+/** Characters of the longest 64-bit integer. */
+const INTEGER_MAX = 20;
 
 function parseNumber(text: string): number | bigint {
   if (!INTEGER.test(text)) return Number(text);
   const number = Number(text);
-  return Number.isSafeInteger(number) ? number : BigInt(text);
+  // Past 64 bits it is out of every field's range, and a bigint of thousands of digits would cost.
+  return Number.isSafeInteger(number) || text.length > INTEGER_MAX ? number : BigInt(text);
 }
 
 function parseText(text: string): unknown {

@@ -3,7 +3,7 @@
  * all walk the same table.
  */
 
-import type { Fields } from './fields.js';
+import { type Fields, foldKey } from './fields.js';
 import { Refusal } from './refusal.js';
 
 /** A 64-bit integer: a number up to 2^53, beyond that a bigint, never rounded. */
@@ -27,6 +27,8 @@ export interface WireField {
   readonly direct: string;
   /** Key with framing `message-bus`. */
   readonly bus: string;
+  /** Either key as it is found in Fields. */
+  readonly folded: string;
   readonly type: keyof Types;
   /** Left out when empty. */
   readonly omitEmpty: boolean;
@@ -44,7 +46,14 @@ export function field<const N extends string, const T extends keyof Types>(
   key: string,
   options: { readonly bus?: string; readonly omitEmpty?: boolean } = {},
 ): WireField & { readonly name: N; readonly type: T } {
-  return { name, type, direct: key, bus: options.bus ?? key, omitEmpty: options.omitEmpty ?? false };
+  return {
+    name,
+    type,
+    direct: key,
+    bus: options.bus ?? key,
+    folded: foldKey(key),
+    omitEmpty: options.omitEmpty ?? false,
+  };
 }
 
 const UINT32_MAX = 0xffff_ffff;
@@ -92,15 +101,11 @@ function fits(value: unknown, type: WireField['type']): boolean {
  */
 export function readFields<const F extends readonly WireField[]>(table: F, fields: Fields): MessageOf<F> {
   const message: Record<string, unknown> = {};
-  for (const { name, direct, type } of table) {
-    const value = fields.get(folded(direct));
+  for (const { name, direct, folded, type } of table) {
+    const value = fields.get(folded);
     if (value === undefined) message[name] = zeroOf(type);
     else if (fits(value, type)) message[name] = value;
     else throw new Refusal('malformed', `${direct} is no ${type}`);
   }
   return message as MessageOf<F>;
-}
-
-function folded(key: string): string {
-  return key.toLowerCase();
 }

@@ -183,6 +183,22 @@ describe('wrong types', () => {
     }
   }
 
+  it('cost no more than their bytes, however they are arranged', () => {
+    const member = (n: number) => `"k${n}":1`;
+    const hostile = [
+      `{"best_height": ${'9'.repeat(65_000)}}`,
+      `{${Array.from({ length: 6500 }, (_, n) => member(n)).join(',')},"x": 1234567890123456}`,
+      `{"type":[${Array.from({ length: 3800 }, () => '1234567890123456').join(',')}]}`,
+      '{"type": 1234567890123456,"a":'.repeat(2000),
+    ];
+    const started = process.cpuUsage();
+    for (let n = 0; n < 20; n++) {
+      for (const json of hostile) assert.equal(outcome('node_status', json), 'malformed');
+    }
+    const { user } = process.cpuUsage(started);
+    assert.ok(user / 80 < 20_000, `${user / 80} µs a message`);
+  });
+
   it('of integers past 64 bits are malformed, not rounded', () => {
     const json = new TextDecoder()
       .decode(sampleData('mining_on'))
