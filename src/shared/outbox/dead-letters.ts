@@ -1,0 +1,136 @@
+/** Records that Kafka refuses for good: kept, shown, put back on request. */
+
+import { hashFromBytes } from '../hash.js';
+import type { Logger } from '../logging.js';
+import type { DeadLetter } from '../pipeline/worker-config.js';
+import * as keys from './keys.js';
+import type { OutboxMetrics } from './metrics.js';
+import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
+import type { Chunk, OutboxStore } from './store.js';
+
+interface About {
+  readonly topic: string;
+  readonly reason: string;
+  readonly at: number;
+}
+
+/** Bound of the queue `dead letters`. */
+const MAX_DEAD_LETTERS = 10_000;
+/** Letters put back with one write. */
+const REPLAY_CHUNK = 200;
+const MAX_REASON = 1024;
+
+export class DeadLetters {
+  readonly #store: OutboxStore;
+  readonly #logger: Logger;
+  readonly #metrics: OutboxMetrics;
+  readonly #max: number;
+  #count = 0;
+  #nextId = 1;
+
+  constructor(
+    { store, logger, metrics }: { store: OutboxStore; logger: Logger; metrics: OutboxMetrics },
+    { max = MAX_DEAD_LETTERS }: { readonly max?: number } = {},
+  ) {
+    this.#store = store;
+    this.#logger = logger;
+    this.#metrics = metrics;
+    this.#max = max;
+  }
+
+  /** Counts what is there. */
+  async open(): Promise<void> {
+    const letters = await this.#store.entries(keys.DEAD_LETTERS);
+    this.#count = letters.length;
+    this.#nextId = idOf(letters.at(-1)?.[0]) + 1;
+    this.#metrics.deadLetters.set(this.#count);
+  }
+
+  /** Keeps `record`. Past the bound the oldest letter goes. Throws OutboxFailingError. */
+  async add(topic: string, record: OutboxRecord, reason: string): Promise<void> {
+    const about: About = { topic, reason: reason.slice(0, MAX_REASON), at: Date.now() };
+    const surplus = await this.#surplus();
+    await this.#store.write([
+      { type: 'put', key: keys.deadLetterKey(this.#nextId), value: encodeLetter(about, record) },
+      ...surplus.map((key) => ({ type: 'del' as const, key })),
+    ]);
+    this.#nextId++;
+    this.#count += 1 - surplus.length;
+    this.#metrics.deadLetters.set(this.#count);
+    const hash = hashFromBytes(record.hash);
+    this.#logger.error(
+      { topic, hash, reason: about.reason },
+      'Kafka refuses a record: it is a dead letter now',
+    );
+    if (surplus.length > 0) {
+      this.#metrics.deadLettersLost.inc(surplus.length);
+      this.#logger.error({ lost: surplus.length }, 'too many dead letters: the oldest is lost');
+    }
+  }
+
+  async #surplus(): Promise<readonly string[]> {
+    const surplus = this.#count + 1 - this.#max;
+    if (surplus <= 0) return [];
+    return (await this.#store.entries(keys.DEAD_LETTERS, surplus)).map(([key]) => key);
+  }
+
+  /** The oldest `limit`. */
+  async list(limit: number): Promise<DeadLetter[]> {
+    const letters = await this.#store.entries(keys.DEAD_LETTERS, Math.max(1, limit));
+    return letters.map(([key, value]) => {
+      const { about, record } = decodeLetter(value);
+      return { id: String(idOf(key)), ...about, hash: hashFromBytes(record.hash) };
+    });
+  }
+
+  /**
+   * Puts letters back behind what waits, oldest first, as long as there is `room` for records, and hands each chunk to
+   * `stored`. Never while a batch is being appended. Gives the number put back.
+   */
+  async replay(room: number, stored: (chunk: Chunk) => void): Promise<number> {
+    let replayed = 0;
+    // Those that come back meanwhile are for the next time.
+    const last = this.#nextId;
+    while (replayed < room) {
+      const limit = Math.min(REPLAY_CHUNK, room - replayed);
+      const letters = (await this.#store.entries(keys.DEAD_LETTERS, limit)).filter(
+        ([key]) => idOf(key) < last,
+      );
+      if (letters.length === 0) break;
+      const byTopic = new Map<string, OutboxRecord[]>();
+      for (const [, value] of letters) {
+        const { about, record } = decodeLetter(value);
+        const records = byTopic.get(about.topic);
+        if (records === undefined) byTopic.set(about.topic, [record]);
+        else records.push(record);
+      }
+      const chunks = [...byTopic].map(([topic, records]) => this.#store.chunkOf(topic, records));
+      await this.#store.write([
+        ...letters.map(([key]) => ({ type: 'del' as const, key })),
+        ...chunks.flatMap(({ operations }) => operations),
+      ]);
+      this.#count -= letters.length;
+      replayed += letters.length;
+      this.#metrics.deadLetters.set(this.#count);
+      for (const { chunk } of chunks) stored(chunk);
+    }
+    return replayed;
+  }
+}
+
+const idOf = (key: string | undefined): number => Number(key?.slice(key.indexOf('/') + 1) ?? 0);
+
+/** A length, what is said about the record as JSON, the record. */
+function encodeLetter(about: About, record: OutboxRecord): Buffer {
+  const json = Buffer.from(JSON.stringify(about));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(json.length);
+  return Buffer.concat([length, json, encodeRecords([record])]);
+}
+
+function decodeLetter(bytes: Buffer): { about: About; record: OutboxRecord } {
+  const end = 4 + bytes.readUInt32LE(0);
+  const [record] = decodeRecords(bytes.subarray(end));
+  if (record === undefined) throw new RangeError('a dead letter without its record');
+  return { about: JSON.parse(bytes.toString('utf8', 4, end)) as About, record };
+}

@@ -1,0 +1,252 @@
+/** Takes one topic's records from the outbox to Kafka, in order. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../errors.js';
+import type { DependencyHealth } from '../health.js';
+import { type KafkaProducer, type KafkaRecord, RecordFaultError, TopicFaultError } from '../kafka/types.js';
+import type { Logger } from '../logging.js';
+import type { OutboxTopic } from '../pipeline/worker-config.js';
+import { Backlog, type BacklogBound } from './backlog.js';
+import type { DeadLetters } from './dead-letters.js';
+import type { OutboxMetrics } from './metrics.js';
+import type { OutboxRecord } from './records.js';
+import type { Chunk, OutboxStore, StoredChunk } from './store.js';
+
+export interface TopicDrainerComponents {
+  readonly producer: KafkaProducer;
+  readonly store: OutboxStore;
+  readonly deadLetters: DeadLetters;
+  readonly metrics: OutboxMetrics;
+  readonly logger: Logger;
+}
+
+export interface TopicDrainerOptions {
+  /** Name in the outbox; Kafka's is the producer's. */
+  readonly topic: string;
+  /** What is held in memory; 20,000 records and 8 MiB unless told. */
+  readonly memory?: BacklogBound;
+}
+
+/** One request: what gathered while the last one flew, at the most. */
+const MAX_REQUEST_RECORDS = 5000;
+const MAX_REQUEST_BYTES = 1_000_000;
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5000;
+const PROGRESS_MS = 5000;
+
+export class TopicDrainer {
+  readonly topic: string;
+  readonly #components: TopicDrainerComponents;
+  readonly #backlog: Backlog;
+  readonly #stopping = new AbortController();
+  #state: OutboxTopic['state'] = 'flowing';
+  #error = '';
+  #connected = false;
+  #backoff = FIRST_BACKOFF_MS;
+  #wake: () => void = () => {};
+  #running: Promise<void> | undefined;
+  /** Since when there is a backlog worth telling of; undefined while there is none. */
+  #behind: { sent: number; since: number; told: number } | undefined;
+
+  constructor(components: TopicDrainerComponents, { topic, memory }: TopicDrainerOptions) {
+    this.topic = topic;
+    this.#components = components;
+    this.#backlog = new Backlog(topic, components.store, memory);
+  }
+
+  /** Records that Kafka does not have. */
+  get waiting(): number {
+    return this.#backlog.waiting;
+  }
+
+  start(): void {
+    this.#running = this.#drain().catch((error: unknown) => {
+      this.#components.logger.fatal({ err: error, topic: this.topic }, 'a drainer ended by itself');
+      this.#fault('topic_fault', error);
+    });
+  }
+
+  /** A chunk that was just stored. */
+  add(chunk: Chunk): void {
+    this.#backlog.add(chunk);
+    this.#added();
+  }
+
+  /** A chunk that an earlier run stored. */
+  addStored(chunk: StoredChunk): void {
+    this.#backlog.addStored(chunk);
+    this.#added();
+  }
+
+  #added(): void {
+    this.#components.metrics.depth.set({ topic: this.topic }, this.#backlog.waiting);
+    this.#wake();
+  }
+
+  status(): OutboxTopic {
+    return {
+      topic: this.topic,
+      waiting: this.#backlog.waiting,
+      oldest: this.#backlog.oldest,
+      state: this.#state,
+      error: this.#error,
+    };
+  }
+
+  async health(signal: AbortSignal): Promise<DependencyHealth> {
+    const health = await this.#components.producer.health(signal);
+    if (health.status === 200 && this.#state !== 'flowing') {
+      return { ...health, status: 503, error: this.#error };
+    }
+    return health;
+  }
+
+  /** Brings the gauges up to date before a scrape. */
+  observe(): void {
+    const { oldest } = this.#backlog;
+    this.#components.metrics.lag.set({ topic: this.topic }, oldest === 0 ? 0 : (Date.now() - oldest) / 1000);
+  }
+
+  /** Stops when nothing waits, or at `deadline` (unix ms). Gives the number of records left. */
+  async stop(deadline: number): Promise<number> {
+    while (!this.#backlog.empty && Date.now() < deadline) await delay(10);
+    this.#stopping.abort();
+    this.#wake();
+    // A request that does not come back is not waited for: its records stay in the outbox.
+    const patience = new AbortController();
+    const { signal } = patience;
+    const late = delay(Math.max(200, deadline - Date.now()), undefined, { signal }).catch(() => {});
+    await Promise.race([this.#end(), late]);
+    patience.abort();
+    return this.#backlog.waiting;
+  }
+
+  async #end(): Promise<void> {
+    await this.#running;
+    await this.#components.producer.disconnect().catch((error: unknown) => {
+      this.#components.logger.debug({ err: error, topic: this.topic }, 'a producer did not disconnect');
+    });
+  }
+
+  async #drain(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        // Also when nothing waits: a topic that is missing or forbidden is to be seen before it is needed.
+        if (!this.#connected) await this.#connect();
+        const records = await this.#backlog.take(MAX_REQUEST_RECORDS, MAX_REQUEST_BYTES);
+        if (records.length === 0) await this.#someRecord();
+        else await this.#deliver(records);
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#pause(error);
+      }
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const { producer, logger } = this.#components;
+    await producer.connect(this.#stopping.signal);
+    this.#connected = true;
+    if (this.#state !== 'flowing') logger.info({ topic: this.topic }, 'Kafka is back');
+    this.#state = 'flowing';
+    this.#error = '';
+  }
+
+  #someRecord(): Promise<void> {
+    if (!this.#backlog.empty || this.#stopping.signal.aborted) return Promise.resolve();
+    return new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /**
+   * Sends `records` in pieces: all at once, and where Kafka refuses one of them, halves, until the refused one is alone.
+   * Each piece that is done leaves the backlog at once, so that a fault in the middle repeats none of it.
+   */
+  async #deliver(records: readonly OutboxRecord[]): Promise<void> {
+    const pieces = [records];
+    for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
+      try {
+        await this.#send(piece);
+      } catch (error) {
+        if (!(error instanceof RecordFaultError)) throw error;
+        this.#components.metrics.faults.inc({ topic: this.topic, fault: 'record' });
+        const [only] = piece;
+        if (piece.length > 1 || only === undefined) {
+          const middle = piece.length >>> 1;
+          pieces.unshift(piece.slice(0, middle), piece.slice(middle));
+          continue;
+        }
+        await this.#components.deadLetters.add(this.topic, only, errorMessage(error));
+        this.#completed(1, 'dead_letter');
+      }
+      if (this.#stopping.signal.aborted) return;
+    }
+  }
+
+  async #send(records: readonly OutboxRecord[]): Promise<void> {
+    const { producer, metrics } = this.#components;
+    const { topic } = this;
+    const startedAt = performance.now();
+    await producer.send(records.map(kafkaRecord));
+    metrics.requestSeconds.observe({ topic }, (performance.now() - startedAt) / 1000);
+    metrics.requestRecords.observe({ topic }, records.length);
+    metrics.ackSeconds.observe({ topic }, Math.max(0, Date.now() - (records[0]?.receivedAt ?? 0)) / 1000);
+    this.#backoff = FIRST_BACKOFF_MS;
+    this.#completed(records.length, 'acknowledged');
+  }
+
+  #completed(count: number, outcome: 'acknowledged' | 'dead_letter'): void {
+    const { metrics } = this.#components;
+    this.#backlog.complete(count);
+    metrics.records.inc({ topic: this.topic, outcome }, count);
+    metrics.depth.set({ topic: this.topic }, this.#backlog.waiting);
+    this.#tellProgress(count);
+  }
+
+  #tellProgress(count: number): void {
+    const { waiting } = this.#backlog;
+    const now = Date.now();
+    if (this.#behind === undefined) {
+      if (waiting < MAX_REQUEST_RECORDS) return;
+      this.#behind = { sent: 0, since: now, told: now };
+    }
+    this.#behind.sent += count;
+    const { sent, since, told } = this.#behind;
+    if (waiting > 0 && now - told < PROGRESS_MS) return;
+    this.#behind.told = now;
+    const perSecond = Math.round((sent * 1000) / Math.max(1, now - since));
+    const said = waiting > 0 ? 'the outbox drains' : 'the outbox has drained';
+    this.#components.logger.info({ topic: this.topic, waiting, sent, perSecond }, said);
+    if (waiting === 0) this.#behind = undefined;
+  }
+
+  async #pause(error: unknown): Promise<void> {
+    const failing = this.#components.store.failure !== undefined;
+    // A failing outbox is told by the store; Kafka is not to blame.
+    if (!failing) this.#fault(error instanceof TopicFaultError ? 'topic_fault' : 'broker_down', error);
+    await delay(this.#backoff, undefined, { signal: this.#stopping.signal }).catch(() => {});
+    this.#backoff = Math.min(this.#backoff * 2, MAX_BACKOFF_MS);
+  }
+
+  #fault(state: 'broker_down' | 'topic_fault', error: unknown): void {
+    const { metrics, logger } = this.#components;
+    metrics.faults.inc({ topic: this.topic, fault: state === 'topic_fault' ? 'topic' : 'broker' });
+    this.#connected = false;
+    if (this.#state !== state || this.#error !== errorMessage(error)) {
+      logger.warn(
+        { err: error, topic: this.topic, waiting: this.#backlog.waiting },
+        state === 'topic_fault'
+          ? 'Kafka refuses the topic: its records wait in the outbox'
+          : 'Kafka is not to be reached: records wait in the outbox',
+      );
+    }
+    this.#state = state;
+    this.#error = errorMessage(error);
+  }
+}
+
+function kafkaRecord({ key, value }: OutboxRecord): KafkaRecord {
+  return key.length === 0 ? { value } : { key, value };
+}

@@ -1,0 +1,33 @@
+/** The outbox's keys. Numbers have 16 digits, so that text order is number order. */
+
+export const FORMAT_KEY = 'format';
+export const EPOCH_KEY = 'epoch';
+/** Next frame and next chunk: two doubles, rewritten with every batch. */
+export const POSITION_KEY = 'position';
+/** The last frame that the notifications topic acknowledged. */
+export const NOTIFIED_KEY = 'notified';
+
+const digits = (number: number): string => number.toString().padStart(16, '0');
+
+export const FRAMES = { gte: 'frames/', lt: 'frames0' } as const;
+export const frameKey = (firstSeq: number): string => `frames/${digits(firstSeq)}`;
+
+export const ENTRIES = { gte: 'entries/', lt: 'entries0' } as const;
+
+/** The count is in the key, so that the depth is known without reading a value. */
+export const entryKey = (topic: string, id: number, count: number): string =>
+  `entries/${topic}/${digits(id)}/${count}`;
+
+/** Entries of `topic` after chunk `id`. */
+export const entriesAfter = (topic: string, id: number): { readonly gte: string; readonly lt: string } => ({
+  gte: `entries/${topic}/${digits(id + 1)}`,
+  lt: `entries/${topic}0`,
+});
+
+export function parseEntryKey(key: string): { topic: string; id: number; count: number } {
+  const [, topic = '', id, count] = key.split('/');
+  return { topic, id: Number(id), count: Number(count) };
+}
+
+export const DEAD_LETTERS = { gte: 'dead/', lt: 'dead0' } as const;
+export const deadLetterKey = (id: number): string => `dead/${digits(id)}`;

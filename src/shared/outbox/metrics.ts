@@ -1,0 +1,65 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+/** The outbox and its way into Kafka. */
+export function createOutboxMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    depth: new Gauge({
+      name: 'teranode_p2p_outbox_depth',
+      help: 'Records that wait for Kafka, by topic.',
+      labelNames: ['topic'],
+      registers,
+    }),
+    lag: new Gauge({
+      name: 'teranode_p2p_kafka_lag_seconds',
+      help: 'Age of the oldest record in memory that waits for Kafka, by topic.',
+      labelNames: ['topic'],
+      registers,
+    }),
+    records: new Counter({
+      name: 'teranode_p2p_kafka_records_total',
+      help: 'Records by topic and outcome: acknowledged or dead_letter.',
+      labelNames: ['topic', 'outcome'],
+      registers,
+    }),
+    faults: new Counter({
+      name: 'teranode_p2p_kafka_faults_total',
+      help: 'Failed requests to Kafka by topic and fault: record, topic or broker.',
+      labelNames: ['topic', 'fault'],
+      registers,
+    }),
+    requestSeconds: new Histogram({
+      name: 'teranode_p2p_kafka_request_seconds',
+      help: 'Time of a request to Kafka until its acknowledgement, by topic.',
+      labelNames: ['topic'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    ackSeconds: new Histogram({
+      name: 'teranode_p2p_kafka_ack_seconds',
+      help: 'Time from the receipt of a message to its record’s acknowledgement; the oldest of each request.',
+      labelNames: ['topic'],
+      buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 30, 300, 3600],
+      registers,
+    }),
+    requestRecords: new Histogram({
+      name: 'teranode_p2p_kafka_request_records',
+      help: 'Records in one request to Kafka.',
+      labelNames: ['topic'],
+      buckets: [1, 4, 16, 64, 256, 1024, 4096],
+      registers,
+    }),
+    deadLetters: new Gauge({
+      name: 'teranode_p2p_dead_letters',
+      help: 'Records that Kafka refused, kept.',
+      registers,
+    }),
+    deadLettersLost: new Counter({
+      name: 'teranode_p2p_dead_letters_lost_total',
+      help: 'Dead letters that made room for newer ones.',
+      registers,
+    }),
+  };
+}
+
+export type OutboxMetrics = ReturnType<typeof createOutboxMetrics>;

@@ -1,0 +1,442 @@
+/** The outbox's database: what was accepted and is not yet in Kafka, the newest frames, and the sequence. */
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClassicLevel } from 'classic-level';
+import type { Frame } from '../frames/types.js';
+import type { Logger } from '../logging.js';
+import { levelCode, levelMessage, OutboxFailingError, OutboxUnusableError } from './errors.js';
+import { decodeFrames, encodeFrames } from './frames.js';
+import * as keys from './keys.js';
+import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
+
+export interface OutboxStoreOptions {
+  /** Directory of the database; made when missing. */
+  readonly path: string;
+  /** Wait for the disk with every batch (`p2p_outbox_fsync`). */
+  readonly fsync: boolean;
+  /** Frames kept (`p2p_frame_ring`). */
+  readonly frameRing: number;
+  /** Milliseconds to wait for a former owner in this process to let go; 10,000 unless told. */
+  readonly lockPatienceMs?: number;
+}
+
+/** Records stored together; they leave the database together. */
+export interface Chunk {
+  readonly topic: string;
+  readonly id: number;
+  readonly records: readonly OutboxRecord[];
+}
+
+/** A chunk that is in the database but not in memory. */
+export interface StoredChunk {
+  readonly topic: string;
+  readonly id: number;
+  readonly count: number;
+}
+
+/** What a batch adds. */
+export interface OutboxBatch {
+  readonly frames: readonly Omit<Frame, 'seq'>[];
+  /** 16 bytes each, as latin1 text. */
+  readonly repeatKeys: readonly string[];
+  readonly records: ReadonlyMap<string, readonly OutboxRecord[]>;
+}
+
+export interface Appended {
+  readonly frames: readonly Frame[];
+  readonly chunks: readonly Chunk[];
+}
+
+/** What the database held when it was opened. */
+export interface Reopened {
+  /** Ascending. */
+  readonly frames: readonly Frame[];
+  readonly repeats: readonly { readonly key: string; readonly at: number }[];
+  readonly chunks: readonly StoredChunk[];
+}
+
+type Level = ClassicLevel<string, Buffer>;
+type Operation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Buffer }
+  | { readonly type: 'del'; readonly key: string };
+
+const FORMAT = '1';
+const FIRST_BACKOFF_MS = 200;
+const MAX_BACKOFF_MS = 5000;
+const LOCK_RETRY_MS = 50;
+
+/**
+ * A batch is one write: position, frames and a chunk of records a topic, or nothing of them.
+ *
+ * After a failed write LevelDB's log may end in half a record, and whatever were written behind it would be lost when the
+ * log is read. So the first failure closes the database, and it is opened again, which ends the log cleanly, before
+ * anything more is written. Whether the failed batch is in it is found out then: `onReopened` is told what is in the
+ * database and was not known here.
+ */
+export class OutboxStore {
+  epoch = '';
+  readonly #logger: Logger;
+  readonly #options: Required<OutboxStoreOptions>;
+  readonly #stopping = new AbortController();
+  #level: Level | undefined;
+  #nextSeq = 0;
+  #nextId = 1;
+  #frameChunks: { readonly firstSeq: number; readonly count: number }[] = [];
+  #framesKept = 0;
+  #removals: string[] = [];
+  #removing: Promise<void> | undefined;
+  #failure: Error | undefined;
+  #recovering: Promise<void> | undefined;
+
+  /** Called when the database works again, with what the failed write left in it after all. */
+  onReopened: (found: Reopened) => void = () => {};
+
+  constructor({ logger }: { logger: Logger }, options: OutboxStoreOptions) {
+    this.#logger = logger;
+    this.#options = { lockPatienceMs: 10_000, ...options };
+  }
+
+  /** `seq` of the next frame. */
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  /** `seq` of the oldest frame kept; `nextSeq` when none is. */
+  get oldestSeq(): number {
+    return this.#frameChunks[0]?.firstSeq ?? this.#nextSeq;
+  }
+
+  /** Why nothing can be stored at the moment; undefined when it can. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * Opens the database and finds what is in it. Throws OutboxUnusableError, naming the path, when it is corrupt or of
+   * another format: starting without it would lose announcements in silence.
+   */
+  async open(): Promise<Reopened> {
+    const deadline = performance.now() + this.#options.lockPatienceMs;
+    for (;;) {
+      try {
+        return await this.#open(0, 0);
+      } catch (error) {
+        // The thread that had it before may still be on its way out.
+        if (levelCode(error) !== 'LEVEL_LOCKED' || performance.now() > deadline) throw this.#unusable(error);
+        await delay(LOCK_RETRY_MS);
+      }
+    }
+  }
+
+  #unusable(error: unknown): Error {
+    if (error instanceof OutboxUnusableError) return error;
+    const { path } = this.#options;
+    const reason = levelMessage(error);
+    if (levelCode(error) === 'LEVEL_LOCKED') {
+      return new OutboxUnusableError(`the outbox ${path} is in use by another process`, { cause: error });
+    }
+    if (levelCode(error) === 'LEVEL_CORRUPTION' || error instanceof RangeError) {
+      return new OutboxUnusableError(
+        `the outbox ${path} is corrupt (${reason}). Announcements that wait for Kafka are in it: restore it, or move ` +
+          'it aside to start with an empty one and a new epoch',
+        { cause: error },
+      );
+    }
+    return new OutboxUnusableError(`the outbox ${path} cannot be opened: ${reason}`, { cause: error });
+  }
+
+  /** Gives what is in the database from `fromSeq` and `fromId` on. */
+  async #open(fromSeq: number, fromId: number): Promise<Reopened> {
+    const level = new ClassicLevel<string, Buffer>(this.#options.path, {
+      keyEncoding: 'utf8',
+      valueEncoding: 'buffer',
+      // Hashes and digests do not shrink.
+      compression: false,
+    });
+    try {
+      await level.open();
+      await this.#checkFormat(level);
+      const position = await level.get(keys.POSITION_KEY);
+      this.#nextSeq = position?.readDoubleLE(0) ?? 0;
+      this.#nextId = position?.readDoubleLE(8) ?? 1;
+      const found = {
+        ...(await this.#findFrames(level, fromSeq)),
+        chunks: await findChunks(level, fromId),
+      };
+      // Shows that the disk takes something.
+      await level.put(keys.POSITION_KEY, this.#position(), { sync: this.#options.fsync });
+      this.#level = level;
+      return found;
+    } catch (error) {
+      await level.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #checkFormat(level: Level): Promise<void> {
+    const format = (await level.get(keys.FORMAT_KEY))?.toString();
+    const epoch = (await level.get(keys.EPOCH_KEY))?.toString();
+    if (format === undefined && epoch === undefined) {
+      this.epoch = randomBytes(8).toString('hex');
+      await level.batch(
+        [
+          { type: 'put', key: keys.FORMAT_KEY, value: Buffer.from(FORMAT) },
+          { type: 'put', key: keys.EPOCH_KEY, value: Buffer.from(this.epoch) },
+        ],
+        { sync: true },
+      );
+      return;
+    }
+    if (format !== FORMAT || epoch === undefined) {
+      throw new OutboxUnusableError(
+        `the outbox ${this.#options.path} has format ${format ?? 'none'}; this version reads format ${FORMAT}. Start the ` +
+          'version that wrote it until it is empty, or move it aside',
+      );
+    }
+    this.epoch = epoch;
+  }
+
+  async #findFrames(level: Level, fromSeq: number): Promise<Pick<Reopened, 'frames' | 'repeats'>> {
+    const frames: Frame[] = [];
+    const repeats: { key: string; at: number }[] = [];
+    this.#frameChunks = [];
+    this.#framesKept = 0;
+    let expected: number | undefined;
+    for await (const [key, value] of level.iterator(keys.FRAMES)) {
+      const firstSeq = Number(key.slice(key.indexOf('/') + 1));
+      const stored = decodeFrames(value, firstSeq);
+      if (expected !== undefined && expected !== firstSeq) throw this.#gap(expected, firstSeq);
+      expected = firstSeq + stored.frames.length;
+      this.#frameChunks.push({ firstSeq, count: stored.frames.length });
+      this.#framesKept += stored.frames.length;
+      if (expected <= fromSeq) continue;
+      for (const frame of stored.frames) if (frame.seq >= fromSeq) frames.push(frame);
+      for (const repeat of stored.repeatKeys) repeats.push({ key: repeat, at: stored.storedAt });
+    }
+    if (expected !== undefined && expected !== this.#nextSeq) throw this.#gap(expected, this.#nextSeq);
+    return { frames, repeats };
+  }
+
+  /** LevelDB skips a damaged part of its log without a word: the holes in the sequence tell. */
+  #gap(expected: number, found: number): RangeError {
+    return new RangeError(`frames ${expected} to ${found - 1} are missing`);
+  }
+
+  #position(): Buffer {
+    const bytes = Buffer.allocUnsafe(16);
+    bytes.writeDoubleLE(this.#nextSeq, 0);
+    bytes.writeDoubleLE(this.#nextId, 8);
+    return bytes;
+  }
+
+  /** Stores a batch. One at a time. Throws OutboxFailingError when it cannot: then nothing of it counts as stored. */
+  async append(batch: OutboxBatch): Promise<Appended> {
+    const { frames: unnumbered, repeatKeys, records } = batch;
+    const before = { seq: this.#nextSeq, id: this.#nextId };
+    const level = this.#usable();
+    const frames = unnumbered.map((frame, index) => ({ ...frame, seq: before.seq + index }));
+    const chunks: Chunk[] = [];
+    const operations: Operation[] = [];
+    for (const [topic, part] of records) {
+      const chunk = { topic, id: this.#nextId++, records: part };
+      chunks.push(chunk);
+      operations.push({
+        type: 'put',
+        key: keys.entryKey(topic, chunk.id, part.length),
+        value: encodeRecords(part),
+      });
+    }
+    if (frames.length > 0) {
+      operations.push({
+        type: 'put',
+        key: keys.frameKey(before.seq),
+        value: encodeFrames({ frames, repeatKeys, storedAt: Date.now() }),
+      });
+    }
+    this.#nextSeq += frames.length;
+    operations.push({ type: 'put', key: keys.POSITION_KEY, value: this.#position() });
+    const expired = this.#expiredFrames(frames.length);
+    for (const { firstSeq } of expired) operations.push({ type: 'del', key: keys.frameKey(firstSeq) });
+    try {
+      await level.batch(operations, { sync: this.#options.fsync });
+    } catch (error) {
+      this.#nextSeq = before.seq;
+      this.#nextId = before.id;
+      throw this.#fail(error, level);
+    }
+    this.#frameChunks.splice(0, expired.length);
+    for (const { count } of expired) this.#framesKept -= count;
+    if (frames.length > 0) this.#frameChunks.push({ firstSeq: before.seq, count: frames.length });
+    this.#framesKept += frames.length;
+    return { frames, chunks };
+  }
+
+  /** The oldest frame chunks that are not needed to keep a whole ring once `more` have come. */
+  #expiredFrames(more: number): readonly { readonly firstSeq: number; readonly count: number }[] {
+    let kept = this.#framesKept + more;
+    let end = 0;
+    for (const { count } of this.#frameChunks) {
+      if (kept - count < this.#options.frameRing) break;
+      kept -= count;
+      end++;
+    }
+    return this.#frameChunks.slice(0, end);
+  }
+
+  /** Chunks of `topic` after `id`, in order, until `maxBytes` are passed; at least one when there is any. */
+  async read(topic: string, id: number, maxBytes: number): Promise<Chunk[]> {
+    const chunks: Chunk[] = [];
+    let bytes = 0;
+    for await (const [key, value] of this.#usable().iterator(keys.entriesAfter(topic, id))) {
+      chunks.push({ topic, id: keys.parseEntryKey(key).id, records: decodeRecords(value) });
+      bytes += value.length;
+      if (bytes >= maxBytes) break;
+    }
+    return chunks;
+  }
+
+  /** Frames from `seq` on, at most about `limit`. */
+  async readFrames(seq: number, limit: number): Promise<Frame[]> {
+    const frames: Frame[] = [];
+    const first = this.#frameChunks.findLast((chunk) => chunk.firstSeq <= seq)?.firstSeq ?? seq;
+    const range = { gte: keys.frameKey(first), lt: keys.FRAMES.lt };
+    for await (const [key, value] of this.#usable().iterator(range)) {
+      const stored = decodeFrames(value, Number(key.slice(key.indexOf('/') + 1)));
+      for (const frame of stored.frames) if (frame.seq >= seq) frames.push(frame);
+      if (frames.length >= limit) break;
+    }
+    return frames;
+  }
+
+  /** Removes chunks that Kafka has. Not at once, but kept in mind until it is done, also over a failure. */
+  remove(chunks: readonly Chunk[]): void {
+    for (const { topic, id, records } of chunks) {
+      this.#removals.push(keys.entryKey(topic, id, records.length));
+    }
+    this.#remove();
+  }
+
+  #remove(): void {
+    if (this.#removing !== undefined || this.#removals.length === 0) return;
+    if (this.#failure !== undefined || this.#level === undefined) return;
+    const level = this.#level;
+    const removals = this.#removals;
+    this.#removals = [];
+    this.#removing = level
+      .batch(removals.map((key) => ({ type: 'del' as const, key })))
+      .catch((error: unknown) => {
+        this.#removals = [...removals, ...this.#removals];
+        this.#fail(error, level);
+      })
+      .finally(() => {
+        this.#removing = undefined;
+        this.#remove();
+      });
+  }
+
+  /** Reads a single value. */
+  async get(key: string): Promise<Buffer | undefined> {
+    return this.#usable().get(key);
+  }
+
+  /** All pairs in a range of keys. */
+  async entries(
+    range: { readonly gte: string; readonly lt: string },
+    limit = -1,
+  ): Promise<[string, Buffer][]> {
+    return this.#usable()
+      .iterator({ ...range, limit })
+      .all();
+  }
+
+  /** A write beside the batches, all or nothing. Throws OutboxFailingError. */
+  async write(operations: readonly Operation[]): Promise<void> {
+    const level = this.#usable();
+    try {
+      await level.batch([...operations], { sync: this.#options.fsync });
+    } catch (error) {
+      throw this.#fail(error, level);
+    }
+  }
+
+  /** The operation that stores `records` as a chunk outside of any batch, and the chunk. */
+  chunkOf(
+    topic: string,
+    records: readonly OutboxRecord[],
+  ): { chunk: Chunk; operations: readonly Operation[] } {
+    const chunk = { topic, id: this.#nextId++, records };
+    return {
+      chunk,
+      operations: [
+        { type: 'put', key: keys.entryKey(topic, chunk.id, records.length), value: encodeRecords(records) },
+        { type: 'put', key: keys.POSITION_KEY, value: this.#position() },
+      ],
+    };
+  }
+
+  #usable(): Level {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#level === undefined) throw new OutboxFailingError('the outbox is not open');
+    return this.#level;
+  }
+
+  #fail(error: unknown, level: Level): Error {
+    const failure = new OutboxFailingError(`the outbox cannot be written: ${levelMessage(error)}`, {
+      cause: error,
+    });
+    if (this.#stopping.signal.aborted || this.#level !== level) return failure;
+    this.#failure = failure;
+    this.#logger.error(
+      { err: error, path: this.#options.path },
+      'the outbox cannot be written: announcements are refused until it can',
+    );
+    this.#recovering ??= this.#recover(level).finally(() => {
+      this.#recovering = undefined;
+    });
+    return failure;
+  }
+
+  async #recover(failed: Level): Promise<void> {
+    const { signal } = this.#stopping;
+    this.#level = undefined;
+    // Whatever was under way is over afterwards, and counted or not.
+    await failed.close().catch(() => {});
+    const known = { seq: this.#nextSeq, id: this.#nextId };
+    for (let backoff = FIRST_BACKOFF_MS; !signal.aborted; backoff = Math.min(backoff * 2, MAX_BACKOFF_MS)) {
+      try {
+        await delay(backoff, undefined, { signal });
+        const found = await this.#open(known.seq, known.id);
+        this.#failure = undefined;
+        this.#logger.info({ path: this.#options.path }, 'the outbox can be written again');
+        this.onReopened(found);
+        this.#remove();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failure = new OutboxFailingError(`the outbox cannot be written: ${levelMessage(error)}`);
+        this.#logger.warn({ err: error, retryInMs: backoff }, 'the outbox still cannot be written');
+      }
+    }
+  }
+
+  /** Removes what is left to remove, and closes. */
+  async close(): Promise<void> {
+    this.#remove();
+    while (this.#removing !== undefined) await this.#removing;
+    this.#stopping.abort();
+    await this.#recovering;
+    const level = this.#level;
+    this.#level = undefined;
+    await level?.close();
+  }
+}
+
+async function findChunks(level: Level, fromId: number): Promise<StoredChunk[]> {
+  const chunks: StoredChunk[] = [];
+  for await (const key of level.keys(keys.ENTRIES)) {
+    const chunk = keys.parseEntryKey(key);
+    if (chunk.id >= fromId) chunks.push(chunk);
+  }
+  return chunks;
+}

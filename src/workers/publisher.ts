@@ -1,0 +1,49 @@
+/**
+ * Runs in the publisher's thread, as a Piscina task: one pool of one thread, tasks by `op`, of which several may be under
+ * way. The outbox opens with the first task; while it cannot, every task rejects with the reason, and the next tries
+ * again. It drains between tasks, so the pool runs with `atomics: 'disabled'`.
+ */
+
+import { workerData } from 'node:worker_threads';
+import { createLogger } from '../shared/logging.js';
+import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
+import { Publisher } from './publisher/publisher.js';
+
+const config = workerData as PublisherConfig;
+const logger = createLogger({ level: config.logLevel, bindings: { component: 'publisher' } });
+let opened: Promise<Publisher> | undefined;
+
+async function open(): Promise<Publisher> {
+  const publisher = new Publisher({ logger }, config);
+  await publisher.start();
+  return publisher;
+}
+
+export default async function publish(
+  task: PublisherTask,
+): Promise<PublisherTasks[keyof PublisherTasks]['response']> {
+  opened ??= open().catch((error: unknown) => {
+    opened = undefined;
+    throw error;
+  });
+  const publisher = await opened;
+  switch (task.op) {
+    case 'publish':
+      return publisher.publish(task.batch, task.retry);
+    case 'health':
+      return publisher.health();
+    case 'metrics':
+      return publisher.metrics();
+    case 'level':
+      logger.level = task.level;
+      return null;
+    case 'outbox':
+      return publisher.outbox();
+    case 'deadLetters':
+      return publisher.deadLetters(task.limit);
+    case 'replayDeadLetters':
+      return { replayed: await publisher.replayDeadLetters() };
+    case 'close':
+      return { left: await publisher.close(task.deadline) };
+  }
+}

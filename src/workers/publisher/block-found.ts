@@ -1,0 +1,86 @@
+/** Tells the block validation service of announced blocks, as well as that goes: Kafka has the record anyway. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../../shared/errors.js';
+import type { BlockValidationClient, FoundBlock } from '../../shared/grpc/block-validation-client.js';
+import type { Logger } from '../../shared/logging.js';
+import type { PublisherMetrics } from './metrics.js';
+
+/** Bound of the queue `BlockFound calls`. */
+const MAX_WAITING = 256;
+const CONCURRENCY = 8;
+/** For one block, retries included. */
+const DEADLINE_MS = 2000;
+const ATTEMPTS = 3;
+const BACKOFF_MS = 100;
+
+export class BlockFoundForwarder {
+  readonly #client: BlockValidationClient;
+  readonly #metrics: PublisherMetrics;
+  readonly #logger: Logger;
+  readonly #stopping = new AbortController();
+  #waiting: FoundBlock[] = [];
+  #calls = 0;
+
+  constructor({
+    client,
+    metrics,
+    logger,
+  }: { client: BlockValidationClient; metrics: PublisherMetrics; logger: Logger }) {
+    this.#client = client;
+    this.#metrics = metrics;
+    this.#logger = logger;
+  }
+
+  /** Never waits. With 256 blocks waiting the oldest is given up. */
+  forward(block: FoundBlock): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#waiting.push(block);
+    if (this.#waiting.length > MAX_WAITING) {
+      this.#waiting.shift();
+      this.#metrics.blockFound.inc({ outcome: 'given_up' });
+    }
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#calls < CONCURRENCY) {
+      const block = this.#waiting.shift();
+      if (block === undefined) break;
+      this.#calls++;
+      this.#call(block).then(
+        () => this.#ended('told'),
+        (error: unknown) => {
+          this.#logger.warn({ hash: block.hash, reason: errorMessage(error) }, 'BlockFound failed');
+          this.#ended('failed');
+        },
+      );
+    }
+    this.#metrics.blockFoundWaiting.set(this.#waiting.length);
+  }
+
+  #ended(outcome: string): void {
+    this.#calls--;
+    this.#metrics.blockFound.inc({ outcome });
+    this.#next();
+  }
+
+  async #call(block: FoundBlock): Promise<void> {
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#client.blockFound(block, signal);
+        return;
+      } catch (error) {
+        if (attempt === ATTEMPTS || signal.aborted) throw error;
+        await delay(BACKOFF_MS * 2 ** (attempt - 1), undefined, { signal });
+      }
+    }
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#waiting = [];
+    this.#client.close();
+  }
+}

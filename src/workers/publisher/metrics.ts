@@ -1,0 +1,63 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+const BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2];
+
+/** The publisher's own. */
+export function createPublisherMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    messages: new Counter({
+      name: 'teranode_p2p_publisher_messages_total',
+      help: 'Messages that reached the publisher, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    frames: new Counter({
+      name: 'teranode_p2p_publisher_frames_total',
+      help: 'Frames numbered.',
+      registers,
+    }),
+    batchSeconds: new Histogram({
+      name: 'teranode_p2p_publisher_batch_seconds',
+      help: 'Time of a batch in the publisher, from task to verdicts.',
+      buckets: BUCKETS,
+      registers,
+    }),
+    writeSeconds: new Histogram({
+      name: 'teranode_p2p_outbox_write_seconds',
+      help: 'Time of a batch’s write into the outbox.',
+      buckets: BUCKETS,
+      registers,
+    }),
+    storedSeconds: new Histogram({
+      name: 'teranode_p2p_publisher_stored_seconds',
+      help: 'Time from the receipt of a message until it is safe in the outbox; the oldest of each batch.',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
+      registers,
+    }),
+    repeats: new Gauge({
+      name: 'teranode_p2p_repeats_remembered',
+      help: 'Announcements whose repeats are recognised.',
+      registers,
+    }),
+    blockFound: new Counter({
+      name: 'teranode_p2p_block_found_total',
+      help: 'BlockFound calls by outcome: told, failed or given_up.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    blockFoundWaiting: new Gauge({
+      name: 'teranode_p2p_block_found_waiting',
+      help: 'BlockFound calls that wait for their turn.',
+      registers,
+    }),
+    notified: new Counter({
+      name: 'teranode_p2p_notifications_records_total',
+      help: 'Frames for the notifications topic by outcome: acknowledged or lost.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+  };
+}
+
+export type PublisherMetrics = ReturnType<typeof createPublisherMetrics>;

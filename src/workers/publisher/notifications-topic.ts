@@ -1,0 +1,153 @@
+/** Writes the frames to a Kafka topic too, for gateways on other machines (`kafka_notificationsConfig`). */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../../shared/errors.js';
+import type { Frame } from '../../shared/frames/types.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import { type KafkaProducer, RecordFaultError } from '../../shared/kafka/types.js';
+import type { Logger } from '../../shared/logging.js';
+import { NOTIFIED_KEY } from '../../shared/outbox/keys.js';
+import type { OutboxStore } from '../../shared/outbox/store.js';
+import type { PublisherMetrics } from './metrics.js';
+
+const MAX_FRAMES = 1000;
+const FIRST_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5000;
+
+/**
+ * Reads the frames back from the outbox's ring, from where the topic last acknowledged. An outage longer than the ring
+ * loses frames, which is counted, and never holds up anything else.
+ */
+export class NotificationsTopic {
+  readonly #producer: KafkaProducer;
+  readonly #store: OutboxStore;
+  readonly #metrics: PublisherMetrics;
+  readonly #logger: Logger;
+  readonly #stopping = new AbortController();
+  #next = 0;
+  #wake: () => void = () => {};
+  #running: Promise<void> | undefined;
+
+  constructor({
+    producer,
+    store,
+    metrics,
+    logger,
+  }: { producer: KafkaProducer; store: OutboxStore; metrics: PublisherMetrics; logger: Logger }) {
+    this.#producer = producer;
+    this.#store = store;
+    this.#metrics = metrics;
+    this.#logger = logger;
+  }
+
+  async start(): Promise<void> {
+    const notified = await this.#store.get(NOTIFIED_KEY);
+    // A topic that is new in the settings begins with what comes, not with the past.
+    this.#next = notified === undefined ? this.#store.nextSeq : notified.readDoubleLE(0);
+    this.#running = this.#run();
+  }
+
+  /** There are new frames. */
+  wake(): void {
+    this.#wake();
+  }
+
+  health(signal: AbortSignal): Promise<DependencyHealth> {
+    return this.#producer.health(signal);
+  }
+
+  /** Gives what is left until `deadline` (unix ms); the rest follows after the next start, if the ring still has it. */
+  async stop(deadline: number): Promise<void> {
+    while (this.#next < this.#store.nextSeq && Date.now() < deadline) await delay(10);
+    this.#stopping.abort();
+    this.#wake();
+    const patience = new AbortController();
+    const { signal } = patience;
+    const late = delay(Math.max(200, deadline - Date.now()), undefined, { signal }).catch(() => {});
+    await Promise.race([this.#end(), late]);
+    patience.abort();
+  }
+
+  async #end(): Promise<void> {
+    await this.#running;
+    await this.#producer.disconnect().catch(() => {});
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    let connected = false;
+    for (let backoff = FIRST_BACKOFF_MS; !signal.aborted; ) {
+      try {
+        if (!connected) await this.#producer.connect(signal);
+        connected = true;
+        if (this.#next >= this.#store.nextSeq) await this.#someFrame();
+        else await this.#sendSome();
+        backoff = FIRST_BACKOFF_MS;
+      } catch (error) {
+        if (signal.aborted) return;
+        connected = false;
+        this.#logger.warn(
+          { reason: errorMessage(error), retryInMs: backoff },
+          'frames cannot be sent to Kafka',
+        );
+        await delay(backoff, undefined, { signal }).catch(() => {});
+        backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+      }
+    }
+  }
+
+  #someFrame(): Promise<void> {
+    if (this.#stopping.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async #sendSome(): Promise<void> {
+    const frames = await this.#store.readFrames(this.#next, MAX_FRAMES);
+    const [first] = frames;
+    const last = frames.at(-1);
+    // The ring may have moved on, or a position is ahead of a database that was set aside.
+    if (first === undefined || last === undefined) return this.#skipTo(this.#store.nextSeq);
+    if (first.seq > this.#next) this.#lost(first.seq - this.#next);
+    try {
+      await this.#producer.send(frames.map((frame) => ({ value: this.#stamped(frame) })));
+      this.#metrics.notified.inc({ outcome: 'acknowledged' }, frames.length);
+    } catch (error) {
+      if (!(error instanceof RecordFaultError)) throw error;
+      await this.#sendEach(frames);
+    }
+    await this.#skipTo(last.seq + 1);
+  }
+
+  async #sendEach(frames: readonly Frame[]): Promise<void> {
+    for (const frame of frames) {
+      try {
+        await this.#producer.send([{ value: this.#stamped(frame) }]);
+        this.#metrics.notified.inc({ outcome: 'acknowledged' });
+      } catch (error) {
+        if (!(error instanceof RecordFaultError)) throw error;
+        this.#lost(1);
+      }
+    }
+  }
+
+  async #skipTo(seq: number): Promise<void> {
+    const position = Buffer.alloc(8);
+    position.writeDoubleLE(seq);
+    await this.#store.write([{ type: 'put', key: NOTIFIED_KEY, value: position }]);
+    this.#next = seq;
+  }
+
+  #lost(count: number): void {
+    this.#metrics.notified.inc({ outcome: 'lost' }, count);
+    this.#logger.error({ frames: count }, 'frames did not reach the notifications topic');
+  }
+
+  /** The frame's JSON with `epoch`, `seq` and `received_at` behind its own fields. */
+  #stamped({ json, seq, receivedAt }: Frame): Uint8Array {
+    const stamp = `"epoch":${JSON.stringify(this.#store.epoch)},"seq":${seq},"received_at":${receivedAt}}`;
+    const open = Buffer.from(json.buffer, json.byteOffset, json.length - 1);
+    return Buffer.concat([open, Buffer.from(open.length > 1 ? `,${stamp}` : stamp)]);
+  }
+}

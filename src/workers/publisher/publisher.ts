@@ -1,0 +1,317 @@
+/** The publisher: everything that remembers is here. Repeats, sequence, outbox, Kafka, BlockFound, frames. */
+
+import { Registry } from 'prom-client';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
+import { FrameStreamServer } from '../../shared/frames/stream-server.js';
+import type { Frame } from '../../shared/frames/types.js';
+import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
+import { hashFromBytes } from '../../shared/hash.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
+import type { Logger } from '../../shared/logging.js';
+import { DeadLetters } from '../../shared/outbox/dead-letters.js';
+import { TopicDrainer } from '../../shared/outbox/drainer.js';
+import { createOutboxMetrics } from '../../shared/outbox/metrics.js';
+import type { OutboxRecord } from '../../shared/outbox/records.js';
+import { type Appended, type Chunk, OutboxStore, type Reopened } from '../../shared/outbox/store.js';
+import { decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
+import { OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
+import type { CheckedMessage, PeerFact, PublishedBatch } from '../../shared/pipeline/types.js';
+import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { Admission } from './admission.js';
+import { BlockFoundForwarder } from './block-found.js';
+import { createPublisherMetrics } from './metrics.js';
+import { NotificationsTopic } from './notifications-topic.js';
+
+const TOPICS: Readonly<Record<'blocks' | 'subtrees', KafkaSettingKey>> = {
+  blocks: 'kafka_blocksConfig',
+  subtrees: 'kafka_subtreesConfig',
+};
+const HEALTH_MS = 2000;
+const OK = outcomeIndex('ok');
+
+/** A batch on its way through `publish`. */
+interface Sorted {
+  readonly outcomes: Uint8Array;
+  /** Positions of the messages that are to be stored, and the messages. */
+  readonly stored: { readonly index: number; readonly message: CheckedMessage; readonly isNew: boolean }[];
+}
+
+export class Publisher {
+  readonly #config: PublisherConfig;
+  readonly #logger: Logger;
+  readonly #registry = new Registry();
+  readonly #metrics = createPublisherMetrics(this.#registry);
+  readonly #outboxMetrics = createOutboxMetrics(this.#registry);
+  readonly #store: OutboxStore;
+  readonly #deadLetters: DeadLetters;
+  readonly #drainers: ReadonlyMap<string, TopicDrainer>;
+  readonly #admission: Admission;
+  readonly #blockFound: BlockFoundForwarder | undefined;
+  readonly #notifications: NotificationsTopic | undefined;
+  #frames: FrameStreamServer | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  /** Throws ConfigurationError when a Kafka setting is wrong. */
+  constructor({ logger }: { logger: Logger }, config: PublisherConfig) {
+    const { settings, brokerSocketPath } = config;
+    this.#config = config;
+    this.#logger = logger;
+    this.#store = new OutboxStore(
+      { logger },
+      { path: config.outboxPath, fsync: settings.p2p_outbox_fsync, frameRing: settings.p2p_frame_ring },
+    );
+    const store = this.#store;
+    const metrics = this.#outboxMetrics;
+    this.#deadLetters = new DeadLetters({ store, logger, metrics });
+    const deadLetters = this.#deadLetters;
+    this.#drainers = new Map(
+      Object.entries(TOPICS).map(([topic, key]) => {
+        const producer = createProducer(settings, key, { logger, brokerSocketPath });
+        return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic })];
+      }),
+    );
+    this.#admission = new Admission({ maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash });
+    if (settings.blockvalidation_grpcAddress !== '' && settings.p2p_validation_forward) {
+      const client = createBlockValidationClient(settings);
+      this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
+    }
+    if (settings.kafka_notificationsConfig !== '') {
+      const producer = createProducer(settings, 'kafka_notificationsConfig', { logger, brokerSocketPath });
+      this.#notifications = new NotificationsTopic({ producer, store, logger, metrics: this.#metrics });
+    }
+  }
+
+  /** Opens the outbox and takes up where the last publisher ended. Throws OutboxUnusableError. */
+  async start(): Promise<void> {
+    const found = await this.#store.open();
+    try {
+      await this.#resume(found);
+    } catch (error) {
+      await this.#store.close();
+      throw error;
+    }
+  }
+
+  async #resume(found: Reopened): Promise<void> {
+    const { settings, frameSocketPath } = this.#config;
+    const now = Date.now();
+    for (const { key, at } of found.repeats) this.#admission.restore(key, Math.min(at, now));
+    await this.#deadLetters.open();
+    this.#frames = new FrameStreamServer({
+      socketPath: frameSocketPath,
+      epoch: this.#store.epoch,
+      bound: { frames: settings.p2p_frame_ring },
+      logger: this.#logger,
+      metrics: createFrameStreamMetrics(this.#registry),
+    });
+    await this.#frames.start(found.frames, this.#store.nextSeq);
+    this.#addStored(found);
+    this.#store.onReopened = (more) => {
+      for (const { key, at } of more.repeats) this.#admission.restore(key, Math.min(at, Date.now()));
+      this.#addStored(more);
+      this.#emit(more.frames);
+    };
+    for (const drainer of this.#drainers.values()) drainer.start();
+    await this.#notifications?.start();
+    const waiting = this.#depth();
+    if (waiting > 0) this.#logger.info({ waiting }, 'the outbox holds records of an earlier run');
+  }
+
+  #addStored({ chunks }: Reopened): void {
+    for (const chunk of chunks) {
+      const drainer = this.#drainers.get(chunk.topic);
+      if (drainer === undefined) this.#logger.error(chunk, 'the outbox holds records of an unknown topic');
+      else drainer.addStored(chunk);
+    }
+  }
+
+  #depth(): number {
+    let depth = 0;
+    for (const { waiting } of this.#drainers.values()) depth += waiting;
+    return depth;
+  }
+
+  /**
+   * Resolves once everything accepted is in the outbox. Batches are worked on in the order of the calls. `retry`: what
+   * an earlier publisher stored of this batch is `ok`.
+   */
+  publish(batch: ArrayBuffer, retry: boolean): Promise<PublishedBatch> {
+    return this.#inTurn(() => this.#publish(decodeCheckedBatch(batch), retry));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(() => {
+      if (this.#closed) throw new UnavailableError('the publisher is closed');
+      return work();
+    });
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async #publish(messages: readonly CheckedMessage[], retry: boolean): Promise<PublishedBatch> {
+    const end = this.#metrics.batchSeconds.startTimer();
+    const now = Date.now();
+    const sorted = this.#sort(messages, retry, now);
+    await this.#keep(sorted, now);
+    const facts: PeerFact[] = [];
+    messages.forEach((message, index) => {
+      if (sorted.outcomes[index] === OK && message.fact !== '')
+        facts.push(JSON.parse(message.fact) as PeerFact);
+    });
+    this.#count(sorted.outcomes);
+    this.#metrics.repeats.set(this.#admission.remembered);
+    end();
+    return { outcomes: sorted.outcomes, facts, outboxDepth: this.#depth() };
+  }
+
+  /** Decides what is new, and remembers it. */
+  #sort(messages: readonly CheckedMessage[], retry: boolean, now: number): Sorted {
+    const outcomes = new Uint8Array(messages.length);
+    const stored: { index: number; message: CheckedMessage; isNew: boolean }[] = [];
+    let room = this.#config.settings.p2p_outbox_max - this.#depth();
+    messages.forEach((message, index) => {
+      outcomes[index] = message.outcome;
+      if (message.outcome !== OK) return;
+      if (message.own) {
+        if (message.frame.length > 0) stored.push({ index, message, isNew: false });
+        return;
+      }
+      let outcome: OutcomeName = this.#admission.check(message, now);
+      if (retry && (outcome === 'repeat' || outcome === 'spam')) return;
+      if (outcome === 'ok' && message.record !== undefined && room <= 0) outcome = 'outbox_full';
+      outcomes[index] = outcomeIndex(outcome);
+      if (outcome !== 'ok') return;
+      if (message.record !== undefined) room--;
+      this.#admission.remember(message, now);
+      if (message.frame.length > 0 || message.record !== undefined)
+        stored.push({ index, message, isNew: true });
+    });
+    return { outcomes, stored };
+  }
+
+  /** Stores what is to be stored; what follows from it begins only when that is safe. */
+  async #keep({ outcomes, stored }: Sorted, now: number): Promise<void> {
+    if (stored.length === 0) return;
+    const end = this.#metrics.writeSeconds.startTimer();
+    let appended: Appended;
+    try {
+      appended = await this.#append(stored.map(({ message }) => message));
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'a batch could not be stored');
+      for (const { index, message, isNew } of stored) {
+        outcomes[index] = outcomeIndex('store_failed');
+        if (isNew) this.#admission.forget(message, now);
+      }
+      return;
+    }
+    end();
+    const oldest = stored.reduce((first, { message }) => Math.min(first, message.receivedAt), now);
+    this.#metrics.storedSeconds.observe(Math.max(0, Date.now() - oldest) / 1000);
+    this.#emit(appended.frames);
+    for (const chunk of appended.chunks) this.#hand(chunk);
+    for (const { message, isNew } of stored) if (isNew) this.#tellValidation(message);
+  }
+
+  #append(messages: readonly CheckedMessage[]): Promise<Appended> {
+    const frames: Omit<Frame, 'seq'>[] = [];
+    const repeatKeys: string[] = [];
+    const records = new Map<string, OutboxRecord[]>();
+    for (const { frame, record, receivedAt, kind, own, repeatKey } of messages) {
+      if (frame.length > 0) frames.push({ receivedAt, kind, own, json: frame });
+      if (repeatKey !== '' && !own) repeatKeys.push(repeatKey);
+      if (record === undefined || own) continue;
+      const entry = { receivedAt, hash: record.hash, key: record.key, value: record.value };
+      const part = records.get(record.topic);
+      if (part === undefined) records.set(record.topic, [entry]);
+      else part.push(entry);
+    }
+    return this.#store.append({ frames, repeatKeys, records });
+  }
+
+  #emit(frames: readonly Frame[]): void {
+    this.#frames?.append(frames);
+    this.#metrics.frames.inc(frames.length);
+    this.#notifications?.wake();
+  }
+
+  #hand(chunk: Chunk): void {
+    this.#drainers.get(chunk.topic)?.add(chunk);
+  }
+
+  #tellValidation({ record, author }: CheckedMessage): void {
+    if (record?.topic !== 'blocks') return;
+    this.#blockFound?.forward({ hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author });
+  }
+
+  #count(outcomes: Uint8Array): void {
+    const counts = new Uint32Array(OUTCOMES.length);
+    for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1;
+    OUTCOMES.forEach(({ name }, index) => {
+      const count = counts[index] ?? 0;
+      if (count > 0) this.#metrics.messages.inc({ outcome: name }, count);
+    });
+  }
+
+  async health(): Promise<readonly DependencyHealth[]> {
+    const signal = AbortSignal.timeout(HEALTH_MS);
+    const others = [
+      ...this.#drainers.values(),
+      ...(this.#notifications === undefined ? [] : [this.#notifications]),
+    ];
+    return [this.#outboxHealth(), ...(await Promise.all(others.map((other) => other.health(signal))))];
+  }
+
+  #outboxHealth(): DependencyHealth {
+    const resource = 'outbox';
+    const depth = this.#depth();
+    const max = this.#config.settings.p2p_outbox_max;
+    const message = `${depth} of ${max} records wait for Kafka`;
+    const { failure } = this.#store;
+    if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
+    if (depth >= max) return { resource, status: 503, error: 'full: p2p_outbox_max is reached', message };
+    return { resource, status: 200, message };
+  }
+
+  async metrics(): Promise<readonly object[]> {
+    for (const drainer of this.#drainers.values()) drainer.observe();
+    return this.#registry.getMetricsAsJSON();
+  }
+
+  outbox(): readonly OutboxTopic[] {
+    return [...this.#drainers.values()].map((drainer) => drainer.status());
+  }
+
+  deadLetters(limit: number): Promise<readonly DeadLetter[]> {
+    return this.#deadLetters.list(limit);
+  }
+
+  replayDeadLetters(): Promise<number> {
+    return this.#inTurn(() => {
+      const room = this.#config.settings.p2p_outbox_max - this.#depth();
+      return this.#deadLetters.replay(room, (chunk) => this.#hand(chunk));
+    });
+  }
+
+  /** Gives Kafka until `deadline` (unix ms), then closes everything. Gives the number of records left. */
+  async close(deadline: number): Promise<number> {
+    if (this.#closed) return this.#depth();
+    await this.#inTurn(async () => {
+      this.#closed = true;
+    });
+    await this.#frames?.stop();
+    await Promise.all([
+      ...[...this.#drainers.values()].map((drainer) => drainer.stop(deadline)),
+      this.#notifications?.stop(deadline),
+    ]);
+    this.#blockFound?.stop();
+    await this.#store.close().catch((error: unknown) => {
+      this.#logger.error({ reason: errorMessage(error) }, 'the outbox did not close');
+    });
+    const left = this.#depth();
+    if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
+    return left;
+  }
+}

@@ -1,0 +1,176 @@
+/** The publisher in a pool of its own, and checked messages for it. */
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
+import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
+import { kindIndex } from '../../src/shared/messages/index.js';
+import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
+import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
+import type { CheckedMessage, PublishedBatch } from '../../src/shared/pipeline/types.js';
+import type {
+  PublisherConfig,
+  PublisherTask,
+  PublisherTasks,
+} from '../../src/shared/pipeline/worker-config.js';
+import type { Settings } from '../../src/shared/settings/table.js';
+import { keptLog } from './logger.js';
+import { settingsOf } from './settings.js';
+import { temporaryDirectory } from './temporary.js';
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+export interface AnnouncementOptions {
+  readonly topic?: 'blocks' | 'subtrees';
+  readonly author?: string;
+  readonly own?: boolean;
+  /** Bytes of padding in the record. */
+  readonly padding?: number;
+  readonly receivedAt?: number;
+}
+
+/** A checked announcement of the block or subtree called `name`, whose record's value begins with that name. */
+export function announcement(name: string, options: AnnouncementOptions = {}): CheckedMessage {
+  const { topic = 'blocks', author = 'peer', own = false, padding = 0, receivedAt = Date.now() } = options;
+  const kind = topic === 'blocks' ? 'block' : 'subtree';
+  const hash = digest(name);
+  const fact = { type: 'block', peer: author, height: 1, hash: name, url: '', clientName: '', header: '' };
+  return {
+    outcome: outcomeIndex('ok'),
+    kind: kindIndex(kind),
+    own,
+    author,
+    receivedAt,
+    repeatKey: digest(`${kind} ${author} ${name}`).toString('latin1', 0, 16),
+    hashKey: digest(`${kind} ${name}`).toString('latin1', 0, 16),
+    frame: Buffer.from(JSON.stringify({ type: kind, hash: name, peer_id: author })),
+    record: {
+      topic,
+      hash,
+      key: Buffer.from(Buffer.from(hash).reverse().toString('hex')),
+      value: Buffer.from(name + ' '.repeat(padding)),
+      url: 'http://datahub.example',
+    },
+    fact: JSON.stringify(fact),
+  };
+}
+
+export class PublisherUnderTest {
+  readonly pool: Piscina;
+
+  constructor(readonly config: PublisherConfig) {
+    this.pool = new Piscina({
+      filename: fileURLToPath(new URL('../../src/workers/publisher.js', import.meta.url)),
+      minThreads: 1,
+      maxThreads: 1,
+      concurrentTasksPerWorker: 64,
+      atomics: 'disabled',
+      workerData: config,
+    });
+    // A pool that is destroyed in mid-task complains of answers that come after.
+    this.pool.on('error', () => {});
+  }
+
+  run<K extends keyof PublisherTasks>(
+    op: K,
+    request: PublisherTasks[K]['request'],
+  ): Promise<PublisherTasks[K]['response']> {
+    return this.pool.run({ op, ...request } as PublisherTask);
+  }
+
+  publish(messages: readonly CheckedMessage[], retry = false): Promise<PublishedBatch> {
+    return this.run('publish', { batch: encodeCheckedBatch(messages), retry });
+  }
+
+  /** The names of the outcomes. */
+  async outcomes(messages: readonly CheckedMessage[], retry = false): Promise<OutcomeName[]> {
+    const { outcomes } = await this.publish(messages, retry);
+    return [...outcomes].map((index) => outcomeAt(index).name);
+  }
+
+  async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
+    const metrics = (await this.run('metrics', {})) as {
+      name: string;
+      values: { value: number; labels: Record<string, string> }[];
+    }[];
+    const values = metrics.find((metric) => metric.name === name)?.values ?? [];
+    const matching = values.filter((value) =>
+      Object.entries(labels).every(([key, wanted]) => value.labels[key] === wanted),
+    );
+    return matching.reduce((sum, { value }) => sum + value, 0);
+  }
+
+  async waiting(): Promise<number> {
+    return (await this.run('outbox', {})).reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
+  /** Ends it as a stopping server does. */
+  async close(patienceMs = 5000): Promise<number> {
+    const { left } = await this.run('close', { deadline: Date.now() + patienceMs });
+    await this.pool.destroy();
+    return left;
+  }
+
+  /** Ends its thread in the middle of whatever it does. */
+  async kill(): Promise<void> {
+    await this.pool.destroy();
+  }
+}
+
+/** Where a publisher lives. */
+export function publisherConfig(
+  directory: string,
+  brokerSocketPath: string,
+  changes: Partial<Settings> = {},
+): PublisherConfig {
+  return {
+    settings: settingsOf({ p2p_max_announcers_per_hash: 0, ...changes }),
+    outboxPath: join(directory, 'outbox'),
+    frameSocketPath: join(directory, 'frames.sock'),
+    brokerSocketPath,
+    peerId: 'self',
+    logLevel: 'silent',
+  };
+}
+
+export function startPublisher(
+  context: Pick<TestContext, 'after'>,
+  brokerSocketPath: string,
+  changes: Partial<Settings> = {},
+  directory = temporaryDirectory(context),
+): PublisherUnderTest {
+  const publisher = new PublisherUnderTest(publisherConfig(directory, brokerSocketPath, changes));
+  context.after(() => publisher.kill());
+  return publisher;
+}
+
+/** Follows the frames of the publisher whose socket is at `socketPath`, over its deaths. */
+export function followFrames(
+  context: Pick<TestContext, 'after'>,
+  socketPath: string,
+): { readonly seqs: number[]; readonly texts: string[]; readonly gaps: () => number } {
+  const seqs: number[] = [];
+  const texts: string[] = [];
+  let gaps = 0;
+  const client = new FrameStreamClient(
+    {
+      logger: keptLog().logger,
+      handlers: {
+        frames: (frames) => {
+          for (const { seq, json } of frames) {
+            seqs.push(seq);
+            texts.push(Buffer.from(json).toString());
+          }
+        },
+        gap: () => gaps++,
+        ownStatus: () => {},
+      },
+    },
+    { socketPath },
+  );
+  client.start();
+  context.after(() => client.stop());
+  return { seqs, texts, gaps: () => gaps };
+}

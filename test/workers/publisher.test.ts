@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
+import type { CheckedMessage } from '../../src/shared/pipeline/types.js';
+import { recordsIn, type ServedBroker, serveBroker } from '../support/embedded-broker.js';
+import { announcement, followFrames, startPublisher } from '../support/publisher.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor } from '../support/wait.js';
+
+const valuesIn = async ({ broker }: ServedBroker, topic: string): Promise<string[]> =>
+  (await recordsIn(broker, topic)).map(({ value }) => Buffer.from(value).toString().trim());
+
+const names = (count: number, prefix = 'block'): string[] =>
+  Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
+
+/** Without what came more than once: at least once is promised, in order. */
+const distinct = (values: readonly string[]): string[] => [...new Set(values)];
+
+test('an announcement becomes a record, a numbered frame and a fact', async (context) => {
+  const broker = await serveBroker(context);
+  const publisher = startPublisher(context, broker.socketPath);
+  await publisher.run('health', {});
+  const frames = followFrames(context, publisher.config.frameSocketPath);
+  const [block, subtree] = [announcement('a block'), announcement('a subtree', { topic: 'subtrees' })];
+  const { outcomes, facts } = await publisher.publish([block, subtree]);
+  assert.deepEqual([...outcomes], [0, 0]);
+  assert.deepEqual(facts, [JSON.parse(block.fact), JSON.parse(subtree.fact)]);
+  await waitFor(async () => (await valuesIn(broker, 'subtrees')).length === 1);
+  await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 1);
+  const [record] = await recordsIn(broker.broker, 'blocks');
+  assert.deepEqual(Buffer.from(record?.key ?? []), Buffer.from(block.record?.key ?? []));
+  assert.equal(Buffer.from(record?.value ?? []).toString(), 'a block');
+  await publisher.publish([announcement('another')]);
+  await waitFor(() => frames.seqs.at(-1) === 2);
+  assert.equal(frames.texts.at(-1), Buffer.from(announcement('another').frame).toString());
+  await waitFor(async () => (await publisher.waiting()) === 0);
+  assert.equal(await publisher.metric('teranode_p2p_kafka_records_total', { outcome: 'acknowledged' }), 3);
+  assert.equal(await publisher.close(), 0);
+});
+
+test('the node’s own messages are frames and nothing else, however often they come', async (context) => {
+  const broker = await serveBroker(context);
+  const publisher = startPublisher(context, broker.socketPath);
+  const own = announcement('mine', { own: true });
+  assert.deepEqual(await publisher.outcomes([own, own]), ['ok', 'ok']);
+  assert.deepEqual(await publisher.outcomes([own]), ['ok']);
+  assert.equal(await publisher.metric('teranode_p2p_publisher_frames_total'), 3);
+  assert.equal(await publisher.waiting(), 0);
+  await publisher.close();
+  assert.deepEqual(await valuesIn(broker, 'blocks'), []);
+});
+
+test('what the checker refused stays refused, without record, frame or fact', async (context) => {
+  const broker = await serveBroker(context);
+  const publisher = startPublisher(context, broker.socketPath);
+  const spoofed: CheckedMessage = { ...announcement('spoofed'), outcome: outcomeIndex('spoofed') };
+  const { outcomes, facts } = await publisher.publish([spoofed]);
+  assert.deepEqual([...outcomes], [outcomeIndex('spoofed')]);
+  assert.deepEqual(facts, []);
+  assert.equal(await publisher.metric('teranode_p2p_publisher_frames_total'), 0);
+  assert.equal(await publisher.waiting(), 0);
+});
+
+test('a repeat is no second record, over a restart too, and another originator’s is one', async (context) => {
+  const broker = await serveBroker(context);
+  const directory = temporaryDirectory(context);
+  const first = startPublisher(context, broker.socketPath, {}, directory);
+  assert.deepEqual(
+    await first.outcomes([announcement('a'), announcement('a'), announcement('a', { author: 'other' })]),
+    ['ok', 'repeat', 'ok'],
+  );
+  await first.close();
+  const second = startPublisher(context, broker.socketPath, {}, directory);
+  assert.deepEqual(await second.outcomes([announcement('a'), announcement('b')]), ['repeat', 'ok']);
+  assert.deepEqual(await second.outcomes([announcement('a'), announcement('c')], true), ['ok', 'ok']);
+  await second.close();
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['a', 'a', 'b', 'c']);
+});
+
+test('a thread ended in mid-flow loses nothing, and the sequence has no gap', async (context) => {
+  const broker = await serveBroker(context);
+  const directory = temporaryDirectory(context);
+  const all = names(400);
+  let publisher = startPublisher(context, broker.socketPath, {}, directory);
+  await publisher.run('health', {});
+  const frames = followFrames(context, publisher.config.frameSocketPath);
+  for (let at = 0; at < all.length; ) {
+    const answered: Promise<number>[] = [];
+    for (let batch = at; batch < at + 100; batch += 10) {
+      const messages = all.slice(batch, batch + 10).map((name) => announcement(name));
+      answered.push(
+        publisher.publish(messages, at > 0).then(
+          () => batch + 10,
+          () => at,
+        ),
+      );
+    }
+    await answered[2];
+    await publisher.kill();
+    // As the pool does it: what was not answered is sent again.
+    at = Math.max(at, ...(await Promise.all(answered)));
+    publisher = startPublisher(context, broker.socketPath, {}, directory);
+  }
+  await publisher.publish([announcement('last')]);
+  await waitFor(() => frames.texts.at(-1)?.includes('"last"'), { what: 'the last frame' });
+  assert.equal(await publisher.close(), 0);
+  assert.deepEqual(distinct(await valuesIn(broker, 'blocks')), [...all, 'last']);
+  assert.equal(frames.gaps(), 0);
+  const first = frames.seqs[0] as number;
+  assert.deepEqual(
+    frames.seqs,
+    frames.seqs.map((_, i) => first + i),
+  );
+  assert.equal(frames.seqs.at(-1), 400);
+  assert.equal(distinct(frames.texts).length, frames.texts.length, 'no frame came twice');
+});
+
+test('without a broker records wait, also over a restart, and flow in order when it comes', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const directory = temporaryDirectory(context);
+  const first = startPublisher(context, socketPath, {}, directory);
+  const all = names(300);
+  for (let i = 0; i < 200; i += 20) {
+    const outcomes = await first.outcomes(all.slice(i, i + 20).map((name) => announcement(name)));
+    assert.ok(outcomes.every((outcome) => outcome === 'ok'));
+  }
+  const [blocks] = await waitFor(async () => {
+    const topics = await first.run('outbox', {});
+    return topics[0]?.state === 'broker_down' ? topics : undefined;
+  });
+  assert.equal(blocks?.waiting, 200);
+  assert.ok((blocks?.oldest ?? 0) > 0);
+  assert.equal((await first.run('health', {})).filter(({ status }) => status === 503).length, 2);
+  assert.equal(await first.close(0), 200);
+  const second = startPublisher(context, socketPath, {}, directory);
+  for (let i = 200; i < 300; i += 20) {
+    await second.publish(all.slice(i, i + 20).map((name) => announcement(name)));
+  }
+  assert.equal(await second.waiting(), 300);
+  const broker = await serveBroker(context, {}, socketPath);
+  await waitFor(async () => (await second.waiting()) === 0, { what: 'the outbox to drain' });
+  assert.deepEqual(await valuesIn(broker, 'blocks'), all);
+  await waitFor(async () => (await second.run('health', {})).every(({ status }) => status === 200));
+  assert.equal(await second.close(), 0);
+  const third = startPublisher(context, socketPath, {}, directory);
+  assert.equal(await third.waiting(), 0);
+  await third.close();
+  assert.deepEqual(await valuesIn(broker, 'blocks'), all, 'what was acknowledged is not sent again');
+});
+
+test('a record that Kafka refuses is a dead letter, its neighbours flow, and it can be put back', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const publisher = startPublisher(context, socketPath);
+  const all = names(20).map((name, i) => announcement(name, { padding: i === 7 || i === 13 ? 500 : 0 }));
+  await publisher.publish(all);
+  const strict = await serveBroker(context, { maxRecordBytes: 300 }, socketPath);
+  await waitFor(async () => (await publisher.waiting()) === 0, { what: 'the batch to pass' });
+  assert.deepEqual(
+    await valuesIn(strict, 'blocks'),
+    names(20).filter((_, i) => i !== 7 && i !== 13),
+  );
+  const letters = await publisher.run('deadLetters', { limit: 10 });
+  assert.equal(letters.length, 2);
+  assert.equal(letters[0]?.topic, 'blocks');
+  assert.match(letters[0]?.reason ?? '', /at most 300/);
+  assert.equal(letters[0]?.hash, Buffer.from(all[7]?.record?.key ?? []).toString());
+  assert.equal(await publisher.metric('teranode_p2p_dead_letters'), 2);
+  await strict.stop();
+  const lenient = await serveBroker(context, {}, socketPath);
+  assert.deepEqual(await publisher.run('replayDeadLetters', {}), { replayed: 2 });
+  await waitFor(async () => (await valuesIn(lenient, 'blocks')).length === 2);
+  assert.deepEqual(await valuesIn(lenient, 'blocks'), ['block 7', 'block 13']);
+  assert.deepEqual(await publisher.run('deadLetters', { limit: 10 }), []);
+  assert.equal(await publisher.close(), 0);
+});
+
+test('a topic at fault waits alone', async (context) => {
+  const broker = await serveBroker(context, { createTopics: false });
+  const topic = { partitions: 1, retentionMs: -1 };
+  await broker.broker.addTopic({ ...topic, topic: 'subtrees' });
+  const publisher = startPublisher(context, broker.socketPath);
+  await publisher.publish([announcement('a block'), announcement('a subtree', { topic: 'subtrees' })]);
+  await waitFor(async () => (await valuesIn(broker, 'subtrees')).length === 1);
+  const [blocks, subtrees] = await waitFor(async () => {
+    const topics = await publisher.run('outbox', {});
+    return topics[0]?.state === 'topic_fault' ? topics : undefined;
+  });
+  assert.equal(blocks?.waiting, 1);
+  assert.match(blocks?.error ?? '', /topic blocks does not exist/);
+  assert.equal(subtrees?.state, 'flowing');
+  const sick = (await publisher.run('health', {})).filter(({ status }) => status === 503);
+  assert.deepEqual(
+    sick.map(({ resource }) => resource),
+    ['kafka blocks'],
+  );
+  await broker.broker.addTopic({ ...topic, topic: 'blocks' });
+  await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 1);
+  assert.equal(await publisher.close(), 0);
+});
+
+test('a full outbox refuses new announcements, takes everything else, and takes them once there is room', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const publisher = startPublisher(context, socketPath, { p2p_outbox_max: 3 });
+  const messages = names(5).map((name) => announcement(name));
+  assert.deepEqual(await publisher.outcomes(messages), ['ok', 'ok', 'ok', 'outbox_full', 'outbox_full']);
+  assert.deepEqual(await publisher.outcomes([announcement('mine', { own: true })]), ['ok']);
+  const outbox = (await publisher.run('health', {})).find(({ resource }) => resource === 'outbox');
+  assert.match(outbox?.error ?? '', /p2p_outbox_max/);
+  assert.equal(
+    await publisher.metric('teranode_p2p_publisher_messages_total', { outcome: 'outbox_full' }),
+    2,
+  );
+  const broker = await serveBroker(context, {}, socketPath);
+  await waitFor(async () => (await publisher.waiting()) === 0);
+  assert.deepEqual(await publisher.outcomes(messages), ['repeat', 'repeat', 'repeat', 'ok', 'ok']);
+  await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 5);
+  assert.deepEqual(await valuesIn(broker, 'blocks'), names(5));
+  await publisher.close();
+});
+
+test('frames go to the notifications topic in order with their stamp, also after an outage', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const publisher = startPublisher(context, socketPath, {
+    kafka_notificationsConfig: 'memory://embedded/notifications',
+  });
+  await publisher.run('health', {});
+  await publisher.publish(names(5).map((name) => announcement(name)));
+  const broker = await serveBroker(context, {}, socketPath);
+  await publisher.publish([announcement('late', { receivedAt: 77 })]);
+  const values = await waitFor(async () => {
+    const found = await valuesIn(broker, 'notifications');
+    return found.length === 6 ? found : undefined;
+  });
+  const frames = values.map((value) => JSON.parse(value));
+  assert.deepEqual(
+    frames.map(({ seq }) => seq),
+    [0, 1, 2, 3, 4, 5],
+  );
+  assert.deepEqual(
+    frames.map(({ hash }) => hash),
+    [...names(5), 'late'],
+  );
+  assert.equal(frames[5].received_at, 77);
+  assert.equal(new Set(frames.map(({ epoch }) => epoch)).size, 1);
+  await publisher.close();
+});
