@@ -1,0 +1,137 @@
+/** Whole servers on loopback, every port free, each with a data directory of its own. */
+
+import { randomUUID } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { WebSocket } from 'ws';
+import type { EmbeddedChain } from '../../src/main/blockchain/embedded-chain.js';
+import { composeDependencies } from '../../src/main/compose.js';
+import type { ServerDependencies, ServerOptions } from '../../src/main/dependencies.js';
+import { P2PServer } from '../../src/main/server.js';
+import { createConsumer } from '../../src/shared/kafka/index.js';
+import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
+import type { Generation, Settings } from '../../src/shared/settings/table.js';
+import { type KeptLog, keptLog } from './logger.js';
+import { settingsOf } from './settings.js';
+import { temporaryDirectory } from './temporary.js';
+import { waitFor } from './wait.js';
+
+export interface TestServer {
+  readonly server: P2PServer;
+  readonly dependencies: ServerDependencies;
+  readonly settings: Settings;
+  readonly log: KeptLog;
+  /** `/ip4/127.0.0.1/tcp/<port>/p2p/<id>`. */
+  readonly address: string;
+}
+
+/** Settings of a server that touches nothing but loopback: three checkers and two notification servers. */
+export function serverSettings(
+  context: Pick<TestContext, 'after'>,
+  changes: Partial<Settings> = {},
+  generation: Generation = 'current',
+): Settings {
+  return settingsOf(
+    {
+      network: 'regtest',
+      clientName: 'tested',
+      DATADIR: temporaryDirectory(context),
+      p2p_ip: '127.0.0.1',
+      p2p_listen_addresses: ['127.0.0.1'],
+      p2p_port: 0,
+      p2p_allow_private_ips: true,
+      p2p_heartbeat_interval: 200,
+      p2p_checkers: 3,
+      p2p_notification_servers: 2,
+      p2p_grpcListenAddress: '127.0.0.1:0',
+      p2p_httpListenAddress: '127.0.0.1:0',
+      health_check_httpListenAddress: '127.0.0.1:0',
+      profilerAddr: '127.0.0.1:0',
+      asset_httpAddress: 'http://127.0.0.1:8090/api/v1',
+      ...(generation === 'first'
+        ? { p2p_topic_prefix: 'bitcoin/regtest', p2p_shared_key: '1f'.repeat(32) }
+        : {}),
+      ...changes,
+    },
+    generation,
+  );
+}
+
+export interface StartOptions extends ServerOptions {
+  /** Takes the place of what the settings compose. */
+  readonly dependencies?: (composed: ServerDependencies) => ServerDependencies;
+}
+
+/** A server, composed and initialised, stopped when the test ends. */
+export async function initServer(
+  context: Pick<TestContext, 'after'>,
+  settings: Settings,
+  { dependencies = (composed) => composed, ...options }: StartOptions = {},
+): Promise<Pick<TestServer, 'server' | 'dependencies' | 'log'>> {
+  const log = keptLog();
+  const handedIn = dependencies(composeDependencies(settings, log.logger));
+  const server = P2PServer.create(handedIn, options);
+  context.after(() => server.stop());
+  await server.init();
+  return { server, dependencies: handedIn, log };
+}
+
+/** A server that is ready. */
+export async function startServer(
+  context: Pick<TestContext, 'after'>,
+  settings: Settings,
+  options: StartOptions = {},
+): Promise<TestServer> {
+  const initialised = await initServer(context, settings, options);
+  const { server } = initialised;
+  await server.start();
+  const address = `/ip4/127.0.0.1/tcp/${server.ports.p2p}/p2p/${server.peerId}`;
+  return { ...initialised, settings, address };
+}
+
+/** A frame as a WebSocket client reads it. */
+export type FeedFrame = { readonly type: string } & Readonly<Record<string, unknown>>;
+
+export interface Feed {
+  readonly frames: FeedFrame[];
+  /** The first frame, so far or to come, that `wanted` takes. */
+  next(wanted: (frame: FeedFrame) => boolean, what: string, timeoutMs?: number): Promise<FeedFrame>;
+}
+
+/** A WebSocket client of `server`, open, closed when the test ends. */
+export async function openFeed(context: Pick<TestContext, 'after'>, server: P2PServer): Promise<Feed> {
+  const socket = new WebSocket(`ws://127.0.0.1:${server.ports.http}/p2p-ws`);
+  context.after(() => socket.terminate());
+  const frames: FeedFrame[] = [];
+  socket.on('message', (data) => frames.push(JSON.parse(String(data)) as FeedFrame));
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  return {
+    frames,
+    next: (wanted, what, timeoutMs = 10_000) => waitFor(() => frames.find(wanted), { what, timeoutMs }),
+  };
+}
+
+/** The chain of a server that runs on the embedded one. */
+export function chainOf({ dependencies }: TestServer): EmbeddedChain {
+  const { chain } = dependencies.embedded;
+  if (chain === undefined) throw new Error('this server has no embedded chain');
+  return chain;
+}
+
+/** Every record of an embedded topic so far, read from outside the server as `teranode-p2p records` does. */
+export async function recordsOf(
+  context: Pick<TestContext, 'after'>,
+  { dependencies, settings }: TestServer,
+  key: 'kafka_blocksConfig' | 'kafka_subtreesConfig',
+): Promise<{ readonly records: ConsumedRecord[] }> {
+  const records: ConsumedRecord[] = [];
+  const consumer = createConsumer(settings, key, {
+    logger: dependencies.logger,
+    brokerSocketPath: dependencies.brokerSocketPath,
+    group: `test-${randomUUID()}`,
+  });
+  context.after(() => consumer.stop());
+  await consumer.start(async (batch) => {
+    records.push(...batch);
+  });
+  return { records };
+}
