@@ -1,0 +1,381 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { MemoryLevel } from 'memory-level';
+import { WebSocketServer } from 'ws';
+import { globalsFirst } from '../../../src/main/cli/program.js';
+import { formatBytes, printable, short } from '../../../src/main/cli/terminal.js';
+import { ControlServer } from '../../../src/main/control/server.js';
+import { HealthServer } from '../../../src/main/health/http.js';
+import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
+import { EmbeddedBroker } from '../../../src/shared/kafka/embedded/broker.js';
+import { EmbeddedBrokerServer } from '../../../src/shared/kafka/embedded/server.js';
+import { writeRunFile } from '../../../src/shared/run-file.js';
+import { keptLog } from '../../support/logger.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor, within } from '../../support/wait.js';
+import { ADMIN_KEY, startService } from '../grpc/service-fixture.js';
+
+const BIN = resolve('bin/teranode-p2p.mjs');
+const { logger } = keptLog();
+
+interface Run {
+  readonly child: ChildProcess;
+  stdout: string;
+  stderr: string;
+  readonly code: Promise<number | null>;
+}
+
+function launch(
+  context: TestContext,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+): Run {
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [BIN, ...args], {
+    cwd,
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  context.after(() => child.kill('SIGKILL'));
+  const run: Run = {
+    child,
+    stdout: '',
+    stderr: '',
+    code: new Promise((done) => child.once('close', done)),
+  };
+  child.stdout.on('data', (data) => (run.stdout += data));
+  child.stderr.on('data', (data) => (run.stderr += data));
+  return run;
+}
+
+async function finish(
+  context: TestContext,
+  args: readonly string[],
+  { cwd = temporaryDirectory(context), env = {} }: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const run = launch(context, args, cwd, env);
+  const code = await within(run.code, 20_000, args.join(' '));
+  return { code, stdout: run.stdout, stderr: run.stderr };
+}
+
+test('help is exit code 0 and has examples for every command', async (context) => {
+  const { code, stdout } = await finish(context, ['--help']);
+  assert.equal(code, 0);
+  for (const command of [
+    'start',
+    'devnet',
+    'peers',
+    'ban',
+    'unban',
+    'bans',
+    'tail',
+    'records',
+    'outbox',
+    'keygen',
+    'settings',
+    'health',
+  ]) {
+    assert.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'));
+  }
+  const examples = await finish(context, ['ban', '--help']);
+  assert.match(examples.stdout, /Examples:\n {2}\$ teranode-p2p ban 203/);
+});
+
+test('wrong usage is exit code 2 and one line that says what was meant', async (context) => {
+  const unknown = await finish(context, ['bann']);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /^error: unknown command 'bann'\n\(Did you mean one of ban, bans\?\)\n$/);
+  for (const args of [
+    ['ban'],
+    ['ban', 'x', '--for', 'soon'],
+    ['ban', 'x', '--until', '2001-01-01'],
+    ['unban'],
+    ['log-level', 'loud'],
+    ['tail', '-n', '-1'],
+  ]) {
+    const { code, stderr } = await finish(context, args);
+    assert.equal(code, 2, args.join(' '));
+    assert.match(stderr, /^error: /);
+  }
+});
+
+test('a failure is exit code 1 and one line; --verbose tells where', async (context) => {
+  const cwd = temporaryDirectory(context);
+  const plain = await finish(context, ['outbox'], { cwd });
+  assert.equal(plain.code, 1);
+  assert.match(
+    plain.stderr,
+    /^error: no server runs on DATADIR .*; name its directory with --set DATADIR=…\n$/,
+  );
+  const verbose = await finish(context, ['outbox', '--verbose'], { cwd });
+  assert.match(verbose.stderr, /\n {4}at /);
+  const away = await finish(context, ['peers', '--set', 'p2p_grpcAddress=127.0.0.1:1'], { cwd });
+  assert.equal(away.code, 1);
+  assert.match(away.stderr, /^error: no server answers at 127\.0\.0\.1:1 \(p2p_grpcAddress\): .*\n$/);
+});
+
+test('settings show tells values and where they come from, no secrets, and warns on standard error', async (context) => {
+  const cwd = temporaryDirectory(context);
+  writeFileSync(join(cwd, 'settings.conf'), 'clientName = from the file\np2p_pork = 1\n');
+  const env = { p2p_shared_key: 'ab'.repeat(32) };
+  const { code, stdout, stderr } = await finish(
+    context,
+    ['settings', 'show', '--changed', '--set', 'network=regtest'],
+    { cwd, env },
+  );
+  assert.equal(code, 0);
+  assert.match(stdout, /^network = regtest {2}# --set$/m);
+  assert.match(stdout, /^clientName = from the file {2}# .*settings\.conf$/m);
+  assert.match(stdout, /^p2p_shared_key = \[secret\] {2}# environment$/m);
+  assert.match(stderr, /^warning: .*p2p_pork.*"p2p_port"$/m);
+  assert.equal(stdout.trim().split('\n').length, 3);
+  const bad = await finish(context, ['settings', 'show', '--set', 'p2p_port=x', '--set=network=moon'], {
+    cwd,
+  });
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /^error: 2 problems:\n {2}network: .*\n {2}p2p_port: .*\n$/);
+});
+
+test('output that nobody reads any more ends the command without an error', async (context) => {
+  const run = launch(context, ['settings', 'show'], temporaryDirectory(context));
+  run.child.stdout?.destroy();
+  assert.equal(await within(run.code, 10_000, 'settings show'), 0);
+  assert.equal(run.stderr, '');
+});
+
+test('keygen makes keys that the server reads, and never writes over one', async (context) => {
+  const cwd = temporaryDirectory(context);
+  const { stdout } = await finish(context, ['keygen', '--json'], { cwd });
+  const { p2p_private_key: key, peerId } = JSON.parse(stdout);
+  assert.match(key, /^[0-9a-f]{192}$/);
+  assert.match(peerId, /^12D3KooW/);
+  const shown = await finish(context, ['settings', 'show', '--changed', '--set', `p2p_private_key=${key}`], {
+    cwd,
+  });
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.match(
+    (await finish(context, ['keygen', '--shared'], { cwd })).stdout,
+    /^p2p_shared_key = [0-9a-f]{64}\n$/,
+  );
+  const first = await finish(context, ['keygen', '--out', 'p2p.key'], { cwd });
+  assert.equal(first.code, 0);
+  const kept = readFileSync(join(cwd, 'p2p.key'), 'utf8');
+  assert.equal(statSync(join(cwd, 'p2p.key')).mode & 0o777, 0o600);
+  assert.ok(!first.stdout.includes(kept));
+  assert.equal((await finish(context, ['keygen', '--out', 'p2p.key'], { cwd })).code, 1);
+  assert.equal(readFileSync(join(cwd, 'p2p.key'), 'utf8'), kept);
+});
+
+test('bans are made with the key of DATADIR, listed, and taken back', async (context) => {
+  const { address } = await startService(context);
+  const cwd = temporaryDirectory(context);
+  writeFileSync(join(cwd, 'admin.key'), `${ADMIN_KEY}\n`);
+  const run = (...args: string[]) =>
+    finish(context, [...args, '--set', `p2p_grpcAddress=${address}`, '--set', `DATADIR=${cwd}`], { cwd });
+  const banned = await run('ban', '203.0.113.7', '--for', '7d');
+  assert.equal(banned.code, 0, banned.stderr);
+  assert.match(banned.stdout, /^203\.0\.113\.7 is banned until 20/);
+  assert.match((await run('bans')).stdout, /^203\.0\.113\.7/);
+  assert.equal(JSON.parse((await run('bans', '--json')).stdout).length, 1);
+  assert.equal((await run('unban', '203.0.113.7')).code, 0);
+  assert.equal((await run('bans')).stdout, '');
+  await run('ban', '203.0.113.8');
+  assert.equal((await run('unban', '--all')).code, 0);
+  assert.equal((await run('bans')).stdout, '');
+  assert.equal((await run('ban', 'not an address')).code, 1);
+  assert.match((await run('peers')).stdout, /^PEER +ADDRESS/);
+  writeFileSync(join(cwd, 'admin.key'), 'f'.repeat(64));
+  assert.equal((await run('ban', '203.0.113.7')).code, 1, 'a wrong key is refused');
+});
+
+test('tail shows the kinds asked for, cleaned of what could steer a terminal, and follows a feed that returns', async (context) => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  context.after(() => server.close());
+  await waitFor(() => server.address() !== null);
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/p2p-ws`;
+  const frames = [
+    { type: 'node_status', peer_id: 'p', best_height: 3 },
+    { type: 'block', hash: 'ab'.repeat(32), height: 7, peer_id: 'p', base_url: 'http://x/\u001b[31m\u202e' },
+    { type: 'subtree', hash: 'cd'.repeat(32), peer_id: 'p' },
+    { type: 'PING', base_url: 'x' },
+  ];
+  server.on('connection', (socket) => {
+    for (const frame of frames) socket.send(JSON.stringify(frame));
+    socket.send('garbage');
+    socket.close();
+  });
+  const cwd = temporaryDirectory(context);
+  const text = await finish(context, ['tail', '--url', url, '-k', 'block', '-n', '2'], { cwd });
+  assert.equal(text.code, 0);
+  const lines = text.stdout.trim().split('\n');
+  assert.equal(lines.length, 2, 'one a connection');
+  assert.match(lines[0] ?? '', / block {6} {1}abababab…ababab #7 .*http:\/\/x\/\ufffd\[31m\ufffd$/);
+  assert.match(text.stderr, /went away, trying again/);
+  const json = await finish(context, ['tail', '--url', url, '--json', '-n', '3'], { cwd });
+  assert.deepEqual(
+    json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    frames.slice(0, 3),
+  );
+});
+
+test('records reads the embedded broker of a running server: decoded, in hex, from an offset, live', async (context) => {
+  const cwd = temporaryDirectory(context);
+  const socketPath = join(cwd, 'broker.sock');
+  const level = new MemoryLevel<string, Buffer>({ keyEncoding: 'utf8', valueEncoding: 'buffer' });
+  const broker = new EmbeddedBroker({ level, logger });
+  const server = new EmbeddedBrokerServer({ broker, logger }, { socketPath });
+  await broker.start();
+  await server.start();
+  context.after(async () => {
+    await server.stop();
+    await broker.stop();
+  });
+  writeRunFile(cwd, {
+    pid: process.pid,
+    startedAt: 1,
+    peerId: 'p',
+    controlSocket: 'x',
+    brokerSocket: socketPath,
+    ports: { p2p: 1, http: 2 },
+  });
+  const hash = (n: number) => n.toString(16).padStart(64, '0');
+  const record = (n: number) => ({
+    key: Buffer.from(hash(n)),
+    value: KafkaBlockTopicMessage.encode({ hash: hash(n), URL: `http://h/${n}`, peer_id: 'p' }).finish(),
+  });
+  await broker.createTopic({ topic: 'blocks', partitions: 1, retentionMs: -1 });
+  await broker.produce('blocks', [1, 2, 3].map(record));
+
+  const run = (...args: string[]) =>
+    finish(context, ['records', ...args, '--set', `DATADIR=${cwd}`], { cwd });
+  const rows = (stdout: string) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  const all = rows((await run('blocks', '--json')).stdout);
+  assert.deepEqual(
+    all.map(({ offset, key, value }) => [offset, key, value.URL]),
+    [1, 2, 3].map((n, i) => [i, hash(n), `http://h/${n}`]),
+  );
+  const [hex] = rows((await run('blocks', '--json', '--hex', '--from', '2')).stdout);
+  assert.equal(Buffer.from(hex.key, 'hex').toString(), hash(3));
+  assert.equal(KafkaBlockTopicMessage.decode(Buffer.from(hex.value, 'hex')).URL, 'http://h/3');
+  assert.equal((await run('blocks', '-n', '2')).stdout.trim().split('\n').length, 2);
+
+  const live = launch(
+    context,
+    ['records', 'blocks', '--from', 'newest', '-f', '--json', '--set', `DATADIR=${cwd}`],
+    cwd,
+  );
+  // The reader is there once it has asked; what is produced before that it may miss, so produce until it shows.
+  await waitFor(
+    async () => {
+      await broker.produce('blocks', [record(9)]);
+      return live.stdout.includes('http://h/9');
+    },
+    { everyMs: 100, what: 'a new record to be shown' },
+  );
+  live.child.kill('SIGINT');
+  assert.equal(await within(live.code, 5000, 'records --follow'), 0);
+
+  const missing = await run('nothing');
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /^error: no topic nothing; there is blocks\n$/);
+});
+
+test('outbox, dead letters and log level are asked of the running server', async (context) => {
+  const cwd = temporaryDirectory(context);
+  const controlSocket = join(cwd, 'control.sock');
+  const levels: string[] = [];
+  const control = new ControlServer(
+    {
+      logger,
+      handlers: {
+        outbox: () => [{ topic: 'blocks', waiting: 3, oldest: 0, state: 'broker_down', error: 'refused' }],
+        deadLetters: ({ limit }) => [
+          { id: `of ${limit}`, topic: 'blocks', reason: 'too large', at: 0, hash: '' },
+        ],
+        replayDeadLetters: () => ({ replayed: 4 }),
+        level: ({ level }) => {
+          levels.push(level);
+          return { level };
+        },
+      },
+    },
+    { socketPath: controlSocket },
+  );
+  await control.start();
+  context.after(() => control.stop());
+  writeRunFile(cwd, {
+    pid: process.pid,
+    startedAt: 1,
+    peerId: 'p',
+    controlSocket,
+    ports: { p2p: 1, http: 2 },
+  });
+  const run = async (...args: string[]) => {
+    const result = await finish(context, [...args, '--set', `DATADIR=${cwd}`], { cwd });
+    assert.equal(result.code, 0, result.stderr);
+    return result.stdout;
+  };
+  assert.match(await run('outbox'), /^TOPIC .*\nblocks +3 +– +broker_down +refused\n$/);
+  assert.equal(JSON.parse(await run('outbox', '--json')).waiting, 3);
+  assert.match(await run('outbox', 'dead-letter', 'list', '--limit', '5'), /of 5 +blocks .*too large/);
+  assert.match(await run('dead-letter', 'list'), /of 100/);
+  assert.equal(JSON.parse(await run('dead-letter', 'list', '--json')).reason, 'too large');
+  assert.equal(await run('outbox', 'dead-letter', 'replay'), '4 put back\n');
+  assert.equal(await run('log-level', 'debug'), 'the level is debug\n');
+  assert.deepEqual(levels, ['debug']);
+});
+
+test('health is exit code 0 when the server is well, else 1', async (context) => {
+  let status: 200 | 503 = 200;
+  const report = async () => ({
+    status,
+    dependencies: [{ resource: 'Kafka', status, message: 'm' }] as const,
+  });
+  const server = new HealthServer(
+    { logger, readiness: report, liveness: report },
+    { address: '127.0.0.1:0' },
+  );
+  await server.start();
+  context.after(() => server.stop());
+  const at = ['--set', `health_check_httpListenAddress=127.0.0.1:${server.port}`];
+  const well = await finish(context, ['health', ...at]);
+  assert.equal(well.code, 0);
+  assert.match(well.stdout, /✓ +Kafka +m/);
+  status = 503;
+  const ill = await finish(context, ['health', '--liveness', '--json', ...at]);
+  assert.equal(ill.code, 1);
+  assert.equal(JSON.parse(ill.stdout).status, '503');
+});
+
+test('text of others cannot steer the terminal; numbers and hashes are short', () => {
+  assert.equal(printable('a\u001b[2Jb\nc\u202ed\u200b'), 'a\ufffd[2Jb\ufffdc\ufffdd\ufffd');
+  assert.equal(short('0123456789abcdef'), '01234567…abcdef');
+  assert.equal(short('0123'), '0123');
+  assert.equal(formatBytes(2n ** 60n), '1048576.0 TiB');
+  assert.equal(formatBytes(1536), '1.5 KiB');
+});
+
+test('--set and --verbose may stand anywhere before --', () => {
+  assert.deepEqual(globalsFirst(['ban', 'x', '--set', 'a=b', '--verbose', '--', '--set', 'c']), [
+    '--set',
+    'a=b',
+    '--verbose',
+    'ban',
+    'x',
+    '--',
+    '--set',
+    'c',
+  ]);
+});

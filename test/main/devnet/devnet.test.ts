@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { layOut, settingsOfNode } from '../../../src/main/devnet/layout.js';
+import { NodeProcess } from '../../../src/main/devnet/node-process.js';
+import { type Sighting, Sightings } from '../../../src/main/devnet/sightings.js';
+import { loadSettings } from '../../../src/shared/settings/load.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor, within } from '../../support/wait.js';
+
+const PACE = { blocks: 10_000, subtrees: 1000, rejected: 15_000 };
+
+test('three nodes have keys that stay, ports of their own and know each other', async (context) => {
+  const directory = temporaryDirectory(context);
+  const nodes = await layOut({ directory, portOffset: 0 });
+  const again = await layOut({ directory, portOffset: 0 });
+  assert.deepEqual(again, nodes);
+  const options = { validationPort: 8088, pace: PACE, logLevel: 'info' };
+  const settings = nodes.map(
+    (node) =>
+      loadSettings({
+        sets: settingsOfNode(node, nodes, options),
+        env: { p2p_bootstrap_peers: 'garbage', kafka_blocksConfig: 'kafka://elsewhere/blocks' },
+        cwd: directory,
+        programDirectory: directory,
+      }).settings,
+  );
+  assert.deepEqual(
+    settings.map((one) => one.p2p_port),
+    [9905, 9915, 9925],
+  );
+  assert.deepEqual(
+    settings.map((one) => one.health_check_httpListenAddress),
+    ['127.0.0.1:8000', '127.0.0.1:8010', '127.0.0.1:8020'],
+  );
+  assert.deepEqual(
+    settings.map((one) => one.p2p_embedded_mining_interval),
+    [10_000, 0, 0],
+  );
+  assert.deepEqual(settings[2]?.p2p_static_peers, [
+    `/ip4/127.0.0.1/tcp/9905/p2p/${nodes[0]?.peerId}`,
+    `/ip4/127.0.0.1/tcp/9915/p2p/${nodes[1]?.peerId}`,
+  ]);
+  assert.match(readFileSync(join(directory, 'node1/p2p.key'), 'utf8'), /^[0-9a-f]{192}$/);
+});
+
+test('a taken port is named with its setting and node, and nothing is started', async (context) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  context.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const directory = temporaryDirectory(context);
+  // Whatever is taken becomes node 2's libp2p port.
+  const offset = port - 9915;
+  if (offset < 0) {
+    assert.fail(`the system gave port ${port}, below the network's own`);
+  }
+  const { status, stderr, stdout } = spawnSync(
+    process.execPath,
+    [resolve('bin/teranode-p2p.mjs'), 'devnet', '--data', directory, '--port-offset', String(offset)],
+    { encoding: 'utf8' },
+  );
+  assert.equal(status, 1);
+  assert.match(stderr, new RegExp(`p2p_port: port ${port} of node2 is in use`));
+  assert.equal(stdout, '');
+  assert.equal(existsSync(join(directory, 'node1/store')), false);
+});
+
+test('a node that cannot start says why', async () => {
+  const errors: string[] = [];
+  let death = '';
+  const node = new NodeProcess({
+    name: 'node1',
+    settings: ['network=moon'],
+    onLine: () => {},
+    onError: (line) => errors.push(line),
+    onDeath: (why) => {
+      death = why;
+    },
+  });
+  await assert.rejects(within(node.ready, 10_000, 'the node'), /node1 ended with exit code 1/);
+  await waitFor(() => errors.length > 0 && death !== '', { what: 'the reason' });
+  assert.match(errors[0] ?? '', /^error: network: "moon" is none of mainnet/);
+});
+
+test('an event is told once, with everybody who heard it and after how long', async (context) => {
+  const events: Sighting[] = [];
+  const sightings = new Sightings({ expected: 3, patienceMs: 50, onEvent: (event) => events.push(event) });
+  context.after(() => sightings.stop());
+  const block = { kind: 'block', hash: 'a', origin: 'node1', height: '1', reason: '' };
+  sightings.add('node1', block, 1000);
+  sightings.add('node1', block, 1001);
+  sightings.add('node3', block, 1002);
+  assert.equal(events.length, 0);
+  sightings.add('node2', block, 1005);
+  assert.deepEqual(events[0]?.heard, [
+    { node: 'node1', ms: 0 },
+    { node: 'node3', ms: 2 },
+    { node: 'node2', ms: 5 },
+  ]);
+  sightings.add('node2', block, 1010);
+  sightings.add('node1', { ...block, hash: 'b' }, 2000);
+  await waitFor(() => events.length === 2, { what: 'the event that not all heard' });
+  assert.deepEqual(events[1]?.heard, [{ node: 'node1', ms: 0 }]);
+});
