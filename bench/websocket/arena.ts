@@ -1,0 +1,180 @@
+/** Sets up what the WebSocket benchmarks measure: this server's fan-out, bare uWebSockets.js, and the load. */
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { createNotificationsMetrics, NotificationServers } from '../../src/main/notifications/index.js';
+import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
+import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
+import type { BareOrder, BareReport } from './bare.js';
+import type { ClientsOrder, ClientsReport } from './clients.js';
+import { makeFrame } from './frame.js';
+
+const CPU_METRIC = 'teranode_p2p_notification_server_process_cpu_seconds_total';
+
+/** Something that fans frames out. */
+export interface Contestant {
+  readonly name: string;
+  readonly port: number;
+  /** Frame bytes that each client gets on coming. */
+  readonly greetingBytes: number;
+  publish(count: number): void;
+  /** CPU seconds of the process that fans out, since its start. */
+  cpu(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+function program(name: string): ChildProcess {
+  return fork(new URL(`./${name}.js`, import.meta.url));
+}
+
+const once = <T extends { type: string }>(child: ChildProcess, type: T['type']): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const ended = (code: number | null) => reject(new Error(`a process of the benchmark ended: ${code}`));
+    const hear = (message: unknown) => {
+      if ((message as T).type !== type) return;
+      child.off('message', hear);
+      child.off('exit', ended);
+      resolve(message as T);
+    };
+    child.on('message', hear);
+    child.once('exit', ended);
+  });
+
+export async function bareContestant(): Promise<Contestant> {
+  const child = program('bare');
+  const { port } = await once<BareReport & { type: 'listening' }>(child, 'listening');
+  const order = (message: BareOrder) => child.send(message);
+  return {
+    name: 'bare uWebSockets.js publish',
+    port,
+    greetingBytes: 0,
+    publish: (count) => order({ type: 'publish', count }),
+    cpu: async () => {
+      const used = once<BareReport & { type: 'cpu' }>(child, 'cpu');
+      order({ type: 'cpu' });
+      return (await used).seconds;
+    },
+    stop: async () => {
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      order({ type: 'stop' });
+      await gone;
+    },
+  };
+}
+
+/** One notification server process, fed as the publisher feeds it. */
+export async function serverContestant(maxConnections: number): Promise<Contestant> {
+  const directory = mkdtempSync(join(tmpdir(), 'teranode-p2p-bench-'));
+  const socketPath = localSocketPath(directory, 'frames.sock');
+  const logger = pino({ level: 'silent' });
+  const feed = new FrameStreamServer({ socketPath, epoch: 'bench', bound: { frames: 65_536 }, logger });
+  await feed.start([]);
+  const greeting = Buffer.from('{"type":"node_status"}');
+  let seq = 0;
+  const stamp = { receivedAt: Date.now(), kind: 0 };
+  feed.append([{ ...stamp, seq: ++seq, own: true, json: greeting }]);
+  const defaults = Object.fromEntries(
+    Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]),
+  ) as unknown as Settings;
+  const servers = new NotificationServers(
+    {
+      logger,
+      metrics: createNotificationsMetrics(new Registry()),
+      settings: {
+        ...defaults,
+        p2p_httpListenAddress: '127.0.0.1:0',
+        p2p_websocket_max_connections: maxConnections,
+        p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
+        p2p_websocket_text_ping: false,
+      },
+    },
+    { frameSocketPath: socketPath, peerId: '', baseUrl: '' },
+  );
+  await servers.start();
+  while ((await servers.health()).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+  return {
+    name: 'this server',
+    port: servers.port,
+    greetingBytes: greeting.length + 2,
+    publish: (count) => {
+      const receivedAt = Date.now();
+      feed.append(
+        Array.from({ length: count }, () => ({
+          seq: ++seq,
+          receivedAt,
+          kind: 0,
+          own: false,
+          json: makeFrame(),
+        })),
+      );
+    },
+    cpu: async () => {
+      const answers = await Promise.all(servers.metricSources.map((source) => source()));
+      const figures = answers.flatMap(({ metrics }) => metrics) as {
+        name: string;
+        values: { value: number }[];
+      }[];
+      const used = figures.find(({ name }) => name === CPU_METRIC)?.values[0]?.value;
+      if (used === undefined) throw new Error('the notification server did not tell its CPU time');
+      return used;
+    },
+    stop: async () => {
+      await servers.stop();
+      await feed.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The load's process. */
+export class Clients {
+  readonly #child = program('clients');
+
+  async open(contestant: Contestant, clients: number, stalled = 0): Promise<void> {
+    this.#order({ type: 'open', port: contestant.port, clients, stalled });
+    await once<ClientsReport>(this.#child, 'opened');
+    await this.reach(clients * contestant.greetingBytes, 30_000);
+  }
+
+  /** Resolves with what had come, which is less than `bytes` only when time ran out. */
+  async reach(bytes: number, timeoutMs: number): Promise<boolean> {
+    const reached = once<ClientsReport>(this.#child, 'reached').then(() => true);
+    this.#order({ type: 'await', bytes });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+    });
+    const inTime = await Promise.race([reached, late]);
+    clearTimeout(timer);
+    return inTime;
+  }
+
+  measure(frameBytes: number): void {
+    this.#order({ type: 'measure', frameBytes });
+  }
+
+  async latency(): Promise<ClientsReport & { type: 'latency' }> {
+    this.#order({ type: 'latency' });
+    return once<ClientsReport & { type: 'latency' }>(this.#child, 'latency');
+  }
+
+  async close(): Promise<void> {
+    this.#order({ type: 'close' });
+    await once<ClientsReport>(this.#child, 'closed');
+  }
+
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.disconnect();
+    await gone;
+  }
+
+  #order(order: ClientsOrder): void {
+    this.#child.send(order);
+  }
+}
