@@ -4,6 +4,7 @@
  */
 
 import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../shared/logging.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
@@ -50,6 +51,7 @@ export interface PipelineOptions {
 const BATCH_MESSAGES = 256;
 const BATCH_BYTES = 1_048_576;
 const BATCHES_A_CHECKER = 2;
+const DRAIN_TIMEOUT_MS = 3000;
 /** Kinds from this priority on are shed last, and each second of it is logged. */
 const LOUD_PRIORITY = 5;
 
@@ -159,10 +161,20 @@ export class Pipeline {
     this.#enqueue({ id: '', kind, author: peer, source: peer, data, receivedAt: Date.now(), own: true });
   }
 
-  /** Takes no more and resolves when everything taken has its verdict. */
-  async drain(): Promise<void> {
+  /**
+   * Takes no more and resolves when everything taken has its verdict, or after `timeoutMs`, when a publisher that does not
+   * respawn keeps it: neighbours that get no verdict announce again elsewhere.
+   */
+  async drain(timeoutMs = DRAIN_TIMEOUT_MS): Promise<void> {
     this.#closed = true;
-    while (this.busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (!this.busy) return;
+    const late = new AbortController();
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve)).then(() => late.abort());
+    await Promise.race([idle, delay(timeoutMs, undefined, { signal: late.signal }).catch(() => {})]);
+    if (this.busy) {
+      const left = { waiting: this.#queue.length, batches: this.#inFlight };
+      this.#components.logger.warn(left, 'messages are left without a verdict');
+    }
   }
 
   /** Ends the pools at once; `drain` first, and the publisher's `close`, for a clean end. */
@@ -207,6 +219,8 @@ export class Pipeline {
       (collected - (batch[0]?.receivedAt ?? collected)) / 1000,
     );
     const checked = this.checkers.check(batch, this.#tipBits);
+    // Looked at below, but maybe not before it fails: the batch before may take longer.
+    checked.catch(() => {});
     // Whatever the checkers' order, this batch follows the one collected before it. The publisher takes it within the turn,
     // so nothing passes between; it is not waited for, or only one batch would be at the publisher at a time.
     const before = this.#handedOver;
@@ -220,14 +234,18 @@ export class Pipeline {
       .then(async ({ answer, handedOn }) => {
         const { outcomes, facts } = await answer;
         metrics.stageSeconds.observe({ stage: 'published' }, (Date.now() - handedOn) / 1000);
-        batch.forEach((message, index) => {
-          this.#settle(message, outcomeAt(outcomes[index] ?? -1).name);
-        });
-        for (const fact of facts) this.#components.onFact(fact);
+        const names = batch.map((_, index) => outcomeAt(outcomes[index] ?? -1).name);
+        return { names, facts };
       })
       .catch((error: unknown) => {
         logger.error({ err: error, messages: batch.length }, 'a batch was lost');
-        for (const message of batch) this.#settle(message, 'shed');
+        return { names: batch.map((): OutcomeName => 'shed'), facts: [] };
+      })
+      .then(({ names, facts }) => {
+        batch.forEach((message, index) => {
+          this.#settle(message, names[index] ?? 'shed');
+        });
+        for (const fact of facts) this.#tell(() => this.#components.onFact(fact));
       })
       .finally(() => this.#finished())
       .catch((error: unknown) => logger.error({ err: error }, 'a batch was not finished'));
@@ -249,8 +267,17 @@ export class Pipeline {
     if (message.own) return;
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
     const blamed = message.source === message.author ? 'reject' : 'ignore';
-    verdicts.report(message.id, message.source, verdict === 'blame' ? blamed : verdict);
-    if (offence !== undefined) onOffence(message.author, offence);
+    this.#tell(() => verdicts.report(message.id, message.source, verdict === 'blame' ? blamed : verdict));
+    if (offence !== undefined) this.#tell(() => onOffence(message.author, offence));
+  }
+
+  /** One listener's failure must not cost the other messages of a batch their verdicts. */
+  #tell(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.#components.logger.error({ err: error }, 'what came of a message could not be told');
+    }
   }
 
   #shed(message: QueuedMessage): void {

@@ -43,6 +43,8 @@ export class PublisherPool {
   #failures = 0;
   #failed: string | undefined;
   #replacing: Promise<void> | undefined;
+  /** Told to close: its end is no death. */
+  #closing = false;
   #instance = 0;
 
   constructor(
@@ -95,6 +97,7 @@ export class PublisherPool {
     if (pool === undefined || this.#replacing !== undefined) {
       throw new UnavailableError('the publisher is being replaced');
     }
+    if (op === 'close') this.#closing = true;
     return (await pool.run({ op, ...request } as PublisherTask)) as PublisherTasks[K]['response'];
   }
 
@@ -149,7 +152,7 @@ export class PublisherPool {
 
   /** Also reached by a thread that dies idle, so that it is back before it is needed. */
   #replace(reason: string): void {
-    if (this.#stopping.signal.aborted || this.#replacing !== undefined) return;
+    if (this.#closing || this.#stopping.signal.aborted || this.#replacing !== undefined) return;
     this.#metrics.workerDeaths.inc({ pool: 'publisher' });
     this.#failures += 1;
     this.#logger.error(

@@ -305,6 +305,30 @@ describe('the pipeline', () => {
     assert.equal(pipeline.busy, false);
   });
 
+  it('gives up draining when the publisher does not come back, and ends', async (context) => {
+    const { pipeline, push, outboxPath, verdicts, log } = await pipelineOf(context);
+    writeFileSync(`${outboxPath}.broken`, '');
+    writeFileSync(`${outboxPath}.die`, '');
+    push('subtree', sampleData('subtree'));
+    await pipeline.drain(300);
+    assert.equal(pipeline.busy, true);
+    assert.ok(log.lines.some(({ msg }) => msg === 'messages are left without a verdict'));
+    await pipeline.stop();
+    await waitFor(() => !pipeline.busy, { what: 'nothing in flight' });
+    assert.equal(verdicts[0]?.verdict, 'ignore');
+  });
+
+  it('gives every message its verdict although a listener throws', async (context) => {
+    const { pipeline, push, settled, facts, verdicts } = await pipelineOf(context);
+    facts.push = () => {
+      throw new Error('nobody listens');
+    };
+    for (let n = 0; n < 5; n++) push('node_status', sampleData('node_status'));
+    await settled(5);
+    await pipeline.drain();
+    assert.equal(verdicts.length, 5);
+  });
+
   it('does not start, and leaves nothing running, when the publisher cannot', async (context) => {
     const { pipeline, outboxPath } = await pipelineOf(context, {}, { start: false });
     writeFileSync(`${outboxPath}.broken`, '');
