@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import kafkajs from 'kafkajs';
+import { createConsumer, createProducer } from '../../../src/shared/kafka/index.js';
+import { faultFrom } from '../../../src/shared/kafka/kafkajs/faults.js';
+import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
+import { keptLog } from '../../support/logger.js';
+import { settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { within } from '../../support/wait.js';
+
+const protocolError = (type: string): Error =>
+  Object.assign(new kafkajs.KafkaJSProtocolError(new Error(type)), { type });
+
+for (const [type, fault] of [
+  ['MESSAGE_TOO_LARGE', RecordFaultError],
+  ['INVALID_RECORD', RecordFaultError],
+  ['UNKNOWN_TOPIC_OR_PARTITION', TopicFaultError],
+  ['TOPIC_AUTHORIZATION_FAILED', TopicFaultError],
+  ['SASL_AUTHENTICATION_FAILED', TopicFaultError],
+  ['NOT_ENOUGH_REPLICAS', BrokerFaultError],
+  ['REQUEST_TIMED_OUT', BrokerFaultError],
+  ['OUT_OF_ORDER_SEQUENCE_NUMBER', BrokerFaultError],
+] as const) {
+  test(`${type} is a ${fault.name}, however deep in the error`, () => {
+    const cause = protocolError(type);
+    assert.ok(faultFrom(cause, 'x') instanceof fault);
+    const wrapped = Object.assign(new kafkajs.KafkaJSNonRetriableError(new Error('outer') as never), {
+      cause,
+    });
+    assert.ok(faultFrom(wrapped, 'x') instanceof fault);
+    assert.match(faultFrom(wrapped, 'cannot produce').message, /^cannot produce: outer/);
+  });
+}
+
+test('a broker that is not there is a fault within a few seconds, told in our log and nowhere else', async (context) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  const log = keptLog();
+  const warnings: string[] = [];
+  const warned = (warning: Error): number => warnings.push(warning.name);
+  process.on('warning', warned);
+  context.after(() => process.off('warning', warned));
+  const settings = settingsOf({
+    kafka_blocksConfig: `kafka://127.0.0.1:${port}/blocks`,
+    kafka_rejectedTxConfig: `kafka://127.0.0.1:${port}/rejectedtx`,
+  });
+  const options = { logger: log.logger, brokerSocketPath: undefined };
+  const producer = createProducer(settings, 'kafka_blocksConfig', options);
+  await within(assert.rejects(producer.connect(), BrokerFaultError), 8000, 'failing to connect');
+  const health = await within(producer.health(AbortSignal.timeout(500)), 2000, 'a health check');
+  assert.equal(health.status, 503);
+  await producer.disconnect();
+  const consumer = createConsumer(settings, 'kafka_rejectedTxConfig', { ...options, group: 'p2p' });
+  await within(
+    consumer.start(async () => {}),
+    8000,
+    'a start in vain',
+  );
+  await within(consumer.stop(), 8000, 'stopping');
+  assert.ok(log.lines.some(({ kafkajs }) => kafkajs !== undefined));
+  assert.deepEqual(
+    warnings.filter((name) => name === 'TimeoutNegativeWarning'),
+    [],
+  );
+});
+
+test('TLS settings that do not fit are errors that name them', (context) => {
+  const directory = temporaryDirectory(context);
+  const certificate = join(directory, 'client.crt');
+  writeFileSync(certificate, 'certificate');
+  const create = (changes: object) => () =>
+    createProducer(
+      settingsOf({ kafka_blocksConfig: 'kafka://localhost:9092/blocks', KAFKA_ENABLE_TLS: true, ...changes }),
+      'kafka_blocksConfig',
+      { logger: keptLog().logger, brokerSocketPath: undefined },
+    );
+  assert.throws(
+    create({ KAFKA_TLS_CERT_FILE: certificate }),
+    /^ConfigurationError: KAFKA_TLS_KEY_FILE: .*together/,
+  );
+  assert.throws(
+    create({ KAFKA_TLS_KEY_FILE: certificate }),
+    /^ConfigurationError: KAFKA_TLS_CERT_FILE: .*together/,
+  );
+  assert.throws(create({ KAFKA_TLS_CA_FILE: join(directory, 'none') }), /KAFKA_TLS_CA_FILE: cannot be read/);
+  assert.equal(create({ KAFKA_TLS_SKIP_VERIFY: true })().topic, 'blocks');
+});

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ClassicLevel } from 'classic-level';
+import type { OutboxRecord } from '../../../src/shared/outbox/records.js';
+import { OutboxStore } from '../../../src/shared/outbox/store.js';
+import { keptLog } from '../../support/logger.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+
+const record = (text: string): OutboxRecord => ({
+  receivedAt: 5,
+  hash: Buffer.alloc(32, 7),
+  key: Buffer.from(`key of ${text}`),
+  value: Buffer.from(text),
+});
+const frame = (text: string) => ({ receivedAt: 9, kind: 1, own: false, json: Buffer.from(text) });
+const repeat = (text: string): string => text.padEnd(16, '.');
+const storeAt = (path: string, frameRing = 100): OutboxStore =>
+  new OutboxStore({ logger: keptLog().logger }, { path, fsync: false, frameRing, lockPatienceMs: 300 });
+
+test('epoch, sequence, records, frames and repeats survive', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const first = storeAt(path);
+  assert.deepEqual(await first.open(), { frames: [], repeats: [], chunks: [] });
+  const { frames, chunks } = await first.append({
+    frames: [frame('{"a":1}'), frame('{"b":2}')],
+    repeatKeys: [repeat('a')],
+    records: new Map([['blocks', [record('one'), record('two')]]]),
+  });
+  assert.deepEqual(
+    frames.map(({ seq }) => seq),
+    [0, 1],
+  );
+  await first.append({ frames: [], repeatKeys: [], records: new Map([['subtrees', [record('three')]]]) });
+  await first.close();
+  const second = storeAt(path);
+  const found = await second.open();
+  context.after(() => second.close());
+  assert.equal(second.epoch, first.epoch);
+  assert.match(second.epoch, /^[0-9a-f]{16}$/);
+  assert.equal(second.nextSeq, 2);
+  assert.deepEqual(
+    found.frames.map(({ seq, json }) => [seq, json.toString()]),
+    [
+      [0, '{"a":1}'],
+      [1, '{"b":2}'],
+    ],
+  );
+  assert.deepEqual(
+    found.repeats.map(({ key }) => key),
+    [repeat('a')],
+  );
+  assert.deepEqual(
+    found.chunks.map(({ topic, count }) => [topic, count]),
+    [
+      ['blocks', 2],
+      ['subtrees', 1],
+    ],
+  );
+  const [read] = await second.read('blocks', 0, 1000);
+  assert.deepEqual(
+    read?.records.map(({ value }) => value.toString()),
+    ['one', 'two'],
+  );
+  assert.equal(read?.id, chunks[0]?.id);
+});
+
+test('frames beyond the ring go, and what Kafka has goes', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const store = storeAt(path, 10);
+  await store.open();
+  for (let i = 0; i < 20; i++) {
+    const { chunks } = await store.append({
+      frames: [frame(`{"i":${i}}`), frame(`{"j":${i}}`), frame(`{"k":${i}}`)],
+      repeatKeys: [],
+      records: new Map([['blocks', [record(String(i))]]]),
+    });
+    if (i < 15) store.remove(chunks);
+  }
+  assert.deepEqual(
+    (await store.readFrames(55, 3)).map(({ seq }) => seq),
+    [55, 56, 57, 58, 59],
+  );
+  await store.close();
+  const again = storeAt(path, 10);
+  const { frames, chunks } = await again.open();
+  context.after(() => again.close());
+  assert.equal(frames.length, 12, 'whole batches, at least the ring');
+  assert.equal(frames.at(-1)?.seq, 59);
+  assert.equal(chunks.length, 5);
+});
+
+test('a corrupt database is not opened: the error names it and says what to do', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const store = storeAt(path);
+  await store.open();
+  await store.append({
+    frames: [frame('{}')],
+    repeatKeys: [],
+    records: new Map([['blocks', [record('a')]]]),
+  });
+  await store.close();
+  const manifest = readdirSync(path).find((name) => name.startsWith('MANIFEST')) as string;
+  writeFileSync(join(path, manifest), 'this is no manifest at all, not even nearly');
+  const broken = storeAt(path);
+  await assert.rejects(broken.open(), (error: Error) => {
+    assert.equal(error.name, 'OutboxUnusableError');
+    assert.ok(error.message.includes(path));
+    assert.match(error.message, /corrupt.*move it aside/s);
+    return true;
+  });
+});
+
+test('a hole in what LevelDB’s log still gives is found', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const store = storeAt(path);
+  await store.open();
+  // Three blocks of the log (32 KiB each): a damaged one is skipped without a word.
+  for (let i = 0; i < 30; i++) {
+    await store.append({
+      frames: [frame(`{"i":"${'x'.repeat(4000)}"}`)],
+      repeatKeys: [],
+      records: new Map(),
+    });
+  }
+  await store.close();
+  const log = readdirSync(path).find((name) => name.endsWith('.log')) as string;
+  const bytes = readFileSync(join(path, log));
+  assert.ok(bytes.length > 100_000, `the log has ${bytes.length} bytes`);
+  bytes.fill(0xff, 40_000, 40_100);
+  writeFileSync(join(path, log), bytes);
+  await assert.rejects(storeAt(path).open(), /corrupt.*frames \d+ to \d+ are missing/s);
+});
+
+test('another format, and another owner, are told apart', async (context) => {
+  const directory = temporaryDirectory(context);
+  const store = storeAt(join(directory, 'used'));
+  await store.open();
+  await assert.rejects(storeAt(join(directory, 'used')).open(), /in use by another process/);
+  await store.close();
+  const level = new ClassicLevel<string, string>(join(directory, 'newer'));
+  await level.batch([
+    { type: 'put', key: 'format', value: '2' },
+    { type: 'put', key: 'epoch', value: 'e' },
+  ]);
+  await level.close();
+  await assert.rejects(storeAt(join(directory, 'newer')).open(), /has format 2; this version reads format 1/);
+});
