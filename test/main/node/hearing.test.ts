@@ -111,3 +111,17 @@ test('a peer is described with what was counted of it', async (context) => {
   await waitFor(() => events.length === 2);
   assert.deepEqual(events, [`+${peer.id}`, `-${peer.id}`]);
 });
+
+test('one message on the direct stream goes from node to node and is not gossip', async (context) => {
+  const one = await createTestNode(context);
+  const two = await createTestNode(context);
+  const direct: string[] = [];
+  two.node.on('direct', ({ source, data }) => direct.push(`${source} ${Buffer.from(data)}`));
+  await one.node.connect(two.address);
+  await one.node.sendDirect(two.node.peerId, Buffer.from('{"Height":1}'));
+  await waitFor(() => direct.length === 1);
+  assert.deepEqual(direct, [`${one.node.peerId} {"Height":1}`]);
+  assert.equal(two.heard.length, 0);
+  assert.equal(await one.node.disconnect(two.node.peerId), true);
+  assert.equal(await one.node.disconnect(two.node.peerId), false);
+});
