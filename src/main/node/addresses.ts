@@ -1,6 +1,7 @@
 /** Which addresses the node listens on and which it tells to peers. */
 
 import { isIP } from 'node:net';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { addressScope, canonicalIp, isPrivateHost } from '../../shared/ip.js';
@@ -38,10 +39,15 @@ export function multiaddrHost(address: Multiaddr): MultiaddrHost | undefined {
   return undefined;
 }
 
-/** The base58 ID of the peer at the end of a multiaddr; undefined when it names none. */
+/** The base58 ID of the peer at the end of a multiaddr; undefined when it names none, or what is no peer ID. */
 export function multiaddrPeerId(address: Multiaddr): string | undefined {
   const last = address.getComponents().at(-1);
-  return last?.name === 'p2p' ? last.value : undefined;
+  if (last?.name !== 'p2p' || last.value === undefined) return undefined;
+  try {
+    return peerIdFromString(last.value).toString();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the address goes through a relay. */

@@ -62,7 +62,7 @@ export interface ConnectionTrimmerOptions {
   /** `p2p_allowed_addresses`: likewise. */
   readonly allowedAddresses?: readonly string[];
   /** Worth of a peer besides its tags, higher is kept. Default 0. */
-  readonly valueOf?: (peerId: string) => number;
+  readonly worthOf?: (peerId: string) => number;
   /** Younger connections are spared, ms. Default 20,000. */
   readonly graceMs?: number;
   /** Milliseconds between looks. Default 10,000. */
@@ -130,7 +130,7 @@ export class ConnectionTrimmer {
   }
 
   async #value(peerId: PeerId): Promise<number> {
-    let value = this.#options.valueOf?.(peerId.toString()) ?? 0;
+    let value = this.#options.worthOf?.(peerId.toString()) ?? 0;
     try {
       const peer = await this.#components.libp2p.peerStore.get(peerId);
       for (const tag of peer.tags.values()) value += tag.value;

@@ -96,7 +96,7 @@ export class Peering {
       marks,
       isProtected: (peerId) => this.isConfigured(peerId),
       allowedAddresses: settings.p2p_allowed_addresses,
-      valueOf: (peerId) => host.services.pubsub.getScore(peerId),
+      worthOf: (peerId) => host.services.pubsub.getScore(peerId),
     });
     this.#relays = new Relays(
       {
