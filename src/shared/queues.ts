@@ -22,6 +22,12 @@ export const QUEUES = [
     metric: 'teranode_p2p_node_pending_messages',
   },
   {
+    name: 'gossip to one peer',
+    bound: '16 MiB that it has not read',
+    whenFull: 'its connection is closed and counted',
+    metric: 'teranode_p2p_node_stalled_peers_total',
+  },
+  {
     name: 'gossip to batches',
     bound: 'p2p_queue_bytes, a fair share of it each source',
     whenFull: 'that source loses its lowest-priority kind first, blocks and subtrees last',

@@ -16,7 +16,7 @@ import type { SignatureVerifier } from './verification.js';
 
 /** Bytes of one RPC at the most; Go splits its own at 1 MiB. */
 const RPC_BOUND = 2 * 1024 * 1024;
-/** Bytes that may wait for a peer that does not read, before its stream is given up. */
+/** Bytes that may wait for a peer that does not read, before its connection is closed. */
 const OUTBOUND_BOUND = 16 * 1024 * 1024;
 /** Bytes of a message besides its data: author, sequence number, signature, topic. */
 const MESSAGE_OVERHEAD = 160;
@@ -34,6 +34,8 @@ export interface GossipComponents {
   readonly traffic: Traffic;
   /** Undefined: signatures are verified where the library does it. */
   readonly verifier: SignatureVerifier | undefined;
+  /** A peer has not read for so long that its connection should be closed; may be called again until it is. */
+  readonly onStalled: (peerId: string) => void;
 }
 
 export interface GossipOptions extends ScoreInputs {
@@ -66,7 +68,8 @@ export function gossipService(
     directPeers: [...options.directPeers],
     heartbeatInterval: settings.p2p_heartbeat_interval,
     maxInboundDataLength: RPC_BOUND,
-    maxOutboundBufferSize: OUTBOUND_BOUND,
+    // A backstop: the library gives up the stream alone, and the peer would hear nothing and not know.
+    maxOutboundBufferSize: OUTBOUND_BOUND * 2,
     scoreParams: scoreParameters(options),
     scoreThresholds: SCORE_THRESHOLDS,
   });
@@ -81,7 +84,10 @@ export function gossipService(
 const sizeOf = (message: RPC.Message): number => (message.data?.length ?? 0) + MESSAGE_OVERHEAD;
 
 /** Budget and backpressure before anything is verified, traffic counted both ways. */
-function guard(gossip: GossipInternals, { budgets, backpressure, traffic }: GossipComponents): void {
+function guard(
+  gossip: GossipInternals,
+  { budgets, backpressure, traffic, onStalled }: GossipComponents,
+): void {
   const receiveRpc = gossip.handleReceivedRpc.bind(gossip);
   gossip.handleReceivedRpc = (from, rpc) => {
     const peerId = from.toString();
@@ -107,6 +113,11 @@ function guard(gossip: GossipInternals, { budgets, backpressure, traffic }: Goss
 
   const sendRpc = gossip.sendRpc.bind(gossip);
   gossip.sendRpc = (peerId, rpc) => {
+    const waiting = gossip.streamsOutbound.get(peerId)?.rawStream.writeBufferLength ?? 0;
+    if (waiting > OUTBOUND_BOUND) {
+      onStalled(peerId);
+      return false;
+    }
     const sent = sendRpc(peerId, rpc);
     if (sent && rpc.messages.length > 0) traffic.sent(peerId, rpc.messages.length);
     return sent;

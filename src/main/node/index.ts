@@ -355,6 +355,7 @@ export class Libp2pNode implements P2PNode {
         backpressure: this.#backpressure,
         traffic: this.#traffic,
         verifier: this.#verifier,
+        onStalled: (peerId) => this.#closeStalled(peerId),
         gater: createGater({ bans, settings, logger, metrics: this.#peripheryMetrics }),
       },
       {
@@ -380,6 +381,20 @@ export class Libp2pNode implements P2PNode {
       if (id !== undefined && id !== this.peerId) peers.set(id, [...(peers.get(id) ?? []), address]);
     }
     return [...peers].map(([id, addrs]) => ({ id: peerIdFromString(id), addrs }));
+  }
+
+  /** Closed on the next turn: GossipSub is in the middle of telling others. */
+  #closeStalled(peerId: string): void {
+    setImmediate(() => {
+      this.closeMatching((remote) => remote.peerId === peerId).then(
+        (closed) => {
+          if (closed === 0) return;
+          this.#metrics.stalledPeers.inc();
+          this.#logger.warn({ peer: peerId }, 'does not read what it is sent: connection closed');
+        },
+        (error: unknown) => this.#logger.error({ err: error, peer: peerId }, 'closing a connection failed'),
+      );
+    });
   }
 
   #isConfigured(peerId: string): boolean {

@@ -69,6 +69,11 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Verifying threads that ended unasked.',
       registers,
     }),
+    stalledPeers: new Counter({
+      name: 'teranode_p2p_node_stalled_peers_total',
+      help: 'Connections closed because their peer did not read what it was sent.',
+      registers,
+    }),
     peers: new Gauge({
       name: 'teranode_p2p_node_peers',
       help: 'Connected peers.',

@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import { Backpressure, type PausableStream } from '../../../src/main/node/backpressure.js';
 import { ConnectionBudgets } from '../../../src/main/node/budgets.js';
 import { createNodeMetrics } from '../../../src/main/node/metrics.js';
-import { BLOCK_TOPIC, createTestNode } from '../../support/node.js';
+import { BLOCK, BLOCK_TOPIC, createTestNode } from '../../support/node.js';
 import { createPeer, type RawMessage, signMessage } from '../../support/peer.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -154,4 +154,25 @@ test('what exceeds a connection’s budget is dropped unverified', async (contex
   await waitFor(() => heard.length > 0);
   assert.ok((await metric('teranode_p2p_node_signatures_total')) <= 200);
   assert.equal(node.peers()[0]?.messagesReceived, 1_000);
+});
+
+test('a peer that does not read what it is sent is let go', async (context) => {
+  const { node, address, metric } = await createTestNode(context);
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const streams = (
+    peer.libp2p.services.pubsub as unknown as { streamsInbound: Map<string, { rawStream: PausableStream }> }
+  ).streamsInbound;
+  const inbound = await waitFor(() => streams.get(node.peerId));
+  inbound.rawStream.pause();
+  const large = Buffer.alloc(1_000_000);
+  await waitFor(
+    async () => {
+      await node.publish(BLOCK, large);
+      return (await metric('teranode_p2p_node_stalled_peers_total')) === 1;
+    },
+    { what: 'the stalled peer to be let go', timeoutMs: 20_000 },
+  );
+  await waitFor(() => node.peers().length === 0);
 });
