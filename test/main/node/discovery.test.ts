@@ -17,14 +17,18 @@ interface Node {
   readonly parts: PeripheryParts;
 }
 
-async function node(context: TestContext, options: Partial<DiscoveryOptions> = {}): Promise<Node> {
+async function node(
+  context: TestContext,
+  options: Partial<DiscoveryOptions> = {},
+  clientMode = false,
+): Promise<Node> {
   const protector = connectionProtector(settingsOf({ p2p_shared_key: KEY, p2p_dht_use_private: true }));
   const host = await createHost(context, {
     services: {
       // What it asks of its components is there; the type of a bare host does not say so.
       dht: kadDHT({
         protocol: '/teranode/kad/1.0.0',
-        clientMode: false,
+        clientMode,
         peerInfoMapper: passthroughMapper,
         allowQueryWithZeroPeers: true,
       }) as unknown as () => unknown,
@@ -62,6 +66,20 @@ describe('discovery', () => {
     two.discovery.start();
     await waitFor(() => one.host.getConnections(two.host.peerId).length > 0, { what: 'the meeting' });
     assert.ok((await one.parts.value('teranode_p2p_node_discovery_rounds_total', { outcome: 'ok' })) > 0);
+  });
+
+  it('dials a provider that is in nobody’s routing table', async (context) => {
+    const third = await node(context);
+    const hidden = await node(context, { wantsPeers: () => false }, true);
+    const seeker = await node(context, { advertise: false }, true);
+    for (const { host } of [hidden, seeker]) await host.dial(third.host.getMultiaddrs());
+    hidden.discovery.start();
+    seeker.discovery.start();
+    await waitFor(
+      () => seeker.parts.value('teranode_p2p_node_discovered_peers_total', { outcome: 'connected' }),
+      { what: 'the dial' },
+    );
+    assert.equal(seeker.host.getConnections(hidden.host.peerId)[0]?.direction, 'outbound');
   });
 
   it('does not dial what it finds while there are peers enough', async (context) => {
