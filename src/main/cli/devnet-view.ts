@@ -19,6 +19,7 @@ export class DevnetView {
   readonly #names: ReadonlyMap<string, string>;
   readonly #ending = new AbortController();
   readonly #sightings: Sightings;
+  #started = false;
 
   constructor(terminal: Terminal, nodes: readonly DevnetNode[], json: boolean) {
     this.#terminal = terminal;
@@ -31,6 +32,7 @@ export class DevnetView {
 
   /** The nodes serve: the table, then their feeds. */
   start(): void {
+    this.#started = true;
     if (this.#json || this.#ending.signal.aborted) return;
     this.#terminal.line();
     this.#terminal.table(
@@ -61,7 +63,8 @@ export class DevnetView {
       return;
     }
     const level = typeof entry.level === 'number' ? entry.level : 0;
-    if (level < WARN) return;
+    // Until all serve, they miss each other: no news.
+    if (level < WARN || (level === WARN && !this.#started)) return;
     const detail = entry.err as { message?: unknown } | undefined;
     const text = [field(entry, 'msg'), field(entry, 'error') || String(detail?.message ?? '')]
       .filter((part) => part !== '')

@@ -1,7 +1,7 @@
 /** `teranode-p2p start`: one server in this process. */
 
 import type { Command } from 'commander';
-import { createLogger, type Logger } from '../../shared/logging.js';
+import { createLogger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { settingsFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
@@ -9,20 +9,6 @@ import type { Terminal } from './terminal.js';
 
 /** What a stop may take beyond `shutdown_timeout` before the process ends all the same. */
 const GRACE_MS = 3000;
-
-interface RunnableServer {
-  init(): Promise<void>;
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** The composition root, loaded when a server is wanted: the other commands need not wait for it. */
-interface Composition {
-  composeServer(
-    settings: Settings,
-    options: { readonly logger: Logger; readonly allowJsWebsocket: boolean },
-  ): Promise<RunnableServer>;
-}
 
 export function startCommand(program: Command, terminal: Terminal): void {
   program
@@ -73,7 +59,8 @@ async function runServer(
     stopping = server.stop();
     wished();
   };
-  const { composeServer } = (await import(new URL('../compose.js', import.meta.url).href)) as Composition;
+  // Loaded when a server is wanted: the other commands need not wait for it.
+  const { composeServer } = await import('../compose.js');
   const server = await composeServer(settings, { logger, allowJsWebsocket });
   onStopSignals(stop);
   // A parent that is gone, or wishes it over IPC, stops the server as a signal does.

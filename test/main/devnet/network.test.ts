@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { checkPorts, layOut } from '../../../src/main/devnet/layout.js';
+import { readRunFile } from '../../../src/shared/run-file.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor, within } from '../../support/wait.js';
+
+function groupLives(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function freeOffset(directory: string): Promise<number> {
+  return waitFor(
+    async () => {
+      const portOffset = 10_000 + Math.floor(Math.random() * 20_000);
+      const nodes = await layOut({ directory, portOffset });
+      return checkPorts(nodes).then(
+        () => portOffset,
+        () => undefined,
+      );
+    },
+    { what: 'fifteen free ports' },
+  );
+}
+
+for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
+  test(`three nodes hear each other's blocks, and ${end} leaves no process`, async (context) => {
+    const data = temporaryDirectory(context);
+    const offset = await freeOffset(data);
+    const { NODE_TEST_CONTEXT: _, NODE_V8_COVERAGE: __, ...env } = process.env;
+    const args = ['devnet', '--data', data, '--port-offset', String(offset), '--blocks', '1s'];
+    const child = spawn(process.execPath, [resolve('bin/teranode-p2p.mjs'), ...args], {
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const group = child.pid ?? 0;
+    context.after(() => {
+      if (groupLives(group)) process.kill(-group, 'SIGKILL');
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
+    const exited = once(child, 'exit');
+    await waitFor(() => /node1 +block .*heard by .*node2.*node3|node1 +block .*node3.*node2/.test(output), {
+      timeoutMs: 60_000,
+      what: 'a block that both others heard',
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}\n${output}`);
+    });
+    assert.ok(readRunFile(join(data, 'node3')), 'node 3 says how to reach it');
+
+    const started = Date.now();
+    if (end === 'Ctrl-C') process.kill(-group, 'SIGINT');
+    else child.kill('SIGKILL');
+    const [code] = await within(exited, 12_000, `the end, after\n${output}`);
+    if (end === 'Ctrl-C') {
+      assert.equal(code, 0, output);
+      assert.match(output, /Stopped\.\n$/);
+    }
+    await waitFor(() => !groupLives(group), { timeoutMs: 10_000, what: 'every process to be gone' });
+    assert.ok(Date.now() - started < 10_000);
+    await checkPorts(await layOut({ directory: data, portOffset: offset }));
+  });
+}
