@@ -50,7 +50,7 @@ describe('notification server', () => {
     let last = 0;
     let slowest = 0;
     const padding = 'x'.repeat(2000);
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 50; round++) {
       const before = performance.now();
       last = feed.blocks(100, padding);
       await waitFor(() => brisk.every((each) => each.heights().at(-1) === last), {
@@ -60,7 +60,7 @@ describe('notification server', () => {
       slowest = Math.max(slowest, performance.now() - before);
     }
     for (const each of brisk) {
-      assert.equal(each.heights().length, 10_000);
+      assert.equal(each.heights().length, 5000);
       assert.ok(contiguous(each.heights()));
     }
     assert.ok(slowest < 1000, `others waited ${slowest} ms`);
@@ -71,7 +71,7 @@ describe('notification server', () => {
     await waitFor(() => stalled.closed || stalled.destroyed, { what: 'the end of the stalled socket' });
     const { texts } = readFrames(Buffer.concat(chunks));
     const heights = texts.slice(1).map((text) => Number(JSON.parse(text).height));
-    assert.ok(heights.length > 10 && heights.length < 10_000, `${heights.length} frames`);
+    assert.ok(heights.length > 10 && heights.length < 5000, `${heights.length} frames`);
     assert.ok(contiguous(heights), 'a prefix without gaps');
   });
 
