@@ -11,7 +11,7 @@ const BUILD_STAMP = 'dist/.built-from';
 /** What `dist/` is made of. */
 const SOURCES = ['proto', 'src', 'test', 'bench', 'tsconfig.json', 'package-lock.json'];
 /** Lines of a failed command that are worth showing. */
-const SHOWN_LINES = 30;
+const SHOWN_LINES = 40;
 
 /** What went wrong, for a person; no stack wanted. */
 export class PrepareError extends Error {}
@@ -113,7 +113,9 @@ function run(command, args, cwd, onLine) {
         const parts = (open + text).split(/\r?\n/);
         open = parts.pop();
         for (const part of parts) if (part.trim() !== '') onLine(part);
-        lines = [...lines, ...parts].slice(-SHOWN_LINES);
+        // npm says why first and how to call it last.
+        lines = [...lines, ...parts];
+        if (lines.length > SHOWN_LINES) lines.splice(SHOWN_LINES / 2, lines.length - SHOWN_LINES);
       });
     }
     child.once('error', (error) =>
