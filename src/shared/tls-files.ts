@@ -11,38 +11,46 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** Throws ConfigurationError naming each setting whose file is missing, unreadable or does not fit. */
-export function checkTlsFiles({ certFile, keyFile }: TlsFiles): void {
-  const problems: string[] = [];
-  const read = (setting: string, path: string): Buffer | undefined => {
+/** The file of `setting` at `path`; null when the path is empty or the file cannot be read. */
+export type TlsFileReader = (setting: string, path: string, required: boolean) => Buffer | null;
+
+/** Reads files and puts what is wrong into `problems`, each line naming its setting; `level` says what needs them. */
+export function tlsFileReader(problems: string[], level: string): TlsFileReader {
+  return (setting, path, required) => {
     if (path === '') {
-      problems.push(`${setting}: needed for HTTPS (securityLevelHTTP = 1)`);
-      return undefined;
+      if (required) problems.push(`${setting}: needed at ${level}`);
+      return null;
     }
     try {
       return readFileSync(path);
     } catch (error) {
       problems.push(`${setting}: ${path} cannot be read: ${errorMessage(error)}`);
-      return undefined;
+      return null;
     }
   };
-  const cert = read('server_certFile', certFile);
-  const key = read('server_keyFile', keyFile);
-  if (cert !== undefined) {
+}
+
+/** Throws ConfigurationError naming each setting whose file is missing, unreadable or does not fit. */
+export function checkTlsFiles({ certFile, keyFile }: TlsFiles): void {
+  const problems: string[] = [];
+  const read = tlsFileReader(problems, 'securityLevelHTTP 1');
+  const cert = read('server_certFile', certFile, true);
+  const key = read('server_keyFile', keyFile, true);
+  if (cert !== null) {
     try {
       createSecureContext({ cert });
     } catch (error) {
       problems.push(`server_certFile: ${certFile} is not a PEM certificate: ${errorMessage(error)}`);
     }
   }
-  if (key !== undefined) {
+  if (key !== null) {
     try {
       createSecureContext({ key });
     } catch (error) {
       problems.push(`server_keyFile: ${keyFile} is not a PEM key: ${errorMessage(error)}`);
     }
   }
-  if (problems.length === 0 && cert !== undefined && key !== undefined) {
+  if (problems.length === 0 && cert !== null && key !== null) {
     try {
       createSecureContext({ cert, key });
     } catch (error) {

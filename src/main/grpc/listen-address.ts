@@ -1,9 +1,9 @@
-/** Where PeerService listens, as p2p_grpcListenAddress says it. */
+/** Where PeerService listens, as grpc-js wants to be told. */
 
 import { isIP } from 'node:net';
-import { ConfigurationError } from '../../shared/errors.js';
+import { listenAddressOf } from '../../shared/listen-address.js';
 
-export interface ListenAddress {
+export interface BindAddress {
   /** As grpc-js binds it. */
   readonly target: string;
   readonly port: number;
@@ -12,20 +12,12 @@ export interface ListenAddress {
 }
 
 /**
- * `host:port`, `[IPv6]:port`, or `:port` for every address, as in Go. `localhost` is 127.0.0.1: bound by name, a port taken on
- * one of its addresses would go unnoticed. Port 0 takes a free one. Throws ConfigurationError.
+ * `p2p_grpcListenAddress` to bind: without a host every address. `localhost` is 127.0.0.1: bound by name, a port taken on one
+ * of its addresses would go unnoticed. Throws ConfigurationError.
  */
-export function parseListenAddress(text: string, settingKey = 'p2p_grpcListenAddress'): ListenAddress {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]/\s]*)):(\d{1,5})$/.exec(text.trim());
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new ConfigurationError([`${settingKey}: "${text}" is not host:port or :port`]);
-  }
-  const written = match[1] ?? match[2] ?? '';
-  if (match[1] !== undefined && isIP(written) !== 6) {
-    throw new ConfigurationError([`${settingKey}: "${written}" is not an IPv6 address`]);
-  }
-  const host = written === '' ? '::' : written === 'localhost' ? '127.0.0.1' : written;
+export function bindAddress(text: string): BindAddress {
+  const { host: written = '::', port } = listenAddressOf('p2p_grpcListenAddress', text);
+  const host = written === 'localhost' ? '127.0.0.1' : written;
   const loopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
   return { target: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`, port, loopback };
 }

@@ -1,6 +1,5 @@
 /** The gRPC server: PeerService, health and reflection on one port. */
 
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type KeyCertPair, Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -10,7 +9,8 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { type PeerServiceServer, PeerServiceService } from '../../shared/generated/p2p_api.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { type ListenAddress, parseListenAddress } from './listen-address.js';
+import { tlsFileReader } from '../../shared/tls-files.js';
+import { type BindAddress, bindAddress } from './listen-address.js';
 
 export type GrpcServerSettings = Pick<
   Settings,
@@ -45,7 +45,7 @@ export class GrpcServer {
   readonly #logger: Logger;
   readonly #server = new Server(OPTIONS);
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
-  readonly #address: ListenAddress | undefined;
+  readonly #address: BindAddress | undefined;
   #port: number | undefined;
 
   /** Throws ConfigurationError on an address that does not parse. Nothing is touched before `start`. */
@@ -53,7 +53,7 @@ export class GrpcServer {
     this.#settings = settings;
     this.#logger = logger;
     const address = settings.p2p_grpcListenAddress.trim();
-    this.#address = address === '' ? undefined : parseListenAddress(address);
+    this.#address = address === '' ? undefined : bindAddress(address);
     this.#server.addService(PeerServiceService, service);
     this.#health.addToServer(this.#server);
   }
@@ -100,7 +100,7 @@ export class GrpcServer {
     this.#health.setStatus(SERVICE, status);
   }
 
-  async #bind(address: ListenAddress, credentials: ServerCredentials): Promise<number> {
+  async #bind(address: BindAddress, credentials: ServerCredentials): Promise<number> {
     try {
       return await this.#bindTo(address.target, credentials);
     } catch (error) {
@@ -124,7 +124,7 @@ export class GrpcServer {
   }
 }
 
-function refusal(address: ListenAddress, error: unknown): ConfigurationError {
+function refusal(address: BindAddress, error: unknown): ConfigurationError {
   const text = errorMessage(error);
   const reason = text.includes('EADDRINUSE') ? `port ${address.port} is in use` : text;
   return new ConfigurationError([`p2p_grpcListenAddress: cannot listen on ${address.target}: ${reason}`]);
@@ -135,25 +135,10 @@ function serverCredentials(settings: GrpcServerSettings): ServerCredentials {
   const level = settings.security_level_grpc;
   if (level === 0) return ServerCredentials.createInsecure();
   const problems: string[] = [];
-  const read = (
-    key: 'server_certFile' | 'server_keyFile' | 'grpc_ca_file',
-    needed: boolean,
-  ): Buffer | null => {
-    const path = settings[key];
-    if (path === '') {
-      if (needed) problems.push(`${key}: needed at security_level_grpc ${level}`);
-      return null;
-    }
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      problems.push(`${key}: ${errorMessage(error)}`);
-      return null;
-    }
-  };
-  const chain = read('server_certFile', true);
-  const key = read('server_keyFile', true);
-  const ca = level === 3 ? read('grpc_ca_file', true) : null;
+  const read = tlsFileReader(problems, `security_level_grpc ${level}`);
+  const chain = read('server_certFile', settings.server_certFile, true);
+  const key = read('server_keyFile', settings.server_keyFile, true);
+  const ca = level === 3 ? read('grpc_ca_file', settings.grpc_ca_file, true) : null;
   if (problems.length > 0 || chain === null || key === null) throw new ConfigurationError(problems);
   const pair: KeyCertPair = { cert_chain: chain, private_key: key };
   try {

@@ -2,8 +2,8 @@
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
-import { parseListenAddress } from '../../shared/settings/listen-address.js';
 import type { SettingKey } from '../../shared/settings/table.js';
 
 export interface Answer {
@@ -83,7 +83,7 @@ export class Listener {
   /** Throws ConfigurationError naming setting and port when it cannot listen there. */
   async start(): Promise<void> {
     const { setting, address } = this.#options;
-    const { host, port } = parseListenAddress(address);
+    const { host, port } = listenAddressOf(setting, address);
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ port, host, exclusive: true }, () => {

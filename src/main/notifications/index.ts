@@ -4,7 +4,7 @@ import { ConnectionLedger } from '../../shared/connection-ledger.js';
 import { ConfigurationError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig } from '../../shared/frames/control.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
-import { parseListenAddress } from '../../shared/listen-address.js';
+import { listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { checkTlsFiles, type TlsFiles } from '../../shared/tls-files.js';
@@ -59,7 +59,7 @@ export function notificationProblems(settings: NotificationSettings): readonly s
       else problems.push(`${setting}: ${errorMessage(error)}`);
     }
   };
-  collect(() => parseListenAddress(settings.p2p_httpListenAddress, LISTEN_SETTING), LISTEN_SETTING);
+  collect(() => listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress), LISTEN_SETTING);
   collect(
     () => new ConnectionLedger({ max: 1, trusted: settings.p2p_websocket_trusted_source_cidrs }),
     TRUSTED_SETTING,
@@ -120,10 +120,10 @@ export class NotificationServers implements HealthChecked {
   /** Resolves when every process listens. Throws ConfigurationError, naming setting and port, where one cannot. */
   async start(): Promise<void> {
     const { settings, logger } = this.components;
-    const address = parseListenAddress(settings.p2p_httpListenAddress, LISTEN_SETTING);
+    const address = listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress);
     this.#port = await probePort(address, LISTEN_SETTING);
     this.#processes = Array.from({ length: settings.p2p_notification_servers }, (_, index) =>
-      this.#process(`notification server ${index + 1}`, address.host),
+      this.#process(`notification server ${index + 1}`, address.host ?? ''),
     );
     try {
       const builds = await Promise.all(this.#processes.map((each) => each.start()));

@@ -12,7 +12,7 @@ export async function probePort({ host, port }: ListenAddress, setting: string):
   try {
     return await new Promise<number>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ port, exclusive: true, ...(host === '' ? {} : { host }) }, () => {
+      server.listen({ port, exclusive: true, ...(host === undefined ? {} : { host }) }, () => {
         const address = server.address();
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });
@@ -26,7 +26,7 @@ export async function probePort({ host, port }: ListenAddress, setting: string):
           ? 'not allowed'
           : errorMessage(error);
     throw new ConfigurationError([
-      `${setting}: cannot listen on port ${port} of ${host || 'every address'}: ${why}`,
+      `${setting}: cannot listen on port ${port} of ${host ?? 'every address'}: ${why}`,
     ]);
   } finally {
     await new Promise<void>((resolve) => server.close(() => resolve()));

@@ -1,9 +1,9 @@
 /** Where and how this server's gRPC clients connect: target, TLS, message size, keepalive, reconnection. */
 
-import { readFileSync } from 'node:fs';
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Settings } from '../settings/table.js';
+import { tlsFileReader } from '../tls-files.js';
 
 /** Largest message in either direction: Teranode's services allow each other 1 GiB. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
@@ -67,25 +67,10 @@ export function channelCredentials(settings: GrpcTlsSettings): ChannelCredential
   const level = settings.security_level_grpc;
   if (level === 0) return credentials.createInsecure();
   const problems: string[] = [];
-  const read = (
-    key: 'grpc_ca_file' | 'grpc_cert_file' | 'grpc_key_file',
-    required: boolean,
-  ): Buffer | null => {
-    const path = settings[key];
-    if (path === '') {
-      if (required) problems.push(`${key}: needed at security_level_grpc ${level}`);
-      return null;
-    }
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      problems.push(`${key}: ${errorMessage(error)}`);
-      return null;
-    }
-  };
-  const ca = level === 1 ? null : read('grpc_ca_file', false);
-  const key = level === 3 ? read('grpc_key_file', true) : null;
-  const certificate = level === 3 ? read('grpc_cert_file', true) : null;
+  const read = tlsFileReader(problems, `security_level_grpc ${level}`);
+  const ca = level === 1 ? null : read('grpc_ca_file', settings.grpc_ca_file, false);
+  const key = level === 3 ? read('grpc_key_file', settings.grpc_key_file, true) : null;
+  const certificate = level === 3 ? read('grpc_cert_file', settings.grpc_cert_file, true) : null;
   if (problems.length > 0) throw new ConfigurationError(problems);
   try {
     return credentials.createSsl(

@@ -5,7 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import ipaddr from 'ipaddr.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import { parseKafkaUrl } from '../kafka/url.js';
-import { parseDialAddress, parseListenAddress } from './listen-address.js';
+import { parseDialAddress, parseListenAddress } from '../listen-address.js';
 import type { SettingKey, Settings } from './table.js';
 
 /** Values of `logLevel`, as pino names them. */

@@ -7,7 +7,7 @@ import { Client, credentials, loadPackageDefinition, type ServiceClientConstruct
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 import { generate } from 'selfsigned';
-import { parseListenAddress } from '../../../src/main/grpc/listen-address.js';
+import { bindAddress } from '../../../src/main/grpc/listen-address.js';
 import { GrpcServer } from '../../../src/main/grpc/server.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
@@ -77,14 +77,14 @@ test('a port that is taken is named with its setting', async (context) => {
 });
 
 test('listen addresses are read as Go reads them, and refused when they are none', () => {
-  assert.deepEqual(parseListenAddress('localhost:9904'), {
+  assert.deepEqual(bindAddress('localhost:9904'), {
     target: '127.0.0.1:9904',
     port: 9904,
     loopback: true,
   });
-  assert.deepEqual(parseListenAddress(':9904'), { target: '[::]:9904', port: 9904, loopback: false });
-  assert.deepEqual(parseListenAddress('[::1]:0'), { target: '[::1]:0', port: 0, loopback: true });
-  assert.deepEqual(parseListenAddress('0.0.0.0:1'), { target: '0.0.0.0:1', port: 1, loopback: false });
+  assert.deepEqual(bindAddress(':9904'), { target: '[::]:9904', port: 9904, loopback: false });
+  assert.deepEqual(bindAddress('[::1]:0'), { target: '[::1]:0', port: 0, loopback: true });
+  assert.deepEqual(bindAddress('0.0.0.0:1'), { target: '0.0.0.0:1', port: 1, loopback: false });
   for (const bad of [
     '9904',
     'localhost',
@@ -95,7 +95,7 @@ test('listen addresses are read as Go reads them, and refused when they are none
     'http://a:1',
     'a b:1',
   ]) {
-    assert.throws(() => parseListenAddress(bad), ConfigurationError, bad);
+    assert.throws(() => bindAddress(bad), ConfigurationError, bad);
   }
 });
 
