@@ -11,7 +11,7 @@ import { LevelBanStore } from '../src/main/bans/level-store.js';
 import { BanList } from '../src/main/bans/list.js';
 import { createBanMetrics } from '../src/main/bans/metrics.js';
 import type { BanEntry } from '../src/main/bans/types.js';
-import { type BenchmarkResult, figureOf } from './result.js';
+import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
 
 const ENTRIES = 1_000_000;
 const ASKED = 20_000;
@@ -75,7 +75,8 @@ function check(list: BanList, asked: readonly string[]): { readonly ns: number; 
   return { ns: Number(process.hrtime.bigint() - began) / (PASSES * asked.length), banned };
 }
 
-export async function run(): Promise<BenchmarkResult> {
+export async function run({ runs = ROUNDS, progress }: BenchmarkOptions): Promise<BenchmarkResult> {
+  progress('loading 1,000,000 bans');
   const random = numbers(1);
   const subjects = Array.from({ length: ENTRIES }, (_, index) => subject(index, random));
   const before = process.memoryUsage();
@@ -94,7 +95,8 @@ export async function run(): Promise<BenchmarkResult> {
   const { banned } = check(million, asked);
   const small: number[] = [];
   const large: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < runs; round++) {
+    progress(`round ${round + 1} of ${runs}`);
     small.push(check(ten, asked).ns);
     large.push(check(million, asked).ns);
   }

@@ -1,5 +1,19 @@
 /** What a benchmark reports: the same shape for every one, so that the harness prints one table. */
 
+/** How a benchmark is run; what is not given is its own choice. */
+export interface BenchmarkOptions {
+  /** Runs of each contestant; the median and the spread are over these. */
+  readonly runs?: number;
+  /** Seconds of each run, where it is run by time. */
+  readonly seconds?: number;
+  /** Told what is being done, a line at a time. */
+  progress(text: string): void;
+}
+
+export interface Benchmark {
+  run(options: BenchmarkOptions): Promise<BenchmarkResult>;
+}
+
 export interface Figure {
   name: string;
   unit: string;

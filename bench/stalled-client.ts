@@ -1,7 +1,7 @@
 /** P5: what one client that never reads adds to the others' p99. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BenchmarkResult, figureOf } from './result.js';
+import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
 import { Clients, serverContestant } from './websocket/arena.js';
 import { WIRE_BYTES } from './websocket/frame.js';
 
@@ -14,14 +14,15 @@ const FRAMES = 100;
 const EVERY_MS = 20;
 const TIMEOUT_MS = 30_000;
 
-export async function run(): Promise<BenchmarkResult> {
+export async function run({ runs = RUNS, progress }: BenchmarkOptions): Promise<BenchmarkResult> {
   const alone: number[] = [];
   const beside: number[] = [];
   let dropped = 0;
   const load = new Clients();
   const server = await serverContestant(CLIENTS * 2);
   try {
-    for (let count = 0; count <= RUNS; count++) {
+    for (let count = 0; count <= runs; count++) {
+      progress(count === 0 ? 'warming up' : `run ${count} of ${runs}`);
       for (const stalled of [0, 1]) {
         await load.open(server, CLIENTS, stalled);
         // Of the stalled one only the greeting may have come, with the answer to its upgrade or not at all.

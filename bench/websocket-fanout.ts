@@ -1,6 +1,6 @@
 /** P2: WebSocket frames delivered a second to 1,000 and 10,000 clients, beside bare uWebSockets.js. */
 
-import { type BenchmarkResult, type Figure, figureOf } from './result.js';
+import { type BenchmarkOptions, type BenchmarkResult, type Figure, figureOf } from './result.js';
 import { bareContestant, Clients, type Contestant, serverContestant } from './websocket/arena.js';
 import { WIRE_BYTES } from './websocket/frame.js';
 
@@ -39,7 +39,7 @@ async function round(
   return { deliveries: sent / seconds, cpu: (used / sent) * 1e6, dropped: whole ? 0 : sent };
 }
 
-export async function run(): Promise<BenchmarkResult> {
+export async function run({ runs = RUNS, progress }: BenchmarkOptions): Promise<BenchmarkResult> {
   const figures: Figure[] = [];
   const ratios: BenchmarkResult['ratios'] = [];
   let dropped = 0;
@@ -52,7 +52,10 @@ export async function run(): Promise<BenchmarkResult> {
     ] as const) {
       const rounds = contestants.map((): Round[] => []);
       // Taken in turns: what else the machine does falls on both.
-      for (let count = 0; count <= RUNS; count++) {
+      for (let count = 0; count <= runs; count++) {
+        progress(
+          count === 0 ? `${clients} clients: warming up` : `${clients} clients: run ${count} of ${runs}`,
+        );
         for (const [index, contestant] of contestants.entries()) {
           const result = await round(contestant, load, { clients, bursts });
           dropped += result.dropped;

@@ -1,0 +1,142 @@
+/**
+ * `npm run bench`: every benchmark, or those named, one after the other; a table, and a file with the machine's
+ * description. Exit code 1 when one failed or dropped anything, 2 when it was called wrongly. Missing an aim is no failure.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine } from './machine.js';
+import { machineLine, resultLines, summaryLines } from './report.js';
+import type { Benchmark, BenchmarkOptions, BenchmarkResult } from './result.js';
+
+interface Entry {
+  readonly what: string;
+  load(): Promise<Benchmark>;
+}
+
+const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
+  ['P2', { what: 'WebSocket fan-out', load: () => import('./websocket-fanout.js') }],
+  ['P4', { what: 'ban check against a million bans', load: () => import('./ban-check.js') }],
+  ['P5', { what: 'a stalled WebSocket client', load: () => import('./stalled-client.js') }],
+  ['P9', { what: 'start to ready', load: () => import('./start.js') }],
+]);
+
+const USAGE = `Usage: npm run bench -- [ID …] [options]
+
+${[...BENCHMARKS].map(([id, { what }]) => `  ${id}  ${what}`).join('\n')}
+
+Options:
+  --seconds N    length of each run, where a benchmark runs by time (P1: 30, P3: 10)
+  --runs N       runs of each contestant (5); the table shows the median and the spread
+  --name NAME    the results' file: bench/results/NAME.json (default: the ids, then .local)
+  --output DIR   another folder for it
+  --help
+
+Examples:
+  npm run bench                                all of it: about half an hour
+  npm run bench -- P1 --seconds 5 --runs 3     a first impression
+`;
+
+class UsageError extends Error {}
+
+interface Order {
+  readonly ids: readonly string[];
+  readonly options: Pick<BenchmarkOptions, 'runs' | 'seconds'>;
+  readonly file: { readonly folder: string; readonly name: string };
+}
+
+function count(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 3600) {
+    throw new UsageError(`--${name} takes a whole number from 1 to 3600, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
+
+function orderOf(args: string[]): Order | undefined {
+  const text = { type: 'string' } as const;
+  const parsed = (() => {
+    try {
+      return parseArgs({
+        args,
+        allowPositionals: true,
+        options: { help: { type: 'boolean' }, seconds: text, runs: text, name: text, output: text },
+      });
+    } catch (error) {
+      throw new UsageError((error as Error).message);
+    }
+  })();
+  const { values, positionals } = parsed;
+  if (values.help === true) return undefined;
+  const ids = positionals.map((id) => id.toUpperCase());
+  const unknown = ids.find((id) => !BENCHMARKS.has(id));
+  if (unknown !== undefined) {
+    throw new UsageError(`there is no benchmark ${unknown}; there are ${[...BENCHMARKS.keys()].join(', ')}`);
+  }
+  if (values.name !== undefined && !/^[\w.-]+$/.test(values.name)) {
+    throw new UsageError('--name takes letters, digits, dots, dashes and underscores');
+  }
+  const [runs, seconds] = [count('runs', values.runs), count('seconds', values.seconds)];
+  return {
+    ids: ids.length > 0 ? [...new Set(ids)] : [...BENCHMARKS.keys()],
+    options: { ...(runs === undefined ? {} : { runs }), ...(seconds === undefined ? {} : { seconds }) },
+    file: {
+      folder: values.output ?? join('bench', 'results'),
+      name: values.name ?? `${ids.length > 0 ? [...new Set(ids)].join('-') : 'all'}.local`,
+    },
+  };
+}
+
+/** On a terminal one line that is written over, elsewhere a line each. */
+function progressOf(id: string): { tell(text: string): void; clear(): void } {
+  const { stderr } = process;
+  return {
+    tell: (text) => stderr.write(stderr.isTTY ? `\r\x1b[K${id}  ${text} …` : `${id}  ${text} …\n`),
+    clear: () => {
+      if (stderr.isTTY) stderr.write('\r\x1b[K');
+    },
+  };
+}
+
+async function runAll({ ids, options, file }: Order): Promise<number> {
+  const machine = describeMachine();
+  console.log(`${machineLine(machine)}\n`);
+  const results: BenchmarkResult[] = [];
+  const failed: string[] = [];
+  mkdirSync(file.folder, { recursive: true });
+  const path = join(file.folder, `${file.name}.json`);
+  for (const id of ids) {
+    const progress = progressOf(id);
+    progress.tell('starting');
+    try {
+      const benchmark = await BENCHMARKS.get(id)?.load();
+      const result = await benchmark?.run({ ...options, progress: progress.tell });
+      progress.clear();
+      if (result === undefined) continue;
+      results.push(result);
+      if (result.dropped > 0) failed.push(id);
+      console.log(`${resultLines(result).join('\n')}\n`);
+      // After each, so that what was measured survives an interruption.
+      writeFileSync(path, `${JSON.stringify({ machine, options, results }, null, 2)}\n`);
+    } catch (error) {
+      progress.clear();
+      failed.push(id);
+      console.error(`${id}  failed:`, error);
+    }
+  }
+  if (results.length > 0) console.log(`${summaryLines(results).join('\n')}\n\nwritten to ${path}`);
+  if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);
+  return failed.length > 0 ? 1 : 0;
+}
+
+try {
+  const order = orderOf(process.argv.slice(2));
+  if (order === undefined) console.log(USAGE);
+  else process.exitCode = await runAll(order);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\n\n${USAGE}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,63 @@
+/** The harness of `npm run bench`, through its command line. What it measures is not judged here. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { resultLines } from '../../bench/report.js';
+import { figureOf } from '../../bench/result.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+const PROGRAM = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
+const bench = (...args: string[]) =>
+  spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', timeout: 60_000 });
+
+test('one benchmark prints its figures against its aims and writes them with the machine', (context) => {
+  const folder = temporaryDirectory(context);
+  const { status, stdout, stderr } = bench('p9', '--runs', '1', '--name', 'smoke', '--output', folder);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /P9 {2}Start to ready/);
+  assert.match(stdout, /s to ready +[\d.]+ +≤ 2/);
+  assert.match(stderr, /P9 {2}start 1 of 1/);
+  const text = readFileSync(join(folder, 'smoke.json'), 'utf8');
+  const { machine, results } = JSON.parse(text);
+  assert.deepEqual(Object.keys(machine), [
+    'cores',
+    'cpu',
+    'memoryGiB',
+    'platform',
+    'node',
+    'commit',
+    'loadBefore',
+  ]);
+  assert.equal(results[0].id, 'P9');
+  assert.equal(results[0].dropped, 0);
+  assert.ok(results[0].figures[0].median > 0);
+  assert.ok(!text.includes(process.cwd()), 'says nothing of whose machine it is');
+});
+
+test('what does not exist is a usage error, and help is none', () => {
+  for (const args of [['P0'], ['--runs', '0'], ['--seconds', 'x'], ['--fast'], ['--name', '../x']]) {
+    const { status, stderr } = bench(...args);
+    assert.equal(status, 2, args.join(' '));
+    assert.match(stderr, /Usage: npm run bench/);
+  }
+  const { status, stdout } = bench('--help');
+  assert.equal(status, 0);
+  assert.match(stdout, /P4 {2}ban check/);
+});
+
+test('a figure is a median with its spread, and what was dropped is said', () => {
+  assert.deepEqual(figureOf('x', 'ms', [3, 1, 2, 10]), {
+    name: 'x',
+    unit: 'ms',
+    median: 2.5,
+    min: 1,
+    max: 10,
+  });
+  assert.throws(() => figureOf('x', 'ms', []), RangeError);
+  const result = { id: 'P0', title: 'none', figures: [], ratios: [], dropped: 7, notes: [] };
+  assert.match(resultLines(result).join('\n'), /DROPPED 7: this benchmark fails/);
+});
