@@ -1,11 +1,11 @@
 /** One good message of each kind, as other nodes would send it, and headers with real and with regtest work. */
 
 import { doubleSha256 } from '../../src/shared/hash.js';
+import { targetOfBits } from '../../src/shared/header.js';
 import { checkContextOf } from '../../src/shared/messages/context.js';
 import { messageJson } from '../../src/shared/messages/encode.js';
 import type { Framing } from '../../src/shared/messages/framing.js';
 import { wrap } from '../../src/shared/messages/framing.js';
-import { targetOf } from '../../src/shared/messages/header.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { CheckContext } from '../../src/shared/messages/kind.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
@@ -32,7 +32,7 @@ export function mineHeader(bits = 0x207fffff, meets = true): MinedHeader {
   for (let nonce = 0; ; nonce++) {
     bytes.writeUInt32LE(nonce, 76);
     const hash = Buffer.from(doubleSha256(bytes)).reverse().toString('hex');
-    if (BigInt(`0x${hash}`) <= targetOf(bits) === meets) return { header: bytes.toString('hex'), hash };
+    if (BigInt(`0x${hash}`) <= targetOfBits(bits) === meets) return { header: bytes.toString('hex'), hash };
   }
 }
 

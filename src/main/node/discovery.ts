@@ -18,6 +18,8 @@ const DIALS_AT_ONCE = 5;
 const MAX_REMEMBERED = 1_000;
 /** A peer that could not be reached is left alone this long. */
 const FAILED_PAUSE_MS = 60_000;
+/** Between two attempts at a peer that failed, where failures are not remembered for long. */
+const SHORT_PAUSE_MS = 5_000;
 
 /** Under which a topic's providers are found: version 1, raw, SHA-256 of the name, as Go's routing discovery makes it. */
 export async function topicCid(topic: string): Promise<CID> {
@@ -39,6 +41,8 @@ export interface DiscoveryOptions {
   readonly advertise?: boolean;
   /** False while there are connections enough: what is found is then not dialled. Default always true. */
   readonly wantsPeers?: () => boolean;
+  /** `p2p_optimise_retries`: a peer that could not be reached is left alone for a minute, not 5 s. Default false. */
+  readonly optimiseRetries?: boolean;
   /** One provide or search, ms. Default 10,000. */
   readonly timeoutMs?: number;
 }
@@ -54,7 +58,10 @@ export class Discovery {
   constructor(components: DiscoveryComponents, options: DiscoveryOptions) {
     this.#components = components;
     this.#options = options;
-    this.#failed = new LRUCache({ max: MAX_REMEMBERED, ttl: FAILED_PAUSE_MS });
+    this.#failed = new LRUCache({
+      max: MAX_REMEMBERED,
+      ttl: options.optimiseRetries ? FAILED_PAUSE_MS : SHORT_PAUSE_MS,
+    });
   }
 
   /** Begins at once, in the background. */

@@ -91,6 +91,7 @@ export class Peering {
             topics,
             intervalMs: DISCOVERY_MS[settings.p2p_generation],
             wantsPeers: hasRoom,
+            optimiseRetries: settings.p2p_optimise_retries,
           });
     this.#trimmer = new ConnectionTrimmer(parts, {
       marks,

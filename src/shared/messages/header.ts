@@ -1,6 +1,7 @@
 /** A block header's proof of work. */
 
 import { doubleSha256 } from '../hash.js';
+import { targetOfBits } from '../header.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 
@@ -12,16 +13,6 @@ const BITS_OFFSET = 72;
  * over 144 blocks, so an honest announcement near the tip is well inside.
  */
 const EASIEST_OVER_TIP = 16n;
-
-/** The 256-bit target that compact `bits` stand for; 0 for a negative one or one past 256 bits. */
-export function targetOf(bits: number): bigint {
-  const exponent = bits >>> 24;
-  const mantissa = bits & 0x007f_ffff;
-  if ((bits & 0x0080_0000) !== 0) return 0n;
-  if (exponent <= 3) return BigInt(mantissa >>> (8 * (3 - exponent)));
-  if (exponent > 32) return 0n;
-  return BigInt(mantissa) << BigInt(8 * (exponent - 3));
-}
 
 /**
  * Checks that `header` (160 hex digits) hashes to `hash` (lower case, display order), that the hash meets the header's
@@ -35,13 +26,13 @@ export function checkedHeader(header: string, hash: string, context: CheckContex
   const display = doubleSha256(bytes).reverse().toString('hex');
   if (display !== hash) throw new Refusal('bad_header', 'Header has another hash');
   const bits = bytes.readUInt32LE(BITS_OFFSET);
-  const target = targetOf(bits);
+  const target = targetOfBits(bits);
   if (BigInt(`0x${display}`) > target) throw new Refusal('bad_header', 'the hash misses the header’s target');
-  if (target > targetOf(context.powLimitBits)) {
+  if (target > targetOfBits(context.powLimitBits)) {
     throw new Refusal('bad_header', 'the target is easier than the network’s limit');
   }
   if (!context.allowsMinimumDifficulty && context.tipBits !== 0) {
-    if (target > targetOf(context.tipBits) * EASIEST_OVER_TIP) {
+    if (target > targetOfBits(context.tipBits) * EASIEST_OVER_TIP) {
       throw new Refusal('bad_header', 'the target is wildly easier than the tip’s');
     }
   }

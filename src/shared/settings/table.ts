@@ -145,7 +145,7 @@ export const SETTINGS = {
   ),
   p2p_enable_nat: flag(false, 'Hole punching and port mapping.'),
   p2p_enable_mdns: flag(false, 'Find peers by multicast DNS.'),
-  p2p_optimise_retries: flag(false, 'Back off from addresses that failed.'),
+  p2p_optimise_retries: flag(false, 'Leave a discovered peer that could not be reached alone for a minute.'),
   p2p_peer_cache_dir: text('', 'Directory of p2p.key and the peer cache; empty: DATADIR.'),
   p2p_max_connections: integer(35, 'Connections kept at the most; static and bootstrap peers besides.', {
     min: 1,
