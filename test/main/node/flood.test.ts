@@ -110,7 +110,7 @@ test('a flood of 20,000 messages is heard whole while what is pending stays boun
   let quietLooks = 0;
   await waitFor(
     () => {
-      quietLooks = seen === heard.length && seen >= 1_000 ? quietLooks + 1 : 0;
+      quietLooks = seen === heard.length && seen > 500 ? quietLooks + 1 : 0;
       seen = heard.length;
       return quietLooks === 5;
     },
@@ -119,7 +119,7 @@ test('a flood of 20,000 messages is heard whole while what is pending stays boun
   assert.ok(heard.length < 3_000, `${heard.length} heard without a verdict`);
   assert.ok((await metric('teranode_p2p_node_stream_pauses_total')) > 0);
   assert.ok((await metric('teranode_p2p_node_paused_streams')) > 0);
-  assert.ok((await metric('teranode_p2p_node_pending_messages')) >= 1_000);
+  assert.ok((await metric('teranode_p2p_node_pending_messages')) > 500);
   // Somebody else's block still comes through.
   const before = heard.length;
   await quiet.publish(BLOCK_TOPIC, 'block in time');
