@@ -17,6 +17,7 @@ import { EmbeddedBrokerThread } from './broker/index.js';
 import { DataDirectory } from './data-directory.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { P2PServer } from './server.js';
+import { refuseProblems } from './settings-problems.js';
 
 /** WIRE §3: `p2p.<clientName>`, in the first generation `p2p`. */
 export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clientName'>): string {
@@ -25,8 +26,9 @@ export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clien
     : `p2p.${settings.clientName}`;
 }
 
-/** The neighbours that `settings` ask for. Nothing is connected to, opened or written. Throws ConfigurationError. */
+/** The neighbours that `settings` ask for. Nothing is connected to, opened or written. Throws ConfigurationError with every problem. */
 export function composeDependencies(settings: Settings, logger: Logger): ServerDependencies {
+  refuseProblems(settings);
   const directory = new DataDirectory(settings.DATADIR);
   const brokerSocketPath = needsEmbeddedBroker(settings)
     ? localSocketPath(directory.path, 'broker.sock')

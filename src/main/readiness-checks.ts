@@ -8,7 +8,7 @@ import type { ServerParts } from './parts.js';
 
 /** The checks of a running server, in the order of the report. */
 export function readinessChecks(dependencies: ServerDependencies, parts: ServerParts): ReadinessCheck[] {
-  const { blockchain, validation, rejectedTx, embedded } = dependencies;
+  const { validation, rejectedTx, embedded } = dependencies;
   return [
     // The publisher speaks for its producers and its outbox.
     { resource: 'Kafka', check: () => parts.pipeline.publisher.ask('health', {}) },
@@ -23,12 +23,19 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
             check: () => (embedded.broker as NonNullable<typeof embedded.broker>).health(),
           },
         ]),
-    { resource: 'BlockchainClient', check: (signal) => blockchain.health(signal) },
-    { resource: 'FSM', check: async (signal) => fsmHealth(await blockchain.getFsmState(signal)) },
+    ...chainChecks(dependencies),
     { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
     { resource: 'notification servers', check: () => parts.notifications.health() },
     { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },
     { resource: 'libp2p', check: () => parts.node.health() },
+  ];
+}
+
+/** What a start may have to wait for. */
+export function chainChecks({ blockchain }: Pick<ServerDependencies, 'blockchain'>): ReadinessCheck[] {
+  return [
+    { resource: 'BlockchainClient', check: (signal) => blockchain.health(signal) },
+    { resource: 'FSM', check: async (signal) => fsmHealth(await blockchain.getFsmState(signal)) },
   ];
 }
 

@@ -1,25 +1,25 @@
 /** The P2P server: its parts, started in order and stopped backwards. */
 
-import { AbortedError, ConfigurationError, errorMessage } from '../shared/errors.js';
+import { AbortedError, errorMessage } from '../shared/errors.js';
 import { localSocketPath } from '../shared/frames/socket-path.js';
-import type { HealthReport } from '../shared/health.js';
+import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
+import type { DependencyHealth, HealthReport } from '../shared/health.js';
 import { ComponentLoggers, type Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { removeRunFile, writeRunFile } from '../shared/run-file.js';
-import { checkSettings } from '../shared/settings/checks.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
 import { ControlServer } from './control/server.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { loadAdminKey } from './grpc/admin-key.js';
 import { HealthServer, MetricsServer } from './health/http.js';
 import { Liveness } from './health/liveness.js';
-import { healthReport, Readiness } from './health/readiness.js';
+import { Readiness } from './health/readiness.js';
 import { MetricsAggregate } from './metrics/aggregate.js';
 import { ProcessMetrics } from './metrics/process.js';
 import { loadOrCreateKey } from './node/keys.js';
-import { notificationProblems } from './notifications/index.js';
 import { ServerParts } from './parts.js';
-import { readinessChecks } from './readiness-checks.js';
+import { chainChecks, readinessChecks } from './readiness-checks.js';
+import { refuseProblems } from './settings-problems.js';
 import { type Stage, Stages } from './stages.js';
 import { statusReport } from './status.js';
 
@@ -56,6 +56,9 @@ export class P2PServer {
   #parts: ServerParts | undefined;
   #stages: Stages | undefined;
   #state: State = 'created';
+  /** From the last stage of the start to the beginning of the stop. */
+  #ready = false;
+  #initialising: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #startedAt = 0;
   #statusTimer: NodeJS.Timeout | undefined;
@@ -65,17 +68,8 @@ export class P2PServer {
    * problem, each naming its setting.
    */
   static create(dependencies: ServerDependencies, options: ServerOptions = {}): P2PServer {
-    const { settings } = dependencies;
-    const problems = new Set([...checkSettings(settings), ...notificationProblems(settings)]);
-    let urls: AnnouncedUrls | undefined;
-    try {
-      urls = announcedUrls(settings);
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error;
-      for (const problem of error.problems) problems.add(problem);
-    }
-    if (problems.size > 0 || urls === undefined) throw new ConfigurationError([...problems]);
-    return new P2PServer(dependencies, options, urls);
+    refuseProblems(dependencies.settings);
+    return new P2PServer(dependencies, options, announcedUrls(dependencies.settings));
   }
 
   private constructor(dependencies: ServerDependencies, options: ServerOptions, urls: AnnouncedUrls) {
@@ -94,7 +88,12 @@ export class P2PServer {
       ],
     });
     this.#readiness = new Readiness(
-      { checks: () => (this.#parts === undefined ? [] : readinessChecks(dependencies, this.#parts)) },
+      {
+        checks: () =>
+          this.#ready && this.#parts !== undefined
+            ? readinessChecks(dependencies, this.#parts)
+            : [{ resource: 'server', check: async () => this.#phase() }, ...chainChecks(dependencies)],
+      },
       { timeoutMs: DEFAULT_HEALTH_TIMEOUT_MS },
     );
     const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
@@ -119,25 +118,60 @@ export class P2PServer {
   }
 
   /**
-   * Fixes URLs, takes the lock on `DATADIR`, opens stores, loads keys and bans, and builds the parts. Throws
-   * ConfigurationError naming the setting for what cannot be used; `stop` is still to be called.
+   * Fixes URLs, takes the lock on `DATADIR`, opens stores, answers on the health and metrics ports, loads keys and bans, and
+   * builds the parts. Where the node's key may be with the blockchain service, it waits for that until `signal`, then
+   * AbortedError. Throws ConfigurationError naming the setting for what cannot be used; `stop` is still to be called.
    */
-  async init(): Promise<void> {
+  async init(signal?: AbortSignal): Promise<void> {
     this.#advance('created', 'initialised');
+    const abort = this.#stoppedBy(signal);
+    this.#initialising = this.#init(abort);
+    try {
+      await this.#initialising;
+    } catch (error) {
+      throw abort.aborted ? new AbortedError('the start was given up', { cause: error }) : error;
+    }
+  }
+
+  async #init(signal: AbortSignal): Promise<void> {
     const { settings, directory, embedded, blockchain } = this.#dependencies;
     for (const warning of this.#urls.warnings)
       this.#logger.warn({ reason: warning }, 'a setting was changed');
     await directory.open();
+    signal.throwIfAborted();
+    await this.#openProbes();
     await embedded.chain?.open();
-    const privateKey = await loadOrCreateKey(settings, this.#logger, blockchain);
+    const patience = { signal, logger: this.#logger, final: (error: unknown) => error instanceof RpcError };
+    const privateKey = await loadOrCreateKey(settings, this.#logger, {
+      getState: (key) => untilItAnswers(() => blockchain.getState(key, signal), patience),
+    });
     const adminKey = await loadAdminKey(
       { apiKey: settings.grpc_admin_api_key, dataDirectory: directory.path },
       this.#logger,
     );
     const kinds = await loadKinds(this.#options.kindsModule);
     const identity = { privateKey, adminKey, urls: this.#urls, kinds };
+    signal.throwIfAborted();
     this.#parts = new ServerParts(this.#dependencies, this.#options, identity, this.#loggers);
     await this.#parts.bans.open();
+  }
+
+  /** Health and metrics, from the beginning of `init` to the end of `stop`. */
+  async #openProbes(): Promise<void> {
+    this.#processMetrics.start();
+    this.#liveness.start();
+    await this.#healthServer?.start();
+    await this.#metricsServer?.start();
+  }
+
+  async #closeProbes(): Promise<void> {
+    this.#liveness.stop();
+    this.#processMetrics.stop();
+    await Promise.all([this.#healthServer?.stop(), this.#metricsServer?.stop()]);
+  }
+
+  #stoppedBy(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#stopping.signal : AbortSignal.any([signal, this.#stopping.signal]);
   }
 
   /**
@@ -146,8 +180,7 @@ export class P2PServer {
    */
   async start(signal?: AbortSignal): Promise<void> {
     this.#advance('initialised', 'started');
-    const abort =
-      signal === undefined ? this.#stopping.signal : AbortSignal.any([signal, this.#stopping.signal]);
+    const abort = this.#stoppedBy(signal);
     this.#startedAt = Date.now();
     this.#stages = new Stages(this.#plan(this.#running()), this.#logger);
     try {
@@ -168,9 +201,6 @@ export class P2PServer {
   /** Liveness looks at nothing outside the machine; readiness asks every dependency, 2 s each. */
   async health(checkLiveness: boolean): Promise<HealthReport> {
     if (checkLiveness) return this.#liveness.check();
-    if (this.#state !== 'started' || this.#parts === undefined) {
-      return healthReport([{ resource: 'server', status: 503, error: this.#state, message: 'does not run' }]);
-    }
     return this.#readiness.check();
   }
 
@@ -221,20 +251,6 @@ export class P2PServer {
   #plan(parts: ServerParts): Stage[] {
     const { blockchain, validation, assembly, embedded } = this.#dependencies;
     return [
-      {
-        name: 'health and metrics',
-        start: async () => {
-          this.#processMetrics.start();
-          this.#liveness.start();
-          await this.#healthServer?.start();
-          await this.#metricsServer?.start();
-        },
-        stop: async () => {
-          this.#liveness.stop();
-          this.#processMetrics.stop();
-          await Promise.all([this.#healthServer?.stop(), this.#metricsServer?.stop()]);
-        },
-      },
       {
         name: 'chain',
         start: (signal) => blockchain.waitUntilNotIdle(signal),
@@ -359,6 +375,7 @@ export class P2PServer {
   }
 
   #beginStatus(parts: ServerParts): void {
+    this.#ready = true;
     this.#metrics.addSource('publisher', async () => ({
       instance: parts.pipeline.publisher.instance,
       metrics: await parts.pipeline.publisher.ask('metrics', {}),
@@ -386,28 +403,42 @@ export class P2PServer {
   }
 
   #notificationFault(): string | undefined {
-    if (this.#state !== 'started' || this.#parts === undefined || this.#statusTimer === undefined)
-      return undefined;
+    if (!this.#ready || this.#parts === undefined) return undefined;
     return this.#parts.notifications.serving === 0 ? 'no notification server serves' : undefined;
+  }
+
+  /** For readiness, while the server is not ready. */
+  #phase(): DependencyHealth {
+    const error = this.#state === 'stopped' ? 'stopping' : 'starting';
+    const waitsFor = this.#stages?.current ?? 'the node key';
+    return {
+      resource: 'server',
+      status: 503,
+      error,
+      message: error === 'starting' ? `waits for ${waitsFor}` : '',
+    };
   }
 
   async #stop(): Promise<void> {
     const running = this.#state === 'started';
     this.#state = 'stopped';
+    this.#ready = false;
     this.#stopping.abort();
     const { settings, directory, embedded } = this.#dependencies;
     const began = Date.now();
     if (running) this.#logger.info('stopping');
+    await this.#initialising?.catch(() => {});
     await this.#stages?.stop(began + settings.shutdown_timeout);
     for (const close of [
       () => this.#parts?.bans.stop(),
       () => embedded.chain?.close(),
       () => directory.close(),
+      () => this.#closeProbes(),
     ]) {
       try {
         await close();
       } catch (error) {
-        this.#logger.warn({ reason: errorMessage(error) }, 'a store did not close cleanly');
+        this.#logger.warn({ reason: errorMessage(error) }, 'did not close cleanly');
       }
     }
     if (running) this.#logger.info({ ms: Date.now() - began }, 'stopped');

@@ -37,11 +37,18 @@ export class Stages {
     }
   }
 
+  /** The stage that is starting, or the last that was started and not stopped. */
+  get current(): string | undefined {
+    return this.#started.at(-1)?.name;
+  }
+
   /** Stops what was started, backwards. Never rejects: what fails is logged, what is late is left behind. */
   async stop(deadline: number): Promise<void> {
     for (let stage = this.#started.pop(); stage !== undefined; stage = this.#started.pop()) {
+      const began = performance.now();
       try {
         await before(deadline + GRACE_MS, stage.stop?.(deadline));
+        this.logger.debug({ stage: stage.name, ms: Math.round(performance.now() - began) }, 'stopped');
       } catch (error) {
         this.logger.warn({ stage: stage.name, error: errorMessage(error) }, 'did not stop cleanly');
       }

@@ -1,7 +1,7 @@
 /** The blockchain service over gRPC. */
 
 import { status as Status } from '@grpc/grpc-js';
-import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import {
   BlockchainAPIClient,
   FSMStateType,
@@ -9,7 +9,7 @@ import {
   type Notification,
 } from '../../shared/generated/blockchain_api.js';
 import { NotificationType } from '../../shared/generated/model.js';
-import { callUnary, NotFoundError, pause, RpcError, rpcError } from '../../shared/grpc/call.js';
+import { callUnary, NotFoundError, RpcError, rpcError, untilItAnswers } from '../../shared/grpc/call.js';
 import { type GrpcTlsSettings, openChannel } from '../../shared/grpc/channel.js';
 import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/hash.js';
 import { HEADER_LENGTH, headerHash } from '../../shared/header.js';
@@ -94,24 +94,19 @@ export class GrpcBlockchainClient implements BlockchainClient {
   /** Waits as long as it takes, through absences of the service too. Rejects with AbortedError alone. */
   async waitUntilNotIdle(signal: AbortSignal): Promise<void> {
     const wait = this.#client.waitUntilFsmTransitionFromIdleState.bind(this.#client);
-    let told = false;
-    for (;;) {
-      try {
-        if ((await this.getFsmState(signal)) !== 'IDLE') return;
-        await callUnary(wait, {}, { deadlineMs: this.#idleWaitMs, retries: 0, signal });
-      } catch (error) {
-        if (error instanceof AbortedError) throw error;
-        if (!told) this.#logger.warn({ reason: errorMessage(error) }, 'waiting for the blockchain service');
-        told = true;
-        await pause(this.#absentRetryMs, signal);
-      }
-    }
+    const leftIdle = async (): Promise<boolean> => {
+      if ((await this.getFsmState(signal)) !== 'IDLE') return true;
+      await callUnary(wait, {}, { deadlineMs: this.#idleWaitMs, retries: 0, signal });
+      return false;
+    };
+    const patience = { signal, logger: this.#logger, retryMs: this.#absentRetryMs };
+    while (!(await untilItAnswers(leftIdle, patience)));
   }
 
-  async getState(key: string): Promise<Uint8Array | undefined> {
+  async getState(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
     try {
       const method = this.#client.getState.bind(this.#client);
-      return (await callUnary(method, { key }, { deadlineMs: this.#deadlineMs })).data;
+      return (await callUnary(method, { key }, { deadlineMs: this.#deadlineMs, signal })).data;
     } catch (error) {
       if (error instanceof NotFoundError) return undefined;
       throw error;

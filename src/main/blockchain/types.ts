@@ -47,7 +47,7 @@ export interface BlockchainClient extends HealthChecked {
   subscribe(source: string, signal: AbortSignal): AsyncIterable<ChainNotification>;
   getFsmState(signal?: AbortSignal): Promise<FsmState>;
   waitUntilNotIdle(signal: AbortSignal): Promise<void>;
-  getState(key: string): Promise<Uint8Array | undefined>;
+  getState(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   setState(key: string, data: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }

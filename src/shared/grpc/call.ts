@@ -8,6 +8,7 @@ import {
   status as Status,
 } from '@grpc/grpc-js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
+import type { Logger } from '../logging.js';
 import { saysNotFound } from './wrapped-error.js';
 
 /** The service answered that there is no such thing. */
@@ -138,4 +139,41 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) aborted();
     else signal?.addEventListener('abort', aborted, { once: true });
   });
+}
+
+/** Between two lines of the log about a service that stays away. */
+const TOLD_AGAIN_MS = 10_000;
+
+export interface Patience {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  /** Milliseconds between two attempts; 1,000 unless told. */
+  readonly retryMs?: number;
+  /** Errors that waiting cannot mend; none unless told. */
+  readonly final?: (error: unknown) => boolean;
+}
+
+/**
+ * What `ask` answers, asked again for as long as it fails. Rejects with AbortedError at the signal, and with errors that
+ * are final.
+ */
+export async function untilItAnswers<T>(
+  ask: () => Promise<T>,
+  { signal, logger, retryMs = 1_000, final = () => false }: Patience,
+): Promise<T> {
+  let told = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (signal.aborted) throw new AbortedError('the wait was given up', { cause: error });
+      if (final(error)) throw error;
+      const now = performance.now();
+      if (now - told >= TOLD_AGAIN_MS) {
+        logger.warn({ reason: errorMessage(error) }, 'waiting for the blockchain service');
+        told = now;
+      }
+      await pause(retryMs, signal);
+    }
+  }
 }

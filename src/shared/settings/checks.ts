@@ -6,7 +6,7 @@ import ipaddr from 'ipaddr.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import { parseKafkaUrl } from '../kafka/url.js';
 import { parseDialAddress, parseListenAddress } from '../listen-address.js';
-import type { SettingKey, Settings } from './table.js';
+import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 
 /** Values of `logLevel`, as pino names them. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -62,6 +62,16 @@ const PAIRS = [
   ['KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FILE'],
 ] as const satisfies readonly (readonly [TextKey, TextKey])[];
 
+/** Whether `setting` must not be empty in `generation`. */
+export function isRequired(setting: Setting, generation: Generation): boolean {
+  return setting.required === 'always' || (setting.required === 'first' && generation === 'first');
+}
+
+/** What is wrong with a required setting that is empty. */
+export function requiredProblem({ required }: Setting): string {
+  return `is required${required === 'first' ? ' in the first generation' : ''} and must not be empty`;
+}
+
 /**
  * Every problem of `settings`, each line beginning with a setting's key. Secrets and whatever may hold one are never
  * quoted.
@@ -79,6 +89,11 @@ export function checkSettings(settings: Settings): readonly string[] {
     }
   };
 
+  for (const [key, setting] of Object.entries(SETTINGS as Record<SettingKey, Setting>)) {
+    if (settings[key as SettingKey] === '' && isRequired(setting, settings.p2p_generation)) {
+      problem(key as SettingKey, requiredProblem(setting));
+    }
+  }
   if (!(LOG_LEVELS as readonly string[]).includes(settings.logLevel)) {
     problem('logLevel', `${JSON.stringify(settings.logLevel)} is none of ${LOG_LEVELS.join(', ')}`);
   }

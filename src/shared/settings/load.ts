@@ -1,7 +1,7 @@
 /** Settings from the command line, the environment and the files, checked: all problems in one error. */
 
 import { ConfigurationError, errorMessage } from '../errors.js';
-import { checkSettings } from './checks.js';
+import { checkSettings, isRequired, requiredProblem } from './checks.js';
 import { type ConfFile, findConf } from './conf-file.js';
 import { type Found, Lookup } from './lookup.js';
 import { nearestKey } from './nearest.js';
@@ -69,9 +69,7 @@ export function loadSettings(options: LoadOptions): LoadedSettings {
       values[key] = parsed ?? defaultOf(setting, generation);
       sources[key] = parsed === undefined ? 'default' : (found?.source ?? 'default');
       if (isRequired(setting, generation) && (missing || values[key] === '')) {
-        throw new RangeError(
-          `is required${setting.required === 'first' ? ' in the first generation' : ''} and must not be empty`,
-        );
+        throw new RangeError(requiredProblem(setting));
       }
     } catch (error) {
       problems.push(`${key}: ${errorMessage(error)}`);
@@ -97,10 +95,6 @@ export function loadSettings(options: LoadOptions): LoadedSettings {
 function parse(key: SettingKey, setting: Setting, text: string): Value | undefined {
   // Go spells levels in capitals.
   return parseValue(setting, key === 'logLevel' ? text.toLowerCase() : text);
-}
-
-function isRequired(setting: Setting, generation: Generation): boolean {
-  return setting.required === 'always' || (setting.required === 'first' && generation === 'first');
 }
 
 /** The key itself first, then its other spellings. */

@@ -1,0 +1,284 @@
+/** The life of a whole server: created, initialised, started, stopped, in every order and at every moment. */
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { composeDependencies } from '../../src/main/compose.js';
+import { P2PServer } from '../../src/main/server.js';
+import { AbortedError, ConfigurationError } from '../../src/shared/errors.js';
+import { FSMStateType } from '../../src/shared/generated/blockchain_api.js';
+import type { Settings } from '../../src/shared/settings/table.js';
+import { BlockchainService } from '../support/blockchain-service.js';
+import { minedChain } from '../support/headers.js';
+import { keptLog } from '../support/logger.js';
+import { createPeer } from '../support/peer.js';
+import { chainOf, initServer, openFeed, serverSettings, startServer } from '../support/server.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor, within } from '../support/wait.js';
+
+async function chainService(context: TestContext): Promise<BlockchainService> {
+  const service = new BlockchainService();
+  for (const header of minedChain(2)) service.add(header, { height: service.headers.size + 1 });
+  await service.start();
+  context.after(() => service.stop());
+  return service;
+}
+
+test('create touches neither network nor disk', async (context) => {
+  let connections = 0;
+  const neighbour = createServer((socket) => {
+    connections++;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => neighbour.listen(0, '127.0.0.1', resolve));
+  context.after(() => neighbour.close());
+  const address = `127.0.0.1:${(neighbour.address() as AddressInfo).port}`;
+  const DATADIR = join(temporaryDirectory(context), 'not', 'made');
+  const settings = serverSettings(context, {
+    DATADIR,
+    blockchain_grpcAddress: address,
+    blockvalidation_grpcAddress: address,
+    blockassembly_grpcAddress: address,
+    blockchain_store: `postgres://nobody:nothing@${address}/bans`,
+    kafka_blocksConfig: `kafka://${address}/blocks`,
+    kafka_subtreesConfig: `kafka://${address}/subtrees`,
+    kafka_rejectedTxConfig: `kafka://${address}/rejectedtx`,
+    p2p_bootstrap_peers: [`/ip4/127.0.0.1/tcp/${address.split(':')[1]}`],
+  });
+  const before = process.getActiveResourcesInfo().length;
+  const server = P2PServer.create(composeDependencies(settings, keptLog().logger));
+  await nextTurn();
+  assert.equal(process.getActiveResourcesInfo().length, before, process.getActiveResourcesInfo().join());
+  assert.equal(existsSync(DATADIR), false);
+  await within(server.stop(), 5_000, 'the stop of a server that never ran');
+  assert.equal(existsSync(DATADIR), false);
+  assert.equal(connections, 0);
+  await assert.rejects(server.init(), /stopped/);
+});
+
+test('every problem of the settings is in one error, each once and with its key', (context) => {
+  const bad: Partial<Settings> = {
+    logLevel: 'loud',
+    p2p_httpListenAddress: '9906',
+    p2p_grpcListenAddress: 'localhost:99999',
+    p2p_block_topic: '',
+    kafka_blocksConfig: 'http://nowhere/blocks',
+    blockchain_grpcAddress: 'http://chain',
+    asset_httpAddress: 'ftp://hub',
+    p2p_static_peers: ['nobody'],
+    securityLevelHTTP: 1,
+    p2p_websocket_trusted_source_cidrs: ['everyone'],
+  };
+  const settings = serverSettings(context, bad);
+  for (const make of [
+    () => composeDependencies(settings, keptLog().logger),
+    () => P2PServer.create({ ...composeDependencies(serverSettings(context), keptLog().logger), settings }),
+  ]) {
+    assert.throws(make, (error) => {
+      assert.ok(error instanceof ConfigurationError);
+      const keys = error.problems.map((line) => line.split(':', 1)[0]);
+      const expected = Object.keys(bad).flatMap((key) =>
+        key === 'securityLevelHTTP' ? ['server_certFile', 'server_keyFile'] : [key],
+      );
+      assert.deepEqual(keys.toSorted(), expected.toSorted(), error.message);
+      return true;
+    });
+  }
+});
+
+const REQUIRED = {
+  current: ['DATADIR', 'p2p_httpListenAddress'],
+  first: [
+    'DATADIR',
+    'p2p_httpListenAddress',
+    'p2p_ip',
+    'p2p_topic_prefix',
+    'p2p_shared_key',
+    'p2p_bestblock_topic',
+    'p2p_block_topic',
+    'p2p_subtree_topic',
+    'p2p_mining_on_topic',
+    'p2p_rejected_tx_topic',
+  ],
+} as const;
+
+for (const generation of ['current', 'first'] as const) {
+  test(`${generation} generation: no server is made without a required setting, which is named`, (context) => {
+    for (const key of REQUIRED[generation]) {
+      const settings = serverSettings(context, { [key]: '' }, generation);
+      assert.throws(
+        () => composeDependencies(settings, keptLog().logger),
+        (error) => error instanceof ConfigurationError && error.message.startsWith(`${key}: is required`),
+        key,
+      );
+    }
+  });
+}
+
+test('a server that was initialised and never started gives its directory back', async (context) => {
+  const settings = serverSettings(context);
+  const { server } = await initServer(context, settings);
+  await within(server.stop(), 5_000, 'the stop');
+  const again = await startServer(context, settings);
+  assert.equal(again.server.peerId, server.peerId, 'the key that was made is kept');
+});
+
+const ORDER = [
+  'chain',
+  'embedded broker',
+  'validation and assembly clients',
+  'publisher and checkers',
+  'notification servers',
+  'batches',
+  'libp2p',
+  'announcements',
+  'bans',
+  'gRPC',
+  'embedded neighbours',
+  'control',
+  'status',
+];
+
+test('parts start in order and stop backwards, once; steps out of turn are refused', async (context) => {
+  const { server, log } = await initServer(context, serverSettings(context));
+  await assert.rejects(server.init(), /initialised, not created/);
+  await server.start();
+  await assert.rejects(server.start(), /started, not initialised/);
+  const stages = (wanted: string) =>
+    log.lines.flatMap(({ msg, stage }) => (msg === wanted && stage ? [stage] : []));
+  assert.deepEqual(stages('started'), ORDER);
+  const [first, second] = [server.stop(), server.stop()];
+  assert.equal(first, second);
+  await first;
+  await server.stop();
+  assert.deepEqual(stages('stopped'), ORDER.toReversed());
+  await assert.rejects(server.start(), /stopped, not initialised/);
+  assert.equal((await server.health(false)).status, 503);
+});
+
+test('a start that waits for an idle chain is given up by its signal, leaves nothing, and can be done again', async (context) => {
+  const service = await chainService(context);
+  service.fsm = FSMStateType.IDLE;
+  const settings = serverSettings(context, { blockchain_grpcAddress: service.address });
+  const { server } = await initServer(context, settings);
+  const wish = new AbortController();
+  const start = server.start(wish.signal);
+  await waitFor(() => service.calls.get('wait'), { what: 'the wait for the chain' });
+  const health = await fetch(`http://127.0.0.1:${server.ports.health}/health`);
+  assert.equal(health.status, 503);
+  assert.match(await health.text(), /waits for chain.*the chain is idle/);
+  const liveness = await fetch(`http://127.0.0.1:${server.ports.health}/health/liveness`);
+  assert.equal(liveness.status, 200);
+  wish.abort();
+  await assert.rejects(within(start, 5_000, 'giving up'), AbortedError);
+  assert.equal(server.ports.p2p, undefined);
+
+  const second = await initServer(context, settings);
+  const started = second.server.start();
+  await waitFor(() => (service.calls.get('wait') ?? 0) > 1, { what: 'the second wait' });
+  service.leaveIdle();
+  await within(started, 15_000, 'the start');
+  assert.ok(second.server.ports.p2p);
+});
+
+test('stop in the middle of the start ends both', async (context) => {
+  for (const stage of ['embedded broker', 'publisher and checkers']) {
+    const { server, log } = await initServer(context, serverSettings(context));
+    const start = server.start();
+    const ended = assert.rejects(start, AbortedError);
+    await waitFor(() => log.lines.some((line) => line.msg === 'started' && line.stage === stage), {
+      what: stage,
+      everyMs: 1,
+    });
+    await within(server.stop(), 10_000, 'the stop');
+    await within(ended, 1_000, 'the start');
+  }
+});
+
+test('without a chain service and a key of its own it waits for both, says so, and goes on', async (context) => {
+  const service = await chainService(context);
+  const { address: blockchain_grpcAddress } = service;
+  service.stop();
+  const settings = serverSettings(context, { blockchain_grpcAddress });
+  const log = keptLog();
+  const server = P2PServer.create(composeDependencies(settings, log.logger));
+  context.after(() => server.stop());
+  const running = server.init().then(() => server.start());
+  const port = await waitFor(() => server.ports.health, { what: 'the health port' });
+  const body = await waitFor(
+    async () => {
+      const text = await (await fetch(`http://127.0.0.1:${port}/health/readiness`)).text();
+      return text.includes('ECONNREFUSED') ? text : undefined;
+    },
+    { what: 'the reason' },
+  );
+  const { status, dependencies } = JSON.parse(body) as {
+    status: string;
+    dependencies: { resource: string; status: string }[];
+  };
+  assert.equal(status, '503');
+  assert.deepEqual(
+    dependencies.map((each) => [each.resource, each.status]),
+    [
+      ['server', '503'],
+      ['BlockchainClient', '503'],
+      ['FSM', '503'],
+    ],
+  );
+  assert.equal((await fetch(`http://127.0.0.1:${port}/health/liveness`)).status, 200);
+  await waitFor(() => log.lines.find(({ msg }) => msg === 'waiting for the blockchain service'), {
+    what: 'a line in the log',
+  });
+  await service.start();
+  await within(running, 20_000, 'the start');
+  assert.equal((await server.health(false)).status, 200);
+});
+
+test('stop while the key is waited for ends the wait', async (context) => {
+  const service = await chainService(context);
+  const { address: blockchain_grpcAddress } = service;
+  service.stop();
+  const settings = serverSettings(context, { blockchain_grpcAddress });
+  const server = P2PServer.create(composeDependencies(settings, keptLog().logger));
+  const init = assert.rejects(server.init(), AbortedError);
+  await waitFor(() => server.ports.health, { what: 'the health port' });
+  await within(server.stop(), 3_000, 'the stop');
+  await init;
+});
+
+test('two servers in one process share nothing, and one stops without the other', async (context) => {
+  const settings = { clientName: 'one' };
+  const one = await startServer(context, serverSettings(context, settings));
+  const two = await startServer(context, serverSettings(context, { clientName: 'two' }));
+  assert.notEqual(one.server.peerId, two.server.peerId);
+  const own = chainOf(one);
+  const feed = await openFeed(context, two.server);
+  const { hash } = await own.mine();
+  await one.server.stop();
+  const mined = await chainOf(two).mine();
+  await feed.next((frame) => frame.type === 'block' && frame.hash === mined.hash, 'its own block');
+  assert.equal((await two.server.health(false)).status, 200);
+  assert.equal((await two.server.health(true)).status, 200);
+  assert.match(await two.server.scrape(), /teranode_p2p_messages_total/);
+  assert.ok(!feed.frames.some((frame) => frame.hash === hash));
+});
+
+test('starting and stopping are quick, also with everybody connected', async (context) => {
+  const began = performance.now();
+  const other = await startServer(context, serverSettings(context));
+  const started = performance.now() - began;
+  const one = await startServer(context, serverSettings(context, { p2p_static_peers: [other.address] }));
+  await createPeer({ context }).then((peer) => peer.dial(one.address));
+  await openFeed(context, one.server);
+  await waitFor(() => one.server.parts.node.peers().length === 2, { what: 'two peers' });
+  const stopping = performance.now();
+  await one.server.stop();
+  const stopped = performance.now() - stopping;
+  context.diagnostic(`start ${Math.round(started)} ms, stop ${Math.round(stopped)} ms`);
+  // On an idle machine 1 s and 0.2 s; the suite shares its machine.
+  assert.ok(started < 8_000, `start took ${started} ms`);
+  assert.ok(stopped < 2_500, `stop took ${stopped} ms`);
+});

@@ -1,0 +1,105 @@
+/** A whole server as an operator runs it: `teranode-p2p start` in a process of its own. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type RunFile, readRunFile } from '../../src/shared/run-file.js';
+import { temporaryDirectory } from './temporary.js';
+import { waitFor, within } from './wait.js';
+
+const BIN = resolve('bin/teranode-p2p.mjs');
+
+/** Settings that touch nothing but loopback, every port free. */
+const SETTINGS = {
+  network: 'regtest',
+  clientName: 'process',
+  p2p_listen_addresses: '127.0.0.1',
+  p2p_port: '0',
+  p2p_allow_private_ips: 'true',
+  p2p_heartbeat_interval: '200ms',
+  p2p_checkers: '2',
+  p2p_grpcListenAddress: '127.0.0.1:0',
+  p2p_httpListenAddress: '127.0.0.1:0',
+  health_check_httpListenAddress: '127.0.0.1:0',
+  profilerAddr: '127.0.0.1:0',
+  asset_httpAddress: 'http://127.0.0.1:8090/api/v1',
+};
+
+export interface ServerProcess {
+  readonly child: ChildProcess;
+  readonly directory: string;
+  stdout: string;
+  stderr: string;
+  /** Settles when the process is gone: its exit code, or null and the signal. */
+  readonly exit: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Resolves with the addresses of the server once it is ready; rejects when it ends instead. */
+  ready(): Promise<RunFile>;
+  /** Lines of the log, parsed; what is no JSON is left out. */
+  lines(): Record<string, unknown>[];
+}
+
+export interface ProcessOptions {
+  readonly directory?: string;
+  readonly set?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+}
+
+/** Starts a server; killed when the test ends. */
+export function launchServer(
+  context: Pick<TestContext, 'after'>,
+  { directory = temporaryDirectory(context), set = {}, env = {}, uid }: ProcessOptions = {},
+): ServerProcess {
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+  const settings = Object.entries({ ...SETTINGS, DATADIR: directory, ...set });
+  const args = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const child = spawn(process.execPath, [BIN, 'start', ...args], {
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
+  const exit = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((done) =>
+    child.once('close', (code, signal) => done({ code, signal })),
+  );
+  context.after(async () => {
+    child.kill('SIGKILL');
+    await exit;
+  });
+  const run: ServerProcess = {
+    child,
+    directory,
+    stdout: '',
+    stderr: '',
+    exit,
+    async ready() {
+      const file = waitFor(() => (child.exitCode === null ? readRunFile(directory) : 'ended'), {
+        what: `a server on ${directory}`,
+        timeoutMs: 20_000,
+      });
+      const found = await file;
+      if (found === 'ended') throw new Error(`the server ended: ${run.stderr}${run.stdout.slice(-2000)}`);
+      return found;
+    },
+    lines: () =>
+      run.stdout.split('\n').flatMap((line) => {
+        try {
+          return [JSON.parse(line) as Record<string, unknown>];
+        } catch {
+          return [];
+        }
+      }),
+  };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (run.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (run.stderr += text));
+  return run;
+}
+
+/** What a server that cannot start says and exits with, within 20 s. */
+export async function refusedStart(
+  context: Pick<TestContext, 'after'>,
+  options: ProcessOptions,
+): Promise<{ code: number | null; stderr: string; stdout: string }> {
+  const run = launchServer(context, options);
+  const { code } = await within(run.exit, 20_000, 'a start that is to be refused');
+  return { code, stderr: run.stderr, stdout: run.stdout };
+}
