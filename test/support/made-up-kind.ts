@@ -1,10 +1,20 @@
-/** The table of kinds with two more: `sighting`, which goes the whole way, and `trap`, which kills whoever opens it. */
+/**
+ * The table of kinds with two more: `sighting`, which goes the whole way, and `trap`, which kills whoever opens it. Their topics'
+ * settings are made up too, see `MADE_UP_TOPICS`.
+ */
 
 import { MESSAGE_KINDS as TABLE } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { announcedRecord } from '../../src/shared/messages/record.js';
 import { requiredHash } from '../../src/shared/messages/text.js';
 import { field, type MessageOf, readFields } from '../../src/shared/messages/wire-fields.js';
+import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
+
+/** What the settings of a server with these kinds hold besides the table's. */
+export const MADE_UP_TOPICS = {
+  p2p_sighting_topic: 'sighting',
+  p2p_trap_topic: 'trap',
+} as Partial<Settings>;
 
 const WIRE = [
   field('hash', 'text', 'Hash'),
@@ -16,7 +26,7 @@ type Sighting = MessageOf<typeof WIRE>;
 
 export const sighting: MessageKind<Sighting> = {
   name: 'sighting',
-  topicSetting: 'p2p_handshake_topic',
+  topicSetting: 'p2p_sighting_topic' as SettingKey,
   sizeBound: 1024,
   wire: WIRE,
   priority: 4,
@@ -34,7 +44,7 @@ export const sighting: MessageKind<Sighting> = {
 /** What its text says happens to the thread: `exit`, `hang`, `memory`; anything else is fine. */
 export const trap: MessageKind<string> = {
   name: 'trap',
-  topicSetting: 'p2p_handshake_topic',
+  topicSetting: 'p2p_trap_topic' as SettingKey,
   sizeBound: 1024,
   wire: [field('spring', 'text', 'spring')],
   priority: 1,

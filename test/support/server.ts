@@ -93,6 +93,8 @@ export type FeedFrame = { readonly type: string } & Readonly<Record<string, unkn
 
 export interface Feed {
   readonly frames: FeedFrame[];
+  /** The same as they came: numbers beyond 2^53 are whole only here. */
+  readonly texts: string[];
   /** The first frame, so far or to come, that `wanted` takes. */
   next(wanted: (frame: FeedFrame) => boolean, what: string, timeoutMs?: number): Promise<FeedFrame>;
 }
@@ -102,10 +104,15 @@ export async function openFeed(context: Pick<TestContext, 'after'>, server: P2PS
   const socket = new WebSocket(`ws://127.0.0.1:${server.ports.http}/p2p-ws`);
   context.after(() => socket.terminate());
   const frames: FeedFrame[] = [];
-  socket.on('message', (data) => frames.push(JSON.parse(String(data)) as FeedFrame));
+  const texts: string[] = [];
+  socket.on('message', (data) => {
+    texts.push(String(data));
+    frames.push(JSON.parse(String(data)) as FeedFrame);
+  });
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   return {
     frames,
+    texts,
     next: (wanted, what, timeoutMs = 10_000) => waitFor(() => frames.find(wanted), { what, timeoutMs }),
   };
 }

@@ -14,6 +14,7 @@ import type { DependencyHealth } from '../../shared/health.js';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
+import { displayText } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
@@ -33,6 +34,8 @@ import { SignatureVerifier } from './verification.js';
 /** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
 const VERDICT_LOST_MS = 120_000;
 const SWEEP_MS = 10_000;
+/** Characters kept of what a peer calls itself in identify: any text, of any length, and terminals will show it. */
+const IDENTITY_MAX = 256;
 
 export interface NodeComponents {
   readonly settings: Settings;
@@ -426,8 +429,8 @@ export class Libp2pNode implements P2PNode {
     });
     host.addEventListener('peer:identify', ({ detail }) => {
       this.#identities.set(detail.peerId.toString(), {
-        agent: detail.agentVersion ?? '',
-        protocolVersion: detail.protocolVersion ?? '',
+        agent: displayText(detail.agentVersion ?? '', IDENTITY_MAX),
+        protocolVersion: displayText(detail.protocolVersion ?? '', IDENTITY_MAX),
       });
     });
     if (this.#components.settings.p2p_enable_mdns) {
