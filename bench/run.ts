@@ -16,7 +16,9 @@ interface Entry {
 }
 
 const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
+  ['P1', { what: 'gossip to outbox, Kafka and WebSocket', load: () => import('./gossip.js') }],
   ['P2', { what: 'WebSocket fan-out', load: () => import('./websocket-fanout.js') }],
+  ['P3', { what: 'latency at 1,000 messages/s', load: () => import('./latency.js') }],
   ['P4', { what: 'ban check against a million bans', load: () => import('./ban-check.js') }],
   ['P5', { what: 'a stalled WebSocket client', load: () => import('./stalled-client.js') }],
   ['P9', { what: 'start to ready', load: () => import('./start.js') }],

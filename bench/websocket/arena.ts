@@ -1,6 +1,6 @@
 /** Sets up what the WebSocket benchmarks measure: this server's fan-out, bare uWebSockets.js, and the load. */
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { createNotificationsMetrics, NotificationServers } from '../../src/main/
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
+import { once } from '../child.js';
 import type { BareOrder, BareReport } from './bare.js';
 import type { ClientsOrder, ClientsReport } from './clients.js';
 import { makeFrame } from './frame.js';
@@ -28,22 +29,7 @@ export interface Contestant {
   stop(): Promise<void>;
 }
 
-function program(name: string): ChildProcess {
-  return fork(new URL(`./${name}.js`, import.meta.url));
-}
-
-const once = <T extends { type: string }>(child: ChildProcess, type: T['type']): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const ended = (code: number | null) => reject(new Error(`a process of the benchmark ended: ${code}`));
-    const hear = (message: unknown) => {
-      if ((message as T).type !== type) return;
-      child.off('message', hear);
-      child.off('exit', ended);
-      resolve(message as T);
-    };
-    child.on('message', hear);
-    child.once('exit', ended);
-  });
+const program = (name: string) => fork(new URL(`./${name}.js`, import.meta.url));
 
 export async function bareContestant(): Promise<Contestant> {
   const child = program('bare');

@@ -1,0 +1,148 @@
+/** The processes of a gossip benchmark, as the one that runs it sees them. */
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from '../child.js';
+import type { SenderOrder, SenderReport } from './sender.js';
+import type { Snapshot, TargetOrder, TargetReport } from './target.js';
+import { THREADS_FOLDER } from './threads.js';
+
+/** Messages that may be on their way: far more than this server ever has pending, and what bounds the plain peer's memory. */
+export const WINDOW = 10_000;
+/** The key of the author, and of relays the first. */
+const AUTHOR = 1;
+const FIRST_RELAY = 2;
+
+export type TargetKind = 'server' | 'plain';
+export type Sent = SenderReport & { type: 'sent' };
+
+export class Target {
+  readonly ready: TargetReport & { type: 'ready' };
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+
+  private constructor(child: ChildProcess, folder: string, ready: TargetReport & { type: 'ready' }) {
+    this.#child = child;
+    this.#folder = folder;
+    this.ready = ready;
+  }
+
+  static async start(kind: TargetKind, execArgv: readonly string[] = []): Promise<Target> {
+    const folder = mkdtempSync(join(tmpdir(), 'teranode-p2p-threads-'));
+    const child = fork(new URL('./target.js', import.meta.url), [kind], {
+      execArgv: ['--import', new URL('./threads.js', import.meta.url).href, ...execArgv],
+      env: { ...process.env, [THREADS_FOLDER]: folder },
+    });
+    return new Target(child, folder, await once<TargetReport & { type: 'ready' }>(child, 'ready'));
+  }
+
+  /** Calls `onProcessed` every 25 ms with the number of messages that are through. */
+  watch(onProcessed: (count: number) => void): void {
+    this.#child.on('message', (message: TargetReport) => {
+      if (message.type === 'processed') onProcessed(message.count);
+    });
+    this.#order({ type: 'watch' });
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const answer = once<TargetReport & { type: 'snapshot' }>(this.#child, 'snapshot');
+    this.#order({ type: 'snapshot' });
+    return answer;
+  }
+
+  async stop(): Promise<void> {
+    const exited = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#order({ type: 'stop' });
+    await exited;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #order(order: TargetOrder): void {
+    this.#child.send(order);
+  }
+}
+
+/** One publisher, or relays that all send what one author signed; each in its own process. */
+export class Senders {
+  readonly #children: readonly ChildProcess[];
+
+  private constructor(children: readonly ChildProcess[]) {
+    this.#children = children;
+  }
+
+  /** Starts `relays` processes (0: the author sends) and has each sign `messages`. */
+  static async prepare(topic: string, messages: number, relays: number): Promise<Senders> {
+    const children = Array.from({ length: Math.max(1, relays) }, () =>
+      fork(new URL('./sender.js', import.meta.url)),
+    );
+    const senders = new Senders(children);
+    await Promise.all(
+      children.map((child, index) => {
+        const signed = once<SenderReport>(child, 'signed');
+        const self = relays === 0 ? AUTHOR : FIRST_RELAY + index;
+        senders.#order(child, { type: 'sign', topic, messages, author: AUTHOR, self });
+        return signed;
+      }),
+    );
+    return senders;
+  }
+
+  async connect(address: string): Promise<void> {
+    // One after the other: a node admits only so many new connections of one address a second.
+    for (const child of this.#children) {
+      const connected = once<SenderReport>(child, 'connected');
+      this.#order(child, { type: 'connect', address });
+      await connected;
+    }
+  }
+
+  send(rate?: number): void {
+    for (const child of this.#children) {
+      this.#order(child, { type: 'send', window: WINDOW, ...(rate === undefined ? {} : { rate }) });
+    }
+  }
+
+  processed(count: number): void {
+    for (const child of this.#children) this.#order(child, { type: 'processed', count });
+  }
+
+  /** Ends the sending, every sender at the same message. */
+  async stop(): Promise<readonly Sent[]> {
+    const stopped = await Promise.all(
+      this.#children.map((child) => {
+        const answer = once<SenderReport & { type: 'stopped' }>(child, 'stopped');
+        this.#order(child, { type: 'stop' });
+        return answer;
+      }),
+    );
+    const upTo = Math.max(...stopped.map(({ sent }) => sent));
+    return Promise.all(
+      this.#children.map((child) => {
+        const answer = once<Sent>(child, 'sent');
+        this.#order(child, { type: 'finish', upTo });
+        return answer;
+      }),
+    );
+  }
+
+  async disconnect(): Promise<void> {
+    await Promise.all(
+      this.#children.map((child) => {
+        const answer = once<SenderReport>(child, 'disconnected');
+        this.#order(child, { type: 'disconnect' });
+        return answer;
+      }),
+    );
+  }
+
+  close(): void {
+    for (const child of this.#children) child.disconnect();
+  }
+
+  #order(child: ChildProcess, order: SenderOrder): void {
+    // One that has ended is told of by its missing answer.
+    child.send(order, () => {});
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Load: a peer in a process of its own that sends what was signed before, on a GossipSub stream and without GossipSub, so
+ * that it costs the machine as little as an encrypted libp2p stream can. It is slowed by the receiver's stream and by a
+ * window of messages that the receiver has not yet processed, and says how much of its time that was.
+ */
+
+import '../../src/shared/polyfill.js';
+
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { identify } from '@libp2p/identify';
+import type { Connection, Stream } from '@libp2p/interface';
+import { noise } from '@libp2p/noise';
+import { ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p, type Libp2p } from 'libp2p';
+import { subscription, Traffic } from './traffic.js';
+
+export type SenderOrder =
+  | {
+      readonly type: 'sign';
+      readonly topic: string;
+      readonly messages: number;
+      /** Byte that the seed of the author's key is made of; of this peer's own key, where it is a relay. */
+      readonly author: number;
+      readonly self: number;
+    }
+  | { readonly type: 'connect'; readonly address: string }
+  /** `rate`: messages a second, spread evenly; as fast as it goes without. */
+  | { readonly type: 'send'; readonly window: number; readonly rate?: number }
+  | { readonly type: 'processed'; readonly count: number }
+  | { readonly type: 'stop' }
+  /** Send on up to this many, and report. */
+  | { readonly type: 'finish'; readonly upTo: number }
+  | { readonly type: 'disconnect' };
+
+export type SenderReport =
+  | { readonly type: 'signed' | 'connected' | 'disconnected' }
+  | { readonly type: 'stopped'; readonly sent: number }
+  | {
+      readonly type: 'sent';
+      readonly sent: number;
+      readonly seconds: number;
+      /** Part of the time in which it waited for the receiver. */
+      readonly waited: number;
+      /** With a rate: for each message when it was handed to the stream, ms of the monotonic clock. */
+      readonly times: readonly number[];
+    };
+
+const PROTOCOLS = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0'];
+const TURN = 32;
+const report = (message: SenderReport) => process.send?.(message);
+const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+let traffic: Traffic | undefined;
+let topic = '';
+let seed = 0;
+let libp2p: Libp2p | undefined;
+let stream: Stream | undefined;
+
+let limit = 0;
+let sent = 0;
+let processed = 0;
+let window = 0;
+let rate: number | undefined;
+let times: number[] = [];
+let began = 0;
+let waitedMs = 0;
+let pumping: Promise<void> = Promise.resolve();
+let wake: () => void = () => {};
+
+const key = (byte: number) => generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(byte));
+
+async function connect(address: string): Promise<void> {
+  libp2p = await createLibp2p({
+    privateKey: await key(seed),
+    addresses: { listen: [] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionMonitor: { enabled: false },
+    services: { identify: identify(), ping: ping() },
+  });
+  // Before it has a stream to us, GossipSub does not know us as a peer.
+  const known = new Promise<void>((resolve) => {
+    const listen = (incoming: Stream, _: Connection) => {
+      incoming.addEventListener('message', () => {});
+      resolve();
+    };
+    libp2p?.handle(PROTOCOLS, listen).catch(() => {});
+  });
+  const connection = await libp2p.dial(multiaddr(address));
+  await known;
+  stream = await connection.newStream(PROTOCOLS, { negotiateFully: true });
+  stream.send(subscription(topic));
+}
+
+async function waiting(until: Promise<unknown>): Promise<void> {
+  const from = performance.now();
+  await until;
+  waitedMs += performance.now() - from;
+}
+
+async function pump(): Promise<void> {
+  if (traffic === undefined || stream === undefined) throw new Error('nothing to send, or nowhere');
+  while (sent < limit) {
+    let end = Math.min(limit, sent + TURN, processed + window);
+    if (rate !== undefined) {
+      end = Math.min(end, Math.floor(((monotonicMs() - began) * rate) / 1000));
+      if (sent >= end) {
+        await delay(1);
+        continue;
+      }
+    }
+    if (sent >= end) {
+      await waiting(
+        new Promise<void>((resolve) => {
+          wake = resolve;
+        }),
+      );
+      continue;
+    }
+    let writable = true;
+    while (writable && sent < end) {
+      if (rate !== undefined) times.push(monotonicMs());
+      writable = stream.send(traffic.frame(sent++));
+    }
+    if (!writable) await waiting(stream.onDrain());
+    else await nextTurn();
+  }
+}
+
+async function follow(order: SenderOrder): Promise<void> {
+  switch (order.type) {
+    case 'sign':
+      ({ topic, self: seed } = order);
+      traffic = new Traffic(await key(order.author), topic, order.messages);
+      report({ type: 'signed' });
+      break;
+    case 'connect':
+      await connect(order.address);
+      report({ type: 'connected' });
+      break;
+    case 'send':
+      ({ window, rate } = order);
+      [sent, processed, waitedMs, times] = [0, 0, 0, []];
+      limit = traffic?.messages ?? 0;
+      began = monotonicMs();
+      pumping = pump();
+      await pumping;
+      break;
+    case 'processed':
+      processed = order.count;
+      wake();
+      break;
+    case 'stop':
+      limit = sent;
+      wake();
+      report({ type: 'stopped', sent });
+      break;
+    case 'finish': {
+      const seconds = (monotonicMs() - began) / 1000;
+      const waited = waitedMs / 1000 / seconds;
+      await pumping;
+      limit = order.upTo;
+      rate = undefined;
+      pumping = pump();
+      await pumping;
+      report({ type: 'sent', sent, seconds, waited, times });
+      break;
+    }
+    case 'disconnect':
+      await libp2p?.stop();
+      report({ type: 'disconnected' });
+      break;
+  }
+}
+
+process.on('message', (order: SenderOrder) => {
+  follow(order).catch((error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  });
+});
+process.on('disconnect', () => process.exit(0));
