@@ -72,6 +72,8 @@ export interface Peer {
   sign(topic: string, data: Uint8Array | string, sequence?: bigint): Promise<RawMessage>;
   /** Sends messages to one connected peer as they are, one RPC for all of them. Throws when there is no stream. */
   send(peerId: string, messages: readonly RawMessage[]): void;
+  /** Resolves when the connected peer can take more: at once unless it does not keep up. */
+  drained(peerId: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -173,6 +175,12 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       const stream = streams.get(peerIdFromString(peerId).toString());
       if (stream === undefined) throw new Error(`no stream to ${peerId}`);
       stream.push(RPC.encode({ subscriptions: [], messages: [...messages] }));
+    },
+    async drained(peerId) {
+      const streams = (
+        pubsub as unknown as { streamsOutbound: Map<string, { rawStream: { onDrain(): Promise<void> } }> }
+      ).streamsOutbound;
+      await streams.get(peerId)?.rawStream.onDrain();
     },
     async stop() {
       await libp2p.stop();
