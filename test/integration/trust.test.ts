@@ -1,0 +1,201 @@
+/** Who is punished on the mesh, seen from outside a whole server: authors for what they sign, never the honest who relay it. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
+import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import {
+  createStranger,
+  hashOf,
+  joinPeer,
+  meshOf,
+  outcomesOf,
+  outcomesSince,
+  subtreeData,
+  sumOf,
+  topicOf,
+} from '../support/gossip.js';
+import { createPeer, type Peer } from '../support/peer.js';
+import { OTHER_PEER } from '../support/sample-messages.js';
+import { openFeed, recordsOf, serverSettings, startServer, type TestServer } from '../support/server.js';
+import { waitFor } from '../support/wait.js';
+
+const [SUBTREE] = MESSAGE_KINDS.slice(kindIndex('subtree'));
+if (SUBTREE === undefined) throw new Error('no subtrees');
+const subtreeTopic = (server: TestServer) => topicOf(server, SUBTREE);
+const QUIET = { p2p_node_status_interval: 3_600_000 };
+
+function adminClient(
+  context: Pick<TestContext, 'after'>,
+  { server, settings }: TestServer,
+): PeerServiceClient {
+  const client = new PeerServiceClient(`127.0.0.1:${server.ports.grpc}`, {
+    adminKey: readFileSync(join(settings.DATADIR, 'admin.key'), 'utf8').trim(),
+  });
+  context.after(() => client.close());
+  return client;
+}
+
+const scoreOf = ({ server }: TestServer, { id }: Pick<Peer, 'id'>) =>
+  server.parts.node.peers().find((peer) => peer.id === id)?.score;
+
+test('an honest relay of bad messages keeps its standing, their author is scored and banned', async (context) => {
+  const server = await startServer(context, serverSettings(context, QUIET));
+  const topic = subtreeTopic(server);
+  const { peerId } = server.server;
+  const feed = await openFeed(context, server.server);
+  const client = adminClient(context, server);
+  const relay = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.2' });
+  const neighbour = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.3' });
+  // The author speaks to the relay alone, a plain GossipSub peer that forwards whatever is signed.
+  const author = await createPeer({ context, topics: [topic], localAddress: '127.0.0.4' });
+  await author.dial(relay.address);
+  await author.sees(relay.id, topic);
+
+  // 20 points each: four are just short of a ban.
+  for (let n = 0; n < 4; n++) {
+    await author.publish(topic, subtreeData(OTHER_PEER, n));
+    await waitFor(async () => (await outcomesOf(server)).get('subtree spoofed') === n + 1, {
+      what: `bad message ${n + 1}`,
+    });
+  }
+  assert.equal(server.server.parts.scores.score(author.id), 80);
+  assert.equal(await client.isBanned(author.id), false);
+  // Four are not enough to be ignored: a good one of the same author is taken.
+  await author.publish(topic, subtreeData(author.id, 100));
+  await feed.next(({ hash }) => hash === hashOf(100), 'a good message of a bad author');
+
+  await author.publish(topic, subtreeData(OTHER_PEER, 5));
+  await waitFor(() => client.isBanned(author.id), { what: 'the ban' });
+  await author.publish(topic, subtreeData(author.id, 101));
+  await waitFor(async () => (await outcomesOf(server)).get('subtree banned') === 1, {
+    what: 'the banned author to be ignored',
+  });
+
+  // The relay: connected, in the mesh, not scored, heard.
+  assert.equal(server.server.parts.scores.score(relay.id), 0);
+  assert.ok((scoreOf(server, relay) ?? -1) >= 0, `the relay's score is ${scoreOf(server, relay)}`);
+  assert.ok(meshOf(server, topic).includes(relay.id));
+  await relay.publish(topic, subtreeData(relay.id, 102));
+  await feed.next(({ hash }) => hash === hashOf(102), 'the relay’s own message');
+  await waitFor(() => neighbour.heard.some(({ author: by }) => by === relay.id), {
+    what: 'it at the neighbour',
+  });
+  assert.equal(neighbour.heard.filter(({ author: by }) => by === author.id).length, 1, 'only the good one');
+  assert.ok(feed.frames.every(({ hash }) => hash !== hashOf(101)));
+  const scrape = await server.server.scrape();
+  assert.equal(sumOf(scrape, 'teranode_p2p_node_verdicts_total', { verdict: 'reject' }), 0);
+  assert.equal(sumOf(scrape, 'teranode_p2p_bans'), 1);
+  assert.equal(
+    server.server.parts.node.peers().some(({ id }) => id === peerId),
+    false,
+  );
+});
+
+test('an author that sends its bad messages itself falls in GossipSub’s score, out of the mesh, and is told nothing', async (context) => {
+  const server = await startServer(context, serverSettings(context, QUIET));
+  const topic = subtreeTopic(server);
+  const author = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.2' });
+  const honest = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.3' });
+  for (let n = 0; n < 16; n++) {
+    author.send(server.server.peerId, [await author.sign(topic, subtreeData(OTHER_PEER, n))]);
+  }
+  await waitFor(() => (scoreOf(server, author) ?? 0) < -4000, { what: 'its score to fall' });
+  await waitFor(() => !meshOf(server, topic).includes(author.id), { what: 'it to leave the mesh' });
+  assert.ok((scoreOf(server, honest) ?? -1) >= 0);
+  const stranger = await createStranger();
+  honest.send(server.server.peerId, [await stranger.sign(topic, subtreeData(stranger.id, 50))]);
+  const third = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.4' });
+  honest.send(server.server.peerId, [await stranger.sign(topic, subtreeData(stranger.id, 51))]);
+  await waitFor(() => third.heard.length > 0, { what: 'a good message at a peer of good standing' });
+  assert.deepEqual(
+    author.heard.filter(({ author: by }) => by === stranger.id),
+    [],
+  );
+  assert.deepEqual(
+    honest.heard.filter(({ author: by }) => by === author.id),
+    [],
+  );
+});
+
+test('a ban closes connections at once, keeps them closed, and silences the peer it names', async (context) => {
+  const server = await startServer(context, serverSettings(context, QUIET));
+  const topic = subtreeTopic(server);
+  const { peerId } = server.server;
+  const client = adminClient(context, server);
+  const feed = await openFeed(context, server.server);
+  const { records } = await recordsOf(context, server, 'kafka_subtreesConfig');
+  const good = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.9' });
+  const neighbour = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.10' });
+  const refusals = async (reason: string) =>
+    sumOf(await server.server.scrape(), 'teranode_p2p_node_connections_refused_total', {
+      direction: 'inbound',
+      reason,
+    });
+  const recordOf = (n: number) => records.find(({ key }) => Buffer.from(key ?? []).toString() === hashOf(n));
+  let next = 0;
+
+  const bans = {
+    'peer ID': { address: '127.0.0.5', subject: (id: string) => id, reason: 'banned_peer' },
+    address: { address: '127.0.0.6', subject: () => '127.0.0.6', reason: 'banned_address' },
+    subnet: { address: '127.0.0.21', subject: () => '127.0.0.20/30', reason: 'banned_address' },
+  };
+  for (const [by, { address, subject, reason }] of Object.entries(bans)) {
+    await context.test(`by ${by}`, async () => {
+      const bad = await joinPeer(context, server, { topics: [topic], localAddress: address });
+      const first = next++;
+      await bad.publish(topic, subtreeData(bad.id, first));
+      await feed.next(({ hash }) => hash === hashOf(first), 'its message before the ban');
+      await waitFor(() => recordOf(first), { what: 'its record' });
+      const refusedBefore = await refusals(reason);
+
+      assert.equal(await client.banPeer(subject(bad.id)), true);
+      await waitFor(() => bad.libp2p.getConnections().length === 0, {
+        what: 'its connection to close',
+        timeoutMs: 2_000,
+      });
+      const connected = server.server.parts.node.peers().map(({ id }) => id);
+      assert.deepEqual(connected.sort(), [good.id, neighbour.id].sort());
+      // From its side a refusal after the handshake may look like a connection for a moment.
+      await bad.dial(server.address).catch(() => {});
+      await waitFor(() => bad.libp2p.getConnections().length === 0, { what: 'it to stay out' });
+      await waitFor(async () => (await refusals(reason)) > refusedBefore, {
+        what: 'the refusal',
+        everyMs: 50,
+      });
+      assert.ok(server.server.parts.node.peers().every(({ id }) => id !== bad.id));
+
+      const before = await outcomesOf(server);
+      const [relayed, own] = [next++, next++];
+      good.send(peerId, [
+        await bad.sign(topic, subtreeData(bad.id, relayed)),
+        await good.sign(topic, subtreeData(good.id, own)),
+      ]);
+      await feed.next(({ hash }) => hash === hashOf(own), 'the honest peer’s message');
+      await waitFor(() => neighbour.heard.filter(({ author }) => author === good.id).length > 0, {
+        what: 'it at the neighbour',
+      });
+      const outcomes = await outcomesSince(server, before, 'subtree');
+      const silenced = by === 'peer ID';
+      // An address says nothing of who signed what comes from elsewhere.
+      assert.deepEqual(outcomes, silenced ? { 'subtree banned': 1, 'subtree ok': 1 } : { 'subtree ok': 2 });
+      await waitFor(() => recordOf(own) && (silenced || recordOf(relayed)), { what: 'the records' });
+      if (silenced) {
+        assert.equal(neighbour.heard.filter(({ author }) => author === bad.id).length, 1);
+        assert.ok(feed.frames.every(({ hash }) => hash !== hashOf(relayed)));
+        assert.equal(recordOf(relayed), undefined);
+      }
+      assert.ok((scoreOf(server, good) ?? -1) >= 0);
+
+      assert.equal(await client.unbanPeer(subject(bad.id)), true);
+      await bad.dial(server.address);
+      await bad.sees(peerId, topic);
+      const after = next++;
+      await bad.publish(topic, subtreeData(bad.id, after));
+      await feed.next(({ hash }) => hash === hashOf(after), 'its message after the pardon');
+      await bad.stop();
+    });
+  }
+});
