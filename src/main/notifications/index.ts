@@ -22,6 +22,7 @@ type NotificationSettings = Pick<
   | 'p2p_notification_servers'
   | 'p2p_httpListenAddress'
   | 'p2p_websocket_max_connections'
+  | 'p2p_generation'
   | 'p2p_websocket_trusted_source_cidrs'
   | 'p2p_websocket_allowed_origins'
   | 'p2p_websocket_text_ping'
@@ -213,6 +214,7 @@ export class NotificationServers implements HealthChecked {
       textPing: settings.p2p_websocket_text_ping,
       baseUrl: this.options.baseUrl,
       peerId: this.options.peerId,
+      generation: settings.p2p_generation,
       logLevel: this.#level,
       allowJsWebsocket: this.options.allowJsWebsocket ?? false,
       status: this.#status,

@@ -19,6 +19,8 @@ export interface NotificationServerConfig {
   /** Of this node, for the text ping. */
   readonly baseUrl: string;
   readonly peerId: string;
+  /** The current generation's pings carry `best_height`, as all of Go's current frames. */
+  readonly generation: 'first' | 'current';
   readonly logLevel: string;
   /** Serve through plain JavaScript where no native build loads. */
   readonly allowJsWebsocket: boolean;

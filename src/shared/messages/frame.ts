@@ -16,13 +16,31 @@ export function frameTimestamp(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19)}Z`;
 }
 
-/** Compact JSON of a frame, `timestamp` first, then `fields` in their order without the empty ones. */
+/** Go has a pointer here: 0 is a fee, not the lack of one. */
+const ZERO_IS_A_VALUE = 'min_mining_tx_fee';
+
+/** Whether Go's encoder of the generation leaves the field out. */
+function isLeftOut(
+  key: string,
+  value: unknown,
+  fields: FrameFields,
+  generation: 'first' | 'current',
+): boolean {
+  if (value === undefined) return true;
+  if (generation === 'first' && key === 'client_name') return fields.type !== 'node_status' || value === '';
+  if (value !== '' && value !== 0 && value !== 0n) return false;
+  return key !== ZERO_IS_A_VALUE && (key !== 'best_height' || generation === 'first');
+}
+
+/**
+ * Compact JSON of a frame, `timestamp` first, then `fields` in their order without the empty ones. Of the current
+ * generation `best_height` is always there; the first knows `client_name` in `node_status` alone.
+ */
 export function frameJson(fields: FrameFields, at: number, generation: 'first' | 'current'): string {
   let json = `{"timestamp":"${frameTimestamp(at)}"`;
   for (const key in fields) {
     const value = fields[key];
-    const empty = value === '' || value === 0 || value === 0n || value === undefined;
-    if (empty && (key !== 'best_height' || generation === 'first')) continue;
+    if (isLeftOut(key, value, fields, generation)) continue;
     json += `,"${key}":${typeof value === 'string' ? JSON.stringify(value) : stringify(value)}`;
   }
   json += '}';

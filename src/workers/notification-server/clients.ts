@@ -8,6 +8,7 @@
  */
 
 import type { Logger } from '../../shared/logging.js';
+import { frameJson } from '../../shared/messages/frame.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { TemplatedApp, WebSocket } from './uws.js';
 
@@ -43,16 +44,19 @@ export interface Client {
 
 export type ClientSocket = WebSocket<Client>;
 
+export interface TextPing {
+  readonly baseUrl: string;
+  readonly peerId: string;
+  readonly generation: 'first' | 'current';
+}
+
 export interface ClientsOptions {
   readonly clientBuffer: number;
-  /** `base_url` and `peer_id` of the text ping; undefined: none is sent. */
-  readonly textPing: { readonly baseUrl: string; readonly peerId: string } | undefined;
+  /** What the text ping says; undefined: none is sent. */
+  readonly textPing: TextPing | undefined;
   readonly logger: Logger;
   readonly metrics: NotificationServerMetrics;
 }
-
-/** As Go formats it: `2006-01-02T15:04:05Z`. */
-const timestamp = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
 
 export class Clients {
   readonly #all = new Set<ClientSocket>();
@@ -238,13 +242,9 @@ export class Clients {
     }
   }
 
-  #textPing({ baseUrl, peerId }: { baseUrl: string; peerId: string }): void {
-    const ping = JSON.stringify({
-      timestamp: timestamp(),
-      type: 'PING',
-      ...(baseUrl === '' ? {} : { base_url: baseUrl }),
-      ...(peerId === '' ? {} : { peer_id: peerId }),
-    });
+  #textPing({ baseUrl, peerId, generation }: TextPing): void {
+    const fields = { type: 'PING', base_url: baseUrl, peer_id: peerId, best_height: 0 };
+    const ping = frameJson(fields, Date.now(), generation);
     for (const app of this.#apps) app.publish(FEED, ping, false);
   }
 }

@@ -47,7 +47,9 @@ export class NotificationServer {
     this.admission = new Admission(components.desk);
     this.#clients = new Clients({
       clientBuffer: config.clientBuffer,
-      textPing: config.textPing ? { baseUrl: config.baseUrl, peerId: config.peerId } : undefined,
+      textPing: config.textPing
+        ? { baseUrl: config.baseUrl, peerId: config.peerId, generation: config.generation }
+        : undefined,
       logger,
       metrics,
     });

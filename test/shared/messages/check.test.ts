@@ -110,7 +110,43 @@ describe('a good message', () => {
 
   it('has frames of the first generation without what only current ones carry', () => {
     const frame = check('block', sampleData('block'), {}, { ...CONTEXT, generation: 'first' }).frame;
-    assert.ok(!Buffer.from(frame).toString().includes('best_height'));
+    const keys = Object.keys(JSON.parse(Buffer.from(frame).toString()));
+    assert.deepEqual(keys, ['timestamp', 'type', 'hash', 'base_url', 'peer_id', 'height']);
+  });
+
+  it('has frames of the current generation with every key in the order of Go’s struct', () => {
+    const keysOf = (kind: string, changes = {}) =>
+      Object.keys(JSON.parse(Buffer.from(check(kind, sampleData(kind, changes)).frame).toString()));
+    assert.deepEqual(keysOf('block'), [
+      'timestamp',
+      'type',
+      'hash',
+      'base_url',
+      'peer_id',
+      'height',
+      'best_height',
+      'client_name',
+    ]);
+    assert.deepEqual(keysOf('mining_on'), [
+      'timestamp',
+      'type',
+      'hash',
+      'base_url',
+      'peer_id',
+      'previousblockhash',
+      'tx_count',
+      'height',
+      'size_in_bytes',
+      'miner',
+      'best_height',
+    ]);
+  });
+
+  it('tells a fee of 0 from none told', () => {
+    const frame = (changes: Record<string, unknown>) =>
+      Buffer.from(check('node_status', sampleData('node_status', changes)).frame).toString();
+    assert.match(frame({ minMiningTxFee: 0 }), /"min_mining_tx_fee":0[,}]/);
+    assert.ok(!frame({ minMiningTxFee: undefined }).includes('min_mining_tx_fee'));
   });
 
   it('has an ampersand in its frame as Go writes it', () => {
