@@ -5,12 +5,15 @@ import { AddressList, canonicalIp, parseSubnet } from './ip.js';
 export interface ConnectionLimits {
   /** `p2p_websocket_max_connections`. */
   readonly max: number;
-  /** `p2p_websocket_trusted_source_cidrs`: exempt from the share of one source. */
+  /** `p2p_websocket_trusted_source_cidrs`: neither counted against a limit nor refused; `none` as in Teranode: nobody. */
   readonly trusted: readonly string[];
 }
 
 /** One source may hold a twentieth of all, and never fewer than this. */
 const SMALLEST_SHARE = 4;
+
+/** All trusted connections together; no address is spelled so. */
+const TRUSTED = 'trusted';
 
 /** What counts as one source: an IPv4 address, or the /64 of an IPv6 one, which a single host can wander through. */
 function sourceOf(address: string): string {
@@ -25,23 +28,28 @@ export class ConnectionLedger {
   /** Of each holder, such as a process: how many connections from each source. */
   readonly #byHolder = new Map<string, Map<string, number>>();
   #total = 0;
+  #limited = 0;
 
   /** Throws RangeError on a trusted entry that does not parse. */
   constructor(private readonly limits: ConnectionLimits) {
-    this.#trusted = new AddressList(limits.trusted);
+    this.#trusted = new AddressList(limits.trusted.filter((entry) => entry.toLowerCase() !== 'none'));
     this.#perSource = Math.max(SMALLEST_SHARE, Math.floor(limits.max / 20));
   }
 
+  /** Connections, trusted ones too. */
   get total(): number {
     return this.#total;
   }
 
   /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), or refuses it. */
   admit(holder: string, address: string): boolean {
-    if (this.#total >= this.limits.max) return false;
-    const source = sourceOf(address);
+    const source = this.#sourceOf(address);
     const held = this.#bySource.get(source) ?? 0;
-    if (held >= this.#perSource && address !== '' && !this.#trusted.has(address)) return false;
+    if (source !== TRUSTED) {
+      if (this.#limited >= this.limits.max) return false;
+      if (held >= this.#perSource && address !== '') return false;
+      this.#limited++;
+    }
     this.#total++;
     this.#bySource.set(source, held + 1);
     let sources = this.#byHolder.get(holder);
@@ -55,12 +63,16 @@ export class ConnectionLedger {
 
   /** Gives back what `admit` counted. Nothing happens when the holder has none from there. */
   release(holder: string, address: string): void {
-    this.#give(holder, sourceOf(address), 1);
+    this.#give(holder, this.#sourceOf(address), 1);
   }
 
   /** Gives back everything of a holder that is gone. */
   releaseHolder(holder: string): void {
     for (const [source, held] of this.#byHolder.get(holder) ?? []) this.#give(holder, source, held);
+  }
+
+  #sourceOf(address: string): string {
+    return this.#trusted.has(address) ? TRUSTED : sourceOf(address);
   }
 
   #give(holder: string, source: string, count: number): void {
@@ -74,5 +86,6 @@ export class ConnectionLedger {
     if (left > 0) this.#bySource.set(source, left);
     else this.#bySource.delete(source);
     this.#total -= count;
+    if (source !== TRUSTED) this.#limited -= count;
   }
 }

@@ -20,11 +20,21 @@ describe('connection ledger', () => {
     assert.equal(admitted(ledger, 'a', '2001:db8:0:1::1', 10), 5);
   });
 
-  it('exempts trusted and unknown sources from the share, not from the limit', () => {
-    const ledger = new ConnectionLedger({ max: 100, trusted: ['192.0.2.0/24'] });
-    assert.equal(admitted(ledger, 'a', '192.0.2.1', 60), 60);
-    assert.equal(admitted(ledger, 'a', '', 60), 40);
-    assert.equal(ledger.total, 100);
+  it('exempts trusted sources from every limit, and unknown ones from the share alone', () => {
+    const ledger = new ConnectionLedger({ max: 100, trusted: ['192.0.2.0/24', '2001:db8::1'] });
+    assert.equal(admitted(ledger, 'a', '192.0.2.1', 150), 150);
+    assert.equal(admitted(ledger, 'a', '', 160), 100);
+    assert.equal(ledger.admit('a', '198.51.100.1'), false);
+    assert.equal(ledger.admit('b', '2001:db8::1'), true);
+    assert.equal(ledger.admit('b', '2001:db8::2'), false);
+    assert.equal(ledger.total, 251);
+    ledger.releaseHolder('a');
+    assert.equal(ledger.total, 1);
+    assert.equal(admitted(ledger, 'a', '', 160), 100);
+  });
+
+  it('trusts nobody where the list says none', () => {
+    assert.equal(admitted(new ConnectionLedger({ max: 10, trusted: ['none'] }), 'a', '192.0.2.1', 10), 4);
   });
 
   it('takes back one by one, and all of a holder at once', () => {

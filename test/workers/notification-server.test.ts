@@ -141,9 +141,21 @@ describe('notification server', () => {
   });
 
   it('holds the limit of all connections over all processes together', async (t) => {
-    const { url, http } = await serveNotifications(t, { p2p_websocket_max_connections: 10 });
-    await Promise.all(Array.from({ length: 10 }, () => listen(t, url)));
-    assert.equal(await upgradeStatus(url), 503);
+    const { url, http } = await serveNotifications(t, {
+      p2p_websocket_max_connections: 10,
+      p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
+    });
+    await Promise.all(
+      Array.from({ length: 10 }, (_, index) =>
+        listen(t, url, { localAddress: `127.0.0.${2 + Math.floor(index / 4)}` }),
+      ),
+    );
+    assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.8' }), 503);
+    assert.equal(
+      await upgradeStatus(url, { localAddress: '127.0.0.9' }),
+      101,
+      'trusted sources still come in',
+    );
     assert.equal((await fetch(`${http}/health`)).status, 200);
   });
 

@@ -295,7 +295,7 @@ export const SETTINGS = {
     'WebSocket connections at the most; one source a twentieth, never under 4.',
     { min: 1 },
   ),
-  p2p_websocket_trusted_source_cidrs: list('Sources exempt from the share of one source.'),
+  p2p_websocket_trusted_source_cidrs: list('Sources exempt from these limits; none: nobody.'),
   p2p_websocket_allowed_origins: list('Origins allowed; empty: any.'),
   p2p_websocket_text_ping: flag(true, 'Send the text frame of type PING every 10 s besides protocol pings.'),
   p2p_websocket_client_buffer: integer(

@@ -72,7 +72,7 @@ test('what Teranode deploys is accepted', () => {
       server_certFile: 'certs/teranode.crt',
       server_keyFile: 'certs/teranode.key',
       securityLevelHTTP: 1,
-      p2p_websocket_trusted_source_cidrs: ['10.0.0.0/8', '::1'],
+      p2p_websocket_trusted_source_cidrs: ['10.0.0.0/8', '::1', 'none'],
       p2p_force_sync_peer: PEER,
     }),
   );
