@@ -56,7 +56,8 @@ async function tail(url: string, options: TailOptions, terminal: Terminal): Prom
     if (frame === undefined || left <= 0) return;
     const kind = field(frame, 'type');
     if (options.kind.length > 0 ? !options.kind.includes(kind) : kind === 'PING') return;
-    terminal.line(options.json ? JSON.stringify(frame) : frameLine(frame, terminal));
+    // Not parsed and written anew: that would round 64-bit numbers.
+    terminal.line(options.json ? text.replace(/[\r\n]+/g, ' ') : frameLine(frame, terminal));
     if (--left <= 0) ending.abort();
   };
   const follow = () => followFeed({ url, insecure: options.insecure, signal: ending.signal, onFrame });

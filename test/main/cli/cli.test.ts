@@ -199,13 +199,15 @@ test('tail shows the kinds asked for, cleaned of what could steer a terminal, an
   await waitFor(() => server.address() !== null);
   const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/p2p-ws`;
   const frames = [
-    { type: 'node_status', peer_id: 'p', best_height: 3 },
+    { type: 'node_status', peer_id: 'p', best_height: 3, tx_count: 5 },
     { type: 'block', hash: 'ab'.repeat(32), height: 7, peer_id: 'p', base_url: 'http://x/\u001b[31m\u202e' },
     { type: 'subtree', hash: 'cd'.repeat(32), peer_id: 'p' },
     { type: 'PING', base_url: 'x' },
   ];
   server.on('connection', (socket) => {
-    for (const frame of frames) socket.send(JSON.stringify(frame));
+    for (const frame of frames) {
+      socket.send(JSON.stringify(frame).replace('"tx_count":5', '\n"tx_count":18446744073709551615'));
+    }
     socket.send('garbage');
     socket.close();
   });
@@ -217,12 +219,13 @@ test('tail shows the kinds asked for, cleaned of what could steer a terminal, an
   assert.match(lines[0] ?? '', / block {6} {1}abababab…ababab #7 .*http:\/\/x\/\ufffd\[31m\ufffd$/);
   assert.match(text.stderr, /went away, trying again/);
   const json = await finish(context, ['tail', '--url', url, '--json', '-n', '3'], { cwd });
+  assert.match(json.stdout, /"tx_count":18446744073709551615/, '64-bit numbers are not rounded');
   assert.deepEqual(
     json.stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line)),
-    frames.slice(0, 3),
+    [{ ...frames[0], tx_count: 2 ** 64 }, ...frames.slice(1, 3)],
   );
 });
 
