@@ -79,6 +79,11 @@ function dhtService(settings: Settings) {
   };
 }
 
+/** Peer discovery beside the DHT. A silent node looks for others and does not show itself. */
+export function discoverers(settings: Pick<Settings, 'p2p_enable_mdns' | 'listen_mode'>) {
+  return settings.p2p_enable_mdns ? [mdns({ broadcast: settings.listen_mode !== 'silent' })] : [];
+}
+
 /** Takes a host's metrics out of its registry, so that another can come after it. */
 export function forgetHostMetrics(registry: Registry): void {
   for (const { name } of registry.getMetricsAsArray()) {
@@ -128,7 +133,7 @@ export async function createHost(components: HostComponents, options: HostOption
     connectionMonitor: { abortConnectionOnPingFailure: false },
     metrics: (logging) =>
       traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
-    peerDiscovery: settings.p2p_enable_mdns ? [mdns()] : [],
+    peerDiscovery: discoverers(settings),
     services: {
       identify: identify(),
       ping: ping(),

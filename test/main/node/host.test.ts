@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { topicNames } from '../../../src/main/node/gossip.js';
-import type { Host } from '../../../src/main/node/host.js';
+import { discoverers, type Host } from '../../../src/main/node/host.js';
 import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode, SHARED_KEY, type TestNode } from '../../support/node.js';
 import { createPeer } from '../../support/peer.js';
@@ -81,6 +81,15 @@ test('a silent node tells no address and takes no part in the DHT', async (conte
   });
   assert.deepEqual(test.node.addresses(), []);
   assert.equal(hostOf(test).services.dht, undefined);
+});
+
+test('a silent node looks for others by multicast DNS without answering for itself', () => {
+  const told = (listen_mode: 'full' | 'silent') =>
+    discoverers(settingsOf({ p2p_enable_mdns: true, listen_mode })).map(
+      (discoverer) => (discoverer({ logger: { forComponent: () => () => {} } } as never) as any).broadcast,
+    );
+  assert.deepEqual([told('full'), told('silent')], [[true], [false]]);
+  assert.deepEqual(discoverers(settingsOf({})), []);
 });
 
 test('static peers are direct peers', async (context) => {
