@@ -1,9 +1,10 @@
 /** `DATADIR`: made, checked, locked, and the embedded store inside it. */
 
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
+import { makeDirectory } from './make-directory.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
 
@@ -53,7 +54,7 @@ export class DataDirectory {
   /** Makes the directory, takes the lock and opens the store. Throws ConfigurationError naming `DATADIR`. */
   async open(): Promise<void> {
     try {
-      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+      makeDirectory(this.path);
       accessSync(this.path, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (error) {
       const refusal = new ConfigurationError([
@@ -81,7 +82,12 @@ function describe(path: string, error: unknown): string {
   const cause = error instanceof Error ? (error.cause as (Error & { code?: string }) | undefined) : undefined;
   if (cause?.code === 'LEVEL_LOCKED') return `${path} is in use by another server`;
   if (cause?.code === 'LEVEL_CORRUPTION') {
-    return `the store in ${path} is corrupt (${cause.message}); move ${join(path, 'store')} away to start anew`;
+    return `the store in ${path} is corrupt (${oneLine(cause.message)}); move ${join(path, 'store')} away to start anew`;
   }
-  return `the store in ${path} does not open: ${cause?.message ?? errorMessage(error)}`;
+  return `the store in ${path} does not open: ${oneLine(cause?.message ?? errorMessage(error))}; if it is damaged, move ${join(path, 'store')} away to start anew`;
+}
+
+/** LevelDB quotes what it read. */
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').slice(0, 300);
 }

@@ -186,8 +186,10 @@ export class P2PServer {
     try {
       await this.#stages.start(abort);
     } catch (error) {
+      // Asked before the stop, which aborts what is left.
+      const { aborted } = abort;
       await this.stop();
-      throw abort.aborted ? new AbortedError('the start was given up', { cause: error }) : error;
+      throw aborted ? new AbortedError('the start was given up', { cause: error }) : error;
     }
     this.#logger.info({ ms: Date.now() - this.#startedAt, peer: this.peerId, ports: this.ports }, 'ready');
   }
@@ -274,6 +276,8 @@ export class P2PServer {
         start: () => parts.pipeline.start(),
         stop: async (deadline) => {
           try {
+            // Where it never ran, its start has said why.
+            if (!parts.pipeline.started) return;
             const { left } = await parts.pipeline.publisher.ask('close', { deadline: deadline - CLOSING_MS });
             if (left > 0) this.#logger.warn({ left }, 'announcements stay in the outbox for the next start');
           } finally {

@@ -71,7 +71,12 @@ export async function initServer(
   const handedIn = dependencies(composeDependencies(settings, log.logger));
   const server = P2PServer.create(handedIn, options);
   context.after(() => server.stop());
-  await server.init();
+  try {
+    await server.init();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   return { server, dependencies: handedIn, log };
 }
 

@@ -1,5 +1,7 @@
 /** Entry of `teranode-p2p`. */
 
+import './environment.js';
+
 import { runProgram } from './program.js';
 import { Terminal } from './terminal.js';
 

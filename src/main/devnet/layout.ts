@@ -1,11 +1,12 @@
 /** Who is who in the development network: directories, keys, ports and settings of its three nodes. */
 
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { SettingKey } from '../../shared/settings/table.js';
+import { makeDirectory } from '../make-directory.js';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/keys.js';
 
 const NODES = 3;
@@ -54,7 +55,7 @@ export async function layOut({ directory, portOffset }: LayoutOptions): Promise<
 async function peerIdIn(directory: string): Promise<string> {
   const path = join(directory, KEY_FILE_NAME);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     if (!existsSync(path)) {
       writeFileSync(path, await generateKeyHex(), { mode: 0o600 });
       chmodSync(path, 0o600);

@@ -178,3 +178,21 @@ export function announceFilter(
       return settings.p2p_share_private_addresses || !isPrivateMultiaddr(address);
     });
 }
+
+/** What libp2p says when it cannot listen, as problems of the settings; any other error as it is. */
+export function listenRefusal(
+  error: unknown,
+  settings: Pick<Settings, 'p2p_listen_addresses' | 'p2p_port'>,
+): unknown {
+  if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return error;
+  const refused = [
+    ...error.message.matchAll(/^\s*\/ip[46]\/([^/\s]+)\/tcp\/(\d+)\S*: .*?(?:\b(E[A-Z]{3,})\b|$)/gm),
+  ];
+  const hosts = settings.p2p_listen_addresses.length > 0 ? 'p2p_listen_addresses' : 'p2p_ip';
+  const problems = refused.map(([, host = '', port = '', code = 'no reason was given']) => {
+    if (code === 'EADDRINUSE') return `p2p_port: port ${port} of ${host} is in use`;
+    if (code === 'EADDRNOTAVAIL') return `${hosts}: ${host} is no address of this machine`;
+    return `p2p_port: cannot listen on port ${port} of ${host}: ${code}`;
+  });
+  return problems.length > 0 ? new ConfigurationError(problems) : error;
+}

@@ -16,7 +16,7 @@ import type { Logger } from '../../shared/logging.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import { displayText } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { multiaddrHost, multiaddrPeerId } from './addresses.js';
+import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
 import { ConnectionBudgets } from './budgets.js';
 import { DirectStream } from './direct-stream.js';
@@ -134,7 +134,7 @@ export class Libp2pNode implements P2PNode {
       : undefined;
   }
 
-  /** Listens, joins the topics, and goes looking for peers. Throws when the port is not to be had. */
+  /** Listens, joins the topics, and goes looking for peers. Throws ConfigurationError when the port is not to be had. */
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const { settings, logger } = this.#components;
@@ -159,7 +159,7 @@ export class Libp2pNode implements P2PNode {
       await this.#peering?.start();
     } catch (error) {
       await this.stop();
-      throw error;
+      throw listenRefusal(error, settings);
     }
     this.#sweep = setInterval(() => this.#forgetLostVerdicts(), SWEEP_MS).unref();
     logger.info(

@@ -1,7 +1,7 @@
 /** The node's identity: an Ed25519 key from the settings, from the file `p2p.key`, or made when there is none (WIRE §1). */
 
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { generateKeyPair, generateKeyPairFromSeed, privateKeyFromProtobuf } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface';
@@ -9,6 +9,7 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient } from '../blockchain/types.js';
+import { makeDirectory } from '../make-directory.js';
 
 export const KEY_FILE_NAME = 'p2p.key';
 /** State key under which the first generation's service kept its key, as libp2p protobuf. */
@@ -106,7 +107,7 @@ async function readKeyFile(path: string, logger: Logger): Promise<Ed25519Private
 async function writeKeyFile(path: string, key: Ed25519PrivateKey): Promise<void> {
   const partial = `${path}.${randomBytes(6).toString('hex')}`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeDirectory(dirname(path));
     const file = await open(partial, 'wx', 0o600);
     try {
       await file.writeFile(keyToHex(key));

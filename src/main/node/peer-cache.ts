@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Connection, IdentifyResult, Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
@@ -13,6 +13,7 @@ import { LRUCache } from 'lru-cache';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
+import { makeDirectory } from '../make-directory.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
@@ -240,7 +241,7 @@ export class PeerCache {
     const path = join(this.#options.directory, FILE_NAMES[0]);
     const partial = `${path}.${randomBytes(6).toString('hex')}`;
     try {
-      await mkdir(dirname(path), { recursive: true });
+      makeDirectory(dirname(path));
       const file = await open(partial, 'wx', 0o600);
       try {
         await file.writeFile(text);

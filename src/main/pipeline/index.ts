@@ -122,6 +122,11 @@ export class Pipeline {
     return this.checkers.failed ?? this.publisher.failed;
   }
 
+  /** Whether both pools came to run. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** Messages waiting or in flight. */
   get busy(): boolean {
     return this.#inFlight > 0 || this.#queue.length > 0;

@@ -20,11 +20,11 @@ export function levelCode(error: unknown): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
 }
 
-/** The text of the innermost cause: LevelDB's own words. */
+/** The text of the innermost cause: LevelDB's own words, on one line. */
 export function levelMessage(error: unknown): string {
   let message = String(error);
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     message = at.message;
   }
-  return message;
+  return message.replace(/\s+/g, ' ').slice(0, 300);
 }

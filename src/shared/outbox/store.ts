@@ -134,16 +134,21 @@ export class OutboxStore {
     const { path } = this.#options;
     const reason = levelMessage(error);
     if (levelCode(error) === 'LEVEL_LOCKED') {
-      return new OutboxUnusableError(`the outbox ${path} is in use by another process`, { cause: error });
+      return new OutboxUnusableError(`DATADIR: the outbox ${path} is in use by another process`, {
+        cause: error,
+      });
     }
     if (levelCode(error) === 'LEVEL_CORRUPTION' || error instanceof RangeError) {
       return new OutboxUnusableError(
-        `the outbox ${path} is corrupt (${reason}). Announcements that wait for Kafka are in it: restore it, or move ` +
-          'it aside to start with an empty one and a new epoch',
+        `DATADIR: the outbox ${path} is corrupt (${reason}). Announcements that wait for Kafka are in it: restore it, or move ` +
+          'it away to start with an empty one and a new epoch',
         { cause: error },
       );
     }
-    return new OutboxUnusableError(`the outbox ${path} cannot be opened: ${reason}`, { cause: error });
+    return new OutboxUnusableError(
+      `DATADIR: the outbox ${path} cannot be opened: ${reason}; if it is damaged, restore it or move it away`,
+      { cause: error },
+    );
   }
 
   /** Gives what is in the database from `fromSeq` and `fromId` on. */
@@ -190,7 +195,7 @@ export class OutboxStore {
     }
     if (format !== FORMAT || epoch === undefined) {
       throw new OutboxUnusableError(
-        `the outbox ${this.#options.path} has format ${format ?? 'none'}; this version reads format ${FORMAT}. Start the ` +
+        `DATADIR: the outbox ${this.#options.path} has format ${format ?? 'none'}; this version reads format ${FORMAT}. Start the ` +
           'version that wrote it until it is empty, or move it aside',
       );
     }

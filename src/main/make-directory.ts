@@ -1,0 +1,24 @@
+/** Directories that are made with all that is missing above them. */
+
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * Makes `path`, and what is missing above it, with mode 0700; one that is there stays as it is. Throws what the file system
+ * says. Node's own `recursive` never ends where a parent is there and takes no directory, as in `/proc`.
+ */
+export function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (isDirectory(path)) return;
+    if (code !== 'ENOENT' || dirname(path) === path || isDirectory(dirname(path))) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
