@@ -20,6 +20,7 @@ const MAX_DEAD_LETTERS = 10_000;
 const REPLAY_CHUNK = 200;
 const MAX_REASON = 1024;
 
+/** Every topic's drainer adds letters, and the operator puts them back: one change after the other. */
 export class DeadLetters {
   readonly #store: OutboxStore;
   readonly #logger: Logger;
@@ -27,6 +28,7 @@ export class DeadLetters {
   readonly #max: number;
   #count = 0;
   #nextId = 1;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     { store, logger, metrics }: { store: OutboxStore; logger: Logger; metrics: OutboxMetrics },
@@ -47,7 +49,17 @@ export class DeadLetters {
   }
 
   /** Keeps `record`. Past the bound the oldest letter goes. Throws OutboxFailingError. */
-  async add(topic: string, record: OutboxRecord, reason: string): Promise<void> {
+  add(topic: string, record: OutboxRecord, reason: string): Promise<void> {
+    return this.#inTurn(() => this.#add(topic, record, reason));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #add(topic: string, record: OutboxRecord, reason: string): Promise<void> {
     const about: About = { topic, reason: reason.slice(0, MAX_REASON), at: Date.now() };
     const surplus = await this.#surplus();
     await this.#store.write([
@@ -93,28 +105,32 @@ export class DeadLetters {
     const last = this.#nextId;
     while (replayed < room) {
       const limit = Math.min(REPLAY_CHUNK, room - replayed);
-      const letters = (await this.#store.entries(keys.DEAD_LETTERS, limit)).filter(
-        ([key]) => idOf(key) < last,
-      );
-      if (letters.length === 0) break;
-      const byTopic = new Map<string, OutboxRecord[]>();
-      for (const [, value] of letters) {
-        const { about, record } = decodeLetter(value);
-        const records = byTopic.get(about.topic);
-        if (records === undefined) byTopic.set(about.topic, [record]);
-        else records.push(record);
-      }
-      const chunks = [...byTopic].map(([topic, records]) => this.#store.chunkOf(topic, records));
-      await this.#store.write([
-        ...letters.map(([key]) => ({ type: 'del' as const, key })),
-        ...chunks.flatMap(({ operations }) => operations),
-      ]);
-      this.#count -= letters.length;
-      replayed += letters.length;
-      this.#metrics.deadLetters.set(this.#count);
-      for (const { chunk } of chunks) stored(chunk);
+      const count = await this.#inTurn(() => this.#replaySome(limit, last, stored));
+      if (count === 0) break;
+      replayed += count;
     }
     return replayed;
+  }
+
+  /** Up to `limit` letters with an id below `last`. */
+  async #replaySome(limit: number, last: number, stored: (chunk: Chunk) => void): Promise<number> {
+    const letters = (await this.#store.entries(keys.DEAD_LETTERS, limit)).filter(([key]) => idOf(key) < last);
+    if (letters.length === 0) return 0;
+    const byTopic = new Map<string, OutboxRecord[]>();
+    for (const [, value] of letters) {
+      const { about, record } = decodeLetter(value);
+      const records = byTopic.get(about.topic);
+      if (records === undefined) byTopic.set(about.topic, [record]);
+      else records.push(record);
+    }
+    const chunks = await this.#store.putBack(
+      byTopic,
+      letters.map(([key]) => key),
+    );
+    this.#count -= letters.length;
+    this.#metrics.deadLetters.set(this.#count);
+    for (const chunk of chunks) stored(chunk);
+    return letters.length;
   }
 }
 

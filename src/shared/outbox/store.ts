@@ -365,19 +365,32 @@ export class OutboxStore {
     }
   }
 
-  /** The operation that stores `records` as a chunk outside of any batch, and the chunk. */
-  chunkOf(
-    topic: string,
-    records: readonly OutboxRecord[],
-  ): { chunk: Chunk; operations: readonly Operation[] } {
-    const chunk = { topic, id: this.#nextId++, records };
-    return {
-      chunk,
-      operations: [
-        { type: 'put', key: keys.entryKey(topic, chunk.id, records.length), value: encodeRecords(records) },
+  /**
+   * Stores a chunk of `records` for each topic and deletes `gone` with the same write. Never while a batch is being appended.
+   * Throws OutboxFailingError: then none of it counts as done.
+   */
+  async putBack(
+    records: ReadonlyMap<string, readonly OutboxRecord[]>,
+    gone: readonly string[],
+  ): Promise<readonly Chunk[]> {
+    const before = this.#nextId;
+    const chunks = [...records].map(([topic, part]) => ({ topic, id: this.#nextId++, records: part }));
+    try {
+      await this.write([
+        ...gone.map((key) => ({ type: 'del' as const, key })),
+        ...chunks.map(({ topic, id, records: part }) => ({
+          type: 'put' as const,
+          key: keys.entryKey(topic, id, part.length),
+          value: encodeRecords(part),
+        })),
         { type: 'put', key: keys.POSITION_KEY, value: this.#position() },
-      ],
-    };
+      ]);
+    } catch (error) {
+      // As with a batch: whether it is in the database after all is found out when that opens again.
+      this.#nextId = before;
+      throw error;
+    }
+    return chunks;
   }
 
   #usable(): Level {
