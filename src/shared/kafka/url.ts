@@ -55,7 +55,7 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
   const parts = /^([a-z]+):\/\/([^/?#]*)\/?([^?#]*)(?:\?([^#]*))?$/i.exec(text.trim());
   if (parts === null) {
     throw new ConfigurationError([
-      `${setting}: "${text}" is no Kafka URL; expected kafka://host:9092/<topic>?partitions=1 or memory://embedded/<topic>`,
+      `${setting}: ${quoted(text)} is no Kafka URL; expected kafka://host:9092/<topic>?partitions=1 or memory://embedded/<topic>`,
     ]);
   }
   const [, rawScheme = '', authority = '', rawTopic = '', query = ''] = parts;
@@ -63,13 +63,13 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
   if (scheme !== 'kafka' && scheme !== 'memory') {
     problem(`scheme "${scheme}" is unknown; expected kafka or memory`);
   }
-  if (authority.includes('@')) problem('credentials in the URL are not supported');
+  if (text.includes('@')) problem('credentials in the URL are not supported');
   const brokers = scheme === 'kafka' ? parseBrokers(authority, problem) : [];
   if (!TOPIC_NAME.test(rawTopic) || rawTopic === '.' || rawTopic === '..') {
     problem(
       rawTopic === ''
         ? 'the topic after the host is missing'
-        : `topic "${rawTopic}" must be 1 to 249 letters, digits, dots, underscores or hyphens`,
+        : `topic ${quoted(rawTopic, text)} must be 1 to 249 letters, digits, dots, underscores or hyphens`,
     );
   }
 
@@ -100,16 +100,22 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
   return url;
 }
 
+/** `text` for an error, unless `whole` may hold credentials: those stand before an `@`, and no URL of ours has one. */
+function quoted(text: string, whole = text): string {
+  return whole.includes('@') ? 'what it holds' : JSON.stringify(text);
+}
+
 function parseBrokers(authority: string, problem: (message: string) => void): readonly string[] {
   const hosts = authority.split(',').map((host) => host.trim());
+  // Not quoted: what is no host may be half of somebody's credentials.
   if (authority === '') {
     problem('at least one broker is needed, as in kafka://host:9092/topic');
     return [];
   }
-  return hosts.map((text) => {
+  return hosts.map((text, index) => {
     const parts = /^(\[[0-9a-fA-F:.]+\]|[^:[\]@\s]+)(?::(\d{1,5}))?$/.exec(text);
     const port = Number(parts?.[2] ?? DEFAULT_PORT);
-    if (parts === null || port < 1 || port > 65_535) problem(`broker "${text}" is not host:port`);
+    if (parts === null || port < 1 || port > 65_535) problem(`broker ${index + 1} is not host:port`);
     return `${parts?.[1] ?? text}:${port}`;
   });
 }

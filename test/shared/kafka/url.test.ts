@@ -73,7 +73,7 @@ for (const [text, complaint] of [
   ['blocks', /no Kafka URL/],
   ['http://host:80/blocks', /scheme "http"/],
   ['kafka:///blocks', /at least one broker/],
-  ['kafka://host:70000/blocks', /"host:70000" is not host:port/],
+  ['kafka://host:70000/blocks', /broker 1 is not host:port/],
   ['kafka://user:secret@host:9092/blocks', /credentials/],
   ['kafka://host:9092', /topic after the host is missing/],
   ['memory://embedded/..', /topic "\.\."/],
@@ -82,3 +82,22 @@ for (const [text, complaint] of [
     assert.throws(() => parseKafkaUrl('kafka_blocksConfig', text), complaint);
   });
 }
+
+test('no problem quotes credentials, wherever they stand', () => {
+  const password = 'hunter2hunter2';
+  for (const text of [
+    `kafka://user:${password}@one:9092/blocks`,
+    `kafka://user:${password}@one,user:${password}@two/bad topic?partitions=x`,
+    `kafka:user:${password}@one/blocks`,
+    `sasl://user:${password}@one/blocks`,
+    `kafka://user:${password}/@one:9092/blocks`,
+    `kafka://user:${password}#@one:9092/blocks`,
+    `kafka://user:${password}`,
+  ]) {
+    assert.throws(
+      () => parseKafkaUrl('kafka_blocksConfig', text),
+      (error: unknown) => error instanceof ConfigurationError && !error.message.includes(password),
+      text,
+    );
+  }
+});
