@@ -1,6 +1,7 @@
 /** What commands print, and how: colour only where somebody looks. */
 
 import { styleText } from 'node:util';
+import { stringify } from '../../shared/messages/json.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -20,8 +21,9 @@ export class Terminal {
     this.out.write(`${text}\n`);
   }
 
+  /** One line of JSON, bigints as whole numbers. */
   json(value: unknown): void {
-    this.line(JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? Number(item) : item)));
+    this.line(stringify(value));
   }
 
   /** For a person beside the output. */

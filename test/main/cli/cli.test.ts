@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { MemoryLevel } from 'memory-level';
 import { WebSocketServer } from 'ws';
 import { globalsFirst } from '../../../src/main/cli/program.js';
-import { formatBytes, printable, short } from '../../../src/main/cli/terminal.js';
+import { formatBytes, printable, short, Terminal } from '../../../src/main/cli/terminal.js';
 import { ControlServer } from '../../../src/main/control/server.js';
 import { HealthServer } from '../../../src/main/health/http.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
@@ -368,6 +368,25 @@ test('text of others cannot steer the terminal; numbers and hashes are short', (
   assert.equal(short('0123'), '0123');
   assert.equal(formatBytes(2n ** 60n), '1048576.0 TiB');
   assert.equal(formatBytes(1536), '1.5 KiB');
+});
+
+test('colour is for terminals alone, and JSON keeps 64-bit numbers whole', () => {
+  const written: string[] = [];
+  const stream = (isTTY: boolean) =>
+    ({ isTTY, write: (text: string) => written.push(text) > 0 }) as unknown as NodeJS.WriteStream;
+  const colours = (isTTY: boolean, env: NodeJS.ProcessEnv) =>
+    new Terminal(stream(isTTY), stream(isTTY), env).colour;
+  assert.deepEqual(
+    [
+      colours(true, {}),
+      colours(false, {}),
+      colours(true, { NO_COLOR: '1' }),
+      colours(true, { TERM: 'dumb' }),
+    ],
+    [true, false, false, false],
+  );
+  new Terminal(stream(false)).json({ bytes: 2n ** 64n - 1n, key: null, list: [1n], absent: undefined });
+  assert.deepEqual(written, ['{"bytes":18446744073709551615,"key":null,"list":[1]}\n']);
 });
 
 test('--set and --verbose may stand anywhere before --', () => {
