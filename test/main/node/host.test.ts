@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { passthroughMapper } from '@libp2p/kad-dht';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { topicNames } from '../../../src/main/node/gossip.js';
 import { discoverers, type Host } from '../../../src/main/node/host.js';
+import { messageId, messageIdText } from '../../../src/main/node/message-id.js';
 import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode, SHARED_KEY, type TestNode } from '../../support/node.js';
 import { createPeer } from '../../support/peer.js';
@@ -25,10 +27,16 @@ test('everything that libp2p needs to be told is told', async (context) => {
   assert.equal(reconnectQueue.backoffFactor, 1);
   assert.ok(maxConnections > 35);
   assert.equal(components.connectionMonitor.abortConnectionOnPingFailure, false);
+  assert.equal(components.connectionManager.inboundConnectionRateLimiter.points, 1_000_000);
+  assert.ok(components.connectionManager.maxIncomingPendingConnections >= 64);
+  const [muxer] = [...components.upgrader.streamMuxers.values()];
+  assert.equal(muxer._init.streamOptions.maxStreamWindowSize, 262_144);
   assert.equal(components.peerStore.store.maxAddressAge, 7 * 86_400_000);
   assert.equal(components.peerStore.store.maxPeerAge, 30 * 86_400_000);
   const gossip = services.pubsub as any;
   assert.equal(gossip.globalSignaturePolicy, 'StrictSign');
+  assert.deepEqual([gossip.msgIdFn, gossip.msgIdToStrFn], [messageId, messageIdText]);
+  assert.deepEqual([gossip.opts.allowPublishToZeroTopicPeers, gossip.opts.fallbackToFloodsub], [true, false]);
   assert.equal(gossip.opts.asyncValidation, true);
   assert.equal(gossip.opts.doPX, true);
   assert.deepEqual(
@@ -52,6 +60,8 @@ test('the first generation joins a private network with a DHT of its own prefix 
   const { components, services } = hostOf(test);
   assert.ok(components.connectionProtector);
   assert.equal((services.pubsub as any).opts.doPX, false);
+  const dht = services.dht as any;
+  assert.deepEqual([await dht.getMode(), dht.peerInfoMapper], ['server', passthroughMapper]);
   const peer = await createPeer({ context, topics: [], sharedKey: SHARED_KEY });
   await peer.dial(test.address);
   const known = await waitFor(async () => {
