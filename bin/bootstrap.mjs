@@ -5,7 +5,7 @@ import { checkNodeVersion } from './node-version.mjs';
 checkNodeVersion(process.versions.node);
 
 const root = new URL('../', import.meta.url);
-const { fileURLToPath } = await import('node:url');
+const { fileURLToPath, pathToFileURL } = await import('node:url');
 const { PrepareError, prepare } = await import('./prepare.mjs');
 
 const [command = 'devnet', ...args] = process.argv.slice(2);
@@ -30,5 +30,5 @@ if (command !== 'prepare') {
   const path = fileURLToPath(new URL(program ?? 'dist/src/main/cli/index.js', root));
   process.argv = [process.execPath, path, ...(program === undefined ? [command, ...args] : args)];
   if (program !== undefined) process.chdir(fileURLToPath(root));
-  await import(new URL(`file://${path}`).href);
+  await import(pathToFileURL(path).href);
 }

@@ -2,12 +2,16 @@
 // because it runs before anything else is there.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { step } from './progress.mjs';
 
 const INSTALL_STAMP = 'node_modules/.teranode-p2p-installed';
 const BUILD_STAMP = 'dist/.built-from';
+/** There while a run installs or builds; its process id is in it. */
+const LOCK = '.preparing';
+const LOCK_LOOK_MS = 200;
 /** What `dist/` is made of. */
 const SOURCES = ['proto', 'src', 'test', 'bench', 'tsconfig.json', 'package-lock.json'];
 /** Lines of a failed command that are worth showing. */
@@ -18,20 +22,70 @@ export class PrepareError extends Error {}
 
 /** Installs and builds what is missing or stale under `root`; quick when nothing is. */
 export async function prepare(root) {
-  await install(root);
-  await build(root);
+  if (isInstallDue(root) || isBuildDue(root)) {
+    await alone(root, async () => {
+      await install(root);
+      await build(root);
+    });
+  }
+}
+
+/** Runs `work` while no other run works on this checkout: two installations at once leave half of each. */
+async function alone(root, work) {
+  const lock = join(root, LOCK);
+  let told = false;
+  while (!take(lock)) {
+    const holder = Number(readIfThere(lock));
+    if (holder > 0 && !isAlive(holder)) {
+      rmSync(lock, { force: true });
+      continue;
+    }
+    if (!told) console.error(`Waiting for another run that makes this checkout ready (${lock}) …`);
+    told = true;
+    await delay(LOCK_LOOK_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    if (Number(readIfThere(lock)) === process.pid) rmSync(lock, { force: true });
+  }
+}
+
+function take(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    // Where nothing can be written there is nothing to guard; what follows says what is wrong.
+    return error.code !== 'EEXIST';
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+/** A linked folder is somebody else's: `npm ci` would empty it. */
+function isInstallDue(root) {
+  if (isLink(join(root, 'node_modules'))) return false;
+  const lockfile = readIfThere(join(root, 'package-lock.json'));
+  return lockfile === undefined || readIfThere(join(root, INSTALL_STAMP)) !== digest(lockfile);
+}
+
+function isBuildDue(root) {
+  return readIfThere(join(root, BUILD_STAMP)) !== sourceDigest(root);
 }
 
 async function install(root) {
+  if (!isInstallDue(root)) return;
   const lock = join(root, 'package-lock.json');
   if (!existsSync(lock)) throw new PrepareError(`${lock} is missing: is this a whole checkout?`);
-  const modules = join(root, 'node_modules');
-  // A linked folder is somebody else's: `npm ci` would empty it.
-  if (isLink(modules)) return;
-  const stamp = join(root, INSTALL_STAMP);
-  const wanted = digest(readFileSync(lock));
-  if (readIfThere(stamp) === wanted) return;
-  if (!isInstalled(modules, lock)) {
+  if (!isInstalled(join(root, 'node_modules'), lock)) {
     await step('Installing packages', (line) =>
       run(...npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']), root, line),
     ).catch((error) => {
@@ -41,7 +95,7 @@ async function install(root) {
       );
     });
   }
-  writeStamp(stamp, wanted);
+  writeStamp(join(root, INSTALL_STAMP), digest(readFileSync(lock, 'utf8')));
 }
 
 /** Whether every package of the lockfile is there in its version, whoever installed it. */
@@ -56,9 +110,9 @@ function isInstalled(modules, lock) {
 }
 
 async function build(root) {
+  if (!isBuildDue(root)) return;
   const stamp = join(root, BUILD_STAMP);
   const wanted = sourceDigest(root);
-  if (readIfThere(stamp) === wanted) return;
   const local = (...path) => join(root, 'node_modules', ...path);
   const buf = local('@bufbuild', 'buf', 'bin', 'buf');
   const tsc = local('typescript', 'bin', 'tsc');
@@ -69,6 +123,8 @@ async function build(root) {
       );
     }
   }
+  // A build that is cut short must not pass for the one before it.
+  removeStamp(stamp);
   await step('Building', async (line) => {
     await run(process.execPath, [buf, 'generate', '--template', 'proto/buf.gen.yaml'], root, line);
     await run(process.execPath, [tsc, '-p', '.'], root, line);
@@ -146,6 +202,12 @@ function writeStamp(path, text) {
   try {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
+  } catch {}
+}
+
+function removeStamp(path) {
+  try {
+    rmSync(path, { force: true });
   } catch {}
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -8,8 +8,11 @@ import { temporaryDirectory } from '../support/temporary.js';
 const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, npm_execpath: ___, ...ENV } = process.env;
 
 /** A small project with this one's bin, a "compiler" that copies and an "npm" that installs it. */
-function project(context: TestContext, { npmFails = false } = {}): { root: string; env: NodeJS.ProcessEnv } {
-  const root = temporaryDirectory(context);
+function project(
+  context: TestContext,
+  { npmFails = false, folder = '' } = {},
+): { root: string; env: NodeJS.ProcessEnv } {
+  const root = join(temporaryDirectory(context), folder);
   cpSync('bin', join(root, 'bin'), { recursive: true });
   mkdirSync(join(root, 'src/main/cli'), { recursive: true });
   mkdirSync(join(root, 'path'));
@@ -99,4 +102,58 @@ test('a Node that is too old is told so in one line', () => {
   });
   assert.equal(status, 1);
   assert.match(stderr, /^Node 20\.12 or later is needed; this is 18\.19\.0 \(.*\)\.\n$/);
+});
+
+test('a checkout may be in a folder of any name', (context) => {
+  const { root, env } = project(context, { folder: 'a b#c%20d?e' });
+  const { status, stdout, stderr } = bootstrap(root, env, 'devnet', '--json');
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout).args, ['devnet', '--json']);
+});
+
+test('runs at the same moment install and build once', async (context) => {
+  const { root, env } = project(context);
+  const codes = await Promise.all(
+    [1, 2, 3].map(
+      () =>
+        new Promise((resolve) => {
+          const child = spawn(process.execPath, [join(root, 'bin/bootstrap.mjs'), 'devnet'], {
+            env,
+            stdio: 'ignore',
+          });
+          child.once('close', resolve);
+        }),
+    ),
+  );
+  assert.deepEqual(codes, [0, 0, 0]);
+  assert.equal(readFileSync(join(root, 'npm-calls'), 'utf8').trim().split('\n').length, 1);
+  assert.equal(readFileSync(join(root, 'builds'), 'utf8'), 'x');
+  assert.equal(existsSync(join(root, '.preparing')), false);
+});
+
+test('the lock of a run that was killed holds nobody up', (context) => {
+  const { root, env } = project(context);
+  const gone = spawnSync(process.execPath, ['-e', 'console.log(process.pid)'], { encoding: 'utf8' });
+  writeFileSync(join(root, '.preparing'), gone.stdout.trim());
+  const { status, stderr } = bootstrap(root, env, 'prepare');
+  assert.equal(status, 0, stderr);
+  assert.equal(existsSync(join(root, '.preparing')), false);
+});
+
+test('a build that failed half-way is made again, also when the sources are what they were before it', (context) => {
+  const { root, env } = project(context);
+  assert.equal(bootstrap(root, env, 'prepare').status, 0);
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const working = readFileSync(tsc, 'utf8');
+  writeFileSync(join(root, 'src/added.ts'), 'export {};\n');
+  writeFileSync(
+    tsc,
+    "require('node:fs').writeFileSync('dist/src/main/cli/index.js', 'half'); process.exit(1);",
+  );
+  assert.equal(bootstrap(root, env, 'prepare').status, 1);
+  rmSync(join(root, 'src/added.ts'));
+  writeFileSync(tsc, working);
+  const { status, stdout, stderr } = bootstrap(root, env, 'devnet');
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout).args, ['devnet']);
 });
