@@ -38,16 +38,22 @@ function testFiles(suite: string | undefined, parts: readonly string[]): string[
     .sort();
 }
 
-async function runFiles(files: string[], signal: AbortSignal): Promise<Totals> {
+async function runFiles(files: string[], signal: AbortSignal, timeout: number): Promise<Totals> {
   const totals = new Map<string, number>();
-  const stream = run({ files, concurrency: CONCURRENCY, timeout: FILE_MS, signal });
+  const stream = run({ files, concurrency: CONCURRENCY, timeout, signal });
   stream.on('test:diagnostic', ({ message, nesting }) => {
-    const counted = /^(tests|pass|fail|cancelled|skipped|todo) (\d+)$/.exec(message);
+    const counted = /^(tests|pass|fail|cancelled) (\d+)$/.exec(message);
     if (nesting === 0 && counted) totals.set(counted[1] ?? '', Number(counted[2]));
   });
   let broken = 0;
-  stream.on('test:fail', () => {
+  // Counted one by one: the totals leave out suites, and a skipped suite hides every test in it.
+  let skipped = 0;
+  stream.on('test:pass', (event) => {
+    if (isLeftOut(event)) skipped++;
+  });
+  stream.on('test:fail', (event) => {
     broken++;
+    if (isLeftOut(event)) skipped++;
   });
   const report = stream.compose(new spec());
   for await (const chunk of report) process.stdout.write(chunk as string);
@@ -55,8 +61,13 @@ async function runFiles(files: string[], signal: AbortSignal): Promise<Totals> {
   return {
     passed: count('pass'),
     failed: Math.max(count('fail') + count('cancelled'), Math.min(broken, 1)),
-    skipped: count('skipped') + count('todo'),
+    skipped,
   };
+}
+
+/** Skipped or todo, with a reason or without. */
+function isLeftOut({ skip, todo }: { skip?: string | boolean; todo?: string | boolean }): boolean {
+  return (skip ?? false) !== false || (todo ?? false) !== false;
 }
 
 function reportCoverage(): void {
@@ -95,7 +106,11 @@ async function main(): Promise<void> {
     process.env.NODE_V8_COVERAGE = join(process.cwd(), COVERAGE, 'tmp');
   }
   const bound = AbortSignal.timeout(RUN_MS);
-  let { passed, failed, skipped } = await runFiles(files, bound);
+  let { passed, failed, skipped } = await runFiles(
+    files,
+    bound,
+    values.suite === undefined ? FILE_MS : RUN_MS,
+  );
   delete process.env.NODE_V8_COVERAGE;
   if (covered) reportCoverage();
   if (bound.aborted) {
