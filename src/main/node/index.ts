@@ -8,7 +8,7 @@ import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import type { Connection, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import type { Registry } from 'prom-client';
+import type { Counter, Registry } from 'prom-client';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
@@ -77,6 +77,8 @@ export class Libp2pNode implements P2PNode {
   readonly #options: NodeOptions;
   readonly #logger: Logger;
   readonly #metrics: NodeMetrics;
+  /** Looked up by label once, not for each message. */
+  readonly #verdictCounters: Record<'accept' | 'ignore' | 'reject', Counter.Internal>;
   readonly #peripheryMetrics: PeripheryMetrics;
   readonly #events = new EventEmitter();
   readonly #traffic = new Traffic();
@@ -105,6 +107,12 @@ export class Libp2pNode implements P2PNode {
     this.#logger = logger;
     this.peerId = peerIdFromPrivateKey(components.privateKey).toString();
     this.#metrics = createNodeMetrics(registry, () => this.#observe());
+    const { verdicts } = this.#metrics;
+    this.#verdictCounters = {
+      accept: verdicts.labels('accept'),
+      ignore: verdicts.labels('ignore'),
+      reject: verdicts.labels('reject'),
+    };
     this.#peripheryMetrics = createPeripheryMetrics(registry);
     this.#seams = options.seams ?? ALL_SEAMS;
     this.#topics = topicNames(settings, kinds);
@@ -220,7 +228,7 @@ export class Libp2pNode implements P2PNode {
       // Whoever else has passed it on is honest: they cannot know what we check.
       if (verdict === 'reject' && source === author) scoreInvalidMessage(gossip, author, topic);
     }
-    this.#metrics.verdicts.inc({ verdict });
+    this.#verdictCounters[verdict].inc();
     this.#backpressure.leave(source);
   }
 

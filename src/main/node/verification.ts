@@ -1,6 +1,7 @@
 /**
  * Signatures verified off the main thread. Requests gather for a tick, or until there are 256, and go to the verifying
- * thread as one buffer.
+ * thread as one buffer. While it has two such buffers they gather on, for it would not look at a third any sooner, and each
+ * costs the main thread a wake-up on the way there, one back and one on to the checkers.
  *
  * A thread that dies is replaced and given what it had not answered; a batch that was with two threads when they died is
  * verified here instead, for it may be what kills them. When threads die faster than that makes sense, verification
@@ -16,6 +17,8 @@ import type { NodeMetrics } from './metrics.js';
 
 /** Signatures a batch: larger ones only add latency, measured. */
 const BATCH_BOUND = 256;
+/** Batches with the thread, one at work and one waiting, before requests gather longer than a tick. */
+const FLYING_BOUND = 2;
 /** Deaths within a minute after which threads are no longer trusted for a while. */
 const DEATHS_A_MINUTE = 5;
 const RETRY_MS = 30_000;
@@ -124,8 +127,13 @@ export class SignatureVerifier {
     });
     this.#memo.set(memo, result);
     if (this.#gathering.length >= BATCH_BOUND) this.#flush();
-    else this.#tick ??= setImmediate(() => this.#flush());
+    else this.#flushSoon();
     return result;
+  }
+
+  #flushSoon(): void {
+    if (this.#gathering.length === 0 || this.#flying.size >= FLYING_BOUND) return;
+    this.#tick ??= setImmediate(() => this.#flush());
   }
 
   #flush(): void {
@@ -191,6 +199,7 @@ export class SignatureVerifier {
     const batch = this.#flying.get(id);
     if (batch === undefined) return;
     this.#flying.delete(id);
+    this.#flushSoon();
     let valid = 0;
     batch.requests.forEach((request, index) => {
       const held = holds[index] === 1;
@@ -234,5 +243,6 @@ export class SignatureVerifier {
       this.#retry = setTimeout(() => this.#spawn(), RETRY_MS).unref();
     }
     for (const batch of orphans) this.#send({ ...batch, deaths: batch.deaths + 1 });
+    this.#flushSoon();
   }
 }

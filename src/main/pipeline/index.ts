@@ -5,6 +5,7 @@
 
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Counter } from 'prom-client';
 import type { Logger } from '../../shared/logging.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
@@ -73,6 +74,7 @@ export class Pipeline {
   readonly #maxInFlight: number;
   readonly checkers: CheckerPool;
   readonly publisher: PublisherPool;
+  readonly #counters = new Map<number, Map<OutcomeName, Counter.Internal>>();
   #inFlight = 0;
   #collecting = false;
   #started = false;
@@ -97,6 +99,7 @@ export class Pipeline {
       batchBytes: BATCH_BYTES,
       priorityOf: (kind) => this.#kinds[kind]?.priority ?? 0,
     });
+    metrics.showQueue(this.#queue);
     const { kindsModule, checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
     this.checkers = new CheckerPool(
       { logger, metrics },
@@ -152,10 +155,19 @@ export class Pipeline {
   /** Takes a heard message. Its verdict comes later, exactly once. */
   push(heard: HeardMessage): void {
     const kind = this.#kinds[heard.kind];
-    const message: QueuedMessage = { ...heard, receivedAt: Date.now(), own: false };
+    const { id, author, source, data } = heard;
+    const message: QueuedMessage = {
+      id,
+      kind: heard.kind,
+      author,
+      source,
+      data,
+      receivedAt: Date.now(),
+      own: false,
+    };
     if (kind === undefined || this.#closed) this.#settle(message, 'shed');
-    else if (this.#components.bans.isPeerBanned(heard.author)) this.#settle(message, 'banned');
-    else if (heard.data.length > framedBound(kind.sizeBound)) this.#settle(message, 'oversized');
+    else if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
+    else if (data.length > framedBound(kind.sizeBound)) this.#settle(message, 'oversized');
     else this.#enqueue(message);
   }
 
@@ -190,7 +202,6 @@ export class Pipeline {
 
   #enqueue(message: QueuedMessage): void {
     for (const shed of this.#queue.push(message)) this.#shed(shed);
-    this.#measureQueue();
     this.#collectSoon();
   }
 
@@ -210,7 +221,6 @@ export class Pipeline {
       if (batch.length === 0) break;
       this.#dispatch(batch);
     }
-    this.#measureQueue();
   }
 
   #dispatch(batch: readonly QueuedMessage[]): void {
@@ -267,13 +277,31 @@ export class Pipeline {
   }
 
   #settle(message: QueuedMessage, name: OutcomeName): void {
-    const { metrics, verdicts, onOffence } = this.#components;
-    metrics.messages.inc({ kind: this.#kinds[message.kind]?.name ?? 'unknown', outcome: name });
+    this.#counterOf(message.kind, name).inc();
     if (message.own) return;
+    const { verdicts, onOffence } = this.#components;
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
     const blamed = message.source === message.author ? 'reject' : 'ignore';
     this.#tell(() => verdicts.report(message.id, message.source, verdict === 'blame' ? blamed : verdict));
     if (offence !== undefined) this.#tell(() => onOffence(message.author, offence));
+  }
+
+  /** Looked up by labels once: for each message that costs more than counting. */
+  #counterOf(kind: number, name: OutcomeName): Counter.Internal {
+    let ofKind = this.#counters.get(kind);
+    if (ofKind === undefined) {
+      ofKind = new Map();
+      this.#counters.set(kind, ofKind);
+    }
+    let counter = ofKind.get(name);
+    if (counter === undefined) {
+      counter = this.#components.metrics.messages.labels({
+        kind: this.#kinds[kind]?.name ?? 'unknown',
+        outcome: name,
+      });
+      ofKind.set(name, counter);
+    }
+    return counter;
   }
 
   /** One listener's failure must not cost the other messages of a batch their verdicts. */
@@ -297,11 +325,5 @@ export class Pipeline {
     );
     this.#lastLoud = now;
     this.#shedLoudly = 0;
-  }
-
-  #measureQueue(): void {
-    const { metrics } = this.#components;
-    metrics.queuedBytes.set(this.#queue.bytes);
-    metrics.queuedMessages.set(this.#queue.length);
   }
 }

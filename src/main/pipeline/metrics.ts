@@ -2,22 +2,48 @@
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
+/** What waits for a checker. */
+export interface Waiting {
+  readonly bytes: number;
+  readonly length: number;
+}
+
 export interface PipelineMetrics {
   /** By kind and outcome, one for each message heard. */
   readonly messages: Counter<'kind' | 'outcome'>;
   readonly batchMessages: Histogram;
   /** Stages: `queued`, `checked`, `published`. */
   readonly stageSeconds: Histogram<'stage'>;
-  readonly queuedBytes: Gauge;
-  readonly queuedMessages: Gauge;
   readonly batchesInFlight: Gauge;
+  /** Has the scrape ask `queue`: gauges set at every message would cost more than the queue itself. */
+  showQueue(queue: Waiting): void;
   /** By pool: `checker` or `publisher`. */
   readonly workerDeaths: Counter<'pool'>;
 }
 
 export function createPipelineMetrics(registry: Registry): PipelineMetrics {
   const registers = [registry];
+  let queue: Waiting = { bytes: 0, length: 0 };
+  new Gauge({
+    name: 'teranode_p2p_pipeline_queued_bytes',
+    help: 'Bytes of gossip waiting for a checker.',
+    registers,
+    collect() {
+      this.set(queue.bytes);
+    },
+  });
+  new Gauge({
+    name: 'teranode_p2p_pipeline_queued_messages',
+    help: 'Messages waiting for a checker.',
+    registers,
+    collect() {
+      this.set(queue.length);
+    },
+  });
   return {
+    showQueue(shown) {
+      queue = shown;
+    },
     messages: new Counter({
       name: 'teranode_p2p_messages_total',
       help: 'Messages heard, by kind and what became of them.',
@@ -35,16 +61,6 @@ export function createPipelineMetrics(registry: Registry): PipelineMetrics {
       help: 'Seconds that a batch spends in a stage.',
       labelNames: ['stage'],
       buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
-      registers,
-    }),
-    queuedBytes: new Gauge({
-      name: 'teranode_p2p_pipeline_queued_bytes',
-      help: 'Bytes of gossip waiting for a checker.',
-      registers,
-    }),
-    queuedMessages: new Gauge({
-      name: 'teranode_p2p_pipeline_queued_messages',
-      help: 'Messages waiting for a checker.',
       registers,
     }),
     batchesInFlight: new Gauge({

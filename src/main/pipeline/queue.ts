@@ -28,6 +28,7 @@ export interface QueueOptions {
 interface Waiting {
   readonly message: QueuedMessage;
   readonly arrival: number;
+  readonly pin: Pin;
 }
 
 /** First in, first out, without moving what remains. */
@@ -59,14 +60,21 @@ class Fifo {
   }
 }
 
+/** What waits of one source, in all its lanes. */
+interface Share {
+  bytes: number;
+}
+
 interface Lane {
   readonly source: string;
+  readonly share: Share;
   readonly kind: number;
   readonly waiting: Fifo;
 }
 
 /** Where an originator's messages of a kind wait, and how many. */
 interface Pin {
+  readonly key: string;
   readonly lane: Lane;
   count: number;
 }
@@ -83,7 +91,7 @@ export class FairQueue {
   /** Lanes with something in them, in the order of their next turn. */
   readonly #lanes = new Map<string, Lane>();
   readonly #pins = new Map<string, Pin>();
-  readonly #bytesBySource = new Map<string, number>();
+  readonly #shares = new Map<string, Share>();
   #arrivals = 0;
   #bytes = 0;
   #length = 0;
@@ -106,13 +114,13 @@ export class FairQueue {
     const pinKey = `${message.kind} ${message.author}`;
     let pin = this.#pins.get(pinKey);
     if (pin === undefined) {
-      pin = { lane: this.#lane(message.source, message.kind), count: 0 };
+      pin = { key: pinKey, lane: this.#lane(message.source, message.kind), count: 0 };
       this.#pins.set(pinKey, pin);
     }
     pin.count += 1;
-    pin.lane.waiting.push({ message, arrival: this.#arrivals++ });
+    pin.lane.waiting.push({ message, arrival: this.#arrivals++, pin });
     this.#length += 1;
-    this.#account(pin.lane.source, bytesOf(message));
+    this.#account(pin.lane, bytesOf(message));
     const shed: QueuedMessage[] = [];
     while (this.#bytes > this.#options.maxBytes && this.#length > 0) {
       const gone = this.#shed();
@@ -149,7 +157,12 @@ export class FairQueue {
     const key = `${kind} ${source}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = { source, kind, waiting: new Fifo() };
+      let share = this.#shares.get(source);
+      if (share === undefined) {
+        share = { bytes: 0 };
+        this.#shares.set(source, share);
+      }
+      lane = { source, share, kind, waiting: new Fifo() };
       this.#lanes.set(key, lane);
     }
     return lane;
@@ -160,24 +173,21 @@ export class FairQueue {
     if (lane.waiting.length === 0) this.#lanes.delete(key);
     if (item === undefined) return undefined;
     this.#length -= 1;
-    this.#account(lane.source, -bytesOf(item.message));
-    const pinKey = `${item.message.kind} ${item.message.author}`;
-    const pin = this.#pins.get(pinKey);
-    if (pin !== undefined && --pin.count === 0) this.#pins.delete(pinKey);
+    this.#account(lane, -bytesOf(item.message));
+    if (--item.pin.count === 0) this.#pins.delete(item.pin.key);
     return item;
   }
 
-  #account(source: string, bytes: number): void {
+  #account({ source, share }: Lane, bytes: number): void {
     this.#bytes += bytes;
-    const now = (this.#bytesBySource.get(source) ?? 0) + bytes;
-    if (now === 0) this.#bytesBySource.delete(source);
-    else this.#bytesBySource.set(source, now);
+    share.bytes += bytes;
+    if (share.bytes === 0) this.#shares.delete(source);
   }
 
   #shed(): QueuedMessage | undefined {
     let heaviest = '';
     let most = -1;
-    for (const [source, bytes] of this.#bytesBySource) {
+    for (const [source, { bytes }] of this.#shares) {
       if (bytes > most) [heaviest, most] = [source, bytes];
     }
     let found: [string, Lane] | undefined;
