@@ -4,11 +4,14 @@
  * second after second is reported.
  */
 
+import { LRUCache } from 'lru-cache';
 import type { NodeMetrics } from './metrics.js';
 
 const WINDOW_MS = 1000;
 /** Seconds in excess, less those without, at which excess is persistent. */
 const PERSISTENT = 5;
+/** What a peer sent may still be read when it has left: who comes and goes must not leave more than this behind. */
+const MAX_PEERS = 10_000;
 
 export interface BudgetOptions {
   readonly messagesPerSecond: number;
@@ -31,7 +34,7 @@ export class ConnectionBudgets {
   readonly #metrics: NodeMetrics;
   readonly #options: BudgetOptions;
   readonly #now: () => number;
-  readonly #budgets = new Map<string, Budget>();
+  readonly #budgets = new LRUCache<string, Budget>({ max: MAX_PEERS });
 
   constructor(components: { readonly metrics: NodeMetrics }, options: BudgetOptions) {
     this.#metrics = components.metrics;
@@ -39,8 +42,8 @@ export class ConnectionBudgets {
     this.#now = options.now ?? Date.now;
   }
 
-  /** Whether one more message of `bytes` may pass; a refusal is counted. */
-  admit(peerId: string, bytes: number): boolean {
+  /** Whether one more message of `bytes` may pass, or what amounts to `messages` of them; a refusal is counted. */
+  admit(peerId: string, bytes: number, messages = 1): boolean {
     const now = this.#now();
     let budget = this.#budgets.get(peerId);
     if (budget === undefined) {
@@ -59,9 +62,9 @@ export class ConnectionBudgets {
     // A first message always passes: a bound below one message would be silence.
     const fits =
       budget.messages === 0 ||
-      (budget.messages < messagesPerSecond && budget.bytes + bytes <= bytesPerSecond);
+      (budget.messages + messages <= messagesPerSecond && budget.bytes + bytes <= bytesPerSecond);
     if (fits) {
-      budget.messages++;
+      budget.messages += messages;
       budget.bytes += bytes;
       return true;
     }

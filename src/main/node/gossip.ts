@@ -8,7 +8,13 @@ import { topicPrefix } from '../../shared/networks.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { Backpressure } from './backpressure.js';
 import type { ConnectionBudgets } from './budgets.js';
-import { type GossipInternals, verifyOffThread } from './library-seams.js';
+import {
+  blameAuthorsAlone,
+  type GossipInternals,
+  keepUncheckedMessages,
+  resetReplacedStreams,
+  verifyOffThread,
+} from './library-seams.js';
 import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import type { Traffic } from './traffic.js';
@@ -20,6 +26,25 @@ const RPC_BOUND = 2 * 1024 * 1024;
 const OUTBOUND_BOUND = 16 * 1024 * 1024;
 /** Bytes of a message besides its data: author, sequence number, signature, topic. */
 const MESSAGE_OVERHEAD = 160;
+
+/**
+ * What one RPC may hold besides messages; one with more is dropped whole. A node speaks of a handful of topics, in control
+ * messages of one or two a topic.
+ */
+const RPC_LIMITS = {
+  maxSubscriptions: 1024,
+  maxMessages: 5000,
+  maxControlMessages: 256,
+  maxIhaveMessageIDs: 5000,
+  maxIwantMessageIDs: 5000,
+  maxIdontwantMessageIDs: 512,
+  maxPeerInfos: 16,
+};
+/** Subscriptions, control messages or ids in them that cost as much as a message. */
+const ENTRIES_A_MESSAGE = 32;
+const ENTRY_OVERHEAD = 16;
+/** A peer may ask for an hour's pause, not for one that we would remember for ever. */
+const LONGEST_BACKOFF_S = 3600;
 
 /** The topics of these kinds, in their order: `<prefix>-<setting>`. */
 export function topicNames(settings: Settings, kinds: readonly MessageKind[]): string[] {
@@ -34,6 +59,8 @@ export interface GossipComponents {
   readonly traffic: Traffic;
   /** Undefined: signatures are verified where the library does it. */
   readonly verifier: SignatureVerifier | undefined;
+  /** A message was dropped that is not valid, without blame for who sent it. */
+  readonly onUnblamed: () => void;
   /** A peer has not read for so long that its connection should be closed; may be called again until it is. */
   readonly onStalled: (peerId: string) => void;
 }
@@ -68,6 +95,7 @@ export function gossipService(
     directPeers: [...options.directPeers],
     heartbeatInterval: settings.p2p_heartbeat_interval,
     maxInboundDataLength: RPC_BOUND,
+    decodeRpcLimits: RPC_LIMITS,
     // A backstop: the library gives up the stream alone, and the peer would hear nothing and not know.
     maxOutboundBufferSize: OUTBOUND_BOUND * 2,
     scoreParams: scoreParameters(options),
@@ -76,12 +104,36 @@ export function gossipService(
   return (libp2pComponents) => {
     const gossip = create(libp2pComponents) as GossipSub as GossipInternals;
     if (components.verifier !== undefined) verifyOffThread(gossip, components.verifier, options.topics);
+    blameAuthorsAlone(gossip, components.onUnblamed);
+    keepUncheckedMessages(gossip);
+    resetReplacedStreams(gossip);
     guard(gossip, components);
     return gossip;
   };
 }
 
 const sizeOf = (message: RPC.Message): number => (message.data?.length ?? 0) + MESSAGE_OVERHEAD;
+
+/** What subscriptions and control of an RPC amount to, in messages and bytes; an RPC with nothing in it counts as well. */
+function controlCost({ subscriptions, messages, control }: RPC): { messages: number; bytes: number } {
+  let entries = subscriptions.length;
+  let bytes = 0;
+  for (const { topic } of subscriptions) bytes += topic?.length ?? 0;
+  if (control !== undefined) {
+    const { ihave, iwant, idontwant, graft, prune } = control;
+    entries += graft.length;
+    for (const { messageIDs } of [...ihave, ...iwant, ...idontwant]) {
+      entries += 1 + messageIDs.length;
+      for (const id of messageIDs) bytes += id.length;
+    }
+    for (const { peers } of prune) entries += 1 + peers.length;
+  }
+  if (entries === 0 && messages.length > 0) return { messages: 0, bytes: 0 };
+  return {
+    messages: Math.max(1, Math.ceil(entries / ENTRIES_A_MESSAGE)),
+    bytes: bytes + entries * ENTRY_OVERHEAD,
+  };
+}
 
 /** Budget and backpressure before anything is verified, traffic counted both ways. */
 function guard(
@@ -94,9 +146,15 @@ function guard(
     if (rpc.messages.length > 0) {
       traffic.received(peerId, rpc.messages.length);
       rpc.messages = rpc.messages.filter((message) => budgets.admit(peerId, sizeOf(message)));
-    } else if (!budgets.admit(peerId, MESSAGE_OVERHEAD)) {
-      // Control messages and subscriptions alone cost as much as a small message.
-      return Promise.resolve();
+    }
+    const cost = controlCost(rpc);
+    if (cost.messages > 0 && !budgets.admit(peerId, cost.bytes, cost.messages)) {
+      if (rpc.messages.length === 0) return Promise.resolve();
+      rpc.subscriptions = [];
+      delete rpc.control;
+    }
+    for (const prune of rpc.control?.prune ?? []) {
+      if ((prune.backoff ?? 0) > LONGEST_BACKOFF_S) prune.backoff = LONGEST_BACKOFF_S;
     }
     return receiveRpc(from, rpc);
   };

@@ -366,6 +366,7 @@ export class Libp2pNode implements P2PNode {
         backpressure: this.#backpressure,
         traffic: this.#traffic,
         verifier: this.#verifier,
+        onUnblamed: () => this.#metrics.unblamed.inc(),
         onStalled: (peerId) => this.#closeStalled(peerId),
         gater: createGater({ bans, settings, logger, metrics: this.#peripheryMetrics }),
       },

@@ -43,6 +43,15 @@ export interface GossipInternals extends GossipSub {
   validateReceivedMessage(from: PeerId, message: RPC.Message): Promise<Validated>;
   sendRpc(peerId: string, rpc: RPC): boolean;
   sendIDontWants(id: Uint8Array, topic: string, except: string): void;
+  readonly gossipTracer: { readonly promises: ReadonlyMap<string, Map<string, number>> };
+  createInboundStream(peerId: PeerId, stream: Stream): void;
+  readonly mcache: {
+    readonly msgs: ReadonlyMap<string, { readonly validated: boolean }>;
+    getWithIWantCount(
+      id: string,
+      peerId: string,
+    ): { readonly msg: RPC.Message; readonly count: number } | null;
+  };
   readonly direct: Set<string>;
   readonly streamsInbound: Map<string, { readonly rawStream: Stream }>;
   readonly streamsOutbound: Map<string, { readonly rawStream: Stream }>;
@@ -108,8 +117,7 @@ export function verifyOffThread(
     if (
       topic === undefined ||
       fastIds === undefined ||
-      from?.length !== AUTHOR_LENGTH ||
-      !startsWith(from, ED25519_AUTHOR) ||
+      !isEd25519Author(from) ||
       seqno?.length !== SEQUENCE_LENGTH ||
       signature?.length !== SIGNATURE_LENGTH ||
       (key !== undefined && (key.length !== AUTHOR_LENGTH - 2 || !startsWith(from.subarray(2), key)))
@@ -184,6 +192,84 @@ export function verifyOffThread(
       key: publicKey,
     };
     return { code: MessageStatus.valid, messageId: { msgId, msgIdStr }, msg };
+  };
+}
+
+function isEd25519Author(from: Uint8Array | undefined): from is Uint8Array {
+  return from?.length === AUTHOR_LENGTH && startsWith(from, ED25519_AUTHOR);
+}
+
+/** Thrown where the library would score the neighbour; it only logs what is thrown, at its debug level. */
+class UnblamedMessageError extends Error {
+  override readonly name = 'UnblamedMessageError';
+}
+// Made once: strangers decide how often they are thrown.
+const UNKNOWN_AUTHOR = new UnblamedMessageError('the author has no Ed25519 key');
+const RELAYED = new UnblamedMessageError('somebody else’s message is not valid');
+
+/**
+ * Who passes on a message that we find invalid is not scored for it, unless it wrote it.
+ *
+ * Reason: an honest Go node passes on what Go takes for signed, which is not what we take for signed. Its sequence number
+ * may have another length; unknown protobuf fields are signed and passed on by Go and dropped by the decoder here;
+ * libsodium refuses keys of small order, Go does not; and there are ECDSA authors. With the library's way, twenty such
+ * messages, sent through the network by anybody, would have all our neighbours graylisted. A forger gains nothing: it
+ * could as well sign its junk with a new key each time, and its budget bounds both.
+ *
+ * Authors without an Ed25519 key, of which this network has none, are not verified at all: it would be done on the main
+ * thread, at a multiple of the cost, as often as a neighbour likes.
+ */
+export function blameAuthorsAlone(gossip: GossipInternals, onDropped: () => void): void {
+  const validate = gossip.validateReceivedMessage.bind(gossip);
+  // We may have asked for it, and it has come: a promise not kept would cost the neighbour as much.
+  const dropped = (source: PeerId, { from, seqno }: RPC.Message): void => {
+    onDropped();
+    const { promises } = gossip.gossipTracer;
+    if (promises.size === 0 || from === undefined || seqno === undefined) return;
+    promises.get(messageIdText(Buffer.concat([from, seqno])))?.delete(source.toString());
+  };
+  gossip.validateReceivedMessage = async (source, message) => {
+    const { from } = message;
+    if (!isEd25519Author(from)) {
+      dropped(source, message);
+      throw UNKNOWN_AUTHOR;
+    }
+    const validated = await validate(source, message);
+    if (validated.code === MessageStatus.invalid && !source.equals(from)) {
+      dropped(source, message);
+      throw RELAYED;
+    }
+    return validated;
+  };
+}
+
+/**
+ * A message without a verdict is given to nobody who asks for it by its id.
+ *
+ * Reason: IWANT is answered from a cache in which messages lie from their arrival on, whatever becomes of them.
+ */
+export function keepUncheckedMessages(gossip: GossipInternals): void {
+  const { mcache } = gossip;
+  const wanted = mcache.getWithIWantCount.bind(mcache);
+  mcache.getWithIWantCount = (id, peerId) =>
+    mcache.msgs.get(id)?.validated === true ? wanted(id, peerId) : null;
+}
+
+/**
+ * A peer has one inbound stream: the one before it is reset.
+ *
+ * Reason: the library closes only our half of it and reads on, so a peer that opens a second stream could flood the first
+ * while backpressure pauses the second.
+ */
+export function resetReplacedStreams(gossip: GossipInternals): void {
+  const create = gossip.createInboundStream.bind(gossip);
+  gossip.createInboundStream = (peerId, stream) => {
+    const id = peerId.toString();
+    const before = gossip.streamsInbound.get(id)?.rawStream;
+    create(peerId, stream);
+    if (before !== undefined && gossip.streamsInbound.get(id)?.rawStream === stream) {
+      before.abort(new Error('the peer has opened another stream'));
+    }
   };
 }
 

@@ -64,6 +64,11 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       labelNames: ['result', 'where'],
       registers,
     }),
+    unblamed: new Counter({
+      name: 'teranode_p2p_node_invalid_relayed_total',
+      help: 'Invalid messages of others than who sent them, and of authors without an Ed25519 key: dropped, nobody scored.',
+      registers,
+    }),
     verifierDeaths: new Counter({
       name: 'teranode_p2p_node_verifier_deaths_total',
       help: 'Verifying threads that ended unasked.',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
+import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { Registry } from 'prom-client';
 import { Backpressure, type PausableStream } from '../../../src/main/node/backpressure.js';
@@ -159,6 +160,52 @@ test('what exceeds a connection’s budget is dropped unverified', async (contex
   await waitFor(() => heard.length > 0);
   assert.ok((await metric('teranode_p2p_node_signatures_total')) <= 200);
   assert.equal(node.peers()[0]?.messagesReceived, 1_000);
+});
+
+test('a flood of subscriptions and control costs the budget, beside messages too', async (context) => {
+  const { node, address, metric } = await createTestNode(context, {
+    settings: { p2p_connection_messages_per_second: 100 },
+  });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const { pubsub } = node.inspect().host!.services;
+  let asked = 0;
+  const handleIHave = (pubsub as any).handleIHave.bind(pubsub);
+  (pubsub as any).handleIHave = (id: string, ihave: unknown) => {
+    asked++;
+    return handleIHave(id, ihave);
+  };
+  const { streamsOutbound } = peer.libp2p.services.pubsub as any;
+  const [message] = await signMany(1);
+  const messageIDs = Array.from({ length: 1000 }, () => Buffer.alloc(46));
+  const control = {
+    ihave: [{ topicID: BLOCK_TOPIC, messageIDs }],
+    iwant: [],
+    graft: [],
+    prune: [],
+    idontwant: [],
+  };
+  const before = await metric('teranode_p2p_node_budget_dropped_total');
+  for (let count = 0; count < 40; count++) {
+    streamsOutbound
+      .get(node.peerId)
+      .push(RPC.encode({ subscriptions: [], messages: count % 2 === 0 ? [message!] : [], control }));
+  }
+  await waitFor(async () => (await metric('teranode_p2p_node_budget_dropped_total')) - before >= 30);
+  assert.ok(asked <= 9, `${asked} of 40 were looked at, three a second may be`);
+});
+
+test('who opens a second stream has its first one reset: backpressure holds one of them', async (context) => {
+  const { node, address } = await createTestNode(context);
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const [connection] = peer.libp2p.getConnections();
+  const first = await waitFor(() => (peer.libp2p.services.pubsub as any).streamsOutbound.get(node.peerId));
+  const second = await connection!.newStream('/meshsub/1.1.0');
+  await waitFor(() => first.rawStream.status === 'reset', { what: 'the first stream to be reset' });
+  assert.equal(second.status, 'open');
 });
 
 test('a peer that does not read what it is sent is let go', async (context) => {
