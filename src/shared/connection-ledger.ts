@@ -44,21 +44,24 @@ export class ConnectionLedger {
   /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), or refuses it. */
   admit(holder: string, address: string): boolean {
     const source = this.#sourceOf(address);
-    const held = this.#bySource.get(source) ?? 0;
     if (source !== TRUSTED) {
       if (this.#limited >= this.limits.max) return false;
-      if (held >= this.#perSource && address !== '') return false;
-      this.#limited++;
+      if ((this.#bySource.get(source) ?? 0) >= this.#perSource && address !== '') return false;
     }
-    this.#total++;
-    this.#bySource.set(source, held + 1);
-    let sources = this.#byHolder.get(holder);
-    if (sources === undefined) {
-      sources = new Map();
-      this.#byHolder.set(holder, sources);
-    }
-    sources.set(source, (sources.get(source) ?? 0) + 1);
+    this.#take(holder, source, 1);
     return true;
+  }
+
+  /** Counts what another ledger admitted, whatever the limits say here. `source` is an address or one of `held`. */
+  take(holder: string, source: string, count = 1): void {
+    this.#take(holder, this.#sourceOf(source), count);
+  }
+
+  /** What each holder has from each source: enough to make a copy with `take`. */
+  held(): (readonly [holder: string, source: string, count: number])[] {
+    return [...this.#byHolder].flatMap(([holder, sources]) =>
+      [...sources].map(([source, count]) => [holder, source, count] as const),
+    );
   }
 
   /** Gives back what `admit` counted. Nothing happens when the holder has none from there. */
@@ -73,6 +76,15 @@ export class ConnectionLedger {
 
   #sourceOf(address: string): string {
     return this.#trusted.has(address) ? TRUSTED : sourceOf(address);
+  }
+
+  #take(holder: string, source: string, count: number): void {
+    this.#total += count;
+    if (source !== TRUSTED) this.#limited += count;
+    this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + count);
+    const sources = this.#byHolder.get(holder) ?? new Map<string, number>();
+    this.#byHolder.set(holder, sources);
+    sources.set(source, (sources.get(source) ?? 0) + count);
   }
 
   #give(holder: string, source: string, count: number): void {

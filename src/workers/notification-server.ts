@@ -77,6 +77,9 @@ function follow(order: NotificationServerOrder): void {
     case 'admitted':
       server?.admission.answered(order.answers);
       break;
+    case 'others':
+      server?.countOthers(order);
+      break;
     case 'status':
       server?.setStatus(order.json);
       break;

@@ -53,4 +53,20 @@ describe('connection ledger', () => {
     assert.equal(ledger.total, 0);
     assert.equal(admitted(ledger, 'a', '192.0.2.1', 10), 4);
   });
+
+  it('is copied by what each holder has, and counts in the copy whatever the limits say', () => {
+    const limits = { max: 10, trusted: ['192.0.2.9'] };
+    const ledger = new ConnectionLedger(limits);
+    admitted(ledger, 'a', '192.0.2.1', 3);
+    admitted(ledger, 'b', '2001:db8::1', 2);
+    ledger.admit('b', '192.0.2.9');
+    const copy = new ConnectionLedger(limits);
+    for (const [holder, source, count] of ledger.held()) copy.take(holder, source, count);
+    assert.deepEqual([copy.total, copy.held()], [6, ledger.held()]);
+    copy.take('b', '192.0.2.1', 2);
+    assert.equal(copy.admit('own', '192.0.2.1'), false);
+    copy.releaseHolder('b');
+    assert.equal(copy.admit('own', '192.0.2.1'), true);
+    assert.equal(copy.total, 4);
+  });
 });

@@ -130,11 +130,18 @@ export interface Listener {
   code: number | undefined;
 }
 
-/** A WebSocket client that keeps what it hears. Resolves when open, rejects when refused. */
+export interface ListenOptions {
+  readonly origin?: string;
+  readonly localAddress?: string;
+  readonly rejectUnauthorized?: boolean;
+  readonly greeted?: boolean;
+}
+
+/** A WebSocket client that keeps what it hears. Resolves with its greeting, or when open for `greeted: false`; rejects when refused. */
 export async function listen(
   context: Pick<TestContext, 'after'>,
   url: string,
-  options: { origin?: string; localAddress?: string; rejectUnauthorized?: boolean } = {},
+  { greeted = true, ...options }: ListenOptions = {},
 ): Promise<Listener> {
   const socket = new WebSocket(url, options);
   const frames: Record<string, unknown>[] = [];
@@ -150,14 +157,15 @@ export async function listen(
   });
   context.after(() => socket.terminate());
   await new Promise<void>((resolve, reject) => {
-    socket.once('open', () => resolve());
+    socket.once(greeted ? 'message' : 'open', () => resolve());
     socket.once('error', reject);
+    socket.once('close', (code) => reject(new Error(`closed with ${code} before its greeting`)));
   });
   socket.on('error', () => {});
   return listener;
 }
 
-/** HTTP status with which an upgrade is refused; 101 when it is not. */
+/** HTTP status with which an upgrade is refused, 101 once it has its greeting, or the code with which it is closed before that. */
 export async function upgradeStatus(
   url: string,
   options: { origin?: string; localAddress?: string } = {},
@@ -165,10 +173,11 @@ export async function upgradeStatus(
   const socket = new WebSocket(url, options);
   socket.on('error', () => {});
   return new Promise((resolve) => {
-    socket.once('open', () => {
+    socket.once('message', () => {
       socket.terminate();
       resolve(101);
     });
+    socket.once('close', resolve);
     socket.once('unexpected-response', (_request, response) => {
       response.resume();
       socket.terminate();

@@ -31,7 +31,7 @@ describe('notification server', () => {
 
   it('lets a client wait for the first own status without blocking it or others', async (t) => {
     const { feed, url, http } = await serveNotifications(t, {}, { greeted: false });
-    const early = await listen(t, url);
+    const early = await listen(t, url, { greeted: false });
     feed.blocks(5);
     assert.equal((await fetch(`${http}/health`)).status, 200);
     feed.status({ peer_id: 'late' });
@@ -110,14 +110,15 @@ describe('notification server', () => {
     const pinging = await listen(t, url);
     for (let count = 0; count <= 100; count++) pinging.socket.ping();
     const garbage = await rawUpgrade(t, servers.port);
+    await new Promise((resolve) => garbage.once('data', resolve));
     garbage.write(Buffer.alloc(5000, 0xff));
     garbage.resume();
-    await waitFor(
-      () => large.code !== undefined && busy.code === 1008 && pinging.code === 1008 && garbage.closed,
-      {
-        what: 'closes',
-      },
-    );
+    await waitFor(() => [large, busy, pinging].every(({ code }) => code !== undefined) && garbage.closed, {
+      what: 'closes',
+    });
+    // What such a client was still sending can reset the connection before it has read the close frame.
+    for (const { code } of [busy, pinging]) assert.ok([1006, 1008].includes(Number(code)));
+    assert.equal(await metricSum(servers, 'teranode_p2p_websocket_evictions_total'), 2);
     const last = feed.blocks(10);
     await waitFor(() => quiet.heights().at(-1) === last && fine.heights().at(-1) === last, {
       what: 'blocks',
@@ -132,7 +133,9 @@ describe('notification server', () => {
       p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
     });
     const five = await Promise.all(Array.from({ length: 5 }, () => listen(t, url)));
-    assert.equal(await upgradeStatus(url), 503);
+    // The process that had not heard of the fifth yet takes the sixth, and closes it when main says so.
+    assert.ok([503, 1013].includes(await upgradeStatus(url)));
+    await waitFor(async () => (await upgradeStatus(url)) === 503, { what: '503 from either process' });
     assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.2' }), 101);
     for (let count = 0; count < 8; count++) await listen(t, url, { localAddress: '127.0.0.9' });
     five[0]?.socket.close();
@@ -150,7 +153,9 @@ describe('notification server', () => {
         listen(t, url, { localAddress: `127.0.0.${2 + Math.floor(index / 4)}` }),
       ),
     );
-    assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.8' }), 503);
+    const late = { localAddress: '127.0.0.8' };
+    assert.ok([503, 1013].includes(await upgradeStatus(url, late)));
+    await waitFor(async () => (await upgradeStatus(url, late)) === 503, { what: '503 from either process' });
     assert.equal(
       await upgradeStatus(url, { localAddress: '127.0.0.9' }),
       101,

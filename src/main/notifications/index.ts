@@ -1,8 +1,8 @@
 /** The notification servers: processes on one port, supervised, with one count of connections. */
 
-import { ConnectionLedger } from '../../shared/connection-ledger.js';
+import { ConnectionLedger, type ConnectionLimits } from '../../shared/connection-ledger.js';
 import { ConfigurationError, errorMessage, UnavailableError } from '../../shared/errors.js';
-import type { NotificationServerConfig } from '../../shared/frames/control.js';
+import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import { listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
@@ -77,6 +77,7 @@ function tlsOf(settings: NotificationSettings): TlsFiles | undefined {
 }
 
 export class NotificationServers implements HealthChecked {
+  readonly #limits: ConnectionLimits;
   readonly #ledger: ConnectionLedger;
   #processes: ServerProcess[] = [];
   #status = '';
@@ -92,10 +93,11 @@ export class NotificationServers implements HealthChecked {
     const problems = notificationProblems(settings);
     if (problems.length > 0) throw new ConfigurationError(problems);
     this.#level = logger.level;
-    this.#ledger = new ConnectionLedger({
+    this.#limits = {
       max: settings.p2p_websocket_max_connections,
       trusted: settings.p2p_websocket_trusted_source_cidrs,
-    });
+    };
+    this.#ledger = new ConnectionLedger(this.#limits);
   }
 
   /** The port listened on; 0 before `start`. */
@@ -124,7 +126,7 @@ export class NotificationServers implements HealthChecked {
     const address = listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress);
     this.#port = await probePort(address, LISTEN_SETTING);
     this.#processes = Array.from({ length: settings.p2p_notification_servers }, (_, index) =>
-      this.#process(`notification server ${index + 1}`, address.host ?? ''),
+      this.#process(index, address.host ?? ''),
     );
     try {
       const builds = await Promise.all(this.#processes.map((each) => each.start()));
@@ -177,25 +179,31 @@ export class NotificationServers implements HealthChecked {
     return { resource, status: 200, message };
   }
 
-  #process(holder: string, host: string): ServerProcess {
+  #process(index: number, host: string): ServerProcess {
     const { logger, metrics } = this.components;
-    const counted = () => metrics.connections.set(this.#ledger.total);
+    const holder = `notification server ${index + 1}`;
+    const counted = (change: 'taken' | 'released' | 'gone', addresses: readonly string[]) => {
+      metrics.connections.set(this.#ledger.total);
+      const order: NotificationServerOrder = { type: 'others', holder, change, addresses };
+      for (const [other, process] of this.#processes.entries()) if (other !== index) process.send(order);
+    };
     return new ServerProcess({
       logger,
       config: () => this.#config(host),
-      admit: (address) => {
-        const granted = this.#ledger.admit(holder, address);
-        if (granted) counted();
-        else metrics.refused.inc();
-        return granted;
+      admit: (addresses) => {
+        const answers = addresses.map((address) => this.#ledger.admit(holder, address));
+        const granted = addresses.filter((_, each) => answers[each]);
+        metrics.refused.inc(addresses.length - granted.length);
+        if (granted.length > 0) counted('taken', granted);
+        return answers;
       },
-      release: (address) => {
-        this.#ledger.release(holder, address);
-        counted();
+      release: (addresses) => {
+        for (const address of addresses) this.#ledger.release(holder, address);
+        counted('released', addresses);
       },
       changed: ({ ended }) => {
         if (ended) this.#ledger.releaseHolder(holder);
-        counted();
+        if (ended) counted('gone', []);
         metrics.serving.set(this.serving);
       },
       restarted: () => metrics.restarts.inc(),
@@ -218,6 +226,8 @@ export class NotificationServers implements HealthChecked {
       logLevel: this.#level,
       allowJsWebsocket: this.options.allowJsWebsocket ?? false,
       status: this.#status,
+      limits: this.#limits,
+      held: this.#ledger.held(),
     };
   }
 }

@@ -26,8 +26,9 @@ export interface ServerProcessComponents {
   readonly logger: Logger;
   /** Made anew for each start: level and status change. */
   readonly config: () => NotificationServerConfig;
-  readonly admit: (address: string) => boolean;
-  readonly release: (address: string) => void;
+  /** One answer an address. */
+  readonly admit: (addresses: readonly string[]) => readonly boolean[];
+  readonly release: (addresses: readonly string[]) => void;
   /** It began or ceased to serve; `ended` when the process is gone and what it held with it. */
   readonly changed: (change: { readonly ended: boolean }) => void;
   readonly restarted: () => void;
@@ -149,14 +150,14 @@ export class ServerProcess {
       case 'failed':
         this.#rejectFirst(new ConfigurationError(report.problems));
         break;
-      case 'admit':
-        this.send({
-          type: 'admitted',
-          answers: report.requests.map(([id, address]) => [id, admit(address)] as const),
-        });
+      case 'admit': {
+        const granted = admit(report.requests.map(([, address]) => address));
+        const answers = report.requests.map(([id], index) => [id, granted[index] === true] as const);
+        this.send({ type: 'admitted', answers });
         break;
+      }
       case 'release':
-        for (const address of report.addresses) release(address);
+        release(report.addresses);
         break;
       case 'streaming':
         this.streaming = report.connected;

@@ -1,5 +1,6 @@
 /** What main and a notification server's process tell each other over IPC. */
 
+import type { ConnectionLimits } from '../connection-ledger.js';
 import type { TlsFiles } from '../tls-files.js';
 
 /** Everything a notification server is told at its birth. */
@@ -26,6 +27,9 @@ export interface NotificationServerConfig {
   readonly allowJsWebsocket: boolean;
   /** JSON for `/api/status`; empty until main has one. */
   readonly status: string;
+  readonly limits: ConnectionLimits;
+  /** What the other processes hold now: holder, source, connections. */
+  readonly held: readonly (readonly [holder: string, source: string, count: number])[];
 }
 
 /** Main → notification server. */
@@ -33,6 +37,13 @@ export type NotificationServerOrder =
   | { readonly type: 'config'; readonly config: NotificationServerConfig }
   /** Answers to `admit`: the request's id, and whether it may come in. */
   | { readonly type: 'admitted'; readonly answers: readonly (readonly [id: number, granted: boolean])[] }
+  /** Another process took or gave back places, or is gone with all it held. */
+  | {
+      readonly type: 'others';
+      readonly holder: string;
+      readonly change: 'taken' | 'released' | 'gone';
+      readonly addresses: readonly string[];
+    }
   | { readonly type: 'status'; readonly json: string }
   | { readonly type: 'level'; readonly level: string }
   | { readonly type: 'metrics'; readonly id: number }
@@ -43,7 +54,7 @@ export type NotificationServerReport =
   | { readonly type: 'ready'; readonly port: number; readonly build: string }
   /** It cannot serve; the process ends. */
   | { readonly type: 'failed'; readonly problems: readonly string[] }
-  /** May a client from this address come in? */
+  /** May clients from these addresses, which have come in, stay? */
   | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, address: string])[] }
   | { readonly type: 'release'; readonly addresses: readonly string[] }
   | { readonly type: 'streaming'; readonly connected: boolean }

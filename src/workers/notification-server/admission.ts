@@ -1,24 +1,39 @@
-/** Asks whether a client may come in, many questions in one message. */
+/**
+ * Who may come in. uWebSockets.js can upgrade only in the turn in which the request came (a later, corked upgrade closes one
+ * connection in twenty: uNetworking/uWebSockets#1928), so the answer comes at once from this process's copy of the count that
+ * main keeps, and main confirms it. Where processes share a port, two may take the last place at the same moment: main
+ * then refuses one, which is closed before it was sent anything.
+ */
 
-type Answer = (granted: boolean) => void;
+import type { ConnectionLedger } from '../../shared/connection-ledger.js';
 
-interface Question {
-  readonly address: string;
-  readonly answer: Answer;
-  /** Unix ms. */
-  readonly until: number;
-  refused: boolean;
-}
-
-/** The desk that keeps the count: main over IPC, or a ledger in this process. */
+/** The desk that keeps the count over all processes: main over IPC. */
 export interface AdmissionDesk {
   admit(requests: readonly (readonly [id: number, address: string])[]): void;
   release(addresses: readonly string[]): void;
 }
 
-/** Questions unanswered at the most: above it a client is refused unasked. */
+/** This process in its own copy of the count; the others bear main's names for them. */
+const OWN = 'own';
+/** Places unconfirmed at the most: above it a client is refused. */
 const MAX_WAITING = 4096;
 const ANSWER_TIMEOUT_MS = 5000;
+
+/** A place that a client holds, from `enter` until `leave`. */
+export interface Place {
+  readonly address: string;
+  /** Calls `answer` once, later, unless the client has left. */
+  confirm(answer: (granted: boolean) => void): void;
+  leave(): void;
+}
+
+interface Question {
+  readonly address: string;
+  /** Undefined once nobody waits for it: what main then grants is given back. */
+  answer: ((granted: boolean) => void) | undefined;
+  /** Unix ms. */
+  readonly until: number;
+}
 
 export class Admission {
   readonly #waiting = new Map<number, Question>();
@@ -28,42 +43,66 @@ export class Admission {
   #lastId = 0;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(private readonly desk: AdmissionDesk) {
+  /** `ledger` is this process's copy. */
+  constructor(
+    private readonly desk: AdmissionDesk,
+    private readonly ledger: ConnectionLedger,
+  ) {
     this.#timer = setInterval(() => this.#expire(), 1000);
     this.#timer.unref();
   }
 
-  /** Calls `answer` once, later. What was granted must be given back with `release`. */
-  ask(address: string, answer: Answer): void {
-    if (this.#waiting.size >= MAX_WAITING) {
-      answer(false);
-      return;
-    }
-    const id = ++this.#lastId;
-    this.#waiting.set(id, { address, answer, until: Date.now() + ANSWER_TIMEOUT_MS, refused: false });
-    this.#requests.push([id, address]);
-    this.#schedule();
-  }
-
-  release(address: string): void {
-    this.#releases.push(address);
-    this.#schedule();
+  /** A place for a client from `address` (empty: unknown), or undefined when there is none. */
+  enter(address: string): Place | undefined {
+    if (this.#waiting.size >= MAX_WAITING || !this.ledger.admit(OWN, address)) return undefined;
+    let question: Question | undefined;
+    let granted = false;
+    let left = false;
+    return {
+      address,
+      confirm: (answer) => {
+        question = this.#ask(address, (given) => {
+          granted = given;
+          answer(given);
+        });
+      },
+      leave: () => {
+        if (left) return;
+        left = true;
+        this.ledger.release(OWN, address);
+        if (question !== undefined) question.answer = undefined;
+        if (granted) this.#release(address);
+      },
+    };
   }
 
   /** The desk's answers. */
   answered(answers: readonly (readonly [id: number, granted: boolean])[]): void {
     for (const [id, granted] of answers) {
       const question = this.#waiting.get(id);
-      if (question === undefined) continue;
       this.#waiting.delete(id);
-      if (!question.refused) question.answer(granted);
-      else if (granted) this.release(question.address);
+      if (question?.answer !== undefined) question.answer(granted);
+      else if (question !== undefined && granted) this.#release(question.address);
     }
   }
 
   stop(): void {
     clearInterval(this.#timer);
     this.#flush();
+  }
+
+  #ask(address: string, answer: (granted: boolean) => void): Question {
+    const id = ++this.#lastId;
+    const question: Question = { address, answer, until: Date.now() + ANSWER_TIMEOUT_MS };
+    this.#waiting.set(id, question);
+    this.#requests.push([id, address]);
+    this.#schedule();
+    return question;
+  }
+
+  #release(address: string): void {
+    this.#releases.push(address);
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -81,14 +120,14 @@ export class Admission {
     this.#requests = [];
   }
 
-  /** Refuses what was asked too long ago; it stays until the desk answers, for then it must be given back. */
+  /** Refuses what was asked too long ago; the question stays until the desk answers. */
   #expire(): void {
     const now = Date.now();
     for (const question of this.#waiting.values()) {
       if (question.until > now) break;
-      if (question.refused) continue;
-      question.refused = true;
-      question.answer(false);
+      const { answer } = question;
+      question.answer = undefined;
+      answer?.(false);
     }
   }
 }

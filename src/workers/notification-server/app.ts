@@ -3,7 +3,7 @@
 import { canonicalIp } from '../../shared/ip.js';
 import type { TlsFiles } from '../../shared/tls-files.js';
 import type { Admission } from './admission.js';
-import type { Client, Clients } from './clients.js';
+import { CLOSE, type Client, type ClientSocket, type Clients } from './clients.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { AllowedOrigins } from './origins.js';
 import { PAGE_HEADERS, type PageFile } from './page-files.js';
@@ -102,14 +102,14 @@ export class NotificationApp {
       maxBackpressure: 0,
       closeOnBackpressureLimit: false,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
-      open: (socket) => clients.opened(socket),
+      open: (socket) => this.#open(socket),
       message: (socket) => clients.received(socket),
       ping: (socket) => clients.received(socket),
       pong: (socket) => clients.ponged(socket),
       drain: (socket) => clients.drained(socket),
       close: (socket) => {
         clients.closed(socket);
-        this.parts.admission.release(socket.getUserData().address);
+        socket.getUserData().place.leave();
       },
     });
     app.get('/p2p-ws', (response) => {
@@ -160,6 +160,16 @@ export class NotificationApp {
     });
   }
 
+  /** A client is one of the feed once main has confirmed its place. */
+  #open(socket: ClientSocket): void {
+    const { clients, metrics } = this.parts;
+    socket.getUserData().place.confirm((granted) => {
+      metrics.connections.inc({ outcome: granted ? 'accepted' : 'limit' });
+      if (granted) clients.opened(socket);
+      else socket.end(CLOSE.tryLater, 'too many connections');
+    });
+  }
+
   #upgrade(
     response: HttpResponse,
     request: HttpRequest,
@@ -174,24 +184,18 @@ export class NotificationApp {
       refuse('403 Forbidden', 'origin not allowed', 'origin');
       return;
     }
-    // The request is gone after this turn.
-    const key = request.getHeader('sec-websocket-key');
-    const extensions = request.getHeader('sec-websocket-extensions');
     const address = addressOf(response);
-    let aborted = false;
-    response.onAborted(() => {
-      aborted = true;
-    });
-    admission.ask(address, (granted) => {
-      if (aborted) {
-        metrics.connections.inc({ outcome: 'vanished' });
-        if (granted) admission.release(address);
-      } else if (granted) {
-        metrics.connections.inc({ outcome: 'accepted' });
-        response.cork(() => {
-          response.upgrade(clients.newClient(address, this.#app), key, '', extensions, context);
-        });
-      } else refuse('503 Service Unavailable', 'too many connections', 'limit');
-    });
+    const place = admission.enter(address);
+    if (place === undefined) {
+      refuse('503 Service Unavailable', 'too many connections', 'limit');
+      return;
+    }
+    response.upgrade(
+      clients.newClient(place, this.#app),
+      request.getHeader('sec-websocket-key'),
+      '',
+      request.getHeader('sec-websocket-extensions'),
+      context,
+    );
   }
 }

@@ -9,6 +9,7 @@
 
 import type { Logger } from '../../shared/logging.js';
 import { frameJson } from '../../shared/messages/frame.js';
+import type { Place } from './admission.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { TemplatedApp, WebSocket } from './uws.js';
 
@@ -30,7 +31,7 @@ export const CLOSE = { goingAway: 1001, policy: 1008, restart: 1012, tryLater: 1
 
 /** uWebSockets.js's user data. */
 export interface Client {
-  readonly address: string;
+  readonly place: Place;
   readonly app: TemplatedApp;
   subscribed: boolean;
   /** Unix ms by which it must have drained; 0 while it keeps up. */
@@ -106,9 +107,9 @@ export class Clients {
     return count;
   }
 
-  newClient(address: string, app: TemplatedApp): Client {
+  newClient(place: Place, app: TemplatedApp): Client {
     return {
-      address,
+      place,
       app,
       subscribed: false,
       drainBy: 0,
@@ -215,7 +216,7 @@ export class Clients {
       if (socket.getBufferedAmount() === 0) this.#endSlow(socket);
       else if (now >= socket.getUserData().drainBy) {
         this.options.metrics.evictions.inc({ reason: 'slow_cut' });
-        this.options.logger.info({ source: socket.getUserData().address }, 'slow client cut');
+        this.options.logger.info({ source: socket.getUserData().place.address }, 'slow client cut');
         socket.close();
       }
     }
@@ -223,7 +224,7 @@ export class Clients {
 
   #endSlow(socket: ClientSocket): void {
     this.options.metrics.evictions.inc({ reason: 'slow' });
-    this.options.logger.info({ source: socket.getUserData().address }, 'slow client closed');
+    this.options.logger.info({ source: socket.getUserData().place.address }, 'slow client closed');
     socket.end(CLOSE.tryLater, 'too slow');
   }
 

@@ -1,6 +1,7 @@
 /** A notification server: frames in from the stream, WebSocket frames out, and the page beside them. */
 
-import type { NotificationServerConfig } from '../../shared/frames/control.js';
+import { ConnectionLedger } from '../../shared/connection-ledger.js';
+import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import { FrameStreamClient } from '../../shared/frames/stream-client.js';
 import type { Logger } from '../../shared/logging.js';
 import { checkTlsFiles } from '../../shared/tls-files.js';
@@ -28,6 +29,7 @@ export interface NotificationServerComponents {
 
 export class NotificationServer {
   readonly admission: Admission;
+  readonly #ledger: ConnectionLedger;
   readonly #clients: Clients;
   readonly #stream: FrameStreamClient;
   readonly #parts: AppParts;
@@ -44,7 +46,9 @@ export class NotificationServer {
   ) {
     const { logger, metrics } = components;
     this.#status = config.status;
-    this.admission = new Admission(components.desk);
+    this.#ledger = new ConnectionLedger(config.limits);
+    for (const [holder, source, count] of config.held) this.#ledger.take(holder, source, count);
+    this.admission = new Admission(components.desk, this.#ledger);
     this.#clients = new Clients({
       clientBuffer: config.clientBuffer,
       textPing: config.textPing
@@ -112,6 +116,15 @@ export class NotificationServer {
 
   setStatus(json: string): void {
     this.#status = json;
+  }
+
+  /** What another process did to the count that all share. */
+  countOthers({ holder, change, addresses }: NotificationServerOrder & { type: 'others' }): void {
+    if (change === 'gone') this.#ledger.releaseHolder(holder);
+    for (const address of addresses) {
+      if (change === 'taken') this.#ledger.take(holder, address);
+      else this.#ledger.release(holder, address);
+    }
   }
 
   /** Ends every client with 1001 and closes everything, in the order that uWebSockets.js needs. */
