@@ -214,7 +214,7 @@ export class P2PServer {
   get ports(): ServerPorts {
     const parts = this.#parts;
     return {
-      p2p: portOf(parts?.node.addresses() ?? []),
+      p2p: parts?.node.port,
       grpc: parts?.grpc.port,
       http: parts?.notifications.port ?? 0,
       health: this.#healthServer?.port || undefined,
@@ -452,12 +452,6 @@ export class P2PServer {
 async function loadKinds(module: string | undefined): Promise<readonly MessageKind[] | undefined> {
   if (module === undefined) return undefined;
   return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
-}
-
-/** The TCP port of the first multiaddr that has one. */
-function portOf(multiaddrs: readonly string[]): number | undefined {
-  const port = multiaddrs.map((text) => /\/tcp\/(\d+)/.exec(text)?.[1]).find((text) => text !== undefined);
-  return port === undefined ? undefined : Number(port);
 }
 
 function definedOf<T extends object>(object: T): { [K in keyof T]?: NonNullable<T[K]> } {

@@ -37,6 +37,11 @@ const SWEEP_MS = 10_000;
 /** Characters kept of what a peer calls itself in identify: any text, of any length, and terminals will show it. */
 const IDENTITY_MAX = 256;
 
+/** What libp2p's type does not show. */
+interface HostInternals {
+  readonly transportManager: { getAddrs(): Multiaddr[] };
+}
+
 export interface NodeComponents {
   readonly settings: Settings;
   readonly logger: Logger;
@@ -270,6 +275,15 @@ export class Libp2pNode implements P2PNode {
 
   addresses(): readonly string[] {
     return this.#host?.getMultiaddrs().map(String) ?? [];
+  }
+
+  /** The TCP port listened on, whatever is told to peers; undefined while not running. */
+  get port(): number | undefined {
+    const listening = (this.#host as { components: HostInternals } | undefined)?.components.transportManager;
+    const ports = listening
+      ?.getAddrs()
+      .flatMap((address) => /\/tcp\/(\d+)$/.exec(address.toString())?.[1] ?? []);
+    return ports?.[0] === undefined ? undefined : Number(ports[0]);
   }
 
   async connect(address: string, signal?: AbortSignal): Promise<void> {

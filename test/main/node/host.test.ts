@@ -90,6 +90,7 @@ test('a silent node tells no address and takes no part in the DHT', async (conte
     settings: { listen_mode: 'silent', p2p_dht_mode: 'server' },
   });
   assert.deepEqual(test.node.addresses(), []);
+  assert.ok(Number(test.node.port) > 0, 'it listens all the same');
   assert.equal(hostOf(test).services.dht, undefined);
 });
 
@@ -100,6 +101,14 @@ test('a silent node looks for others by multicast DNS without answering for itse
     );
   assert.deepEqual([told('full'), told('silent')], [[true], [false]]);
   assert.deepEqual(discoverers(settingsOf({})), []);
+});
+
+test('the port is the one listened on, also where another is advertised', async (context) => {
+  const test = await createTestNode(context, {
+    settings: { p2p_advertise_addresses: ['/dns4/node.example.org/tcp/443'] },
+  });
+  assert.match(test.node.addresses().join(), /node\.example\.org\/tcp\/443/);
+  assert.ok(![undefined, 443].includes(test.node.port));
 });
 
 test('static peers are direct peers', async (context) => {
