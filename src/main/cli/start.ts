@@ -64,16 +64,18 @@ async function runServer(
   const server = await composeServer(settings, { logger, allowJsWebsocket });
   onStopSignals(stop);
   // A parent that is gone, or wishes it over IPC, stops the server as a signal does.
-  if (process.connected) {
+  if (process.send !== undefined) {
     process.on('disconnect', () => stop('parent gone'));
     process.on('message', (message) => {
       if (message === 'stop') stop('parent');
     });
+    // It may have gone while all this was loaded, when nobody listened.
+    if (!process.connected) stop('parent gone');
   }
   try {
     await server.init();
     await server.start();
-    process.send?.('ready');
+    process.send?.('ready', undefined, undefined, () => {});
     await wish;
   } catch (error) {
     // What a stop in the middle of the start interrupts is no failure.

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { nodeCommand } from '../../shared/node-command.js';
 
 const CLI = fileURLToPath(new URL('../cli/index.js', import.meta.url));
 /** Lines kept to tell why a node ended. */
@@ -36,8 +37,8 @@ export class NodeProcess {
       '--allow-js-websocket',
       ...options.settings.flatMap((setting) => ['--set', setting]),
     ];
-    // Where Node is started through a loader, `execPath` is the loader's.
-    const child = spawn(process.env.TERANODE_P2P_NODE ?? process.execPath, [CLI, ...args], {
+    const [command, ...leading] = nodeCommand();
+    const child = spawn(command, [...leading, CLI, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;
