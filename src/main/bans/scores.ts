@@ -19,6 +19,8 @@ export const OFFENCE_POINTS = {
 
 /** How long it takes to forgive one point, in milliseconds. */
 export const DECAY_MS = 60_000;
+/** Between two lines about automatic bans: who makes identities has them banned by the hundred. */
+const LOG_EVERY_MS = 1_000;
 /** Peers remembered. Identities cost nothing: whoever makes more of them pushes out the least recently used. */
 export const MAX_SCORES = 10_000;
 
@@ -66,6 +68,8 @@ export class BanScores {
   readonly #durationMs: number;
   readonly #unknownPoints: number;
   readonly #scores: LRUCache<string, Score>;
+  #lastLogged = Number.NEGATIVE_INFINITY;
+  #unlogged = 0;
 
   constructor(components: BanScoresComponents, options: BanScoresOptions) {
     this.threshold = options.threshold;
@@ -145,15 +149,24 @@ export class BanScores {
     const until = this.#now() + this.#durationMs;
     if (this.#durationMs <= 0) return;
     const addresses = this.#addressesOf(peerId);
-    this.#logger.info(
-      { peer: peerId, addresses, score, until: new Date(until).toISOString() },
-      'peer banned',
-    );
+    this.#log({ peer: peerId, addresses, score, until: new Date(until).toISOString() });
     for (const subject of [peerId, ...addresses]) {
       // In force when the call returns; a store that is away is counted and tried again by the list.
       this.#list.add(subject, until, 'score').catch((error: unknown) => {
-        this.#logger.warn({ err: error, subject }, 'automatic ban is not stored');
+        this.#logger.debug({ err: error, subject }, 'automatic ban is not stored');
       });
     }
+  }
+
+  #log(ban: object): void {
+    const now = performance.now();
+    if (now - this.#lastLogged < LOG_EVERY_MS) {
+      this.#unlogged++;
+      this.#logger.debug(ban, 'peer banned');
+      return;
+    }
+    this.#logger.info({ ...ban, ...(this.#unlogged > 0 ? { others: this.#unlogged } : {}) }, 'peer banned');
+    this.#lastLogged = now;
+    this.#unlogged = 0;
   }
 }

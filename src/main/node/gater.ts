@@ -38,7 +38,13 @@ export interface GaterInit {
   readonly resolve?: (name: string, family: 0 | 4 | 6) => Promise<readonly string[]>;
 }
 
-type Reason = 'banned_address' | 'banned_peer' | 'private_address' | 'address_rate' | 'address_connections';
+type Reason =
+  | 'no_host'
+  | 'banned_address'
+  | 'banned_peer'
+  | 'private_address'
+  | 'address_rate'
+  | 'address_connections';
 
 /** Addresses whose rate is remembered; the least recently seen starts anew. */
 const MAX_RATED_ADDRESSES = 10_000;
@@ -67,6 +73,14 @@ function configuredHosts(settings: GaterSettings): ReadonlySet<string> {
     }
   }
   return hosts;
+}
+
+/**
+ * Whether a multiaddr names neither a host nor, as a relayed one may, a peer: strangers may tell us of `/unix/<path>`, and
+ * libp2p's TCP transport would connect to that socket of this machine.
+ */
+function leadsNowhere(address: Multiaddr): boolean {
+  return multiaddrHost(address) === undefined && address.getComponents()[0]?.name !== 'p2p';
 }
 
 /**
@@ -122,6 +136,9 @@ class Gater implements ConnectionGater {
     for (const { name, value } of address.getComponents()) {
       if (name === 'p2p' && value !== undefined && this.#refusePeer('outbound', value)) return true;
     }
+    if (leadsNowhere(address)) {
+      return this.#refuse('outbound', 'no_host', { address: address.toString().slice(0, 128) });
+    }
     const host = multiaddrHost(address);
     if (host === undefined) return false;
     if (host.kind === 'ip') return this.#refuseDialled(host.address, host.address);
@@ -162,6 +179,7 @@ class Gater implements ConnectionGater {
 
   /** What is never dialled is not kept either. True keeps. */
   filterMultiaddrForPeer = (_peerId: PeerId, address: Multiaddr): boolean => {
+    if (leadsNowhere(address)) return false;
     const host = multiaddrHost(address);
     if (host?.kind !== 'ip') return true;
     return !this.#isForbiddenPrivate(host.address, host.address);

@@ -5,6 +5,7 @@
 
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
 import type { Logger } from '../../shared/logging.js';
 import { framedBound } from '../../shared/messages/framing.js';
@@ -56,6 +57,13 @@ const DRAIN_TIMEOUT_MS = 3000;
 /** Kinds from this priority on are shed last, and each second of it is logged. */
 const LOUD_PRIORITY = 5;
 
+/**
+ * Messages whose author was scored for them. Anybody may send a signed message again once GossipSub has forgotten it, so one
+ * mistake of an honest author would ban it for ever. As many as all peers whose score is remembered can have until banned:
+ * who crowds these out crowds out the scores too.
+ */
+const MAX_SCORED = 50_000;
+
 const OUTCOME: ReadonlyMap<OutcomeName, Outcome> = new Map(
   OUTCOMES.map((outcome) => [outcome.name, outcome]),
 );
@@ -83,6 +91,7 @@ export class Pipeline {
   /** Settles when the batch collected last has been handed to the publisher. */
   #handedOver: Promise<unknown> = Promise.resolve();
   #idle: (() => void)[] = [];
+  readonly #scored = new LRUCache<string, true>({ max: MAX_SCORED });
   #shedLoudly = 0;
   #lastLoud = 0;
 
@@ -283,7 +292,9 @@ export class Pipeline {
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
     const blamed = message.source === message.author ? 'reject' : 'ignore';
     this.#tell(() => verdicts.report(message.id, message.source, verdict === 'blame' ? blamed : verdict));
-    if (offence !== undefined) this.#tell(() => onOffence(message.author, offence));
+    if (offence === undefined || this.#scored.has(message.id)) return;
+    this.#scored.set(message.id, true);
+    this.#tell(() => onOffence(message.author, offence));
   }
 
   /** Looked up by labels once: for each message that costs more than counting. */

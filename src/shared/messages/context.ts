@@ -2,12 +2,13 @@
 
 import { NETWORKS } from '../networks.js';
 import type { Settings } from '../settings/table.js';
+import { plainHost } from './data-hub-url.js';
 import type { CheckContext } from './kind.js';
 
-/** `https://host:port/path`, `host:port` or `host`, as its lower-case host. */
+/** `https://host:port/path`, `host:port` or `host`, as its host in one spelling. */
 function hostOf(text: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  return URL.canParse(url) ? new URL(url).hostname : text.toLowerCase();
+  return plainHost(URL.canParse(url) ? new URL(url).hostname : text);
 }
 
 /** The context of checks under `settings`; `tipBits` 0 while our tip is unknown. */

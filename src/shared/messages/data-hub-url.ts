@@ -1,7 +1,7 @@
 /** Data hub URLs that strangers announce: this node and its neighbours will fetch from them. */
 
 import { LRUCache } from 'lru-cache';
-import { addressScope, isPrivateHost } from '../ip.js';
+import { addressScope, canonicalIp, isPrivateHost } from '../ip.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 
@@ -62,8 +62,14 @@ function requirePrintable(text: string): void {
   }
 }
 
+/** A host in one spelling: without the root's dot, an IPv4-mapped address as IPv4. */
+export function plainHost(host: string): string {
+  const name = host.toLowerCase().replace(/\.{1,64}$/, '');
+  return canonicalIp(name) ?? name;
+}
+
 function refuseBlacklisted(host: string, context: CheckContext): void {
-  if (context.blacklistedHosts.length > 0 && context.blacklistedHosts.includes(host)) {
+  if (context.blacklistedHosts.length > 0 && context.blacklistedHosts.includes(plainHost(host))) {
     throw new Refusal('blacklisted', host);
   }
 }

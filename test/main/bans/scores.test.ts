@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { MemoryLevel } from 'memory-level';
 import { Registry } from 'prom-client';
 import { createBanGate } from '../../../src/main/bans/gate.js';
@@ -103,6 +105,16 @@ test('at the threshold the peer is banned for the duration, then starts anew', a
   list.expire();
   assert.equal(scores.score(PEER), 0);
   assert.deepEqual(scores.add(PEER, 'spam'), { score: 50, banned: false });
+});
+
+test('a hundred identities banned at once are not a hundred lines in the log', async (context) => {
+  const { scores, list, lines } = await openScores(context, { threshold: 20 });
+  for (let count = 0; count < 100; count++) {
+    scores.add(peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString(), 'protocol_violation');
+  }
+  assert.equal(list.size, 100);
+  const loud = lines.filter(({ level, msg }) => msg === 'peer banned' && Number(level) >= 30);
+  assert.ok(loud.length >= 1 && loud.length <= 5, `${loud.length} lines`);
 });
 
 test('an operator’s pardon forgives the score too', async (context) => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -6,6 +8,7 @@ import { createGater, type GaterInit } from '../../../src/main/node/gater.js';
 import type { BanGate } from '../../../src/main/node/types.js';
 import { createHost, type PeripheryParts, peripheryParts } from '../../support/host.js';
 import { settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
 class Bans implements BanGate {
@@ -57,6 +60,25 @@ describe('the gater', () => {
     assert.equal(await parts.value(REFUSED, { direction: 'inbound', reason: 'banned_address' }), 1);
     await waitFor(() => host.getPeers().length === 1, { what: 'the other to be there' });
     assert.deepEqual(host.getPeers().map(String), [other.peerId.toString()]);
+  });
+
+  it('refuses to dial a socket of this machine that strangers tell of, and does not keep it', async (context) => {
+    const { host, parts } = await gatedHost(context);
+    let connected = 0;
+    const path = join(temporaryDirectory(context), 'local.sock');
+    const local = createServer((socket) => {
+      connected++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => local.listen(path, resolve));
+    context.after(() => local.close());
+    const peer = await createHost(context);
+    const unix = multiaddr(`/unix/${encodeURIComponent(path)}`);
+    await host.peerStore.merge(peer.peerId, { multiaddrs: [unix] });
+    assert.deepEqual((await host.peerStore.get(peer.peerId)).addresses, []);
+    await assert.rejects(host.dial(unix, { signal: AbortSignal.timeout(5_000) }));
+    assert.equal(connected, 0);
+    assert.equal(await parts.value(REFUSED, { direction: 'outbound', reason: 'no_host' }), 1);
   });
 
   it('refuses a banned address of either family outbound, mapped or plain', async (context) => {

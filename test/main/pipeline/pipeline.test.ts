@@ -168,6 +168,18 @@ describe('the pipeline', () => {
     assert.equal(await counted('subtree', 'malformed'), 1);
   });
 
+  it('scores an author once for a message that somebody sends again and again', async (context) => {
+    const { pipeline, verdicts, offences } = await pipelineOf(context);
+    const kind = MESSAGE_KINDS.findIndex(({ name }) => name === 'subtree');
+    const data = sampleData('subtree', { dataHubUrl: 'http://10.0.0.1' });
+    for (let count = 1; count <= 6; count++) {
+      // As after GossipSub has forgotten it: the id is the author's and the sequence number's.
+      pipeline.push({ id: 'the same', kind, author: AUTHOR, source: OTHER_PEER, data });
+      await waitFor(() => verdicts.length === count);
+    }
+    assert.deepEqual(offences, [[AUTHOR, 'protocol_violation']]);
+  });
+
   it('ignores banned authors and oversized messages before any work', async (context) => {
     const { push, verdictOf, banned, journal, counted } = await pipelineOf(context);
     banned.add(AUTHOR);

@@ -454,6 +454,24 @@ describe('data hub URLs', () => {
   it('of blacklisted hosts are ignored without blame', () => {
     const context = contextOf({ subtreevalidation_blacklisted_baseurls: ['https://HUB.example.org:1/x'] });
     assert.equal(outcome('block', blockJson(), {}, context), 'blacklisted');
+    for (const DataHubURL of [
+      'http://hub.example.org./',
+      'http://HUB.example.org:8',
+      'http://%68ub.example.org',
+    ]) {
+      assert.equal(outcome('block', blockJson({ DataHubURL }), {}, context), 'blacklisted', DataHubURL);
+    }
+    const address = contextOf({
+      subtreevalidation_blacklisted_baseurls: ['8.8.8.8', 'https://[2606:4700::1]:1'],
+    });
+    for (const DataHubURL of [
+      'http://8.8.8.8.',
+      'http://[::ffff:8.8.8.8]',
+      'http://134744072',
+      'http://[2606:4700:0::1]',
+    ]) {
+      assert.equal(outcome('block', blockJson({ DataHubURL }), {}, address), 'blacklisted', DataHubURL);
+    }
     assert.equal(outcome('block', blockJson({ DataHubURL: 'https://other.example.org' }), {}, context), 'ok');
   });
 
