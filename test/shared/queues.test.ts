@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { QUEUES, type Queue } from '../../src/shared/queues.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
@@ -6,6 +7,58 @@ import { serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const TABLE: readonly Queue[] = QUEUES;
+
+/** For each queue the test that fills it up and sees its rule: file and title. */
+const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: string, title: string]>> = {
+  'connection budget': ['main/node/flood', 'what exceeds a connection’s budget is dropped unverified'],
+  'signature verification': [
+    'main/node/flood',
+    'a flood of 20,000 messages is heard whole while what is pending stays bounded',
+  ],
+  'gossip to one peer': ['main/node/flood', 'a peer that does not read what it is sent is let go'],
+  'gossip to batches': [
+    'main/pipeline/queue',
+    'sheds from the source with the most bytes, its lowest priority first and oldest first',
+  ],
+  'checked to publisher': ['main/pipeline/pipeline', 'has two batches in flight a checker at the most'],
+  outbox: [
+    'workers/publisher',
+    'a full outbox refuses new announcements, takes everything else, and takes them once there is room',
+  ],
+  'dead letters': ['shared/outbox/backlog', 'dead letters are bounded: the oldest goes, loudly'],
+  'BlockFound calls': [
+    'workers/publisher/block-found',
+    'without the service verdicts and records flow all the same, and each call is counted',
+  ],
+  'frame ring': ['shared/frames/ring', 'keeps the newest by count'],
+  'frames to one client': [
+    'workers/notification-server',
+    'evicts a client that never reads with a gap-free prefix, while others get everything in time',
+  ],
+  announcements: [
+    'main/announce/announcement-queue',
+    'when full, subtrees give way before blocks, the oldest first, and the order holds',
+  ],
+  'rejected transactions to gossip': [
+    'main/announce/rejected-transactions',
+    'a burst goes out at once, then the rate holds',
+  ],
+  'repeats remembered': [
+    'workers/publisher/admission',
+    'what is remembered is bounded, and the newest half always is',
+  ],
+  'ban scores': ['main/bans/scores', 'scores are bounded: the least recently used is forgotten'],
+  'bans by score': [
+    'main/bans/list',
+    'automatic bans are bounded, go soonest first, and never displace or shorten an operator’s',
+  ],
+  'ban changes to store': [
+    'main/bans/stored-changes',
+    'at the bound of keys that wait a further change is answered as not stored, and those that wait may change',
+  ],
+  'peer cache': ['main/node/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
+  'peer facts': ['main/peers/known-peers', 'memory is bounded: the least recently heard is forgotten'],
+};
 
 describe('the table of queues', () => {
   it('has a bound for each, a number or a setting that exists, and a rule for when it is reached', () => {
@@ -29,5 +82,13 @@ describe('the table of queues', () => {
       { what: 'every queue in one scrape', timeoutMs: 10_000 },
     );
     assert.deepEqual(missing, []);
+  });
+
+  it('has a test for each that fills it up', () => {
+    assert.deepEqual(Object.keys(FILLED).sort(), TABLE.map(({ name }) => name).sort());
+    for (const [name, [file, title]] of Object.entries(FILLED)) {
+      const source = readFileSync(new URL(`../../../test/${file}.test.ts`, import.meta.url), 'utf8');
+      assert.ok(source.includes(`('${title}',`), `${name}: no test “${title}” in ${file}`);
+    }
   });
 });

@@ -36,7 +36,10 @@ export class StoredChanges {
   readonly #store: BanStore;
   readonly #logger: Logger;
   readonly #metrics: BanMetrics;
+  readonly #maxWaiting: number;
   readonly #waiting = new Map<string, Waiting>();
+  /** Kept from one change to the next: a new one would step over all that have gone, which is quadratic after an outage. */
+  #oldest = this.#waiting.entries();
   #clears: Deferred[] | undefined;
   /** What the store is busy with: a key, or `true` for everything. */
   #inFlight: string | true | undefined;
@@ -45,7 +48,12 @@ export class StoredChanges {
   #retryMs = FIRST_RETRY_MS;
   #stopped = false;
 
-  constructor(components: { store: BanStore; logger: Logger; metrics: BanMetrics }) {
+  /** `maxWaiting`: keys that may wait; 200,000 unless told. */
+  constructor(
+    components: { store: BanStore; logger: Logger; metrics: BanMetrics },
+    { maxWaiting = MAX_WAITING }: { maxWaiting?: number } = {},
+  ) {
+    this.#maxWaiting = maxWaiting;
     this.#store = components.store;
     this.#logger = components.logger;
     this.#metrics = components.metrics;
@@ -70,8 +78,10 @@ export class StoredChanges {
 
   /** Resolves when stored; rejects with {@link BanNotStoredError} on the first failure, and goes on trying. */
   write(key: string, change: BanChange): Promise<void> {
-    if (this.#waiting.size >= MAX_WAITING && !this.#waiting.has(key)) {
-      return Promise.reject(new BanNotStoredError(`${MAX_WAITING} ban changes wait for the store already`));
+    if (this.#waiting.size >= this.#maxWaiting && !this.#waiting.has(key)) {
+      return Promise.reject(
+        new BanNotStoredError(`${this.#maxWaiting} ban changes wait for the store already`),
+      );
     }
     const done = deferred();
     const waiters = [...(this.#waiting.get(key)?.waiters ?? []), done];
@@ -145,7 +155,11 @@ export class StoredChanges {
 
   /** Undefined when nothing waits. */
   async #drainNext(): Promise<boolean | undefined> {
-    const next = this.#waiting.entries().next();
+    let next = this.#oldest.next();
+    if (next.done) {
+      this.#oldest = this.#waiting.entries();
+      next = this.#oldest.next();
+    }
     if (next.done) return undefined;
     const [key, { change, waiters }] = next.value;
     this.#waiting.delete(key);

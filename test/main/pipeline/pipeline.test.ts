@@ -94,8 +94,11 @@ async function pipelineOf(
     const values = (await metric?.get())?.values ?? [];
     return values.find(({ labels }) => labels.kind === kind && labels.outcome === outcome)?.value ?? 0;
   };
+  const gauge = async (name: string) =>
+    (await registry.getSingleMetric(name)?.get())?.values[0]?.value ?? Number.NaN;
   return {
     pipeline,
+    gauge,
     outboxPath,
     log,
     verdicts,
@@ -304,6 +307,23 @@ describe('the pipeline', () => {
     assert.equal(verdicts.length, 4000);
     assert.equal((await counted('node_status', 'shed')) + (await counted('node_status', 'ok')), 2000);
     assert.ok((await counted('block', 'ok')) > 500);
+  });
+
+  it('has two batches in flight a checker at the most', async (context) => {
+    const { pipeline, push, verdicts, gauge } = await pipelineOf(context, {}, { start: false });
+    for (let n = 0; n < 4000; n++) push('subtree', sampleData('subtree', { hash: numbered(n) }));
+    await pipeline.start();
+    let most = 0;
+    let waiting = 0;
+    while (verdicts.length < 4000) {
+      const inFlight = await gauge('teranode_p2p_pipeline_batches_in_flight');
+      if (inFlight >= most) waiting = Math.max(waiting, await gauge('teranode_p2p_pipeline_queued_messages'));
+      most = Math.max(most, inFlight);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(most, 6);
+    assert.ok(waiting > 0, 'the rest waits with main');
+    await waitFor(async () => (await gauge('teranode_p2p_pipeline_batches_in_flight')) === 0);
   });
 
   it('drains: what it has taken gets its verdict, what comes later is shed', async (context) => {
