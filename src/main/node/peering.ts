@@ -12,6 +12,7 @@ import { PeerCache, peerCacheDirectory } from './peer-cache.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 import { Relays, relayAddresses } from './relays.js';
 import { StaticPeers } from './static-peers.js';
+import { StoredPeers } from './stored-peers.js';
 
 /** Between rounds of discovery, as the Go nodes of each generation. */
 const DISCOVERY_MS = { first: 5_000, current: 30_000 } as const;
@@ -59,6 +60,7 @@ export class Peering {
   readonly #discovery: Discovery | undefined;
   readonly #trimmer: ConnectionTrimmer;
   readonly #relays: Relays;
+  readonly #stored: StoredPeers;
   readonly #strangers = new LRUCache<string, true>(STRANGERS);
 
   constructor(components: PeeringComponents, options: PeeringOptions) {
@@ -99,6 +101,7 @@ export class Peering {
       allowedAddresses: settings.p2p_allowed_addresses,
       worthOf: (peerId) => host.services.pubsub.getScore(peerId),
     });
+    this.#stored = new StoredPeers(parts, { isConfigured: (peerId) => this.isConfigured(peerId) });
     this.#relays = new Relays(
       {
         transports: (host as unknown as { components: { transportManager: never } }).components
@@ -118,6 +121,7 @@ export class Peering {
     this.#discovery?.start();
     this.#trimmer.start();
     this.#relays.start();
+    this.#stored.start();
   }
 
   /** Before the host stops. */
@@ -130,6 +134,7 @@ export class Peering {
       this.#static.stop(),
       this.#cache.stop(),
       this.#lookup.stop(),
+      this.#stored.stop(),
     ]);
   }
 
