@@ -1,131 +1,179 @@
 /**
- * Breaks the code one line at a time and shows that the suite notices. Each `test/mutants/<name>.patch` begins with a line
- * that says what it breaks and a `Tests:` line naming the test files that must go red; then a diff of one line.
+ * Breaks the code one line at a time and shows that the suite notices: in a copy of the tree, for each mutant (see patches.ts),
+ * it applies the patch, builds, and runs the tests that must go red.
  *
- * Usage: `npm run mutants [-- <name> …]`. Exits with 1 when a patch does not apply, does not compile, or survives.
+ * Usage: `npm run mutants [-- <name> …]`. Exits with 1 when a patch does not apply, does not compile, survives, or is noticed
+ * by nothing better than a crash or the time bound.
  */
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { applyMutant, type Mutant, mutantNames, readMutant } from './patches.js';
 
-interface Mutant {
-  readonly name: string;
-  readonly breaks: string;
-  readonly tests: readonly string[];
-  readonly patch: string;
-}
+/** For the tests of one mutant, which may wait in vain for what is broken. */
+const TESTS_MS = 120_000;
+const COPIED = ['src', 'test', 'bench', 'bin', 'proto', 'docs', 'package.json', 'tsconfig.json'];
 
-/** Longer than any test file takes; a mutant that hangs its tests is noticed too. */
-const TEST_TIMEOUT_MS = 180_000;
-const PATCHES = 'test/mutants';
-const COPIED = ['src', 'test', 'bench', 'bin', 'proto', 'docs', 'package.json', 'tsconfig.json', 'README.md'];
-
-function readMutants(names: readonly string[]): Mutant[] {
-  const all = readdirSync(PATCHES)
-    .filter((file) => file.endsWith('.patch'))
-    .map((file) => file.slice(0, -'.patch'.length))
-    .sort();
+function chosenMutants(names: readonly string[]): Mutant[] {
+  const all = mutantNames();
   const unknown = names.filter((name) => !all.includes(name));
   if (unknown.length > 0)
     throw new Error(`no such mutant: ${unknown.join(', ')}; there are ${all.join(', ')}`);
-  return all.filter((name) => names.length === 0 || names.includes(name)).map(readMutant);
-}
-
-function readMutant(name: string): Mutant {
-  const patch = resolve(PATCHES, `${name}.patch`);
-  const lines = readFileSync(patch, 'utf8').split('\n');
-  const tests =
-    lines
-      .find((line) => line.startsWith('Tests: '))
-      ?.slice('Tests: '.length)
-      .split(' ') ?? [];
-  const changed = (sign: string) =>
-    lines.filter((line) => line.startsWith(sign) && !line.startsWith(sign.repeat(3)));
-  if (tests.length === 0) throw new Error(`${name}: names no tests`);
-  if (changed('+').length > 1 || changed('-').length !== 1)
-    throw new Error(`${name}: is not a change of one line`);
-  return { name, breaks: lines[0] ?? '', tests, patch };
+  return (names.length === 0 ? all : names).map(readMutant);
 }
 
 /** A copy of the tree to break, with this one's packages. */
 function copyTree(): string {
-  const tree = mkdtempSync(join(tmpdir(), 'teranode-p2p-mutants-'));
+  const tree = mkdtempSync(join(tmpdir(), 'mutants-'));
+  // What tests leave behind that are ended in the middle. A short path, for there are sockets in it.
+  mkdirSync(join(tree, 't'));
   for (const name of COPIED) cpSync(name, join(tree, name), { recursive: true });
   symlinkSync(resolve('node_modules'), join(tree, 'node_modules'));
   return tree;
 }
 
+/** Builds what changed. Throws with the compiler's words. */
 function build(tree: string): void {
-  execFileSync(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'], {
-    cwd: tree,
-  });
+  const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
+  try {
+    execFileSync(process.execPath, [tsc, '-p', '.'], { cwd: tree, encoding: 'utf8' });
+  } catch (error) {
+    throw new Error(`does not compile: ${String((error as { stdout?: string }).stdout).trim()}`);
+  }
 }
 
-interface TestRun {
-  readonly red: boolean;
-  /** Name of the first test that failed. */
-  readonly first: string;
+/** How tests went: `red` only by a test that failed. */
+type TestRun = { readonly state: 'green' | 'crashed' | 'late' } | { readonly state: 'red'; by: string };
+
+/** The process group of the tests that run now, so that nothing of them is left behind. */
+let group: number | undefined;
+
+function endGroup(): void {
+  try {
+    if (group !== undefined) process.kill(-group, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+  group = undefined;
 }
 
-function runTests(tree: string, tests: readonly string[]): TestRun {
+/** Runs tests until one fails. */
+async function runTests(tree: string, tests: readonly string[], withinMs: number): Promise<TestRun> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const files = tests.map((test) => join('dist', 'test', `${test}.test.js`));
-  const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...files], {
+  const child = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=tap', ...files], {
     cwd: tree,
-    env,
-    encoding: 'utf8',
-    timeout: TEST_TIMEOUT_MS,
-    maxBuffer: 256 * 1024 * 1024,
+    env: { ...env, TMPDIR: join(tree, 't') },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
-  // The innermost failure is told first.
-  const first =
-    /^\s*not ok \d+ - (.*)$/m.exec(stdout ?? '')?.[1] ?? (status === null ? 'the time bound' : 'the run');
-  return { red: status !== 0, first };
+  group = child.pid;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    endGroup();
+  }, withinMs);
+  let output = '';
+  let by: string | undefined;
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output += chunk;
+    by ??= firstFailure(output);
+    if (by !== undefined) endGroup();
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  clearTimeout(timer);
+  endGroup();
+  if (by !== undefined) return { state: 'red', by };
+  if (code === 0) return { state: 'green' };
+  return { state: late ? 'late' : 'crashed' };
 }
 
-function tryMutant(tree: string, mutant: Mutant): string | undefined {
-  try {
-    execFileSync('git', ['apply', mutant.patch], { cwd: tree, stdio: 'pipe' });
-  } catch (error) {
-    return `does not apply: ${String((error as { stderr?: Buffer }).stderr)}`;
+/** Name and message of the first test that failed, the innermost; a file that failed as a whole is none. */
+function firstFailure(tap: string): string | undefined {
+  for (const failure of tap.matchAll(/^ *not ok \d+ - ([^\n]*)\n(.*?)^ *\.\.\.$/gms)) {
+    const [, name = '', details = ''] = failure;
+    if (/\.test\.js$/.test(name)) continue;
+    const [, block, line] = /^ *error: (?:\|-\n\s*(.*)|(.*))$/m.exec(details) ?? [];
+    return `"${name}" (${(block ?? line ?? '').trim()})`;
   }
-  try {
-    try {
-      build(tree);
-    } catch (error) {
-      return `does not compile: ${String((error as { stdout?: Buffer }).stdout)}`;
-    }
-    const { red, first } = runTests(tree, mutant.tests);
-    if (!red) return `SURVIVED ${mutant.tests.join(' ')}`;
-    console.log(`killed    ${mutant.name}: ${mutant.breaks}\n          by "${first}"`);
-    return undefined;
-  } finally {
-    execFileSync('git', ['apply', '-R', mutant.patch], { cwd: tree });
-  }
+  return undefined;
 }
 
-function main(): void {
-  const mutants = readMutants(process.argv.slice(2));
-  const tree = copyTree();
+/** Tells what noticed the mutant. Throws with the reason when nothing did as it should. */
+async function kill(tree: string, mutant: Mutant): Promise<string> {
+  applyMutant(mutant, tree);
   try {
     build(tree);
-    const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
-    console.log(`unbroken: ${tests.length} files of tests`);
-    const baseline = runTests(tree, tests);
-    if (baseline.red) throw new Error(`the suite is red before anything is broken: ${baseline.first}`);
-    const failures = mutants.flatMap((mutant) => {
-      const failure = tryMutant(tree, mutant);
-      if (failure === undefined) return [];
-      console.log(`FAILED    ${mutant.name}: ${mutant.breaks}\n          ${failure}`);
-      return [mutant.name];
-    });
-    console.log(`${mutants.length - failures.length} killed, ${failures.length} not`);
-    process.exitCode = failures.length > 0 ? 1 : 0;
+    const run = await runTests(tree, mutant.tests, TESTS_MS);
+    switch (run.state) {
+      case 'red':
+        return run.by;
+      case 'green':
+        throw new Error(`SURVIVED ${mutant.tests.join(' ')}`);
+      case 'crashed':
+        throw new Error('a test file crashed, but no test failed');
+      case 'late':
+        throw new Error(`no test failed in ${TESTS_MS / 1000} s`);
+    }
   } finally {
-    rmSync(tree, { recursive: true, force: true });
+    applyMutant(mutant, tree, '-R');
   }
 }
 
-main();
+async function tryAll(tree: string, mutants: readonly Mutant[]): Promise<boolean> {
+  const started = performance.now();
+  const since = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
+  build(tree);
+  const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
+  const unbroken = await runTests(tree, tests, TESTS_MS + tests.length * 10_000);
+  if (unbroken.state !== 'green') {
+    throw new Error(
+      `the suite is not green before anything is broken: ${'by' in unbroken ? unbroken.by : unbroken.state}`,
+    );
+  }
+  console.log(`${tests.length} test files are green while nothing is broken, ${since(started)}`);
+  let killed = 0;
+  for (const [index, mutant] of mutants.entries()) {
+    const start = performance.now();
+    const tell = (what: string, why: string) =>
+      console.log(
+        `${`[${index + 1}/${mutants.length}]`.padEnd(8)} ${what} ${mutant.name}, ${since(start)}: ${mutant.breaks}\n${' '.repeat(9)}${why}`,
+      );
+    try {
+      tell('killed', `by ${await kill(tree, mutant)}`);
+      killed++;
+    } catch (error) {
+      tell('FAILED', (error as Error).message);
+    }
+  }
+  console.log(`${killed} killed, ${mutants.length - killed} not, ${since(started)}`);
+  return killed === mutants.length;
+}
+
+async function main(): Promise<void> {
+  const mutants = chosenMutants(process.argv.slice(2));
+  const tree = copyTree();
+  const clean = () => {
+    endGroup();
+    // The tests' processes may still be on their way out.
+    rmSync(tree, { recursive: true, force: true, maxRetries: 10 });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      clean();
+      process.exit(130);
+    });
+  }
+  try {
+    if (!(await tryAll(tree, mutants))) process.exitCode = 1;
+  } finally {
+    clean();
+  }
+}
+
+await main();

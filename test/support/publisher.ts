@@ -150,7 +150,13 @@ export function startPublisher(
 export function followFrames(
   context: Pick<TestContext, 'after'>,
   socketPath: string,
-): { readonly seqs: number[]; readonly texts: string[]; readonly gaps: () => number } {
+): {
+  readonly seqs: number[];
+  readonly texts: string[];
+  readonly gaps: () => number;
+  /** Whether it reads now: what is published from then on is followed. */
+  readonly connected: () => boolean;
+} {
   const seqs: number[] = [];
   const texts: string[] = [];
   let gaps = 0;
@@ -172,5 +178,5 @@ export function followFrames(
   );
   client.start();
   context.after(() => client.stop());
-  return { seqs, texts, gaps: () => gaps };
+  return { seqs, texts, gaps: () => gaps, connected: () => client.connected };
 }

@@ -75,6 +75,34 @@ describe('notification server', () => {
     assert.ok(contiguous(heights), 'a prefix without gaps');
   });
 
+  it('keeps everything for a client that pauses within its bound', async (t) => {
+    const { feed, servers } = await serveNotifications(t, { p2p_websocket_client_buffer: 67_108_864 });
+    const lazy = await rawUpgrade(t, servers.port);
+    const chunks: Buffer[] = [];
+    let received = 0;
+    lazy.on('data', (chunk) => {
+      chunks.push(chunk);
+      received += chunk.length;
+    });
+    await waitFor(() => readFrames(Buffer.concat(chunks)).texts.length === 1, { what: 'the greeting' });
+    lazy.pause();
+    // More than the system's own buffers take.
+    const padding = 'x'.repeat(10_000);
+    for (let round = 0; round < 40; round++) {
+      feed.blocks(50, padding);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_frames_total')) >= 2 * 2000, {
+      what: 'all frames to be published by both processes',
+    });
+    lazy.resume();
+    await waitFor(() => received > 2000 * padding.length, { what: 'all that waited' });
+    const heights = readFrames(Buffer.concat(chunks))
+      .texts.slice(1)
+      .map((text) => Number(JSON.parse(text).height));
+    assert.ok(contiguous(heights));
+    assert.equal(servers.connections, 1);
+  });
   it('closes a client that drains in time with 1013', async (t) => {
     const { feed, servers } = await serveNotifications(t, { p2p_websocket_client_buffer: 65_536 });
     const lazy = await rawUpgrade(t, servers.port);

@@ -22,6 +22,7 @@ test('an announcement becomes a record, a numbered frame and a fact', async (con
   const publisher = startPublisher(context, broker.socketPath);
   await publisher.run('health', {});
   const frames = followFrames(context, publisher.config.frameSocketPath);
+  await waitFor(frames.connected, { what: 'the reader' });
   const [block, subtree] = [announcement('a block'), announcement('a subtree', { topic: 'subtrees' })];
   const { outcomes, facts } = await publisher.publish([block, subtree]);
   assert.deepEqual([...outcomes], [0, 0]);
@@ -85,6 +86,7 @@ test('a thread ended in mid-flow loses nothing, and the sequence has no gap', as
   let publisher = startPublisher(context, broker.socketPath, {}, directory);
   await publisher.run('health', {});
   const frames = followFrames(context, publisher.config.frameSocketPath);
+  await waitFor(frames.connected, { what: 'the reader' });
   for (let at = 0; at < all.length; ) {
     const answered: Promise<number>[] = [];
     for (let batch = at; batch < at + 100; batch += 10) {

@@ -75,6 +75,17 @@ test('the fast parser agrees with the general one, on addresses and on near miss
   }
 });
 
+test('a banned IPv4 subnet holds its addresses in every IPv4-mapped spelling', () => {
+  const networks = new NetworkSet();
+  networks.set(parseSubnet('192.0.2.0/24') as Subnet, Number.POSITIVE_INFINITY);
+  for (const inside of ['192.0.2.7', '::ffff:192.0.2.7', '::ffff:c000:207', '0:0:0:0:0:FFFF:C000:0207']) {
+    assert.equal(networks.covers(inside, 0), true, inside);
+  }
+  for (const outside of ['192.0.3.7', '::ffff:c000:307', '::c000:207', '::fffe:c000:207']) {
+    assert.equal(networks.covers(outside, 0), false, outside);
+  }
+});
+
 test('a table of networks holds what a Map would through thousands of changes', () => {
   for (const size of [1, 4] as const) {
     const table = new PrefixTable(size);

@@ -5,48 +5,10 @@ import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { Registry } from 'prom-client';
 import { Backpressure, type PausableStream } from '../../../src/main/node/backpressure.js';
-import { ConnectionBudgets } from '../../../src/main/node/budgets.js';
 import { createNodeMetrics } from '../../../src/main/node/metrics.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode } from '../../support/node.js';
 import { createPeer, type RawMessage, signMessage } from '../../support/peer.js';
 import { waitFor } from '../../support/wait.js';
-
-function createBudgets(messagesPerSecond: number, bytesPerSecond: number) {
-  const clock = { now: 1_000_000 };
-  const excess: string[] = [];
-  const metrics = createNodeMetrics(new Registry());
-  const budgets = new ConnectionBudgets(
-    { metrics },
-    { messagesPerSecond, bytesPerSecond, onExcess: (id) => excess.push(id), now: () => clock.now },
-  );
-  const send = (id: string, count: number, bytes = 1) =>
-    Array.from({ length: count }, () => budgets.admit(id, bytes)).filter(Boolean).length;
-  return { budgets, clock, excess, metrics, send };
-}
-
-test('a second of messages and bytes is admitted, the rest of it dropped and counted, the next is new', async () => {
-  const { clock, metrics, send } = createBudgets(10, 1000);
-  assert.equal(send('a', 15), 10);
-  assert.equal(send('b', 3, 400), 2);
-  assert.equal((await metrics.budgetDropped.get()).values[0]?.value, 6);
-  clock.now += 999;
-  assert.equal(send('a', 1), 0);
-  clock.now += 1;
-  assert.equal(send('a', 1), 1);
-  assert.equal(send('c', 1, 5000), 1, 'a first message passes whatever its size');
-});
-
-test('excess in five seconds is reported once, less is forgiven', () => {
-  const { clock, excess, send, budgets } = createBudgets(10, 1000);
-  for (let second = 0; second < 12; second++) {
-    send('a', 20);
-    send('b', second % 2 === 0 ? 20 : 5);
-    clock.now += 1000;
-  }
-  assert.deepEqual(excess, ['a', 'a']);
-  budgets.forget('a');
-  assert.equal(send('a', 1), 1);
-});
 
 test('at the bound the loud are paused and the quiet are not, and a new stream is paused too', () => {
   class Stream implements PausableStream {
