@@ -5,11 +5,15 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { genesisHeader } from '../../src/main/blockchain/genesis.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
+import { headerHash } from '../../src/shared/header.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import type { WireField } from '../../src/shared/messages/wire-fields.js';
+import { BlockchainService } from '../support/blockchain-service.js';
 import { createStranger, joinPeer, outcomesOf, outcomesSince, sumOf, topicOf } from '../support/gossip.js';
+import { minedHeader } from '../support/headers.js';
 import type { Peer, RawMessage } from '../support/peer.js';
 import { GENESIS_HEADER, mineHeader, OTHER_PEER, sampleData } from '../support/sample-messages.js';
 import {
@@ -414,6 +418,26 @@ test('bad messages that an honest peer relays', async (context) => {
     await assertUnseen({ ...site, blocks: { records: [] }, subtrees: { records: [] } }, authors);
     assert.equal(site.blocks.records.length + site.subtrees.records.length, 2);
   });
+});
+
+test('a header wildly easier than our tip’s is refused, one near it is taken', async (context) => {
+  const service = new BlockchainService();
+  await service.start();
+  context.after(() => service.stop());
+  const tipBits = 0x2000ffff;
+  service.add(minedHeader(headerHash(genesisHeader('stn')), 0, tipBits), { height: 1 });
+  const site = await openSite(context, { network: 'stn', blockchain_grpcAddress: service.address });
+  await waitFor(() => site.server.server.parts.best?.height === 1, { what: 'the tip' });
+  const wildly = mineHeader(0x207fffff);
+  const near = mineHeader(0x2007ffff);
+  const block = kindOf('block');
+  const refused = await relayed(site, block, [good('block', wildly)]);
+  assert.deepEqual(refused.outcomes, { 'block bad_header': 1 });
+  const taken = await relayed(site, block, [good('block', near)]);
+  assert.deepEqual(taken.outcomes, { 'block ok': 1 });
+  await site.feed.next(({ hash }) => hash === near.hash, 'the block');
+  await waitFor(() => site.blocks.records.length === 1, { what: 'its record' });
+  assert.ok(site.feed.frames.every(({ hash }) => hash !== wildly.hash));
 });
 
 const CONTROL_OR_BIDI = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|<script/u;
