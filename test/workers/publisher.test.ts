@@ -247,3 +247,23 @@ test('frames go to the notifications topic in order with their stamp, also after
   assert.equal(new Set(frames.map(({ epoch }) => epoch)).size, 1);
   await publisher.close();
 });
+
+test('frames that the notifications topic never had a chance to take follow after a restart', async (context) => {
+  const directory = temporaryDirectory(context);
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const settings = { kafka_notificationsConfig: 'memory://embedded/notifications' };
+  const first = startPublisher(context, socketPath, settings, directory);
+  await first.run('health', {});
+  assert.deepEqual(await first.outcomes([announcement('a'), announcement('b')]), ['ok', 'ok']);
+  await first.close();
+  const broker = await serveBroker(context, {}, socketPath);
+  const second = startPublisher(context, socketPath, settings, directory);
+  assert.deepEqual(await second.outcomes([announcement('c')]), ['ok']);
+  await waitFor(async () => (await valuesIn(broker, 'notifications')).length === 3, {
+    timeoutMs: 5000,
+    what: 'the frames of both runs',
+  });
+  const seqs = (await valuesIn(broker, 'notifications')).map((value) => JSON.parse(value).seq);
+  assert.deepEqual(seqs, [0, 1, 2]);
+  await second.close();
+});

@@ -42,8 +42,10 @@ export class NotificationsTopic {
 
   async start(): Promise<void> {
     const notified = await this.#store.get(NOTIFIED_KEY);
-    // A topic that is new in the settings begins with what comes, not with the past.
-    this.#next = notified === undefined ? this.#store.nextSeq : notified.readDoubleLE(0);
+    // A topic that is new in the settings begins with what comes, not with the past. That is written down at once: what
+    // comes is owed from now on, also when the broker is first reached by a later run.
+    if (notified === undefined) await this.#skipTo(this.#store.nextSeq);
+    else this.#next = notified.readDoubleLE(0);
     this.#running = this.#run();
   }
 
