@@ -86,7 +86,7 @@ function leadsNowhere(address: Multiaddr): boolean {
 /**
  * What a limit counts as one address: an IPv4 address, or an IPv6 /64, which is what one subscriber gets.
  */
-function limitKey(address: string): string {
+export function limitKey(address: string): string {
   const bytes = ipBytes(address);
   if (bytes === undefined || bytes.length === 4) return address;
   return `${Buffer.from(bytes.subarray(0, 8)).toString('hex')}/64`;

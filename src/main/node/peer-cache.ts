@@ -15,6 +15,7 @@ import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { makeDirectory } from '../make-directory.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
+import { limitKey } from './gater.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
 /** Newest first: written is the first, read whichever is there. */
@@ -25,6 +26,8 @@ const MAX_AGE_MS = 24 * 3_600_000;
 const MAX_ADDRESSES = 16;
 const MAX_ADDRESS_TEXT = 512;
 const MAX_NAME_TEXT = 64;
+/** Inbound peers of one address that are kept: one machine with a thousand identities would else be all that is known. */
+const MAX_PER_ADDRESS = 16;
 /** Cached peers dialled at start, newest first, and how many at once. */
 const MAX_DIALS = 50;
 const DIALS_AT_ONCE = 5;
@@ -37,6 +40,8 @@ export interface CachedPeer {
   readonly addresses: readonly string[];
   /** Unix ms. */
   readonly lastSeen: number;
+  /** What it connected from; not written. Undefined for one that was dialled or read from the file. */
+  readonly from?: string | undefined;
 }
 
 export interface PeerCacheComponents {
@@ -167,18 +172,27 @@ export class PeerCache {
     if (known !== undefined) this.#peers.set(peerId, { ...known, name: nameText(name) });
   }
 
-  /** Notes a peer as met now. Addresses that do not parse are left out; without any, those known stay. */
-  met(peerId: string, addresses: readonly string[]): void {
+  /** Notes a peer as met now. Addresses that do not parse are left out; without any, those known stay. `from`: where it connected from. */
+  met(peerId: string, addresses: readonly string[], from?: string): void {
     const known = this.#peers.peek(peerId);
     const texts = addressTexts(addresses);
     if (texts.length === 0 && known === undefined) return;
+    if (known === undefined && from !== undefined) this.#makeRoom(from);
     this.#peers.set(peerId, {
       id: peerId,
       name: known?.name ?? '',
       addresses: texts.length > 0 ? texts : (known?.addresses ?? []),
       lastSeen: Date.now(),
+      // Dialled since: then it is no longer one of many that knock.
+      from: known === undefined || (texts.length > 0 && from === undefined) ? from : known.from,
     });
     this.#components.metrics.peerCachePeers.set(this.#peers.size);
+  }
+
+  /** The least recently met of an address's goes when there are many. */
+  #makeRoom(from: string): void {
+    const same = [...this.#peers.values()].filter((peer) => peer.from === from);
+    for (const { id } of same.slice(MAX_PER_ADDRESS - 1)) this.#peers.delete(id);
   }
 
   /** Writes the file. Failures are logged: the cache is a convenience. */
@@ -201,7 +215,7 @@ export class PeerCache {
 
   readonly #onIdentify = ({ detail }: CustomEvent<IdentifyResult>): void => {
     const { peerId, listenAddrs, connection } = detail;
-    this.met(peerId.toString(), dialledFirst(connection, listenAddrs.map(String)));
+    this.met(peerId.toString(), dialledFirst(connection, listenAddrs.map(String)), inboundFrom(connection));
   };
 
   async #load(): Promise<void> {
@@ -280,6 +294,12 @@ export class PeerCache {
       logger.debug({ peer: id, error: errorMessage(error) }, 'cached peer cannot be reached');
     }
   }
+}
+
+/** The address or IPv6 network that a peer connected from; undefined when it was dialled. */
+function inboundFrom({ direction, remoteAddr }: Connection): string | undefined {
+  const host = direction === 'inbound' ? multiaddrHost(remoteAddr) : undefined;
+  return host?.kind === 'ip' ? limitKey(host.address) : undefined;
 }
 
 /** The address that was dialled is known to work; one that was dialled from is not an address to dial. */

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { Libp2p } from '@libp2p/interface';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import type { Libp2p, PeerId } from '@libp2p/interface';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import {
   type CachedPeer,
   formatPeerCache,
@@ -59,6 +61,31 @@ describe('the peer cache', () => {
     assert.deepEqual(parsePeerCache(text), [
       { ...peerOf(ID, Date.UTC(2026, 0, 2, 3, 4, 5, 678)), name: 'miner-1' },
     ]);
+  });
+
+  it('is not taken over by one address with many identities', async (context) => {
+    const { host, cache } = await node(context, { directory: temporaryDirectory(context), dial: false });
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, async () => peerIdFromPrivateKey(await generateKeyPair('Ed25519'))),
+    );
+    const identified = (peerId: PeerId, direction: string, address: string) =>
+      cache.met(peerId.toString(), ['/ip4/192.0.2.1/tcp/1'], direction === 'inbound' ? address : undefined);
+    identified(ids[0]!, 'outbound', '203.0.113.1');
+    identified(ids[1]!, 'inbound', '203.0.113.2');
+    for (const id of ids.slice(2)) identified(id, 'inbound', '203.0.113.3');
+    const kept = cache.peers().map(({ id }) => id);
+    assert.equal(kept.length, 18);
+    for (const id of [ids[0], ids[1], ids.at(-1)]) assert.ok(kept.includes(id!.toString()));
+    // From a real connection, too.
+    const strangers = await Promise.all(
+      Array.from({ length: 18 }, () =>
+        createHost(context, { listen: ['/ip4/127.0.0.4/tcp/0'], localAddress: '127.0.0.4' }),
+      ),
+    );
+    for (const stranger of strangers) await stranger.dial(host.getMultiaddrs());
+    const last = strangers.at(-1)!.peerId.toString();
+    await waitFor(() => cache.peers().some(({ id }) => id === last), { what: 'the last stranger' });
+    assert.ok(cache.peers().length <= 18 + 16);
   });
 
   it('reads what Go writes, and leaves out what is no peer', () => {
