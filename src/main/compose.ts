@@ -7,7 +7,7 @@ import { localSocketPath } from '../shared/frames/socket-path.js';
 import { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../shared/grpc/block-validation-client.js';
 import { createConsumer, createProducer, needsEmbeddedBroker } from '../shared/kafka/index.js';
-import type { Logger } from '../shared/logging.js';
+import { ComponentLoggers, type Logger } from '../shared/logging.js';
 import type { Settings } from '../shared/settings/table.js';
 import { createBanStore } from './bans/create-store.js';
 import { EmbeddedChain } from './blockchain/embedded-chain.js';
@@ -29,14 +29,15 @@ export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clien
 /** The neighbours that `settings` ask for. Nothing is connected to, opened or written. Throws ConfigurationError with every problem. */
 export function composeDependencies(settings: Settings, logger: Logger): ServerDependencies {
   refuseProblems(settings);
+  const loggers = new ComponentLoggers(logger);
   const directory = new DataDirectory(settings.DATADIR);
   const brokerSocketPath = needsEmbeddedBroker(settings)
     ? localSocketPath(directory.path, 'broker.sock')
     : undefined;
-  const kafka = { logger: logger.child({ component: 'kafka' }), brokerSocketPath };
+  const kafka = { logger: loggers.of('kafka'), brokerSocketPath };
   const chain =
     settings.blockchain_grpcAddress === ''
-      ? new EmbeddedChain({ store: directory.store, logger: logger.child({ component: 'chain' }), settings })
+      ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
       : undefined;
   const hasRejectedTx = settings.kafka_rejectedTxConfig !== '';
   if (settings.p2p_embedded_rejected_tx_interval > 0 && !hasRejectedTx) {
@@ -45,15 +46,15 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
   return {
     settings,
     logger,
+    loggers,
     registry: new Registry(),
     directory,
-    blockchain:
-      chain ?? new GrpcBlockchainClient({ settings, logger: logger.child({ component: 'blockchain' }) }),
+    blockchain: chain ?? new GrpcBlockchainClient({ settings, logger: loggers.of('blockchain') }),
     validation: createBlockValidationClient(settings),
-    assembly: new BlockAssemblyClient({ settings, logger: logger.child({ component: 'assembly' }) }),
+    assembly: new BlockAssemblyClient({ settings, logger: loggers.of('assembly') }),
     banStore: createBanStore(settings, {
       level: directory.store,
-      logger: logger.child({ component: 'bans' }),
+      logger: loggers.of('bans'),
     }),
     rejectedTx: hasRejectedTx
       ? createConsumer(settings, 'kafka_rejectedTxConfig', { ...kafka, group: consumerGroup(settings) })
@@ -64,7 +65,7 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
         brokerSocketPath === undefined
           ? undefined
           : new EmbeddedBrokerThread(
-              { logger: logger.child({ component: 'broker' }) },
+              { logger: loggers.of('broker') },
               { socketPath: brokerSocketPath, logLevel: logger.level },
             ),
       rejections:

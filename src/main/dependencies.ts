@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import type { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
 import type { BlockValidationClient } from '../shared/grpc/block-validation-client.js';
 import type { KafkaConsumer } from '../shared/kafka/types.js';
-import type { Logger } from '../shared/logging.js';
+import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { Settings } from '../shared/settings/table.js';
 import type { BanStore } from './bans/types.js';
 import type { EmbeddedChain } from './blockchain/embedded-chain.js';
@@ -17,6 +17,8 @@ export interface ServerDependencies {
   /** Loaded and checked (`loadSettings`). */
   readonly settings: Settings;
   readonly logger: Logger;
+  /** Of the parts handed in here and of those that the server makes: their levels change together. */
+  readonly loggers: ComponentLoggers;
   /** Of the main process; the figures of the others are added at each scrape. */
   readonly registry: Registry;
   /** Opened in `init`, closed at the end of `stop`. */

@@ -4,7 +4,7 @@ import { AbortedError, errorMessage } from '../shared/errors.js';
 import { localSocketPath } from '../shared/frames/socket-path.js';
 import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
 import type { DependencyHealth, HealthReport } from '../shared/health.js';
-import { ComponentLoggers, type Logger } from '../shared/logging.js';
+import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { removeRunFile, writeRunFile } from '../shared/run-file.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
@@ -77,7 +77,7 @@ export class P2PServer {
     this.#dependencies = dependencies;
     this.#options = options;
     this.#urls = urls;
-    this.#loggers = new ComponentLoggers(dependencies.logger);
+    this.#loggers = dependencies.loggers;
     this.#logger = this.#loggers.of('server');
     this.#processMetrics = new ProcessMetrics({ registry });
     this.#metrics = new MetricsAggregate({ registry, logger: this.#logger });
@@ -235,8 +235,9 @@ export class P2PServer {
   /** Changes the level of every logger in every thread and process. Throws RangeError on a name that is no level. */
   async setLogLevel(level: string): Promise<void> {
     this.#loggers.setLevel(level);
+    this.#dependencies.embedded.broker?.setLevel(level);
     this.#parts?.notifications.setLevel(level);
-    await this.#parts?.pipeline.publisher.ask('level', { level });
+    await this.#parts?.pipeline.publisher.setLevel(level);
   }
 
   #advance(from: State, to: State): void {

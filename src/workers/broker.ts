@@ -6,7 +6,7 @@ import { errorMessage } from '../shared/errors.js';
 import { EmbeddedBroker } from '../shared/kafka/embedded/broker.js';
 import { EmbeddedBrokerServer } from '../shared/kafka/embedded/server.js';
 import { createLogger } from '../shared/logging.js';
-import type { BrokerConfig, BrokerReport } from '../shared/pipeline/worker-config.js';
+import type { BrokerConfig, BrokerOrder, BrokerReport } from '../shared/pipeline/worker-config.js';
 
 const report = (message: BrokerReport): void => parentPort?.postMessage(message);
 
@@ -17,8 +17,12 @@ async function serve({ socketPath, logLevel, ...bounds }: BrokerConfig): Promise
   const server = new EmbeddedBrokerServer({ broker, logger }, { socketPath });
   await broker.start();
   await server.start();
-  parentPort?.once('message', () => {
-    // Whatever main says means stop. The port goes last: the thread ends when nothing is left.
+  parentPort?.on('message', (order: BrokerOrder) => {
+    if (order !== 'stop') {
+      logger.level = order.level;
+      return;
+    }
+    // The port goes last: the thread ends when nothing is left.
     Promise.allSettled([server.stop(), broker.stop()]).then(
       () => parentPort?.close(),
       () => {},

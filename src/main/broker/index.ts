@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
-import type { BrokerConfig, BrokerReport } from '../../shared/pipeline/worker-config.js';
+import type { BrokerConfig, BrokerOrder, BrokerReport } from '../../shared/pipeline/worker-config.js';
 
 const THREAD = new URL('../../workers/broker.js', import.meta.url);
 const FIRST_BACKOFF_MS = 100;
@@ -17,7 +17,7 @@ const STOP_MS = 2000;
  */
 export class EmbeddedBrokerThread {
   readonly #logger: Logger;
-  readonly #config: BrokerConfig;
+  #config: BrokerConfig;
   readonly #stopping = new AbortController();
   #worker: Worker | undefined;
   #running: Promise<void> | undefined;
@@ -80,6 +80,12 @@ export class EmbeddedBrokerThread {
     }
   }
 
+  /** Of the thread that runs now and of those that replace it. */
+  setLevel(logLevel: string): void {
+    this.#config = { ...this.#config, logLevel };
+    this.#worker?.postMessage({ level: logLevel } satisfies BrokerOrder);
+  }
+
   async health(): Promise<DependencyHealth> {
     const resource = 'embedded broker';
     return this.#failure === ''
@@ -94,7 +100,7 @@ export class EmbeddedBrokerThread {
     if (worker === undefined) return;
     const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     if (worker.threadId === -1) return;
-    worker.postMessage('stop');
+    worker.postMessage('stop' satisfies BrokerOrder);
     const patience = new AbortController();
     await Promise.race([gone, delay(STOP_MS, undefined, { signal: patience.signal }).catch(() => {})]);
     patience.abort();

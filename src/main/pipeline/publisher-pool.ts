@@ -46,6 +46,8 @@ export class PublisherPool {
   /** Told to close: its end is no death. */
   #closing = false;
   #instance = 0;
+  /** As last told: whoever takes the publisher's place is born with it. */
+  #level: string;
 
   constructor(
     { logger, metrics }: { readonly logger: Logger; readonly metrics: PipelineMetrics },
@@ -54,6 +56,7 @@ export class PublisherPool {
     this.#logger = logger;
     this.#metrics = metrics;
     this.#options = options;
+    this.#level = options.config.logLevel;
   }
 
   /** Why the publisher cannot respawn, for liveness; undefined while it can. */
@@ -69,7 +72,13 @@ export class PublisherPool {
   /** Resolves when the publisher answers. Rejects when it cannot start. */
   async start(): Promise<void> {
     this.#build();
-    await this.ask('level', { level: this.#options.config.logLevel });
+    await this.ask('level', { level: this.#level });
+  }
+
+  /** Also of those that take its place. Rejects with UnavailableError while it is being replaced, and then they have it. */
+  async setLevel(level: string): Promise<void> {
+    this.#level = level;
+    await this.ask('level', { level });
   }
 
   /**
@@ -138,7 +147,7 @@ export class PublisherPool {
       name: 'publisher',
       file: this.#options.file ?? PUBLISHER_FILE,
       threads: 1,
-      workerData: this.#options.config,
+      workerData: { ...this.#options.config, logLevel: this.#level },
       concurrentTasks: CONCURRENT_TASKS,
       maxOldSpaceMb: MAX_OLD_SPACE_MB,
       onDeath: () => {

@@ -24,6 +24,9 @@ export interface PublisherConfig {
 }
 
 /** For the thread of the embedded broker. */
+/** Main → the broker's thread. */
+export type BrokerOrder = 'stop' | { readonly level: string };
+
 export interface BrokerConfig {
   /** Local socket on which it serves. */
   readonly socketPath: string;

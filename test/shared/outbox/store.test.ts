@@ -107,7 +107,7 @@ test('a corrupt database is not opened: the error names it and says what to do',
   await assert.rejects(broken.open(), (error: Error) => {
     assert.equal(error.name, 'OutboxUnusableError');
     assert.ok(error.message.includes(path));
-    assert.match(error.message, /corrupt.*move it aside/s);
+    assert.match(error.message, /corrupt.*move it away/s);
     return true;
   });
 });

@@ -47,6 +47,9 @@ export function createKafkaClient(url: KafkaTopicUrl, tls: KafkaTlsSettings, log
   });
 }
 
+/** A line at each attempt to reach a broker, several a second while one is away: who waits for it says so once. */
+const CHATTY = new Set(['Connection', 'BrokerPool']);
+
 /**
  * One line each of kafkajs. Its errors are warnings here: whoever called it gets a fault and says what follows. Its
  * information is for those who look closely.
@@ -57,7 +60,8 @@ function log(
 ): void {
   const { logger: _name, ...rest } = fields;
   const bindings = { kafkajs: namespace, ...rest };
-  if (level === kafkajs.logLevel.ERROR || level === kafkajs.logLevel.WARN) logger.warn(bindings, message);
+  const loud = level === kafkajs.logLevel.ERROR || level === kafkajs.logLevel.WARN;
+  if (loud && !CHATTY.has(namespace)) logger.warn(bindings, message);
   else logger.debug(bindings, message);
 }
 

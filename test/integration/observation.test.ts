@@ -1,0 +1,141 @@
+/** What others see of a whole server: health, metrics, levels, and what its logs must never hold. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { askServer } from '../../src/main/control/client.js';
+import { samplesOf, sumOf } from '../support/gossip.js';
+import { chainOf, openFeed, serverSettings, startServer } from '../support/server.js';
+import { launchServer } from '../support/server-process.js';
+import { waitFor } from '../support/wait.js';
+
+test('readiness and liveness have the body that readers of Teranode know', async (context) => {
+  const { server } = await startServer(context, serverSettings(context));
+  const base = `http://127.0.0.1:${server.ports.health}/health`;
+  await waitFor(async () => (await fetch(base)).status === 200, { what: 'readiness' });
+  for (const path of ['', '/readiness', '/liveness']) {
+    const answer = await fetch(base + path);
+    assert.equal(answer.status, 200);
+    assert.match(answer.headers.get('content-type') ?? '', /^application\/json/);
+    const body = (await answer.json()) as { status: string; dependencies: Record<string, unknown>[] };
+    assert.deepEqual(Object.keys(body), ['status', 'dependencies']);
+    assert.equal(body.status, '200');
+    for (const dependency of body.dependencies) {
+      assert.deepEqual(Object.keys(dependency), ['resource', 'status', 'error', 'message']);
+      assert.equal(dependency.status, '200', JSON.stringify(dependency));
+      assert.ok(Object.values(dependency).every((value) => typeof value === 'string'));
+    }
+    const resources = body.dependencies.map(({ resource }) => resource);
+    if (path === '/liveness') {
+      assert.deepEqual(resources, ['EventLoop', 'worker pools', 'notification servers']);
+      continue;
+    }
+    for (const wanted of ['outbox', 'BlockchainClient', 'FSM', 'BlockValidationClient', 'BanStore'])
+      assert.ok(resources.includes(wanted), `${wanted} in ${resources}`);
+    const validation = body.dependencies.find(({ resource }) => resource === 'BlockValidationClient');
+    assert.equal(validation?.message, 'not configured');
+  }
+});
+
+test('one scrape has every process’s figures, and none goes backwards when a notification server is replaced', async (context) => {
+  const { server, ...rest } = await startServer(context, serverSettings(context));
+  const one = { server, ...rest };
+  const feed = await openFeed(context, server);
+  const scrape = async () => (await fetch(`http://127.0.0.1:${server.ports.metrics}/metrics`)).text();
+  const mine = async () => {
+    const { hash } = await chainOf(one).mine();
+    return hash;
+  };
+  for (let i = 0; i < 3; i++) {
+    const hash = await mine();
+    await feed.next((frame) => frame.type === 'block' && frame.hash === hash, 'our block');
+  }
+  const counters = [
+    'teranode_p2p_messages_total',
+    'teranode_p2p_publisher_frames_total',
+    'teranode_p2p_websocket_frames_total',
+    'teranode_p2p_notification_server_process_cpu_seconds_total',
+    'process_cpu_seconds_total',
+  ];
+  const before = await scrape();
+  const figures = (text: string) => counters.map((name) => sumOf(text, name));
+  for (const [index, value] of figures(before).entries()) assert.ok(value > 0, counters[index]);
+  assert.ok(samplesOf(before, 'teranode_p2p_event_loop_delay_seconds').length > 0);
+  assert.match(before, /^libp2p_/m);
+
+  const { notifications } = server.parts;
+  const [victim] = notifications.pids;
+  assert.ok(victim);
+  process.kill(victim, 'SIGKILL');
+  await waitFor(() => notifications.serving === 2 && !notifications.pids.includes(victim), {
+    what: 'another notification server',
+  });
+  await waitFor(async () => (await notifications.health()).message.includes(' 2 hear'), {
+    what: 'both at the stream',
+  });
+  const after = await scrape();
+  for (const [index, value] of figures(after).entries()) {
+    assert.ok(value >= (figures(before)[index] ?? 0), `${counters[index]} went backwards`);
+  }
+  assert.equal(sumOf(after, 'teranode_p2p_notification_server_restarts_total'), 1);
+});
+
+test('liveness fails while no notification server serves, and is well when one does again', async (context) => {
+  const { server } = await startServer(context, serverSettings(context, { p2p_notification_servers: 1 }));
+  const [pid] = server.parts.notifications.pids;
+  assert.ok(pid);
+  process.kill(pid, 'SIGKILL');
+  const report = await waitFor(
+    async () => {
+      const health = await server.health(true);
+      return health.status === 503 ? health : undefined;
+    },
+    { what: 'liveness to fail', everyMs: 1 },
+  );
+  const ill = report.dependencies.filter(({ status }) => status !== 200);
+  assert.deepEqual(
+    ill.map(({ resource, error }) => [resource, error]),
+    [['notification servers', 'no notification server serves']],
+  );
+  await waitFor(async () => (await server.health(true)).status === 200, { what: 'another one' });
+});
+
+test('the level changes at run time in main and in the publisher', async (context) => {
+  const run = launchServer(context, {
+    set: {
+      logLevel: 'warn',
+      p2p_embedded_mining_interval: '300ms',
+      kafka_subtreesConfig: 'kafka://127.0.0.1:1/subtrees',
+    },
+  });
+  const { controlSocket } = await run.ready();
+  const quiet = (component: string, since = 0) =>
+    run
+      .lines()
+      .slice(since)
+      .filter((line) => Number(line.level) < 40 && line.component === component);
+  for (const component of ['chain', 'publisher']) assert.deepEqual(quiet(component), []);
+  await askServer(controlSocket, 'level', { level: 'trace' });
+  for (const component of ['chain', 'publisher'])
+    await waitFor(() => quiet(component).length > 0, { what: `a word of the ${component}` });
+  await askServer(controlSocket, 'level', { level: 'warn' });
+  await assert.rejects(askServer(controlSocket, 'level', { level: 'loud' }), /loud/);
+});
+
+test('no secret is ever in the log, at the lowest level', async (context) => {
+  const secrets = {
+    p2p_shared_key: '5a'.repeat(32),
+    grpc_admin_api_key: 'correct-horse-battery-staple',
+    blockchain_store: 'postgres://someone:hunter2hunter2@127.0.0.1:1/bans',
+  };
+  const run = launchServer(context, {
+    set: { ...secrets, logLevel: 'trace', p2p_dht_use_private: 'true' },
+  });
+  const file = await run.ready();
+  await fetch(`http://127.0.0.1:${file.ports.health}/health`);
+  run.child.kill('SIGTERM');
+  assert.equal((await run.exit).code, 0, run.stderr);
+  const said = run.stdout + run.stderr;
+  assert.ok(said.length > 1000);
+  for (const secret of [secrets.p2p_shared_key, secrets.grpc_admin_api_key, 'hunter2hunter2'])
+    assert.ok(!said.includes(secret), `${secret.slice(0, 4)}… is in the log`);
+});

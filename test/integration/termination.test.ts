@@ -1,0 +1,106 @@
+/** SIGTERM to a real process: in mid-flow it ends by itself, in time, and loses nothing; a second one ends it at once. */
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { unwrap } from '../../src/shared/messages/framing.js';
+import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { OutboxStore } from '../../src/shared/outbox/store.js';
+import type { RunFile } from '../../src/shared/run-file.js';
+import { hashOf, subtreeData, topicOf } from '../support/gossip.js';
+import { keptLog } from '../support/logger.js';
+import { createPeer, type Peer } from '../support/peer.js';
+import { launchServer } from '../support/server-process.js';
+import { settingsOf } from '../support/settings.js';
+import { waitFor, within } from '../support/wait.js';
+
+const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')];
+if (SUBTREE === undefined) throw new Error('no subtrees');
+const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
+/** Nobody listens there: what is accepted stays in the outbox. */
+const NOBODY = 'kafka://127.0.0.1:1/subtrees';
+
+async function neighbour(context: TestContext, { ports, peerId }: RunFile): Promise<Peer> {
+  const peer = await createPeer({ context, topics: [TOPIC] });
+  await peer.dial(`/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`);
+  await peer.sees(peerId, TOPIC);
+  return peer;
+}
+
+/** Hashes, display order, of the records that wait in an outbox. */
+async function waitingIn(directory: string): Promise<Set<string>> {
+  const store = new OutboxStore(
+    { logger: keptLog().logger },
+    { path: join(directory, 'outbox'), fsync: false, frameRing: 16 },
+  );
+  await store.open();
+  const chunks = await store.read('subtrees', 0, Number.POSITIVE_INFINITY);
+  const hashes = chunks.flatMap(({ records }) =>
+    records.map(({ hash }) => Buffer.from(hash).reverse().toString('hex')),
+  );
+  await store.close();
+  return new Set(hashes);
+}
+
+test('SIGTERM under load: exit code 0 in time, and what the network got from us is in the outbox', async (context) => {
+  const run = launchServer(context, { set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '4s' } });
+  const file = await run.ready();
+  const sender = await neighbour(context, file);
+  const observer = await neighbour(context, file);
+  let sent = 0;
+  let sending = true;
+  const flood = (async () => {
+    while (sending) {
+      for (let i = 0; i < 20; i++)
+        await sender.publish(TOPIC, subtreeData(sender.id, sent++)).catch(() => {});
+      await delay(5);
+    }
+  })();
+  await waitFor(() => observer.heard.length > 200, { what: 'a flow through the server', timeoutMs: 20_000 });
+  const began = Date.now();
+  run.child.kill('SIGTERM');
+  const { code } = await within(run.exit, 15_000, 'the end of the process');
+  const took = Date.now() - began;
+  sending = false;
+  await flood;
+  assert.equal(code, 0, run.stderr);
+  assert.ok(took < 4_000 + 3_000, `it took ${took} ms`);
+  const waiting = await waitingIn(run.directory);
+  const passedOn = observer.heard.map(({ data }) => String(unwrap(data, 32_768).fields.get('hash')));
+  assert.ok(passedOn.length > 200 && passedOn.every((hash) => hash.length === 64));
+  const lost = passedOn.filter((hash) => !waiting.has(hash));
+  assert.deepEqual(lost, [], `${lost.length} of ${passedOn.length} were passed on and are not in the outbox`);
+  assert.ok(waiting.has(hashOf(0)));
+  context.diagnostic(`${passedOn.length} passed on, ${waiting.size} kept, ended in ${took} ms`);
+});
+
+test('with nothing left to do SIGTERM ends it quickly, SIGINT too; a second signal does not wait', async (context) => {
+  const quick = launchServer(context);
+  const patient = launchServer(context, { set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '30s' } });
+  const file = await patient.ready();
+  await quick.ready();
+  const began = Date.now();
+  quick.child.kill('SIGINT');
+  assert.equal((await within(quick.exit, 8_000, 'the end of the process')).code, 0);
+  context.diagnostic(`SIGINT took ${Date.now() - began} ms`);
+
+  const sender = await neighbour(context, file);
+  await sender.publish(TOPIC, subtreeData(sender.id, 0));
+  await waitFor(
+    async () => (await (await fetch(`http://127.0.0.1:${file.ports.health}/health`)).text()).includes('1 of'),
+    {
+      what: 'a record that waits',
+    },
+  );
+  patient.child.kill('SIGTERM');
+  await waitFor(() => patient.lines().some(({ msg }) => msg === 'stopping'), { what: 'the stop' });
+  assert.equal(patient.child.exitCode, null);
+  // What comes within a second counts as the same wish.
+  const again = setInterval(() => patient.child.kill('SIGTERM'), 300);
+  context.after(() => clearInterval(again));
+  const ended = await within(patient.exit, 5_000, 'the end at the second signal');
+  clearInterval(again);
+  assert.equal(ended.code, 143);
+  assert.deepEqual([...(await waitingIn(patient.directory))], [hashOf(0)]);
+});
