@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import protobuf from 'protobufjs';
 import { WebSocket } from 'ws';
+import type { NodeStatusReport } from '../../src/shared/status.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -60,9 +61,8 @@ test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and 
     { timeoutMs: INSTALL_MS + READY_MS, everyMs: 200, what: 'node 3 to be ready' },
   );
 
-  const status = async (port: number) =>
-    (await (await fetch(`http://localhost:${port}/api/status`)).json()) as { peerId: string };
-  const miner = (await status(9906)).peerId;
+  const answer = await fetch('http://localhost:9906/api/status');
+  const miner = ((await answer.json()) as NodeStatusReport).node.id;
   const feed = new WebSocket('ws://localhost:9926/p2p-ws');
   const frames: { type: string; hash: string; peer_id: string; base_url: string }[] = [];
   feed.on('message', (data) => frames.push(JSON.parse(String(data))));
