@@ -1,6 +1,6 @@
 /**
  * Signatures verified off the main thread. Requests gather for a tick, or until there are 256, and go to the verifying
- * thread as one buffer. While it has two such buffers they gather on, for it would not look at a third any sooner, and each
+ * thread as one buffer. While it is at work they gather on, for it would not look at the next any sooner, and each buffer
  * costs the main thread a wake-up on the way there, one back and one on to the checkers.
  *
  * A thread that dies is replaced and given what it had not answered; a batch that was with two threads when they died is
@@ -17,8 +17,8 @@ import type { NodeMetrics } from './metrics.js';
 
 /** Signatures a batch: larger ones only add latency, measured. */
 const BATCH_BOUND = 256;
-/** Batches with the thread, one at work and one waiting, before requests gather longer than a tick. */
-const FLYING_BOUND = 2;
+/** Batches with the thread from which on requests gather longer than a tick; a full batch goes all the same. */
+const FLYING_BOUND = 1;
 /** Deaths within a minute after which threads are no longer trusted for a while. */
 const DEATHS_A_MINUTE = 5;
 const RETRY_MS = 30_000;
