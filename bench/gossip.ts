@@ -90,7 +90,7 @@ async function sample(kind: TargetKind, senders: Senders, seconds: number): Prom
     };
   } finally {
     feed?.close();
-    await senders.disconnect();
+    await senders.disconnect().catch(() => {});
     await target.stop();
   }
 }

@@ -84,7 +84,7 @@ async function sample(senders: Senders, seconds: number): Promise<Arrivals> {
   } finally {
     feed.close();
     await consumer.stop();
-    await senders.disconnect();
+    await senders.disconnect().catch(() => {});
     await target.stop();
   }
 }

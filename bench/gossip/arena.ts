@@ -53,14 +53,16 @@ export class Target {
   }
 
   async stop(): Promise<void> {
-    const exited = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#order({ type: 'stop' });
-    await exited;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = new Promise((resolve) => this.#child.once('exit', resolve));
+      this.#order({ type: 'stop' });
+      await exited;
+    }
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #order(order: TargetOrder): void {
-    this.#child.send(order);
+    this.#child.send(order, () => {});
   }
 }
 

@@ -120,7 +120,7 @@ async function server(): Promise<Contestant> {
   };
 }
 
-/** js-libp2p as its documentation sets it up: strictly signed messages, an empty handler. */
+/** js-libp2p as its documentation sets it up, as far as it survives: strictly signed messages, an empty handler. */
 async function plain(): Promise<Contestant> {
   const libp2p = await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
@@ -129,6 +129,8 @@ async function plain(): Promise<Contestant> {
     streamMuxers: [yamux()],
     // All senders come from one address, and more than five a second.
     connectionManager: { inboundConnectionThreshold: 1000 },
+    // Under this load it answers pings late, and would cut its senders.
+    connectionMonitor: { abortConnectionOnPingFailure: false },
     services: { identify: identify(), ping: ping(), pubsub: gossipsub() },
   });
   let heard = 0;
@@ -183,4 +185,6 @@ process.on('message', (order: TargetOrder) => {
     process.exit(1);
   });
 });
+// Also when whoever started it is gone.
+process.on('disconnect', () => process.exit(0));
 report({ type: 'ready', topic, settings, ...contestant.ready });
