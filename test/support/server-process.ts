@@ -43,17 +43,24 @@ export interface ProcessOptions {
   readonly set?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
+  /** No file grows past this many KiB: what a full disk looks like to who writes, without privileges. */
+  readonly fileKib?: number;
 }
 
 /** Starts a server; killed when the test ends. */
 export function launchServer(
   context: Pick<TestContext, 'after'>,
-  { directory = temporaryDirectory(context), set = {}, env = {}, uid }: ProcessOptions = {},
+  { directory = temporaryDirectory(context), set = {}, env = {}, uid, fileKib }: ProcessOptions = {},
 ): ServerProcess {
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
   const settings = Object.entries({ ...SETTINGS, DATADIR: directory, ...set });
   const args = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  const child = spawn(process.execPath, [BIN, 'start', ...args], {
+  const program = [process.execPath, BIN, 'start', ...args];
+  const [command = '', ...rest] =
+    fileKib === undefined
+      ? program
+      : ['bash', '-c', `trap '' XFSZ; ulimit -f ${fileKib}; exec "$@"`, 'bash', ...program];
+  const child = spawn(command, rest, {
     env: { ...inherited, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid, gid: uid }),

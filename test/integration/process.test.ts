@@ -1,4 +1,4 @@
-/** SIGTERM to a real process: in mid-flow it ends by itself, in time, and loses nothing; a second one ends it at once. */
+/** A server as a process of its own: signals in mid-flow and with nothing to do, and a disk that takes no more. */
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { unwrap } from '../../src/shared/messages/framing.js';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { OutboxStore } from '../../src/shared/outbox/store.js';
 import type { RunFile } from '../../src/shared/run-file.js';
-import { hashOf, subtreeData, topicOf } from '../support/gossip.js';
+import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
 import { keptLog } from '../support/logger.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { launchServer } from '../support/server-process.js';
@@ -73,6 +73,40 @@ test('SIGTERM under load: exit code 0 in time, and what the network got from us 
   assert.deepEqual(lost, [], `${lost.length} of ${passedOn.length} were passed on and are not in the outbox`);
   assert.ok(waiting.has(hashOf(0)));
   context.diagnostic(`${passedOn.length} passed on, ${waiting.size} kept, ended in ${took} ms`);
+});
+
+test('on a full disk it lives on: announcements are kept or refused and counted, and SIGTERM ends it', async (context) => {
+  const run = launchServer(context, {
+    fileKib: 512,
+    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '3s', p2p_frame_ring: '16' },
+  });
+  const file = await run.ready();
+  const sender = await neighbour(context, file);
+  const observer = await neighbour(context, file);
+  const dataHubUrl = `http://127.0.0.1:8090/${'x'.repeat(1_900)}`;
+  const refusing = () =>
+    run.lines().some(({ msg }) => /outbox cannot be written: announcements are refused/.test(String(msg)));
+  for (let n = 0; n < 2_000 && !refusing(); n++) {
+    await sender.publish(TOPIC, subtreeData(sender.id, n, { dataHubUrl }));
+    if (n % 10 === 0) await delay(10);
+  }
+  await waitFor(refusing, { what: 'a full disk' });
+  const liveness = await fetch(`http://127.0.0.1:${file.ports.health}/health/liveness`);
+  assert.equal(liveness.status, 200, await liveness.text());
+  const refused = async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${file.ports.metrics}/metrics`)).text();
+    return sumOf(metrics, 'teranode_p2p_messages_total', { outcome: 'store_failed' });
+  };
+  await waitFor(refused, { what: 'the refused to be counted', everyMs: 100 });
+  run.child.kill('SIGTERM');
+  assert.equal((await within(run.exit, 15_000, 'the end of the process')).code, 0, run.stderr);
+  const waiting = await waitingIn(run.directory);
+  const passedOn = observer.heard.map(({ data }) => String(unwrap(data, 32_768).fields.get('hash')));
+  assert.ok(passedOn.length > 10);
+  assert.deepEqual(
+    passedOn.filter((hash) => !waiting.has(hash)),
+    [],
+  );
 });
 
 test('with nothing left to do SIGTERM ends it quickly, SIGINT too; a second signal does not wait', async (context) => {
