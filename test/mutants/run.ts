@@ -45,7 +45,10 @@ function build(tree: string): void {
 }
 
 /** How tests went: `red` only by a test that failed. */
-type TestRun = { readonly state: 'green' | 'crashed' | 'late' } | { readonly state: 'red'; by: string };
+type TestRun =
+  | { readonly state: 'green' | 'late' }
+  | { readonly state: 'red'; readonly by: string }
+  | { readonly state: 'crashed'; readonly how: string };
 
 /** The process group of the tests that run now, so that nothing of them is left behind. */
 let group: number | undefined;
@@ -90,7 +93,8 @@ async function runTests(tree: string, tests: readonly string[], withinMs: number
   endGroup();
   if (by !== undefined) return { state: 'red', by };
   if (code === 0) return { state: 'green' };
-  return { state: late ? 'late' : 'crashed' };
+  if (late) return { state: 'late' };
+  return { state: 'crashed', how: /^ *error: (.*)$/m.exec(output)?.[1] ?? output.slice(-1000) };
 }
 
 /** Name and message of the first test that failed, the innermost; a file that failed as a whole is none. */
@@ -116,7 +120,7 @@ async function kill(tree: string, mutant: Mutant): Promise<string> {
       case 'green':
         throw new Error(`SURVIVED ${mutant.tests.join(' ')}`);
       case 'crashed':
-        throw new Error('a test file crashed, but no test failed');
+        throw new Error(`a test file crashed, but no test failed: ${run.how}`);
       case 'late':
         throw new Error(`no test failed in ${TESTS_MS / 1000} s`);
     }
@@ -132,9 +136,7 @@ async function tryAll(tree: string, mutants: readonly Mutant[]): Promise<boolean
   const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
   const unbroken = await runTests(tree, tests, TESTS_MS + tests.length * 10_000);
   if (unbroken.state !== 'green') {
-    throw new Error(
-      `the suite is not green before anything is broken: ${'by' in unbroken ? unbroken.by : unbroken.state}`,
-    );
+    throw new Error(`the suite is not green before anything is broken: ${JSON.stringify(unbroken)}`);
   }
   console.log(`${tests.length} test files are green while nothing is broken, ${since(started)}`);
   let killed = 0;
