@@ -187,4 +187,5 @@ process.on('message', (order: TargetOrder) => {
 });
 // Also when whoever started it is gone.
 process.on('disconnect', () => process.exit(0));
+if (!process.connected) process.exit(0);
 report({ type: 'ready', topic, settings, ...contestant.ready });
