@@ -36,6 +36,8 @@ export class BlockchainService {
   healthy = true;
   #failures: { method: Method; code: Status; left: number; metadata?: Metadata }[] = [];
   #leaveIdle: (() => void)[] = [];
+  /** False: the wait for the end of IDLE is answered at once, whatever the state. */
+  waits = true;
   #server: Server | undefined;
   #port = 0;
 
@@ -137,7 +139,7 @@ export class BlockchainService {
       ),
       getFsmCurrentState: this.#unary('fsm', () => ({ state: this.fsm })),
       waitUntilFsmTransitionFromIdleState: this.#unary('wait', async () => {
-        if (this.fsm === FSMStateType.IDLE) {
+        if (this.waits && this.fsm === FSMStateType.IDLE) {
           await new Promise<void>((resolve) => this.#leaveIdle.push(resolve));
         }
         return {};

@@ -160,6 +160,22 @@ test('waiting outlasts IDLE and an absent service', async (context) => {
   assert.equal(await client.getFsmState(), 'RUNNING');
 });
 
+test('a service that answers the wait while it is still IDLE is not asked without pause', async (context) => {
+  const service = await serve(context);
+  service.fsm = FSMStateType.IDLE;
+  service.waits = false;
+  const client = connect(context, service.address, {}, { absentRetryMs: 150 });
+  const giving = new AbortController();
+  context.after(() => giving.abort());
+  const began = Date.now();
+  const waiting = client.waitUntilNotIdle(giving.signal);
+  waiting.catch(() => {});
+  await waitFor(() => (service.calls.get('wait') ?? 0) >= 3, { what: 'the third wait' });
+  assert.ok(Date.now() - began >= 290, 'two pauses lie between');
+  service.leaveIdle();
+  await within(waiting, 5_000, 'the end of IDLE');
+});
+
 test('waiting can be given up', async (context) => {
   const service = await serve(context);
   service.fsm = FSMStateType.IDLE;
