@@ -9,7 +9,14 @@ import {
   type Notification,
 } from '../../shared/generated/blockchain_api.js';
 import { NotificationType } from '../../shared/generated/model.js';
-import { callUnary, NotFoundError, RpcError, rpcError, untilItAnswers } from '../../shared/grpc/call.js';
+import {
+  callUnary,
+  NotFoundError,
+  pause,
+  RpcError,
+  rpcError,
+  untilItAnswers,
+} from '../../shared/grpc/call.js';
 import { type GrpcTlsSettings, openChannel } from '../../shared/grpc/channel.js';
 import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/hash.js';
 import { HEADER_LENGTH, headerHash } from '../../shared/header.js';
@@ -97,6 +104,9 @@ export class GrpcBlockchainClient implements BlockchainClient {
     const leftIdle = async (): Promise<boolean> => {
       if ((await this.getFsmState(signal)) !== 'IDLE') return true;
       await callUnary(wait, {}, { deadlineMs: this.#idleWaitMs, retries: 0, signal });
+      if ((await this.getFsmState(signal)) !== 'IDLE') return true;
+      // The answer should mean that IDLE is over; where it does not, it must not be asked for without a pause.
+      await pause(this.#absentRetryMs, signal);
       return false;
     };
     const patience = { signal, logger: this.#logger, retryMs: this.#absentRetryMs };
