@@ -1,20 +1,23 @@
 /**
  * Runs in the publisher's thread, as a Piscina task: one pool of one thread, tasks by `op`, of which several may be under
- * way. The outbox opens with the first task; while it cannot, every task rejects with the reason, and the next tries
- * again. It drains between tasks, so the pool runs with `atomics: 'disabled'`.
+ * way. The outbox opens with the first task after `attach`; while it cannot, every task rejects with the reason, and the next
+ * tries again. It drains between tasks, so the pool runs with `atomics: 'disabled'`.
  */
 
 import { workerData } from 'node:worker_threads';
 import { createLogger } from '../shared/logging.js';
+import { DatabasePort } from '../shared/outbox/database-port.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
 import { Publisher } from './publisher/publisher.js';
 
 const config = workerData as PublisherConfig;
 const logger = createLogger({ level: config.logLevel, bindings: { component: 'publisher' } });
+let database: DatabasePort | undefined;
 let opened: Promise<Publisher> | undefined;
 
 async function open(): Promise<Publisher> {
-  const publisher = new Publisher({ logger }, config);
+  if (database === undefined) throw new Error('the publisher has not been given its database');
+  const publisher = new Publisher({ logger, database }, config);
   await publisher.start();
   return publisher;
 }
@@ -22,6 +25,10 @@ async function open(): Promise<Publisher> {
 export default async function publish(
   task: PublisherTask,
 ): Promise<PublisherTasks[keyof PublisherTasks]['response']> {
+  if (task.op === 'attach') {
+    database = new DatabasePort(task.port);
+    return null;
+  }
   opened ??= open().catch((error: unknown) => {
     opened = undefined;
     throw error;

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { giveDatabase } from '../../src/main/pipeline/publisher-pool.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
 import { kindIndex } from '../../src/shared/messages/index.js';
+import type { DatabaseHost } from '../../src/shared/outbox/database-port.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
 import type { CheckedMessage, PublishedBatch } from '../../src/shared/pipeline/types.js';
@@ -59,6 +61,7 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
 
 export class PublisherUnderTest {
   readonly pool: Piscina;
+  readonly #database: DatabaseHost;
 
   constructor(readonly config: PublisherConfig) {
     this.pool = new Piscina({
@@ -71,6 +74,7 @@ export class PublisherUnderTest {
     });
     // A pool that is destroyed in mid-task complains of answers that come after.
     this.pool.on('error', () => {});
+    this.#database = giveDatabase(this.pool, () => {});
   }
 
   run<K extends keyof PublisherTasks>(
@@ -109,13 +113,14 @@ export class PublisherUnderTest {
   /** Ends it as a stopping server does. */
   async close(patienceMs = 5000): Promise<number> {
     const { left } = await this.run('close', { deadline: Date.now() + patienceMs });
-    await this.pool.destroy();
+    await this.kill();
     return left;
   }
 
   /** Ends its thread in the middle of whatever it does. */
   async kill(): Promise<void> {
     await this.pool.destroy();
+    await this.#database.close();
   }
 }
 

@@ -4,9 +4,11 @@
  */
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { MessageChannel } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
+import { DatabaseHost } from '../../shared/outbox/database-port.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
@@ -18,6 +20,14 @@ export interface PublisherPoolOptions {
   readonly taskTimeoutMs?: number;
   /** The worker's file; a test may have another. */
   readonly file?: URL;
+}
+
+/** Gives the publisher in `pool`, as its first task, the port to a database that lives in this thread. */
+export function giveDatabase(pool: Piscina, onError: (error: unknown) => void): DatabaseHost {
+  const { port1, port2 } = new MessageChannel();
+  const task: PublisherTask = { op: 'attach', port: port2 };
+  pool.run(task, { transferList: [port2] }).catch(onError);
+  return new DatabaseHost(port1);
 }
 
 interface Unanswered {
@@ -40,6 +50,8 @@ export class PublisherPool {
   readonly #stopping = new AbortController();
   readonly #unanswered = new Set<Unanswered>();
   #pool: Piscina | undefined;
+  /** The outbox's database, which its thread asks over a port. */
+  #database: DatabaseHost | undefined;
   #failures = 0;
   #failed: string | undefined;
   #replacing: Promise<void> | undefined;
@@ -98,7 +110,7 @@ export class PublisherPool {
   }
 
   /** Asks the publisher anything but to publish. Rejects with UnavailableError while it is being replaced. */
-  async ask<K extends Exclude<keyof PublisherTasks, 'publish'>>(
+  async ask<K extends Exclude<keyof PublisherTasks, 'publish' | 'attach'>>(
     op: K,
     request: PublisherTasks[K]['request'],
   ): Promise<PublisherTasks[K]['response']> {
@@ -115,6 +127,7 @@ export class PublisherPool {
     this.#stopping.abort();
     await this.#replacing;
     await this.#pool?.destroy();
+    await this.#database?.close();
     this.#pool = undefined;
     for (const entry of this.#unanswered) entry.reject(new AbortedError('the publisher is stopped'));
     this.#unanswered.clear();
@@ -157,6 +170,9 @@ export class PublisherPool {
     const pool = createPool(options, this.#logger);
     this.#pool = pool;
     this.#instance += 1;
+    this.#database = giveDatabase(pool, (error) => {
+      if (pool === this.#pool) this.#replace(errorMessage(error));
+    });
   }
 
   /** Also reached by a thread that dies idle, so that it is back before it is needed. */
@@ -185,6 +201,7 @@ export class PublisherPool {
     await nextTurn();
     // It may have begun a thread of its own: that must be gone before another opens the outbox.
     await dead?.destroy();
+    await this.#database?.close();
     for (const entry of this.#unanswered) entry.retry = true;
     await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
     if (!this.#stopping.signal.aborted) this.#build();

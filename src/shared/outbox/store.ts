@@ -2,9 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ClassicLevel } from 'classic-level';
 import type { Frame } from '../frames/types.js';
 import type { Logger } from '../logging.js';
+import { LevelDatabase, type OpenDatabase, type Operation, type OutboxDatabase } from './database.js';
 import { levelCode, levelMessage, OutboxFailingError, OutboxUnusableError } from './errors.js';
 import { decodeFrames, encodeFrames } from './frames.js';
 import * as keys from './keys.js';
@@ -17,6 +17,8 @@ export interface OutboxStoreOptions {
   readonly fsync: boolean;
   /** Frames kept (`p2p_frame_ring`). */
   readonly frameRing: number;
+  /** The database; LevelDB in this thread unless told. */
+  readonly openDatabase?: OpenDatabase;
   /** Milliseconds to wait for a former owner in this process to let go; 10,000 unless told. */
   readonly lockPatienceMs?: number;
 }
@@ -56,11 +58,6 @@ export interface Reopened {
   readonly chunks: readonly StoredChunk[];
 }
 
-type Level = ClassicLevel<string, Buffer>;
-type Operation =
-  | { readonly type: 'put'; readonly key: string; readonly value: Buffer }
-  | { readonly type: 'del'; readonly key: string };
-
 const FORMAT = '1';
 const FIRST_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5000;
@@ -79,7 +76,7 @@ export class OutboxStore {
   readonly #logger: Logger;
   readonly #options: Required<OutboxStoreOptions>;
   readonly #stopping = new AbortController();
-  #level: Level | undefined;
+  #level: OutboxDatabase | undefined;
   #nextSeq = 0;
   #nextId = 1;
   #frameChunks: { readonly firstSeq: number; readonly count: number }[] = [];
@@ -94,7 +91,7 @@ export class OutboxStore {
 
   constructor({ logger }: { logger: Logger }, options: OutboxStoreOptions) {
     this.#logger = logger;
-    this.#options = { lockPatienceMs: 10_000, ...options };
+    this.#options = { lockPatienceMs: 10_000, openDatabase: (path) => new LevelDatabase(path), ...options };
   }
 
   /** `seq` of the next frame. */
@@ -153,12 +150,7 @@ export class OutboxStore {
 
   /** Gives what is in the database from `fromSeq` and `fromId` on. */
   async #open(fromSeq: number, fromId: number): Promise<Reopened> {
-    const level = new ClassicLevel<string, Buffer>(this.#options.path, {
-      keyEncoding: 'utf8',
-      valueEncoding: 'buffer',
-      // Hashes and digests do not shrink.
-      compression: false,
-    });
+    const level = this.#options.openDatabase(this.#options.path);
     try {
       await level.open();
       await this.#checkFormat(level);
@@ -170,7 +162,9 @@ export class OutboxStore {
         chunks: await findChunks(level, fromId),
       };
       // Shows that the disk takes something.
-      await level.put(keys.POSITION_KEY, this.#position(), { sync: this.#options.fsync });
+      await level.batch([{ type: 'put', key: keys.POSITION_KEY, value: this.#position() }], {
+        sync: this.#options.fsync,
+      });
       this.#level = level;
       return found;
     } catch (error) {
@@ -179,7 +173,7 @@ export class OutboxStore {
     }
   }
 
-  async #checkFormat(level: Level): Promise<void> {
+  async #checkFormat(level: OutboxDatabase): Promise<void> {
     const format = (await level.get(keys.FORMAT_KEY))?.toString();
     const epoch = (await level.get(keys.EPOCH_KEY))?.toString();
     if (format === undefined && epoch === undefined) {
@@ -202,13 +196,13 @@ export class OutboxStore {
     this.epoch = epoch;
   }
 
-  async #findFrames(level: Level, fromSeq: number): Promise<Pick<Reopened, 'frames' | 'repeats'>> {
+  async #findFrames(level: OutboxDatabase, fromSeq: number): Promise<Pick<Reopened, 'frames' | 'repeats'>> {
     const frames: Frame[] = [];
     const repeats: { key: string; at: number }[] = [];
     this.#frameChunks = [];
     this.#framesKept = 0;
     let expected: number | undefined;
-    for await (const [key, value] of level.iterator(keys.FRAMES)) {
+    for await (const [key, value] of level.entries(keys.FRAMES)) {
       const firstSeq = Number(key.slice(key.indexOf('/') + 1));
       const stored = decodeFrames(value, firstSeq);
       if (expected !== undefined && expected !== firstSeq) throw this.#gap(expected, firstSeq);
@@ -293,7 +287,7 @@ export class OutboxStore {
   async read(topic: string, id: number, maxBytes: number): Promise<Chunk[]> {
     const chunks: Chunk[] = [];
     let bytes = 0;
-    for await (const [key, value] of this.#usable().iterator(keys.entriesAfter(topic, id))) {
+    for await (const [key, value] of this.#usable().entries(keys.entriesAfter(topic, id))) {
       chunks.push({ topic, id: keys.parseEntryKey(key).id, records: decodeRecords(value) });
       bytes += value.length;
       if (bytes >= maxBytes) break;
@@ -306,7 +300,7 @@ export class OutboxStore {
     const frames: Frame[] = [];
     const first = this.#frameChunks.findLast((chunk) => chunk.firstSeq <= seq)?.firstSeq ?? seq;
     const range = { gte: keys.frameKey(first), lt: keys.FRAMES.lt };
-    for await (const [key, value] of this.#usable().iterator(range)) {
+    for await (const [key, value] of this.#usable().entries(range)) {
       const stored = decodeFrames(value, Number(key.slice(key.indexOf('/') + 1)));
       for (const frame of stored.frames) if (frame.seq >= seq) frames.push(frame);
       if (frames.length >= limit) break;
@@ -329,7 +323,10 @@ export class OutboxStore {
     const removals = this.#removals;
     this.#removals = [];
     this.#removing = level
-      .batch(removals.map((key) => ({ type: 'del' as const, key })))
+      .batch(
+        removals.map((key) => ({ type: 'del' as const, key })),
+        { sync: false },
+      )
       .catch((error: unknown) => {
         this.#removals = [...removals, ...this.#removals];
         this.#fail(error, level);
@@ -350,16 +347,20 @@ export class OutboxStore {
     range: { readonly gte: string; readonly lt: string },
     limit = -1,
   ): Promise<[string, Buffer][]> {
-    return this.#usable()
-      .iterator({ ...range, limit })
-      .all();
+    const found: [string, Buffer][] = [];
+    if (limit === 0) return found;
+    for await (const [key, value] of this.#usable().entries(range)) {
+      found.push([key, value]);
+      if (found.length === limit) break;
+    }
+    return found;
   }
 
   /** A write beside the batches, all or nothing. Throws OutboxFailingError. */
   async write(operations: readonly Operation[]): Promise<void> {
     const level = this.#usable();
     try {
-      await level.batch([...operations], { sync: this.#options.fsync });
+      await level.batch(operations, { sync: this.#options.fsync });
     } catch (error) {
       throw this.#fail(error, level);
     }
@@ -393,13 +394,13 @@ export class OutboxStore {
     return chunks;
   }
 
-  #usable(): Level {
+  #usable(): OutboxDatabase {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#level === undefined) throw new OutboxFailingError('the outbox is not open');
     return this.#level;
   }
 
-  #fail(error: unknown, level: Level): Error {
+  #fail(error: unknown, level: OutboxDatabase): Error {
     const failure = new OutboxFailingError(`the outbox cannot be written: ${levelMessage(error)}`, {
       cause: error,
     });
@@ -415,7 +416,7 @@ export class OutboxStore {
     return failure;
   }
 
-  async #recover(failed: Level): Promise<void> {
+  async #recover(failed: OutboxDatabase): Promise<void> {
     const { signal } = this.#stopping;
     this.#level = undefined;
     // Whatever was under way is over afterwards, and counted or not.
@@ -450,7 +451,7 @@ export class OutboxStore {
   }
 }
 
-async function findChunks(level: Level, fromId: number): Promise<StoredChunk[]> {
+async function findChunks(level: OutboxDatabase, fromId: number): Promise<StoredChunk[]> {
   const chunks: StoredChunk[] = [];
   for await (const key of level.keys(keys.ENTRIES)) {
     const chunk = keys.parseEntryKey(key);

@@ -50,6 +50,8 @@ export interface CheckTask {
 
 /** Tasks for the publisher, and what each is answered. */
 export interface PublisherTasks {
+  /** The first task, once: a port at whose other end a DatabaseHost has the outbox's database. */
+  attach: { request: { readonly port: import('node:worker_threads').MessagePort }; response: null };
   /**
    * `retry`: a publisher that died may have had this batch before, so what it kept of it is `ok`, not a repeat. The
    * batches before it in the order are retried too.

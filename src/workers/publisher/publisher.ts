@@ -10,6 +10,7 @@ import { hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
 import type { Logger } from '../../shared/logging.js';
+import { type DatabasePort, RemoteDatabase } from '../../shared/outbox/database-port.js';
 import { DeadLetters } from '../../shared/outbox/dead-letters.js';
 import { TopicDrainer } from '../../shared/outbox/drainer.js';
 import { createOutboxMetrics } from '../../shared/outbox/metrics.js';
@@ -55,13 +56,21 @@ export class Publisher {
   #closed = false;
 
   /** Throws ConfigurationError when a Kafka setting is wrong. */
-  constructor({ logger }: { logger: Logger }, config: PublisherConfig) {
+  constructor(
+    { logger, database }: { readonly logger: Logger; readonly database: DatabasePort },
+    config: PublisherConfig,
+  ) {
     const { settings, brokerSocketPath } = config;
     this.#config = config;
     this.#logger = logger;
     this.#store = new OutboxStore(
       { logger },
-      { path: config.outboxPath, fsync: settings.p2p_outbox_fsync, frameRing: settings.p2p_frame_ring },
+      {
+        path: config.outboxPath,
+        fsync: settings.p2p_outbox_fsync,
+        frameRing: settings.p2p_frame_ring,
+        openDatabase: (path) => new RemoteDatabase(database, path),
+      },
     );
     const store = this.#store;
     const metrics = this.#outboxMetrics;
