@@ -63,15 +63,7 @@ async function runServer(
   const { composeServer } = await import('../compose.js');
   const server = await composeServer(settings, { logger, allowJsWebsocket });
   onStopSignals(stop);
-  // A parent that is gone, or wishes it over IPC, stops the server as a signal does.
-  if (process.send !== undefined) {
-    process.on('disconnect', () => stop('parent gone'));
-    process.on('message', (message) => {
-      if (message === 'stop') stop('parent');
-    });
-    // It may have gone while all this was loaded, when nobody listened.
-    if (!process.connected) stop('parent gone');
-  }
+  const letGo = onParentWish(stop);
   try {
     await server.init();
     await server.start();
@@ -80,10 +72,34 @@ async function runServer(
   } catch (error) {
     // What a stop in the middle of the start interrupts is no failure.
     if (stopping === undefined) {
-      await server.stop();
+      setTimeout(() => {
+        logger.error({ err: error }, 'did not start, nor stop in time');
+        process.exit(1);
+      }, settings.shutdown_timeout + GRACE_MS).unref();
+      await server.stop().catch((err: unknown) => logger.error({ err }, 'did not stop cleanly'));
+      // While somebody listens to the parent, the process lives.
+      letGo();
       throw error;
     }
   }
   await stopping;
   process.exit(0);
+}
+
+/** A parent that is gone, or wishes it over IPC, stops the server as a signal does. Returns how to let go of the parent. */
+function onParentWish(stop: (why: string) => void): () => void {
+  if (process.send === undefined) return () => {};
+  const gone = () => stop('parent gone');
+  const told = (message: unknown) => {
+    if (message === 'stop') stop('parent');
+  };
+  process.on('disconnect', gone);
+  process.on('message', told);
+  // It may have gone while all this was loaded, when nobody listened.
+  if (!process.connected) gone();
+  return () => {
+    process.off('disconnect', gone);
+    process.off('message', told);
+    if (process.connected) process.disconnect();
+  };
 }

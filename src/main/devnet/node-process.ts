@@ -73,6 +73,8 @@ export class NodeProcess {
   /** Tells it to stop and waits; at `deadline` (unix ms) it is killed. Resolves with whether it went by itself. */
   async stop(deadline: number): Promise<boolean> {
     this.#told = true;
+    // Its death has been told.
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return true;
     if (this.#child.connected) this.#child.send('stop', () => {});
     let killed = false;
     const timer = setTimeout(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { checkPorts, layOut } from '../../../src/main/devnet/layout.js';
@@ -70,3 +71,30 @@ for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
     await checkPorts(await layOut({ directory: data, portOffset: offset }));
   });
 }
+
+test('a node that refuses to start ends the network, said once, exit code 1', async (context) => {
+  const data = temporaryDirectory(context);
+  const offset = await freeOffset(data);
+  writeFileSync(join(data, 'node2', 'admin.key'), 'x');
+  const { NODE_TEST_CONTEXT: _, NODE_V8_COVERAGE: __, ...env } = process.env;
+  const args = ['devnet', '--data', data, '--port-offset', String(offset)];
+  const child = spawn(process.execPath, [resolve('bin/teranode-p2p.mjs'), ...args], {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const group = child.pid ?? 0;
+  context.after(() => {
+    if (groupLives(group)) process.kill(-group, 'SIGKILL');
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
+  const [code] = await within(once(child, 'close'), 30_000, 'the end').catch((error: Error) => {
+    throw new Error(`${error.message}\n${output}`);
+  });
+  assert.equal(code, 1, output);
+  assert.equal(output.match(/admin\.key holds no key/g)?.length, 1, output);
+  assert.equal(output.match(/^error: node2 ended with exit code 1$/gm)?.length, 1, output);
+  assert.ok(!output.includes('did not end by itself'), output);
+  await waitFor(() => !groupLives(group), { what: 'every process to be gone' });
+});
