@@ -1,23 +1,18 @@
 /** The P2P server: its parts, started in order and stopped backwards. */
 
 import { AbortedError, errorMessage } from '../shared/errors.js';
-import { localSocketPath } from '../shared/frames/socket-path.js';
 import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
 import type { DependencyHealth, HealthReport } from '../shared/health.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
-import { removeRunFile, writeRunFile } from '../shared/run-file.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
-import { ControlServer } from './control/server.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { loadAdminKey } from './grpc/admin-key.js';
-import { HealthServer, MetricsServer } from './health/http.js';
-import { Liveness } from './health/liveness.js';
-import { Readiness } from './health/readiness.js';
-import { MetricsAggregate } from './metrics/aggregate.js';
-import { ProcessMetrics } from './metrics/process.js';
 import { loadOrCreateKey } from './node/keys.js';
 import { ServerParts } from './parts.js';
+import { startPlan } from './plan.js';
+import { Presence } from './presence.js';
+import { Probes } from './probes.js';
 import { chainChecks, readinessChecks } from './readiness-checks.js';
 import { refuseProblems } from './settings-problems.js';
 import { type Stage, Stages } from './stages.js';
@@ -25,9 +20,6 @@ import { statusReport } from './status.js';
 
 /** How often `/api/status` is made anew. */
 const STATUS_MS = 1_000;
-/** Of `shutdown_timeout`, kept for closing after Kafka had its time. */
-const CLOSING_MS = 1_500;
-const DEFAULT_HEALTH_TIMEOUT_MS = 2_000;
 
 /** Ports that were bound, also where the settings said 0; undefined for what is off. */
 export interface ServerPorts {
@@ -46,12 +38,7 @@ export class P2PServer {
   readonly #loggers: ComponentLoggers;
   readonly #logger: Logger;
   readonly #urls: AnnouncedUrls;
-  readonly #processMetrics: ProcessMetrics;
-  readonly #metrics: MetricsAggregate;
-  readonly #liveness: Liveness;
-  readonly #readiness: Readiness;
-  readonly #healthServer: HealthServer | undefined;
-  readonly #metricsServer: MetricsServer | undefined;
+  readonly #probes: Probes;
   readonly #stopping = new AbortController();
   #parts: ServerParts | undefined;
   #stages: Stages | undefined;
@@ -73,48 +60,21 @@ export class P2PServer {
   }
 
   private constructor(dependencies: ServerDependencies, options: ServerOptions, urls: AnnouncedUrls) {
-    const { settings, registry } = dependencies;
     this.#dependencies = dependencies;
     this.#options = options;
     this.#urls = urls;
     this.#loggers = dependencies.loggers;
     this.#logger = this.#loggers.of('server');
-    this.#processMetrics = new ProcessMetrics({ registry });
-    this.#metrics = new MetricsAggregate({ registry, logger: this.#logger });
-    this.#liveness = new Liveness({
+    this.#probes = new Probes(dependencies, {
+      checks: () =>
+        this.#ready && this.#parts !== undefined
+          ? readinessChecks(dependencies, this.#parts)
+          : [{ resource: 'server', check: async () => this.#phase() }, ...chainChecks(dependencies)],
       signs: [
         { resource: 'worker pools', fault: () => this.#parts?.pipeline.failed },
         { resource: 'notification servers', fault: () => this.#notificationFault() },
       ],
     });
-    this.#readiness = new Readiness(
-      {
-        checks: () =>
-          this.#ready && this.#parts !== undefined
-            ? readinessChecks(dependencies, this.#parts)
-            : [{ resource: 'server', check: async () => this.#phase() }, ...chainChecks(dependencies)],
-      },
-      { timeoutMs: DEFAULT_HEALTH_TIMEOUT_MS },
-    );
-    const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
-    this.#healthServer =
-      healthAddress === ''
-        ? undefined
-        : new HealthServer(
-            {
-              logger: this.#loggers.of('health'),
-              readiness: () => this.health(false),
-              liveness: () => this.health(true),
-            },
-            { address: healthAddress },
-          );
-    this.#metricsServer =
-      profilerAddr === '' || prometheusEndpoint === ''
-        ? undefined
-        : new MetricsServer(
-            { logger: this.#loggers.of('metrics'), scrape: () => this.#metrics.scrape() },
-            { address: profilerAddr, path: prometheusEndpoint },
-          );
   }
 
   /**
@@ -135,11 +95,10 @@ export class P2PServer {
 
   async #init(signal: AbortSignal): Promise<void> {
     const { settings, directory, embedded, blockchain } = this.#dependencies;
-    for (const warning of this.#urls.warnings)
-      this.#logger.warn({ reason: warning }, 'a setting was changed');
     await directory.open();
     signal.throwIfAborted();
-    await this.#openProbes();
+    await this.#probes.start();
+    for (const warning of this.#urls.warnings) this.#logger.warn(warning);
     await embedded.chain?.open();
     const patience = { signal, logger: this.#logger, final: (error: unknown) => error instanceof RpcError };
     const privateKey = await loadOrCreateKey(settings, this.#logger, {
@@ -154,20 +113,6 @@ export class P2PServer {
     signal.throwIfAborted();
     this.#parts = new ServerParts(this.#dependencies, this.#options, identity, this.#loggers);
     await this.#parts.bans.open();
-  }
-
-  /** Health and metrics, from the beginning of `init` to the end of `stop`. */
-  async #openProbes(): Promise<void> {
-    this.#processMetrics.start();
-    this.#liveness.start();
-    await this.#healthServer?.start();
-    await this.#metricsServer?.start();
-  }
-
-  async #closeProbes(): Promise<void> {
-    this.#liveness.stop();
-    this.#processMetrics.stop();
-    await Promise.all([this.#healthServer?.stop(), this.#metricsServer?.stop()]);
   }
 
   #stoppedBy(signal: AbortSignal | undefined): AbortSignal {
@@ -201,9 +146,8 @@ export class P2PServer {
   }
 
   /** Liveness looks at nothing outside the machine; readiness asks every dependency, 2 s each. */
-  async health(checkLiveness: boolean): Promise<HealthReport> {
-    if (checkLiveness) return this.#liveness.check();
-    return this.#readiness.check();
+  health(checkLiveness: boolean): Promise<HealthReport> {
+    return this.#probes.health(checkLiveness);
   }
 
   /** Base58; empty before `init`. */
@@ -217,8 +161,7 @@ export class P2PServer {
       p2p: parts?.node.port,
       grpc: parts?.grpc.port,
       http: parts?.notifications.port ?? 0,
-      health: this.#healthServer?.port || undefined,
-      metrics: this.#metricsServer?.port || undefined,
+      ...this.#probes.ports,
     };
   }
 
@@ -228,8 +171,8 @@ export class P2PServer {
   }
 
   /** What `/metrics` answers. */
-  async scrape(): Promise<string> {
-    return (await this.#metrics.scrape()).body;
+  scrape(): Promise<string> {
+    return this.#probes.scrape();
   }
 
   /** Changes the level of every logger in every thread and process. Throws RangeError on a name that is no level. */
@@ -250,144 +193,45 @@ export class P2PServer {
     return this.#parts;
   }
 
-  /** The order of start; stop goes backwards. */
   #plan(parts: ServerParts): Stage[] {
-    const { blockchain, validation, assembly, embedded } = this.#dependencies;
+    const { directory, brokerSocketPath } = this.#dependencies;
+    const presence = new Presence(
+      {
+        logger: this.#loggers.of('control'),
+        publisher: parts.pipeline.publisher,
+        setLogLevel: (level) => this.setLogLevel(level),
+      },
+      directory.path,
+    );
     return [
+      ...startPlan(this.#dependencies, parts, this.#logger),
       {
-        name: 'chain',
-        start: (signal) => blockchain.waitUntilNotIdle(signal),
-        stop: () => blockchain.close(),
-      },
-      {
-        name: 'embedded broker',
-        start: async () => embedded.broker?.start(),
-        stop: async () => embedded.broker?.stop(),
-      },
-      {
-        name: 'validation and assembly clients',
-        start: async () => {},
-        stop: async () => {
-          validation.close();
-          assembly.close();
-        },
-      },
-      {
-        name: 'publisher and checkers',
-        start: () => parts.pipeline.start(),
-        stop: async (deadline) => {
-          try {
-            // Where it never ran, its start has said why.
-            if (!parts.pipeline.started) return;
-            const { left } = await parts.pipeline.publisher.ask('close', { deadline: deadline - CLOSING_MS });
-            if (left > 0) this.#logger.warn({ left }, 'announcements stay in the outbox for the next start');
-          } finally {
-            await parts.pipeline.stop();
-          }
-        },
-      },
-      {
-        name: 'notification servers',
-        start: () => parts.notifications.start(),
-        stop: () => parts.notifications.stop(),
-      },
-      { name: 'batches', start: async () => {}, stop: () => parts.pipeline.drain() },
-      {
-        name: 'libp2p',
-        start: async (signal) => {
-          await parts.datastore.open();
-          await parts.node.start(signal);
-        },
-        stop: async () => {
-          await parts.node.stop();
-          await parts.datastore.close();
-        },
-      },
-      {
-        name: 'announcements',
-        start: () => parts.announcer.start(),
-        stop: () => parts.announcer.stop(),
-      },
-      {
-        name: 'bans',
+        name: 'control',
         start: async () => {
-          parts.bans.start();
-          await parts.enforcer.start();
+          const { p2p = 0, http, ...others } = this.ports;
+          await presence.start({
+            startedAt: this.#startedAt,
+            peerId: this.peerId,
+            ...(brokerSocketPath === undefined ? {} : { brokerSocket: brokerSocketPath }),
+            ports: { p2p, http, ...definedOf(others) },
+          });
         },
-        stop: () => parts.enforcer.stop(),
+        stop: () => presence.stop(),
       },
-      {
-        name: 'gRPC',
-        start: () => parts.grpc.start(),
-        stop: () => parts.grpc.stop(),
-      },
-      {
-        name: 'embedded neighbours',
-        start: async () => {
-          embedded.chain?.start();
-          await embedded.rejections?.start();
-        },
-        stop: async () => embedded.rejections?.stop(),
-      },
-      this.#controlStage(parts),
       {
         name: 'status',
-        start: async () => this.#beginStatus(parts),
+        start: async () => {
+          this.#ready = true;
+          this.#probes.watch(parts);
+          this.#tellStatus(parts);
+        },
         stop: async () => clearTimeout(this.#statusTimer),
       },
     ];
   }
 
-  /** The control socket, and the file that says where this server is. */
-  #controlStage(parts: ServerParts): Stage {
-    const { directory, brokerSocketPath } = this.#dependencies;
-    const { publisher } = parts.pipeline;
-    const socketPath = localSocketPath(directory.path, 'control.sock');
-    const control = new ControlServer(
-      {
-        logger: this.#loggers.of('control'),
-        handlers: {
-          outbox: () => publisher.ask('outbox', {}),
-          deadLetters: ({ limit }) => publisher.ask('deadLetters', { limit }),
-          replayDeadLetters: () => publisher.ask('replayDeadLetters', {}),
-          level: async ({ level }) => {
-            await this.setLogLevel(level);
-            return { level };
-          },
-        },
-      },
-      { socketPath },
-    );
-    return {
-      name: 'control',
-      start: async () => {
-        await control.start();
-        const { p2p = 0, http, ...others } = this.ports;
-        writeRunFile(directory.path, {
-          pid: process.pid,
-          startedAt: this.#startedAt,
-          peerId: this.peerId,
-          controlSocket: socketPath,
-          ...(brokerSocketPath === undefined ? {} : { brokerSocket: brokerSocketPath }),
-          ports: { p2p, http, ...definedOf(others) },
-        });
-      },
-      stop: async () => {
-        removeRunFile(directory.path);
-        await control.stop();
-      },
-    };
-  }
-
-  #beginStatus(parts: ServerParts): void {
-    this.#ready = true;
-    this.#metrics.addSource('publisher', async () => ({
-      instance: parts.pipeline.publisher.instance,
-      metrics: await parts.pipeline.publisher.ask('metrics', {}),
-    }));
-    for (const [index, source] of parts.notifications.metricSources.entries()) {
-      this.#metrics.addSource(`notification server ${index + 1}`, source);
-    }
+  /** Makes `/api/status` anew, and again for as long as the server runs. */
+  #tellStatus(parts: ServerParts): void {
     const tell = async (): Promise<void> => {
       const health = await this.health(false);
       const sources = {
@@ -397,14 +241,12 @@ export class P2PServer {
       };
       parts.notifications.setStatus(JSON.stringify(statusReport({ ...sources, parts, health })));
     };
-    const again = (): void => {
-      tell()
-        .catch((error: unknown) => this.#logger.warn({ err: error }, 'the status could not be made'))
-        .finally(() => {
-          if (this.#state === 'started') this.#statusTimer = setTimeout(again, STATUS_MS).unref();
-        });
-    };
-    again();
+    tell()
+      .catch((error: unknown) => this.#logger.warn({ err: error }, 'the status could not be made'))
+      .finally(() => {
+        if (this.#state !== 'started') return;
+        this.#statusTimer = setTimeout(() => this.#tellStatus(parts), STATUS_MS).unref();
+      });
   }
 
   #notificationFault(): string | undefined {
@@ -438,7 +280,7 @@ export class P2PServer {
       () => this.#parts?.bans.stop(),
       () => embedded.chain?.close(),
       () => directory.close(),
-      () => this.#closeProbes(),
+      () => this.#probes.stop(),
     ]) {
       try {
         await close();

@@ -99,7 +99,7 @@ function detailOf(message) {
   const fact = (label, value) => {
     if (value !== '') facts.push(`${label}${value}`);
   };
-  fact('height ', number(message.height ?? message.best_height));
+  fact('height ', number(message.height ?? (message.best_height || undefined)));
   fact('', Number.isFinite(message.tx_count) ? `${number(message.tx_count)} tx` : '');
   fact('', bytes(message.size_in_bytes));
   fact('by ', asText(message.miner ?? message.miner_name));
