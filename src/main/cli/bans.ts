@@ -1,6 +1,7 @@
 /** `teranode-p2p ban`, `unban` and `bans`. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { errorMessage } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import { CommandError, durationArgument, settingsFor, withPeerService } from './context.js';
 import { printable, type Terminal } from './terminal.js';
@@ -14,9 +15,20 @@ function futureTime(text: string): number {
   return time;
 }
 
+/** Ends with wrong usage when `who` is nothing that can be banned. */
+async function checkSubject(who: string, command: Command): Promise<void> {
+  // Loaded when wanted: it brings libp2p's peer IDs with it.
+  const { parseBanSubject } = await import('../bans/subject.js');
+  try {
+    parseBanSubject(who);
+  } catch (error) {
+    command.error(`error: ${errorMessage(error)}`);
+  }
+}
+
 export function banCommands(program: Command, terminal: Terminal): void {
-  const withClient = (command: Command, work: (client: PeerServiceClient) => Promise<void>) =>
-    withPeerService(settingsFor(command, terminal).settings, work);
+  const withAdmin = (command: Command, work: (client: PeerServiceClient) => Promise<void>) =>
+    withPeerService(settingsFor(command, terminal).settings, work, { admin: true });
 
   program
     .command('ban')
@@ -32,9 +44,10 @@ export function banCommands(program: Command, terminal: Terminal): void {
       if (options.for !== undefined && options.until !== undefined) {
         command.error('error: --for and --until exclude each other');
       }
+      await checkSubject(who, command);
       const until = options.until ?? (options.for === undefined ? undefined : Date.now() + options.for);
       const seconds = until === undefined ? 0n : BigInt(Math.ceil(until / 1000));
-      await withClient(command, async (client) => {
+      await withAdmin(command, async (client) => {
         if (!(await client.banPeer(who, seconds))) throw new CommandError(`${printable(who)} was not banned`);
         const when = until === undefined ? 'for p2p_ban_duration' : `until ${new Date(until).toISOString()}`;
         terminal.line(`${printable(who)} is banned ${when}`);
@@ -49,11 +62,16 @@ export function banCommands(program: Command, terminal: Terminal): void {
     .addHelpText('after', '\nExamples:\n  $ teranode-p2p unban 203.0.113.7\n  $ teranode-p2p unban --all')
     .action(async (who: string | undefined, { all }: { all: boolean }, command: Command) => {
       if ((who === undefined) !== all) command.error(`error: name ${SUBJECT}, or say --all`);
-      await withClient(command, async (client) => {
-        const done = who === undefined ? await client.clearBanned() : await client.unbanPeer(who);
-        const subject = who === undefined ? 'nobody' : printable(who);
-        if (!done) throw new CommandError(`${subject} was not banned`);
-        terminal.line(who === undefined ? 'nobody is banned any more' : `${subject} is not banned any more`);
+      if (who !== undefined) await checkSubject(who, command);
+      await withAdmin(command, async (client) => {
+        if (who === undefined) {
+          await client.clearBanned();
+          terminal.line('nobody is banned any more');
+          return;
+        }
+        const banned = await client.isBanned(who);
+        await client.unbanPeer(who);
+        terminal.line(`${printable(who)} ${banned ? 'is not banned any more' : 'was not banned'}`);
       });
     });
 
@@ -63,9 +81,10 @@ export function banCommands(program: Command, terminal: Terminal): void {
     .option('--json', 'a JSON array', false)
     .addHelpText('after', '\nExamples:\n  $ teranode-p2p bans\n  $ teranode-p2p bans --json | jq length')
     .action(async ({ json }: { json: boolean }, command: Command) => {
-      await withClient(command, async (client) => {
+      await withPeerService(settingsFor(command, terminal).settings, async (client) => {
         const banned = await client.listBanned();
         if (json) terminal.json(banned);
+        else if (banned.length === 0) terminal.note('nobody is banned');
         else for (const subject of banned) terminal.line(printable(subject));
       });
     });

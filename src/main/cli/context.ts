@@ -1,10 +1,10 @@
 /** What every command starts from: the terminal, the settings, the running server. */
 
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
-import { UnavailableError } from '../../shared/errors.js';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import { type RunFile, readRunFile } from '../../shared/run-file.js';
 import { type LoadedSettings, loadSettings } from '../../shared/settings/load.js';
@@ -44,13 +44,14 @@ export function runningServer(settings: Settings): RunFile {
 
 /**
  * Works with a client of PeerService that sends the admin key this machine knows. A server that is not there is told in one
- * sentence.
+ * sentence. Throws CommandError when `admin` is wanted and no key is known.
  */
 export async function withPeerService(
   settings: Settings,
   work: (client: PeerServiceClient) => Promise<void>,
+  { admin = false }: { readonly admin?: boolean } = {},
 ): Promise<void> {
-  const adminKey = settings.grpc_admin_api_key || readIfThere(join(settings.DATADIR, ADMIN_KEY_FILE));
+  const adminKey = settings.grpc_admin_api_key || (admin ? keptAdminKey(settings) : undefined);
   const client = new PeerServiceClient(settings.p2p_grpcAddress, {
     ...(adminKey === undefined ? {} : { adminKey }),
     tls: settings,
@@ -71,11 +72,14 @@ export async function withPeerService(
   }
 }
 
-function readIfThere(path: string): string | undefined {
+function keptAdminKey({ DATADIR }: Settings): string {
+  const path = resolve(DATADIR, ADMIN_KEY_FILE);
   try {
     return readFileSync(path, 'utf8').trim();
-  } catch {
-    return undefined;
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = missing ? 'does not exist' : `cannot be read: ${errorMessage(error)}`;
+    throw new CommandError(`no admin key: ${path} ${why}; set grpc_admin_api_key or DATADIR`);
   }
 }
 

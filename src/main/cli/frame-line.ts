@@ -36,6 +36,11 @@ export function kindLabel(kind: string, terminal: Terminal): string {
   return terminal.style(colour, kind.padEnd(11));
 }
 
+/** `#7`; empty for 0, which stands for not known. */
+export function heightLabel(height: string): string {
+  return height === '' || height === '0' ? '' : `#${height}`;
+}
+
 export function frameLine(frame: FeedFrame, terminal: Terminal): string {
   const kind = field(frame, 'type');
   const height = field(frame, 'height') || field(frame, 'best_height');
@@ -43,7 +48,7 @@ export function frameLine(frame: FeedFrame, terminal: Terminal): string {
     terminal.style('dim', new Date().toISOString().slice(11, 23)),
     kindLabel(kind, terminal),
     short(field(frame, 'hash') || field(frame, 'best_block_hash')).padEnd(15),
-    (height && `#${height}`).padEnd(8),
+    heightLabel(height).padEnd(8),
     short(field(frame, 'peer_id')).padEnd(15),
     field(frame, 'reason') || field(frame, 'base_url'),
     field(frame, 'client_name'),

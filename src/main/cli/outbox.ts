@@ -52,6 +52,10 @@ export function outboxCommands(program: Command, terminal: Terminal): void {
           for (const letter of found) terminal.json(letter);
           return;
         }
+        if (found.length === 0) {
+          terminal.note('no dead letters');
+          return;
+        }
         terminal.table(
           ['ID', 'TOPIC', 'SINCE', 'HASH', 'REASON'],
           found.map(({ id, topic, at, hash, reason }) => [

@@ -4,6 +4,11 @@ import type { Command } from 'commander';
 import { settingsFor, withPeerService } from './context.js';
 import { formatBytes, type Terminal } from './terminal.js';
 
+/** A multiaddr without the peer ID at its end, which the table has beside it. */
+export function withoutPeerId(address: string): string {
+  return address.replace(/\/p2p\/[^/]*$/, '');
+}
+
 export function peersCommand(program: Command, terminal: Terminal): void {
   program
     .command('peers')
@@ -24,7 +29,7 @@ export function peersCommand(program: Command, terminal: Terminal): void {
           ['PEER', 'ADDRESS', 'DIRECTION', 'HEIGHT', 'SCORE', 'PING', 'RECEIVED', 'SENT', 'AGENT'],
           peers.map((peer) => [
             peer.id,
-            peer.addr,
+            withoutPeerId(peer.addr),
             peer.inbound ? 'in' : 'out',
             String(peer.currentHeight),
             String(peer.banscore),

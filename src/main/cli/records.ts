@@ -68,9 +68,12 @@ export function recordsCommand(program: Command, terminal: Terminal): void {
       }
       const client = new EmbeddedBrokerClient({ socketPath: brokerSocket });
       try {
-        await readTopic(client, await findTopic(client, topic), options, (record) =>
-          show(record, decoderOf(settings, topic), options, terminal),
-        );
+        let shown = 0;
+        await readTopic(client, await findTopic(client, topic), options, (record) => {
+          shown++;
+          show(record, decoderOf(settings, topic), options, terminal);
+        });
+        if (shown === 0 && options.count !== 0) terminal.note(noRecords(settings, topic, options.from));
       } finally {
         await client.close();
       }
@@ -112,12 +115,23 @@ async function readTopic(
   await Promise.all(offsets.map(({ oldest, next }, partition) => readPartition(partition, oldest, next)));
 }
 
+function noRecords(settings: Settings, topic: string, from: RecordsOptions['from']): string {
+  const where = from === 'oldest' ? '' : ` from ${from} on`;
+  const setting = settingOf(settings, topic);
+  const own = setting === 'kafka_blocksConfig' || setting === 'kafka_subtreesConfig';
+  return `no records in ${printable(topic)}${where}${own ? " (a node's own are not in it)" : ''}`;
+}
+
+function settingOf(settings: Settings, topic: string): TopicSetting | undefined {
+  return (Object.keys(DECODERS) as TopicSetting[]).find(
+    (setting) => settings[setting] !== '' && parseKafkaUrl(setting, settings[setting]).topic === topic,
+  );
+}
+
 type Decoder = (value: Uint8Array) => unknown;
 
 function decoderOf(settings: Settings, topic: string): Decoder | undefined {
-  const key = (Object.keys(DECODERS) as TopicSetting[]).find(
-    (setting) => settings[setting] !== '' && parseKafkaUrl(setting, settings[setting]).topic === topic,
-  );
+  const key = settingOf(settings, topic);
   if (key === undefined) return undefined;
   if (settings.kafka_record_format === 'protobuf' || key.startsWith('kafka_invalid')) {
     return (value) => DECODERS[key].decode(value);

@@ -1,12 +1,12 @@
 /** `teranode-p2p tail`: the feed, live. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Settings } from '../../shared/settings/table.js';
 import { countArgument, interrupted, settingsFor } from './context.js';
 import { followFeed } from './feed.js';
 import { field, frameLine, parseFrame } from './frame-line.js';
-import type { Terminal } from './terminal.js';
+import { printable, type Terminal } from './terminal.js';
 
 interface TailOptions {
   readonly kind: readonly string[];
@@ -17,6 +17,18 @@ interface TailOptions {
 }
 
 const RECONNECT_MS = 1000;
+
+const KINDS: readonly string[] = ['block', 'subtree', 'mining_on', 'rejected_tx', 'node_status', 'PING'];
+const KINDS_LISTED = `${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1)}`;
+
+function kindsArgument(text: string, before: readonly string[]): readonly string[] {
+  const kinds = text.split(',').map((kind) => kind.trim());
+  const stranger = kinds.find((kind) => !KINDS.includes(kind));
+  if (stranger !== undefined) {
+    throw new InvalidArgumentError(`No kind ${JSON.stringify(printable(stranger))}: ${KINDS_LISTED}.`);
+  }
+  return [...before, ...kinds];
+}
 
 /** Where the settings say that the feed is. */
 export function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): string {
@@ -29,8 +41,8 @@ export function tailCommand(program: Command, terminal: Terminal): void {
     .description('Follow the WebSocket feed.')
     .option(
       '-k, --kind <kind>',
-      'block, subtree, mining_on, rejected_tx, node_status or PING; repeat or separate by commas (default: all but PING)',
-      (text: string, before: readonly string[]) => [...before, ...text.split(',').map((kind) => kind.trim())],
+      `${KINDS_LISTED}; repeat or separate by commas (default: all but PING)`,
+      kindsArgument,
       [] as readonly string[],
     )
     .option('--json', 'frames as they come', false)

@@ -74,7 +74,10 @@ export class NodeProcess {
   async stop(deadline: number): Promise<boolean> {
     this.#told = true;
     // Its death has been told.
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+      await this.#exited;
+      return true;
+    }
     if (this.#child.connected) this.#child.send('stop', () => {});
     let killed = false;
     const timer = setTimeout(

@@ -141,7 +141,8 @@ function parseSets(sets: readonly string[], problems: string[]): ReadonlyMap<str
 
 function unknown(key: string): string {
   const nearest = nearestKey(key, SPELLINGS.keys());
-  return nearest === undefined
+  // Farther away, it is another word.
+  return nearest === undefined || nearest.distance > key.length / 3
     ? 'no such setting'
     : `no such setting; the nearest is ${JSON.stringify(nearest.key)}`;
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { MemoryLevel } from 'memory-level';
 import { WebSocketServer } from 'ws';
+import { frameLine } from '../../../src/main/cli/frame-line.js';
+import { withoutPeerId } from '../../../src/main/cli/peers.js';
 import { globalsFirst } from '../../../src/main/cli/program.js';
 import { formatBytes, printable, short, Terminal } from '../../../src/main/cli/terminal.js';
 import { ControlServer } from '../../../src/main/control/server.js';
@@ -95,6 +97,8 @@ test('wrong usage is exit code 2 and one line that says what was meant', async (
     ['ban', 'x', '--for', 'soon'],
     ['ban', 'x', '--until', '2001-01-01'],
     ['unban'],
+    ['ban', 'not an address'],
+    ['unban', '0.0.0.0/0'],
     ['log-level', 'loud'],
     ['tail', '-n', '-1'],
   ]) {
@@ -102,6 +106,12 @@ test('wrong usage is exit code 2 and one line that says what was meant', async (
     assert.equal(code, 2, args.join(' '));
     assert.match(stderr, /^error: /);
   }
+  const kind = await finish(context, ['tail', '-k', 'block,blok']);
+  assert.equal(kind.code, 2);
+  assert.match(
+    kind.stderr,
+    /No kind "blok": block, subtree, mining_on, rejected_tx, node_status or PING\.\n$/,
+  );
 });
 
 test('a failure is exit code 1 and one line; --verbose tells where', async (context) => {
@@ -177,20 +187,28 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   writeFileSync(join(cwd, 'admin.key'), `${ADMIN_KEY}\n`);
   const run = (...args: string[]) =>
     finish(context, [...args, '--set', `p2p_grpcAddress=${address}`, '--set', `DATADIR=${cwd}`], { cwd });
+  assert.equal((await run('unban', '203.0.113.9')).stdout, '203.0.113.9 was not banned\n');
   const banned = await run('ban', '203.0.113.7', '--for', '7d');
   assert.equal(banned.code, 0, banned.stderr);
   assert.match(banned.stdout, /^203\.0\.113\.7 is banned until 20/);
   assert.match((await run('bans')).stdout, /^203\.0\.113\.7/);
   assert.equal(JSON.parse((await run('bans', '--json')).stdout).length, 1);
-  assert.equal((await run('unban', '203.0.113.7')).code, 0);
-  assert.equal((await run('bans')).stdout, '');
+  assert.equal((await run('unban', '203.0.113.7')).stdout, '203.0.113.7 is not banned any more\n');
+  const nobody = await run('bans');
+  assert.deepEqual([nobody.stdout, nobody.stderr], ['', 'nobody is banned\n']);
   await run('ban', '203.0.113.8');
   assert.equal((await run('unban', '--all')).code, 0);
   assert.equal((await run('bans')).stdout, '');
-  assert.equal((await run('ban', 'not an address')).code, 1);
   assert.match((await run('peers')).stdout, /^PEER +ADDRESS/);
   writeFileSync(join(cwd, 'admin.key'), 'f'.repeat(64));
   assert.equal((await run('ban', '203.0.113.7')).code, 1, 'a wrong key is refused');
+  rmSync(join(cwd, 'admin.key'));
+  const keyless = await run('unban', '203.0.113.7');
+  assert.equal(keyless.code, 1);
+  assert.equal(
+    keyless.stderr,
+    `error: no admin key: ${join(cwd, 'admin.key')} does not exist; set grpc_admin_api_key or DATADIR\n`,
+  );
 });
 
 test('tail shows the kinds asked for, cleaned of what could steer a terminal, and follows a feed that returns', async (context) => {
@@ -269,6 +287,13 @@ test('records reads the embedded broker of a running server: decoded, in hex, fr
     all.map(({ offset, key, value }) => [offset, key, value.URL]),
     [1, 2, 3].map((n, i) => [i, hash(n), `http://h/${n}`]),
   );
+  const none = await run('blocks', '--from', '3');
+  assert.deepEqual(
+    [none.stdout, none.stderr],
+    ['', "no records in blocks from 3 on (a node's own are not in it)\n"],
+  );
+  await broker.createTopic({ topic: 'empty', partitions: 1, retentionMs: -1 });
+  assert.equal((await run('empty')).stderr, 'no records in empty\n');
   const [hex] = rows((await run('blocks', '--json', '--hex', '--from', '2')).stdout);
   assert.equal(Buffer.from(hex.key, 'hex').toString(), hash(3));
   assert.equal(KafkaBlockTopicMessage.decode(Buffer.from(hex.value, 'hex')).URL, 'http://h/3');
@@ -292,7 +317,7 @@ test('records reads the embedded broker of a running server: decoded, in hex, fr
 
   const missing = await run('nothing');
   assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /^error: no topic nothing; there is blocks\n$/);
+  assert.match(missing.stderr, /^error: no topic nothing; there are blocks, empty\n$/);
 });
 
 test('outbox, dead letters and log level are asked of the running server', async (context) => {
@@ -304,9 +329,8 @@ test('outbox, dead letters and log level are asked of the running server', async
       logger,
       handlers: {
         outbox: () => [{ topic: 'blocks', waiting: 3, oldest: 0, state: 'broker_down', error: 'refused' }],
-        deadLetters: ({ limit }) => [
-          { id: `of ${limit}`, topic: 'blocks', reason: 'too large', at: 0, hash: '' },
-        ],
+        deadLetters: ({ limit }) =>
+          limit === 7 ? [] : [{ id: `of ${limit}`, topic: 'blocks', reason: 'too large', at: 0, hash: '' }],
         replayDeadLetters: () => ({ replayed: 4 }),
         level: ({ level }) => {
           levels.push(level);
@@ -335,6 +359,8 @@ test('outbox, dead letters and log level are asked of the running server', async
   assert.match(await run('outbox', 'dead-letter', 'list', '--limit', '5'), /of 5 +blocks .*too large/);
   assert.match(await run('dead-letter', 'list'), /of 100/);
   assert.equal(JSON.parse(await run('dead-letter', 'list', '--json')).reason, 'too large');
+  const none = await finish(context, ['dead-letter', 'list', '-n', '7', '--set', `DATADIR=${cwd}`], { cwd });
+  assert.deepEqual([none.code, none.stdout, none.stderr], [0, '', 'no dead letters\n']);
   assert.equal(await run('outbox', 'dead-letter', 'replay'), '4 put back\n');
   assert.equal(await run('log-level', 'debug'), 'the level is debug\n');
   assert.deepEqual(levels, ['debug']);
@@ -368,6 +394,19 @@ test('text of others cannot steer the terminal; numbers and hashes are short', (
   assert.equal(short('0123'), '0123');
   assert.equal(formatBytes(2n ** 60n), '1048576.0 TiB');
   assert.equal(formatBytes(1536), '1.5 KiB');
+});
+
+test('an address in the table of peers goes without the peer ID at its end', () => {
+  assert.equal(withoutPeerId('/ip4/127.0.0.1/tcp/9905/p2p/12D3KooW'), '/ip4/127.0.0.1/tcp/9905');
+  assert.equal(withoutPeerId('/ip4/1.2.3.4/tcp/1/p2p/a/p2p-circuit'), '/ip4/1.2.3.4/tcp/1/p2p/a/p2p-circuit');
+});
+
+test('a height of 0 is none', () => {
+  const written: string[] = [];
+  const stream = { write: (text: string) => written.push(text) > 0 } as unknown as NodeJS.WriteStream;
+  const terminal = new Terminal(stream, stream);
+  assert.ok(!frameLine({ type: 'node_status', best_height: 0 }, terminal).includes('#'));
+  assert.match(frameLine({ type: 'block', height: 10 }, terminal), /#10$/);
 });
 
 test('colour is for terminals alone, and JSON keeps 64-bit numbers whole', () => {

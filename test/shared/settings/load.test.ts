@@ -212,8 +212,9 @@ test('unknown keys warn with the nearest known one; other services’ keys are l
 });
 
 test('an unknown key in --set is an error, as is one without =', (context) => {
-  assert.deepEqual(problemsOf(context, { sets: ['p2p_prot=1', 'network'] }), [
+  assert.deepEqual(problemsOf(context, { sets: ['p2p_prot=1', 'wholly_other_thing=1', 'network'] }), [
     'p2p_prot: no such setting; the nearest is "p2p_port"',
+    'wholly_other_thing: no such setting',
     'network: --set takes key=value',
   ]);
 });
