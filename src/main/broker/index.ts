@@ -89,8 +89,8 @@ export class EmbeddedBrokerThread {
   async health(): Promise<DependencyHealth> {
     const resource = 'embedded broker';
     return this.#failure === ''
-      ? { resource, status: 200, message: this.#config.socketPath }
-      : { resource, status: 503, error: this.#failure, message: this.#config.socketPath };
+      ? { resource, status: 200, message: 'serves' }
+      : { resource, status: 503, error: this.#failure, message: 'starts again' };
   }
 
   /** Ends the thread, by force after 2 s. */
