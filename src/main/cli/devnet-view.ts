@@ -1,14 +1,18 @@
 /** What the terminal shows of the development network. */
 
+import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DevnetNode } from '../devnet/layout.js';
 import { type Sighting, Sightings } from '../devnet/sightings.js';
 import { followFeed } from './feed.js';
-import { field, kindLabel, parseFrame } from './frame-line.js';
+import { field, heightLabel, kindLabel, parseFrame } from './frame-line.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 const WARN = 40;
 const RECONNECT_MS = 1000;
+const COLUMNS = 80;
+/** Where the command line looks for a server unless told. */
+const GRPC_PORT = 9904;
 /** Told by the table and by each other kind. */
 const UNTOLD = ['PING', 'node_status'];
 
@@ -40,14 +44,19 @@ export class DevnetView {
       this.#nodes.map(({ name, ports, peerId }) => [
         name,
         `http://localhost:${ports.p2p_httpListenAddress}/`,
-        `127.0.0.1:${ports.p2p_port}`,
-        `localhost:${ports.p2p_grpcListenAddress}`,
-        `http://localhost:${ports.health_check_httpListenAddress}/health`,
-        `http://localhost:${ports.profilerAddr}/metrics`,
+        `:${ports.p2p_port}`,
+        `:${ports.p2p_grpcListenAddress}`,
+        `:${ports.health_check_httpListenAddress}`,
+        `:${ports.profilerAddr}`,
         short(peerId),
       ]),
     );
-    this.#terminal.line(`\nThe first node mines. Ctrl-C ends the network.\n`);
+    this.#terminal.line('\nThe first node mines. Ctrl-C ends the network.');
+    const [first] = this.#nodes;
+    if (first !== undefined) {
+      this.#terminal.line(`To command ${first.name}: npx . peers ${settingsToReach(first)}`);
+    }
+    this.#terminal.line();
     for (const node of this.#nodes) void this.#follow(node);
   }
 
@@ -113,27 +122,37 @@ export class DevnetView {
     }
   }
 
-  #show({ kind, hash, origin, height, reason, heard }: Sighting): void {
-    const others = heard
-      .filter(({ node }) => node !== origin)
-      .map(({ node, ms }) => `${node} +${ms} ms`)
-      .join(', ');
-    this.#line(
-      short(origin, 6, 4),
-      [
-        kindLabel(kind, this.#terminal),
-        short(hash).padEnd(15),
-        (height && `#${height}`).padEnd(6),
-        others === '' ? 'heard by nobody' : `heard by ${others}`,
-        reason && `(${reason})`,
-      ]
-        .join(' ')
-        .trimEnd(),
-    );
+  #show(sighting: Sighting): void {
+    this.#line(short(sighting.origin, 6, 4), sightingText(sighting, this.#terminal));
   }
 
   #line(name: string, text: string): void {
     const time = this.#terminal.style('dim', new Date().toTimeString().slice(0, 8));
     this.#terminal.line(`${time} ${name.padEnd(6)} ${text}`);
   }
+}
+
+/** `--set` of what another command must be told to find the node from here. */
+function settingsToReach({ directory, ports }: DevnetNode): string {
+  const path = relative('', directory);
+  const near = path.startsWith('..') ? directory : path;
+  const grpc = ports.p2p_grpcListenAddress;
+  return [
+    `DATADIR=${/^[\w./-]+$/.test(near) ? near : JSON.stringify(near)}`,
+    ...(grpc === GRPC_PORT ? [] : [`p2p_grpcAddress=localhost:${grpc}`]),
+  ]
+    .map((setting) => `--set ${setting}`)
+    .join(' ');
+}
+
+/** What happened, in as much of 80 columns as time and node leave. */
+export function sightingText(
+  { kind, hash, origin, height, reason, heard }: Sighting,
+  terminal: Terminal,
+): string {
+  const others = heard.filter(({ node }) => node !== origin).map(({ node, ms }) => `${node} +${ms}`);
+  const seen = others.length === 0 ? 'heard by nobody yet' : `${others.join('  ')} ms`;
+  const rest = `${short(hash, 6, 4).padEnd(11)} ${heightLabel(height).padEnd(6)} ${seen}${reason && ` (${reason})`}`;
+  const left = COLUMNS - '12:00:00 node1  rejected_tx '.length;
+  return `${kindLabel(kind, terminal)} ${rest.length <= left ? rest : `${rest.slice(0, left - 1)}…`}`;
 }

@@ -1,8 +1,9 @@
 /** `teranode-p2p devnet`: three servers on loopback, and what happens between them. */
 
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { errorMessage } from '../../shared/errors.js';
 import type { DevnetNode, Pace } from '../devnet/layout.js';
-import { countArgument, durationArgument } from './context.js';
+import { CommandError, countArgument, durationArgument } from './context.js';
 import { DevnetView } from './devnet-view.js';
 import { onStopSignals } from './stop-signals.js';
 import type { Terminal } from './terminal.js';
@@ -20,16 +21,31 @@ interface DevnetOptions {
 /** The whole network is gone this long after Ctrl-C, one way or another. */
 const STOP_MS = 8000;
 
+/** Every port stays below 65,536. */
+const MAX_OFFSET = 40_000;
+
+function offsetArgument(text: string): number {
+  const offset = countArgument(text);
+  if (offset <= MAX_OFFSET) return offset;
+  throw new InvalidArgumentError(`Expected 0 to ${MAX_OFFSET}.`);
+}
+
+function paceOption(name: string, description: string, usual: string): Option {
+  return new Option(`${name} <duration>`, description)
+    .argParser(durationArgument)
+    .default(durationArgument(usual), usual);
+}
+
 export function devnetCommand(program: Command, terminal: Terminal): void {
   program
     .command('devnet')
     .description('Run a development network: three nodes on loopback, one of which mines.')
     .option('--data <directory>', 'where the nodes keep what they have', 'data/devnet')
     .option('--json', 'the nodes’ logs as they write them', false)
-    .option('--port-offset <n>', 'added to every port', countArgument, 0)
-    .option('--blocks <duration>', 'between two blocks', durationArgument, 10_000)
-    .option('--subtrees <duration>', 'between two subtrees', durationArgument, 1000)
-    .option('--rejected <duration>', 'between two rejected transactions', durationArgument, 15_000)
+    .option('--port-offset <n>', `added to every port, 0 to ${MAX_OFFSET}`, offsetArgument, 0)
+    .addOption(paceOption('--blocks', 'between two blocks', '10s'))
+    .addOption(paceOption('--subtrees', 'between two subtrees', '1s'))
+    .addOption(paceOption('--rejected', 'between two rejected transactions', '15s'))
     .option('--log-level <level>', 'of the nodes', 'info')
     .addHelpText(
       'after',
@@ -51,7 +67,14 @@ async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<vo
     directory: options.data,
     portOffset: options.portOffset,
   });
-  await checkPorts(nodes);
+  try {
+    await checkPorts(nodes);
+  } catch (error) {
+    const message = errorMessage(error);
+    if (!message.includes('is in use')) throw error;
+    const next = (options.portOffset + 1000) % MAX_OFFSET;
+    throw new CommandError(`${message}\nIs another development network running? Try --port-offset ${next}`);
+  }
 
   let end: (failure?: string) => void = () => {};
   const ended = new Promise<string | undefined>((resolve) => {

@@ -1,7 +1,7 @@
 /** The command line: its commands, and what becomes of errors. */
 
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
 import { banCommands } from './bans.js';
 import { devnetCommand } from './devnet.js';
@@ -40,6 +40,14 @@ export function createProgram(terminal: Terminal): Command {
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),
       getOutHasColors: () => terminal.colour,
+    })
+    .configureHelp({
+      // That a switch is off, and a list empty, goes without saying.
+      optionDescription(option) {
+        const value: unknown = option.defaultValue;
+        const unsaid = value === false || (Array.isArray(value) && value.length === 0);
+        return unsaid ? option.description : Help.prototype.optionDescription.call(this, option);
+      },
     })
     .showSuggestionAfterError()
     .exitOverride()

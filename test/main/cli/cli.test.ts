@@ -84,6 +84,10 @@ test('help is exit code 0 and has examples for every command', async (context) =
   ]) {
     assert.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'));
   }
+  assert.ok(!stdout.includes('(default: []'), stdout);
+  const devnet = await finish(context, ['devnet', '--help']);
+  assert.match(devnet.stdout, /between two blocks \(default: 10s\)/);
+  assert.ok(!devnet.stdout.includes('(default: false)'), devnet.stdout);
   const examples = await finish(context, ['ban', '--help']);
   assert.match(examples.stdout, /Examples:\n {2}\$ teranode-p2p ban 203/);
 });
@@ -106,6 +110,9 @@ test('wrong usage is exit code 2 and one line that says what was meant', async (
     assert.equal(code, 2, args.join(' '));
     assert.match(stderr, /^error: /);
   }
+  const offset = await finish(context, ['devnet', '--port-offset', '40001']);
+  assert.equal(offset.code, 2);
+  assert.match(offset.stderr, /--port-offset .*Expected 0 to 40000\.\n$/);
   const kind = await finish(context, ['tail', '-k', 'block,blok']);
   assert.equal(kind.code, 2);
   assert.match(

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { sightingText } from '../../../src/main/cli/devnet-view.js';
+import { Terminal } from '../../../src/main/cli/terminal.js';
 import { layOut, settingsOfNode } from '../../../src/main/devnet/layout.js';
 import { NodeProcess } from '../../../src/main/devnet/node-process.js';
 import { type Sighting, Sightings } from '../../../src/main/devnet/sightings.js';
@@ -49,16 +51,22 @@ test('three nodes have keys that stay, ports of their own and know each other', 
 });
 
 test('a taken port is named with its setting and node, and nothing is started', async (context) => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
+  const taken = createServer();
   context.after(() => taken.close());
-  const { port } = taken.address() as AddressInfo;
+  // Node 2's libp2p port, somewhere.
+  const port = await waitFor(
+    async () => {
+      const candidate = 20_000 + Math.floor(Math.random() * 10_000);
+      taken.listen(candidate, '127.0.0.1');
+      return once(taken, 'listening').then(
+        () => candidate,
+        () => undefined,
+      );
+    },
+    { what: 'a free port' },
+  );
   const directory = temporaryDirectory(context);
-  // Whatever is taken becomes node 2's libp2p port.
   const offset = port - 9915;
-  if (offset < 0) {
-    assert.fail(`the system gave port ${port}, below the network's own`);
-  }
   const { status, stderr, stdout } = spawnSync(
     process.execPath,
     [resolve('bin/teranode-p2p.mjs'), 'devnet', '--data', directory, '--port-offset', String(offset)],
@@ -66,6 +74,10 @@ test('a taken port is named with its setting and node, and nothing is started', 
   );
   assert.equal(status, 1);
   assert.match(stderr, new RegExp(`p2p_port: port ${port} of node2 is in use`));
+  assert.match(
+    stderr,
+    new RegExp(`\\nIs another development network running\\? Try --port-offset ${offset + 1000}\\n$`),
+  );
   assert.equal(stdout, '');
   assert.equal(existsSync(join(directory, 'node1/store')), false);
 });
@@ -106,4 +118,25 @@ test('an event is told once, with everybody who heard it and after how long', as
   sightings.add('node1', { ...block, hash: 'b' }, 2000);
   await waitFor(() => events.length === 2, { what: 'the event that not all heard' });
   assert.deepEqual(events[1]?.heard, [{ node: 'node1', ms: 0 }]);
+});
+
+test('what happened fits 80 columns with time and node', () => {
+  const terminal = new Terminal(process.stdout, process.stderr, { NO_COLOR: '1' });
+  const event: Sighting = {
+    kind: 'rejected_tx',
+    hash: 'ab'.repeat(32),
+    origin: 'node1',
+    height: '',
+    reason: 'a reason of which there is too much to say',
+    firstAt: 0,
+    heard: [
+      { node: 'node1', ms: 0 },
+      { node: 'node2', ms: 1 },
+      { node: 'node3', ms: 2 },
+    ],
+  };
+  const text = sightingText(event, terminal);
+  assert.match(text, /^rejected_tx ababab…abab +node2 \+1 {2}node3 \+2 ms \(a .*…$/);
+  assert.ok('12:00:00 node1  '.length + text.length <= 80, text);
+  assert.match(sightingText({ ...event, heard: [], reason: '' }, terminal), / heard by nobody yet$/);
 });

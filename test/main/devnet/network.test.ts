@@ -50,12 +50,23 @@ for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
     const exited = once(child, 'exit');
-    await waitFor(() => /node1 +block .*heard by .*node2.*node3|node1 +block .*node3.*node2/.test(output), {
+    await waitFor(() => /node1 +block .*node2.*node3|node1 +block .*node3.*node2/.test(output), {
       timeoutMs: 60_000,
       what: 'a block that both others heard',
     }).catch((error: Error) => {
       throw new Error(`${error.message}\n${output}`);
     });
+    const narrow = output.split('\n').filter((line) => / (block|subtree|PEER ID) |https?:/.test(line));
+    assert.deepEqual(
+      narrow.filter((line) => line.length > 80),
+      [],
+    );
+    assert.ok(
+      output.includes(
+        `To command node1: npx . peers --set DATADIR=${join(data, 'node1')} --set p2p_grpcAddress=localhost:${9904 + offset}\n`,
+      ),
+      output,
+    );
     assert.ok(readRunFile(join(data, 'node3')), 'node 3 says how to reach it');
 
     const started = Date.now();
