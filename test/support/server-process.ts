@@ -53,8 +53,8 @@ export function launchServer(
   { directory = temporaryDirectory(context), set = {}, env = {}, uid, fileKib }: ProcessOptions = {},
 ): ServerProcess {
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
-  // Another user cannot write where this run gathers its coverage.
-  if (uid !== undefined) delete inherited.NODE_V8_COVERAGE;
+  // Another user cannot write where this run gathers its coverage; Node hands the variable on unless it is set.
+  if (uid !== undefined) inherited.NODE_V8_COVERAGE = '';
   const settings = Object.entries({ ...SETTINGS, DATADIR: directory, ...set });
   const args = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   const program = [process.execPath, BIN, 'start', ...args];
