@@ -61,8 +61,13 @@ test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and 
     { timeoutMs: INSTALL_MS + READY_MS, everyMs: 200, what: 'node 3 to be ready' },
   );
 
-  const answer = await fetch('http://localhost:9906/api/status');
-  const miner = ((await answer.json()) as NodeStatusReport).node.id;
+  const miner = await waitFor(
+    async () => {
+      const status = await fetch('http://localhost:9906/api/status').catch(() => undefined);
+      return status?.status === 200 && ((await status.json()) as NodeStatusReport).node.id;
+    },
+    { timeoutMs: READY_MS, everyMs: 200, what: 'the status of node 1' },
+  );
   const feed = new WebSocket('ws://localhost:9926/p2p-ws');
   const frames: { type: string; hash: string; peer_id: string; base_url: string }[] = [];
   feed.on('message', (data) => frames.push(JSON.parse(String(data))));
