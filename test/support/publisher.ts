@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { giveDatabase } from '../../src/main/pipeline/publisher-pool.js';
+import { createPool } from '../../src/main/pipeline/worker-pool.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
 import { kindIndex } from '../../src/shared/messages/index.js';
 import type { DatabaseHost } from '../../src/shared/outbox/database-port.js';
@@ -64,16 +64,19 @@ export class PublisherUnderTest {
   readonly #database: DatabaseHost;
 
   constructor(readonly config: PublisherConfig) {
-    this.pool = new Piscina({
-      filename: fileURLToPath(new URL('../../src/workers/publisher.js', import.meta.url)),
-      minThreads: 1,
-      maxThreads: 1,
-      concurrentTasksPerWorker: 64,
-      atomics: 'disabled',
-      workerData: config,
-    });
-    // A pool that is destroyed in mid-task complains of answers that come after.
-    this.pool.on('error', () => {});
+    this.pool = createPool(
+      {
+        name: 'publisher',
+        file: new URL('../../src/workers/publisher.js', import.meta.url),
+        threads: 1,
+        workerData: config,
+        concurrentTasks: 64,
+        maxOldSpaceMb: 512,
+        onDeath: () => {},
+      },
+      // A pool that is destroyed in mid-task complains of answers that come after.
+      keptLog().logger,
+    );
     this.#database = giveDatabase(this.pool, () => {});
   }
 
