@@ -1,12 +1,13 @@
 /** Producer for one topic of a Kafka cluster. */
 
-import kafkajs, { type Kafka, type Message, type Producer } from 'kafkajs';
+import type { Kafka, Message, Producer } from 'kafkajs';
 import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
 import { type KafkaProducer, type KafkaRecord, RecordFaultError } from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
 import { REQUEST_TIMEOUT_MS, RETRY } from './client.js';
 import { faultFrom } from './faults.js';
+import { encodeProduceRequestsFast, fastPartitioner, GroupedOnce } from './produce-request.js';
 import { KafkaTopic } from './topic.js';
 
 export class KafkaJsProducer implements KafkaProducer {
@@ -17,6 +18,7 @@ export class KafkaJsProducer implements KafkaProducer {
   #producer: Producer | undefined;
 
   constructor({ kafka, logger }: { kafka: Kafka; logger: Logger }, url: KafkaTopicUrl) {
+    encodeProduceRequestsFast();
     this.topic = url.topic;
     this.#kafka = kafka;
     this.#logger = logger;
@@ -36,7 +38,7 @@ export class KafkaJsProducer implements KafkaProducer {
       idempotent: true,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      createPartitioner: fastPartitioner,
       // The library warns when an idempotent producer does not retry for ever. This one is thrown away at the end of
       // its retries, which is as safe.
       retry: RETRY,
@@ -59,7 +61,7 @@ export class KafkaJsProducer implements KafkaProducer {
         topic: this.topic,
         acks: -1,
         timeout: REQUEST_TIMEOUT_MS - 1000,
-        messages: records.map(messageOf),
+        messages: GroupedOnce.from(records, messageOf),
       });
     } catch (error) {
       const fault = faultFrom(error, `cannot produce to ${this.topic}`);
