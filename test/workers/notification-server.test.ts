@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import {
   listen,
   metricSum,
   rawUpgrade,
   readFrames,
+  type Served,
   serveNotifications,
   upgradeStatus,
 } from '../support/notifications.js';
@@ -12,6 +13,40 @@ import { waitFor } from '../support/wait.js';
 
 const contiguous = (heights: number[]) =>
   heights.every((height, index) => index === 0 || height === Number(heights[index - 1]) + 1);
+
+/** Blocks that pass while a slow client does not read. */
+const MISSED = 2000;
+
+/** Heights of the frames after the greeting in what a raw socket has read. */
+const blockHeights = (bytes: Buffer) =>
+  readFrames(bytes)
+    .texts.slice(1)
+    .map((text) => Number(JSON.parse(text).height));
+
+/** A client that has its greeting and did not read while both processes sent {@link MISSED} blocks; it is still paused. */
+async function missBlocks(
+  t: TestContext,
+  { feed, servers }: Pick<Served, 'feed' | 'servers'>,
+  padding: number,
+) {
+  const socket = await rawUpgrade(t, servers.port);
+  const chunks: Buffer[] = [];
+  const client = { socket, received: 0, bytes: () => Buffer.concat(chunks) };
+  socket.on('data', (chunk) => {
+    chunks.push(chunk);
+    client.received += chunk.length;
+  });
+  await waitFor(() => readFrames(client.bytes()).texts.length === 1, { what: 'the greeting' });
+  socket.pause();
+  for (let sent = 0; sent < MISSED; sent += 50) {
+    feed.blocks(50, 'x'.repeat(padding));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_frames_total')) >= 2 * MISSED, {
+    what: 'all frames to be published by both processes',
+  });
+  return client;
+}
 
 describe('notification server', () => {
   it('greets with the own status, then sends every frame in order', async (t) => {
@@ -69,61 +104,31 @@ describe('notification server', () => {
     stalled.on('data', (chunk) => chunks.push(chunk));
     stalled.resume();
     await waitFor(() => stalled.closed || stalled.destroyed, { what: 'the end of the stalled socket' });
-    const { texts } = readFrames(Buffer.concat(chunks));
-    const heights = texts.slice(1).map((text) => Number(JSON.parse(text).height));
+    const heights = blockHeights(Buffer.concat(chunks));
     assert.ok(heights.length > 10 && heights.length < 5000, `${heights.length} frames`);
     assert.ok(contiguous(heights), 'a prefix without gaps');
   });
 
   it('keeps everything for a client that pauses within its bound', async (t) => {
     const { feed, servers } = await serveNotifications(t, { p2p_websocket_client_buffer: 67_108_864 });
-    const lazy = await rawUpgrade(t, servers.port);
-    const chunks: Buffer[] = [];
-    let received = 0;
-    lazy.on('data', (chunk) => {
-      chunks.push(chunk);
-      received += chunk.length;
-    });
-    await waitFor(() => readFrames(Buffer.concat(chunks)).texts.length === 1, { what: 'the greeting' });
-    lazy.pause();
     // More than the system's own buffers take.
-    const padding = 'x'.repeat(10_000);
-    for (let round = 0; round < 40; round++) {
-      feed.blocks(50, padding);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_frames_total')) >= 2 * 2000, {
-      what: 'all frames to be published by both processes',
-    });
-    lazy.resume();
-    await waitFor(() => received > 2000 * padding.length, { what: 'all that waited' });
-    const heights = readFrames(Buffer.concat(chunks))
-      .texts.slice(1)
-      .map((text) => Number(JSON.parse(text).height));
+    const padding = 10_000;
+    const lazy = await missBlocks(t, { feed, servers }, padding);
+    lazy.socket.resume();
+    await waitFor(() => lazy.received > MISSED * padding, { what: 'all that waited' });
+    const heights = blockHeights(lazy.bytes());
     assert.ok(contiguous(heights));
     assert.equal(servers.connections, 1);
   });
+
   it('closes a client that drains in time with 1013', async (t) => {
     const { feed, servers } = await serveNotifications(t, { p2p_websocket_client_buffer: 65_536 });
-    const lazy = await rawUpgrade(t, servers.port);
-    const chunks: Buffer[] = [];
-    lazy.on('data', (chunk) => chunks.push(chunk));
-    await waitFor(() => readFrames(Buffer.concat(chunks)).texts.length === 1, { what: 'the greeting' });
-    lazy.pause();
-    const padding = 'x'.repeat(4000);
-    for (let round = 0; round < 40; round++) {
-      feed.blocks(50, padding);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_frames_total')) >= 2 * 2000, {
-      what: 'all frames to be published by both processes',
-    });
-    lazy.resume();
-    await waitFor(() => readFrames(Buffer.concat(chunks)).close === 1013, { what: 'close 1013' });
-    const { texts } = readFrames(Buffer.concat(chunks));
-    const heights = texts.slice(1).map((text) => Number(JSON.parse(text).height));
+    const lazy = await missBlocks(t, { feed, servers }, 4000);
+    lazy.socket.resume();
+    await waitFor(() => readFrames(lazy.bytes()).close === 1013, { what: 'close 1013' });
+    const heights = blockHeights(lazy.bytes());
     assert.ok(contiguous(heights));
-    assert.ok(heights.length < 2000);
+    assert.ok(heights.length < MISSED);
   });
 
   it('ends clients that send too much at once, too often, or garbage, and serves on', async (t) => {
