@@ -91,6 +91,9 @@ function follow(order: NotificationServerOrder): void {
         .getMetricsAsJSON()
         .then((figures) => report({ type: 'metrics', id: order.id, metrics: figures }), fail);
       break;
+    case 'beat':
+      report({ type: 'alive' });
+      break;
     case 'stop':
       leave(0);
       break;

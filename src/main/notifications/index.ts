@@ -10,7 +10,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import { checkTlsFiles, type TlsFiles } from '../../shared/tls-files.js';
 import type { NotificationsMetrics } from './metrics.js';
 import { probePort } from './probe.js';
-import { ServerProcess } from './server-process.js';
+import { ServerProcess, type ServerProcessComponents } from './server-process.js';
 
 export { createNotificationsMetrics, type NotificationsMetrics } from './metrics.js';
 
@@ -47,6 +47,8 @@ export interface NotificationServersOptions {
   readonly baseUrl: string;
   /** `--allow-js-websocket`. */
   readonly allowJsWebsocket?: boolean;
+  /** Milliseconds between two beats, ten of which a process may leave unanswered; 1,000 unless told. */
+  readonly beatMs?: number;
 }
 
 /** Problems of the settings that this part reads, each beginning with its key; none: they will do. Touches only files. */
@@ -187,7 +189,7 @@ export class NotificationServers implements HealthChecked {
       const order: NotificationServerOrder = { type: 'others', holder, change, addresses };
       for (const [other, process] of this.#processes.entries()) if (other !== index) process.send(order);
     };
-    return new ServerProcess({
+    const components: ServerProcessComponents = {
       logger,
       config: () => this.#config(host),
       admit: (addresses) => {
@@ -207,7 +209,9 @@ export class NotificationServers implements HealthChecked {
         metrics.serving.set(this.serving);
       },
       restarted: () => metrics.restarts.inc(),
-    });
+      hung: () => metrics.hangs.inc(),
+    };
+    return new ServerProcess(components, this.options);
   }
 
   #config(host: string): NotificationServerConfig {

@@ -13,6 +13,11 @@ export function createNotificationsMetrics(registry: Registry) {
       help: 'Notification server processes that ended unasked and were started again.',
       registers,
     }),
+    hangs: new Counter({
+      name: 'teranode_p2p_notification_server_hangs_total',
+      help: 'Notification server processes that no longer answered and were killed.',
+      registers,
+    }),
     connections: new Gauge({
       name: 'teranode_p2p_websocket_connections_counted',
       help: 'WebSocket connections counted against the limits, over all processes.',

@@ -1,4 +1,7 @@
-/** One notification server's process, kept alive: started again with backoff whenever it ends unasked. */
+/**
+ * One notification server's process, kept alive: started again with backoff whenever it ends unasked, and ended when it no
+ * longer answers.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +21,13 @@ const STEADY_MS = 30_000;
 /** Loading and listening take some 0.3 s on an idle machine. */
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 3000;
+const BEAT_MS = 1000;
+/**
+ * Beats without a word, after which a process that serves hangs, and one that has yet to load. Beats are counted, not time:
+ * after a stall of main's own, or a suspended machine, one more is unanswered and not ten.
+ */
+const BEATS_SERVING = 10;
+const BEATS_STARTING = 30;
 const METRICS_TIMEOUT_MS = 1000;
 
 const PROGRAM = fileURLToPath(new URL('../../workers/notification-server.js', import.meta.url));
@@ -32,6 +42,13 @@ export interface ServerProcessComponents {
   /** It began or ceased to serve; `ended` when the process is gone and what it held with it. */
   readonly changed: (change: { readonly ended: boolean }) => void;
   readonly restarted: () => void;
+  /** It did not answer and is about to be killed. */
+  readonly hung: () => void;
+}
+
+export interface ServerProcessOptions {
+  /** Milliseconds between two beats, ten of which may go unanswered; 1,000 unless told. */
+  readonly beatMs?: number;
 }
 
 export class ServerProcess {
@@ -47,9 +64,13 @@ export class ServerProcess {
   #resolveFirst: (build: string) => void = () => {};
   #rejectFirst: (error: Error) => void = () => {};
   #everReady = false;
+  #unanswered = 0;
   streaming = false;
 
-  constructor(private readonly components: ServerProcessComponents) {
+  constructor(
+    private readonly components: ServerProcessComponents,
+    private readonly options: ServerProcessOptions = {},
+  ) {
     this.#first = new Promise((resolve, reject) => {
       this.#resolveFirst = resolve;
       this.#rejectFirst = reject;
@@ -123,11 +144,17 @@ export class ServerProcess {
     const [command, ...leading] = nodeCommand();
     const child = spawn(command, [...leading, PROGRAM], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
-    child.on('message', (message) => this.#hear(message as NotificationServerReport));
+    child.on('message', (message) => {
+      this.#unanswered = 0;
+      this.#hear(message as NotificationServerReport);
+    });
+    this.#unanswered = 0;
+    const beat = setInterval(() => this.#beat(child), this.options.beatMs ?? BEAT_MS);
     let over = false;
     const ended = (why: object) => {
       if (over) return;
       over = true;
+      clearInterval(beat);
       this.#ended(why);
     };
     child.on('error', (error) => {
@@ -136,6 +163,19 @@ export class ServerProcess {
     });
     child.on('exit', (code, signal) => ended({ code, signal }));
     this.send({ type: 'config', config: this.components.config() });
+  }
+
+  /** An event loop that stands still ends by itself no more than it answers: it is killed, and its end starts another. */
+  #beat(child: ChildProcess): void {
+    const { logger, hung } = this.components;
+    const bound = this.serving ? BEATS_SERVING : BEATS_STARTING;
+    if (this.#unanswered === bound) {
+      logger.error({ pid: child.pid, beats: bound }, 'notification server hangs, killing it');
+      hung();
+      child.kill('SIGKILL');
+    }
+    this.#unanswered++;
+    if (this.#unanswered <= bound) this.send({ type: 'beat' });
   }
 
   #hear(report: NotificationServerReport): void {
@@ -161,6 +201,8 @@ export class ServerProcess {
         break;
       case 'streaming':
         this.streaming = report.connected;
+        break;
+      case 'alive':
         break;
       case 'metrics':
         this.#metricsWaiting.get(report.id)?.(report.metrics);

@@ -47,6 +47,8 @@ export type NotificationServerOrder =
   | { readonly type: 'status'; readonly json: string }
   | { readonly type: 'level'; readonly level: string }
   | { readonly type: 'metrics'; readonly id: number }
+  /** To be answered with `alive`; who does not answer ten of them hangs and is killed. */
+  | { readonly type: 'beat' }
   | { readonly type: 'stop' };
 
 /** Notification server → main. */
@@ -58,4 +60,5 @@ export type NotificationServerReport =
   | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, address: string])[] }
   | { readonly type: 'release'; readonly addresses: readonly string[] }
   | { readonly type: 'streaming'; readonly connected: boolean }
+  | { readonly type: 'alive' }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly object[] };

@@ -73,6 +73,24 @@ describe('notification servers', () => {
     assert.equal((await servers.health()).status, 200);
   });
 
+  it('kills one that no longer answers and starts another, while the rest serve on', async (t) => {
+    const { feed, url, servers, registry } = await serveNotifications(t, {}, { beatMs: 500 });
+    const listeners = await Promise.all(Array.from({ length: 8 }, () => listen(t, url)));
+    const [victim, survivor] = servers.pids;
+    process.kill(Number(victim), 'SIGSTOP');
+    await waitFor(() => servers.serving === 1, { what: 'the hang to be noticed', timeoutMs: 20_000 });
+    assert.throws(() => process.kill(Number(victim), 0), /ESRCH/);
+    await waitFor(() => servers.serving === 2, { what: 'another process', timeoutMs: 20_000 });
+    assert.ok(servers.pids.includes(Number(survivor)) && !servers.pids.includes(Number(victim)));
+    const kept = () => listeners.filter((each) => each.code === undefined);
+    await waitFor(() => servers.connections === kept().length, { what: 'places given back' });
+    const last = feed.blocks(10);
+    await waitFor(() => kept().every((each) => each.heights().at(-1) === last), { what: 'blocks' });
+    const figures = await registry.metrics();
+    assert.match(figures, /teranode_p2p_notification_server_hangs_total 1/);
+    assert.match(figures, /teranode_p2p_notification_server_restarts_total 1/);
+  });
+
   it('ends clients with 1001 and leaves no process', async (t) => {
     const { url, servers } = await serveNotifications(t);
     const listeners = await Promise.all(Array.from({ length: 6 }, () => listen(t, url)));
