@@ -150,7 +150,11 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
     ['six relays', RELAYS, SIGNED_A_SECOND.relays],
   ] as const) {
     progress(`${name}: signing ${(signed * seconds).toLocaleString('en-US')} messages`);
-    const senders = await Senders.prepare(topic, signed * (seconds + WARM_UP_MS / 1000), relays);
+    const senders = await Senders.prepare(
+      topic,
+      { messages: signed * (seconds + WARM_UP_MS / 1000) },
+      { relays },
+    );
     const server: Sample[] = [];
     const plain: Sample[] = [];
     try {

@@ -94,7 +94,7 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
   const probe = await Target.start('plain');
   const { topic } = probe.ready;
   await probe.stop();
-  const senders = await Senders.prepare(topic, RATE * (seconds + WARM_UP_SECONDS + 5), 0);
+  const senders = await Senders.prepare(topic, { messages: RATE * (seconds + WARM_UP_SECONDS + 5) });
   const samples: Arrivals[] = [];
   try {
     for (let count = 1; count <= runs; count++) {

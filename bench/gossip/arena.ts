@@ -8,6 +8,7 @@ import { once } from '../child.js';
 import type { SenderOrder, SenderReport } from './sender.js';
 import type { Snapshot, TargetOrder, TargetReport } from './target.js';
 import { THREADS_FOLDER } from './threads.js';
+import type { TrafficOptions } from './traffic.js';
 
 /** Messages that may be on their way: far more than this server ever has pending, and what bounds the plain peer's memory. */
 export const WINDOW = 10_000;
@@ -74,17 +75,25 @@ export class Senders {
     this.#children = children;
   }
 
-  /** Starts `relays` processes (0: the author sends) and has each sign `messages`. */
-  static async prepare(topic: string, messages: number, relays: number): Promise<Senders> {
+  /** Starts `relays` processes (0: the author sends) and has each sign the traffic. */
+  static async prepare(
+    topic: string,
+    traffic: TrafficOptions,
+    {
+      relays = 0,
+      authors = [AUTHOR],
+    }: { readonly relays?: number; readonly authors?: readonly number[] } = {},
+  ): Promise<Senders> {
     const children = Array.from({ length: Math.max(1, relays) }, () =>
-      fork(new URL('./sender.js', import.meta.url)),
+      // What the processes of a test gather of coverage would be the senders' cost too.
+      fork(new URL('./sender.js', import.meta.url), { env: { ...process.env, NODE_V8_COVERAGE: '' } }),
     );
     const senders = new Senders(children);
     await Promise.all(
       children.map((child, index) => {
         const signed = once<SenderReport>(child, 'signed');
-        const self = relays === 0 ? AUTHOR : FIRST_RELAY + index;
-        senders.#order(child, { type: 'sign', topic, messages, author: AUTHOR, self });
+        const self = relays === 0 ? (authors[0] ?? AUTHOR) : FIRST_RELAY + index;
+        senders.#order(child, { type: 'sign', topic, traffic, authors, self });
         return signed;
       }),
     );

@@ -16,15 +16,15 @@ import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p, type Libp2p } from 'libp2p';
-import { subscription, Traffic } from './traffic.js';
+import { subscription, Traffic, type TrafficOptions } from './traffic.js';
 
 export type SenderOrder =
   | {
       readonly type: 'sign';
       readonly topic: string;
-      readonly messages: number;
-      /** Byte that the seed of the author's key is made of; of this peer's own key, where it is a relay. */
-      readonly author: number;
+      readonly traffic: TrafficOptions;
+      /** Bytes that the seeds of the authors' keys are made of; of this peer's own key, where it is a relay. */
+      readonly authors: readonly number[];
       readonly self: number;
     }
   | { readonly type: 'connect'; readonly address: string }
@@ -136,7 +136,7 @@ async function follow(order: SenderOrder): Promise<void> {
   switch (order.type) {
     case 'sign':
       ({ topic, self: seed } = order);
-      traffic = new Traffic(await key(order.author), topic, order.messages);
+      traffic = new Traffic(await Promise.all(order.authors.map(key)), topic, order.traffic);
       report({ type: 'signed' });
       break;
     case 'connect':

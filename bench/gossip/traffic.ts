@@ -1,4 +1,4 @@
-/** Signed subtree announcements, made before they are needed: RPCs of one message each, as Go and JavaScript nodes send them. */
+/** Signed announcements, made before they are needed: RPCs of one message each, as Go and JavaScript nodes send them. */
 
 import '../../src/shared/polyfill.js';
 
@@ -7,51 +7,61 @@ import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import sodium from 'sodium-native';
 import { encodeMessage } from '../../src/shared/messages/encode.js';
-import { subtree } from '../../src/shared/messages/subtree.js';
+import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { sampleFields } from '../../test/support/sample-messages.js';
 
 const PREFIX = Buffer.from('libp2p-pubsub:');
-/** Stands where the digits of the index go; every hash has the same rest. */
 const INDEX_DIGITS = 16;
-const HASH = `${'f'.repeat(INDEX_DIGITS)}${'5eed'.repeat(12)}`;
+/** Every hash begins the same; where this ends stand the digits of the index. */
+const SAME_DIGITS = '5eed'.repeat(12);
+const HASH = SAME_DIGITS + 'f'.repeat(INDEX_DIGITS);
 const SEQUENCE = Buffer.from('f1f2f3f4f5f6f7f8', 'hex');
 const SIGNATURE = Buffer.alloc(64, 0xee);
 
-/** RPCs on the wire, length first, all of one size. */
+export interface TrafficOptions {
+  /** Messages in all. */
+  readonly messages: number;
+  /** `subtree` unless told; or `block`. */
+  readonly kind?: 'subtree' | 'block';
+  /** Of each author's messages every so many says what the one before said; none unless told. */
+  readonly repeatEvery?: number;
+}
+
+/** What is filled in for each message. */
+interface Template {
+  readonly signed: Buffer;
+  readonly inSigned: { readonly hash: number; readonly sequence: number };
+  readonly frame: Buffer;
+  readonly inFrame: { readonly hash: number; readonly sequence: number; readonly signature: number };
+  readonly secretKey: Uint8Array;
+}
+
+/**
+ * RPCs on the wire, length first, all of one size. The authors take turns; each announces the hashes of 0, 1, 2 … in order,
+ * so with several every hash is announced by all of them.
+ */
 export class Traffic {
   readonly messages: number;
   readonly #frames: Buffer;
   readonly #size: number;
 
-  /** The same author, topic and count make the same bytes: Ed25519 signs without chance. */
-  constructor(author: Ed25519PrivateKey, topic: string, messages: number) {
+  /** The same authors, topic and options make the same bytes: Ed25519 signs without chance. Throws RangeError on no author. */
+  constructor(
+    authors: readonly Ed25519PrivateKey[],
+    topic: string,
+    { messages, kind = 'subtree', repeatEvery = Number.POSITIVE_INFINITY }: TrafficOptions,
+  ) {
+    const templates = authors.map((author) => templateOf(author, topic, kind));
     this.messages = messages;
-    const peerId = peerIdFromPrivateKey(author);
-    const data = encodeMessage(
-      subtree,
-      {
-        hash: HASH,
-        dataHubUrl: 'https://hub.example.org:8090/api/v1',
-        peerId: peerId.toString(),
-        clientName: 'bench',
-      },
-      'direct',
-      'bench',
-    );
-    const unsigned = { from: peerId.toMultihash().bytes, data, seqno: SEQUENCE, topic };
-    const signed = Buffer.concat([PREFIX, RPC.Message.encode(unsigned)]);
-    const rpc = RPC.encode({ subscriptions: [], messages: [{ ...unsigned, signature: SIGNATURE }] });
-    const frame = delimited(rpc);
-    const inSigned = { hash: signed.indexOf(HASH), sequence: signed.indexOf(SEQUENCE) };
-    const inFrame = {
-      hash: frame.indexOf(HASH),
-      sequence: frame.indexOf(SEQUENCE),
-      signature: frame.indexOf(SIGNATURE),
-    };
-    this.#size = frame.length;
-    this.#frames = Buffer.alloc(messages * frame.length);
-    const secretKey = author.raw;
-    for (let index = 0, at = 0; index < messages; index++, at += frame.length) {
-      const digits = index.toString(16).padStart(INDEX_DIGITS, '0');
+    this.#size = templates[0]?.frame.length ?? 0;
+    if (templates.length === 0 || templates.some(({ frame }) => frame.length !== this.#size)) {
+      throw new RangeError('no authors, or messages of different sizes');
+    }
+    this.#frames = Buffer.alloc(messages * this.#size);
+    for (let index = 0, at = 0; index < messages; index++, at += this.#size) {
+      const { signed, inSigned, frame, inFrame, secretKey } = templates[index % templates.length] as Template;
+      const nth = Math.floor(index / templates.length);
+      const digits = digitsOf(nth % repeatEvery === repeatEvery - 1 ? nth - 1 : nth);
       signed.write(digits, inSigned.hash, 'latin1');
       signed.writeBigUInt64BE(BigInt(index) + 1n, inSigned.sequence);
       this.#frames.set(frame, at);
@@ -72,6 +82,37 @@ export class Traffic {
   }
 }
 
+function templateOf(author: Ed25519PrivateKey, topic: string, name: 'subtree' | 'block'): Template {
+  const peerId = peerIdFromPrivateKey(author);
+  const kind = MESSAGE_KINDS.find((each) => each.name === name);
+  if (kind === undefined) throw new RangeError(`no kind ${name}`);
+  const fields = {
+    ...sampleFields(name, peerId.toString()),
+    hash: HASH,
+    dataHubUrl: 'https://hub.example.org:8090/api/v1',
+    clientName: 'bench',
+    // Older nodes send none.
+    ...(name === 'block' ? { header: '' } : {}),
+  };
+  const data = encodeMessage(kind, fields, 'direct', 'bench');
+  const unsigned = { from: peerId.toMultihash().bytes, data, seqno: SEQUENCE, topic };
+  const signed = Buffer.concat([PREFIX, RPC.Message.encode(unsigned)]);
+  const frame = delimited(
+    RPC.encode({ subscriptions: [], messages: [{ ...unsigned, signature: SIGNATURE }] }),
+  );
+  return {
+    signed,
+    inSigned: { hash: signed.indexOf(HASH) + SAME_DIGITS.length, sequence: signed.indexOf(SEQUENCE) },
+    frame,
+    inFrame: {
+      hash: frame.indexOf(HASH) + SAME_DIGITS.length,
+      sequence: frame.indexOf(SEQUENCE),
+      signature: frame.indexOf(SIGNATURE),
+    },
+    secretKey: author.raw,
+  };
+}
+
 /** An RPC that joins `topic`. */
 export function subscription(topic: string): Uint8Array {
   return delimited(RPC.encode({ subscriptions: [{ subscribe: true, topic }], messages: [] }));
@@ -84,9 +125,14 @@ function delimited(bytes: Uint8Array): Buffer {
   return Buffer.concat([Uint8Array.from([...length, left]), bytes]);
 }
 
+/** The hash of number `index`, in display order. */
+export const hashAt = (index: number): string => SAME_DIGITS + digitsOf(index);
+
+const digitsOf = (index: number): string => index.toString(16).padStart(INDEX_DIGITS, '0');
+
 /** The index in the hash of message `text`, in display order; undefined where there is none of ours. */
 export function indexIn(hash: string): number | undefined {
-  return hash.length === HASH.length && hash.endsWith(HASH.slice(INDEX_DIGITS))
-    ? Number.parseInt(hash.slice(0, INDEX_DIGITS), 16)
+  return hash.length === HASH.length && hash.startsWith(SAME_DIGITS)
+    ? Number.parseInt(hash.slice(SAME_DIGITS.length), 16)
     : undefined;
 }
