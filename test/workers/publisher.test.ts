@@ -215,6 +215,8 @@ test('a full outbox refuses new announcements, takes everything else, and takes 
   );
   const broker = await serveBroker(context, {}, socketPath);
   await waitFor(async () => (await publisher.waiting()) === 0);
+  const again = (await publisher.run('health', {})).find(({ resource }) => resource === 'outbox');
+  assert.deepEqual([again?.status, again?.message], [200, '0 of 3 records wait for Kafka']);
   assert.deepEqual(await publisher.outcomes(messages), ['repeat', 'repeat', 'repeat', 'ok', 'ok']);
   await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 5);
   assert.deepEqual(await valuesIn(broker, 'blocks'), names(5));

@@ -9,17 +9,13 @@ export interface BacklogBound {
   readonly bytes: number;
 }
 
-/** Some records from the front, and how to say that Kafka has them. */
-export interface Taken {
-  readonly records: readonly OutboxRecord[];
-}
-
 const MEMORY: BacklogBound = { records: 20_000, bytes: 8 * 1024 * 1024 };
 
 /**
  * Chunks come in at the back in the order of their ids. When memory is full, `spilled` says that the database has more than
- * memory; from then on chunks are only counted, and read back when memory is empty, until the last one counted has been
- * read. All of that happens between two waits, so that no chunk is taken twice or missed.
+ * memory; from then on chunks are only counted, and read back when memory is half empty, until the last one counted has
+ * been read. All of that happens between two waits, so that no chunk is taken twice or missed. Reading goes on
+ * while what was taken is on its way to Kafka.
  */
 export class Backlog {
   /** Records not yet taken and removed, in memory or not. */
@@ -36,6 +32,10 @@ export class Backlog {
   /** Newest chunk that is or was in memory, and newest of all. */
   #loadedId = 0;
   #lastId = 0;
+  #reading: Promise<void> | undefined;
+
+  /** Called with the number of records that wait and cannot be read back. */
+  onDamaged: (count: number) => void = () => {};
 
   constructor(topic: string, store: OutboxStore, bound: BacklogBound = MEMORY) {
     this.#topic = topic;
@@ -79,7 +79,23 @@ export class Backlog {
 
   /** Up to the bounds from the front, at least one; empty when nothing waits. Throws OutboxFailingError. */
   async take(maxRecords: number, maxBytes: number): Promise<readonly OutboxRecord[]> {
-    if (this.#chunks.length === 0 && this.#spilled) await this.#refill();
+    for (;;) {
+      const { taken, whole } = this.#front(maxRecords, maxBytes);
+      if (whole || !this.#spilled) {
+        this.readAhead();
+        return taken;
+      }
+      try {
+        await this.#read();
+      } catch (error) {
+        if (taken.length === 0) throw error;
+        return taken;
+      }
+    }
+  }
+
+  /** From memory; `whole` when there was enough to reach one of the bounds. */
+  #front(maxRecords: number, maxBytes: number): { taken: readonly OutboxRecord[]; whole: boolean } {
     const taken: OutboxRecord[] = [];
     let bytes = 0;
     let from = this.#done;
@@ -87,23 +103,51 @@ export class Backlog {
       for (let i = from; i < records.length; i++) {
         const record = records[i] as OutboxRecord;
         bytes += recordBytes(record);
-        if (taken.length > 0 && (taken.length >= maxRecords || bytes > maxBytes)) return taken;
+        if (taken.length > 0 && (taken.length >= maxRecords || bytes > maxBytes))
+          return { taken, whole: true };
         taken.push(record);
       }
       from = 0;
     }
-    return taken;
+    return { taken, whole: false };
   }
 
-  async #refill(): Promise<void> {
+  /** Reads on in the database when there is more and memory has room for it. What fails, fails again in `take`. */
+  readAhead(): void {
+    if (!this.#spilled || this.#bytes > this.#bound.bytes / 2 || this.#records > this.#bound.records / 2)
+      return;
+    this.#read().catch(() => {});
+  }
+
+  #read(): Promise<void> {
+    this.#reading ??= this.#readSome().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readSome(): Promise<void> {
     const lastId = this.#lastId;
-    const chunks = await this.#store.read(this.#topic, this.#loadedId, this.#bound.bytes);
-    for (const chunk of chunks) this.#load(chunk);
+    const chunks = await this.#store.read(this.#topic, this.#loadedId, this.#bound.bytes / 2);
+    for (const chunk of chunks) {
+      // One that is stored and not yet told of comes with `add`.
+      if (chunk.id > this.#lastId) break;
+      if (chunk.damaged === undefined) this.#load(chunk);
+      else this.#lost(chunk.damaged);
+      this.#loadedId = chunk.id;
+    }
     if (this.#loadedId >= this.#lastId) this.#spilled = false;
     // One that came while reading may not have been in what was read: the next round finds it.
     if (chunks.length > 0 || lastId !== this.#lastId) return;
     this.#spilled = false;
-    this.waiting = 0;
+    this.#loadedId = lastId;
+    this.#lost(this.waiting - (this.#records - this.#done));
+  }
+
+  #lost(count: number): void {
+    if (count <= 0) return;
+    this.waiting -= count;
+    this.onDamaged(count);
   }
 
   /** The first `count` records are done: chunks without any other leave the database. */

@@ -6,6 +6,7 @@ import type { DeadLetter } from '../pipeline/worker-config.js';
 import * as keys from './keys.js';
 import type { OutboxMetrics } from './metrics.js';
 import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
+import { seal, unseal } from './seal.js';
 import type { Chunk, OutboxStore } from './store.js';
 
 interface About {
@@ -136,15 +137,16 @@ export class DeadLetters {
 
 const idOf = (key: string | undefined): number => Number(key?.slice(key.indexOf('/') + 1) ?? 0);
 
-/** A length, what is said about the record as JSON, the record. */
+/** A length, what is said about the record as JSON, the record; sealed. */
 function encodeLetter(about: About, record: OutboxRecord): Buffer {
   const json = Buffer.from(JSON.stringify(about));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(json.length);
-  return Buffer.concat([length, json, encodeRecords([record])]);
+  return seal(Buffer.concat([length, json, encodeRecords([record])]));
 }
 
-function decodeLetter(bytes: Buffer): { about: About; record: OutboxRecord } {
+function decodeLetter(sealed: Buffer): { about: About; record: OutboxRecord } {
+  const bytes = unseal(sealed);
   const end = 4 + bytes.readUInt32LE(0);
   const [record] = decodeRecords(bytes.subarray(end));
   if (record === undefined) throw new RangeError('a dead letter without its record');

@@ -9,6 +9,7 @@ import type { OutboxTopic } from '../pipeline/worker-config.js';
 import { Backlog, type BacklogBound } from './backlog.js';
 import type { DeadLetters } from './dead-letters.js';
 import type { OutboxMetrics } from './metrics.js';
+import { DrainProgress } from './progress.js';
 import type { OutboxRecord } from './records.js';
 import type { Chunk, OutboxStore, StoredChunk } from './store.js';
 
@@ -25,6 +26,8 @@ export interface TopicDrainerOptions {
   readonly topic: string;
   /** What is held in memory; 20,000 records and 8 MiB unless told. */
   readonly memory?: BacklogBound;
+  /** Milliseconds between two lines about a backlog's progress; 5000 unless told. */
+  readonly progressMs?: number;
 }
 
 /** One request: what gathered while the last one flew, at the most. */
@@ -32,6 +35,8 @@ const MAX_REQUEST_RECORDS = 5000;
 const MAX_REQUEST_BYTES = 1_000_000;
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
+/** Waiting records that are a backlog worth telling of, besides those of an earlier run and of an outage. */
+const BACKLOG_RECORDS = 10_000;
 const PROGRESS_MS = 5000;
 
 export class TopicDrainer {
@@ -45,13 +50,25 @@ export class TopicDrainer {
   #backoff = FIRST_BACKOFF_MS;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
-  /** Since when there is a backlog worth telling of; undefined while there is none. */
-  #behind: { sent: number; since: number; told: number } | undefined;
+  readonly #progress: DrainProgress;
 
-  constructor(components: TopicDrainerComponents, { topic, memory }: TopicDrainerOptions) {
+  constructor(
+    components: TopicDrainerComponents,
+    { topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
+  ) {
+    const { logger, metrics, store } = components;
     this.topic = topic;
     this.#components = components;
-    this.#backlog = new Backlog(topic, components.store, memory);
+    this.#backlog = new Backlog(topic, store, memory);
+    this.#backlog.onDamaged = (count) => {
+      metrics.damaged.inc({ topic }, count);
+      metrics.depth.set({ topic }, this.#backlog.waiting);
+      logger.error({ topic, records: count }, 'records of the outbox are damaged: they are set aside in it');
+    };
+    this.#progress = new DrainProgress(
+      { logger, metrics },
+      { topic, from: BACKLOG_RECORDS, everyMs: progressMs },
+    );
   }
 
   /** Records that Kafka does not have. */
@@ -60,6 +77,8 @@ export class TopicDrainer {
   }
 
   start(): void {
+    // What waits is then known by its age, also while there is no broker.
+    this.#backlog.readAhead();
     this.#running = this.#drain().catch((error: unknown) => {
       this.#components.logger.fatal({ err: error, topic: this.topic }, 'a drainer ended by itself');
       this.#fault('topic_fault', error);
@@ -75,6 +94,7 @@ export class TopicDrainer {
   /** A chunk that an earlier run stored. */
   addStored(chunk: StoredChunk): void {
     this.#backlog.addStored(chunk);
+    this.#progress.late();
     this.#added();
   }
 
@@ -145,10 +165,15 @@ export class TopicDrainer {
   }
 
   async #connect(): Promise<void> {
-    const { producer, logger } = this.#components;
-    await producer.connect(this.#stopping.signal);
+    await this.#components.producer.connect(this.#stopping.signal);
     this.#connected = true;
-    if (this.#state !== 'flowing') logger.info({ topic: this.topic }, 'Kafka is back');
+    // A topic may be there and take nothing: where something waits, its acknowledgement decides.
+    if (this.#backlog.empty) this.#flows();
+  }
+
+  #flows(): void {
+    if (this.#state === 'flowing') return;
+    this.#components.logger.info({ topic: this.topic, waiting: this.#backlog.waiting }, 'Kafka is back');
     this.#state = 'flowing';
     this.#error = '';
   }
@@ -179,6 +204,7 @@ export class TopicDrainer {
           continue;
         }
         await this.#components.deadLetters.add(this.topic, only, errorMessage(error));
+        this.#flows();
         this.#completed(1, 'dead_letter');
       }
       if (this.#stopping.signal.aborted) return;
@@ -188,12 +214,14 @@ export class TopicDrainer {
   async #send(records: readonly OutboxRecord[]): Promise<void> {
     const { producer, metrics } = this.#components;
     const { topic } = this;
+    this.#progress.sending(this.#backlog.waiting);
     const startedAt = performance.now();
     await producer.send(records.map(kafkaRecord));
     metrics.requestSeconds.observe({ topic }, (performance.now() - startedAt) / 1000);
     metrics.requestRecords.observe({ topic }, records.length);
     metrics.ackSeconds.observe({ topic }, Math.max(0, Date.now() - (records[0]?.receivedAt ?? 0)) / 1000);
     this.#backoff = FIRST_BACKOFF_MS;
+    this.#flows();
     this.#completed(records.length, 'acknowledged');
   }
 
@@ -202,24 +230,7 @@ export class TopicDrainer {
     this.#backlog.complete(count);
     metrics.records.inc({ topic: this.topic, outcome }, count);
     metrics.depth.set({ topic: this.topic }, this.#backlog.waiting);
-    this.#tellProgress(count);
-  }
-
-  #tellProgress(count: number): void {
-    const { waiting } = this.#backlog;
-    const now = Date.now();
-    if (this.#behind === undefined) {
-      if (waiting < MAX_REQUEST_RECORDS) return;
-      this.#behind = { sent: 0, since: now, told: now };
-    }
-    this.#behind.sent += count;
-    const { sent, since, told } = this.#behind;
-    if (waiting > 0 && now - told < PROGRESS_MS) return;
-    this.#behind.told = now;
-    const perSecond = Math.round((sent * 1000) / Math.max(1, now - since));
-    const said = waiting > 0 ? 'the outbox drains' : 'the outbox has drained';
-    this.#components.logger.info({ topic: this.topic, waiting, sent, perSecond }, said);
-    if (waiting === 0) this.#behind = undefined;
+    this.#progress.sent(count, this.#backlog.waiting);
   }
 
   async #pause(error: unknown): Promise<void> {
@@ -234,6 +245,7 @@ export class TopicDrainer {
     const { metrics, logger } = this.#components;
     metrics.faults.inc({ topic: this.topic, fault: state === 'topic_fault' ? 'topic' : 'broker' });
     this.#connected = false;
+    this.#progress.late();
     if (this.#state !== state || this.#error !== errorMessage(error)) {
       logger.warn(
         { err: error, topic: this.topic, waiting: this.#backlog.waiting },

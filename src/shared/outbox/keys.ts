@@ -2,6 +2,10 @@
 
 export const FORMAT_KEY = 'format';
 export const EPOCH_KEY = 'epoch';
+/** The last key of an upgrade that is under way. */
+export const UPGRADED_KEY = 'upgraded';
+/** The machine's boot under which writes did not wait for the disk, or `safe`. */
+export const UNSYNCED_KEY = 'unsynced';
 /** Next frame and next chunk: two doubles, rewritten with every batch. */
 export const POSITION_KEY = 'position';
 /** The last frame that the notifications topic acknowledged. */
@@ -31,3 +35,6 @@ export function parseEntryKey(key: string): { topic: string; id: number; count: 
 
 export const DEAD_LETTERS = { gte: 'dead/', lt: 'dead0' } as const;
 export const deadLetterKey = (id: number): string => `dead/${digits(id)}`;
+
+/** Chunks that could not be read back, under the rest of their key. */
+export const damagedKey = (entry: string): string => `damaged/${entry.slice('entries/'.length)}`;

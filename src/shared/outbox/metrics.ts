@@ -28,6 +28,18 @@ export function createOutboxMetrics(registry: Registry) {
       labelNames: ['topic', 'fault'],
       registers,
     }),
+    drainRate: new Gauge({
+      name: 'teranode_p2p_outbox_drain_records_per_second',
+      help: 'Records a second at which a backlog leaves for Kafka, by topic; 0 while there is none.',
+      labelNames: ['topic'],
+      registers,
+    }),
+    damaged: new Counter({
+      name: 'teranode_p2p_outbox_damaged_records_total',
+      help: 'Records of the outbox that could not be read back and are set aside in it, by topic.',
+      labelNames: ['topic'],
+      registers,
+    }),
     requestSeconds: new Histogram({
       name: 'teranode_p2p_kafka_request_seconds',
       help: 'Time of a request to Kafka until its acknowledgement, by topic.',

@@ -1,14 +1,16 @@
 /** The outbox's database: what was accepted and is not yet in Kafka, the newest frames, and the sequence. */
 
-import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Frame } from '../frames/types.js';
 import type { Logger } from '../logging.js';
 import { LevelDatabase, type OpenDatabase, type Operation, type OutboxDatabase } from './database.js';
+import { bootId, markWhole, settleEpoch } from './epoch.js';
 import { levelCode, levelMessage, OutboxFailingError, OutboxUnusableError } from './errors.js';
+import { settleFormat } from './format.js';
 import { decodeFrames, encodeFrames } from './frames.js';
 import * as keys from './keys.js';
 import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
+import { seal, unseal } from './seal.js';
 
 export interface OutboxStoreOptions {
   /** Directory of the database; made when missing. */
@@ -21,6 +23,8 @@ export interface OutboxStoreOptions {
   readonly openDatabase?: OpenDatabase;
   /** Milliseconds to wait for a former owner in this process to let go; 10,000 unless told. */
   readonly lockPatienceMs?: number;
+  /** What tells this run of the machine from others; asked of the system unless given. */
+  readonly boot?: string;
 }
 
 /** Records stored together; they leave the database together. */
@@ -28,6 +32,8 @@ export interface Chunk {
   readonly topic: string;
   readonly id: number;
   readonly records: readonly OutboxRecord[];
+  /** Records of it that could not be read back: it is set aside in the database, and has no others. */
+  readonly damaged?: number;
 }
 
 /** A chunk that is in the database but not in memory. */
@@ -58,7 +64,6 @@ export interface Reopened {
   readonly chunks: readonly StoredChunk[];
 }
 
-const FORMAT = '1';
 const FIRST_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5000;
 const LOCK_RETRY_MS = 50;
@@ -91,7 +96,12 @@ export class OutboxStore {
 
   constructor({ logger }: { logger: Logger }, options: OutboxStoreOptions) {
     this.#logger = logger;
-    this.#options = { lockPatienceMs: 10_000, openDatabase: (path) => new LevelDatabase(path), ...options };
+    this.#options = {
+      lockPatienceMs: 10_000,
+      openDatabase: (path) => new LevelDatabase(path),
+      boot: bootId(),
+      ...options,
+    };
   }
 
   /** `seq` of the next frame. */
@@ -153,7 +163,9 @@ export class OutboxStore {
     const level = this.#options.openDatabase(this.#options.path);
     try {
       await level.open();
-      await this.#checkFormat(level);
+      const { path, fsync, boot } = this.#options;
+      await settleFormat(level, { path, logger: this.#logger });
+      this.epoch = await settleEpoch(level, { fsync, boot, logger: this.#logger });
       const position = await level.get(keys.POSITION_KEY);
       this.#nextSeq = position?.readDoubleLE(0) ?? 0;
       this.#nextId = position?.readDoubleLE(8) ?? 1;
@@ -163,7 +175,7 @@ export class OutboxStore {
       };
       // Shows that the disk takes something.
       await level.batch([{ type: 'put', key: keys.POSITION_KEY, value: this.#position() }], {
-        sync: this.#options.fsync,
+        sync: fsync,
       });
       this.#level = level;
       return found;
@@ -171,29 +183,6 @@ export class OutboxStore {
       await level.close().catch(() => {});
       throw error;
     }
-  }
-
-  async #checkFormat(level: OutboxDatabase): Promise<void> {
-    const format = (await level.get(keys.FORMAT_KEY))?.toString();
-    const epoch = (await level.get(keys.EPOCH_KEY))?.toString();
-    if (format === undefined && epoch === undefined) {
-      this.epoch = randomBytes(8).toString('hex');
-      await level.batch(
-        [
-          { type: 'put', key: keys.FORMAT_KEY, value: Buffer.from(FORMAT) },
-          { type: 'put', key: keys.EPOCH_KEY, value: Buffer.from(this.epoch) },
-        ],
-        { sync: true },
-      );
-      return;
-    }
-    if (format !== FORMAT || epoch === undefined) {
-      throw new OutboxUnusableError(
-        `DATADIR: the outbox ${this.#options.path} has format ${format ?? 'none'}; this version reads format ${FORMAT}. Start the ` +
-          'version that wrote it until it is empty, or move it aside',
-      );
-    }
-    this.epoch = epoch;
   }
 
   async #findFrames(level: OutboxDatabase, fromSeq: number): Promise<Pick<Reopened, 'frames' | 'repeats'>> {
@@ -204,7 +193,7 @@ export class OutboxStore {
     let expected: number | undefined;
     for await (const [key, value] of level.entries(keys.FRAMES)) {
       const firstSeq = Number(key.slice(key.indexOf('/') + 1));
-      const stored = decodeFrames(value, firstSeq);
+      const stored = decodeFrames(unseal(value), firstSeq);
       if (expected !== undefined && expected !== firstSeq) throw this.#gap(expected, firstSeq);
       expected = firstSeq + stored.frames.length;
       this.#frameChunks.push({ firstSeq, count: stored.frames.length });
@@ -243,14 +232,14 @@ export class OutboxStore {
       operations.push({
         type: 'put',
         key: keys.entryKey(topic, chunk.id, part.length),
-        value: encodeRecords(part),
+        value: seal(encodeRecords(part)),
       });
     }
     if (frames.length > 0) {
       operations.push({
         type: 'put',
         key: keys.frameKey(before.seq),
-        value: encodeFrames({ frames, repeatKeys, storedAt: Date.now() }),
+        value: seal(encodeFrames({ frames, repeatKeys, storedAt: Date.now() })),
       });
     }
     this.#nextSeq += frames.length;
@@ -283,15 +272,27 @@ export class OutboxStore {
     return this.#frameChunks.slice(0, end);
   }
 
-  /** Chunks of `topic` after `id`, in order, until `maxBytes` are passed; at least one when there is any. */
+  /**
+   * Chunks of `topic` after `id`, in order, until `maxBytes` are passed; at least one when there is any. One that is damaged
+   * holds up nothing: it is set aside. Throws OutboxFailingError.
+   */
   async read(topic: string, id: number, maxBytes: number): Promise<Chunk[]> {
     const chunks: Chunk[] = [];
+    const aside: Operation[] = [];
     let bytes = 0;
     for await (const [key, value] of this.#usable().entries(keys.entriesAfter(topic, id))) {
-      chunks.push({ topic, id: keys.parseEntryKey(key).id, records: decodeRecords(value) });
+      const { id: found, count } = keys.parseEntryKey(key);
+      const records = readable(value, count);
+      if (records !== undefined) {
+        chunks.push({ topic, id: found, records });
+      } else {
+        chunks.push({ topic, id: found, records: [], damaged: count });
+        aside.push({ type: 'del', key }, { type: 'put', key: keys.damagedKey(key), value });
+      }
       bytes += value.length;
       if (bytes >= maxBytes) break;
     }
+    if (aside.length > 0) await this.write(aside);
     return chunks;
   }
 
@@ -301,7 +302,7 @@ export class OutboxStore {
     const first = this.#frameChunks.findLast((chunk) => chunk.firstSeq <= seq)?.firstSeq ?? seq;
     const range = { gte: keys.frameKey(first), lt: keys.FRAMES.lt };
     for await (const [key, value] of this.#usable().entries(range)) {
-      const stored = decodeFrames(value, Number(key.slice(key.indexOf('/') + 1)));
+      const stored = decodeFrames(unseal(value), Number(key.slice(key.indexOf('/') + 1)));
       for (const frame of stored.frames) if (frame.seq >= seq) frames.push(frame);
       if (frames.length >= limit) break;
     }
@@ -382,7 +383,7 @@ export class OutboxStore {
         ...chunks.map(({ topic, id, records: part }) => ({
           type: 'put' as const,
           key: keys.entryKey(topic, id, part.length),
-          value: encodeRecords(part),
+          value: seal(encodeRecords(part)),
         })),
         { type: 'put', key: keys.POSITION_KEY, value: this.#position() },
       ]);
@@ -447,7 +448,27 @@ export class OutboxStore {
     await this.#recovering;
     const level = this.#level;
     this.#level = undefined;
-    await level?.close();
+    if (level === undefined) return;
+    if (this.#failure === undefined) {
+      await markWhole(level).catch((error: unknown) => {
+        this.#logger.warn(
+          { err: error, path: this.#options.path },
+          'the outbox’s last writes may not be on the disk',
+        );
+      });
+    }
+    await level.close();
+  }
+}
+
+/** The records of a chunk; undefined when they are not what was stored. */
+function readable(value: Buffer, count: number): OutboxRecord[] | undefined {
+  try {
+    const records = decodeRecords(unseal(value));
+    return records.length === count ? records : undefined;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }
 

@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Registry } from 'prom-client';
-import { type KafkaProducer, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
+import {
+  BrokerFaultError,
+  type KafkaProducer,
+  RecordFaultError,
+  TopicFaultError,
+} from '../../../src/shared/kafka/types.js';
 import { DeadLetters } from '../../../src/shared/outbox/dead-letters.js';
-import { TopicDrainer } from '../../../src/shared/outbox/drainer.js';
+import { TopicDrainer, type TopicDrainerOptions } from '../../../src/shared/outbox/drainer.js';
 import { createOutboxMetrics } from '../../../src/shared/outbox/metrics.js';
 import { OutboxStore } from '../../../src/shared/outbox/store.js';
 import { keptLog } from '../../support/logger.js';
@@ -12,8 +17,12 @@ import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
 /** A drainer before a broker that answers each request, given as its values, as `answer` says. */
-async function startDrainer(context: TestContext, answer: (values: readonly string[]) => Promise<void>) {
-  const { logger } = keptLog();
+async function startDrainer(
+  context: TestContext,
+  answer: (values: readonly string[]) => Promise<void>,
+  options: Omit<TopicDrainerOptions, 'topic'> = {},
+) {
+  const { logger, lines } = keptLog();
   const metrics = createOutboxMetrics(new Registry());
   const path = join(temporaryDirectory(context), 'outbox');
   const store = new OutboxStore({ logger }, { path, fsync: false, frameRing: 16 });
@@ -27,7 +36,10 @@ async function startDrainer(context: TestContext, answer: (values: readonly stri
     health: async () => ({ resource: 'kafka blocks', status: 200, message: 'the broker answers' }),
     disconnect: async () => {},
   };
-  const drainer = new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic: 'blocks' });
+  const drainer = new TopicDrainer(
+    { producer, store, deadLetters, metrics, logger },
+    { topic: 'blocks', ...options },
+  );
   context.after(async () => {
     await drainer.stop(0);
     await store.close();
@@ -49,7 +61,7 @@ async function startDrainer(context: TestContext, answer: (values: readonly stri
   const stored = async () => (await store.read('blocks', 0, 1_000_000)).flatMap(({ records }) => records);
   const health = () => drainer.health(AbortSignal.timeout(1000));
   drainer.start();
-  return { drainer, deadLetters, add, stored, health };
+  return { drainer, deadLetters, add, stored, health, lines, metrics };
 }
 
 test('a record is in the outbox until Kafka has acknowledged it', async (context) => {
@@ -109,4 +121,36 @@ test('a topic that takes nothing is told in readiness although the broker is wel
   refused = false;
   await waitFor(() => drainer.waiting === 0, { what: 'the record to leave' });
   assert.equal((await health()).status, 200);
+});
+
+test('a backlog’s way out is told: its beginning, how far it is, its end', async (context) => {
+  let away = true;
+  const { drainer, add, lines, metrics } = await startDrainer(
+    context,
+    async () => {
+      if (away) throw new BrokerFaultError('away');
+    },
+    { progressMs: 0 },
+  );
+  const values = Array.from({ length: 12_000 }, (_, n) => String(n));
+  await add(...values);
+  await waitFor(() => drainer.status().state === 'broker_down', { what: 'the outage' });
+  away = false;
+  await waitFor(() => drainer.waiting === 0, { what: 'the backlog to leave' });
+  const told = lines.filter(({ msg }) => /outbox/.test(String(msg)) && /drain/.test(String(msg)));
+  assert.deepEqual(
+    told.map(({ msg, topic, waiting, sent }) => [msg, topic, waiting, sent]),
+    [
+      ['the outbox drains', 'blocks', 12_000, undefined],
+      ['the outbox is draining', 'blocks', 7_000, 5_000],
+      ['the outbox is draining', 'blocks', 2_000, 10_000],
+      ['the outbox has drained', 'blocks', 0, 12_000],
+    ],
+  );
+  assert.ok(told.slice(1).every(({ perSecond }) => Number(perSecond) > 0));
+  assert.equal((await metrics.drainRate.get()).values[0]?.value, 0);
+  // What comes and goes at once is no backlog.
+  await add('one');
+  await waitFor(() => drainer.waiting === 0, { what: 'one more to leave' });
+  assert.equal(lines.filter(({ msg }) => msg === 'the outbox drains').length, 1);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ClassicLevel } from 'classic-level';
@@ -133,17 +133,97 @@ test('a hole in what LevelDB’s log still gives is found', async (context) => {
   await assert.rejects(storeAt(path).open(), /corrupt.*frames \d+ to \d+ are missing/s);
 });
 
-test('another format, and another owner, are told apart', async (context) => {
+test('a newer format, none at all, and another owner, are told apart', async (context) => {
   const directory = temporaryDirectory(context);
   const store = storeAt(join(directory, 'used'));
   await store.open();
   await assert.rejects(storeAt(join(directory, 'used')).open(), /in use by another process/);
   await store.close();
-  const level = new ClassicLevel<string, string>(join(directory, 'newer'));
-  await level.batch([
-    { type: 'put', key: 'format', value: '2' },
-    { type: 'put', key: 'epoch', value: 'e' },
-  ]);
+  for (const [format, said] of [
+    ['3', /has format 3, of a newer version: this one reads up to 2\. Start the version that wrote it/],
+    ['?', /has format \?: this version reads 1 to 2/],
+  ] as const) {
+    const path = join(directory, format === '3' ? 'newer' : 'strange');
+    const level = new ClassicLevel<string, string>(path);
+    await level.batch([
+      { type: 'put', key: 'format', value: format },
+      { type: 'put', key: 'epoch', value: 'e' },
+    ]);
+    await level.close();
+    await assert.rejects(storeAt(path).open(), said);
+  }
+});
+
+const batchOf = (name: string) => ({
+  frames: [frame(`{"name":"${name}"}`)],
+  repeatKeys: [],
+  records: new Map([['blocks', [record(name)]]]),
+});
+
+/** What a machine's disk has after the power went while the database was open: here, all of it. */
+async function asIfPowerWent(path: string, boot: string, fsync: boolean): Promise<OutboxStore> {
+  const { logger } = keptLog();
+  const store = new OutboxStore({ logger }, { path, fsync, frameRing: 100, boot });
+  await store.open();
+  await store.append(batchOf('one'));
+  const copy = `${path}-copy`;
+  cpSync(path, copy, { recursive: true });
+  await store.close();
+  return store;
+}
+
+test('after the machine went down without fsync the sequence goes on in a new epoch, and with it in the same', async (context) => {
+  for (const [fsync, boot, same] of [
+    [false, 'second', false],
+    [false, 'first', true],
+    [true, 'second', true],
+  ] as const) {
+    const path = join(temporaryDirectory(context), 'outbox');
+    const before = await asIfPowerWent(path, 'first', fsync);
+    const log = keptLog();
+    const options = { fsync, frameRing: 100, boot };
+    const after = new OutboxStore({ logger: log.logger }, { ...options, path: `${path}-copy` });
+    const { chunks } = await after.open();
+    assert.equal(after.epoch === before.epoch, same, `fsync ${fsync}, boot ${boot}`);
+    assert.equal(log.lines.filter(({ msg }) => /a new epoch begins/.test(String(msg))).length, same ? 0 : 1);
+    assert.deepEqual([after.nextSeq, chunks.length], [1, 1]);
+    await after.close();
+    const closed = new OutboxStore({ logger: log.logger }, { ...options, path, boot: 'third' });
+    await closed.open();
+    assert.equal(closed.epoch, before.epoch, 'closed in order, it goes on as it was');
+    await closed.close();
+  }
+});
+
+test('a chunk that is damaged on the disk is set aside in it, and the others are read', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const store = storeAt(path);
+  await store.open();
+  for (const name of ['one', 'two', 'three']) await store.append(batchOf(name));
+  await store.close();
+  const level = new ClassicLevel<string, Buffer>(path, { valueEncoding: 'buffer' });
+  const [, key = ''] = await level.keys({ gte: 'entries/', lt: 'entries0' }).all();
+  const value = Buffer.from((await level.get(key)) ?? []);
+  // In the text of the record, where any bytes would do.
+  value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
+  await level.put(key, value);
   await level.close();
-  await assert.rejects(storeAt(join(directory, 'newer')).open(), /has format 2; this version reads format 1/);
+  const again = storeAt(path);
+  await again.open();
+  const chunks = await again.read('blocks', 0, 10_000);
+  assert.deepEqual(
+    chunks.map(({ records, damaged }) => [records.map((each) => each.value.toString()), damaged]),
+    [
+      [['one'], undefined],
+      [[], 1],
+      [['three'], undefined],
+    ],
+  );
+  assert.equal((await again.read('blocks', 0, 10_000)).length, 2, 'it is out of the way');
+  const aside = await again.entries({ gte: 'damaged/', lt: 'damaged0' });
+  assert.deepEqual(
+    aside.map(([, kept]) => kept),
+    [value],
+  );
+  await again.close();
 });
