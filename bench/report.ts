@@ -1,7 +1,7 @@
 /** Results as a person reads them. */
 
 import type { Machine } from './machine.js';
-import type { BenchmarkResult } from './result.js';
+import type { BenchmarkResult, Ratio } from './result.js';
 
 /** Three significant digits, thousands apart. */
 export function numeral(value: number): string {
@@ -27,6 +27,8 @@ export function machineLine({ cores, cpu, memoryGiB, platform, node, commit, loa
   return `${cores} cores (${cpu}), ${memoryGiB} GiB, ${platform}, Node ${node}, commit ${commit || 'unknown'}, load before ${loadBefore}`;
 }
 
+const verdict = ({ met }: Pick<Ratio, 'met'>): string => (met === undefined ? '' : met ? 'met' : 'NOT MET');
+
 /** One benchmark: figures with their spread, ratios against their aims, what was dropped, notes. */
 export function resultLines(result: BenchmarkResult): string[] {
   const figures = result.figures.map(({ name, unit, median, min, max }) => [
@@ -38,14 +40,15 @@ export function resultLines(result: BenchmarkResult): string[] {
   const ratios = result.ratios.map(({ name, value, aim, met }) => [
     `  ${name}`,
     numeral(value),
-    `aim ${aim}`,
-    met ? 'met' : 'NOT MET',
+    aim === undefined ? '' : `aim ${aim}`,
+    verdict({ met }),
   ]);
   return [
     `${result.id}  ${result.title}`,
     ...columns(figures),
     ...columns(ratios),
     result.dropped === 0 ? '  dropped nothing' : `  DROPPED ${numeral(result.dropped)}: this benchmark fails`,
+    ...(result.notRun ?? []).map((what) => `  NOT RUN: ${what}`),
     ...result.notes.map((note) => `  · ${note}`),
   ];
 }
@@ -54,8 +57,10 @@ export function resultLines(result: BenchmarkResult): string[] {
 export function summaryLines(results: readonly BenchmarkResult[]): string[] {
   return columns([
     ['id', 'what', 'measured', 'aim', ''],
-    ...results.flatMap(({ id, ratios }) =>
-      ratios.map(({ name, value, aim, met }) => [id, name, numeral(value), aim, met ? 'met' : 'NOT MET']),
-    ),
+    ...results.flatMap(({ id, ratios, notRun = [] }) => [
+      // Why stands with the benchmark.
+      ...notRun.map((what) => [id, what.split(':', 1)[0] ?? '', '', '', 'NOT RUN']),
+      ...ratios.map(({ name, value, aim = '', met }) => [id, name, numeral(value), aim, verdict({ met })]),
+    ]),
   ]);
 }

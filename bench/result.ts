@@ -22,13 +22,23 @@ export interface Figure {
   max: number;
 }
 
+export interface Ratio {
+  name: string;
+  value: number;
+  /** Absent where nothing is aimed at: told beside its reference, not judged. */
+  aim?: string;
+  met?: boolean;
+}
+
 export interface BenchmarkResult {
   id: string;
   title: string;
   figures: Figure[];
-  ratios: { name: string; value: number; aim: string; met: boolean }[];
+  ratios: Ratio[];
   /** What was lost on the way; a benchmark that dropped anything fails. */
   dropped: number;
+  /** Parts that this machine lacks something for, and what. */
+  notRun?: string[];
   notes: string[];
 }
 

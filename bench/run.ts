@@ -21,6 +21,10 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
   ['P3', { what: 'latency at 1,000 messages/s', load: () => import('./latency.js') }],
   ['P4', { what: 'ban check against a million bans', load: () => import('./ban-check.js') }],
   ['P5', { what: 'a stalled WebSocket client', load: () => import('./stalled-client.js') }],
+  [
+    'P10',
+    { what: 'records into Kafka beside Kafka’s own producer', load: () => import('./kafka-producing.js') },
+  ],
   ['P9', { what: 'start to ready', load: () => import('./start.js') }],
 ]);
 
@@ -29,7 +33,7 @@ const USAGE = `Usage: npm run bench -- [ID …] [options]
 ${[...BENCHMARKS].map(([id, { what }]) => `  ${id}  ${what}`).join('\n')}
 
 Options:
-  --seconds N    length of each run, where a benchmark runs by time (P1: 30, P3: 10)
+  --seconds N    length of each run, where a benchmark runs by time (P1: 30, P3: 10, P10: 4)
   --runs N       runs of each contestant (5); the table shows the median and the spread
   --name NAME    the results' file: bench/results/NAME.json (default: the ids, then .local)
   --output DIR   another folder for it
@@ -129,6 +133,8 @@ async function runAll({ ids, options, file }: Order): Promise<number> {
     }
   }
   if (results.length > 0) console.log(`${summaryLines(results).join('\n')}\n\nwritten to ${path}`);
+  const notRun = results.flatMap(({ notRun: parts = [] }) => parts).length;
+  if (notRun > 0) console.log(`not run for what this machine lacks: ${notRun}`);
   if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);
   return failed.length > 0 ? 1 : 0;
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { once } from '../child.js';
 import type { SenderOrder, SenderReport } from './sender.js';
 import type { Snapshot, TargetOrder, TargetReport } from './target.js';
-import { THREADS_FOLDER } from './threads.js';
+import { inEveryThread } from './threads.js';
 import type { TrafficOptions } from './traffic.js';
 
 /** Messages that may be on their way: far more than this server ever has pending, and what bounds the plain peer's memory. */
@@ -33,8 +33,8 @@ export class Target {
   static async start(kind: TargetKind, execArgv: readonly string[] = []): Promise<Target> {
     const folder = mkdtempSync(join(tmpdir(), 'teranode-p2p-threads-'));
     const child = fork(new URL('./target.js', import.meta.url), [kind], {
-      execArgv: ['--import', new URL('./threads.js', import.meta.url).href, ...execArgv],
-      env: { ...process.env, [THREADS_FOLDER]: folder },
+      execArgv: [...execArgv],
+      env: { ...process.env, ...inEveryThread(folder) },
     });
     return new Target(child, folder, await once<TargetReport & { type: 'ready' }>(child, 'ready'));
   }

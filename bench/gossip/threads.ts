@@ -65,4 +65,8 @@ export function cpuByRole(others: readonly number[]): Record<string, number> {
   return roles;
 }
 
-export const THREADS_FOLDER = FOLDER;
+/** Environment of a process whose threads are to leave their files in `into`: worker pools do not hand on options of the command line. */
+export function inEveryThread(into: string): Record<string, string> {
+  const options = `${process.env.NODE_OPTIONS ?? ''} --import=${import.meta.url}`;
+  return { NODE_OPTIONS: options.trim(), [FOLDER]: into };
+}

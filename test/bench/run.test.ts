@@ -11,8 +11,9 @@ import { figureOf } from '../../bench/result.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
-const bench = (...args: string[]) =>
-  spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', timeout: 60_000 });
+const benchIn = (env: NodeJS.ProcessEnv, ...args: string[]) =>
+  spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', timeout: 60_000, env });
+const bench = (...args: string[]) => benchIn(process.env, ...args);
 
 test('one benchmark prints its figures against its aims and writes them with the machine', (context) => {
   const folder = temporaryDirectory(context);
@@ -36,6 +37,19 @@ test('one benchmark prints its figures against its aims and writes them with the
   assert.equal(results[0].dropped, 0);
   assert.ok(results[0].figures[0].median > 0);
   assert.ok(!text.includes(process.cwd()), 'says nothing of whose machine it is');
+});
+
+test('without Java what needs it is not run, said and counted, and nothing fails', (context) => {
+  const folder = temporaryDirectory(context);
+  const env = { ...process.env, PATH: folder, JAVA_HOME: '' };
+  const { status, stdout, stderr } = benchIn(env, 'P10', '--name', 'without', '--output', folder);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /NOT RUN: all of it: .*Java/);
+  assert.match(stdout, /^P10 +all of it +NOT RUN$/m);
+  assert.match(stdout, /not run for what this machine lacks: 1$/m);
+  const { results } = JSON.parse(readFileSync(join(folder, 'without.json'), 'utf8'));
+  assert.deepEqual(results[0].figures, []);
+  assert.equal(results[0].notRun.length, 1);
 });
 
 test('what does not exist is a usage error, and help is none', () => {

@@ -1,0 +1,33 @@
+/** A real Kafka for a benchmark, or what it would take to have one. */
+
+import { errorMessage } from '../../src/shared/errors.js';
+import { type KafkaCluster, startKafka } from '../../test/support/kafka/index.js';
+import { classpathOf } from '../../test/support/kafka/jars.js';
+import { findJava } from '../../test/support/kafka/java.js';
+
+export interface BenchKafka {
+  readonly cluster: KafkaCluster;
+  stop(): Promise<void>;
+}
+
+/** One broker, or the reason why there is none: no Java, or no jars. Throws when a broker that could run does not. */
+export async function startBenchKafka(): Promise<BenchKafka | { readonly missing: string }> {
+  try {
+    findJava();
+    // Kafka's own tools are the reference, whoever's the broker is.
+    await classpathOf('tools-4.3.1');
+  } catch (error) {
+    return { missing: errorMessage(error) };
+  }
+  const cleanUp: (() => unknown)[] = [];
+  const stop = async () => {
+    for (const clean of cleanUp.splice(0).reverse()) await clean();
+  };
+  try {
+    const cluster = await startKafka({ after: (fn: () => unknown) => cleanUp.push(fn) } as never);
+    return { cluster, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
