@@ -3,6 +3,7 @@
 import { AbortedError, errorMessage } from '../shared/errors.js';
 import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
 import type { DependencyHealth, HealthReport } from '../shared/health.js';
+import { kafkaSecurityWarnings, onCluster } from '../shared/kafka/security-settings.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
@@ -99,6 +100,9 @@ export class P2PServer {
     signal.throwIfAborted();
     await this.#probes.start();
     for (const warning of this.#urls.warnings) this.#logger.warn(warning);
+    if (onCluster(settings)) {
+      for (const warning of kafkaSecurityWarnings(settings)) this.#logger.warn(warning);
+    }
     await embedded.chain?.open();
     const patience = { signal, logger: this.#logger, final: (error: unknown) => error instanceof RpcError };
     const privateKey = await loadOrCreateKey(settings, this.#logger, {

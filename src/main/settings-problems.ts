@@ -1,6 +1,7 @@
 /** Everything that is wrong with settings, before anything is built on them. */
 
 import { ConfigurationError } from '../shared/errors.js';
+import { kafkaSecurityProblems, onCluster } from '../shared/kafka/security-settings.js';
 import { checkSettings } from '../shared/settings/checks.js';
 import type { Settings } from '../shared/settings/table.js';
 import { announcedUrls } from './announce/urls.js';
@@ -11,9 +12,11 @@ export function settingsProblems(settings: Settings): readonly string[] {
   const problems = [...checkSettings(settings)];
   const named = new Set(problems.map(keyOf));
   problems.push(
-    ...[...notificationProblems(settings), ...urlProblems(settings)].filter(
-      (line) => !named.has(keyOf(line)),
-    ),
+    ...[
+      ...notificationProblems(settings),
+      ...urlProblems(settings),
+      ...(onCluster(settings) ? kafkaSecurityProblems(settings) : []),
+    ].filter((line) => !named.has(keyOf(line))),
   );
   return problems;
 }

@@ -10,7 +10,9 @@ const SECRET_PATHS = [
   'p2p_shared_key',
   'grpc_admin_api_key',
   'blockchain_store',
+  'KAFKA_SASL_PASSWORD',
   'apiKey',
+  'password',
 ].flatMap((name) => [name, `*.${name}`]);
 
 export interface LoggerOptions {

@@ -32,7 +32,8 @@ export function settingsMarkdown(): string {
 }
 
 function typeOf(setting: Setting): string {
-  if (setting.type === 'choice') return setting.choices.map((choice) => `\`${choice}\``).join(', ');
+  if (setting.type === 'choice')
+    return setting.choices.map((choice) => (choice === '' ? 'empty' : `\`${choice}\``)).join(', ');
   if (setting.type === 'string') return 'text';
   if (setting.type === 'boolean' || setting.type === 'list') return setting.type;
   const { min, max } = setting;

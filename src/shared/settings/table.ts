@@ -278,6 +278,14 @@ export const SETTINGS = {
   KAFKA_TLS_CA_FILE: text('', 'CA file.'),
   KAFKA_TLS_CERT_FILE: text('', 'Client certificate; with the key or not at all.'),
   KAFKA_TLS_KEY_FILE: text('', 'Client key; with the certificate or not at all.'),
+  KAFKA_SASL_MECHANISM: choice(
+    ['', 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+    '',
+    'How the brokers are told who this is; empty: not at all (this server).',
+  ),
+  KAFKA_SASL_USERNAME: text('', 'User name for SASL (this server).'),
+  KAFKA_SASL_PASSWORD: text('', 'Password for SASL; it or the file (this server).', { secret: true }),
+  KAFKA_SASL_PASSWORD_FILE: text('', 'File whose one line is the password (this server).'),
 
   // gRPC offered
   p2p_grpcListenAddress: text('localhost:9904', 'PeerService listens here; empty: not at all.'),

@@ -64,7 +64,9 @@ export function parseValue(setting: Setting, text: string): Value | undefined {
   switch (setting.type) {
     case 'choice':
       if (!setting.choices.includes(text)) {
-        throw new ValueError(`${JSON.stringify(text)} is none of ${setting.choices.join(', ')}`);
+        throw new ValueError(
+          `${JSON.stringify(text)} is none of ${setting.choices.filter((one) => one !== '').join(', ')}`,
+        );
       }
       return text;
     case 'boolean':

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import type { CleansUp } from '../temporary.js';
 import { BrokerProcess } from './broker.js';
 import { KafkaCluster } from './cluster.js';
 import {
@@ -42,11 +42,8 @@ export interface KafkaOptions {
   readonly own?: boolean;
 }
 
-/** Resolves when every broker answers. Everything is gone after the test, or the file when `context` is `{ after }`. */
-export async function startKafka(
-  context: Pick<TestContext, 'after'>,
-  options: KafkaOptions = {},
-): Promise<KafkaCluster> {
+/** Resolves when every broker answers. Everything is gone when `context` is cleaned up. */
+export async function startKafka(context: CleansUp, options: KafkaOptions = {}): Promise<KafkaCluster> {
   const existing = process.env.KAFKA_BROKERS ?? '';
   if (existing !== '' && !needsOwn(options)) {
     const cluster = new KafkaCluster({ brokers: existing.split(','), existing: true });

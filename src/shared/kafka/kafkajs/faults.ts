@@ -21,6 +21,7 @@ const TOPIC_FAULTS: ReadonlySet<string> = new Set([
   'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
   'SASL_AUTHENTICATION_FAILED',
   'UNSUPPORTED_SASL_MECHANISM',
+  'ILLEGAL_SASL_STATE',
   'POLICY_VIOLATION',
   'INVALID_PARTITIONS',
   'INVALID_REPLICATION_FACTOR',
@@ -30,6 +31,11 @@ const TOPIC_FAULTS: ReadonlySet<string> = new Set([
 const TOPIC_FAULT_NAMES: ReadonlySet<string> = new Set([
   'KafkaJSSASLAuthenticationError',
   'KafkaJSTopicMetadataNotLoaded',
+]);
+
+const SASL_MECHANISM_FAULTS: ReadonlySet<string> = new Set([
+  'UNSUPPORTED_SASL_MECHANISM',
+  'ILLEGAL_SASL_STATE',
 ]);
 
 interface KafkaJsError extends Error {
@@ -45,9 +51,22 @@ function* causes(error: unknown, depth = 0): Generator<KafkaJsError> {
   for (const part of (error as KafkaJsError).errors ?? []) yield* causes(part, depth + 1);
 }
 
+/** The settings that the brokers' refusal of who this is hangs on, before its message; others name theirs themselves. */
+function settingsAtFault(error: unknown): string {
+  for (const { type, name, message } of causes(error)) {
+    if (SASL_MECHANISM_FAULTS.has(type ?? '') || message.includes('mechanism is not supported')) {
+      return 'KAFKA_SASL_MECHANISM: ';
+    }
+    if (type === 'SASL_AUTHENTICATION_FAILED' || name === 'KafkaJSSASLAuthenticationError') {
+      return 'KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: ';
+    }
+  }
+  return '';
+}
+
 /** The fault that stands for `error`, which stays its cause. `what` begins the message. */
 export function faultFrom(error: unknown, what: string): Error {
-  const message = `${what}: ${errorMessage(error)}`;
+  const message = `${what}: ${settingsAtFault(error)}${errorMessage(error)}`;
   for (const { type = '', name } of causes(error)) {
     if (RECORD_FAULTS.has(type)) return new RecordFaultError(message, { cause: error });
     if (TOPIC_FAULTS.has(type) || TOPIC_FAULT_NAMES.has(name)) {

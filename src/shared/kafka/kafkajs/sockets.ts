@@ -1,0 +1,102 @@
+/** Connections to brokers whose errors say which setting is at fault. */
+
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import type { ISocketFactory } from 'kafkajs';
+
+const KEEP_ALIVE_MS = 60_000;
+/** First byte of a TLS alert; of a Kafka response it would be one of half a gigabyte. */
+const TLS_ALERT = 0x15;
+
+export interface SocketOptions {
+  /** Setting of the URL that names the brokers. */
+  readonly setting: string;
+  /** Whether SASL is what a connection begins with. */
+  readonly sasl: boolean;
+}
+
+interface Tried {
+  readonly setting: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  readonly hasCertificate: boolean;
+}
+
+/** Puts the setting before the message of what a connection fails with. */
+export function namingSockets({ setting, sasl }: SocketOptions): ISocketFactory {
+  return ({ host, port, ssl, onConnect }) => {
+    const options = ssl as ConnectionOptions | undefined;
+    const tried = { setting, host, port, tls: Boolean(ssl), hasCertificate: options?.cert !== undefined };
+    const socket: Socket = options
+      ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...options }, onConnect)
+      : connectPlain({ host, port }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    // Before kafkajs listens: it reads the message once.
+    socket.prependListener('error', (error: NodeJS.ErrnoException) => {
+      const cause = causeOf(error, tried);
+      if (cause !== undefined) error.message = cause;
+    });
+    if (!sasl) sayWhenTurnedAway(socket, `${host}:${port}`);
+    if (!options) {
+      socket.once('data', (data: Buffer) => {
+        if (data[0] !== TLS_ALERT) return;
+        socket.destroy(new Error(`KAFKA_ENABLE_TLS: ${host}:${port} speaks TLS, which is not enabled`));
+      });
+    }
+    return socket;
+  };
+}
+
+/**
+ * A broker that asks for SASL answers which versions it speaks, and then hangs up on the first question without a word.
+ */
+function sayWhenTurnedAway(socket: Socket, broker: string): void {
+  let answers = 0;
+  socket.on('data', () => answers++);
+  // Before kafkajs hears of the end, which to it is a connection that closed.
+  socket.prependListener('end', () => {
+    if (answers !== 1) return;
+    const what = `${broker} hung up on the first question: it asks for SASL, or stops just now`;
+    socket.emit('error', new Error(`KAFKA_SASL_MECHANISM: ${what}`));
+  });
+}
+
+/** What to tell instead of the error's own words; undefined when those say it best. */
+export function causeOf(error: NodeJS.ErrnoException, tried: Tried): string | undefined {
+  const { code = '', message } = error;
+  const { setting, host, port, tls, hasCertificate } = tried;
+  const broker = `${host}:${port}`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `${setting}: the host ${host} is unknown (${code})`;
+  if (!tls) return undefined;
+  switch (code) {
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return `KAFKA_ENABLE_TLS: the certificate of ${broker}, or its authority's, ${code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet'} (${code})`;
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `${setting}: the certificate of ${broker} is not for the host ${host} (${code})`;
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'CERT_SIGNATURE_FAILURE':
+    case 'CERT_UNTRUSTED':
+    case 'INVALID_CA':
+      return `KAFKA_TLS_CA_FILE: the certificate of ${broker} is not of an authority that is trusted (${code})`;
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return `KAFKA_ENABLE_TLS: ${broker} does not speak TLS (${code})`;
+    case 'ECONNRESET':
+      return message.includes('before secure TLS connection')
+        ? `KAFKA_ENABLE_TLS: ${broker} closed the connection before TLS was agreed on: it does not speak TLS, or stops just now`
+        : undefined;
+  }
+  // Alerts that a broker sends about the client's certificate, or for want of one.
+  if (/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)) {
+    return hasCertificate
+      ? `KAFKA_TLS_CERT_FILE: ${broker} refuses the client certificate (${code})`
+      : `KAFKA_TLS_CERT_FILE: ${broker} asks for a client certificate (${code})`;
+  }
+  return undefined;
+}

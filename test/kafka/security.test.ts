@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createProducer } from '../../src/shared/kafka/index.js';
+import { BrokerFaultError, TopicFaultError } from '../../src/shared/kafka/types.js';
+import type { Settings } from '../../src/shared/settings/table.js';
+import { makeCertificate, type TestCertificate } from '../support/certificates.js';
+import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
+import { keptLog } from '../support/logger.js';
+import { settingsOf } from '../support/settings.js';
+import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
+import { within } from '../support/wait.js';
+
+const USER = 'alice';
+const PASSWORD = 'open sesame 4711';
+const WRONG = 'shut sesame 1147';
+
+describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
+  const context = new SharedByTests();
+  after(() => context.clean());
+  let cluster: KafkaCluster;
+  let directory: string;
+  const certificates = new Map<string, TestCertificate>();
+  const file = (name: string, part: 'certificateFile' | 'keyFile' = 'certificateFile'): string =>
+    certificates.get(name)?.[part] ?? '';
+
+  before(async () => {
+    directory = temporaryDirectory(context);
+    const make = async (name: string, options = {}) => {
+      const certificate = await makeCertificate(directory, name, options);
+      certificates.set(name, certificate);
+      return certificate;
+    };
+    const certificate = await make('broker');
+    const client = await make('client');
+    await make('stranger');
+    const old = await make('expired-client', { expired: true });
+    cluster = await startKafka(context, {
+      security: {
+        users: { [USER]: PASSWORD },
+        listeners: {
+          tls: { certificate },
+          expired: { certificate: await make('expired', { expired: true }) },
+          otherhost: { certificate: await make('otherhost', { host: 'broker.example' }) },
+          mutual: { certificate, clientAuthority: client.certificate + old.certificate },
+          sasl: { sasl: true },
+          sasltls: { certificate, sasl: true },
+        },
+      },
+    });
+    writeFileSync(join(directory, 'password'), `${PASSWORD}\n`);
+    writeFileSync(join(directory, 'wrong'), WRONG);
+  });
+
+  const tls = (ca = 'broker'): Partial<Settings> => ({
+    KAFKA_ENABLE_TLS: true,
+    KAFKA_TLS_CA_FILE: file(ca),
+  });
+  const mutual = (client: string): Partial<Settings> => ({
+    ...tls(),
+    KAFKA_TLS_CERT_FILE: file(client),
+    KAFKA_TLS_KEY_FILE: file(client, 'keyFile'),
+  });
+  const sasl = (
+    mechanism: Settings['KAFKA_SASL_MECHANISM'],
+    password = PASSWORD,
+    username = USER,
+  ): Partial<Settings> => ({
+    KAFKA_SASL_MECHANISM: mechanism,
+    KAFKA_SASL_USERNAME: username,
+    KAFKA_SASL_PASSWORD: password,
+  });
+
+  function producerOn(listener: string, settings: Partial<Settings>, topic = cluster.topic()) {
+    const brokers = listener === 'plain' ? cluster.brokers : cluster.listener(listener);
+    const { logger, lines } = keptLog();
+    const producer = createProducer(
+      settingsOf({ ...settings, kafka_blocksConfig: cluster.url(topic, {}, brokers) }),
+      'kafka_blocksConfig',
+      { logger, brokerSocketPath: undefined },
+    );
+    return { producer, lines };
+  }
+
+  const CONNECTING: readonly [string, string, () => Partial<Settings>][] = [
+    ['TLS', 'tls', () => tls()],
+    [
+      'TLS unverified, the certificate expired',
+      'expired',
+      () => ({ KAFKA_ENABLE_TLS: true, KAFKA_TLS_SKIP_VERIFY: true }),
+    ],
+    ['mutual TLS', 'mutual', () => mutual('client')],
+    ...(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const).flatMap(
+      (mechanism): [string, string, () => Partial<Settings>][] => [
+        [`SASL ${mechanism}`, 'sasl', () => sasl(mechanism)],
+        [`SASL ${mechanism} over TLS`, 'sasltls', () => ({ ...tls(), ...sasl(mechanism) })],
+      ],
+    ),
+    [
+      'a password from a file',
+      'sasl',
+      () => ({ ...sasl('SCRAM-SHA-512', ''), KAFKA_SASL_PASSWORD_FILE: join(directory, 'password') }),
+    ],
+  ];
+  for (const [what, listener, settings] of CONNECTING) {
+    test(`${what}: a record arrives`, async (testing) => {
+      const { producer, lines } = producerOn(listener, settings(), 'shared-by-all');
+      testing.after(() => producer.disconnect());
+      await producer.connect();
+      await producer.send([{ value: Buffer.from(`by ${what}`) }]);
+      assert.equal((await producer.health(AbortSignal.timeout(5000))).status, 200);
+      assertNoSecret(lines);
+    });
+  }
+
+  test('Kafka has what each of them sent', async () => {
+    const printed = await cluster.consoleConsumer({ topic: 'shared-by-all', max: CONNECTING.length });
+    assert.deepEqual(
+      printed,
+      CONNECTING.map(([what]) => `by ${what}`),
+    );
+  });
+
+  const FAILING: readonly [string, string, () => Partial<Settings>, RegExp][] = [
+    [
+      'an unknown authority',
+      'tls',
+      () => tls('stranger'),
+      /KAFKA_TLS_CA_FILE: the certificate of .* not of an authority that is trusted/,
+    ],
+    [
+      'no authority',
+      'tls',
+      () => ({ KAFKA_ENABLE_TLS: true }),
+      /KAFKA_TLS_CA_FILE: the certificate of .* not of an authority that is trusted/,
+    ],
+    [
+      'an expired certificate',
+      'expired',
+      () => tls('expired'),
+      /KAFKA_ENABLE_TLS: the certificate of .* has expired/,
+    ],
+    [
+      'a certificate of another host',
+      'otherhost',
+      () => tls('otherhost'),
+      /kafka_blocksConfig: the certificate of .* is not for the host 127\.0\.0\.1/,
+    ],
+    ['TLS with a broker that speaks none', 'plain', () => tls(), /KAFKA_ENABLE_TLS: .* does not speak TLS/],
+    [
+      'no TLS with a broker that speaks it',
+      'tls',
+      () => ({}),
+      /KAFKA_ENABLE_TLS: .* speaks TLS, which is not enabled/,
+    ],
+    [
+      'mutual TLS without a certificate',
+      'mutual',
+      () => tls(),
+      /KAFKA_TLS_CERT_FILE: .* asks for a client certificate/,
+    ],
+    [
+      'mutual TLS with a certificate of nobody',
+      'mutual',
+      () => mutual('stranger'),
+      /KAFKA_TLS_CERT_FILE: .* refuses the client certificate/,
+    ],
+    [
+      'mutual TLS with an expired certificate',
+      'mutual',
+      () => mutual('expired-client'),
+      /KAFKA_TLS_CERT_FILE: .* refuses the client certificate/,
+    ],
+    ...(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const).flatMap(
+      (mechanism): [string, string, () => Partial<Settings>, RegExp][] => [
+        [
+          `SASL ${mechanism} with a wrong password`,
+          'sasl',
+          () => sasl(mechanism, WRONG),
+          /KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: /,
+        ],
+        [
+          `SASL ${mechanism} with an unknown user`,
+          'sasltls',
+          () => ({ ...tls(), ...sasl(mechanism, WRONG, 'mallory') }),
+          /KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: /,
+        ],
+      ],
+    ),
+    [
+      'a wrong password from a file',
+      'sasl',
+      () => ({ ...sasl('PLAIN', ''), KAFKA_SASL_PASSWORD_FILE: join(directory, 'wrong') }),
+      /KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: /,
+    ],
+    ['no SASL with a broker that asks for it', 'sasl', () => ({}), /KAFKA_SASL_MECHANISM: /],
+    ['SASL with a broker that speaks none', 'plain', () => sasl('PLAIN'), /KAFKA_SASL_MECHANISM: /],
+  ];
+  // They wait more than they work.
+  describe('what does not fit', { concurrency: 6 }, () => {
+    for (const [what, listener, settings, expected] of FAILING) {
+      test(`${what}: one error names the setting`, async (testing) => {
+        const { producer, lines } = producerOn(listener, settings());
+        testing.after(() => producer.disconnect());
+        const connecting = assert.rejects(producer.connect(), (error: Error) => {
+          testing.diagnostic(error.message);
+          assert.match(error.message, expected);
+          assert.ok(error instanceof BrokerFaultError || error instanceof TopicFaultError);
+          return true;
+        });
+        await within(connecting, 20_000, 'failing to connect');
+        const health = await producer.health(AbortSignal.timeout(10_000));
+        assert.equal(health.status, 503);
+        assert.match(health.error ?? '', expected);
+        // What is wrong is told once, by who called: not by the driver at each of its attempts.
+        assert.deepEqual(
+          lines.filter(({ level }) => Number(level) > 30),
+          [],
+        );
+        assertNoSecret(lines);
+      });
+    }
+  });
+});
+
+function assertNoSecret(lines: readonly object[]): void {
+  const text = JSON.stringify(lines);
+  for (const secret of [PASSWORD, WRONG]) {
+    assert.ok(!text.includes(secret), 'a password is in the log');
+    assert.ok(!text.includes(Buffer.from(secret).toString('base64')), 'a password is in the log');
+  }
+}
