@@ -9,6 +9,7 @@ import { checkDirect } from '../shared/messages/check.js';
 import { checkContextOf } from '../shared/messages/context.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
 import type { MessageKind } from '../shared/messages/kind.js';
+import { displayText } from '../shared/messages/text.js';
 import { outcomeAt } from '../shared/pipeline/outcomes.js';
 import type { PeerFact } from '../shared/pipeline/types.js';
 import type { PublisherConfig } from '../shared/pipeline/worker-config.js';
@@ -21,17 +22,19 @@ import { BanList } from './bans/list.js';
 import { createBanMetrics } from './bans/metrics.js';
 import { createBanProtection, peerIdsOf } from './bans/protection.js';
 import { BanScores } from './bans/scores.js';
-import type { BlockHeaderInfo } from './blockchain/types.js';
+import { canonicalPeerId } from './bans/subject.js';
+import type { BlockHeaderInfo, ChainNotification } from './blockchain/types.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import type { AdminKey } from './grpc/admin-key.js';
 import { createPeerServiceMetrics } from './grpc/metrics.js';
 import { createPeerService } from './grpc/peer-service.js';
+import { CATCHUP_ERROR_MAX } from './grpc/registry-service.js';
 import { GrpcServer } from './grpc/server.js';
 import { Libp2pNode } from './node/index.js';
 import type { BanGate } from './node/types.js';
 import { createNotificationsMetrics, NotificationServers } from './notifications/index.js';
-import { KnownPeers } from './peers/known-peers.js';
 import { createPeerMetrics } from './peers/metrics.js';
+import { PeerRegistry } from './peers/registry.js';
 import { Pipeline } from './pipeline/index.js';
 import { createPipelineMetrics } from './pipeline/metrics.js';
 
@@ -47,7 +50,7 @@ export class ServerParts {
   readonly bans: BanList;
   readonly scores: BanScores;
   readonly enforcer: BanEnforcer;
-  readonly knownPeers: KnownPeers;
+  readonly registry: PeerRegistry;
   readonly node: Libp2pNode;
   readonly datastore: LevelDatastore;
   readonly pipeline: Pipeline;
@@ -93,8 +96,13 @@ export class ServerParts {
     );
     const gate: BanGate = createBanGate(this.bans, this.scores);
 
-    this.knownPeers = new KnownPeers(
-      { metrics: createPeerMetrics(registry), ownHeight: () => this.best?.height },
+    this.registry = new PeerRegistry(
+      {
+        level: directory.store,
+        logger: loggers.of('peers'),
+        metrics: createPeerMetrics(registry),
+        ownHeight: () => this.best?.height,
+      },
       { maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead },
     );
 
@@ -126,6 +134,7 @@ export class ServerParts {
         metrics: createPipelineMetrics(registry),
         verdicts: this.node,
         bans: gate,
+        reputation: this.registry.records,
         onFact: (fact) => this.#learn(fact),
         onOffence: (author, offence) => this.scores.add(author, offence),
       },
@@ -157,6 +166,7 @@ export class ServerParts {
         urls,
         assembly: dependencies.assembly,
         onBestBlock: (best) => this.#setBest(best),
+        onNotification: (notification) => this.#notified(notification),
         ...(dependencies.rejectedTx === undefined ? {} : { rejectedTx: dependencies.rejectedTx }),
       },
       options.version === undefined ? {} : { version: options.version },
@@ -181,9 +191,13 @@ export class ServerParts {
             node: this.node,
             list: this.bans,
             scores: this.scores,
-            knownPeers: this.knownPeers,
+            registry: this.registry,
           },
-          { banDurationMs: settings.p2p_ban_duration, bootstrapPeers: this.bootstrapPeers },
+          {
+            banDurationMs: settings.p2p_ban_duration,
+            bootstrapPeers: this.bootstrapPeers,
+            blacklistedHosts: checkContextOf(settings).blacklistedHosts,
+          },
         ),
       },
       settings,
@@ -196,6 +210,8 @@ export class ServerParts {
   #connect(): void {
     const { settings } = this.#dependencies;
     this.node.on('heard', (message) => this.pipeline.push(message));
+    this.node.on('connected', (peer) => this.registry.known.connected(peer));
+    this.node.on('disconnected', (peer, bytes) => this.registry.known.disconnected(peer, bytes));
     this.node.on('excess', (peer) => this.scores.add(peer, 'spam'));
     this.node.on('direct', ({ source, data }) => {
       const { outcome, fact } = checkDirect(source, data, checkContextOf(settings, this.#tipBits));
@@ -204,6 +220,16 @@ export class ServerParts {
       else this.#logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
       if (offence !== undefined) this.scores.add(source, offence);
     });
+  }
+
+  /** A peer's failure is told by the services themselves too; whichever comes first is recorded. */
+  #notified(notification: ChainNotification): void {
+    if (notification.type !== 'peer_failure' || notification.failureType !== 'catchup') return;
+    const peer = canonicalPeerId(notification.peerId);
+    if (peer === undefined) return;
+    this.registry.records.catchupFailure(peer, 'notification');
+    const reason = displayText(notification.reason, CATCHUP_ERROR_MAX);
+    if (reason !== '') this.registry.records.catchupError(peer, reason);
   }
 
   #setBest(best: BlockHeaderInfo): void {
@@ -219,7 +245,7 @@ export class ServerParts {
       });
       return;
     }
-    this.knownPeers.learn(fact);
+    this.registry.known.learn(fact);
     if (fact.clientName !== '') this.node.setPeerName(fact.peer, fact.clientName);
     if (fact.type !== 'block') return;
     this.#dependencies.embedded.chain?.adopt(fact).catch((error: unknown) => {

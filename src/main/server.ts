@@ -117,6 +117,7 @@ export class P2PServer {
     signal.throwIfAborted();
     this.#parts = new ServerParts(this.#dependencies, this.#options, identity, this.#loggers);
     await this.#parts.bans.open();
+    await this.#parts.registry.open();
   }
 
   #stoppedBy(signal: AbortSignal | undefined): AbortSignal {
@@ -282,6 +283,7 @@ export class P2PServer {
     await this.#stages?.stop(began + settings.shutdown_timeout);
     for (const close of [
       () => this.#parts?.bans.stop(),
+      () => this.#parts?.registry.stop(),
       () => embedded.chain?.close(),
       () => directory.close(),
       () => this.#probes.stop(),

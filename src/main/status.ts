@@ -41,7 +41,7 @@ export function statusReport({
     },
     peers: listPeers({
       node: parts.node,
-      knownPeers: parts.knownPeers,
+      knownPeers: parts.registry.known,
       scores: parts.scores,
       bootstrapPeers: parts.bootstrapPeers,
     }).map(({ connection, known, banScore }) => ({

@@ -117,4 +117,16 @@ export const QUEUES = [
     whenFull: 'the least recently heard is forgotten',
     metric: 'teranode_p2p_peers_known',
   },
+  {
+    name: 'peer records',
+    bound: '10,000 peers',
+    whenFull: 'the least recently reported is forgotten',
+    metric: 'teranode_p2p_peers_recorded',
+  },
+  {
+    name: 'peer registry to store',
+    bound: '20,000 changed entries of each of its two parts',
+    whenFull: 'which have changed is forgotten, and the next write compares all of them',
+    metric: 'teranode_p2p_peer_registry_unstored',
+  },
 ] as const satisfies readonly Queue[];

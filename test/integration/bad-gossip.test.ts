@@ -105,7 +105,7 @@ async function assertUnseen({ server, relay, neighbour, feed, ...site }: Site, a
     'messages forwarded',
   );
   for (const { records } of [site.blocks, site.subtrees]) assert.equal(records.length, 0, 'records');
-  const known = server.server.parts.knownPeers.list().filter(({ id }) => authors.has(id));
+  const known = server.server.parts.registry.known.list().filter(({ id }) => authors.has(id));
   assert.deepEqual(known, [], 'facts learnt');
   const peer = server.server.parts.node.peers().find(({ id }) => id === relay.id);
   assert.ok(peer !== undefined, 'the relay is connected');
@@ -543,7 +543,9 @@ test('numbers above 2^53 reach the WebSocket unrounded, beside their neighbours'
   relay.send(server.server.peerId, [await sign(topicOf(server, kindOf('block')), height)]);
   const frame = await feed.next(({ peer_id }) => peer_id === id, 'the highest block');
   assert.equal(frame.height, 4_294_967_295);
-  const known = await waitFor(() => server.server.parts.knownPeers.get(id), { what: 'what is known of it' });
+  const known = await waitFor(() => server.server.parts.registry.known.get(id), {
+    what: 'what is known of it',
+  });
   assert.ok(known.height <= 10_000, `${known.height} is kept of what it says`);
 });
 

@@ -58,6 +58,14 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
   ],
   'peer cache': ['main/node/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
   'peer facts': ['main/peers/known-peers', 'memory is bounded: the least recently heard is forgotten'],
+  'peer records': [
+    'main/peers/peer-records',
+    'records are bounded: the least recently reported is forgotten',
+  ],
+  'peer registry to store': [
+    'main/peers/registry',
+    'when more has changed than may wait, everything is compared and nothing is missed',
+  ],
 };
 
 describe('the table of queues', () => {

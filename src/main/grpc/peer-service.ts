@@ -8,15 +8,17 @@ import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import { canonicalPeerId, InvalidBanSubjectError, MAX_SUBJECT_LENGTH } from '../bans/subject.js';
 import type { P2PNode } from '../node/types.js';
-import type { KnownPeers } from '../peers/known-peers.js';
 import { type ListedPeer, listPeers } from '../peers/peer-list.js';
+import { RegisteredPeers } from '../peers/registered-peers.js';
+import type { PeerRegistry } from '../peers/registry.js';
+import { createRegistryService } from './registry-service.js';
 import { type CallContext, CallError, unary } from './unary.js';
 
 export interface PeerServiceComponents extends CallContext {
   readonly node: Pick<P2PNode, 'peers' | 'peerId' | 'connect' | 'disconnect'>;
   readonly list: BanList;
   readonly scores: BanScores;
-  readonly knownPeers: KnownPeers;
+  readonly registry: PeerRegistry;
   /** Unix ms; Date.now unless told. */
   readonly clock?: () => number;
 }
@@ -26,6 +28,8 @@ export interface PeerServiceOptions {
   readonly banDurationMs: number;
   /** Base58 IDs of bootstrap peers, which GetPeers leaves out. */
   readonly bootstrapPeers: ReadonlySet<string>;
+  /** Lower-case hosts whose data hubs are not offered for catching up. */
+  readonly blacklistedHosts: readonly string[];
 }
 
 const MAX_MULTIADDR_LENGTH = 1024;
@@ -36,9 +40,10 @@ export function createPeerService(
   components: PeerServiceComponents,
   options: PeerServiceOptions,
 ): PeerServiceServer {
-  const { node, list, scores } = components;
+  const { node, list, scores, registry } = components;
   const now = components.clock ?? Date.now;
-  const { bootstrapPeers } = options;
+  const { bootstrapPeers, blacklistedHosts } = options;
+  const registered = new RegisteredPeers(components, { blacklistedHosts });
 
   const endOf = (until: bigint): number => {
     if (until === 0n) return now() + options.banDurationMs;
@@ -48,10 +53,13 @@ export function createPeerService(
   };
 
   return {
+    ...createRegistryService({ ...components, records: registry.records, registered }),
     getPeers: unary(components, 'GetPeers', {
       admin: false,
       answer: (_: Empty) => ({
-        peers: listPeers({ ...components, bootstrapPeers }).map((peer) => toPeer(peer, now())),
+        peers: listPeers({ node, scores, knownPeers: registry.known, bootstrapPeers }).map((peer) =>
+          toPeer(peer, now()),
+        ),
       }),
     }),
     banPeer: unary(components, 'BanPeer', {

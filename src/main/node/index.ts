@@ -444,11 +444,12 @@ export class Libp2pNode implements P2PNode {
     });
     host.addEventListener('peer:disconnect', ({ detail }) => {
       const peerId = detail.toString();
+      const { bytesReceived } = this.#traffic.of(peerId);
       this.#traffic.forget(peerId);
       this.#budgets.forget(peerId);
       this.#exempt.delete(peerId);
       this.#identities.delete(peerId);
-      this.#emit('disconnected', peerId);
+      this.#emit('disconnected', peerId, bytesReceived);
     });
     host.addEventListener('peer:identify', ({ detail }) => {
       this.#identities.set(detail.peerId.toString(), {

@@ -48,7 +48,8 @@ export interface NodeEvents {
   /** One JSON message from the direct stream, unchecked, at most 32 KiB. */
   direct(message: { readonly source: string; readonly data: Uint8Array }): void;
   connected(peerId: string): void;
-  disconnected(peerId: string): void;
+  /** Its last connection has closed; `bytesReceived` came over all of them. */
+  disconnected(peerId: string, bytesReceived: bigint): void;
   /** Persistent excess of a connection's budget. */
   excess(peerId: string): void;
 }

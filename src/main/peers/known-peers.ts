@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PeerMetrics } from './metrics.js';
+import { decodeFlat, encodeFlat } from './stored-object.js';
 
 export interface KnownPeer {
   /** Base58. */
@@ -21,16 +22,22 @@ export interface KnownPeer {
   readonly storage: string;
   /** Hex, or empty. */
   readonly chainWork: string;
-  /** Unix ms of its last message. */
+  /** Unix ms of its last message; 0 for none. */
   readonly lastHeard: number;
   /** Unix ms of its last block; 0 for none. */
   readonly lastBlock: number;
+  /** Unix ms when it was last connected; 0 for never. */
+  readonly connectedAt: number;
+  /** Over the connections that have closed. */
+  readonly bytesReceived: bigint;
 }
 
 export interface KnownPeersComponents {
   readonly metrics: PeerMetrics;
   /** Our own best height now; undefined while the chain has not said it, and then heights are taken as they come. */
   readonly ownHeight: () => number | undefined;
+  /** What is known of a peer is new, different or forgotten. */
+  readonly onChange?: (peerId: string) => void;
   /** Unix ms; Date.now unless told. */
   readonly clock?: () => number;
 }
@@ -42,7 +49,10 @@ export interface KnownPeersOptions {
   readonly maxPeers?: number;
 }
 
-const STRANGER = {
+/** Peers of which something is known. */
+export const MAX_KNOWN = 10_000;
+
+const STRANGER: Omit<KnownPeer, 'id'> = {
   height: 0,
   startingHeight: 0,
   bestBlock: '',
@@ -50,8 +60,11 @@ const STRANGER = {
   name: '',
   storage: '',
   chainWork: '',
+  lastHeard: 0,
   lastBlock: 0,
-} as const;
+  connectedAt: 0,
+  bytesReceived: 0n,
+};
 
 /** Heights are 32-bit on every wire. */
 const MAX_HEIGHT = 0xffff_ffff;
@@ -59,6 +72,7 @@ const MAX_HEIGHT = 0xffff_ffff;
 export class KnownPeers {
   readonly #metrics: PeerMetrics;
   readonly #ownHeight: () => number | undefined;
+  readonly #onChange: (peerId: string) => void;
   readonly #now: () => number;
   readonly #maxHeightLead: number;
   readonly #peers: LRUCache<string, KnownPeer>;
@@ -66,19 +80,45 @@ export class KnownPeers {
   constructor(components: KnownPeersComponents, options: KnownPeersOptions) {
     this.#metrics = components.metrics;
     this.#ownHeight = components.ownHeight;
+    this.#onChange = components.onChange ?? (() => {});
     this.#now = components.clock ?? Date.now;
     this.#maxHeightLead = options.maxHeightLead;
-    this.#peers = new LRUCache({ max: options.maxPeers ?? 10_000 });
+    this.#peers = new LRUCache({
+      max: options.maxPeers ?? MAX_KNOWN,
+      dispose: (_, peer, reason) => {
+        if (reason === 'evict') this.#onChange(peer);
+      },
+    });
   }
 
   /** Takes in the fact of an accepted message. Gives what is known of its author now. */
   learn(fact: PeerFact): KnownPeer {
     const now = this.#now();
-    const before = this.#peers.get(fact.peer) ?? { ...STRANGER, id: fact.peer, lastHeard: now };
-    const known: KnownPeer = { ...before, ...this.#told(fact, before), lastHeard: now };
-    this.#peers.set(fact.peer, known);
+    const before = this.#of(fact.peer);
+    return this.#set({ ...before, ...this.#told(fact, before), lastHeard: now });
+  }
+
+  /** The peer is connected. */
+  connected(peerId: string): void {
+    this.#set({ ...this.#of(peerId), connectedAt: this.#now() });
+  }
+
+  /** The peer's last connection has closed, after `bytesReceived` over all of them. */
+  disconnected(peerId: string, bytesReceived: bigint): void {
+    const before = this.#of(peerId);
+    this.#set({ ...before, bytesReceived: before.bytesReceived + bytesReceived });
+  }
+
+  /** What is known of a peer as JSON; undefined for a stranger. */
+  encoded(peerId: string): string | undefined {
+    const known = this.#peers.peek(peerId);
+    return known === undefined ? undefined : encodeFlat(known);
+  }
+
+  /** Takes what an earlier run knew. Throws what `decodeFlat` throws. */
+  restore(peerId: string, json: string): void {
+    this.#peers.set(peerId, { ...decodeFlat({ id: peerId, ...STRANGER }, json), id: peerId });
     this.#metrics.known.set(this.#peers.size);
-    return known;
   }
 
   /** What is known of a base58 peer ID. */
@@ -89,6 +129,23 @@ export class KnownPeers {
   /** Everybody known, the most recently heard first. */
   list(): KnownPeer[] {
     return [...this.#peers.values()];
+  }
+
+  /** Ends the restoring: who was heard least recently is the first to be forgotten. */
+  restored(): void {
+    const byAge = this.list().sort((one, other) => one.lastHeard - other.lastHeard);
+    for (const { id } of byAge) this.#peers.get(id);
+  }
+
+  #of(peerId: string): KnownPeer {
+    return this.#peers.get(peerId) ?? { ...STRANGER, id: peerId };
+  }
+
+  #set(known: KnownPeer): KnownPeer {
+    this.#peers.set(known.id, known);
+    this.#metrics.known.set(this.#peers.size);
+    this.#onChange(known.id);
+    return known;
   }
 
   #told(fact: PeerFact, before: KnownPeer): Partial<KnownPeer> {

@@ -1,18 +1,52 @@
 /** What is known of peers, as figures. */
 
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 
 export interface PeerMetrics {
   /** Peers of which something is known. */
   readonly known: Gauge;
+  /** Peers of which there is a record. */
+  readonly recorded: Gauge;
+  readonly low: Gauge;
+  readonly interactions: Counter<'outcome'>;
+  /** Entries whose newest state is not stored. */
+  readonly unstored: Gauge;
+  readonly storeFailures: Counter;
 }
 
 export function createPeerMetrics(registry: Registry): PeerMetrics {
+  const registers = [registry];
   return {
     known: new Gauge({
       name: 'teranode_p2p_peers_known',
-      help: 'Peers that told something of themselves, connected or not',
-      registers: [registry],
+      help: 'Peers that told something of themselves or were connected',
+      registers,
+    }),
+    recorded: new Gauge({
+      name: 'teranode_p2p_peers_recorded',
+      help: 'Peers with a record of how dealing with them went',
+      registers,
+    }),
+    low: new Gauge({
+      name: 'teranode_p2p_peers_low_reputation',
+      help: 'Peers whose reputation is below 20: their subtrees, rejected transactions and statuses are ignored',
+      registers,
+    }),
+    interactions: new Counter({
+      name: 'teranode_p2p_peer_interactions_total',
+      help: 'What the services around this node reported of peers, by outcome',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    unstored: new Gauge({
+      name: 'teranode_p2p_peer_registry_unstored',
+      help: 'Entries of the peer registry whose newest state is not stored yet',
+      registers,
+    }),
+    storeFailures: new Counter({
+      name: 'teranode_p2p_peer_registry_store_failures_total',
+      help: 'Writes of the peer registry that failed and are tried again',
+      registers,
     }),
   };
 }

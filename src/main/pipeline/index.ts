@@ -34,6 +34,8 @@ export interface PipelineComponents {
   /** Takes the verdict that GossipSub waits for. */
   readonly verdicts: Pick<P2PNode, 'report'>;
   readonly bans: Pick<BanGate, 'isPeerBanned'>;
+  /** Asked for every message: constant time. */
+  readonly reputation: { isLow(peer: string): boolean };
   readonly onFact: (fact: PeerFact) => void;
   /** Called for the author, whose signature the message bears. */
   readonly onOffence: (author: string, offence: Offence) => void;
@@ -176,6 +178,8 @@ export class Pipeline {
     };
     if (kind === undefined || this.#closed) this.#settle(message, 'shed');
     else if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
+    else if (kind.needsReputation && this.#components.reputation.isLow(author))
+      this.#settle(message, 'low_reputation');
     else if (data.length > framedBound(kind.sizeBound)) this.#settle(message, 'oversized');
     else this.#enqueue(message);
   }

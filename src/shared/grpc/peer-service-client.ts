@@ -1,11 +1,16 @@
 /** PeerService from the outside: what the command line and other programs call. */
 
 import { Metadata } from '@grpc/grpc-js';
-import { PeerServiceClient as GeneratedClient, type Peer } from '../generated/p2p_api.js';
+import {
+  PeerServiceClient as GeneratedClient,
+  type Peer,
+  type PeerInfoForCatchup,
+  type PeerRegistryInfo,
+} from '../generated/p2p_api.js';
 import { type CallPolicy, callUnary, type UnaryMethod } from './call.js';
 import { type GrpcTlsSettings, openChannel } from './channel.js';
 
-export type { Peer };
+export type { Peer, PeerInfoForCatchup, PeerRegistryInfo };
 
 export interface PeerServiceClientOptions {
   /** Sent as x-api-key with admin calls; they fail with UNAUTHENTICATED without it. */
@@ -19,6 +24,20 @@ export interface ConnectionResult {
   readonly success: boolean;
   /** Why not; empty on success. */
   readonly error: string;
+}
+
+export interface ReportResult {
+  readonly success: boolean;
+  readonly message: string;
+}
+
+export interface ChainProgress {
+  /** From 1 up. */
+  readonly height: number;
+  /** 64 hex digits, display order. */
+  readonly blockHash: string;
+  /** Big-endian, 1 to 32 bytes. */
+  readonly chainWork: Uint8Array;
 }
 
 const PLAIN: GrpcTlsSettings = {
@@ -87,6 +106,154 @@ export class PeerServiceClient {
 
   async disconnectPeer(peerId: string, signal?: AbortSignal): Promise<ConnectionResult> {
     return this.#admin(this.#client.disconnectPeer.bind(this.#client), { peer_id: peerId }, signal);
+  }
+
+  /** A catch-up from a peer begins. */
+  async recordCatchupAttempt(peerId: string, signal?: AbortSignal): Promise<boolean> {
+    return (
+      await this.#admin(this.#client.recordCatchupAttempt.bind(this.#client), { peer_id: peerId }, signal)
+    ).ok;
+  }
+
+  /** A catch-up from a peer went well, in `durationMs`; 0 for unknown. */
+  async recordCatchupSuccess(peerId: string, durationMs: bigint, signal?: AbortSignal): Promise<boolean> {
+    return (
+      await this.#admin(
+        this.#client.recordCatchupSuccess.bind(this.#client),
+        { peer_id: peerId, duration_ms: durationMs },
+        signal,
+      )
+    ).ok;
+  }
+
+  /** A catch-up from a peer failed. `kind`: `block_incomplete`, or anything for none; `blockHash` may be empty. */
+  async recordCatchupFailure(
+    peerId: string,
+    kind = '',
+    blockHash = '',
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    return (
+      await this.#admin(
+        this.#client.recordCatchupFailure.bind(this.#client),
+        { peer_id: peerId, failure_kind: kind, block_hash: blockHash },
+        signal,
+      )
+    ).ok;
+  }
+
+  /** A peer cheated in a catch-up. */
+  async recordCatchupMalicious(peerId: string, signal?: AbortSignal): Promise<boolean> {
+    return (
+      await this.#admin(this.#client.recordCatchupMalicious.bind(this.#client), { peer_id: peerId }, signal)
+    ).ok;
+  }
+
+  /** Kept as the peer's last error: 1,024 printable characters of it. */
+  async updateCatchupError(peerId: string, error: string, signal?: AbortSignal): Promise<boolean> {
+    return (
+      await this.#admin(
+        this.#client.updateCatchupError.bind(this.#client),
+        { peer_id: peerId, error_msg: error },
+        signal,
+      )
+    ).ok;
+  }
+
+  /** Resolves with the number of peers reset. Without a peer ID: all of them. */
+  async resetReputation(peerId = '', signal?: AbortSignal): Promise<number> {
+    return (await this.#admin(this.#client.resetReputation.bind(this.#client), { peer_id: peerId }, signal))
+      .peers_reset;
+  }
+
+  async reportValidSubtree(peerId: string, subtreeHash: string, signal?: AbortSignal): Promise<ReportResult> {
+    return await this.#admin(
+      this.#client.reportValidSubtree.bind(this.#client),
+      { peer_id: peerId, subtree_hash: subtreeHash },
+      signal,
+    );
+  }
+
+  async reportValidBlock(peerId: string, blockHash: string, signal?: AbortSignal): Promise<ReportResult> {
+    return await this.#admin(
+      this.#client.reportValidBlock.bind(this.#client),
+      { peer_id: peerId, block_hash: blockHash },
+      signal,
+    );
+  }
+
+  async reportValidBlockHeaders(
+    peerId: string,
+    durationMs: bigint,
+    signal?: AbortSignal,
+  ): Promise<ReportResult> {
+    return await this.#admin(
+      this.#client.reportValidBlockHeaders.bind(this.#client),
+      { peer_id: peerId, duration_ms: durationMs },
+      signal,
+    );
+  }
+
+  /** The chain of a peer was validated up to a block. */
+  async reportValidatedChainProgress(
+    peerId: string,
+    progress: ChainProgress,
+    signal?: AbortSignal,
+  ): Promise<ReportResult> {
+    return await this.#admin(
+      this.#client.reportValidatedChainProgress.bind(this.#client),
+      {
+        peer_id: peerId,
+        height: progress.height,
+        block_hash: progress.blockHash,
+        chain_work: Buffer.from(progress.chainWork),
+      },
+      signal,
+    );
+  }
+
+  /** uint64. */
+  async recordBytesDownloaded(peerId: string, bytes: bigint, signal?: AbortSignal): Promise<boolean> {
+    return (
+      await this.#admin(
+        this.#client.recordBytesDownloaded.bind(this.#client),
+        { peer_id: peerId, bytes_downloaded: bytes },
+        signal,
+      )
+    ).ok;
+  }
+
+  /** The best to catch up from first. */
+  async getPeersForCatchup(signal?: AbortSignal): Promise<PeerInfoForCatchup[]> {
+    return (await this.#read(this.#client.getPeersForCatchup.bind(this.#client), {}, signal)).peers;
+  }
+
+  async isPeerMalicious(
+    peerId: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly is_malicious: boolean; readonly reason: string }> {
+    return this.#read(this.#client.isPeerMalicious.bind(this.#client), { peer_id: peerId }, signal);
+  }
+
+  async isPeerUnhealthy(
+    peerId: string,
+    signal?: AbortSignal,
+  ): Promise<{
+    readonly is_unhealthy: boolean;
+    readonly reason: string;
+    readonly reputation_score: number;
+  }> {
+    return this.#read(this.#client.isPeerUnhealthy.bind(this.#client), { peer_id: peerId }, signal);
+  }
+
+  async getPeerRegistry(signal?: AbortSignal): Promise<PeerRegistryInfo[]> {
+    return (await this.#read(this.#client.getPeerRegistry.bind(this.#client), {}, signal)).peers;
+  }
+
+  /** Undefined for a stranger. */
+  async getPeer(peerId: string, signal?: AbortSignal): Promise<PeerRegistryInfo | undefined> {
+    const request = { peer_id: peerId };
+    return (await this.#read(this.#client.getPeer.bind(this.#client), request, signal)).peer;
   }
 
   close(): void {

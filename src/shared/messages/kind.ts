@@ -44,6 +44,8 @@ export interface MessageKind<M = unknown> {
   readonly priority: number;
   /** Whether the same announcement within 10 minutes is a repeat. */
   readonly repeats: boolean;
+  /** Ignored of peers whose reputation is below 20. */
+  readonly needsReputation?: true;
   /** Reads and bounds the fields; throws Refusal. */
   decode(fields: Fields, context: CheckContext): M;
   /** The `PeerId` the message claims; empty where the kind has none. */

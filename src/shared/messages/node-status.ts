@@ -49,6 +49,7 @@ export const nodeStatus: MessageKind<NodeStatus> = {
   wire: WIRE,
   priority: 1,
   repeats: false,
+  needsReputation: true,
   decode(fields, context) {
     const message = readFields(WIRE, fields);
     return {

@@ -20,6 +20,7 @@ export const rejectedTx: MessageKind<RejectedTx> = {
   wire: WIRE,
   priority: 3,
   repeats: true,
+  needsReputation: true,
   decode(fields) {
     const message = readFields(WIRE, fields);
     return {

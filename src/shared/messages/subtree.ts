@@ -22,6 +22,7 @@ export const subtree: MessageKind<Subtree> = {
   wire: WIRE,
   priority: 5,
   repeats: true,
+  needsReputation: true,
   decode(fields, context) {
     const message = readFields(WIRE, fields);
     return {

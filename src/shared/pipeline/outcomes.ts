@@ -39,6 +39,7 @@ export const OUTCOMES = [
   // Main
   { name: 'shed', verdict: 'ignore' },
   { name: 'banned', verdict: 'ignore' },
+  { name: 'low_reputation', verdict: 'ignore' },
 ] as const satisfies readonly Outcome[];
 
 export type OutcomeName = (typeof OUTCOMES)[number]['name'];

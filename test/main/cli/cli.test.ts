@@ -206,7 +206,7 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   await run('ban', '203.0.113.8');
   assert.equal((await run('unban', '--all')).code, 0);
   assert.equal((await run('bans')).stdout, '');
-  assert.match((await run('peers')).stdout, /^PEER +ADDRESS/);
+  assert.match((await run('peers')).stdout, /^PEER +NAME +ADDRESS +DIRECTION +HEIGHT +REPUTATION +SCORE/);
   writeFileSync(join(cwd, 'admin.key'), 'f'.repeat(64));
   assert.equal((await run('ban', '203.0.113.7')).code, 1, 'a wrong key is refused');
   rmSync(join(cwd, 'admin.key'));

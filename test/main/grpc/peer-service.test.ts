@@ -22,7 +22,7 @@ function code(expected: Status): (error: Error) => boolean {
 
 test('GetPeers shows connected peers with what is known of them, without the node and its bootstrap peers', async (context) => {
   const bootstrap = await createPeer({ context });
-  const { client, peer, scores, knownPeers } = await startService(context, {
+  const { client, peer, scores, peerRegistry } = await startService(context, {
     bootstrapPeers: new Set([bootstrap.id]),
   });
   const other = await createPeer({ context });
@@ -38,8 +38,8 @@ test('GetPeers shows connected peers with what is known of them, without the nod
     clientName: 'n',
     header: '',
   } as const;
-  knownPeers.learn({ ...fact, height: 120 });
-  knownPeers.learn({ ...fact, height: 4_000_000_000 });
+  peerRegistry.known.learn({ ...fact, height: 120 });
+  peerRegistry.known.learn({ ...fact, height: 4_000_000_000 });
   const [shown, ...more] = await client.getPeers();
   assert.ok(shown !== undefined);
   assert.deepEqual(more, []);

@@ -15,8 +15,8 @@ import { createPeerServiceMetrics } from '../../../src/main/grpc/metrics.js';
 import { createPeerService } from '../../../src/main/grpc/peer-service.js';
 import { GrpcServer, type GrpcServerSettings } from '../../../src/main/grpc/server.js';
 import type { ConnectedPeer, P2PNode } from '../../../src/main/node/types.js';
-import { KnownPeers } from '../../../src/main/peers/known-peers.js';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
+import { PeerRegistry } from '../../../src/main/peers/registry.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
 import { keptLog } from '../../support/logger.js';
 import { createPeer, type Peer } from '../../support/peer.js';
@@ -106,10 +106,11 @@ export async function startService(context: TestContext, options: ServiceOptions
     { list, logger, metrics, isProtected: () => false },
     { threshold: 100, durationMs: BAN_MS, generation: 'current' },
   );
-  const knownPeers = new KnownPeers(
-    { metrics: createPeerMetrics(registry), ownHeight: () => 100 },
+  const peerRegistry = new PeerRegistry(
+    { level, logger, metrics: createPeerMetrics(registry), ownHeight: () => 100 },
     { maxHeightLead: 50 },
   );
+  await peerRegistry.open();
   const peer = await createPeer({ context });
   const node = nodeOf(peer, options.changes);
   const service = createPeerService(
@@ -117,12 +118,16 @@ export async function startService(context: TestContext, options: ServiceOptions
       node,
       list,
       scores,
-      knownPeers,
+      registry: peerRegistry,
       logger,
       metrics: createPeerServiceMetrics(registry),
       adminKey: new AdminKey(ADMIN_KEY),
     },
-    { banDurationMs: BAN_MS, bootstrapPeers: options.bootstrapPeers ?? new Set() },
+    {
+      banDurationMs: BAN_MS,
+      bootstrapPeers: options.bootstrapPeers ?? new Set(),
+      blacklistedHosts: ['blacklisted.example'],
+    },
   );
   const server = new GrpcServer({ service, logger }, { ...PLAIN, ...options.settings });
   await server.start();
@@ -133,7 +138,21 @@ export async function startService(context: TestContext, options: ServiceOptions
     client.close();
     await server.stop();
     await list.stop();
+    await peerRegistry.stop();
     await level.close();
   });
-  return { server, client, address, list, scores, knownPeers, peer, node, registry, lines, logger, metrics };
+  return {
+    server,
+    client,
+    address,
+    list,
+    scores,
+    peerRegistry,
+    peer,
+    node,
+    registry,
+    lines,
+    logger,
+    metrics,
+  };
 }

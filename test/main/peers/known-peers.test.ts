@@ -49,6 +49,8 @@ test('blocks and node statuses tell height, best block, data hub and name', () =
     chainWork: '0f',
     lastHeard: 2000,
     lastBlock: 1000,
+    connectedAt: 0,
+    bytesReceived: 0n,
   });
   assert.deepEqual(peers.get('one'), known);
   assert.equal(peers.get('two'), undefined);
@@ -95,4 +97,15 @@ test('memory is bounded: the least recently heard is forgotten', async () => {
     ['one', 'three'],
   );
   assert.match(await registry.metrics(), /teranode_p2p_peers_known 2/);
+});
+
+test('a connection is remembered with when it began, and its bytes once it has closed', () => {
+  const { peers, time } = open();
+  peers.connected('one');
+  time.now = 2000;
+  peers.disconnected('one', 2n ** 60n);
+  peers.connected('one');
+  peers.disconnected('one', 1n);
+  const known = peers.get('one');
+  assert.deepEqual([known?.connectedAt, known?.bytesReceived, known?.lastHeard], [2000, 2n ** 60n + 1n, 0]);
 });

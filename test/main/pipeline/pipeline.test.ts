@@ -37,6 +37,7 @@ async function pipelineOf(
   const facts: PeerFact[] = [];
   const offences: [string, string][] = [];
   const banned = new Set<string>();
+  const low = new Set<string>();
   const { start = true, ...rest } = options;
   const pipeline = new Pipeline(
     {
@@ -45,6 +46,7 @@ async function pipelineOf(
       metrics: createPipelineMetrics(registry),
       verdicts: { report: (id, source, verdict) => void verdicts.push({ id, source, verdict }) },
       bans: { isPeerBanned: (peer) => banned.has(peer) },
+      reputation: { isLow: (peer) => low.has(peer) },
       onFact: (fact) => void facts.push(fact),
       onOffence: (author, offence) => void offences.push([author, offence]),
     },
@@ -105,6 +107,7 @@ async function pipelineOf(
     facts,
     offences,
     banned,
+    low,
     push,
     batches,
     journal,
@@ -181,6 +184,24 @@ describe('the pipeline', () => {
       await waitFor(() => verdicts.length === count);
     }
     assert.deepEqual(offences, [[AUTHOR, 'protocol_violation']]);
+  });
+
+  it('ignores subtrees, rejected transactions and statuses of a low author, and takes the rest', async (context) => {
+    const { push, verdictOf, low, settled, counted, offences } = await pipelineOf(context);
+    low.add(AUTHOR);
+    const ignored = ['subtree', 'rejected_tx', 'node_status'].map((kind) =>
+      push(kind, '{}', AUTHOR, OTHER_PEER),
+    );
+    const taken = push('block', sampleData('block', {}, 'direct', AUTHOR), AUTHOR, OTHER_PEER);
+    const others = push('subtree', sampleData('subtree', {}, 'direct', OTHER_PEER), OTHER_PEER, AUTHOR);
+    await settled(5);
+    for (const id of ignored) assert.deepEqual(verdictOf(id), ['ignore']);
+    assert.deepEqual(verdictOf(taken), ['accept']);
+    assert.deepEqual(verdictOf(others), ['accept'], 'what it only passes on is another’s');
+    for (const kind of ['subtree', 'rejected_tx', 'node_status']) {
+      assert.equal(await counted(kind, 'low_reputation'), 1, kind);
+    }
+    assert.deepEqual(offences, []);
   });
 
   it('ignores banned authors and oversized messages before any work', async (context) => {

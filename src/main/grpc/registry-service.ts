@@ -1,0 +1,274 @@
+/** PeerService's calls about the peer registry (WIRE §5's second table). */
+
+import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
+import type {
+  PeerInfoForCatchup,
+  PeerRegistryInfo,
+  PeerServiceServer,
+} from '../../shared/generated/p2p_api.js';
+import { parseHashHex } from '../../shared/hash.js';
+import { displayText } from '../../shared/messages/text.js';
+import { canonicalPeerId, InvalidBanSubjectError } from '../bans/subject.js';
+import type { PeerRecords } from '../peers/peer-records.js';
+import type { RegisteredPeer, RegisteredPeers } from '../peers/registered-peers.js';
+import { HEALTHY_REPUTATION } from '../peers/reputation.js';
+import { type CallContext, unary } from './unary.js';
+
+export interface RegistryServiceComponents extends CallContext {
+  readonly records: PeerRecords;
+  readonly registered: RegisteredPeers;
+}
+
+export type RegistryService = Pick<
+  PeerServiceServer,
+  | 'recordCatchupAttempt'
+  | 'recordCatchupSuccess'
+  | 'recordCatchupFailure'
+  | 'recordCatchupMalicious'
+  | 'updateCatchupError'
+  | 'resetReputation'
+  | 'reportValidSubtree'
+  | 'reportValidBlock'
+  | 'reportValidBlockHeaders'
+  | 'reportValidatedChainProgress'
+  | 'recordBytesDownloaded'
+  | 'getPeersForCatchup'
+  | 'isPeerMalicious'
+  | 'isPeerUnhealthy'
+  | 'getPeerRegistry'
+  | 'getPeer'
+>;
+
+/** Characters of an error that are kept. */
+export const CATCHUP_ERROR_MAX = 1024;
+const FAILURE_KIND_MAX = 256;
+/** Bytes of a 256-bit number. */
+const CHAIN_WORK_MAX = 32;
+/** Outcomes from which on the rate of success counts by itself. */
+const JUDGED_OUTCOMES = 10;
+
+function peerOf(text: string): string {
+  if (text === '') throw new RangeError('peer_id: is empty');
+  const peer = canonicalPeerId(text);
+  if (peer === undefined) throw new InvalidBanSubjectError('peer_id: not a peer ID');
+  return peer;
+}
+
+function hashOf(text: string, field: string): string {
+  if (text === '') throw new RangeError(`${field}: is empty`);
+  const hash = parseHashHex(text);
+  if (hash === undefined) throw new RangeError(`${field}: is not 64 hex digits`);
+  return hash;
+}
+
+function durationOf(ms: bigint): bigint {
+  if (ms < 0n) throw new RangeError('duration_ms: is negative');
+  return ms;
+}
+
+/** The handlers, to go with the other calls of PeerService. */
+export function createRegistryService(components: RegistryServiceComponents): RegistryService {
+  const { records, registered } = components;
+  const ok = { ok: true } as const;
+
+  return {
+    recordCatchupAttempt: unary(components, 'RecordCatchupAttempt', {
+      admin: true,
+      answer({ peer_id }) {
+        records.catchupAttempt(peerOf(peer_id));
+        return ok;
+      },
+    }),
+    recordCatchupSuccess: unary(components, 'RecordCatchupSuccess', {
+      admin: true,
+      answer({ peer_id, duration_ms }) {
+        records.catchupSuccess(peerOf(peer_id), durationOf(duration_ms));
+        return ok;
+      },
+    }),
+    recordCatchupFailure: unary(components, 'RecordCatchupFailure', {
+      admin: true,
+      answer({ peer_id, failure_kind, block_hash }) {
+        const peer = peerOf(peer_id);
+        if (failure_kind.length > FAILURE_KIND_MAX) throw new RangeError('failure_kind: is too long');
+        const hash = block_hash === '' ? '' : hashOf(block_hash, 'block_hash');
+        records.catchupFailure(peer, 'call');
+        // Of the kinds that there may be, this one says something about the peer.
+        if (failure_kind === 'block_incomplete') {
+          records.catchupError(peer, `block incomplete during catchup${hash === '' ? '' : `: ${hash}`}`);
+          records.doubtStorage(peer);
+        }
+        return ok;
+      },
+    }),
+    recordCatchupMalicious: unary(components, 'RecordCatchupMalicious', {
+      admin: true,
+      answer({ peer_id }) {
+        records.malicious(peerOf(peer_id));
+        return ok;
+      },
+    }),
+    updateCatchupError: unary(components, 'UpdateCatchupError', {
+      admin: true,
+      answer({ peer_id, error_msg }) {
+        records.catchupError(peerOf(peer_id), displayText(error_msg, CATCHUP_ERROR_MAX));
+        return ok;
+      },
+    }),
+    resetReputation: unary(components, 'ResetReputation', {
+      admin: true,
+      answer: ({ peer_id }) => ({
+        ok: true,
+        peers_reset: peer_id === '' ? registered.reset() : registered.reset(peerOf(peer_id)),
+      }),
+    }),
+    reportValidSubtree: unary(components, 'ReportValidSubtree', {
+      admin: true,
+      answer({ peer_id, subtree_hash }) {
+        const peer = peerOf(peer_id);
+        hashOf(subtree_hash, 'subtree_hash');
+        records.validSubtree(peer);
+        return { success: true, message: 'subtree validation recorded' };
+      },
+    }),
+    reportValidBlock: unary(components, 'ReportValidBlock', {
+      admin: true,
+      answer({ peer_id, block_hash }) {
+        const peer = peerOf(peer_id);
+        hashOf(block_hash, 'block_hash');
+        records.validBlock(peer);
+        return { success: true, message: 'block validation recorded' };
+      },
+    }),
+    reportValidBlockHeaders: unary(components, 'ReportValidBlockHeaders', {
+      admin: true,
+      answer({ peer_id, duration_ms }) {
+        records.validHeaders(peerOf(peer_id), durationOf(duration_ms));
+        return { success: true, message: 'headers success recorded' };
+      },
+    }),
+    reportValidatedChainProgress: unary(components, 'ReportValidatedChainProgress', {
+      admin: true,
+      answer({ peer_id, height, block_hash, chain_work }) {
+        const peer = peerOf(peer_id);
+        if (height === 0) throw new RangeError('height: is 0');
+        const hash = hashOf(block_hash, 'block_hash');
+        if (chain_work.length === 0) throw new RangeError('chain_work: is empty');
+        if (chain_work.length > CHAIN_WORK_MAX) throw new RangeError('chain_work: is longer than 32 bytes');
+        const taken = records.validatedProgress(peer, height, hash, chain_work);
+        const message = taken ? 'recorded' : 'known: its chain with the most work stays';
+        return { success: true, message: `validated chain progress ${message}` };
+      },
+    }),
+    recordBytesDownloaded: unary(components, 'RecordBytesDownloaded', {
+      admin: true,
+      answer({ peer_id, bytes_downloaded }) {
+        records.bytesDownloaded(peerOf(peer_id), bytes_downloaded);
+        return ok;
+      },
+    }),
+    getPeersForCatchup: unary(components, 'GetPeersForCatchup', {
+      admin: false,
+      answer: () => ({ peers: registered.forCatchup().map(toCatchupInfo) }),
+    }),
+    isPeerMalicious: unary(components, 'IsPeerMalicious', {
+      admin: false,
+      answer({ peer_id }) {
+        const id = canonicalPeerId(peer_id);
+        const reason = peer_id === '' ? 'empty peer ID' : id === undefined ? 'invalid peer ID' : '';
+        const peer = id === undefined ? undefined : registered.get(id);
+        if (id !== undefined && registered.isBanned(id))
+          return { is_malicious: true, reason: 'peer is banned' };
+        if (peer !== undefined && peer.record.malicious > 0) {
+          return { is_malicious: true, reason: 'malicious behaviour is recorded' };
+        }
+        return { is_malicious: false, reason };
+      },
+    }),
+    isPeerUnhealthy: unary(components, 'IsPeerUnhealthy', {
+      admin: false,
+      answer({ peer_id }) {
+        const unhealthy = (reason: string, reputation_score = 0) => ({
+          is_unhealthy: true,
+          reason,
+          reputation_score,
+        });
+        if (peer_id === '') return unhealthy('empty peer ID');
+        const id = canonicalPeerId(peer_id);
+        if (id === undefined) return unhealthy('invalid peer ID');
+        const peer = registered.get(id);
+        if (peer === undefined) return unhealthy('unknown peer');
+        const { reputation, successes, failures } = peer.record;
+        if (reputation < HEALTHY_REPUTATION) {
+          return unhealthy(`low reputation score: ${reputation.toFixed(2)}`, reputation);
+        }
+        const outcomes = successes + failures;
+        if (outcomes > JUDGED_OUTCOMES && successes < Math.floor(outcomes / 2)) {
+          return unhealthy(`low success rate: ${((successes / outcomes) * 100).toFixed(2)}%`, reputation);
+        }
+        return { is_unhealthy: false, reason: '', reputation_score: reputation };
+      },
+    }),
+    getPeerRegistry: unary(components, 'GetPeerRegistry', {
+      admin: false,
+      answer: (_: Empty) => ({ peers: registered.all().map(toRegistryInfo) }),
+    }),
+    getPeer: unary(components, 'GetPeer', {
+      admin: false,
+      answer({ peer_id }) {
+        const peer = registered.get(peerOf(peer_id));
+        return peer === undefined
+          ? { peer: undefined, found: false }
+          : { peer: toRegistryInfo(peer), found: true };
+      },
+    }),
+  };
+}
+
+const seconds = (ms: number): bigint => BigInt(Math.floor(ms / 1000));
+
+function toCatchupInfo({ id, known, record, height, blockHash }: RegisteredPeer): PeerInfoForCatchup {
+  return {
+    id,
+    height,
+    block_hash: blockHash,
+    data_hub_url: known?.url ?? '',
+    catchup_reputation_score: record.reputation,
+    catchup_attempts: BigInt(record.catchupAttempts),
+    catchup_successes: BigInt(record.catchupSuccesses),
+    catchup_failures: BigInt(record.catchupFailures),
+  };
+}
+
+function toRegistryInfo(peer: RegisteredPeer): PeerRegistryInfo {
+  const { id, known, record, connection } = peer;
+  return {
+    id,
+    height: peer.height,
+    block_hash: peer.blockHash,
+    data_hub_url: known?.url ?? '',
+    ban_score: peer.banScore,
+    is_banned: peer.banned,
+    is_connected: connection !== undefined,
+    connected_at: seconds(connection?.connectedAt ?? known?.connectedAt ?? 0),
+    bytes_received: peer.bytesReceived,
+    last_block_time: seconds(Math.max(known?.lastBlock ?? 0, record.lastValidBlock)),
+    last_message_time: seconds(known?.lastHeard ?? 0),
+    interaction_attempts: BigInt(record.attempts),
+    interaction_successes: BigInt(record.successes),
+    interaction_failures: BigInt(record.failures),
+    last_interaction_attempt: seconds(record.lastAttempt),
+    last_interaction_success: seconds(record.lastSuccess),
+    last_interaction_failure: seconds(record.lastFailure),
+    reputation_score: record.reputation,
+    malicious_count: BigInt(record.malicious),
+    avg_response_time_ms: record.averageMs,
+    storage: peer.storage,
+    client_name: known?.name ?? '',
+    last_catchup_error: record.catchupError,
+    last_catchup_error_time: seconds(record.catchupErrorAt),
+    catchup_attempts: BigInt(record.catchupAttempts),
+    catchup_successes: BigInt(record.catchupSuccesses),
+    catchup_failures: BigInt(record.catchupFailures),
+  };
+}

@@ -1,0 +1,307 @@
+/** How dealing with each peer went, as the services around this node report it, and the reputation that follows. */
+
+import { LRUCache } from 'lru-cache';
+import type { PeerMetrics } from './metrics.js';
+import {
+  blendedMs,
+  LOW_REPUTATION,
+  NEUTRAL_REPUTATION,
+  RECOVERED_REPUTATION,
+  recoveryDue,
+  reputationOf,
+} from './reputation.js';
+import { decodeFlat, encodeFlat } from './stored-object.js';
+
+/** Times are unix ms, 0 for never. */
+export interface PeerRecord {
+  readonly attempts: number;
+  readonly successes: number;
+  readonly failures: number;
+  readonly lastAttempt: number;
+  readonly lastSuccess: number;
+  readonly lastFailure: number;
+  readonly malicious: number;
+  /** Milliseconds; 0 while unknown. */
+  readonly averageMs: bigint;
+  /** 0 to 100, as of the last event. */
+  readonly reputation: number;
+  /** How often it was given a reputation back after a low one. */
+  readonly recoveries: number;
+  readonly lastRecovery: number;
+  readonly catchupAttempts: number;
+  readonly catchupSuccesses: number;
+  readonly catchupFailures: number;
+  readonly catchupError: string;
+  readonly catchupErrorAt: number;
+  /** Until then its claim to store everything is not believed. */
+  readonly storageDoubtedUntil: number;
+  /** When it last gave a valid block. */
+  readonly lastValidBlock: number;
+  /** uint64; stays at its limit. */
+  readonly bytesDownloaded: bigint;
+  /** Of the chain with the most work that was validated from it; 0 and empty for none. */
+  readonly validatedHeight: number;
+  /** Display order. */
+  readonly validatedHash: string;
+  /** Hex, big-endian, without leading zeros. */
+  readonly validatedWork: string;
+}
+
+export const NO_RECORD: PeerRecord = {
+  attempts: 0,
+  successes: 0,
+  failures: 0,
+  lastAttempt: 0,
+  lastSuccess: 0,
+  lastFailure: 0,
+  malicious: 0,
+  averageMs: 0n,
+  reputation: NEUTRAL_REPUTATION,
+  recoveries: 0,
+  lastRecovery: 0,
+  catchupAttempts: 0,
+  catchupSuccesses: 0,
+  catchupFailures: 0,
+  catchupError: '',
+  catchupErrorAt: 0,
+  storageDoubtedUntil: 0,
+  lastValidBlock: 0,
+  bytesDownloaded: 0n,
+  validatedHeight: 0,
+  validatedHash: '',
+  validatedWork: '',
+};
+
+/** Peers of which records are kept. */
+export const MAX_RECORDS = 10_000;
+const MAX_UINT64 = 2n ** 64n - 1n;
+/** A failed catch-up is reported by a call and by a notification of the chain: within this it is the same one. */
+const SAME_FAILURE_MS = 10_000;
+/** How long a peer that lacked a block is not believed to store everything. */
+const STORAGE_DOUBT_MS = 3_600_000;
+
+export type FailureSource = 'call' | 'notification';
+
+export interface PeerRecordsComponents {
+  readonly metrics: PeerMetrics;
+  /** A record is new, different or forgotten. */
+  readonly onChange?: (peerId: string) => void;
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
+}
+
+export interface PeerRecordsOptions {
+  /** 10,000 unless told; past it the one that was least recently reported is forgotten. */
+  readonly maxPeers?: number;
+}
+
+/** Records by base58 peer ID. Only who has the admin key adds to them, so strangers cannot crowd them out. */
+export class PeerRecords {
+  readonly #metrics: PeerMetrics;
+  readonly #onChange: (peerId: string) => void;
+  readonly #now: () => number;
+  readonly #records: LRUCache<string, PeerRecord>;
+  /** Low peers, and when (unix ms) each recovers: asked for every message. */
+  readonly #low = new Map<string, number>();
+  readonly #lastFailures: LRUCache<string, { readonly at: number; readonly source: FailureSource }>;
+
+  constructor(components: PeerRecordsComponents, { maxPeers = MAX_RECORDS }: PeerRecordsOptions = {}) {
+    this.#metrics = components.metrics;
+    this.#onChange = components.onChange ?? (() => {});
+    this.#now = components.clock ?? Date.now;
+    this.#records = new LRUCache({
+      max: maxPeers,
+      dispose: (_, peer, reason) => {
+        if (reason !== 'evict') return;
+        this.#low.delete(peer);
+        this.#onChange(peer);
+      },
+    });
+    this.#lastFailures = new LRUCache({ max: maxPeers });
+  }
+
+  /** The record of a peer, or {@link NO_RECORD}. */
+  get(peer: string): PeerRecord {
+    this.isLow(peer);
+    return this.#records.peek(peer) ?? NO_RECORD;
+  }
+
+  has(peer: string): boolean {
+    return this.#records.has(peer);
+  }
+
+  /** Everybody of whom there is a record. */
+  peers(): string[] {
+    return [...this.#records.keys()];
+  }
+
+  /** Whether a peer's reputation is too low to hear all that it says. Constant time; a wait that is over ends here. */
+  isLow(peer: string): boolean {
+    const due = this.#low.get(peer);
+    if (due === undefined) return false;
+    if (this.#now() < due) return true;
+    this.#recover(peer);
+    return false;
+  }
+
+  catchupAttempt(peer: string): void {
+    const { attempts, catchupAttempts } = this.get(peer);
+    this.#metrics.interactions.inc({ outcome: 'attempt' });
+    this.#set(peer, {
+      attempts: attempts + 1,
+      catchupAttempts: catchupAttempts + 1,
+      lastAttempt: this.#now(),
+    });
+  }
+
+  catchupSuccess(peer: string, durationMs: bigint): void {
+    this.#succeeded(peer, durationMs, { catchupSuccesses: this.get(peer).catchupSuccesses + 1 });
+  }
+
+  /** Returns false where `source` tells of a failure that the other source has told already. */
+  catchupFailure(peer: string, source: FailureSource): boolean {
+    const now = this.#now();
+    const last = this.#lastFailures.get(peer);
+    if (last !== undefined && last.source !== source && Math.abs(now - last.at) < SAME_FAILURE_MS) {
+      this.#lastFailures.delete(peer);
+      return false;
+    }
+    this.#lastFailures.set(peer, { at: now, source });
+    const { failures, catchupFailures } = this.get(peer);
+    this.#metrics.interactions.inc({ outcome: 'failure' });
+    this.#judge(peer, {
+      failures: failures + 1,
+      catchupFailures: catchupFailures + 1,
+      lastFailure: now,
+    });
+    return true;
+  }
+
+  /** The peer had announced a block and did not have all of it. */
+  doubtStorage(peer: string): void {
+    this.#set(peer, { storageDoubtedUntil: this.#now() + STORAGE_DOUBT_MS });
+  }
+
+  /** `text` is safe to show and at most 1,024 characters. */
+  catchupError(peer: string, text: string): void {
+    this.#set(peer, { catchupError: text, catchupErrorAt: this.#now() });
+  }
+
+  /** The peer cheated: its reputation stays at the lowest until it is reset or recovers. */
+  malicious(peer: string): void {
+    const now = this.#now();
+    const { attempts, failures, malicious } = this.get(peer);
+    this.#metrics.interactions.inc({ outcome: 'malicious' });
+    this.#judge(peer, {
+      attempts: attempts + 1,
+      failures: failures + 1,
+      malicious: malicious + 1,
+      lastAttempt: now,
+      lastFailure: now,
+    });
+  }
+
+  validSubtree(peer: string): void {
+    this.#succeeded(peer, 0n, {});
+  }
+
+  validBlock(peer: string): void {
+    this.#succeeded(peer, 0n, { lastValidBlock: this.#now() });
+  }
+
+  validHeaders(peer: string, durationMs: bigint): void {
+    this.#succeeded(peer, durationMs, { attempts: this.get(peer).attempts + 1, lastAttempt: this.#now() });
+  }
+
+  /** Takes a chain with more work than the one before. `chainWork`: big-endian, at most 32 bytes. False where it has not. */
+  validatedProgress(peer: string, height: number, hash: string, chainWork: Uint8Array): boolean {
+    const work = Buffer.from(chainWork).toString('hex').replace(/^0+/, '');
+    const { validatedWork } = this.get(peer);
+    const longer = work.length - validatedWork.length;
+    if (longer < 0 || (longer === 0 && work <= validatedWork)) return false;
+    this.#set(peer, { validatedHeight: height, validatedHash: hash, validatedWork: work });
+    return true;
+  }
+
+  bytesDownloaded(peer: string, bytes: bigint): void {
+    const sum = this.get(peer).bytesDownloaded + bytes;
+    this.#set(peer, { bytesDownloaded: sum > MAX_UINT64 ? MAX_UINT64 : sum });
+  }
+
+  /** Forgets how dealing with a peer went; what was downloaded and validated stays. */
+  reset(peer: string): void {
+    if (!this.#records.has(peer)) return;
+    const { bytesDownloaded, validatedHeight, validatedHash, validatedWork, lastValidBlock } = this.get(peer);
+    this.#lastFailures.delete(peer);
+    this.#low.delete(peer);
+    this.#put(peer, {
+      ...NO_RECORD,
+      bytesDownloaded,
+      validatedHeight,
+      validatedHash,
+      validatedWork,
+      lastValidBlock,
+    });
+  }
+
+  /** The record of `peer` as JSON; undefined for none. */
+  encoded(peer: string): string | undefined {
+    const record = this.#records.peek(peer);
+    return record === undefined ? undefined : encodeFlat(record);
+  }
+
+  /** Takes a record of an earlier run. Throws what `decodeFlat` throws. */
+  restore(peer: string, json: string): void {
+    this.#records.set(peer, decodeFlat(NO_RECORD, json));
+    this.#consider(peer);
+  }
+
+  #succeeded(peer: string, durationMs: bigint, changes: Partial<PeerRecord>): void {
+    const { successes, averageMs } = this.get(peer);
+    this.#metrics.interactions.inc({ outcome: 'success' });
+    this.#judge(peer, {
+      ...changes,
+      successes: successes + 1,
+      lastSuccess: this.#now(),
+      averageMs: blendedMs(averageMs, durationMs),
+    });
+  }
+
+  #judge(peer: string, changes: Partial<PeerRecord>): void {
+    const changed = { ...this.get(peer), ...changes };
+    this.#put(peer, { ...changed, reputation: reputationOf(changed, this.#now()) });
+  }
+
+  #set(peer: string, changes: Partial<PeerRecord>): void {
+    this.#put(peer, { ...this.get(peer), ...changes });
+  }
+
+  #put(peer: string, record: PeerRecord): void {
+    this.#records.set(peer, record);
+    this.#consider(peer);
+    this.#onChange(peer);
+  }
+
+  /** Whether it is low now. */
+  #consider(peer: string): void {
+    const record = this.#records.peek(peer) ?? NO_RECORD;
+    if (record.reputation < LOW_REPUTATION) {
+      this.#low.set(peer, recoveryDue(record.lastFailure, record.lastRecovery, record.recoveries));
+    } else this.#low.delete(peer);
+    this.#metrics.recorded.set(this.#records.size);
+    this.#metrics.low.set(this.#low.size);
+  }
+
+  #recover(peer: string): void {
+    this.#low.delete(peer);
+    const record = this.#records.peek(peer);
+    if (record === undefined) return;
+    this.#put(peer, {
+      ...record,
+      reputation: RECOVERED_REPUTATION,
+      malicious: 0,
+      recoveries: record.recoveries + 1,
+      lastRecovery: this.#now(),
+    });
+  }
+}

@@ -1,0 +1,136 @@
+/** The peer registry as the outside sees it: known and recorded, connected and banned, joined at the moment of asking. */
+
+import { plainHost } from '../../shared/messages/data-hub-url.js';
+import type { BanList } from '../bans/list.js';
+import type { BanScores } from '../bans/scores.js';
+import type { ConnectedPeer, P2PNode } from '../node/types.js';
+import type { KnownPeer } from './known-peers.js';
+import { NO_RECORD, type PeerRecord } from './peer-records.js';
+import type { PeerRegistry } from './registry.js';
+
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+export interface RegisteredPeer {
+  /** Base58. */
+  readonly id: string;
+  readonly known: KnownPeer | undefined;
+  readonly record: PeerRecord;
+  readonly connection: ConnectedPeer | undefined;
+  readonly banScore: number;
+  readonly banned: boolean;
+  /** As told, or as validated from it where that is more. */
+  readonly height: number;
+  /** Display order, of that height; or empty. */
+  readonly blockHash: string;
+  /** `full` or `pruned`; empty where unknown or doubted. */
+  readonly storage: string;
+  /** Over all connections, and downloaded from its data hub. */
+  readonly bytesReceived: bigint;
+}
+
+export interface RegisteredPeersComponents {
+  readonly registry: PeerRegistry;
+  readonly node: Pick<P2PNode, 'peers' | 'peerId'>;
+  readonly list: Pick<BanList, 'isPeerBanned'>;
+  readonly scores: Pick<BanScores, 'score'>;
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
+}
+
+export interface RegisteredPeersOptions {
+  /** Lower-case hosts whose data hubs are not used. */
+  readonly blacklistedHosts: readonly string[];
+}
+
+const STORAGE_ORDER: Readonly<Record<string, number>> = { full: 2, pruned: 1 };
+
+export class RegisteredPeers {
+  readonly #components: RegisteredPeersComponents;
+  readonly #blacklistedHosts: ReadonlySet<string>;
+  readonly #now: () => number;
+
+  constructor(components: RegisteredPeersComponents, { blacklistedHosts }: RegisteredPeersOptions) {
+    this.#components = components;
+    this.#blacklistedHosts = new Set(blacklistedHosts);
+    this.#now = components.clock ?? Date.now;
+  }
+
+  /** Everybody known, recorded or connected, without this node; the best reputation first, then the last heard. */
+  all(): RegisteredPeer[] {
+    const { registry, node } = this.#components;
+    const connections = new Map(node.peers().map((connection) => [connection.id, connection]));
+    const ids = new Set([...connections.keys(), ...registry.peers()]);
+    ids.delete(node.peerId);
+    return [...ids]
+      .map((id) => this.#joined(id, connections.get(id)))
+      .sort(
+        (one, other) =>
+          other.record.reputation - one.record.reputation ||
+          (other.known?.lastHeard ?? 0) - (one.known?.lastHeard ?? 0),
+      );
+  }
+
+  /** One peer by its base58 ID; undefined for a stranger. */
+  get(id: string): RegisteredPeer | undefined {
+    const { registry, node } = this.#components;
+    const connection = node.peers().find((peer) => peer.id === id);
+    if (connection === undefined && registry.known.get(id) === undefined && !registry.records.has(id)) {
+      return undefined;
+    }
+    return this.#joined(id, connection);
+  }
+
+  /** Whether a base58 peer ID is banned now. */
+  isBanned(id: string): boolean {
+    return this.#components.list.isPeerBanned(id);
+  }
+
+  /**
+   * Those from whose data hub one may catch up: not banned, with a data hub that is not blacklisted. Full storage before
+   * pruned before unknown, then by reputation, then by the last success.
+   */
+  forCatchup(): RegisteredPeer[] {
+    return this.all()
+      .filter(({ known, banned }) => !banned && this.#isUsable(known?.url ?? ''))
+      .sort(
+        (one, other) =>
+          (STORAGE_ORDER[other.storage] ?? 0) - (STORAGE_ORDER[one.storage] ?? 0) ||
+          other.record.reputation - one.record.reputation ||
+          other.record.lastSuccess - one.record.lastSuccess,
+      );
+  }
+
+  /** Resets the reputation of one peer, or of all. Gives how many peers that were. */
+  reset(id?: string): number {
+    const { records } = this.#components.registry;
+    const ids = id === undefined ? this.all().map((peer) => peer.id) : this.get(id) === undefined ? [] : [id];
+    for (const each of ids) records.reset(each);
+    return ids.length;
+  }
+
+  #isUsable(url: string): boolean {
+    if (url === '' || !URL.canParse(url)) return false;
+    return !this.#blacklistedHosts.has(plainHost(new URL(url).hostname));
+  }
+
+  #joined(id: string, connection: ConnectedPeer | undefined): RegisteredPeer {
+    const { registry, list, scores } = this.#components;
+    const known = registry.known.get(id);
+    const record = registry.records.has(id) ? registry.records.get(id) : NO_RECORD;
+    const told = known?.height ?? 0;
+    const validated = record.validatedHeight > told;
+    const bytes = (known?.bytesReceived ?? 0n) + (connection?.bytesReceived ?? 0n) + record.bytesDownloaded;
+    return {
+      id,
+      known,
+      record,
+      connection,
+      banScore: scores.score(id),
+      banned: list.isPeerBanned(id),
+      height: validated ? record.validatedHeight : told,
+      blockHash: validated ? record.validatedHash : (known?.bestBlock ?? ''),
+      storage: record.storageDoubtedUntil > this.#now() ? '' : (known?.storage ?? ''),
+      bytesReceived: bytes > MAX_UINT64 ? MAX_UINT64 : bytes,
+    };
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The peer registry: what peers told, how dealing with them went, and, joined at the moment of asking, their connections
+ * and bans. It follows into the embedded store every {@link STORE_EVERY_MS}: that much is lost with a process that is
+ * killed.
+ */
+
+import { errorMessage } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging.js';
+import { KnownPeers, MAX_KNOWN } from './known-peers.js';
+import type { PeerMetrics } from './metrics.js';
+import { MAX_RECORDS, PeerRecords } from './peer-records.js';
+import { type Level, WriteBehind } from './write-behind.js';
+
+/** Between two writes. */
+export const STORE_EVERY_MS = 5_000;
+
+export interface PeerRegistryComponents {
+  /** The embedded store. */
+  readonly level: Level;
+  readonly logger: Logger;
+  readonly metrics: PeerMetrics;
+  /** Our own best height now; undefined while the chain has not said it. */
+  readonly ownHeight: () => number | undefined;
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
+}
+
+export interface PeerRegistryOptions {
+  /** p2p_max_unvalidated_advertised_height_lead. */
+  readonly maxHeightLead: number;
+  /** Peers known, and as many more of which there is a record; 10,000 unless told. */
+  readonly maxPeers?: number;
+  readonly storeEveryMs?: number;
+}
+
+export class PeerRegistry {
+  readonly known: KnownPeers;
+  readonly records: PeerRecords;
+  readonly #logger: Logger;
+  readonly #metrics: PeerMetrics;
+  readonly #toStore: readonly [known: WriteBehind, records: WriteBehind];
+  readonly #storeEveryMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> | undefined;
+  #failing = false;
+  #opened = false;
+
+  constructor(components: PeerRegistryComponents, options: PeerRegistryOptions) {
+    const { level, logger, metrics, ownHeight, clock } = components;
+    const { maxHeightLead, maxPeers } = options;
+    this.#logger = logger;
+    this.#metrics = metrics;
+    this.#storeEveryMs = options.storeEveryMs ?? STORE_EVERY_MS;
+    const time = clock === undefined ? {} : { clock };
+    const bound = maxPeers === undefined ? {} : { maxPeers };
+    this.known = new KnownPeers(
+      { metrics, ownHeight, onChange: (peer) => this.#changed(0, peer), ...time },
+      { maxHeightLead, ...bound },
+    );
+    this.records = new PeerRecords({ metrics, onChange: (peer) => this.#changed(1, peer), ...time }, bound);
+    const { known, records } = this;
+    this.#toStore = [
+      new WriteBehind(
+        {
+          level,
+          logger,
+          valueOf: (peer) => known.encoded(peer),
+          keys: () => known.list().map(({ id }) => id),
+        },
+        { name: 'peers-known', maxWaiting: 2 * (maxPeers ?? MAX_KNOWN) },
+      ),
+      new WriteBehind(
+        { level, logger, valueOf: (peer) => records.encoded(peer), keys: () => records.peers() },
+        { name: 'peers-recorded', maxWaiting: 2 * (maxPeers ?? MAX_RECORDS) },
+      ),
+    ];
+  }
+
+  /** Takes up what an earlier run stored, and stores what changes from now on. Rejects when the store cannot be read. */
+  async open(): Promise<void> {
+    const [known, records] = this.#toStore;
+    await known.load((peer, json) => this.known.restore(peer, json));
+    this.known.restored();
+    await records.load((peer, json) => this.records.restore(peer, json));
+    this.#opened = true;
+    this.#later();
+  }
+
+  /** Stores what has changed and ends. Never rejects: what cannot be stored is logged. */
+  async stop(): Promise<void> {
+    if (!this.#opened) return;
+    this.#opened = false;
+    clearTimeout(this.#timer);
+    await this.#writing;
+    await this.flush();
+  }
+
+  /** Stores what has changed. Never rejects: it is tried again. */
+  flush(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+    return this.#writing;
+  }
+
+  /** Base58 IDs of everybody that is known or recorded. */
+  peers(): Set<string> {
+    return new Set([...this.known.list().map(({ id }) => id), ...this.records.peers()]);
+  }
+
+  #changed(which: 0 | 1, peer: string): void {
+    this.#toStore[which].changed(peer);
+    this.#observe();
+  }
+
+  #later(): void {
+    this.#timer = setTimeout(() => {
+      this.flush()
+        .then(() => {
+          if (this.#opened) this.#later();
+        })
+        .catch(() => {});
+    }, this.#storeEveryMs).unref();
+  }
+
+  async #write(): Promise<void> {
+    try {
+      for (const part of this.#toStore) await part.write();
+      if (this.#failing) this.#logger.info('the peer registry is stored again');
+      this.#failing = false;
+    } catch (error) {
+      this.#metrics.storeFailures.inc();
+      if (!this.#failing)
+        this.#logger.warn({ reason: errorMessage(error) }, 'the peer registry is not stored; tried again');
+      this.#failing = true;
+    }
+    this.#observe();
+  }
+
+  #observe(): void {
+    this.#metrics.unstored.set(this.#toStore[0].size + this.#toStore[1].size);
+  }
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ClassicLevel } from 'classic-level';
+import { Registry } from 'prom-client';
+import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
+import { PeerRegistry, type PeerRegistryOptions } from '../../../src/main/peers/registry.js';
+import { keptLog } from '../../support/logger.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor } from '../../support/wait.js';
+
+const status = (peer: string, height: number) =>
+  ({
+    type: 'node_status',
+    peer,
+    height,
+    hash: 'ab'.repeat(32),
+    url: 'http://hub.example',
+    clientName: 'name',
+    storage: 'full',
+    chainWork: '0f',
+  }) as const;
+
+function storeOf(context: TestContext): ClassicLevel<string, Uint8Array> {
+  const level = new ClassicLevel<string, Uint8Array>(join(temporaryDirectory(context), 'level'), {
+    valueEncoding: 'view',
+  });
+  context.after(() => level.close());
+  return level;
+}
+
+async function openOn(
+  context: TestContext,
+  level: ClassicLevel<string, Uint8Array>,
+  options: Partial<PeerRegistryOptions> = {},
+) {
+  const { logger, lines } = keptLog();
+  const metrics = new Registry();
+  const registry = new PeerRegistry(
+    { level, logger, metrics: createPeerMetrics(metrics), ownHeight: () => 100 },
+    { maxHeightLead: 50, storeEveryMs: 60_000, ...options },
+  );
+  context.after(() => registry.stop());
+  await registry.open();
+  return { registry, lines, metrics };
+}
+
+async function storedKeys(level: ClassicLevel<string, Uint8Array>, name: string): Promise<string[]> {
+  return level.sublevel(name).keys().all();
+}
+
+test('what was known and recorded is there after a restart, to the last digit', async (context) => {
+  const level = storeOf(context);
+  const { registry: before } = await openOn(context, level);
+  before.known.learn(status('told', 120));
+  before.known.connected('met');
+  before.known.disconnected('met', 2n ** 60n + 1n);
+  before.records.catchupFailure('failed', 'call');
+  before.records.bytesDownloaded('failed', 2n ** 64n - 1n);
+  await before.stop();
+  const { registry: after } = await openOn(context, level);
+  assert.deepEqual(after.known.get('told'), before.known.get('told'));
+  assert.equal(after.known.get('met')?.bytesReceived, 2n ** 60n + 1n);
+  assert.deepEqual(after.records.get('failed'), before.records.get('failed'));
+  assert.equal(after.records.isLow('failed'), true);
+  assert.deepEqual([...after.peers()].sort(), ['failed', 'met', 'told']);
+});
+
+test('it is stored by itself, without an end of the process', async (context) => {
+  const level = storeOf(context);
+  const { registry, metrics } = await openOn(context, level, { storeEveryMs: 20 });
+  registry.known.learn(status('told', 1));
+  registry.records.validBlock('good');
+  await waitFor(async () => (await storedKeys(level, 'peers-recorded')).includes('good'), {
+    what: 'the record',
+  });
+  assert.deepEqual(await storedKeys(level, 'peers-known'), ['told']);
+  assert.match(await metrics.metrics(), /peer_registry_unstored 0/);
+});
+
+test('what memory forgets the store forgets, and the oldest stays the first to go after a restart', async (context) => {
+  const level = storeOf(context);
+  const { registry: before } = await openOn(context, level, { maxPeers: 2 });
+  for (const peer of ['c', 'b', 'a']) {
+    before.known.learn(status(peer, 1));
+    // The next is heard later, by the clock that orders them after a restart.
+    const heard = before.known.get(peer)?.lastHeard ?? 0;
+    await waitFor(() => Date.now() > heard, { everyMs: 1 });
+    before.records.validBlock(peer);
+    await before.flush();
+  }
+  assert.deepEqual(await storedKeys(level, 'peers-known'), ['a', 'b']);
+  assert.deepEqual(await storedKeys(level, 'peers-recorded'), ['a', 'b']);
+  await before.stop();
+  const { registry: after } = await openOn(context, level, { maxPeers: 2 });
+  after.known.learn(status('d', 1));
+  assert.deepEqual(
+    after.known
+      .list()
+      .map(({ id }) => id)
+      .sort(),
+    ['a', 'd'],
+  );
+});
+
+test('when more has changed than may wait, everything is compared and nothing is missed', async (context) => {
+  const level = storeOf(context);
+  const { registry } = await openOn(context, level, { maxPeers: 3 });
+  registry.known.learn(status('gone', 1));
+  await registry.flush();
+  for (let n = 0; n < 50; n++) registry.known.learn(status(`p${n}`, 1));
+  await registry.flush();
+  assert.deepEqual(await storedKeys(level, 'peers-known'), ['p47', 'p48', 'p49']);
+  registry.known.learn(status('p49', 2));
+  await registry.stop();
+  const { registry: after } = await openOn(context, level, { maxPeers: 3 });
+  assert.equal(after.known.get('p49')?.height, 2);
+});
+
+test('a store that fails is told once and tried again; nothing is lost', async (context) => {
+  const level = storeOf(context);
+  const { registry, lines, metrics } = await openOn(context, level);
+  await level.close();
+  registry.records.validBlock('good');
+  await registry.flush();
+  await registry.flush();
+  assert.equal(lines.filter(({ msg }) => /is not stored; tried again/.test(String(msg))).length, 1);
+  assert.match(await metrics.metrics(), /store_failures_total 2/);
+  assert.match(await metrics.metrics(), /peer_registry_unstored 1/);
+  await level.open();
+  await registry.flush();
+  assert.deepEqual(await storedKeys(level, 'peers-recorded'), ['good']);
+  assert.match(await metrics.metrics(), /peer_registry_unstored 0/);
+});
+
+test('a damaged entry is left out and said, the others are read, and the next write deletes it', async (context) => {
+  const level = storeOf(context);
+  await level.sublevel<string, string>('peers-known', { valueEncoding: 'utf8' }).put('bad', '{"height":"x"}');
+  await level.sublevel<string, string>('peers-known', { valueEncoding: 'utf8' }).put('good', '{"height":7}');
+  const { registry, lines } = await openOn(context, level);
+  assert.equal(registry.known.get('good')?.height, 7);
+  assert.equal(registry.known.get('bad'), undefined);
+  assert.ok(lines.some(({ msg }) => /cannot be read/.test(String(msg))));
+  await registry.flush();
+  assert.deepEqual(await storedKeys(level, 'peers-known'), ['good']);
+});
