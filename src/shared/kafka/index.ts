@@ -6,7 +6,8 @@ import type { Settings } from '../settings/table.js';
 import { EmbeddedBrokerClient } from './embedded/client.js';
 import { EmbeddedConsumer } from './embedded/consumer.js';
 import { EmbeddedProducer } from './embedded/producer.js';
-import { createKafkaClient } from './kafkajs/client.js';
+import { createKafkaClient, PRODUCER_RETRY } from './kafkajs/client.js';
+import { compressionProblem } from './kafkajs/compression.js';
 import { KafkaJsConsumer } from './kafkajs/consumer.js';
 import { KafkaJsProducer } from './kafkajs/producer.js';
 import type { KafkaConsumer, KafkaProducer } from './types.js';
@@ -37,7 +38,11 @@ export function createProducer(
     const client = embeddedClient(url, brokerSocketPath);
     return new EmbeddedProducer(client, url, () => client.close());
   }
-  return new KafkaJsProducer({ kafka: createKafkaClient(url, settings, logger), logger }, url);
+  const compression = settings.p2p_kafka_compression;
+  const problem = compressionProblem(compression);
+  if (problem !== undefined) throw new ConfigurationError([`p2p_kafka_compression: ${problem}`]);
+  const kafka = createKafkaClient(url, settings, logger, PRODUCER_RETRY);
+  return new KafkaJsProducer({ kafka, logger }, url, { compression });
 }
 
 /** Consumer of the topic in `settings[key]`, not yet started. Throws ConfigurationError. */

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { multiaddr } from '@multiformats/multiaddr';
 import ipaddr from 'ipaddr.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
+import { compressionProblem } from '../kafka/kafkajs/compression.js';
 import { parseKafkaUrl } from '../kafka/url.js';
 import { parseDialAddress, parseListenAddress } from '../listen-address.js';
 import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
@@ -136,6 +137,8 @@ export function checkSettings(settings: Settings): readonly string[] {
   ] as const) {
     if (settings[key] !== '') attempt(key, () => parseHttpUrl(settings[key]));
   }
+  const compression = compressionProblem(settings.p2p_kafka_compression);
+  if (compression !== undefined) problem('p2p_kafka_compression', compression);
   for (const key of KAFKA) {
     if (settings[key] !== '') problems.push(...kafkaProblems(key, settings[key]));
   }

@@ -273,6 +273,11 @@ export const SETTINGS = {
   kafka_invalidSubtreesConfig: text('', 'Invalid subtrees, consumed; empty: not.'),
   kafka_notificationsConfig: text('', 'Frames for gateways; empty: none (this server).'),
   kafka_record_format: choice(['protobuf', 'raw'], { first: 'raw', current: 'protobuf' }, 'Record format.'),
+  p2p_kafka_compression: choice(
+    ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    'none',
+    'Compression of produced batches; zstd needs Node 22.15 or 23.8 (this server).',
+  ),
   KAFKA_ENABLE_TLS: flag(false, 'TLS to the brokers.'),
   KAFKA_TLS_SKIP_VERIFY: flag(false, 'Do not verify broker certificates.'),
   KAFKA_TLS_CA_FILE: text('', 'CA file.'),

@@ -10,6 +10,8 @@ export interface ListenerSecurity {
   readonly clientAuthority?: string;
   /** SASL, every mechanism: the users of the cluster. */
   readonly sasl?: boolean;
+  /** Port that clients are told instead of its own: a proxy's. */
+  readonly advertised?: number;
 }
 
 export interface KafkaSecurity {
@@ -41,13 +43,14 @@ export function propertiesOf(plan: ClusterPlan, id: number, directory: string): 
   const { nodes, security, authorizer, config } = plan;
   const ports = nodes[id - 1];
   if (ports === undefined) throw new Error(`no node ${id}`);
-  const listeners = [
+  const listeners: { name: string; port: number; protocol: string; advertised?: number | undefined }[] = [
     { name: 'PLAIN', port: ports.plain, protocol: 'PLAINTEXT' },
     ...(authorizer ? [{ name: 'ADMIN', port: ports.admin, protocol: 'SASL_PLAINTEXT' }] : []),
     ...Object.entries(security.listeners).map(([name, listener]) => ({
       name: name.toUpperCase(),
       port: ports.listeners[name] ?? 0,
       protocol: protocolOf(listener),
+      advertised: listener.advertised,
     })),
   ];
   const controller = {
@@ -65,7 +68,9 @@ export function propertiesOf(plan: ClusterPlan, id: number, directory: string): 
       .map(({ controller: port }, index) => `${index + 1}@127.0.0.1:${port}`)
       .join(','),
     listeners: all.map(at).join(','),
-    'advertised.listeners': listeners.map(at).join(','),
+    'advertised.listeners': listeners
+      .map((listener) => at({ ...listener, port: listener.advertised ?? listener.port }))
+      .join(','),
     'listener.security.protocol.map': all.map(({ name, protocol }) => `${name}:${protocol}`).join(','),
     'inter.broker.listener.name': authorizer ? 'ADMIN' : 'PLAIN',
     'controller.listener.names': 'CONTROLLER',

@@ -10,6 +10,7 @@ import {
   readKafkaSecurity,
 } from '../security-settings.js';
 import type { KafkaTopicUrl } from '../url.js';
+import { compressionCodecs } from './compression.js';
 import { correctNegativeTimeouts } from './negative-timeout.js';
 import { namingSockets } from './sockets.js';
 
@@ -21,6 +22,11 @@ export const RETRY: RetryOptions = {
   maxRetryTime: 500,
   retries: 5,
 };
+/**
+ * A producer's: 100 and 200 ms, enough for a leader that moved. The library tries again inside of what it tries again, and
+ * three times three attempts on a broker that refuses take 2 s, after which the outbox has it and readiness says so.
+ */
+export const PRODUCER_RETRY: RetryOptions = { ...RETRY, retries: 2 };
 const CONNECTION_TIMEOUT_MS = 2000;
 /** A broker may wait for its replicas; a request given up too early is sent twice. */
 export const REQUEST_TIMEOUT_MS = 10_000;
@@ -30,15 +36,18 @@ export function createKafkaClient(
   url: KafkaTopicUrl,
   settings: KafkaSecuritySettings,
   logger: Logger,
+  retry: RetryOptions = RETRY,
 ): Kafka {
   correctNegativeTimeouts();
+  // The library knows gzip alone, and what it knows is one table for all its clients.
+  Object.assign(kafkajs.CompressionCodecs, compressionCodecs());
   const { tls, sasl } = readKafkaSecurity(settings);
   return new kafkajs.Kafka({
     clientId: 'teranode-p2p',
     brokers: [...url.brokers],
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    retry: RETRY,
+    retry,
     logLevel: kafkajs.logLevel.INFO,
     logCreator: () => (entry) => log(logger, entry),
     socketFactory: namingSockets({ setting: url.setting, sasl: sasl !== undefined }),
@@ -47,8 +56,8 @@ export function createKafkaClient(
   });
 }
 
-/** A line at each attempt to reach a broker, several a second while one is away: who waits for it says so once. */
-const CHATTY = new Set(['Connection', 'BrokerPool']);
+/** A line at each attempt to reach a broker or to send, several a second while one is away: who waits says so once. */
+const CHATTY = new Set(['Connection', 'BrokerPool', 'Producer']);
 
 /**
  * One line each of kafkajs. Its errors are warnings here: whoever called it gets a fault and says what follows. Its

@@ -5,12 +5,11 @@ import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../types.js
 
 /** Kafka's error codes, by the names that kafkajs gives them. Those in neither list are the broker's. */
 const RECORD_FAULTS: ReadonlySet<string> = new Set([
+  // Of a batch above max.message.bytes, and of one above segment.bytes: bisecting tells whether a single record is.
   'MESSAGE_TOO_LARGE',
   'RECORD_LIST_TOO_LARGE',
   'CORRUPT_MESSAGE',
   'INVALID_RECORD',
-  'INVALID_TIMESTAMP',
-  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
 ]);
 const TOPIC_FAULTS: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
@@ -27,10 +26,22 @@ const TOPIC_FAULTS: ReadonlySet<string> = new Set([
   'INVALID_REPLICATION_FACTOR',
   'INVALID_CONFIG',
   'SECURITY_DISABLED',
+  // These say nothing of a single record: this machine's clock is off, or the topic takes no such batches. Every record
+  // would be a dead letter.
+  'INVALID_TIMESTAMP',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+  'UNSUPPORTED_COMPRESSION_TYPE',
 ]);
-const TOPIC_FAULT_NAMES: ReadonlySet<string> = new Set([
-  'KafkaJSSASLAuthenticationError',
-  'KafkaJSTopicMetadataNotLoaded',
+const TOPIC_FAULT_NAMES: ReadonlySet<string> = new Set(['KafkaJSSASLAuthenticationError']);
+
+/** After these a producer's sequence numbers and the broker's do not meet again, or its topic is another. */
+const ENDS_IDENTITY: ReadonlySet<string> = new Set([
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'DUPLICATE_SEQUENCE_NUMBER',
+  'UNKNOWN_PRODUCER_ID',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'UNKNOWN_TOPIC_OR_PARTITION',
 ]);
 
 const SASL_MECHANISM_FAULTS: ReadonlySet<string> = new Set([
@@ -51,6 +62,17 @@ function* causes(error: unknown, depth = 0): Generator<KafkaJsError> {
   for (const part of (error as KafkaJsError).errors ?? []) yield* causes(part, depth + 1);
 }
 
+/** Kafka's name of what is behind `error`; undefined when no broker said it. */
+export function faultType(error: unknown): string | undefined {
+  for (const { type } of causes(error)) if (type !== undefined) return type;
+  return undefined;
+}
+
+/** Whether a producer that met `error` can send nothing more as itself. */
+export function endsIdentity(error: unknown): boolean {
+  return ENDS_IDENTITY.has(faultType(error) ?? '');
+}
+
 /** The settings that the brokers' refusal of who this is hangs on, before its message; others name theirs themselves. */
 function settingsAtFault(error: unknown): string {
   for (const { type, name, message } of causes(error)) {
@@ -64,14 +86,20 @@ function settingsAtFault(error: unknown): string {
   return '';
 }
 
-/** The fault that stands for `error`, which stays its cause. `what` begins the message. */
+/** The fault that stands for `error`, which stays its cause. `what` begins the message; Kafka's name of the error ends it. */
 export function faultFrom(error: unknown, what: string): Error {
-  const message = `${what}: ${settingsAtFault(error)}${errorMessage(error)}`;
-  for (const { type = '', name } of causes(error)) {
+  const setting = settingsAtFault(error);
+  for (const { type = '', name, message: reason } of causes(error)) {
+    const message = `${what}: ${setting}${reason}${type === '' ? '' : ` (${type})`}`;
     if (RECORD_FAULTS.has(type)) return new RecordFaultError(message, { cause: error });
     if (TOPIC_FAULTS.has(type) || TOPIC_FAULT_NAMES.has(name)) {
       return new TopicFaultError(message, { cause: error });
     }
   }
-  return new BrokerFaultError(message, { cause: error });
+  // The library stumbles over answers that did not come.
+  const reason = error instanceof TypeError ? 'no broker answered' : errorMessage(error);
+  const type = faultType(error);
+  return new BrokerFaultError(`${what}: ${setting}${reason}${type === undefined ? '' : ` (${type})`}`, {
+    cause: error,
+  });
 }

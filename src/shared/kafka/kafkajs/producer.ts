@@ -1,28 +1,58 @@
 /** Producer for one topic of a Kafka cluster. */
 
-import type { Kafka, Message, Producer } from 'kafkajs';
+import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs';
 import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
-import { type KafkaProducer, type KafkaRecord, RecordFaultError } from '../types.js';
+import { partitionOf } from '../embedded/partitioner.js';
+import { BrokerFaultError, type KafkaProducer, type KafkaRecord, RecordFaultError } from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
-import { REQUEST_TIMEOUT_MS, RETRY } from './client.js';
-import { faultFrom } from './faults.js';
+import { PRODUCER_RETRY, REQUEST_TIMEOUT_MS } from './client.js';
+import { COMPRESSION_TYPES, type CompressionName } from './compression.js';
+import { endsIdentity, faultFrom } from './faults.js';
 import { encodeProduceRequestsFast, fastPartitioner, GroupedOnce } from './produce-request.js';
 import { KafkaTopic } from './topic.js';
+import { type Entry, type Shipment, UnfinishedBatch } from './unfinished.js';
 
+/** Of a batch, and of a record in it besides key and value, at the most. */
+const BATCH_BYTES = 100;
+const RECORD_BYTES = 21;
+/** Times a producer keeps its identity for the sake of a shipment in doubt, while its topic answers. */
+const MAX_DOUBTS = 5;
+/** The library waits for requests under way before it hangs up. */
+const DISCONNECT_PATIENCE_MS = 2000;
+
+/** What became of one partition's shipments: all acknowledged, or the first that was not and why. */
+type Outcome = { readonly shipment: Shipment; readonly error: unknown } | undefined;
+
+/**
+ * Each partition's records go in requests of their own. The library takes several partitions of a broker in one, but remembers
+ * of an answer only the first error in it: where one partition refused and another stored its records, it would count back the
+ * numbers of both, and Kafka would take the next records of the second for repeats and drop them; where the leader of one
+ * moved to a broker that had already answered for another, it would report success for records that it never sent.
+ */
 export class KafkaJsProducer implements KafkaProducer {
   readonly topic: string;
   readonly #kafka: Kafka;
   readonly #logger: Logger;
   readonly #topic: KafkaTopic;
+  readonly #compression: number;
+  readonly #unfinished = new UnfinishedBatch();
   #producer: Producer | undefined;
+  #online = false;
+  #doubts = 0;
+  #turn = 0;
 
-  constructor({ kafka, logger }: { kafka: Kafka; logger: Logger }, url: KafkaTopicUrl) {
+  constructor(
+    { kafka, logger }: { kafka: Kafka; logger: Logger },
+    url: KafkaTopicUrl,
+    { compression = 'none' }: { readonly compression?: CompressionName } = {},
+  ) {
     encodeProduceRequestsFast();
     this.topic = url.topic;
     this.#kafka = kafka;
     this.#logger = logger;
     this.#topic = new KafkaTopic({ kafka, logger }, url);
+    this.#compression = COMPRESSION_TYPES[compression];
   }
 
   async connect(signal?: AbortSignal): Promise<void> {
@@ -33,52 +63,172 @@ export class KafkaJsProducer implements KafkaProducer {
   }
 
   async #connected(): Promise<Producer> {
-    if (this.#producer !== undefined) return this.#producer;
-    const producer = this.#kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      createPartitioner: fastPartitioner,
-      // The library warns when an idempotent producer does not retry for ever. This one is thrown away at the end of
-      // its retries, which is as safe.
-      retry: RETRY,
-    });
+    if (this.#producer !== undefined && this.#online) return this.#producer;
+    const kept = this.#producer;
+    const producer =
+      kept ??
+      this.#kafka.producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner: fastPartitioner,
+        // The library warns when an idempotent producer does not retry for ever. Here what it gives up is kept exactly as it
+        // was, and goes out again with the same numbers.
+        retry: PRODUCER_RETRY,
+      });
     try {
+      // One that was connected before keeps its identity and its sequence numbers.
       await producer.connect();
     } catch (error) {
-      await producer.disconnect().catch(() => {});
+      if (kept === undefined) void this.#hangUp(producer);
       throw faultFrom(error, `cannot produce to ${this.topic}`);
     }
     this.#producer = producer;
+    this.#online = true;
     return producer;
   }
 
   async send(records: readonly KafkaRecord[]): Promise<void> {
     if (records.length === 0) return;
+    const { entries, rest, sameShipments } = this.#unfinished.resume(records);
+    if (!sameShipments || this.#doubts > MAX_DOUBTS) this.#discard();
     const producer = await this.#connected();
-    try {
-      await producer.send({
-        topic: this.topic,
-        acks: -1,
-        timeout: REQUEST_TIMEOUT_MS - 1000,
-        messages: GroupedOnce.from(records, messageOf),
-      });
-    } catch (error) {
-      const fault = faultFrom(error, `cannot produce to ${this.topic}`);
-      if (!(fault instanceof RecordFaultError)) await this.#discard(producer);
-      throw fault;
+    const outcomes = await Promise.all(
+      [...this.#shipments(entries).values()].map((shipments) => this.#sendInOrder(producer, shipments)),
+    );
+    const failures = outcomes.filter((outcome) => outcome !== undefined);
+    if (failures.length === 0) {
+      this.#unfinished.finish(rest);
+      this.#doubts = 0;
+      return;
     }
+    throw await this.#failed(failures, entries, rest);
   }
 
-  /**
-   * After a failure nobody knows whether the broker took the batch. The library would give the next batch the same
-   * sequence numbers, and a broker that did take the failed one would call the next a duplicate and acknowledge it
-   * unseen: records lost in silence. A new producer has a new identity, so the worst is a record twice.
-   */
-  async #discard(producer: Producer): Promise<void> {
-    if (this.#producer === producer) this.#producer = undefined;
-    await producer.disconnect().catch((error: unknown) => {
-      this.#logger.debug({ err: error, topic: this.topic }, 'a failed producer did not disconnect');
+  /** What is to be sent, by partition: first and unchanged what is in doubt, then in order what is not acknowledged. */
+  #shipments(entries: readonly Entry[]): ReadonlyMap<number, readonly Shipment[]> {
+    const { partitions, maxBatchBytes } = this.#topic;
+    const shipments = new Map<number, Shipment[]>();
+    const to = (partition: number): Shipment[] => {
+      const known = shipments.get(partition);
+      if (known !== undefined) return known;
+      const none: Shipment[] = [];
+      shipments.set(partition, none);
+      return none;
+    };
+    const doubted = new Set<Entry>();
+    for (const shipment of this.#unfinished.inDoubt) {
+      to(shipment.partition).push(shipment);
+      for (const entry of shipment.entries) doubted.add(entry);
+    }
+    // Records without a key stay together, so that they stay in order.
+    const keyless = this.#turn++ % partitions;
+    const open = new Map<number, { entries: Entry[]; bytes: number }>();
+    for (const entry of entries) {
+      if (entry.acknowledged || doubted.has(entry)) continue;
+      const { key, value } = entry.record;
+      const partition = key === undefined ? keyless : partitionOf(key, partitions);
+      const bytes = (key?.length ?? 0) + value.length + RECORD_BYTES;
+      const last = open.get(partition);
+      if (last !== undefined && last.bytes + bytes <= maxBatchBytes) {
+        last.entries.push(entry);
+        last.bytes += bytes;
+      } else {
+        const next = { entries: [entry], bytes: BATCH_BYTES + bytes };
+        open.set(partition, next);
+        to(partition).push({ partition, entries: next.entries });
+      }
+    }
+    return shipments;
+  }
+
+  async #sendInOrder(producer: Producer, shipments: readonly Shipment[]): Promise<Outcome> {
+    for (const shipment of shipments) {
+      try {
+        await this.#ship(producer, shipment);
+      } catch (error) {
+        return { shipment, error };
+      }
+      for (const entry of shipment.entries) entry.acknowledged = true;
+    }
+    return undefined;
+  }
+
+  async #ship(producer: Producer, { partition, entries }: Shipment): Promise<void> {
+    const answers: readonly RecordMetadata[] = await producer.send({
+      topic: this.topic,
+      acks: -1,
+      // What the broker waits for its replicas.
+      timeout: REQUEST_TIMEOUT_MS - 1000,
+      compression: this.#compression,
+      messages: GroupedOnce.from(entries, ({ record }) => messageOf(record, partition)),
+    });
+    // The library resolves without a word when the topic has no such partition.
+    if (!answers.some((answer) => answer.partition === partition)) throw new MissingPartitionError(partition);
+  }
+
+  /** The fault that stands for all `failures`. Nobody's else than a record's comes first: it is tried again as it is. */
+  async #failed(
+    failures: readonly NonNullable<Outcome>[],
+    entries: readonly Entry[],
+    rest: readonly Entry[],
+  ): Promise<Error> {
+    const faults = failures.map(({ shipment, error }) => ({
+      shipment,
+      error,
+      fault: faultFrom(error, `cannot produce to ${this.topic}`),
+    }));
+    const doubtful = faults.filter(({ fault }) => !(fault instanceof RecordFaultError));
+    const [only] = entries;
+    // A record that is refused alone does not come again, or as a new one.
+    const refusedAlone = doubtful.length === 0 && entries.length === 1 && only?.acknowledged === false;
+    this.#unfinished.keep(
+      refusedAlone ? [] : entries,
+      rest,
+      doubtful.map(({ shipment }) => shipment),
+    );
+    if (doubtful.length > 0) {
+      if (doubtful.some(({ error }) => endsIdentity(error) || error instanceof MissingPartitionError)) {
+        this.#discard();
+      } else {
+        this.#doubts++;
+        await this.#disconnectKept();
+      }
+    }
+    const [first] = [...doubtful, ...faults];
+    return first?.fault ?? new BrokerFaultError(`cannot produce to ${this.topic}`);
+  }
+
+  /** Hangs up and keeps the identity: a connection on which something failed may never work again. */
+  async #disconnectKept(): Promise<void> {
+    const producer = this.#producer;
+    if (producer === undefined) return;
+    this.#online = false;
+    if (!(await this.#hangUp(producer))) this.#discard();
+  }
+
+  /** A new producer next time, to which everything not acknowledged is new: the worst is a record twice. */
+  #discard(): void {
+    const producer = this.#producer;
+    this.#producer = undefined;
+    this.#doubts = 0;
+    this.#unfinished.forgetDoubts();
+    if (producer !== undefined && this.#online) void this.#hangUp(producer);
+    this.#online = false;
+  }
+
+  /** Whether it was disconnected within the patience. Never rejects. */
+  #hangUp(producer: Producer): Promise<boolean> {
+    return new Promise((resolve) => {
+      const late = setTimeout(() => resolve(false), DISCONNECT_PATIENCE_MS);
+      producer
+        .disconnect()
+        .then(() => resolve(true))
+        .catch((error: unknown) => {
+          this.#logger.debug({ err: error, topic: this.topic }, 'a producer did not disconnect');
+          resolve(false);
+        })
+        .finally(() => clearTimeout(late));
     });
   }
 
@@ -89,13 +239,22 @@ export class KafkaJsProducer implements KafkaProducer {
   async disconnect(): Promise<void> {
     const producer = this.#producer;
     this.#producer = undefined;
-    await producer?.disconnect();
+    if (producer !== undefined && this.#online) await this.#hangUp(producer);
+    this.#online = false;
     await this.#topic.close();
   }
 }
 
-function messageOf({ key, value }: KafkaRecord): Message {
-  return { key: key === undefined ? null : bufferOf(key), value: bufferOf(value) };
+class MissingPartitionError extends Error {
+  override readonly name = 'MissingPartitionError';
+
+  constructor(partition: number) {
+    super(`the topic has no partition ${partition} any more`);
+  }
+}
+
+function messageOf({ key, value }: KafkaRecord, partition: number): Message {
+  return { key: key === undefined ? null : bufferOf(key), value: bufferOf(value), partition };
 }
 
 /** The same memory: kafkajs takes nothing but Buffers. */

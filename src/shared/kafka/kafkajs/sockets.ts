@@ -1,10 +1,12 @@
-/** Connections to brokers whose errors say which setting is at fault. */
+/** Connections to brokers whose errors say which setting is at fault, and that end when they are ended. */
 
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { ISocketFactory } from 'kafkajs';
 
 const KEEP_ALIVE_MS = 60_000;
+/** What a broker that was hung up on has to close its side. */
+const LINGER_MS = 1000;
 /** First byte of a TLS alert; of a Kafka response it would be one of half a gigabyte. */
 const TLS_ALERT = 0x15;
 
@@ -32,6 +34,8 @@ export function namingSockets({ setting, sasl }: SocketOptions): ISocketFactory 
       ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...options }, onConnect)
       : connectPlain({ host, port }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.setNoDelay(true);
+    closeOnceEnded(socket);
     // Before kafkajs listens: it reads the message once.
     socket.prependListener('error', (error: NodeJS.ErrnoException) => {
       const cause = causeOf(error, tried);
@@ -46,6 +50,20 @@ export function namingSockets({ setting, sasl }: SocketOptions): ISocketFactory 
     }
     return socket;
   };
+}
+
+/**
+ * kafkajs ends a socket and forgets it: each that a stuck broker or a dead network leaves half open would stay.
+ */
+function closeOnceEnded(socket: Socket): void {
+  const end = socket.end.bind(socket);
+  Object.assign(socket, {
+    end: () => {
+      const late = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      socket.once('close', () => clearTimeout(late));
+      return end();
+    },
+  });
 }
 
 /**
