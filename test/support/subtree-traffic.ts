@@ -15,6 +15,7 @@ const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')];
 if (SUBTREE === undefined) throw new Error('no subtrees');
 const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
 const TICK_MS = 20;
+const JOIN_MS = 30_000;
 const MAX_FRAMED_BYTES = 32_768;
 
 export class SubtreeTraffic {
@@ -50,14 +51,20 @@ export class SubtreeTraffic {
   async join({ ports, peerId }: RunFile): Promise<void> {
     for (const peer of [this.#sender, this.#observer]) {
       // Else the dial finds the connection to a server that has just died.
-      await waitFor(() => peer.libp2p.getConnections().length === 0, { what: 'the end of old connections' });
+      await waitFor(() => peer.libp2p.getConnections().length === 0, {
+        what: 'the end of old connections',
+        timeoutMs: JOIN_MS,
+      });
       await peer.dial(`/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`);
       await peer.sees(peerId, TOPIC);
     }
     const pubsub = this.#observer.libp2p.services.pubsub as unknown as {
       getMeshPeers(topic: string): string[];
     };
-    await waitFor(() => pubsub.getMeshPeers(TOPIC).includes(peerId), { what: 'a place in the mesh' });
+    await waitFor(() => pubsub.getMeshPeers(TOPIC).includes(peerId), {
+      what: 'a place in the mesh',
+      timeoutMs: JOIN_MS,
+    });
     this.#server = peerId;
   }
 
