@@ -2,19 +2,24 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Senders } from '../../bench/gossip/arena.js';
+import { hashAt } from '../../bench/gossip/traffic.js';
 import { createProducer } from '../../src/shared/kafka/index.js';
 import { BrokerFaultError, TopicFaultError } from '../../src/shared/kafka/types.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { makeCertificate, type TestCertificate } from '../support/certificates.js';
+import { sumOf } from '../support/gossip.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { keptLog } from '../support/logger.js';
+import { launchServer } from '../support/server-process.js';
 import { settingsOf } from '../support/settings.js';
 import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
-import { within } from '../support/wait.js';
+import { waitFor, within } from '../support/wait.js';
 
 const USER = 'alice';
 const PASSWORD = 'open sesame 4711';
 const WRONG = 'shut sesame 1147';
+const ANNOUNCED = 100;
 
 describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
   const context = new SharedByTests();
@@ -222,7 +227,76 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
       });
     }
   });
+
+  const servedTopics = (listener: string): Record<string, string> => ({
+    kafka_blocksConfig: cluster.url(cluster.topic('blocks'), {}, cluster.listener(listener)),
+    kafka_subtreesConfig: cluster.url('served-subtrees', {}, cluster.listener(listener)),
+    kafka_rejectedTxConfig: cluster.url(cluster.topic('rejectedtx'), {}, cluster.listener(listener)),
+  });
+  const asSet = (settings: Partial<Settings>): Record<string, string> =>
+    Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, String(value)]));
+
+  test('a server whose topics are behind TLS and SASL is ready, and what it hears arrives', async (testing) => {
+    const server = launchServer(testing, {
+      set: { ...asSet({ ...tls(), ...sasl('SCRAM-SHA-512') }), ...servedTopics('sasltls') },
+    });
+    const { ports, peerId } = await server.ready();
+    await waitFor(async () => (await readinessOf(ports.health)).code === 200, {
+      what: 'readiness',
+      timeoutMs: 30_000,
+      everyMs: 100,
+    });
+    const senders = await Senders.prepare(
+      'bitcoin/regtest-subtree',
+      { kind: 'subtree', messages: ANNOUNCED },
+      { authors: [11] },
+    );
+    testing.after(() => senders.close());
+    await senders.connect(`/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`);
+    senders.send();
+    const printed = await cluster.consoleConsumer({
+      topic: 'served-subtrees',
+      max: ANNOUNCED,
+      idleMs: 30_000,
+      args: ['--formatter-property', 'print.key=true', '--formatter-property', 'print.value=false'],
+    });
+    assert.deepEqual(
+      printed,
+      Array.from({ length: ANNOUNCED }, (_, nth) => hashAt(nth)),
+    );
+    assertNoSecret(server.lines());
+  });
+
+  test('a server with a wrong password starts, says so once, and is not ready because of it', async (testing) => {
+    const server = launchServer(testing, {
+      set: {
+        ...asSet({ ...tls(), ...sasl('SCRAM-SHA-512', WRONG) }),
+        ...servedTopics('sasltls'),
+        kafka_rejectedTxConfig: 'memory://embedded/rejectedtx?partitions=1',
+      },
+    });
+    const { ports } = await server.ready();
+    const named = /KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: /;
+    const { code, text } = await readinessOf(ports.health);
+    assert.equal(code, 503);
+    assert.match(text, named);
+    await waitFor(
+      async () => {
+        const scraped = await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text();
+        return sumOf(scraped, 'teranode_p2p_kafka_faults_total', { topic: 'blocks' }) >= 4;
+      },
+      { what: 'a few attempts', timeoutMs: 30_000, everyMs: 100 },
+    );
+    const said = server.lines().filter((line) => Number(line.level) > 30 && named.test(JSON.stringify(line)));
+    assert.deepEqual(said.map(({ topic }) => topic).sort(), ['blocks', 'subtrees']);
+    assertNoSecret(server.lines());
+  });
 });
+
+async function readinessOf(port: number | undefined): Promise<{ code: number; text: string }> {
+  const answer = await fetch(`http://127.0.0.1:${port}/health/readiness`);
+  return { code: answer.status, text: await answer.text() };
+}
 
 function assertNoSecret(lines: readonly object[]): void {
   const text = JSON.stringify(lines);
