@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { compareVersions } from './interop/build.js';
 import { temporaryDirectory } from './support/temporary.js';
 
 const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...ENV } = process.env;
@@ -48,4 +49,23 @@ test('no test at all fails the run', (context) => {
   const cwd = temporaryDirectory(context);
   const { status } = spawnSync(process.execPath, [resolve('dist/test/run.js'), 'one'], { cwd, env: ENV });
   assert.equal(status, 1);
+});
+
+test('without Go the interop suite says in one message what to install, and runs nothing', () => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [resolve('dist/test/run.js'), '--suite', 'interop'],
+    { env: { ...ENV, PATH: '' }, encoding: 'utf8' },
+  );
+  assert.equal(status, 1);
+  assert.match(stderr.trim(), /^Go is not on the path: install Go \d+\.\d+\.\d+ or later [^\n]+$/);
+  assert.equal(stdout, '');
+});
+
+test('versions of Go are compared by their numbers', () => {
+  assert.ok(compareVersions('1.9.7', '1.25.7') < 0);
+  assert.ok(compareVersions('1.25.6', '1.25.7') < 0);
+  assert.equal(compareVersions('1.25.7', '1.25.7'), 0);
+  assert.ok(compareVersions('1.26', '1.25.7') > 0);
+  assert.ok(compareVersions('1.26rc1', '1.25.7') > 0);
 });

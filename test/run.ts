@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
+import { BuildError, buildNeighbour } from './interop/build.js';
 
 interface Bounds {
   /** The whole run. */
@@ -119,6 +120,7 @@ async function main(): Promise<void> {
     process.exitCode = 1;
     return;
   }
+  if (values.suite === 'interop') await buildNeighbour();
   const covered = values.suite === undefined && positionals.length === 0;
   if (covered) {
     rmSync(COVERAGE, { recursive: true, force: true });
@@ -138,4 +140,10 @@ async function main(): Promise<void> {
   process.exitCode = failed > 0 || skipped > 0 || passed === 0 ? 1 : 0;
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  console.error(`\n${error.message}`);
+  process.exitCode = 1;
+}

@@ -34,6 +34,8 @@ export interface PeerServiceOptions {
 
 const MAX_MULTIADDR_LENGTH = 1024;
 const CONNECT_MS = 15_000;
+/** Past it a message is not encoded at all. */
+const MAX_INT64 = 2n ** 63n - 1n;
 
 /** The handlers for a gRPC server. */
 export function createPeerService(
@@ -136,6 +138,7 @@ export function createPeerService(
   };
 }
 
+const atMost = (value: bigint, limit: bigint): bigint => (value < limit ? value : limit);
 const seconds = (ms: number): bigint => BigInt(Math.floor(ms / 1000));
 
 /** What a libp2p node does not know of a peer stays at its zero: services, time offset, fee filter and the like. */
@@ -155,7 +158,7 @@ function toPeer({ connection, known, banScore }: ListedPeer, now: number): Peer 
     unpauseSend: false,
     bytesSent: connection.bytesSent,
     bytesReceived: connection.bytesReceived,
-    avgRecvBandwidth: (connection.bytesReceived * 1000n) / connectedMs,
+    avgRecvBandwidth: atMost((connection.bytesReceived * 1000n) / connectedMs, MAX_INT64),
     assocId: '',
     streamPolicy: '',
     inbound: connection.inbound,

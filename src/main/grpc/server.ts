@@ -11,6 +11,7 @@ import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { tlsFileReader } from '../../shared/tls-files.js';
 import { type BindAddress, bindAddress } from './listen-address.js';
+import { withImports } from './reflection.js';
 
 export type GrpcServerSettings = Pick<
   Settings,
@@ -71,9 +72,8 @@ export class GrpcServer {
       return;
     }
     const files = ['p2p_api.proto', healthProto];
-    new ReflectionService(loadSync(files, { includeDirs: [PROTO_DIRECTORY], keepCase: true })).addToServer(
-      this.#server,
-    );
+    const definition = withImports(loadSync(files, { includeDirs: [PROTO_DIRECTORY], keepCase: true }));
+    new ReflectionService(definition).addToServer(this.#server);
     this.#port = await this.#bind(address, serverCredentials(this.#settings));
     this.#setServing('SERVING');
     this.#logger.info({ address: address.target, port: this.#port }, 'PeerService listens');

@@ -1,0 +1,73 @@
+/** The Go programs of this suite, built once a run; what has not changed comes from Go's own cache. */
+
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+
+const MODULE = resolve('test/interop');
+/** The program that plays the neighbours. */
+export const NEIGHBOUR = resolve('dist/interop/neighbour');
+/** What every program's protocol definitions compile to; the Go side reads it and needs no generated code. */
+export const DESCRIPTORS = resolve('dist/interop/descriptors.binpb');
+const SHOWN_LINES = 40;
+
+/** What is missing, for a person; no stack wanted. */
+export class BuildError extends Error {}
+
+type Step = (title: string, work: (line: (text: string) => void) => Promise<void>) => Promise<void>;
+
+/** Builds the Go programs. Throws BuildError when there is no Go, or one that is too old, or the build fails. */
+export async function buildNeighbour(): Promise<void> {
+  checkGo();
+  const { step } = (await import(pathToFileURL(resolve('bin/progress.mjs')).href)) as { step: Step };
+  await step('Building the Go programs', async (line) => {
+    const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
+    await run(process.execPath, [buf, 'build', 'proto', '-o', DESCRIPTORS], '.', line);
+    await run('go', ['build', '-v', '-buildvcs=false', '-o', NEIGHBOUR, '.'], MODULE, line);
+  });
+}
+
+function checkGo(): void {
+  const wanted = /^go (\S+)$/m.exec(readFileSync(join(MODULE, 'go.mod'), 'utf8'))?.[1] ?? '';
+  const advice = `install Go ${wanted} or later (https://go.dev/dl/), then run \`npm run test:interop\` again.`;
+  const { error, stdout }: SpawnSyncReturns<string> = spawnSync('go', ['env', 'GOVERSION'], {
+    encoding: 'utf8',
+  });
+  if (error !== undefined) throw new BuildError(`Go is not on the path: ${advice}`);
+  const found = stdout.trim().replace(/^go/, '');
+  if (compareVersions(found, wanted) < 0) {
+    throw new BuildError(`Go ${found} is on the path and is too old: ${advice}`);
+  }
+}
+
+/** Below zero when `left` is the older; of a release candidate its number is not looked at. */
+export function compareVersions(left: string, right: string): number {
+  const [a, b] = [left, right].map((text) => text.split('.').map((part) => Number.parseInt(part, 10) || 0));
+  for (let at = 0; at < 3; at++) {
+    const difference = (a?.[at] ?? 0) - (b?.[at] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** Resolves when the command ended well; rejects with the end of its output. */
+async function run(
+  command: string,
+  args: string[],
+  cwd: string,
+  onLine: (text: string) => void,
+): Promise<void> {
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const kept: string[] = [];
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on('line', (text) => {
+      onLine(text);
+      kept.push(text);
+      if (kept.length > SHOWN_LINES) kept.shift();
+    });
+  }
+  const code = await new Promise((done, fail) => child.once('close', done).once('error', fail));
+  if (code !== 0) throw new BuildError(`${command} ended with ${String(code)}:\n${kept.join('\n')}`);
+}

@@ -1,0 +1,100 @@
+/** Go nodes of the first generation: go-libp2p, go-libp2p-kad-dht and go-libp2p-pubsub put together as its service does. */
+
+import type { TestContext } from 'node:test';
+import { waitFor } from '../support/wait.js';
+import { Neighbour } from './neighbour.js';
+
+/** The fields of `peerOptions` in `peer.go`. */
+export interface GoPeerOptions {
+  readonly key?: string;
+  readonly sharedKey?: string;
+  readonly dhtPrefix?: string;
+  readonly bootstrap?: readonly string[];
+  readonly topics?: readonly string[];
+  readonly discover?: boolean;
+  readonly bestBlockTopic?: string;
+  readonly bestBlock?: string;
+}
+
+export interface GoMessage {
+  readonly topic: string;
+  /** Base58, as are all peer IDs. */
+  readonly author: string;
+  readonly source: string;
+  readonly data: string;
+}
+
+export interface GoDirectMessage {
+  readonly from: string;
+  readonly data: string;
+}
+
+export interface Provider {
+  readonly id: string;
+  /** Without the peer ID; empty when the record has none. */
+  readonly address: string;
+}
+
+export class GoPeer {
+  readonly program: Neighbour;
+  /** Base58. */
+  readonly id: string;
+  /** `/ip4/127.0.0.1/tcp/<port>/p2p/<id>`. */
+  readonly address: string;
+
+  private constructor(program: Neighbour, { id, address }: { id: string; address: string }) {
+    this.program = program;
+    this.id = id;
+    this.address = address;
+  }
+
+  static async start(context: Pick<TestContext, 'after'>, options: GoPeerOptions = {}): Promise<GoPeer> {
+    const program = new Neighbour(context, 'peer');
+    return new GoPeer(program, await program.call('start', options));
+  }
+
+  publish(topic: string, message: object): Promise<void> {
+    return this.program.call('publish', { topic, data: JSON.stringify(message) });
+  }
+
+  connect(address: string): Promise<void> {
+    return this.program.call('connect', { address });
+  }
+
+  connected(): Promise<string[]> {
+    return this.program.call('connected');
+  }
+
+  /** Resolves when `peer` is in this node's mesh of `topic`: what is published then gets there. */
+  async meshes(peer: string, topic: string, timeoutMs = 30_000): Promise<void> {
+    const members = () => this.program.call<string[]>('mesh', { topic });
+    await waitFor(async () => (await members()).includes(peer), {
+      what: `${peer} in the mesh of ${topic}`,
+      timeoutMs,
+      everyMs: 50,
+    });
+  }
+
+  /** The first message by `author` on `topic`, so far or to come, its JSON parsed. */
+  async heard(
+    topic: string,
+    author: string,
+    timeoutMs?: number,
+  ): Promise<GoMessage & { json: Record<string, unknown> }> {
+    const message = await this.program.event<GoMessage>(
+      'message',
+      (value) => value.topic === topic && value.author === author,
+      `a message by ${author} on ${topic}`,
+      timeoutMs,
+    );
+    return { ...message, json: JSON.parse(message.data) as Record<string, unknown> };
+  }
+
+  provide(topic: string): Promise<void> {
+    return this.program.call('provide', { topic });
+  }
+
+  providers(topic: string): Promise<Provider[]> {
+    return this.program.call('providers', { topic });
+  }
+}
