@@ -1,6 +1,7 @@
 /**
  * What reflection tells of the services. proto-loader's descriptors name no file that they import (grpc-node issue 2595) and
  * leave types relative; Go's clients, grpcurl among them, refuse a file whose types are not to be found. Both are put right here.
+ * Reserved numbers are left out: their ranges come one short, which is refused too, and nobody who calls has a use for them.
  */
 
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -68,6 +69,7 @@ function importsOf(file: FileDescriptorProto, homes: ReadonlyMap<string, string>
       for (const field of message.field) {
         if (field.typeName !== '') field.typeName = absolute(field.typeName, own);
       }
+      message.reservedRange = [];
       visit(message.nestedType, own);
     }
   };
