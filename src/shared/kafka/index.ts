@@ -3,6 +3,7 @@
 import { ConfigurationError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
+import type { ConsumerMetrics } from './consumer-metrics.js';
 import { EmbeddedBrokerClient } from './embedded/client.js';
 import { EmbeddedConsumer } from './embedded/consumer.js';
 import { EmbeddedProducer } from './embedded/producer.js';
@@ -25,6 +26,8 @@ export interface KafkaOptions {
 export interface ConsumerOptions extends KafkaOptions {
   /** Consumer group (WIRE §3: `p2p.<clientName>`, first generation `p2p`). */
   readonly group: string;
+  /** Shared by all consumers of the process; none are kept unless told. */
+  readonly metrics?: ConsumerMetrics;
 }
 
 /** Producer for the topic in `settings[key]`, not yet connected. Throws ConfigurationError. */
@@ -49,14 +52,15 @@ export function createProducer(
 export function createConsumer(
   settings: Settings,
   key: KafkaSettingKey,
-  { logger, brokerSocketPath, group }: ConsumerOptions,
+  { logger, brokerSocketPath, group, metrics }: ConsumerOptions,
 ): KafkaConsumer {
   const url = topicUrl(settings, key, logger);
+  const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
   if (url.scheme === 'memory') {
     const broker = embeddedClient(url, brokerSocketPath);
-    return new EmbeddedConsumer({ broker, logger, close: () => broker.close() }, url, { group });
+    return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });
   }
-  return new KafkaJsConsumer({ kafka: createKafkaClient(url, settings, logger), logger }, url, group);
+  return new KafkaJsConsumer({ kafka: createKafkaClient(url, settings, logger), ...parts }, url, { group });
 }
 
 /** Whether any topic of `settings` is on the embedded broker. Throws ConfigurationError. */

@@ -192,9 +192,10 @@ export class EmbeddedBroker implements BrokerPort {
     );
   }
 
-  async join({ group, topic, fromOldest }: JoinRequest): Promise<number> {
+  async join(request: JoinRequest): Promise<number> {
+    const { topic, fromOldest } = request;
     const found = this.#topic(topic);
-    const id = await this.#groups.join(group, topic, (partition) => {
+    const id = await this.#groups.join(request, (partition) => {
       const log = found.partitions[partition];
       return (fromOldest ? log?.oldest : log?.next) ?? 0;
     });
@@ -204,10 +205,13 @@ export class EmbeddedBroker implements BrokerPort {
 
   async poll(member: number, maxBytes: number, waitMs: number): Promise<readonly ConsumedRecord[]> {
     const topic = this.#groups.topicOf(member);
-    return this.#await(topic, waitMs, () => {
+    return this.#await(topic, waitMs, async () => {
       for (const { partition, offset } of this.#groups.assignment(member)) {
         const log = this.#topic(topic).partitions[partition];
-        if (log !== undefined && log.next > offset) return log.read(offset, maxBytes);
+        if (log === undefined || log.next <= offset) continue;
+        if (offset >= log.oldest || this.#groups.startsFromOldest(member)) return log.read(offset, maxBytes);
+        // Retention has taken what was to be read next, and `offsetReset` says to go on with what comes.
+        await this.#groups.commit(member, partition, log.next);
       }
       return undefined;
     });
@@ -229,7 +233,7 @@ export class EmbeddedBroker implements BrokerPort {
   async #await(
     name: string,
     waitMs: number,
-    look: () => Promise<ConsumedRecord[]> | undefined,
+    look: () => Promise<ConsumedRecord[] | undefined> | undefined,
   ): Promise<readonly ConsumedRecord[]> {
     const deadline = performance.now() + Math.min(waitMs, MAX_WAIT_MS);
     for (;;) {

@@ -2,11 +2,14 @@
 
 import { BrokerFaultError } from '../types.js';
 import type { BrokerLevel } from './partition-log.js';
+import type { JoinRequest } from './port.js';
 
 interface Member {
   readonly id: number;
   readonly group: string;
   readonly topic: string;
+  /** Where it goes on when what it was to read next is gone: at the oldest kept, or with what comes next. */
+  readonly fromOldest: boolean;
   /** Where the next poll begins to look, so that no partition starves. */
   turn: number;
 }
@@ -35,19 +38,27 @@ export class ConsumerGroups {
   }
 
   /** A new member. `start` gives the first offset of each partition where the group has none yet. */
-  async join(group: string, topic: string, start: (partition: number) => number): Promise<number> {
+  async join(
+    { group, topic, fromOldest }: JoinRequest,
+    start: (partition: number) => number,
+  ): Promise<number> {
     for (let partition = 0; partition < this.#partitions(topic); partition++) {
       if (!this.#committed.has(committedKey(group, topic, partition))) {
         await this.#commit(group, topic, partition, start(partition));
       }
     }
     const id = this.#nextMember++;
-    this.#members.set(id, { id, group, topic, turn: 0 });
+    this.#members.set(id, { id, group, topic, fromOldest, turn: 0 });
     return id;
   }
 
   leave(id: number): void {
     this.#members.delete(id);
+  }
+
+  /** Whether a member that has fallen behind goes on at the oldest record kept. Throws as `topicOf`. */
+  startsFromOldest(id: number): boolean {
+    return this.#member(id).fromOldest;
   }
 
   /** Topic of a member. Throws BrokerFaultError when it is none (any more). */

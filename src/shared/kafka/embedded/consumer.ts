@@ -1,8 +1,10 @@
 /** Consumer of one topic of the embedded broker. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage } from '../../errors.js';
 import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
+import type { ConsumerMetrics } from '../consumer-metrics.js';
 import type { ConsumedRecord, KafkaConsumer } from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
 import type { BrokerPort } from './port.js';
@@ -23,22 +25,26 @@ export class EmbeddedConsumer implements KafkaConsumer {
   readonly topic: string;
   readonly #broker: BrokerPort;
   readonly #logger: Logger;
+  readonly #metrics: ConsumerMetrics | undefined;
   readonly #url: KafkaTopicUrl;
   readonly #options: Required<EmbeddedConsumerOptions>;
   readonly #close: () => Promise<void>;
   readonly #stopping = new AbortController();
   #member: number | undefined;
   #running: Promise<void> | undefined;
+  #failure = '';
 
   /** `close` ends what the consumer alone uses, such as a connection. */
   constructor(
     {
       broker,
       logger,
+      metrics,
       close = async () => {},
     }: {
       broker: BrokerPort;
       logger: Logger;
+      metrics?: ConsumerMetrics;
       close?: () => Promise<void>;
     },
     url: KafkaTopicUrl,
@@ -47,6 +53,7 @@ export class EmbeddedConsumer implements KafkaConsumer {
     this.topic = url.topic;
     this.#broker = broker;
     this.#logger = logger;
+    this.#metrics = metrics;
     this.#url = url;
     this.#options = { pollMs: 5000, backoffMs: 100, ...options };
     this.#close = close;
@@ -64,6 +71,7 @@ export class EmbeddedConsumer implements KafkaConsumer {
     const { topic, partitions, retentionMs, fromOldest } = this.#url;
     await this.#broker.createTopic({ topic, partitions, retentionMs });
     this.#member = await this.#broker.join({ group: this.#options.group, topic, fromOldest });
+    this.#metrics?.joins.inc({ topic });
     return this.#member;
   }
 
@@ -74,8 +82,10 @@ export class EmbeddedConsumer implements KafkaConsumer {
       try {
         await this.#consumeBatch(handle);
         backoff = this.#options.backoffMs;
+        this.#failure = '';
       } catch (error) {
         if (signal.aborted) return;
+        this.#failure = `cannot consume ${this.topic}: ${errorMessage(error)}`;
         this.#logger.warn({ err: error, topic: this.topic, retryInMs: backoff }, 'consuming failed');
         await delay(backoff, undefined, { signal }).catch(() => {});
         backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
@@ -91,8 +101,22 @@ export class EmbeddedConsumer implements KafkaConsumer {
     );
     const last = records?.at(-1);
     if (records === undefined || last === undefined || signal.aborted) return;
-    await handle(records);
-    await this.#orForget(this.#broker.commit(member, last.partition, Number(last.offset) + 1));
+    const { topic } = this;
+    const { partition } = last;
+    try {
+      await handle(records);
+    } catch (error) {
+      this.#metrics?.batches.inc({ topic, outcome: 'failed' });
+      throw error;
+    }
+    this.#metrics?.records.inc({ topic, outcome: 'handled' }, records.length);
+    const committed = await this.#orForget(
+      this.#broker.commit(member, partition, Number(last.offset) + 1),
+    ).catch((error: unknown) => {
+      this.#metrics?.batches.inc({ topic, outcome: 'uncommitted' });
+      throw error;
+    });
+    this.#metrics?.batches.inc({ topic, outcome: committed ? 'committed' : 'uncommitted' });
   }
 
   /** When the broker refuses, membership is over: the next round joins anew. */
@@ -116,7 +140,10 @@ export class EmbeddedConsumer implements KafkaConsumer {
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
-    return brokerHealth(this.#broker, this.#url, signal);
+    const health = await brokerHealth(this.#broker, this.#url, signal);
+    return health.status !== 200 || this.#failure === ''
+      ? health
+      : { ...health, status: 503, error: this.#failure };
   }
 
   async stop(): Promise<void> {

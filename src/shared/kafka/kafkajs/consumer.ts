@@ -1,39 +1,81 @@
 /** Consumer of one topic of a Kafka cluster, in a group. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
+import type { Batch, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
-import type { ConsumedRecord, KafkaConsumer } from '../types.js';
-import type { KafkaTopicUrl } from '../url.js';
+import type { ConsumerEnd, ConsumerMetrics } from '../consumer-metrics.js';
+import { type ConsumedRecord, type KafkaConsumer, TopicFaultError } from '../types.js';
+import { DEFAULT_SESSION_MS, type KafkaTopicUrl } from '../url.js';
 import { RETRY } from './client.js';
 import { faultFrom } from './faults.js';
+import { GroupMember, StalledError } from './group-member.js';
+import { RangeAssigner } from './range-assigner.js';
 import { KafkaTopic } from './topic.js';
 
 type Handle = (records: readonly ConsumedRecord[]) => Promise<void>;
 
+export interface KafkaJsConsumerComponents {
+  readonly kafka: Kafka;
+  readonly logger: Logger;
+  readonly metrics?: ConsumerMetrics;
+}
+
+export interface KafkaJsConsumerOptions {
+  readonly group: string;
+  /** Silence after which the library is held to be stuck, milliseconds; a session and a rebalance unless told. */
+  readonly stallMs?: number;
+}
+
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
+const MAX_WAIT_MS = 1000;
+/** The library's own defaults, in milliseconds. */
 const HEARTBEAT_MS = 3000;
+const REBALANCE_MS = 60_000;
+/** A batch under way for longer is told in readiness where `maxProcessingTime` says nothing. */
+const PROCESSING_MS = 60_000;
 
 export class KafkaJsConsumer implements KafkaConsumer {
   readonly topic: string;
   readonly #kafka: Kafka;
   readonly #logger: Logger;
+  readonly #metrics: ConsumerMetrics | undefined;
   readonly #url: KafkaTopicUrl;
-  readonly #group: string;
+  readonly #config: ConsumerConfig & { readonly heartbeatInterval: number };
+  readonly #stallMs: number;
   readonly #topic: KafkaTopic;
   readonly #stopping = new AbortController();
-  #consumer: Consumer | undefined;
+  #member: GroupMember | undefined;
   #running: Promise<void> | undefined;
   #failure = '';
+  #backoff = FIRST_BACKOFF_MS;
+  /** When the batch in hand was taken. */
+  #batchSince: number | undefined;
 
-  constructor({ kafka, logger }: { kafka: Kafka; logger: Logger }, url: KafkaTopicUrl, group: string) {
+  constructor(
+    { kafka, logger, metrics }: KafkaJsConsumerComponents,
+    url: KafkaTopicUrl,
+    { group, stallMs }: KafkaJsConsumerOptions,
+  ) {
     this.topic = url.topic;
     this.#kafka = kafka;
     this.#logger = logger;
+    this.#metrics = metrics;
     this.#url = url;
-    this.#group = group;
+    const sessionTimeout = url.sessionTimeoutMs ?? DEFAULT_SESSION_MS;
+    const rebalanceTimeout = url.rebalanceTimeoutMs ?? REBALANCE_MS;
+    this.#config = {
+      groupId: group,
+      allowAutoTopicCreation: false,
+      maxWaitTimeInMs: MAX_WAIT_MS,
+      partitionAssigners: [() => new RangeAssigner((topic) => this.#partitionsOf(topic))],
+      retry: { ...RETRY, restartOnFailure: async () => false },
+      sessionTimeout,
+      rebalanceTimeout,
+      heartbeatInterval: url.heartbeatIntervalMs ?? Math.min(HEARTBEAT_MS, Math.floor(sessionTimeout / 3)),
+    };
+    this.#stallMs = stallMs ?? sessionTimeout + rebalanceTimeout;
     this.#topic = new KafkaTopic({ kafka, logger }, url);
   }
 
@@ -44,115 +86,154 @@ export class KafkaJsConsumer implements KafkaConsumer {
     });
   }
 
-  /** A consumer after the other: kafkajs ends one for good after some errors. */
+  /** One membership after the other. */
   async #consume(handle: Handle, tried: () => void): Promise<void> {
     const { signal } = this.#stopping;
-    let backoff = FIRST_BACKOFF_MS;
+    const stopped = new Promise<undefined>((resolve) => {
+      signal.addEventListener('abort', () => resolve(undefined), { once: true });
+    });
     while (!signal.aborted) {
       try {
-        const { ended } = await this.#run(handle);
-        this.#failure = '';
-        backoff = FIRST_BACKOFF_MS;
+        const joined = this.#join(handle);
+        joined.catch(() => {});
+        // A group that waits for its other members does not hold up a stop.
+        const member = await Promise.race([joined, stopped]);
         tried();
-        const error = await ended;
+        const error = await Promise.race([member?.ended, stopped]);
         if (error !== undefined) throw error;
       } catch (error) {
-        this.#failure = faultFrom(error, `cannot consume ${this.topic}`).message;
-        this.#logger.warn({ err: error, topic: this.topic, retryInMs: backoff }, 'consuming failed');
+        if (!signal.aborted) this.#failed(error);
       }
       tried();
-      await this.#disconnect();
-      await delay(backoff, undefined, { signal }).catch(() => {});
-      backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+      await this.#member?.leave();
+      this.#member = undefined;
+      await delay(this.#backoff, undefined, { signal }).catch(() => {});
+      this.#backoff = Math.min(this.#backoff * 2, MAX_BACKOFF_MS);
     }
   }
 
-  /** Resolves when consuming, with a promise of the error that ended it (undefined: stopped). */
-  async #run(handle: Handle): Promise<{ ended: Promise<Error | undefined> }> {
+  async #join(handle: Handle): Promise<GroupMember> {
     await this.#topic.ensure();
-    const consumer = this.#kafka.consumer(this.#config());
-    this.#consumer = consumer;
-    const ended = new Promise<Error | undefined>((resolve) => {
-      consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error));
-      this.#stopping.signal.addEventListener('abort', () => resolve(undefined), { once: true });
+    this.#stopping.signal.throwIfAborted();
+    const member = new GroupMember(this.#kafka, {
+      topic: this.topic,
+      fromOldest: this.#url.fromOldest,
+      config: this.#config,
+      stallMs: this.#stallMs,
+      onBatch: (payload, of) => this.#handleBatch(payload, of, handle),
+      onJoined: () => this.#metrics?.joins.inc({ topic: this.topic }),
+      onFetched: () => {
+        this.#failure = '';
+        this.#backoff = FIRST_BACKOFF_MS;
+      },
     });
-    await consumer.connect();
-    await consumer.subscribe({ topics: [this.topic], fromBeginning: this.#url.fromOldest });
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: 1,
-      eachBatch: (payload) => this.#handleBatch(payload, handle),
-    });
-    return { ended };
+    this.#member = member;
+    await member.join();
+    return member;
   }
 
-  #config(): ConsumerConfig {
-    const { sessionTimeoutMs, heartbeatIntervalMs, rebalanceTimeoutMs } = this.#url;
-    return {
-      groupId: this.#group,
-      allowAutoTopicCreation: false,
-      maxWaitTimeInMs: 1000,
-      retry: { ...RETRY, restartOnFailure: async () => false },
-      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeout: sessionTimeoutMs }),
-      ...(heartbeatIntervalMs === undefined ? {} : { heartbeatInterval: heartbeatIntervalMs }),
-      ...(rebalanceTimeoutMs === undefined ? {} : { rebalanceTimeout: rebalanceTimeoutMs }),
-    };
+  #failed(error: unknown): void {
+    const reason = endOf(error);
+    this.#metrics?.ends.inc({ topic: this.topic, reason });
+    const what =
+      reason === 'unreadable'
+        ? `cannot read ${this.topic}: a batch is compressed in a way that is not known here`
+        : `cannot consume ${this.topic}`;
+    const { message } = faultFrom(error, what);
+    const bindings = { err: error, topic: this.topic, retryInMs: this.#backoff };
+    // Once each: what stays the same is in readiness and in the counter.
+    if (message === this.#failure) this.#logger.debug(bindings, 'consuming failed');
+    else if (reason === 'unreadable') this.#logger.error(bindings, what);
+    else this.#logger.warn(bindings, 'consuming failed');
+    this.#failure = message;
   }
 
-  /** Works on one batch until that succeeds, and keeps its place in the group meanwhile. */
-  async #handleBatch(payload: EachBatchPayload, handle: Handle): Promise<void> {
-    const { batch, isRunning, isStale } = payload;
-    const records = batch.messages.flatMap((message): ConsumedRecord[] =>
-      // A null value is a tombstone: nothing that this server knows.
-      message.value === null
-        ? []
-        : [
-            {
-              topic: batch.topic,
-              partition: batch.partition,
-              offset: BigInt(message.offset),
-              timestamp: Number(message.timestamp),
-              value: message.value,
-              ...(message.key === null ? {} : { key: message.key }),
-            },
-          ],
-    );
+  /** Of any topic that a member of the group reads. */
+  async #partitionsOf(topic: string): Promise<readonly number[]> {
+    const admin = this.#kafka.admin();
+    try {
+      await admin.connect();
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return topics[0]?.partitions.map(({ partitionId }) => partitionId) ?? [];
+    } catch (error) {
+      // Its reader fails of this too, and joins again when the topic is back: then everything is dealt anew.
+      if (faultFrom(error, topic) instanceof TopicFaultError) return [];
+      throw error;
+    } finally {
+      await admin.disconnect().catch(() => {});
+    }
+  }
+
+  /** Commits the batch once it is done with. What is given up before is not committed, so it is read again. */
+  async #handleBatch(payload: EachBatchPayload, member: GroupMember, handle: Handle): Promise<void> {
+    const { batch } = payload;
+    const { topic } = this;
+    const records = recordsOf(batch);
     const heartbeat = setInterval(() => {
       payload.heartbeat().catch(() => {});
-    }, this.#url.heartbeatIntervalMs ?? HEARTBEAT_MS);
+    }, this.#config.heartbeatInterval);
+    this.#batchSince = performance.now();
     try {
-      for (let backoff = FIRST_BACKOFF_MS; isRunning() && !isStale() && !this.#stopping.signal.aborted; ) {
-        try {
-          if (records.length > 0) await handle(records);
-          break;
-        } catch (error) {
-          this.#logger.warn({ err: error, topic: this.topic, retryInMs: backoff }, 'a batch failed');
-          await delay(backoff, undefined, { signal: this.#stopping.signal }).catch(() => {});
-          backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
-          if (this.#stopping.signal.aborted) return;
-        }
+      const mayWork = (): boolean =>
+        payload.isRunning() && !payload.isStale() && !member.left && !this.#stopping.signal.aborted;
+      if (!(await this.#handled(records, handle, mayWork))) {
+        this.#metrics?.batches.inc({ topic, outcome: 'given_up' });
+        return;
       }
     } finally {
       clearInterval(heartbeat);
+      this.#batchSince = undefined;
     }
-    if (!isRunning() || isStale()) return;
-    payload.resolveOffset(batch.lastOffset());
-    await payload.commitOffsetsIfNecessary({
-      topics: [
-        {
-          topic: batch.topic,
-          partitions: [{ partition: batch.partition, offset: String(BigInt(batch.lastOffset()) + 1n) }],
-        },
-      ],
-    });
+    this.#metrics?.records.inc({ topic, outcome: 'handled' }, records.length);
+    this.#metrics?.records.inc({ topic, outcome: 'tombstone' }, batch.messages.length - records.length);
+    await this.#commit(payload);
+    this.#metrics?.lag.set({ topic, partition: batch.partition }, Number(batch.offsetLag()));
+  }
+
+  /** Hands `records` over until that succeeds. False when the batch is not to be worked on any more. */
+  async #handled(
+    records: readonly ConsumedRecord[],
+    handle: Handle,
+    mayWork: () => boolean,
+  ): Promise<boolean> {
+    for (let backoff = FIRST_BACKOFF_MS; mayWork(); backoff = Math.min(backoff * 2, MAX_BACKOFF_MS)) {
+      try {
+        if (records.length > 0) await handle(records);
+        return true;
+      } catch (error) {
+        this.#metrics?.batches.inc({ topic: this.topic, outcome: 'failed' });
+        this.#logger.warn({ err: error, topic: this.topic, retryInMs: backoff }, 'a batch failed');
+        await delay(backoff, undefined, { signal: this.#stopping.signal }).catch(() => {});
+      }
+    }
+    return false;
+  }
+
+  /** A refused commit makes the library join again and read from the last one that was not. */
+  async #commit({ batch, resolveOffset, commitOffsetsIfNecessary }: EachBatchPayload): Promise<void> {
+    const { topic, partition } = batch;
+    const offset = String(BigInt(batch.lastOffset()) + 1n);
+    resolveOffset(batch.lastOffset());
+    try {
+      await commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
+    } catch (error) {
+      this.#metrics?.batches.inc({ topic, outcome: 'uncommitted' });
+      throw error;
+    }
+    this.#metrics?.batches.inc({ topic, outcome: 'committed' });
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
     const health = await this.#topic.health(signal);
-    return health.status === 200 && this.#failure !== ''
-      ? { ...health, status: 503, error: this.#failure }
-      : health;
+    if (health.status !== 200) return health;
+    const error = this.#failure || this.#overdue();
+    return error === '' ? health : { ...health, status: 503, error };
+  }
+
+  #overdue(): string {
+    const bound = this.#url.maxProcessingTimeMs ?? PROCESSING_MS;
+    const taken = this.#batchSince === undefined ? 0 : performance.now() - this.#batchSince;
+    return taken > bound ? `a batch of ${this.topic} is under way for ${Math.round(taken)} ms` : '';
   }
 
   async stop(): Promise<void> {
@@ -160,12 +241,26 @@ export class KafkaJsConsumer implements KafkaConsumer {
     await this.#running;
     await this.#topic.close();
   }
+}
 
-  async #disconnect(): Promise<void> {
-    const consumer = this.#consumer;
-    this.#consumer = undefined;
-    await consumer?.disconnect().catch((error: unknown) => {
-      this.#logger.debug({ err: error, topic: this.topic }, 'a consumer did not disconnect');
+function endOf(error: unknown): ConsumerEnd {
+  if (error instanceof StalledError) return 'stalled';
+  return error instanceof Error && error.name === 'KafkaJSNotImplemented' ? 'unreadable' : 'crash';
+}
+
+/** The records of a batch. One without a value is a tombstone: nothing that this server knows. */
+function recordsOf({ topic, partition, messages }: Batch): ConsumedRecord[] {
+  const records: ConsumedRecord[] = [];
+  for (const { value, key, offset, timestamp } of messages) {
+    if (value === null) continue;
+    records.push({
+      topic,
+      partition,
+      offset: BigInt(offset),
+      timestamp: Number(timestamp),
+      value,
+      ...(key === null ? {} : { key }),
     });
   }
+  return records;
 }
