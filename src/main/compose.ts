@@ -6,7 +6,14 @@ import { ConfigurationError } from '../shared/errors.js';
 import { localSocketPath } from '../shared/frames/socket-path.js';
 import { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../shared/grpc/block-validation-client.js';
-import { createConsumer, createProducer, needsEmbeddedBroker } from '../shared/kafka/index.js';
+import { createConsumerMetrics } from '../shared/kafka/consumer-metrics.js';
+import {
+  createConsumer,
+  createProducer,
+  type KafkaSettingKey,
+  needsEmbeddedBroker,
+} from '../shared/kafka/index.js';
+import type { KafkaConsumer } from '../shared/kafka/types.js';
 import { ComponentLoggers, type Logger } from '../shared/logging.js';
 import type { Settings } from '../shared/settings/table.js';
 import { createBanStore } from './bans/create-store.js';
@@ -35,19 +42,22 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     ? localSocketPath(directory.path, 'broker.sock')
     : undefined;
   const kafka = { logger: loggers.of('kafka'), brokerSocketPath };
+  const registry = new Registry();
+  const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
+  const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
+    settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
   const chain =
     settings.blockchain_grpcAddress === ''
       ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
       : undefined;
-  const hasRejectedTx = settings.kafka_rejectedTxConfig !== '';
-  if (settings.p2p_embedded_rejected_tx_interval > 0 && !hasRejectedTx) {
+  if (settings.p2p_embedded_rejected_tx_interval > 0 && settings.kafka_rejectedTxConfig === '') {
     throw new ConfigurationError(['p2p_embedded_rejected_tx_interval: needs kafka_rejectedTxConfig']);
   }
   return {
     settings,
     logger,
     loggers,
-    registry: new Registry(),
+    registry,
     directory,
     blockchain: chain ?? new GrpcBlockchainClient({ settings, logger: loggers.of('blockchain') }),
     validation: createBlockValidationClient(settings),
@@ -56,9 +66,9 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
       level: directory.store,
       logger: loggers.of('bans'),
     }),
-    rejectedTx: hasRejectedTx
-      ? createConsumer(settings, 'kafka_rejectedTxConfig', { ...kafka, group: consumerGroup(settings) })
-      : undefined,
+    rejectedTx: consumerOf('kafka_rejectedTxConfig'),
+    invalidBlocks: consumerOf('kafka_invalidBlocksConfig'),
+    invalidSubtrees: consumerOf('kafka_invalidSubtreesConfig'),
     embedded: {
       chain,
       broker:

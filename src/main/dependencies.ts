@@ -29,6 +29,9 @@ export interface ServerDependencies {
   readonly banStore: BanStore;
   /** Rejected transactions of our own node. Producers belong to the publisher, which makes them from the settings. */
   readonly rejectedTx: KafkaConsumer | undefined;
+  /** What our node's validation found invalid, where it is told. */
+  readonly invalidBlocks: KafkaConsumer | undefined;
+  readonly invalidSubtrees: KafkaConsumer | undefined;
   readonly embedded: {
     /** The same object as `blockchain`, where that is embedded: it mines and follows. */
     readonly chain: EmbeddedChain | undefined;

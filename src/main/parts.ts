@@ -37,6 +37,9 @@ import { createPeerMetrics } from './peers/metrics.js';
 import { PeerRegistry } from './peers/registry.js';
 import { Pipeline } from './pipeline/index.js';
 import { createPipelineMetrics } from './pipeline/metrics.js';
+import { InvalidBlocks } from './reports/invalid-blocks.js';
+import { InvalidReports } from './reports/invalid-reports.js';
+import { createReportMetrics } from './reports/metrics.js';
 
 /** What `init` found before the parts can be built. */
 export interface Identity {
@@ -56,6 +59,7 @@ export class ServerParts {
   readonly pipeline: Pipeline;
   readonly notifications: NotificationServers;
   readonly announcer: Announcer;
+  readonly reports: InvalidReports;
   readonly grpc: GrpcServer;
   readonly bootstrapPeers: ReadonlySet<string>;
   /** The tip as the chain told it last. */
@@ -155,6 +159,7 @@ export class ServerParts {
       },
     );
 
+    const invalidBlocks = new InvalidBlocks();
     this.announcer = new Announcer(
       {
         settings,
@@ -167,10 +172,25 @@ export class ServerParts {
         assembly: dependencies.assembly,
         onBestBlock: (best) => this.#setBest(best),
         onNotification: (notification) => this.#notified(notification),
+        isInvalid: (hash) => invalidBlocks.has(hash),
         ...(dependencies.rejectedTx === undefined ? {} : { rejectedTx: dependencies.rejectedTx }),
       },
       options.version === undefined ? {} : { version: options.version },
     );
+
+    this.reports = new InvalidReports({
+      logger: loggers.of('reports'),
+      metrics: createReportMetrics(registry),
+      scores: this.scores,
+      registry: this.peers,
+      invalidBlocks,
+      announcersOf: (kind, hashes) =>
+        this.pipeline.publisher.ask('announcers', { topic: `${kind}s`, hashes }),
+      fsmState: () => this.announcer.fsmState,
+      ownPeerId: () => this.node.peerId,
+      blocks: dependencies.invalidBlocks,
+      subtrees: dependencies.invalidSubtrees,
+    });
 
     this.enforcer = new BanEnforcer({
       list: this.bans,

@@ -75,6 +75,11 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
       stop: () => parts.enforcer.stop(),
     },
     {
+      name: 'invalid reports',
+      start: async () => parts.reports.start(),
+      stop: () => parts.reports.stop(),
+    },
+    {
       name: 'gRPC',
       start: () => parts.grpc.start(),
       stop: () => parts.grpc.stop(),

@@ -1,6 +1,7 @@
 /** What readiness asks: every neighbour and every part without which this server cannot do its work. */
 
 import type { DependencyHealth } from '../shared/health.js';
+import type { KafkaConsumer } from '../shared/kafka/types.js';
 import type { FsmState } from './blockchain/types.js';
 import type { ServerDependencies } from './dependencies.js';
 import type { ReadinessCheck } from './health/readiness.js';
@@ -8,13 +9,11 @@ import type { ServerParts } from './parts.js';
 
 /** The checks of a running server, in the order of the report. */
 export function readinessChecks(dependencies: ServerDependencies, parts: ServerParts): ReadinessCheck[] {
-  const { validation, rejectedTx, embedded } = dependencies;
+  const { validation, embedded } = dependencies;
   return [
     // The publisher speaks for its producers and its outbox.
     { resource: 'Kafka', check: () => parts.pipeline.publisher.ask('health', {}) },
-    ...(rejectedTx === undefined
-      ? []
-      : [{ resource: 'rejectedtx consumer', check: (signal: AbortSignal) => rejectedTx.health(signal) }]),
+    ...consumerChecks(dependencies),
     ...(embedded.broker === undefined
       ? []
       : [
@@ -28,6 +27,22 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
     { resource: 'notification servers', check: () => parts.notifications.health() },
     { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },
     { resource: 'libp2p', check: () => parts.node.health() },
+  ];
+}
+
+function consumerChecks({
+  rejectedTx,
+  invalidBlocks,
+  invalidSubtrees,
+}: ServerDependencies): ReadinessCheck[] {
+  const checkOf = (name: string, consumer: KafkaConsumer | undefined): ReadinessCheck[] =>
+    consumer === undefined
+      ? []
+      : [{ resource: `${name} consumer`, check: (signal) => consumer.health(signal) }];
+  return [
+    ...checkOf('rejectedtx', rejectedTx),
+    ...checkOf('invalid-blocks', invalidBlocks),
+    ...checkOf('invalid-subtrees', invalidSubtrees),
   ];
 }
 

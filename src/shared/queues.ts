@@ -88,6 +88,18 @@ export const QUEUES = [
     metric: 'teranode_p2p_repeats_remembered',
   },
   {
+    name: 'who announced what',
+    bound: '10,000 announcements of blocks and as many of subtrees, 64 a hash, 10 minutes',
+    whenFull: 'the least recently announced hash is forgotten',
+    metric: 'teranode_p2p_announcers_remembered',
+  },
+  {
+    name: 'invalid blocks',
+    bound: '10,000 hashes, an hour',
+    whenFull: 'the least recently reported is forgotten; the mark of the chain remains',
+    metric: 'teranode_p2p_invalid_blocks_remembered',
+  },
+  {
     name: 'ban scores',
     bound: '10,000 peers',
     whenFull: 'the least recently used is forgotten',

@@ -37,6 +37,8 @@ export default async function publish(
   switch (task.op) {
     case 'publish':
       return publisher.publish(task.batch, task.retry);
+    case 'announcers':
+      return publisher.announcers(task.topic, task.hashes);
     case 'health':
       return publisher.health();
     case 'metrics':

@@ -35,6 +35,8 @@ export interface AnnouncerComponents {
   readonly syncPeer?: () => SyncPeer | undefined;
   /** Every other notification of the chain, such as a peer's failure. */
   readonly onNotification?: (notification: ChainNotification) => void;
+  /** Blocks reported as invalid, which are not announced whatever the chain says; none unless told. */
+  readonly isInvalid?: (hash: HashHex) => boolean;
   /** A new best block: the tip as the chain tells it. */
   readonly onBestBlock?: (best: BlockHeaderInfo) => void;
 }
@@ -114,6 +116,7 @@ export class Announcer {
       node,
       voice: this.#voice,
       urls,
+      isInvalid: (info) => this.#isInvalid(info),
       now,
       askEveryMs: retryMs,
     });
@@ -227,10 +230,15 @@ export class Announcer {
   async #sayBlock(info: BlockHeaderInfo): Promise<void> {
     const { urls, node, settings } = this.#components;
     const key = `block ${info.hash}`;
-    if (info.invalid || this.#announced.has(key)) return;
+    if (this.#isInvalid(info) || this.#announced.has(key)) return;
     this.#announced.set(key, true);
     const message = blockMessage(info, node.peerId, urls.dataHub, settings.clientName);
     await this.#voice.say(block, message, urls.announceable);
+  }
+
+  /** WIRE §2: blocks known to be invalid are not announced. */
+  #isInvalid({ hash, invalid }: BlockHeaderInfo): boolean {
+    return invalid || this.#components.isInvalid?.(hash) === true;
   }
 
   /** Blocks that came during a break, oldest first; where they are too many, the tip alone. */
@@ -266,7 +274,7 @@ export class Announcer {
 
   async #miningOn(info: BlockHeaderInfo): Promise<void> {
     const key = `mining_on ${info.hash}`;
-    if (this.#announced.has(key)) return;
+    if (this.#isInvalid(info) || this.#announced.has(key)) return;
     if (this.#voice.maySay(miningOn.name)) this.#announced.set(key, true);
     await this.#voice.say(miningOn, {
       hash: info.hash,

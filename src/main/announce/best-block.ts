@@ -34,6 +34,8 @@ export interface BestBlockComponents {
   readonly node: Pick<P2PNode, 'sendDirect' | 'peerId'>;
   readonly voice: Voice;
   readonly urls: AnnouncedUrls;
+  /** A block that is not to be announced. */
+  readonly isInvalid: (info: BlockHeaderInfo) => boolean;
   /** Ms, never going back. */
   readonly now: () => number;
   readonly askEveryMs: number;
@@ -62,7 +64,7 @@ export class BestBlock {
 
   /** Answers `peer` on the direct stream, within limits. Never rejects. */
   async answer(peer: string): Promise<void> {
-    const { voice, urls, metrics, node, now, chain, logger, settings } = this.#components;
+    const { voice, urls, isInvalid, metrics, node, now, chain, logger, settings } = this.#components;
     const count = (outcome: string): void => metrics.bestBlockAnswers.inc({ outcome });
     if (!voice.mayTell(block.name) || !urls.announceable) return count('silent');
     const last = this.#answered.get(peer);
@@ -72,6 +74,7 @@ export class BestBlock {
     this.#underWay++;
     try {
       const best = await chain.getBestBlockHeader();
+      if (isInvalid(best)) return count('silent');
       const message = blockMessage(best, node.peerId, urls.dataHub, settings.clientName);
       await node.sendDirect(peer, Buffer.from(messageJson(block, message, settings.p2p_payload_framing)));
       count('answered');

@@ -38,7 +38,7 @@ export function createAnnounceMetrics(registry: Registry) {
     }),
     bestBlockAnswers: new Counter({
       name: 'teranode_p2p_announce_best_block_answers_total',
-      help: 'Requests for our best block: answered, limited, silent (by listen mode, state or URL), failed.',
+      help: 'Requests for our best block: answered, limited, silent (by listen mode, state or URL, or the block is invalid), failed.',
       labelNames: ['outcome'] as const,
       registers,
     }),

@@ -29,6 +29,14 @@ export interface AnnouncedRecord {
   readonly url: string;
 }
 
+/** Who announced a hash, by signature, and where it said to have it. */
+export interface Announcer {
+  /** Base58. */
+  readonly peer: string;
+  /** Data hub. */
+  readonly url: string;
+}
+
 /** What a message says of its author: kept by main, never by the publisher. */
 export type PeerFact =
   | { readonly type: 'best_block_requested'; readonly peer: string }

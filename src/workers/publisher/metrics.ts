@@ -40,6 +40,11 @@ export function createPublisherMetrics(registry: Registry) {
       help: 'Announcements whose repeats are recognised.',
       registers,
     }),
+    announcers: new Gauge({
+      name: 'teranode_p2p_announcers_remembered',
+      help: 'Announcements of blocks and subtrees whose announcer is remembered, should they be found invalid.',
+      registers,
+    }),
     blockFound: new Counter({
       name: 'teranode_p2p_block_found_total',
       help: 'BlockFound calls by outcome: told, failed or given_up.',

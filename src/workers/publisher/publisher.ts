@@ -6,7 +6,7 @@ import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
 import { FrameStreamServer } from '../../shared/frames/stream-server.js';
 import type { Frame } from '../../shared/frames/types.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
-import { hashFromBytes } from '../../shared/hash.js';
+import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
 import type { Logger } from '../../shared/logging.js';
@@ -18,9 +18,16 @@ import type { OutboxRecord } from '../../shared/outbox/records.js';
 import { type Appended, type Chunk, OutboxStore, type Reopened } from '../../shared/outbox/store.js';
 import { decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
-import type { CheckedMessage, PeerFact, PublishedBatch } from '../../shared/pipeline/types.js';
+import type {
+  AnnouncedRecord,
+  Announcer,
+  CheckedMessage,
+  PeerFact,
+  PublishedBatch,
+} from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import { Admission } from './admission.js';
+import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
 import { createPublisherMetrics } from './metrics.js';
 import { NotificationsTopic } from './notifications-topic.js';
@@ -49,6 +56,7 @@ export class Publisher {
   readonly #deadLetters: DeadLetters;
   readonly #drainers: ReadonlyMap<string, TopicDrainer>;
   readonly #admission: Admission;
+  readonly #announcers = new Announcers();
   readonly #blockFound: BlockFoundForwarder | undefined;
   readonly #notifications: NotificationsTopic | undefined;
   #frames: FrameStreamServer | undefined;
@@ -167,11 +175,15 @@ export class Publisher {
     await this.#keep(sorted, now);
     const facts: PeerFact[] = [];
     messages.forEach((message, index) => {
-      if (sorted.outcomes[index] === OK && message.fact !== '')
-        facts.push(JSON.parse(message.fact) as PeerFact);
+      if (sorted.outcomes[index] !== OK) return;
+      if (message.fact !== '') facts.push(JSON.parse(message.fact) as PeerFact);
+      if (message.record !== undefined && !message.own) {
+        this.#announcers.remember(message.record, message.author);
+      }
     });
     this.#count(sorted.outcomes);
     this.#metrics.repeats.set(this.#admission.remembered);
+    this.#metrics.announcers.set(this.#announcers.size);
     end();
     return { outcomes: sorted.outcomes, facts, outboxDepth: this.#depth() };
   }
@@ -291,6 +303,11 @@ export class Publisher {
 
   outbox(): readonly OutboxTopic[] {
     return [...this.#drainers.values()].map((drainer) => drainer.status());
+  }
+
+  /** Who announced each of `hashes`, in their order. */
+  announcers(topic: AnnouncedRecord['topic'], hashes: readonly HashHex[]): readonly (readonly Announcer[])[] {
+    return hashes.map((hash) => this.#announcers.of(topic, hash));
   }
 
   deadLetters(limit: number): Promise<readonly DeadLetter[]> {

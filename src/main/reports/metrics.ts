@@ -1,0 +1,31 @@
+/** What became of the node's reports about invalid blocks and subtrees. */
+
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export type ReportMetrics = ReturnType<typeof createReportMetrics>;
+
+/** What became of one record. */
+export type ReportOutcome = 'scored' | 'repeat' | 'nobody' | 'catching_up' | 'malformed';
+
+export function createReportMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    reports: new Counter({
+      name: 'teranode_p2p_invalid_reports_total',
+      help: 'Invalid blocks and subtrees that the node reported, by kind and what came of it: scored, repeat (everybody concerned has been scored for it), nobody (nobody known announced it), catching_up (not judged meanwhile), malformed.',
+      labelNames: ['kind', 'outcome'] as const,
+      registers,
+    }),
+    scored: new Counter({
+      name: 'teranode_p2p_invalid_report_peers_total',
+      help: 'Peers scored for what was reported, by kind and how they were found: announced, peer_id, url.',
+      labelNames: ['kind', 'found'] as const,
+      registers,
+    }),
+    invalidBlocks: new Gauge({
+      name: 'teranode_p2p_invalid_blocks_remembered',
+      help: 'Hashes of invalid blocks, which are not announced.',
+      registers,
+    }),
+  };
+}
