@@ -47,6 +47,11 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'workers/publisher/admission',
     'what is remembered is bounded, and the newest half always is',
   ],
+  'who announced what': [
+    'workers/publisher/announcers',
+    'announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block',
+  ],
+  'invalid blocks': ['main/reports/invalid-reports', 'the invalid blocks remembered are bounded'],
   'ban scores': ['main/bans/scores', 'scores are bounded: the least recently used is forgotten'],
   'bans by score': [
     'main/bans/list',

@@ -33,8 +33,6 @@ export interface KafkaTopicUrl {
 /** Kafka's own rule for topic names. */
 const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 const DEFAULT_PORT = 9092;
-/** A member of a group that says nothing for this long is taken for dead. */
-export const DEFAULT_SESSION_MS = 30_000;
 const DURATION_UNITS: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -98,10 +96,6 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
     rebalanceTimeoutMs: parameters.milliseconds('rebalanceTimeout'),
     unknownParameters: parameters.unread(),
   };
-  const { heartbeatIntervalMs = 0, sessionTimeoutMs = DEFAULT_SESSION_MS } = url;
-  if (heartbeatIntervalMs >= sessionTimeoutMs) {
-    problem(`heartbeatInterval=${heartbeatIntervalMs} must be below sessionTimeout, ${sessionTimeoutMs}`);
-  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return url;
 }

@@ -34,6 +34,7 @@ function announcing(
   changes: Partial<Settings> = {},
   generation: Generation = 'current',
   options: AnnouncerOptions = {},
+  isInvalid: (hash: string) => boolean = () => false,
 ) {
   const settings = settingsOf(
     { network: 'regtest', clientName: 'me', asset_httpPublicAddress: HUB, ...changes },
@@ -66,6 +67,7 @@ function announcing(
       },
       showOwn: (kind, data) => shown.push(read(kind, data)),
       urls: announcedUrls(settings),
+      isInvalid,
     },
     { retryMs: 10, statusSpacingMs: 0, subscription: { resumeMs: 20 }, version: '1.2.3', ...options },
   );
@@ -271,6 +273,34 @@ test('a block known to be invalid is not announced', async (context) => {
   served.notify(NotificationType.Block, good);
   await waitFor(() => of(told, 'block').length === 1, { what: 'the good block' });
   assert.equal(of(told, 'block')[0]!.Hash, good);
+});
+
+test('a block reported as invalid is not announced, mined on or answered with, before the chain says so', async (context) => {
+  const [served, client] = await service(context);
+  const [one, two] = minedChain(2) as [Uint8Array, Uint8Array];
+  const bad = served.add(one, { height: 1 });
+  const { announcer, told, direct, of, count } = announcing(
+    context,
+    client,
+    {},
+    'current',
+    {},
+    (hash) => hash === bad,
+  );
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  served.notify(NotificationType.Block, bad);
+  await announcer.answerBestBlock('somebody');
+  assert.equal(await count('bestBlockAnswers', 'silent'), 1);
+  const good = served.add(two, { height: 2 });
+  served.notify(NotificationType.Block, good);
+  await waitFor(() => of(told, 'mining_on').length === 1, { what: 'the good block' });
+  assert.deepEqual(
+    of(told, 'block').map(({ Hash }) => Hash),
+    [good],
+  );
+  assert.equal(of(told, 'mining_on')[0]!.Hash, good);
+  assert.deepEqual(direct, []);
 });
 
 test('64-bit figures are told unrounded', async (context) => {

@@ -126,6 +126,28 @@ test('a new group starts at the oldest offset or the newest, an old one where it
   assert.deepEqual(values(await broker.poll(again, 1 << 20, 0)), ['after']);
 });
 
+test('when retention has taken what comes next, a group goes on by its reset rule', async (context) => {
+  const clock = { now: 0 };
+  const broker = await startBroker(context, { now: () => clock.now });
+  await broker.createTopic(oneTopic);
+  const members = [];
+  for (const fromOldest of [true, false]) {
+    await broker.produce('t', [{ value: bytes('a') }]);
+    const member = await broker.join({ group: `${fromOldest}`, topic: 't', fromOldest });
+    await broker.commit(member, 0, 1);
+    members.push(member);
+  }
+  const [oldest = 0, newest = 0] = members;
+  await broker.produce('t', [{ value: bytes('lost') }]);
+  clock.now = oneTopic.retentionMs + 1;
+  await broker.produce('t', [{ value: bytes('kept') }]);
+  await broker.trim();
+  assert.deepEqual(values(await broker.poll(oldest, 1 << 20, 0)), ['kept']);
+  assert.deepEqual(values(await broker.poll(newest, 1 << 20, 0)), []);
+  await broker.produce('t', [{ value: bytes('new') }]);
+  assert.deepEqual(values(await broker.poll(newest, 1 << 20, 0)), ['new']);
+});
+
 test('members of a group share its partitions, and a leaver’s go to who stays', async (context) => {
   const broker = await startBroker(context);
   await broker.createTopic({ ...oneTopic, partitions: 2 });

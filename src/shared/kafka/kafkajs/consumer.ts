@@ -6,7 +6,7 @@ import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
 import type { ConsumerEnd, ConsumerMetrics } from '../consumer-metrics.js';
 import { type ConsumedRecord, type KafkaConsumer, TopicFaultError } from '../types.js';
-import { DEFAULT_SESSION_MS, type KafkaTopicUrl } from '../url.js';
+import type { KafkaTopicUrl } from '../url.js';
 import { RETRY } from './client.js';
 import { faultFrom } from './faults.js';
 import { GroupMember, StalledError } from './group-member.js';
@@ -31,6 +31,7 @@ const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
 const MAX_WAIT_MS = 1000;
 /** The library's own defaults, in milliseconds. */
+const SESSION_MS = 30_000;
 const HEARTBEAT_MS = 3000;
 const REBALANCE_MS = 60_000;
 /** A batch under way for longer is told in readiness where `maxProcessingTime` says nothing. */
@@ -63,7 +64,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
     this.#logger = logger;
     this.#metrics = metrics;
     this.#url = url;
-    const sessionTimeout = url.sessionTimeoutMs ?? DEFAULT_SESSION_MS;
+    const sessionTimeout = url.sessionTimeoutMs ?? SESSION_MS;
     const rebalanceTimeout = url.rebalanceTimeoutMs ?? REBALANCE_MS;
     this.#config = {
       groupId: group,
@@ -73,7 +74,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       retry: { ...RETRY, restartOnFailure: async () => false },
       sessionTimeout,
       rebalanceTimeout,
-      heartbeatInterval: url.heartbeatIntervalMs ?? Math.min(HEARTBEAT_MS, Math.floor(sessionTimeout / 3)),
+      heartbeatInterval: heartbeatOf(url.heartbeatIntervalMs, sessionTimeout),
     };
     this.#stallMs = stallMs ?? sessionTimeout + rebalanceTimeout;
     this.#topic = new KafkaTopic({ kafka, logger }, url);
@@ -241,6 +242,12 @@ export class KafkaJsConsumer implements KafkaConsumer {
     await this.#running;
     await this.#topic.close();
   }
+}
+
+/** Of a session that is shorter than the heartbeats the library would make nothing: three fit into each. */
+function heartbeatOf(told: number | undefined, sessionTimeout: number): number {
+  const longest = Math.max(1, Math.floor(sessionTimeout / 3));
+  return told !== undefined && told < sessionTimeout ? told : Math.min(HEARTBEAT_MS, longest);
 }
 
 function endOf(error: unknown): ConsumerEnd {

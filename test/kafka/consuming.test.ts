@@ -1,0 +1,427 @@
+/** What is promised about consuming, on a real broker: groups, places to start, commits after the work, rebalances, poison. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import kafkajs, { type Admin, type Message, type Producer } from 'kafkajs';
+import { Registry } from 'prom-client';
+import { createConsumerMetrics } from '../../src/shared/kafka/consumer-metrics.js';
+import { createConsumer, type KafkaSettingKey } from '../../src/shared/kafka/index.js';
+import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/kafka/types.js';
+import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
+import { keptLog } from '../support/logger.js';
+import { settingsOf } from '../support/settings.js';
+import { waitFor, within } from '../support/wait.js';
+
+/** A member that is gone is missed soon. */
+const QUICK = { sessionTimeout: 6000, heartbeatInterval: 500, rebalanceTimeout: 6000 };
+const HANGING = fileURLToPath(new URL('./programs/hanging-consumer.js', import.meta.url));
+const text = ({ value }: Pick<ConsumedRecord, 'value'>): string => Buffer.from(value).toString();
+
+interface Reading {
+  readonly consumer: KafkaConsumer;
+  /** Every record handed over, repeats too. */
+  readonly read: string[];
+  readonly metrics: ReturnType<typeof createConsumerMetrics>;
+  readonly log: ReturnType<typeof keptLog>;
+}
+
+interface ReadingOptions {
+  readonly group?: string;
+  readonly params?: Readonly<Record<string, string | number>>;
+  readonly key?: KafkaSettingKey;
+  /** Called with each batch after it was noted. */
+  readonly work?: (records: readonly ConsumedRecord[]) => Promise<void>;
+}
+
+describe('consuming from Kafka', { concurrency: 1 }, () => {
+  let cluster: KafkaCluster;
+  let producer: Producer;
+  let admin: Admin;
+
+  const endings: (() => unknown)[] = [];
+
+  before(async () => {
+    cluster = await startKafka({ after: (end) => endings.push(end as () => unknown) });
+    producer = cluster.client().producer();
+    await producer.connect();
+    admin = await cluster.admin();
+  });
+  after(async () => {
+    await producer?.disconnect();
+    for (const end of endings.reverse()) await end();
+  });
+
+  async function topicOf(numPartitions = 1, on: Admin = admin, name = cluster.topic()): Promise<string> {
+    await on.createTopics({ waitForLeaders: true, topics: [{ topic: name, numPartitions }] });
+    return name;
+  }
+
+  const produce = (topic: string, values: readonly string[], by: Producer = producer) =>
+    by.send({ topic, acks: -1, messages: values.map((value): Message => ({ key: value, value })) });
+
+  const numbered = (from: number, to: number): string[] =>
+    Array.from({ length: to - from }, (_, index) => `record ${from + index}`);
+
+  async function reading(
+    context: Pick<TestContext, 'after'>,
+    topic: string,
+    options: ReadingOptions = {},
+    of: KafkaCluster = cluster,
+  ): Promise<Reading> {
+    const { group = `test-${randomUUID()}`, params = {}, key = 'kafka_rejectedTxConfig', work } = options;
+    const settings = settingsOf({ [key]: of.url(topic, { ...QUICK, ...params }) });
+    const metrics = createConsumerMetrics(new Registry());
+    const log = keptLog();
+    const consumer = createConsumer(settings, key, {
+      logger: log.logger,
+      brokerSocketPath: undefined,
+      group,
+      metrics,
+    });
+    context.after(() => consumer.stop());
+    const read: string[] = [];
+    await consumer.start(async (records) => {
+      read.push(...records.map(text));
+      await work?.(records);
+    });
+    return { consumer, read, metrics, log };
+  }
+
+  const all = (read: readonly string[], wanted: readonly string[], what = 'every record') =>
+    waitFor(() => wanted.every((value) => new Set(read).has(value)), {
+      what,
+      timeoutMs: 60_000,
+      everyMs: 50,
+    });
+
+  const committedOf = async (group: string, topic: string): Promise<readonly string[]> => {
+    const [offsets] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+    return offsets?.partitions.map(({ offset }) => offset) ?? [];
+  };
+
+  const countOf = async (
+    metric: { get(): Promise<{ values: { labels: object; value: number }[] }> },
+    label: string,
+  ) =>
+    (await metric.get()).values
+      .filter(({ labels }) => Object.values(labels).includes(label))
+      .reduce((sum, { value }) => sum + value, 0);
+
+  test('three topics read in one group each give their records to their own reader', async (context) => {
+    const group = `p2p.${randomUUID()}`;
+    const keys = [
+      'kafka_rejectedTxConfig',
+      'kafka_invalidBlocksConfig',
+      'kafka_invalidSubtreesConfig',
+    ] as const;
+    const topics = await Promise.all([topicOf(), topicOf(3), topicOf()]);
+    const readers = await Promise.all(
+      topics.map((topic, index) =>
+        reading(context, topic, { group, ...(keys[index] ? { key: keys[index] } : {}) }),
+      ),
+    );
+    for (const topic of topics)
+      await produce(
+        topic,
+        numbered(0, 50).map((value) => `${topic} ${value}`),
+      );
+    for (const [index, topic] of topics.entries()) {
+      const { read = [] } = readers[index] ?? {};
+      await all(
+        read,
+        numbered(0, 50).map((value) => `${topic} ${value}`),
+      );
+      assert.ok(
+        read.every((value) => value.startsWith(topic)),
+        'a record of another topic',
+      );
+    }
+    const { groups } = await admin.describeGroups([group]);
+    assert.equal(groups[0]?.members.length, 3);
+    assert.equal(groups[0]?.protocol, 'range');
+  });
+
+  test('a new group starts where replay and offsetReset say, an old one where it was', async (context) => {
+    const topic = await topicOf();
+    await produce(topic, ['old']);
+    for (const [params, fromOldest] of [
+      [{ replay: 1 }, true],
+      [{ replay: 0 }, false],
+      [{ replay: 1, offsetReset: 'latest' }, false],
+      [{ replay: 0, offsetReset: 'earliest' }, true],
+    ] as const) {
+      const fresh = await topicOf();
+      await produce(fresh, ['old']);
+      const { read, consumer } = await reading(context, fresh, { params });
+      await untilNewOnes(fresh, read);
+      assert.equal(read.includes('old'), fromOldest, JSON.stringify(params));
+      await consumer.stop();
+    }
+    const group = `test-${randomUUID()}`;
+    const first = await reading(context, topic, { group, params: { replay: 1 } });
+    await all(first.read, ['old']);
+    await first.consumer.stop();
+    await produce(topic, ['between']);
+    const second = await reading(context, topic, { group, params: { replay: 0 } });
+    await all(second.read, ['between']);
+    assert.deepEqual(second.read, ['between']);
+  });
+
+  /** The newest offset is looked up with the first fetch: what comes before that is not read. */
+  const untilNewOnes = (topic: string, read: readonly string[]) =>
+    waitFor(
+      async () => {
+        await produce(topic, ['new']);
+        return read.includes('new');
+      },
+      { what: 'a new record', timeoutMs: 30_000, everyMs: 200 },
+    );
+
+  test('offsets are committed after the work, and a stop ends the batch, commits it and leaves the group', async (context) => {
+    const topic = await topicOf();
+    const group = `test-${randomUUID()}`;
+    await produce(topic, numbered(0, 10));
+    let finish: () => void = () => {};
+    const working = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const { consumer, read } = await reading(context, topic, { group, work: () => working });
+    await all(read, numbered(0, 10));
+    assert.deepEqual(await committedOf(group, topic), ['-1']);
+    const stopped = consumer.stop();
+    assert.deepEqual(await committedOf(group, topic), ['-1']);
+    finish();
+    await within(stopped, 5000, 'the stop');
+    assert.deepEqual(await committedOf(group, topic), ['10']);
+    const { groups } = await admin.describeGroups([group]);
+    assert.equal(groups[0]?.members.length, 0);
+  });
+
+  test('a batch that its handler refuses is handed over again and committed once it is taken', async (context) => {
+    const topic = await topicOf();
+    const group = `test-${randomUUID()}`;
+    await produce(topic, numbered(0, 5));
+    let refusals = 3;
+    const { read, metrics } = await reading(context, topic, {
+      group,
+      work: async () => {
+        if (refusals-- > 0) throw new Error('not yet');
+      },
+    });
+    await waitFor(async () => (await committedOf(group, topic))[0] === '5', { what: 'the commit' });
+    assert.equal(read.length, 20);
+    assert.equal(await countOf(metrics.batches, 'failed'), 3);
+  });
+
+  test('what a killed consumer had in hand is read again by the next', async (context) => {
+    const topic = await topicOf();
+    const group = `test-${randomUUID()}`;
+    await produce(topic, numbered(0, 20));
+    const child = spawn(process.execPath, [HANGING, cluster.url(topic, QUICK), group], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    context.after(() => child.kill('SIGKILL'));
+    const taken: string[] = [];
+    child.stdout.on('data', (piece: Buffer) => taken.push(...piece.toString().split('\n')));
+    await all(taken, numbered(0, 20), 'the batch in hand');
+    child.kill('SIGKILL');
+    const { read } = await reading(context, topic, { group });
+    await all(read, numbered(0, 20));
+  });
+
+  test('members come and go while records flow: every record is handled, and in its partition’s order', async (context) => {
+    const topic = await topicOf(4);
+    const group = `test-${randomUUID()}`;
+    const total = 4000;
+    const handled: { partition: number; offset: bigint }[] = [];
+    const member = () =>
+      reading(context, topic, {
+        group,
+        work: async (records) => {
+          await new Promise((resolve) => setImmediate(resolve));
+          handled.push(...records.map(({ partition, offset }) => ({ partition, offset })));
+        },
+      });
+    const readers = [await member()];
+    const producing = (async () => {
+      for (let at = 0; at < total; at += 20) {
+        await produce(topic, numbered(at, at + 20));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    readers.push(await member());
+    await readers[0]?.consumer.stop();
+    readers.push(await member());
+    await readers[1]?.consumer.stop();
+    readers.push(await member());
+    await producing;
+    await waitFor(() => new Set(readers.flatMap(({ read }) => read)).size === total, {
+      what: 'every record',
+      timeoutMs: 60_000,
+    });
+    const repeats = readers.reduce((sum, { read }) => sum + read.length, 0) - total;
+    context.diagnostic(`${repeats} of ${total} records were handled more than once`);
+    const next = new Map<number, bigint>();
+    for (const { partition, offset } of handled) {
+      const expected = next.get(partition) ?? 0n;
+      assert.ok(offset <= expected, `partition ${partition} skips from ${expected} to ${offset}`);
+      if (offset === expected) next.set(partition, expected + 1n);
+    }
+  });
+
+  test('a partition that is taken from a handler at work is read again by its new reader', async (context) => {
+    const topic = await topicOf();
+    const group = `test-${randomUUID()}`;
+    await produce(topic, numbered(0, 5));
+    let finish: () => void = () => {};
+    const working = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    context.after(() => finish());
+    const slow = await reading(context, topic, { group, work: () => working });
+    await all(slow.read, numbered(0, 5), 'the slow reader');
+    // Joining makes the group wait for the slow member until `rebalanceTimeout`, then it is out.
+    const next = await reading(context, topic, { group });
+    await all(next.read, numbered(0, 5), 'the next reader');
+    finish();
+    await produce(topic, numbered(5, 10));
+    await waitFor(() => numbered(5, 10).every((value) => [...slow.read, ...next.read].includes(value)), {
+      what: 'what came after',
+      timeoutMs: 60_000,
+    });
+    assert.ok((await countOf(slow.metrics.batches, 'uncommitted')) >= 1, 'the late commit is refused');
+  });
+
+  test('tombstones, empty and huge records and bytes that are none of ours are passed, and the offset with them', async (context) => {
+    const topic = await topicOf();
+    const group = `test-${randomUUID()}`;
+    await producer.send({
+      topic,
+      messages: [
+        { key: 'tombstone', value: null },
+        { value: 'first' },
+        { value: '' },
+        { key: Buffer.alloc(100, 0xff), value: Buffer.alloc(900_000, 0xff) },
+        { value: 'last' },
+        { key: 'tombstone', value: null },
+      ],
+    });
+    const { read, metrics } = await reading(context, topic, { group });
+    await waitFor(async () => (await committedOf(group, topic))[0] === '6', { what: 'the commit' });
+    assert.equal(read.length, 4);
+    assert.equal(read.at(-1), 'last');
+    assert.equal(await countOf(metrics.records, 'tombstone'), 2);
+  });
+
+  test('when retention has taken what comes next, reading goes on by the reset rule', async (context) => {
+    for (const [offsetReset, expected] of [
+      ['earliest', numbered(25, 30)],
+      ['latest', []],
+    ] as const) {
+      const topic = await topicOf();
+      const group = `test-${randomUUID()}`;
+      const params = { replay: 1, offsetReset };
+      const first = await reading(context, topic, { group, params: { ...params, offsetReset: 'earliest' } });
+      await produce(topic, numbered(0, 10));
+      await all(first.read, numbered(0, 10));
+      await first.consumer.stop();
+      await produce(topic, numbered(10, 30));
+      // The library knows a partition's leader once it has asked for the topic.
+      await admin.fetchTopicOffsets(topic);
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '25' }] });
+      const second = await reading(context, topic, { group, params });
+      await untilNewOnes(topic, second.read);
+      assert.deepEqual(
+        second.read.filter((value) => value !== 'new'),
+        expected,
+        offsetReset,
+      );
+      await second.consumer.stop();
+    }
+  });
+
+  test('a codec that nobody here knows is told in readiness, in the log and in figures, and read once it is known', async (context) => {
+    const topic = await topicOf();
+    const { CompressionCodecs, CompressionTypes } = kafkajs;
+    const known = CompressionCodecs[CompressionTypes.GZIP];
+    await producer.send({ topic, compression: CompressionTypes.GZIP, messages: [{ value: 'packed' }] });
+    CompressionCodecs[CompressionTypes.GZIP] = () => {
+      throw Object.assign(new kafkajs.KafkaJSNonRetriableError('GZIP compression not implemented' as never), {
+        name: 'KafkaJSNotImplemented',
+      });
+    };
+    context.after(() => {
+      CompressionCodecs[CompressionTypes.GZIP] = known;
+    });
+    const { consumer, read, metrics, log } = await reading(context, topic);
+    await waitFor(async () => (await countOf(metrics.ends, 'unreadable')) >= 2, {
+      what: 'the count',
+      timeoutMs: 30_000,
+    });
+    const health = await consumer.health(AbortSignal.timeout(2000));
+    assert.equal(health.status, 503);
+    assert.match(health.error ?? '', /compressed in a way that is not known here.*GZIP/);
+    const told = log.lines.filter((line) => JSON.stringify(line).includes('not known here'));
+    assert.ok(told.length >= 1 && told.length <= 2, `${told.length} lines`);
+    CompressionCodecs[CompressionTypes.GZIP] = known;
+    await all(read, ['packed']);
+    await waitFor(async () => (await consumer.health(AbortSignal.timeout(2000))).status === 200, {
+      what: 'health',
+    });
+  });
+});
+
+test('a consumer outlives the restart of its coordinator and the deletion of its topic', async (context) => {
+  const cluster = await startKafka(context, { own: true });
+  const group = 'p2p';
+  const topic = cluster.topic();
+  const settings = settingsOf({ kafka_rejectedTxConfig: cluster.url(topic, QUICK) });
+  const log = keptLog();
+  const consumer = createConsumer(settings, 'kafka_rejectedTxConfig', {
+    logger: log.logger,
+    brokerSocketPath: undefined,
+    group,
+  });
+  context.after(() => consumer.stop());
+  const read: string[] = [];
+  // The topic is not there yet: it is made.
+  await consumer.start(async (records) => {
+    read.push(...records.map(text));
+  });
+  const produce = async (value: string): Promise<void> => {
+    const producer = cluster.client({ retry: { retries: 10 } }).producer();
+    await producer.connect();
+    await producer.send({ topic, messages: [{ value }] });
+    await producer.disconnect();
+  };
+  const comes = (value: string) =>
+    waitFor(() => read.includes(value), { what: value, timeoutMs: 60_000, everyMs: 50 });
+  const healthy = () =>
+    waitFor(async () => (await consumer.health(AbortSignal.timeout(2000))).status === 200, {
+      what: 'health',
+      timeoutMs: 60_000,
+    });
+  await produce('at first');
+  await comes('at first');
+  for (const end of ['stop', 'kill'] as const) {
+    await cluster.broker(1)[end]();
+    assert.equal((await consumer.health(AbortSignal.timeout(2000))).status, 503);
+    await cluster.broker(1).start();
+    await produce(`after ${end}`);
+    await comes(`after ${end}`);
+    await healthy();
+  }
+  const admin = await cluster.admin();
+  await admin.deleteTopics({ topics: [topic] });
+  await waitFor(async () => (await admin.listTopics()).includes(topic), {
+    what: 'the topic',
+    timeoutMs: 60_000,
+    everyMs: 100,
+  });
+  await produce('after the deletion');
+  await comes('after the deletion');
+  await healthy();
+});

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Registry } from 'prom-client';
+import type { FsmState } from '../../../src/main/blockchain/types.js';
+import type { KnownPeer } from '../../../src/main/peers/known-peers.js';
+import { InvalidBlocks } from '../../../src/main/reports/invalid-blocks.js';
+import { InvalidReports } from '../../../src/main/reports/invalid-reports.js';
+import { createReportMetrics } from '../../../src/main/reports/metrics.js';
+import {
+  KafkaInvalidBlockTopicMessage,
+  KafkaInvalidSubtreeTopicMessage,
+} from '../../../src/shared/generated/kafkamessage.js';
+import { parseHashHex } from '../../../src/shared/hash.js';
+import type { Announcer } from '../../../src/shared/pipeline/types.js';
+import { createStranger } from '../../support/gossip.js';
+import { keptLog } from '../../support/logger.js';
+
+const hash = (n: number): string => n.toString(16).padStart(64, '0');
+const invalidBlock = (n: number, peer_id = '', peer_url = ''): Uint8Array =>
+  KafkaInvalidBlockTopicMessage.encode({ blockHash: hash(n), reason: 'bad', peer_id, peer_url }).finish();
+const invalidSubtree = (n: number, peerUrl = ''): Uint8Array =>
+  KafkaInvalidSubtreeTopicMessage.encode({ subtreeHash: hash(n), reason: 'bad', peerUrl }).finish();
+
+const [ALICE, BOB, US] = (await Promise.all([createStranger(), createStranger(), createStranger()])).map(
+  ({ id }) => id,
+) as [string, string, string];
+const A_HUB = 'https://a.example/api/v1';
+const B_HUB = 'https://b.example/api/v1';
+
+interface Situation {
+  readonly announcers?: Readonly<Record<string, readonly Announcer[]>>;
+  readonly known?: readonly Pick<KnownPeer, 'id' | 'url'>[];
+}
+
+function reporting({ announcers = {}, known = [] }: Situation = {}) {
+  const state: { fsm: FsmState | undefined; publisher: 'there' | 'away' } = {
+    fsm: 'RUNNING',
+    publisher: 'there',
+  };
+  const scored: [peer: string, reason: string][] = [];
+  const metrics = createReportMetrics(new Registry());
+  const invalidBlocks = new InvalidBlocks();
+  const reports = new InvalidReports({
+    logger: keptLog().logger,
+    metrics,
+    scores: {
+      add: (peer, reason) => {
+        scored.push([peer, reason]);
+        return { score: 10, banned: false };
+      },
+    },
+    knownPeers: { list: () => known as KnownPeer[] },
+    invalidBlocks,
+    announcersOf: async (kind, hashes) => {
+      if (state.publisher === 'away') throw new Error('the publisher is being replaced');
+      return hashes.map((one) => announcers[`${kind} ${one}`] ?? []);
+    },
+    fsmState: () => state.fsm,
+    ownPeerId: () => US,
+  });
+  const handle = (kind: 'block' | 'subtree', ...values: Uint8Array[]) =>
+    reports.handle(
+      kind,
+      values.map((value, n) => ({ topic: kind, partition: 0, offset: BigInt(n), timestamp: 0, value })),
+    );
+  const counted = async (kind: string): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      (await metrics.reports.get()).values
+        .filter(({ labels }) => labels.kind === kind)
+        .map(({ labels, value }) => [labels.outcome, value]),
+    );
+  return { state, scored, handle, counted, invalidBlocks };
+}
+
+test('everybody who announced an invalid block is scored, once a hash however often the record comes', async () => {
+  const { scored, handle, counted } = reporting({
+    announcers: {
+      [`block ${hash(1)}`]: [
+        { peer: ALICE, url: A_HUB },
+        { peer: BOB, url: B_HUB },
+        { peer: ALICE, url: `${A_HUB}/other` },
+      ],
+    },
+  });
+  await handle('block', invalidBlock(1, BOB), invalidBlock(1));
+  await handle('block', invalidBlock(1));
+  assert.deepEqual(scored, [
+    [ALICE, 'invalid_block'],
+    [BOB, 'invalid_block'],
+  ]);
+  assert.deepEqual(await counted('block'), { scored: 1, repeat: 2 });
+});
+
+test('of those who announced a subtree the ones that named the reported data hub are scored', async () => {
+  const announcers = {
+    [`subtree ${hash(1)}`]: [
+      { peer: ALICE, url: A_HUB },
+      { peer: BOB, url: B_HUB },
+    ],
+  };
+  const there = reporting({ announcers });
+  await there.handle('subtree', invalidSubtree(1, `${B_HUB}/`));
+  assert.deepEqual(there.scored, [[BOB, 'invalid_subtree']]);
+  for (const url of ['', 'https://elsewhere.example']) {
+    const other = reporting({ announcers });
+    await other.handle('subtree', invalidSubtree(1, url));
+    assert.deepEqual(
+      other.scored.map(([peer]) => peer),
+      [ALICE, BOB],
+      url,
+    );
+  }
+});
+
+test('what nobody announced is its peer’s, or whose data hub it came from', async () => {
+  const known = [
+    { id: ALICE, url: A_HUB },
+    { id: BOB, url: B_HUB },
+  ];
+  const { scored, handle, counted } = reporting({ known });
+  await handle('block', invalidBlock(1, ALICE, B_HUB), invalidBlock(2, '', B_HUB), invalidBlock(3, 'legacy'));
+  await handle(
+    'subtree',
+    invalidSubtree(4, A_HUB),
+    invalidSubtree(5),
+    invalidSubtree(6, 'https://c.example'),
+  );
+  assert.deepEqual(scored, [
+    [ALICE, 'invalid_block'],
+    [BOB, 'invalid_block'],
+    [ALICE, 'invalid_subtree'],
+  ]);
+  assert.deepEqual(await counted('block'), { scored: 2, nobody: 1 });
+  assert.deepEqual(await counted('subtree'), { scored: 1, nobody: 2 });
+});
+
+test('this node itself is not scored', async () => {
+  const { scored, handle } = reporting({ announcers: { [`block ${hash(1)}`]: [{ peer: US, url: A_HUB }] } });
+  await handle('block', invalidBlock(1), invalidBlock(2, US));
+  assert.deepEqual(scored, []);
+});
+
+test('poison is counted and passed, the good beside it is not lost', async () => {
+  const { scored, handle, counted } = reporting({
+    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] },
+  });
+  const noHash = KafkaInvalidBlockTopicMessage.encode({
+    blockHash: 'zz',
+    reason: '',
+    peer_id: ALICE,
+    peer_url: '',
+  });
+  const poison = [Buffer.alloc(0), Buffer.alloc(1_000_000, 0xff), Buffer.from('{"hash"'), noHash.finish()];
+  await handle('block', ...poison, invalidBlock(1), ...poison);
+  assert.deepEqual(scored, [[ALICE, 'invalid_block']]);
+  assert.deepEqual(await counted('block'), { scored: 1, malformed: 8 });
+});
+
+test('while the node catches up nobody is scored, but the block is known to be invalid', async () => {
+  const { state, scored, handle, counted, invalidBlocks } = reporting({
+    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] },
+  });
+  for (const fsm of ['CATCHINGBLOCKS', 'LEGACYSYNCING'] as const) {
+    state.fsm = fsm;
+    await handle('block', invalidBlock(1));
+  }
+  assert.deepEqual(scored, []);
+  assert.deepEqual(await counted('block'), { catching_up: 2 });
+  const invalid = parseHashHex(hash(1));
+  assert.ok(invalid !== undefined && invalidBlocks.has(invalid));
+  // A state that cannot be read is none that excuses.
+  state.fsm = undefined;
+  await handle('block', invalidBlock(1));
+  assert.equal(scored.length, 1);
+});
+
+test('records are read again while nobody can say who announced what', async () => {
+  const { state, scored, handle } = reporting({
+    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] },
+  });
+  state.publisher = 'away';
+  await assert.rejects(handle('block', invalidBlock(1)));
+  assert.deepEqual(scored, []);
+  state.publisher = 'there';
+  await handle('block', invalidBlock(1));
+  assert.equal(scored.length, 1);
+});
+
+test('the invalid blocks remembered are bounded', () => {
+  const invalidBlocks = new InvalidBlocks();
+  for (let n = 0; n < 10_100; n++) {
+    const one = parseHashHex(hash(n));
+    assert.ok(one);
+    invalidBlocks.add(one);
+  }
+  assert.equal(invalidBlocks.size, 10_000);
+});

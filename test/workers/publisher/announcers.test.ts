@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hashToBytes, parseHashHex } from '../../../src/shared/hash.js';
+import { Announcers } from '../../../src/workers/publisher/announcers.js';
+
+const hash = (n: number) => {
+  const hex = parseHashHex(n.toString(16).padStart(64, '0'));
+  assert.ok(hex);
+  return hex;
+};
+const announced = (topic: 'blocks' | 'subtrees', n: number, url = 'https://hub.example') => ({
+  topic,
+  hash: hashToBytes(hash(n)),
+  url,
+});
+
+test('everybody who announced a hash is remembered once, the first first, each topic by itself', () => {
+  const announcers = new Announcers();
+  announcers.remember(announced('blocks', 1, 'https://a.example'), 'a');
+  announcers.remember(announced('blocks', 1, 'https://b.example'), 'b');
+  announcers.remember(announced('blocks', 1, 'https://a.example'), 'a');
+  announcers.remember(announced('subtrees', 1), 'c');
+  assert.deepEqual(announcers.of('blocks', hash(1)), [
+    { peer: 'a', url: 'https://a.example' },
+    { peer: 'b', url: 'https://b.example' },
+  ]);
+  assert.deepEqual(announcers.of('subtrees', hash(1)), [{ peer: 'c', url: 'https://hub.example' }]);
+  assert.deepEqual(announcers.of('blocks', hash(2)), []);
+  assert.equal(announcers.size, 3);
+});
+
+test('after ten minutes an announcer is forgotten', () => {
+  const clock = { now: 0 };
+  const announcers = new Announcers({ clock: () => clock.now });
+  announcers.remember(announced('blocks', 1), 'a');
+  clock.now = 599_000;
+  assert.equal(announcers.of('blocks', hash(1)).length, 1);
+  clock.now = 601_000;
+  assert.equal(announcers.of('blocks', hash(1)).length, 0);
+});
+
+test('announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block', () => {
+  const announcers = new Announcers({ max: 100 });
+  announcers.remember(announced('blocks', 1), 'a');
+  for (let n = 0; n < 200; n++) announcers.remember(announced('subtrees', n), 'a');
+  for (let n = 0; n < 200; n++) announcers.remember(announced('subtrees', 199), `identity ${n}`);
+  assert.equal(announcers.of('blocks', hash(1)).length, 1);
+  assert.equal(announcers.of('subtrees', hash(0)).length, 0);
+  assert.equal(announcers.of('subtrees', hash(199)).length, 64);
+  assert.ok(announcers.size <= 101, `${announcers.size}`);
+});
