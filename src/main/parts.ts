@@ -182,7 +182,7 @@ export class ServerParts {
       logger: loggers.of('reports'),
       metrics: createReportMetrics(registry),
       scores: this.scores,
-      registry: this.peers,
+      knownPeers: this.registry.known,
       invalidBlocks,
       announcersOf: (kind, hashes) =>
         this.pipeline.publisher.ask('announcers', { topic: `${kind}s`, hashes }),

@@ -29,6 +29,7 @@ export class Announcers {
         maxSize: max,
         sizeCalculation: (announcers) => announcers.length,
         ttl: REMEMBERED_MS,
+        ttlResolution: 0,
         perf: { now: () => clock() + 1 },
       });
     this.#topics = { blocks: memory(), subtrees: memory() };
