@@ -27,8 +27,8 @@ const BOUNDS: Bounds = { runMs: 540_000, fileMs: 240_000, concurrency: 2 };
 const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   kafka: { runMs: 1_200_000, fileMs: 480_000, concurrency: 1 },
 };
-/** What needs a browser, a broker, other programs or fixed ports. */
-const ELSEWHERE = ['browser', 'kafka', 'interop', 'smoke'];
+/** What needs a browser, a broker, other programs, addresses or fixed ports. */
+const ELSEWHERE = ['browser', 'kafka', 'interop', 'namespaces', 'smoke'];
 const COVERAGE = 'coverage';
 
 interface Totals {
