@@ -149,7 +149,7 @@ export class Senders {
   }
 
   close(): void {
-    for (const child of this.#children) child.disconnect();
+    for (const child of this.#children) if (child.connected) child.disconnect();
   }
 
   #order(child: ChildProcess, order: SenderOrder): void {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../shared/errors.js';
 import type { Frame } from '../../shared/frames/types.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import { type KafkaProducer, RecordFaultError } from '../../shared/kafka/types.js';
+import { type KafkaProducer, type KafkaRecord, RecordFaultError } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
 import { NOTIFIED_KEY } from '../../shared/outbox/keys.js';
 import type { OutboxStore } from '../../shared/outbox/store.js';
@@ -17,6 +17,10 @@ const MAX_BACKOFF_MS = 5000;
 /**
  * Reads the frames back from the outbox's ring, from where the topic last acknowledged. An outage longer than the ring
  * loses frames, which is counted, and never holds up anything else.
+ *
+ * One request flies at a time and its frames' numbers ascend, so a reader sees `seq` go up by one each, save that what a lost
+ * acknowledgement or a death left undecided comes again, whole and unchanged. The epoch is the records' key: on a topic of
+ * several partitions all of an epoch's frames are in one, in this order.
  */
 export class NotificationsTopic {
   readonly #producer: KafkaProducer;
@@ -113,7 +117,7 @@ export class NotificationsTopic {
     if (first === undefined || last === undefined) return this.#skipTo(this.#store.nextSeq);
     if (first.seq > this.#next) this.#lost(first.seq - this.#next);
     try {
-      await this.#producer.send(frames.map((frame) => ({ value: this.#stamped(frame) })));
+      await this.#producer.send(frames.map((frame) => this.#record(frame)));
       this.#metrics.notified.inc({ outcome: 'acknowledged' }, frames.length);
     } catch (error) {
       if (!(error instanceof RecordFaultError)) throw error;
@@ -125,7 +129,7 @@ export class NotificationsTopic {
   async #sendEach(frames: readonly Frame[]): Promise<void> {
     for (const frame of frames) {
       try {
-        await this.#producer.send([{ value: this.#stamped(frame) }]);
+        await this.#producer.send([this.#record(frame)]);
         this.#metrics.notified.inc({ outcome: 'acknowledged' });
       } catch (error) {
         if (!(error instanceof RecordFaultError)) throw error;
@@ -144,6 +148,10 @@ export class NotificationsTopic {
   #lost(count: number): void {
     this.#metrics.notified.inc({ outcome: 'lost' }, count);
     this.#logger.error({ frames: count }, 'frames did not reach the notifications topic');
+  }
+
+  #record(frame: Frame): KafkaRecord {
+    return { key: Buffer.from(this.#store.epoch), value: this.#stamped(frame) };
   }
 
   /** The frame's JSON with `epoch`, `seq` and `received_at` behind its own fields. */
