@@ -29,6 +29,8 @@ export class NotificationsTopic {
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
   #next = 0;
+  /** Behind the last frame that is stored; the store's own next number runs ahead of its write. */
+  #end = 0;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
 
@@ -45,6 +47,7 @@ export class NotificationsTopic {
   }
 
   async start(): Promise<void> {
+    this.#end = this.#store.nextSeq;
     const notified = await this.#store.get(NOTIFIED_KEY);
     // A topic that is new in the settings begins with what comes, not with the past. That is written down at once: what
     // comes is owed from now on, also when the broker is first reached by a later run.
@@ -53,8 +56,11 @@ export class NotificationsTopic {
     this.#running = this.#run();
   }
 
-  /** There are new frames. */
-  wake(): void {
+  /** These frames are stored. */
+  add(frames: readonly Frame[]): void {
+    const last = frames.at(-1);
+    if (last === undefined) return;
+    this.#end = last.seq + 1;
     this.#wake();
   }
 
@@ -64,17 +70,17 @@ export class NotificationsTopic {
 
   /** Gives what is left until `deadline` (unix ms); the rest follows after the next start, if the ring still has it. */
   async stop(deadline: number): Promise<void> {
-    while (this.#next < this.#store.nextSeq && Date.now() < deadline) await delay(10);
+    while (this.#next < this.#end && Date.now() < deadline) await delay(10);
     this.#stopping.abort();
     this.#wake();
     const patience = new AbortController();
     const { signal } = patience;
     const late = delay(Math.max(200, deadline - Date.now()), undefined, { signal }).catch(() => {});
-    await Promise.race([this.#end(), late]);
+    await Promise.race([this.#finish(), late]);
     patience.abort();
   }
 
-  async #end(): Promise<void> {
+  async #finish(): Promise<void> {
     await this.#running;
     await this.#producer.disconnect().catch(() => {});
   }
@@ -86,7 +92,7 @@ export class NotificationsTopic {
       try {
         if (!connected) await this.#producer.connect(signal);
         connected = true;
-        if (this.#next >= this.#store.nextSeq) await this.#someFrame();
+        if (this.#next >= this.#end) await this.#someFrame();
         else await this.#sendSome();
         backoff = FIRST_BACKOFF_MS;
       } catch (error) {
@@ -110,11 +116,15 @@ export class NotificationsTopic {
   }
 
   async #sendSome(): Promise<void> {
+    const end = this.#end;
     const frames = await this.#store.readFrames(this.#next, MAX_FRAMES);
     const [first] = frames;
     const last = frames.at(-1);
-    // The ring may have moved on, or a position is ahead of a database that was set aside.
-    if (first === undefined || last === undefined) return this.#skipTo(this.#store.nextSeq);
+    if (first === undefined || last === undefined) {
+      // The ring has moved on.
+      this.#lost(end - this.#next);
+      return this.#skipTo(end);
+    }
     if (first.seq > this.#next) this.#lost(first.seq - this.#next);
     try {
       await this.#producer.send(frames.map((frame) => this.#record(frame)));

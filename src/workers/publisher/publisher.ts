@@ -255,7 +255,7 @@ export class Publisher {
   #emit(frames: readonly Frame[]): void {
     this.#frames?.append(frames);
     this.#metrics.frames.inc(frames.length);
-    this.#notifications?.wake();
+    this.#notifications?.add(frames);
   }
 
   #hand(chunk: Chunk): void {

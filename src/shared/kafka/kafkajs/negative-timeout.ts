@@ -1,12 +1,14 @@
 /**
  * kafkajs 2.2.4 sets a timer with a negative delay after each request that was not throttled, and Node 24 warns of each
- * (`TimeoutNegativeWarning`). The delay is made the 1 ms that Node turns it into anyway.
+ * (`TimeoutNegativeWarning`). The delay is made the 1 ms that Node turns it into anyway. The timer sets itself again for as long as
+ * the connection lives, a thousand times a second and connection; it is only set while a request waits for its turn.
  */
 
 import { createRequire } from 'node:module';
 
 interface RequestQueue {
   throttledUntil: number;
+  readonly pending: readonly unknown[];
   scheduleCheckPendingRequests(): void;
 }
 
@@ -22,6 +24,7 @@ export function correctNegativeTimeouts(): void {
   prototype[corrected] = true;
   const schedule = prototype.scheduleCheckPendingRequests;
   prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+    if (this.pending.length === 0) return;
     const { throttledUntil } = this;
     this.throttledUntil = Math.max(throttledUntil, Date.now() + 1);
     try {
