@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { createConsumer, createProducer } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import { KAFKA_VERSIONS, type KafkaVersion, startKafka } from '../support/kafka/index.js';
 import { keptLog } from '../support/logger.js';
 import { settingsOf } from '../support/settings.js';
+import { SharedByTests } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 
 const RECORDS = 500;
@@ -65,7 +69,7 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     });
   }
 
-  test('a broker that is stopped, killed or paused is back with its records when it is started again', async (context) => {
+  test('a broker that is stopped or killed is back with its records when it is started again', async (context) => {
     const cluster = await startKafka(context, { own: true });
     const topic = cluster.topic();
     const admin = await cluster.admin();
@@ -88,6 +92,50 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     assert.deepEqual(await cluster.consoleConsumer({ topic, max: 2 }), ['before stop', 'before kill']);
   });
 
+  test('a cluster that KAFKA_BROKERS names is used, and left as it was found', async (context) => {
+    const own = await startKafka(context, { own: true });
+    const admin = await own.admin();
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'theirs', numPartitions: 1 }] });
+    const before = process.env.KAFKA_BROKERS;
+    context.after(() => {
+      if (before === undefined) delete process.env.KAFKA_BROKERS;
+      else process.env.KAFKA_BROKERS = before;
+    });
+    process.env.KAFKA_BROKERS = own.brokers;
+    const cleaning = new SharedByTests();
+    const cluster = await startKafka(cleaning);
+    assert.equal(cluster.brokers, own.brokers);
+    const { logger } = keptLog();
+    const producer = createProducer(settingsOf(cluster.settings(['blocks'])), 'kafka_blocksConfig', {
+      logger,
+      brokerSocketPath: undefined,
+    });
+    context.after(() => producer.disconnect());
+    await producer.connect();
+    await producer.send([{ value: Buffer.from('one') }]);
+    assert.deepEqual(await cluster.consoleConsumer({ topic: producer.topic, max: 1 }), ['one']);
+    await cleaning.clean();
+    const left = (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));
+    assert.deepEqual(left, ['theirs']);
+  });
+
+  test('a test that is killed leaves no broker and no data behind', async (context) => {
+    const program = resolve('dist/test/kafka/programs/start-and-wait.js');
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    context.after(() => {
+      child.kill('SIGKILL');
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await waitFor(() => said.endsWith('\n'), { what: 'a broker of the other process', timeoutMs: 90_000 });
+    const { pid, directory } = JSON.parse(said) as { pid: number; directory: string };
+    assert.ok(isAlive(pid));
+    child.kill('SIGKILL');
+    await waitFor(() => !isAlive(pid), { what: 'the end of the broker', timeoutMs: 20_000 });
+    await waitFor(() => !existsSync(directory), { what: 'the end of its data', timeoutMs: 20_000 });
+  });
+
   test('three brokers keep every partition thrice', async (context) => {
     const cluster = await startKafka(context, { brokers: 3 });
     const topic = cluster.topic();
@@ -100,3 +148,12 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     );
   });
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -39,6 +39,10 @@ export class BrokerProcess {
     return this.#output;
   }
 
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   get running(): boolean {
     return this.#child !== undefined;
   }

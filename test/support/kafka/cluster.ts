@@ -43,6 +43,10 @@ export interface Broker {
   resume(): void;
   /** The last of what it said. */
   readonly output: string;
+  /** Undefined while it does not run. */
+  readonly pid: number | undefined;
+  /** Holds its configuration and data. */
+  readonly directory: string;
 }
 
 export interface ConsoleConsumerOptions {
@@ -163,6 +167,10 @@ export class KafkaCluster {
       get output() {
         return process.output;
       },
+      get pid() {
+        return process.pid;
+      },
+      directory: process.directory,
     };
   }
 

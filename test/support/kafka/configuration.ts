@@ -92,9 +92,9 @@ export function propertiesOf(plan: ClusterPlan, id: number, directory: string): 
     'log.cleaner.dedupe.buffer.size': '4194304',
     'num.network.threads': '2',
     'num.io.threads': '4',
-    // A broker that dies is out of the way after this.
-    'broker.session.timeout.ms': '6000',
-    'broker.heartbeat.interval.ms': '1000',
+    // How long a broker that was killed stays in the way of others, and of itself started again.
+    'broker.session.timeout.ms': nodes.length > 1 ? '6000' : '3000',
+    'broker.heartbeat.interval.ms': '500',
     ...saslProperties(plan),
     ...Object.fromEntries(
       Object.entries(security.listeners).flatMap(([name, listener]) => tlsProperties(name, listener)),

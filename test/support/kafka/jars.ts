@@ -1,9 +1,18 @@
 /** The jars of Apache Kafka: named and checked by the `.jars` lists beside this file, fetched by Maven, kept in a cache. */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { findMaven, runToEnd } from './java.js';
 
 /** A list of jars that make one classpath. The tools talk to every broker. */
@@ -19,6 +28,7 @@ interface Jar {
 const PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1';
 /** A slow line takes its time over some 50 MB. */
 const FETCH_MS = 300_000;
+const ABANDONED_MS = 3_600_000;
 
 const found = new Map<JarList, Promise<string>>();
 
@@ -87,6 +97,7 @@ export function problemsOf(directory: string, jars: readonly Jar[]): string[] {
 async function fetch(list: string, jars: readonly Jar[], directory: string): Promise<void> {
   const maven = findMaven();
   console.error(`# fetching ${list} of Apache Kafka with Maven (once)`);
+  removeAbandoned(dirname(directory));
   const aside = `${directory}.${randomUUID()}`;
   mkdirSync(aside, { recursive: true });
   try {
@@ -113,6 +124,17 @@ async function fetch(list: string, jars: readonly Jar[], directory: string): Pro
     }
   } finally {
     rmSync(aside, { recursive: true, force: true });
+  }
+}
+
+/** What a fetch that was killed has left. */
+function removeAbandoned(cache: string): void {
+  if (!existsSync(cache)) return;
+  for (const name of readdirSync(cache)) {
+    const path = join(cache, name);
+    const isAside = /\.[0-9a-f]{8}-[0-9a-f-]{27}$/.test(name);
+    const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() };
+    if (isAside && Date.now() - mtimeMs > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
   }
 }
 
