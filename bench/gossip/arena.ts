@@ -4,7 +4,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
+import { acknowledgementsInto } from '../kafka/acknowledgements.js';
 import type { SenderOrder, SenderReport } from './sender.js';
 import type { Snapshot, TargetOrder, TargetReport } from './target.js';
 import { inEveryThread } from './threads.js';
@@ -19,6 +21,12 @@ const FIRST_RELAY = 2;
 export type TargetKind = 'server' | 'plain';
 export type Sent = SenderReport & { type: 'sent' };
 
+export interface TargetOptions {
+  readonly changes?: Partial<Settings>;
+  /** File into which the publisher writes when Kafka acknowledged what. Then its threads' CPU time is not told apart. */
+  readonly acknowledgements?: string;
+}
+
 export class Target {
   readonly ready: TargetReport & { type: 'ready' };
   readonly #child: ChildProcess;
@@ -30,11 +38,17 @@ export class Target {
     this.ready = ready;
   }
 
-  static async start(kind: TargetKind, execArgv: readonly string[] = []): Promise<Target> {
+  /** `changes` of the settings of a server. */
+  static async start(
+    kind: TargetKind,
+    { changes = {}, acknowledgements }: TargetOptions = {},
+  ): Promise<Target> {
     const folder = mkdtempSync(join(tmpdir(), 'teranode-p2p-threads-'));
-    const child = fork(new URL('./target.js', import.meta.url), [kind], {
-      execArgv: [...execArgv],
-      env: { ...process.env, ...inEveryThread(folder) },
+    const child = fork(new URL('./target.js', import.meta.url), [kind, JSON.stringify(changes)], {
+      env: {
+        ...process.env,
+        ...(acknowledgements === undefined ? inEveryThread(folder) : acknowledgementsInto(acknowledgements)),
+      },
     });
     return new Target(child, folder, await once<TargetReport & { type: 'ready' }>(child, 'ready'));
   }

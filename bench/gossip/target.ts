@@ -73,6 +73,7 @@ const settings = serverSettings(context as never, {
   p2p_connection_messages_per_second: UNBOUNDED,
   p2p_connection_bytes_per_second: UNBOUNDED,
   p2p_websocket_text_ping: false,
+  ...(JSON.parse(process.argv[3] ?? '{}') as Partial<Settings>),
 });
 const topic = topicNames(settings, MESSAGE_KINDS)[kindIndex('subtree')] ?? '';
 
