@@ -346,17 +346,22 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
   test('a codec that nobody here knows is told in readiness, in the log and in figures, and read once it is known', async (context) => {
     const topic = await topicOf();
     const { CompressionCodecs, CompressionTypes } = kafkajs;
-    const known = CompressionCodecs[CompressionTypes.GZIP];
-    await producer.send({ topic, compression: CompressionTypes.GZIP, messages: [{ value: 'packed' }] });
-    CompressionCodecs[CompressionTypes.GZIP] = () => {
-      throw Object.assign(new kafkajs.KafkaJSNonRetriableError('GZIP compression not implemented' as never), {
-        name: 'KafkaJSNotImplemented',
-      });
-    };
+    const { consumer, read, metrics, log } = await reading(context, topic);
+    const known = CompressionCodecs[CompressionTypes.GZIP] as () => { compress: unknown };
+    const unknown = Object.assign(
+      new kafkajs.KafkaJSNonRetriableError('GZIP compression not implemented' as never),
+      { name: 'KafkaJSNotImplemented' },
+    );
+    CompressionCodecs[CompressionTypes.GZIP] = () => ({
+      ...known(),
+      decompress: async () => {
+        throw unknown;
+      },
+    });
     context.after(() => {
       CompressionCodecs[CompressionTypes.GZIP] = known;
     });
-    const { consumer, read, metrics, log } = await reading(context, topic);
+    await producer.send({ topic, compression: CompressionTypes.GZIP, messages: [{ value: 'packed' }] });
     await waitFor(async () => (await countOf(metrics.ends, 'unreadable')) >= 2, {
       what: 'the count',
       timeoutMs: 30_000,
@@ -424,4 +429,49 @@ test('a consumer outlives the restart of its coordinator and the deletion of its
   await produce('after the deletion');
   await comes('after the deletion');
   await healthy();
+});
+
+test('a right that is withdrawn is told in readiness, and reading goes on where it was once it is given back', async (context) => {
+  const cluster = await startKafka(context, { authorizer: true });
+  const admin = await cluster.admin();
+  const topic = cluster.topic();
+  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });
+  const consumer = createConsumer(
+    settingsOf({ kafka_rejectedTxConfig: cluster.url(topic, QUICK) }),
+    'kafka_rejectedTxConfig',
+    { logger: keptLog().logger, brokerSocketPath: undefined, group: 'p2p' },
+  );
+  context.after(() => consumer.stop());
+  const read: string[] = [];
+  await consumer.start(async (records) => {
+    read.push(...records.map(text));
+  });
+  const producer = cluster.client().producer();
+  context.after(() => producer.disconnect());
+  await producer.connect();
+  await producer.send({ topic, messages: [{ value: 'before' }] });
+  await waitFor(() => read.includes('before'), { what: 'the first record', timeoutMs: 30_000 });
+  const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
+  const denial = {
+    resourceType: AclResourceTypes.TOPIC,
+    resourceName: topic,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    principal: 'User:ANONYMOUS',
+    host: '*',
+    operation: AclOperationTypes.READ,
+    permissionType: AclPermissionTypes.DENY,
+  };
+  await admin.createAcls({ acl: [denial] });
+  const failing = await waitFor(
+    async () => {
+      const health = await consumer.health(AbortSignal.timeout(2000));
+      return health.status === 503 ? health.error : undefined;
+    },
+    { what: 'the fault', timeoutMs: 30_000 },
+  );
+  assert.match(String(failing), /authori[sz]/i);
+  await producer.send({ topic, messages: [{ value: 'meanwhile' }] });
+  await admin.deleteAcls({ filters: [denial] });
+  await waitFor(() => read.includes('meanwhile'), { what: 'what came meanwhile', timeoutMs: 30_000 });
+  assert.deepEqual(read, ['before', 'meanwhile']);
 });
