@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Registry } from 'prom-client';
+import { EmbeddedProducer } from '../../../src/shared/kafka/embedded/producer.js';
+import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
+import { LevelDatabase, type Operation } from '../../../src/shared/outbox/database.js';
+import { NOTIFIED_KEY } from '../../../src/shared/outbox/keys.js';
+import { OutboxStore } from '../../../src/shared/outbox/store.js';
+import { createPublisherMetrics } from '../../../src/workers/publisher/metrics.js';
+import { NotificationsTopic } from '../../../src/workers/publisher/notifications-topic.js';
+import { recordsIn, startBroker } from '../../support/embedded-broker.js';
+import { keptLog } from '../../support/logger.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor } from '../../support/wait.js';
+
+/** A database whose next write of frames waits until it is let go, once `held` is asked for. */
+class SlowDatabase extends LevelDatabase {
+  #held: Promise<void> | undefined;
+
+  hold(): () => void {
+    let release = () => {};
+    this.#held = new Promise((resolve) => {
+      release = resolve;
+    });
+    return release;
+  }
+
+  override async batch(operations: readonly Operation[], options: { readonly sync: boolean }): Promise<void> {
+    if (operations.length > 1) await this.#held;
+    return super.batch(operations, options);
+  }
+}
+
+test('a frame that is still being stored is waited for, not skipped', async (context) => {
+  const { logger } = keptLog();
+  let database: SlowDatabase | undefined;
+  const store = new OutboxStore(
+    { logger },
+    {
+      path: join(temporaryDirectory(context), 'outbox'),
+      fsync: false,
+      frameRing: 16,
+      openDatabase: (path) => {
+        database = new SlowDatabase(path);
+        return database;
+      },
+    },
+  );
+  await store.open();
+  context.after(() => store.close());
+  const broker = await startBroker(context);
+  const url = parseKafkaUrl('kafka_notificationsConfig', 'memory://embedded/notifications?partitions=3');
+  const topic = new NotificationsTopic({
+    producer: new EmbeddedProducer(broker, url),
+    store,
+    metrics: createPublisherMetrics(new Registry()),
+    logger,
+  });
+  await topic.start();
+  context.after(() => topic.stop(Date.now()));
+
+  const frame = (name: string) => ({
+    receivedAt: 1,
+    kind: 0,
+    own: false,
+    json: Buffer.from(JSON.stringify({ name })),
+  });
+  const append = (name: string) =>
+    store.append({ frames: [frame(name)], repeatKeys: [], records: new Map() });
+  const names = async () => {
+    const all = await Promise.all(
+      [0, 1, 2].map((partition) => recordsIn(broker, 'notifications', partition)),
+    );
+    // All of an epoch's are in one partition.
+    assert.ok(all.filter((records) => records.length > 0).length <= 1);
+    return all.flat().map(({ value }) => JSON.parse(Buffer.from(value).toString()).name as string);
+  };
+
+  const { frames } = await append('a');
+  const release = database?.hold();
+  const second = append('b');
+  topic.add(frames);
+  await waitFor(async () => (await names()).length === 1, { what: 'the first frame' });
+  // Its position is written after it; then the topic looks for more.
+  await waitFor(async () => (await store.get(NOTIFIED_KEY))?.readDoubleLE(0) === 1, { what: 'its position' });
+  await turn();
+  release?.();
+  topic.add((await second).frames);
+  await waitFor(async () => (await names()).length === 2, { what: 'the second frame', timeoutMs: 3000 });
+  assert.deepEqual(await names(), ['a', 'b']);
+});
