@@ -17,7 +17,7 @@ import { type Entry, type Shipment, UnfinishedBatch } from './unfinished.js';
 const BATCH_BYTES = 100;
 const RECORD_BYTES = 21;
 /** Times a producer keeps its identity for the sake of a shipment in doubt, while its topic answers. */
-const MAX_DOUBTS = 5;
+const MAX_DOUBTS = 20;
 /** The library waits for requests under way before it hangs up. */
 const DISCONNECT_PATIENCE_MS = 2000;
 
