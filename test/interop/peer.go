@@ -23,6 +23,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/discovery/routing"
 	"github.com/libp2p/go-libp2p/p2p/discovery/util"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 )
 
 const (
@@ -48,6 +49,9 @@ type peerOptions struct {
 	// BestBlockTopic is where others ask for the best block, and BestBlock what they are told on the direct stream.
 	BestBlockTopic string `json:"bestBlockTopic"`
 	BestBlock      string `json:"bestBlock"`
+	// Relay serves others as a circuit relay; Relays are those through which this node can be reached.
+	Relay  bool     `json:"relay"`
+	Relays []string `json:"relays"`
 }
 
 // gossipPeer is a node as the first generation builds it: host, DHT, GossipSub and the direct stream.
@@ -78,6 +82,7 @@ func peerCommands(channel *lines) commands {
 		"connect":   command(peer.connect),
 		"direct":    command(peer.direct),
 		"connected": command(peer.connected),
+		"lookup":    command(peer.lookup),
 		"mesh":      command(peer.meshMembers),
 		"provide":   command(peer.provide),
 		"providers": command(peer.providers),
@@ -122,12 +127,19 @@ func (p *gossipPeer) start(options peerOptions) (any, error) {
 		}
 		settings = append(settings, libp2p.PrivateNetwork(psk))
 	}
+	if options.Relay {
+		settings = append(settings, libp2p.ForceReachabilityPublic(), libp2p.EnableRelayService())
+	}
 	node, err := libp2p.New(settings...)
 	if err != nil {
 		return nil, err
 	}
 	p.host = node
 	node.SetStreamHandler(directProtocol, p.hearDirect)
+	node.SetStreamHandler(lookupProtocol, p.answerLookup)
+	if err := p.reserve(); err != nil {
+		return nil, err
+	}
 	if err := p.joinDHT(); err != nil {
 		return nil, err
 	}
@@ -145,6 +157,20 @@ func (p *gossipPeer) start(options peerOptions) (any, error) {
 		}
 	}
 	return peerAddress{node.ID().String(), fmt.Sprintf("%s/p2p/%s", node.Addrs()[0], node.ID())}, nil
+}
+
+// reserve takes places at relays. Its own way of doing so waits for a public address, which loopback does not have.
+func (p *gossipPeer) reserve() error {
+	for _, address := range p.options.Relays {
+		info, err := libpeer.AddrInfoFromString(address)
+		if err != nil {
+			return err
+		}
+		if _, err := client.Reserve(p.ctx, p.host, *info); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *gossipPeer) joinDHT() error {
@@ -278,7 +304,10 @@ func (p *gossipPeer) connect(arguments struct {
 	if err != nil {
 		return nil, err
 	}
-	return nil, p.host.Connect(p.ctx, *info)
+	if err := p.host.Connect(p.ctx, *info); err != nil {
+		return nil, err
+	}
+	return p.host.Network().ConnsToPeer(info.ID)[0].RemoteMultiaddr().String(), nil
 }
 
 type directArguments struct {
@@ -292,7 +321,7 @@ func (p *gossipPeer) direct(arguments directArguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := p.host.NewStream(p.ctx, to, directProtocol)
+	stream, err := p.host.NewStream(network.WithAllowLimitedConn(p.ctx, "a small message"), to, directProtocol)
 	if err != nil {
 		return nil, err
 	}

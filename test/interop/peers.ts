@@ -14,6 +14,8 @@ export interface GoPeerOptions {
   readonly discover?: boolean;
   readonly bestBlockTopic?: string;
   readonly bestBlock?: string;
+  readonly relay?: boolean;
+  readonly relays?: readonly string[];
 }
 
 export interface GoMessage {
@@ -57,8 +59,19 @@ export class GoPeer {
     return this.program.call('publish', { topic, data: JSON.stringify(message) });
   }
 
-  connect(address: string): Promise<void> {
+  /** Resolves with the address at the other end, a relay's where the way leads through one. */
+  connect(address: string): Promise<string> {
     return this.program.call('connect', { address });
+  }
+
+  /** Asks `at` by address lookup 1.1.0 where `target` is. */
+  lookup(at: string, target: string): Promise<string[]> {
+    return this.program.call('lookup', { at, target });
+  }
+
+  /** Writes one message on a direct stream. */
+  direct(to: string, data: string): Promise<void> {
+    return this.program.call('direct', { to, data });
   }
 
   connected(): Promise<string[]> {

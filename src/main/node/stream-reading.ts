@@ -57,7 +57,9 @@ export function readStream(
     stream.addEventListener('end', onEnd, { once: true });
     stream.addEventListener('close', onClose, { once: true });
     stream.addEventListener('message', onMessage);
-    if (stream.readableEnded) onEnd();
+    // The end may be there already while bytes that came with the protocol's name are not handed out yet: the listener above
+    // has them handed out in the microtask before this one, and the end is not told again.
+    if (stream.readableEnded) queueMicrotask(onEnd);
   });
 }
 
