@@ -1,8 +1,8 @@
 /** The Go programs of this suite, built once a run; what has not changed comes from Go's own cache. */
 
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
@@ -22,6 +22,7 @@ type Step = (title: string, work: (line: (text: string) => void) => Promise<void
 export async function buildNeighbour(): Promise<void> {
   checkGo();
   const { step } = (await import(pathToFileURL(resolve('bin/progress.mjs')).href)) as { step: Step };
+  mkdirSync(dirname(NEIGHBOUR), { recursive: true });
   await step('Building the Go programs', async (line) => {
     const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
     await run(process.execPath, [buf, 'build', 'proto', '-o', DESCRIPTORS], '.', line);

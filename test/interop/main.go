@@ -12,6 +12,7 @@ import (
 var parts = map[string]func(*lines) commands{
 	"bus":         busCommands,
 	"grpc-client": grpcClientCommands,
+	"grpc-server": grpcServerCommands,
 	"peer":        peerCommands,
 }
 

@@ -28,6 +28,7 @@ export class NeighbourError extends Error {}
 export class Neighbour {
   /** What happened by itself, in order. */
   readonly events: NeighbourEvent[] = [];
+  readonly #onEvent: () => void;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   readonly #exit: Promise<void>;
@@ -35,7 +36,8 @@ export class Neighbour {
   #ended = false;
   #commands = 0;
 
-  constructor(context: Pick<TestContext, 'after'>, part: string) {
+  constructor(context: Pick<TestContext, 'after'>, part: string, onEvent: () => void = () => {}) {
+    this.#onEvent = onEvent;
     if (!existsSync(NEIGHBOUR)) throw new Error('the Go programs are not built: run `npm run test:interop`');
     this.#child = spawn(NEIGHBOUR, [part], { env: { ...process.env, NODE_TEST_CONTEXT: '' } });
     this.#exit = new Promise((done) =>
@@ -87,7 +89,9 @@ export class Neighbour {
 
   #take(line: string): void {
     const said = JSON.parse(line) as NeighbourEvent | Answer;
-    if ('event' in said) this.events.push(said);
-    else this.#waiting.get(said.id)?.(said);
+    if ('event' in said) {
+      this.events.push(said);
+      this.#onEvent();
+    } else this.#waiting.get(said.id)?.(said);
   }
 }
