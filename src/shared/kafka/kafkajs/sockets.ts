@@ -30,9 +30,13 @@ export function namingSockets({ setting, sasl }: SocketOptions): ISocketFactory 
   return ({ host, port, ssl, onConnect }) => {
     const options = ssl as ConnectionOptions | undefined;
     const tried = { setting, host, port, tls: Boolean(ssl), hasCertificate: options?.cert !== undefined };
+    // kafkajs ends a socket that takes too long to connect, and would hold it for connected if it did so afterwards.
+    const connected = (): void => {
+      if (!socket.writableEnded) onConnect();
+    };
     const socket: Socket = options
-      ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...options }, onConnect)
-      : connectPlain({ host, port }, onConnect);
+      ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...options }, connected)
+      : connectPlain({ host, port }, connected);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
     closeOnceEnded(socket);
