@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import kafkajs, { type Admin } from 'kafkajs';
+import kafkajs, { type Admin, type Kafka, type ProducerConfig } from 'kafkajs';
 import { createProducer } from '../../src/shared/kafka/index.js';
+import { createKafkaClient, PRODUCER_RETRY } from '../../src/shared/kafka/kafkajs/client.js';
 import { type CompressionName, compressionProblem } from '../../src/shared/kafka/kafkajs/compression.js';
+import { KafkaJsProducer } from '../../src/shared/kafka/kafkajs/producer.js';
 import {
   BrokerFaultError,
   type KafkaProducer,
@@ -10,6 +12,7 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../src/shared/kafka/types.js';
+import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { keptLog } from '../support/logger.js';
@@ -86,6 +89,13 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     });
     await waitFor(() => missing === 0, { what: `${missing} records`, timeoutMs: 30_000 });
     return found;
+  }
+
+  async function configure(topic: string, name: string, value: string): Promise<void> {
+    await admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name, value }] }],
+    });
   }
 
   /** As the outbox does: halves a refused batch, gives up on a record that is refused alone. */
@@ -294,6 +304,59 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     await producer.connect();
     await producer.send(others.map(recordOf));
     assert.deepEqual(await read(context, topic), [[...first, ...doubted, ...others]]);
+  });
+
+  test('a record in doubt that is refused when it comes again is not mistaken for the next', async (context) => {
+    const { producer, topic } = producerOf(context, { proxied: true });
+    await producer.connect();
+    const doubted = 'x'.repeat(1000);
+    proxy.loseAnswers(true);
+    await assert.rejects(producer.send([recordOf(doubted)]), BrokerFaultError);
+    proxy.loseAnswers(false);
+    await configure(topic, 'max.message.bytes', '1500');
+    await producer.connect();
+    await assert.rejects(producer.send([recordOf(doubted)]), RecordFaultError);
+    await producer.connect();
+    await producer.send([recordOf('next')]);
+    assert.deepEqual(await read(context, topic), [[doubted, 'next']]);
+  });
+
+  test('a compacted topic, which takes nothing without a key, makes no dead letters', async (context) => {
+    const { producer, topic } = producerOf(context);
+    await producer.connect();
+    await configure(topic, 'cleanup.policy', 'compact');
+    const keyless = texts(3).map((text) => ({ value: Buffer.from(text) }));
+    await assert.rejects(producer.send(keyless), (error: Error) => {
+      assert.ok(error instanceof TopicFaultError, error.name);
+      assert.match(error.message, /cleanup\.policy=compact/);
+      return true;
+    });
+    await configure(topic, 'cleanup.policy', 'delete');
+    await producer.connect();
+    await producer.send(keyless);
+    assert.deepEqual(await read(context, topic), [texts(3)]);
+  });
+
+  test('a producer takes a new identity before its numbers end', async (context) => {
+    const topic = cluster.topic('blocks');
+    const { logger } = keptLog();
+    const url = parseKafkaUrl('kafka_blocksConfig', cluster.url(topic));
+    const kafka = createKafkaClient(url, settingsOf({}), logger, PRODUCER_RETRY);
+    let identities = 0;
+    const counted = {
+      admin: () => kafka.admin(),
+      producer: (config: ProducerConfig) => {
+        identities++;
+        return kafka.producer(config);
+      },
+    } as Kafka;
+    const producer = new KafkaJsProducer({ kafka: counted, logger }, url, { maxNumbered: 25 });
+    context.after(() => producer.disconnect());
+    await producer.connect();
+    const all = texts(60);
+    for (let at = 0; at < all.length; at += 10) await producer.send(all.slice(at, at + 10).map(recordOf));
+    assert.equal(identities, 2, 'another after thirty');
+    assert.deepEqual(await read(context, topic), [all]);
   });
 
   test('faults one after the other leave no connection open', async (context) => {

@@ -4,11 +4,17 @@ import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs';
 import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
 import { partitionOf } from '../embedded/partitioner.js';
-import { BrokerFaultError, type KafkaProducer, type KafkaRecord, RecordFaultError } from '../types.js';
+import {
+  BrokerFaultError,
+  type KafkaProducer,
+  type KafkaRecord,
+  RecordFaultError,
+  TopicFaultError,
+} from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
 import { PRODUCER_RETRY, REQUEST_TIMEOUT_MS } from './client.js';
 import { COMPRESSION_TYPES, type CompressionName } from './compression.js';
-import { endsIdentity, faultFrom } from './faults.js';
+import { endsIdentity, faultFrom, faultType } from './faults.js';
 import { encodeProduceRequestsFast, fastPartitioner, GroupedOnce } from './produce-request.js';
 import { KafkaTopic } from './topic.js';
 import { type Entry, type Shipment, UnfinishedBatch } from './unfinished.js';
@@ -18,6 +24,11 @@ const BATCH_BYTES = 100;
 const RECORD_BYTES = 21;
 /** Times a producer keeps its identity for the sake of a shipment in doubt, while its topic answers. */
 const MAX_DOUBTS = 20;
+/**
+ * Records after which a producer takes a new identity. Numbers end at 2^31 - 1, and the library does not get past that: of a
+ * request that crosses it and fails it counts back to a number below 0, with which Kafka refuses this record and every later one.
+ */
+const MAX_NUMBERED = 2 ** 30;
 /** The library waits for requests under way before it hangs up. */
 const DISCONNECT_PATIENCE_MS = 2000;
 
@@ -41,11 +52,20 @@ export class KafkaJsProducer implements KafkaProducer {
   #online = false;
   #doubts = 0;
   #turn = 0;
+  readonly #maxNumbered: number;
+  #numbered = 0;
 
   constructor(
     { kafka, logger }: { kafka: Kafka; logger: Logger },
     url: KafkaTopicUrl,
-    { compression = 'none' }: { readonly compression?: CompressionName } = {},
+    {
+      compression = 'none',
+      maxNumbered = MAX_NUMBERED,
+    }: {
+      readonly compression?: CompressionName;
+      /** Records sent as one producer; 2^30 unless told, and no more than that. */
+      readonly maxNumbered?: number;
+    } = {},
   ) {
     encodeProduceRequestsFast();
     this.topic = url.topic;
@@ -53,6 +73,7 @@ export class KafkaJsProducer implements KafkaProducer {
     this.#logger = logger;
     this.#topic = new KafkaTopic({ kafka, logger }, url);
     this.#compression = COMPRESSION_TYPES[compression];
+    this.#maxNumbered = maxNumbered;
   }
 
   async connect(signal?: AbortSignal): Promise<void> {
@@ -91,7 +112,8 @@ export class KafkaJsProducer implements KafkaProducer {
   async send(records: readonly KafkaRecord[]): Promise<void> {
     if (records.length === 0) return;
     const { entries, rest, sameShipments } = this.#unfinished.resume(records);
-    if (!sameShipments || this.#doubts > MAX_DOUBTS) this.#discard();
+    const spent = this.#numbered >= this.#maxNumbered && this.#unfinished.inDoubt.length === 0;
+    if (spent || !sameShipments || this.#doubts > MAX_DOUBTS) this.#discard();
     const producer = await this.#connected();
     const outcomes = await Promise.all(
       [...this.#shipments(entries).values()].map((shipments) => this.#sendInOrder(producer, shipments)),
@@ -155,6 +177,7 @@ export class KafkaJsProducer implements KafkaProducer {
   }
 
   async #ship(producer: Producer, { partition, entries }: Shipment): Promise<void> {
+    this.#numbered += entries.length;
     const answers: readonly RecordMetadata[] = await producer.send({
       topic: this.topic,
       acks: -1,
@@ -176,10 +199,15 @@ export class KafkaJsProducer implements KafkaProducer {
     const faults = failures.map(({ shipment, error }) => ({
       shipment,
       error,
-      fault: faultFrom(error, `cannot produce to ${this.topic}`),
+      fault: this.#faultOf(shipment, error),
     }));
     const doubtful = faults.filter(({ fault }) => !(fault instanceof RecordFaultError));
     const [only] = entries;
+    // It may have been stored before it was refused. Other records would then go out with its numbers, and be taken for it.
+    const { inDoubt } = this.#unfinished;
+    const refusedInDoubt = faults.some(
+      ({ shipment, fault }) => fault instanceof RecordFaultError && inDoubt.includes(shipment),
+    );
     // A record that is refused alone does not come again, or as a new one.
     const refusedAlone = doubtful.length === 0 && entries.length === 1 && only?.acknowledged === false;
     this.#unfinished.keep(
@@ -187,7 +215,9 @@ export class KafkaJsProducer implements KafkaProducer {
       rest,
       doubtful.map(({ shipment }) => shipment),
     );
-    if (doubtful.length > 0) {
+    if (refusedInDoubt) {
+      this.#discard();
+    } else if (doubtful.length > 0) {
       if (doubtful.some(({ error }) => endsIdentity(error) || error instanceof MissingPartitionError)) {
         this.#discard();
       } else {
@@ -197,6 +227,16 @@ export class KafkaJsProducer implements KafkaProducer {
     }
     const [first] = [...doubtful, ...faults];
     return first?.fault ?? new BrokerFaultError(`cannot produce to ${this.topic}`);
+  }
+
+  #faultOf({ entries }: Shipment, error: unknown): Error {
+    const what = `cannot produce to ${this.topic}`;
+    // Kafka does not say which: but that it refuses every record of this kind, each of which would be a dead letter.
+    if (faultType(error) === 'INVALID_RECORD' && entries.some(({ record }) => record.key === undefined)) {
+      const reason = 'a topic with cleanup.policy=compact takes no records without a key';
+      return new TopicFaultError(`${what}: ${reason} (INVALID_RECORD)`, { cause: error });
+    }
+    return faultFrom(error, what);
   }
 
   /** Hangs up and keeps the identity: a connection on which something failed may never work again. */
@@ -212,6 +252,7 @@ export class KafkaJsProducer implements KafkaProducer {
     const producer = this.#producer;
     this.#producer = undefined;
     this.#doubts = 0;
+    this.#numbered = 0;
     this.#unfinished.forgetDoubts();
     if (producer !== undefined && this.#online) void this.#hangUp(producer);
     this.#online = false;
