@@ -292,7 +292,10 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
       what: 'what came after',
       timeoutMs: 60_000,
     });
-    assert.ok((await countOf(slow.metrics.batches, 'uncommitted')) >= 1, 'the late commit is refused');
+    await waitFor(async () => (await countOf(slow.metrics.batches, 'uncommitted')) >= 1, {
+      what: 'the refusal of the late commit',
+      timeoutMs: 30_000,
+    });
   });
 
   test('tombstones, empty and huge records and bytes that are none of ours are passed, and the offset with them', async (context) => {
