@@ -183,6 +183,7 @@ export class ServerParts {
       metrics: createReportMetrics(registry),
       scores: this.scores,
       knownPeers: this.registry.known,
+      records: settings.p2p_generation === 'current' ? this.registry.records : undefined,
       invalidBlocks,
       announcersOf: (kind, hashes) =>
         this.pipeline.publisher.ask('announcers', { topic: `${kind}s`, hashes }),

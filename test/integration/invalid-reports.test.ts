@@ -143,6 +143,13 @@ test('of two who announced a subtree the one whose data hub failed is scored, of
   await subtrees(invalidSubtree(hashOf(1), 'https://two.example/api/v1'));
   await waitFor(() => scores.score(two.id) === 10, { what: 'the score of the one' });
   assert.equal(scores.score(one.id), 0);
+  const { records } = server.server.parts.registry;
+  assert.equal(records.get(two.id).failures, 1);
+  assert.equal(records.has(one.id), false);
+  // Fetched from a data hub that is no announcer's: neither is to blame.
+  await subtrees(invalidSubtree(hashOf(1), 'https://three.example/api/v1'));
+  await waitFor(async () => (await reportsOf(server, 'nobody')) === 1, { what: 'the other data hub' });
+  assert.equal(scores.score(one.id), 0);
 
   const [header] = minedChain(1) as [Uint8Array];
   for (const peer of [one, two]) {

@@ -95,7 +95,7 @@ export interface PeerRecordsOptions {
   readonly maxPeers?: number;
 }
 
-/** Records by base58 peer ID. Only who has the admin key adds to them, so strangers cannot crowd them out. */
+/** Records by base58 peer ID. Who has the admin key adds to them, and the node's reports within a bound: strangers cannot crowd them out. */
 export class PeerRecords {
   readonly #metrics: PeerMetrics;
   readonly #onChange: (peerId: string) => void;
@@ -199,6 +199,16 @@ export class PeerRecords {
       lastAttempt: now,
       lastFailure: now,
     });
+  }
+
+  /**
+   * The peer did not give a subtree that it had announced, as the node reports. Who merely announces may be made for the
+   * purpose, so of strangers no more than half the places are taken; their ban score tells of the rest.
+   */
+  subtreeFailure(peer: string): void {
+    if (!this.#records.has(peer) && this.#records.size >= this.#records.max / 2) return;
+    this.#metrics.interactions.inc({ outcome: 'failure' });
+    this.#judge(peer, { failures: this.get(peer).failures + 1, lastFailure: this.#now() });
   }
 
   validSubtree(peer: string): void {

@@ -1,20 +1,22 @@
 /**
  * Invalid blocks and subtrees that the node's validation reports through Kafka: whoever announced one is scored for it.
  *
- * A block's hash holds all that is in it, so everybody who announced an invalid one signed for it. A subtree may be
- * reported because of one data hub that did not give what it promised (Teranode's reasons are nearly all of that sort): of
- * several announcers, those that named the reported data hub are meant.
+ * Of several announcers those are meant whose peer ID or data hub the report names: anybody can announce another's good
+ * block or subtree beside its own data hub, and give something else there. Where a report names none of them, everybody who
+ * announced the block signed for it. A subtree is reported because of what one data hub gave or did not give (Teranode's
+ * reasons are nearly all of that sort): where that is nobody's who announced it, the announcers are not to blame.
  */
 
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/hash.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
-import type { Announcer } from '../../shared/pipeline/types.js';
+import type { Announcer, KnownAnnouncers } from '../../shared/pipeline/types.js';
 import type { BanScores } from '../bans/scores.js';
 import { canonicalPeerId } from '../bans/subject.js';
 import type { FsmState } from '../blockchain/types.js';
 import type { KnownPeers } from '../peers/known-peers.js';
+import type { PeerRecords } from '../peers/peer-records.js';
 import type { InvalidBlocks } from './invalid-blocks.js';
 import { decodeInvalidReport, type InvalidReport, type ReportedKind } from './invalid-report.js';
 import type { ReportMetrics, ReportOutcome } from './metrics.js';
@@ -24,17 +26,21 @@ export interface InvalidReportsComponents {
   readonly metrics: ReportMetrics;
   readonly scores: Pick<BanScores, 'add'>;
   readonly knownPeers: Pick<KnownPeers, 'list'>;
+  /**
+   * Where dealing with a peer that did not give a subtree is recorded, as the newest Go nodes do. Not for the first
+   * generation, whose services tell of no successes: failures alone would silence everybody in the end.
+   */
+  readonly records?: Pick<PeerRecords, 'subtreeFailure'> | undefined;
   readonly invalidBlocks: InvalidBlocks;
-  /** Who announced each hash, in the order of the hashes. A rejection lets the records be read again. */
-  readonly announcersOf: (
-    kind: ReportedKind,
-    hashes: readonly HashHex[],
-  ) => Promise<readonly (readonly Announcer[])[]>;
+  /** Who announced each hash. A rejection lets the records be read again. */
+  readonly announcersOf: (kind: ReportedKind, hashes: readonly HashHex[]) => Promise<KnownAnnouncers>;
   readonly fsmState: () => FsmState | undefined;
   /** This node's own, which is never scored. */
   readonly ownPeerId: () => string;
   readonly blocks?: KafkaConsumer | undefined;
   readonly subtrees?: KafkaConsumer | undefined;
+  /** Unix ms; Date.now unless told. */
+  readonly clock?: () => number;
 }
 
 type Found = 'announced' | 'peer_id' | 'url';
@@ -44,21 +50,32 @@ interface Accused {
   readonly found: Found;
 }
 
+/** Whose data hub is where, of the peers known now: made when a batch first asks. */
+type OwnersOf = (url: string) => readonly string[];
+
+/**
+ * What is older scores nobody: by then its points would be forgiven, a point a minute, and its announcers are forgotten. A new
+ * group reads a topic from its beginning, and Kafka keeps records well beyond their retention.
+ */
+const LATE_MS = 10 * 60_000;
 /** Scores remembered, so that a record read again scores nobody again: as the pipeline does for its own offences. */
 const MAX_SCORED = 50_000;
 /** Between two lines of the log: a malicious miner or a broken validation reports by the hundred. */
 const LOG_EVERY_MS = 1_000;
+const NOBODY: OwnersOf = () => [];
 /** As in Go: while it catches up, a node finds wrong what it only does not know yet. */
 const CATCHING_UP: ReadonlySet<FsmState | undefined> = new Set(['CATCHINGBLOCKS', 'LEGACYSYNCING']);
 
 export class InvalidReports {
   readonly #components: InvalidReportsComponents;
+  readonly #now: () => number;
   readonly #scored = new LRUCache<string, true>({ max: MAX_SCORED });
   #starting: Promise<unknown> = Promise.resolve();
   #lastLogged = Number.NEGATIVE_INFINITY;
 
   constructor(components: InvalidReportsComponents) {
     this.#components = components;
+    this.#now = components.clock ?? Date.now;
   }
 
   /** Begins to consume; does not wait for the broker. */
@@ -82,54 +99,76 @@ export class InvalidReports {
   async handle(kind: ReportedKind, records: readonly ConsumedRecord[]): Promise<void> {
     const { metrics, invalidBlocks, announcersOf, fsmState } = this.#components;
     const count = (outcome: ReportOutcome): void => metrics.reports.inc({ kind, outcome });
-    const reports: InvalidReport[] = [];
-    for (const { value } of records) {
+    const reports: { readonly report: InvalidReport; readonly at: number }[] = [];
+    for (const { value, timestamp } of records) {
       const report = decodeInvalidReport(kind, value);
       if (report === undefined) count('malformed');
-      else reports.push(report);
+      else reports.push({ report, at: timestamp });
     }
     if (kind === 'block') {
-      for (const { hash } of reports) invalidBlocks.add(hash);
+      for (const { report } of reports) invalidBlocks.add(report.hash);
       metrics.invalidBlocks.set(invalidBlocks.size);
     }
     if (reports.length === 0) return;
-    const announcers = await announcersOf(
+    const { of, whole } = await announcersOf(
       kind,
-      reports.map(({ hash }) => hash),
+      reports.map(({ report }) => report.hash),
     );
-    reports.forEach((report, index) => {
+    const ownersOf = whole ? this.#owners() : NOBODY;
+    const now = this.#now();
+    reports.forEach(({ report, at }, index) => {
       if (CATCHING_UP.has(fsmState())) count('catching_up');
-      else count(this.#score(kind, report, this.#accused(kind, report, announcers[index] ?? [])));
+      else if (at > 0 && now - at > LATE_MS) count('late');
+      else count(this.#score(kind, report, this.#accused(kind, report, of[index] ?? [], ownersOf)));
     });
   }
 
-  #accused(kind: ReportedKind, report: InvalidReport, announcers: readonly Announcer[]): Accused {
+  #accused(
+    kind: ReportedKind,
+    report: InvalidReport,
+    announcers: readonly Announcer[],
+    ownersOf: OwnersOf,
+  ): Accused {
     const { peerUrl } = report;
-    const announced = (of: readonly Announcer[]): Accused => ({
-      peers: of.map(({ peer }) => peer),
+    const announced = (by: readonly Announcer[]): Accused => ({
+      peers: by.map(({ peer }) => peer),
       found: 'announced',
     });
-    if (kind === 'subtree' && peerUrl !== '') {
-      const there = announcers.filter(({ url }) => sameUrl(url, peerUrl));
-      if (there.length > 0) return announced(there);
-    }
-    if (announcers.length > 0) return announced(announcers);
     const peerId = canonicalPeerId(report.peerId);
+    const named = announcers.filter(({ peer, url }) => peer === peerId || sameUrl(url, peerUrl));
+    if (named.length > 0) return announced(named);
+    if (announcers.length > 0 && (kind === 'block' || peerUrl === '')) return announced(announcers);
     if (peerId !== undefined) return { peers: [peerId], found: 'peer_id' };
-    const { knownPeers } = this.#components;
-    const peers =
-      peerUrl === '' ? [] : knownPeers.list().flatMap(({ id, url }) => (sameUrl(url, peerUrl) ? [id] : []));
-    return { peers, found: 'url' };
+    // Anybody can write another's data hub into an announcement: who might have and is forgotten would have it pay.
+    return { peers: peerUrl === '' ? [] : ownersOf(peerUrl), found: 'url' };
+  }
+
+  /** Once a batch: a flood of reports must not walk all peers for each. */
+  #owners(): OwnersOf {
+    let owners: Map<string, string[]> | undefined;
+    return (url) => {
+      if (owners === undefined) {
+        owners = new Map();
+        for (const { id, url: hub } of this.#components.knownPeers.list()) {
+          const of = owners.get(bareUrl(hub));
+          if (of === undefined) owners.set(bareUrl(hub), [id]);
+          else of.push(id);
+        }
+      }
+      return owners.get(bareUrl(url)) ?? [];
+    };
   }
 
   #score(kind: ReportedKind, { hash, reason }: InvalidReport, { peers, found }: Accused): ReportOutcome {
-    const { scores, metrics, ownPeerId, logger } = this.#components;
+    const { scores, records, metrics, ownPeerId, logger } = this.#components;
     const others = [...new Set(peers)].filter((peer) => peer !== ownPeerId());
     if (others.length === 0) return 'nobody';
     const fresh = others.filter((peer) => !this.#scored.has(`${kind} ${hash} ${peer}`));
     for (const peer of fresh) {
       this.#scored.set(`${kind} ${hash} ${peer}`, true);
       scores.add(peer, `invalid_${kind}`);
+      // As in Go, where an invalid block lowers no reputation: honest nodes announce blocks before they know all of them.
+      if (kind === 'subtree') records?.subtreeFailure(peer);
       metrics.scored.inc({ kind, found });
     }
     if (fresh.length === 0) return 'repeat';
@@ -146,7 +185,10 @@ export class InvalidReports {
 }
 
 /** Some write a data hub with a slash at its end. */
+function bareUrl(url: string): string {
+  return url.endsWith('/') ? url.slice(0, -1) : url;
+}
+
 function sameUrl(one: string, other: string): boolean {
-  const bare = (url: string): string => (url.endsWith('/') ? url.slice(0, -1) : url);
-  return one !== '' && bare(one) === bare(other);
+  return one !== '' && bareUrl(one) === bareUrl(other);
 }

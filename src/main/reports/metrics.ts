@@ -5,14 +5,14 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export type ReportMetrics = ReturnType<typeof createReportMetrics>;
 
 /** What became of one record. */
-export type ReportOutcome = 'scored' | 'repeat' | 'nobody' | 'catching_up' | 'malformed';
+export type ReportOutcome = 'scored' | 'repeat' | 'nobody' | 'late' | 'catching_up' | 'malformed';
 
 export function createReportMetrics(registry: Registry) {
   const registers = [registry];
   return {
     reports: new Counter({
       name: 'teranode_p2p_invalid_reports_total',
-      help: 'Invalid blocks and subtrees that the node reported, by kind and what came of it: scored, repeat (everybody concerned has been scored for it), nobody (nobody known announced it), catching_up (not judged meanwhile), malformed.',
+      help: 'Invalid blocks and subtrees that the node reported, by kind and what came of it: scored, repeat (everybody concerned has been scored for it), nobody (nobody known announced it, or nobody can be told from the others), late (more than 10 minutes old: forgiven), catching_up (not judged meanwhile), malformed.',
       labelNames: ['kind', 'outcome'] as const,
       registers,
     }),

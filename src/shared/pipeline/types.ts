@@ -37,6 +37,13 @@ export interface Announcer {
   readonly url: string;
 }
 
+export interface KnownAnnouncers {
+  /** In the order of the hashes that were asked about; of each the first announcer first. */
+  readonly of: readonly (readonly Announcer[])[];
+  /** Whether nobody who announced anything in the last ten minutes has been forgotten for want of room. */
+  readonly whole: boolean;
+}
+
 /** What a message says of its author: kept by main, never by the publisher. */
 export type PeerFact =
   | { readonly type: 'best_block_requested'; readonly peer: string }

@@ -60,13 +60,13 @@ export interface PublisherTasks {
     request: { readonly batch: ArrayBuffer; readonly retry: boolean };
     response: import('./types.js').PublishedBatch;
   };
-  /** Who announced each hash in the last ten minutes, in the order of the hashes; nobody after a publisher's death. */
+  /** Who announced each hash in the last ten minutes; nobody after a publisher's death. */
   announcers: {
     request: {
       readonly topic: import('./types.js').AnnouncedRecord['topic'];
       readonly hashes: readonly import('../hash.js').HashHex[];
     };
-    response: readonly (readonly import('./types.js').Announcer[])[];
+    response: import('./types.js').KnownAnnouncers;
   };
   health: { request: Record<never, never>; response: readonly import('../health.js').DependencyHealth[] };
   /** prom-client's JSON of the publisher's registry. */

@@ -19,20 +19,36 @@ export interface AnnouncersOptions {
 
 type Topic = AnnouncedRecord['topic'];
 
+interface Announced {
+  readonly announcers: readonly Announcer[];
+  /** When the last of them did. */
+  readonly at: number;
+}
+
 export class Announcers {
-  readonly #topics: Readonly<Record<Topic, LRUCache<string, Announcer[]>>>;
+  readonly #topics: Readonly<Record<Topic, LRUCache<string, Announced>>>;
+  readonly #clock: () => number;
+  /** When an announcement of each topic last found no place or lost it. */
+  readonly #lost: Record<Topic, number> = {
+    blocks: Number.NEGATIVE_INFINITY,
+    subtrees: Number.NEGATIVE_INFINITY,
+  };
 
   constructor({ max = MAX_ANNOUNCEMENTS, clock = () => performance.now() }: AnnouncersOptions = {}) {
+    this.#clock = clock;
     // Subtrees cost nothing to make, so they do not push blocks out. lru-cache takes 0 for "no time".
-    const memory = () =>
-      new LRUCache<string, Announcer[]>({
+    const memory = (topic: Topic) =>
+      new LRUCache<string, Announced>({
         maxSize: max,
-        sizeCalculation: (announcers) => announcers.length,
+        sizeCalculation: ({ announcers }) => announcers.length,
         ttl: REMEMBERED_MS,
         ttlResolution: 0,
         perf: { now: () => clock() + 1 },
+        dispose: ({ at }, _, reason) => {
+          if (reason === 'evict' && clock() - at <= REMEMBERED_MS) this.#lost[topic] = clock();
+        },
       });
-    this.#topics = { blocks: memory(), subtrees: memory() };
+    this.#topics = { blocks: memory('blocks'), subtrees: memory('subtrees') };
   }
 
   /** Announcements remembered. */
@@ -45,14 +61,22 @@ export class Announcers {
   remember({ topic, hash, url }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'url'>, peer: string): void {
     const memory = this.#topics[topic];
     const key = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
-    const before = memory.get(key) ?? [];
-    if (before.length >= MAX_A_HASH || before.some((known) => known.peer === peer && known.url === url))
+    const before = memory.get(key)?.announcers ?? [];
+    if (before.some((known) => known.peer === peer && known.url === url)) return;
+    if (before.length >= MAX_A_HASH) {
+      this.#lost[topic] = this.#clock();
       return;
-    memory.set(key, [...before, { peer, url }]);
+    }
+    memory.set(key, { announcers: [...before, { peer, url }], at: this.#clock() });
+  }
+
+  /** Whether every announcement of the last ten minutes is remembered: then whom `of` does not give has announced nothing. */
+  isWhole(topic: Topic): boolean {
+    return this.#clock() - this.#lost[topic] > REMEMBERED_MS;
   }
 
   /** Who announced `hash`, the first first. */
   of(topic: Topic, hash: HashHex): readonly Announcer[] {
-    return this.#topics[topic].get(Buffer.from(hash, 'hex').reverse().toString('latin1')) ?? [];
+    return this.#topics[topic].get(Buffer.from(hash, 'hex').reverse().toString('latin1'))?.announcers ?? [];
   }
 }

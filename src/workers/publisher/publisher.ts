@@ -20,8 +20,8 @@ import { decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type {
   AnnouncedRecord,
-  Announcer,
   CheckedMessage,
+  KnownAnnouncers,
   PeerFact,
   PublishedBatch,
 } from '../../shared/pipeline/types.js';
@@ -306,8 +306,11 @@ export class Publisher {
   }
 
   /** Who announced each of `hashes`, in their order. */
-  announcers(topic: AnnouncedRecord['topic'], hashes: readonly HashHex[]): readonly (readonly Announcer[])[] {
-    return hashes.map((hash) => this.#announcers.of(topic, hash));
+  announcers(topic: AnnouncedRecord['topic'], hashes: readonly HashHex[]): KnownAnnouncers {
+    return {
+      of: hashes.map((hash) => this.#announcers.of(topic, hash)),
+      whole: this.#announcers.isWhole(topic),
+    };
   }
 
   deadLetters(limit: number): Promise<readonly DeadLetter[]> {

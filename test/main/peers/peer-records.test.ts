@@ -47,6 +47,21 @@ test('attempts, successes and failures are counted, timed and judged', () => {
   assert.equal(records.get('stranger'), NO_RECORD, 'another peer’s are not touched');
 });
 
+test('subtrees that were not given count as failures, and strangers take no more than half the places', () => {
+  const { records } = open({ maxPeers: 4 });
+  records.subtreeFailure('p');
+  records.subtreeFailure('p');
+  assert.equal(records.get('p').failures, 2);
+  assert.equal(records.get('p').catchupFailures, 0, 'nothing was caught up');
+  assert.equal(records.get('p').lastFailure, START);
+  assert.equal(records.isLow('p'), true);
+  records.catchupAttempt('known');
+  for (let n = 0; n < 10; n++) records.subtreeFailure(`made up ${n}`);
+  assert.deepEqual(records.peers().sort(), ['known', 'p']);
+  records.subtreeFailure('known');
+  assert.equal(records.get('known').failures, 1);
+});
+
 test('a peer that fails is low until five minutes have passed, longer after each time', async () => {
   const { records, time, registry } = open();
   records.catchupFailure('p', 'call');

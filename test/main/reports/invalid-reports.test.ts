@@ -33,10 +33,13 @@ interface Situation {
 }
 
 function reporting({ announcers = {}, known = [] }: Situation = {}) {
-  const state: { fsm: FsmState | undefined; publisher: 'there' | 'away' } = {
+  const state: { fsm: FsmState | undefined; publisher: 'there' | 'away'; whole: boolean; now: number } = {
     fsm: 'RUNNING',
     publisher: 'there',
+    whole: true,
+    now: 0,
   };
+  const failed: string[] = [];
   const scored: [peer: string, reason: string][] = [];
   const metrics = createReportMetrics(new Registry());
   const invalidBlocks = new InvalidBlocks();
@@ -53,15 +56,17 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
     invalidBlocks,
     announcersOf: async (kind, hashes) => {
       if (state.publisher === 'away') throw new Error('the publisher is being replaced');
-      return hashes.map((one) => announcers[`${kind} ${one}`] ?? []);
+      return { of: hashes.map((one) => announcers[`${kind} ${one}`] ?? []), whole: state.whole };
     },
+    records: { subtreeFailure: (peer) => failed.push(peer) },
+    clock: () => state.now,
     fsmState: () => state.fsm,
     ownPeerId: () => US,
   });
   const handle = (kind: 'block' | 'subtree', ...values: Uint8Array[]) =>
     reports.handle(
       kind,
-      values.map((value, n) => ({ topic: kind, partition: 0, offset: BigInt(n), timestamp: 0, value })),
+      values.map((value, n) => ({ topic: kind, partition: 0, offset: BigInt(n), timestamp: 1, value })),
     );
   const counted = async (kind: string): Promise<Record<string, number>> =>
     Object.fromEntries(
@@ -69,7 +74,7 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
         .filter(({ labels }) => labels.kind === kind)
         .map(({ labels, value }) => [labels.outcome, value]),
     );
-  return { state, scored, handle, counted, invalidBlocks };
+  return { state, scored, failed, handle, counted, invalidBlocks };
 }
 
 test('everybody who announced an invalid block is scored, once a hash however often the record comes', async () => {
@@ -82,8 +87,8 @@ test('everybody who announced an invalid block is scored, once a hash however of
       ],
     },
   });
-  await handle('block', invalidBlock(1, BOB), invalidBlock(1));
-  await handle('block', invalidBlock(1));
+  await handle('block', invalidBlock(1, US), invalidBlock(1));
+  await handle('block', invalidBlock(1, BOB));
   assert.deepEqual(scored, [
     [ALICE, 'invalid_block'],
     [BOB, 'invalid_block'],
@@ -91,25 +96,82 @@ test('everybody who announced an invalid block is scored, once a hash however of
   assert.deepEqual(await counted('block'), { scored: 1, repeat: 2 });
 });
 
-test('of those who announced a subtree the ones that named the reported data hub are scored', async () => {
-  const announcers = {
-    [`subtree ${hash(1)}`]: [
-      { peer: ALICE, url: A_HUB },
-      { peer: BOB, url: B_HUB },
-    ],
-  };
-  const there = reporting({ announcers });
-  await there.handle('subtree', invalidSubtree(1, `${B_HUB}/`));
-  assert.deepEqual(there.scored, [[BOB, 'invalid_subtree']]);
-  for (const url of ['', 'https://elsewhere.example']) {
-    const other = reporting({ announcers });
-    await other.handle('subtree', invalidSubtree(1, url));
-    assert.deepEqual(
-      other.scored.map(([peer]) => peer),
-      [ALICE, BOB],
-      url,
-    );
+test('of those who announced the ones are scored whose data hub or peer ID the report names', async () => {
+  const both = [
+    { peer: ALICE, url: A_HUB },
+    { peer: BOB, url: B_HUB },
+  ];
+  const announcers = { [`block ${hash(1)}`]: both, [`subtree ${hash(1)}`]: both };
+  for (const [kind, report] of [
+    ['subtree', invalidSubtree(1, `${B_HUB}/`)],
+    ['block', invalidBlock(1, '', B_HUB)],
+    ['block', invalidBlock(1, BOB)],
+  ] as const) {
+    const { handle, scored } = reporting({ announcers });
+    await handle(kind, report);
+    assert.deepEqual(scored, [[BOB, `invalid_${kind}`]]);
   }
+  const unnamed = reporting({ announcers });
+  await unnamed.handle('subtree', invalidSubtree(1));
+  await unnamed.handle('block', invalidBlock(1, '', 'https://elsewhere.example'));
+  assert.deepEqual(unnamed.scored, [
+    [ALICE, 'invalid_subtree'],
+    [BOB, 'invalid_subtree'],
+    [ALICE, 'invalid_block'],
+    [BOB, 'invalid_block'],
+  ]);
+});
+
+test('who announced a good subtree does not pay for a data hub that is another’s', async () => {
+  const announcers = { [`subtree ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] };
+  // A block that names its own data hub has the subtree fetched from there: nobody announced it so.
+  const { scored, handle, counted } = reporting({ announcers, known: [{ id: BOB, url: B_HUB }] });
+  await handle('subtree', invalidSubtree(1, 'https://elsewhere.example'));
+  assert.deepEqual(scored, []);
+  assert.deepEqual(await counted('subtree'), { nobody: 1 });
+  await handle('subtree', invalidSubtree(1, B_HUB));
+  assert.deepEqual(scored, [[BOB, 'invalid_subtree']]);
+});
+
+test('a data hub’s owner does not pay for who may have named it and is forgotten', async () => {
+  const { state, scored, handle, counted } = reporting({ known: [{ id: ALICE, url: A_HUB }] });
+  state.whole = false;
+  await handle('subtree', invalidSubtree(1, A_HUB));
+  assert.deepEqual(scored, []);
+  assert.deepEqual(await counted('subtree'), { nobody: 1 });
+  state.whole = true;
+  await handle('subtree', invalidSubtree(1, A_HUB));
+  assert.deepEqual(scored, [[ALICE, 'invalid_subtree']]);
+});
+
+test('a subtree that was not given counts against its peer’s reputation, a block does not', async () => {
+  const { failed, handle } = reporting({ known: [{ id: ALICE, url: A_HUB }] });
+  await handle('subtree', invalidSubtree(1, A_HUB), invalidSubtree(1, A_HUB));
+  await handle('block', invalidBlock(2, BOB));
+  assert.deepEqual(failed, [ALICE]);
+});
+
+test('old reports, as of a topic that is read from its beginning, score nobody', async () => {
+  const { state, scored, handle, counted, invalidBlocks } = reporting();
+  state.now = 600_002;
+  await handle('block', invalidBlock(1, ALICE));
+  assert.deepEqual(scored, []);
+  assert.deepEqual(await counted('block'), { late: 1 });
+  assert.equal(invalidBlocks.size, 1);
+  state.now = 600_001;
+  await handle('block', invalidBlock(1, ALICE));
+  assert.equal(scored.length, 1);
+});
+
+test('a flood of reports that nobody announced does not hold up everything else', async () => {
+  const known = Array.from({ length: 10_000 }, (_, n) => ({ id: ALICE, url: `https://h${n}.example` }));
+  const { handle, counted } = reporting({ known });
+  const flood = Array.from({ length: 5_000 }, (_, n) => invalidSubtree(n, `https://none${n}.example`));
+  const began = performance.now();
+  await handle('subtree', ...flood);
+  // Walking all peers for each report takes some seconds.
+  assert.ok(performance.now() - began < 1_000, `${performance.now() - began} ms`);
+  assert.deepEqual(await counted('subtree'), { nobody: 5_000 });
 });
 
 test('what nobody announced is its peer’s, or whose data hub it came from', async () => {

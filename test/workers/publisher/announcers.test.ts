@@ -49,3 +49,21 @@ test('announcers are bounded in all and a hash: the least recently announced has
   assert.equal(announcers.of('subtrees', hash(199)).length, 64);
   assert.ok(announcers.size <= 101, `${announcers.size}`);
 });
+
+test('whether somebody was forgotten for want of room is known for ten minutes', () => {
+  const clock = { now: 0 };
+  const announcers = new Announcers({ max: 100, clock: () => clock.now });
+  for (let n = 0; n < 100; n++) announcers.remember(announced('subtrees', n), 'a');
+  assert.equal(announcers.isWhole('subtrees'), true);
+  // What is forgotten because its time is over is missed by nobody.
+  clock.now = 601_000;
+  for (let n = 100; n < 200; n++) announcers.remember(announced('subtrees', n), 'a');
+  assert.equal(announcers.isWhole('subtrees'), true);
+  announcers.remember(announced('subtrees', 200), 'a');
+  assert.equal(announcers.isWhole('subtrees'), false);
+  assert.equal(announcers.isWhole('blocks'), true);
+  clock.now += 601_000;
+  assert.equal(announcers.isWhole('subtrees'), true);
+  for (let n = 0; n < 65; n++) announcers.remember(announced('blocks', 1), `identity ${n}`);
+  assert.equal(announcers.isWhole('blocks'), false);
+});
