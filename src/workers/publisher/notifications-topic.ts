@@ -145,6 +145,8 @@ export class NotificationsTopic {
         if (!(error instanceof RecordFaultError)) throw error;
         this.#lost(1);
       }
+      // A fault of the broker before the last one repeats none of those that it has.
+      this.#next = frame.seq + 1;
     }
   }
 

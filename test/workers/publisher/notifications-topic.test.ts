@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { EmbeddedProducer } from '../../../src/shared/kafka/embedded/producer.js';
+import { BrokerFaultError, RecordFaultError } from '../../../src/shared/kafka/types.js';
 import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
 import { LevelDatabase, type Operation } from '../../../src/shared/outbox/database.js';
 import { NOTIFIED_KEY } from '../../../src/shared/outbox/keys.js';
@@ -90,4 +91,50 @@ test('a frame that is still being stored is waited for, not skipped', async (con
   topic.add((await second).frames);
   await waitFor(async () => (await names()).length === 2, { what: 'the second frame', timeoutMs: 3000 });
   assert.deepEqual(await names(), ['a', 'b']);
+});
+
+test('frames that went out one by one do not come again when the broker fails among them', async (context) => {
+  const { logger } = keptLog();
+  const store = new OutboxStore(
+    { logger },
+    { path: join(temporaryDirectory(context), 'outbox'), fsync: false, frameRing: 16 },
+  );
+  await store.open();
+  context.after(() => store.close());
+  const taken: number[] = [];
+  let down = true;
+  const topic = new NotificationsTopic({
+    producer: {
+      topic: 'notifications',
+      connect: async () => {},
+      send: async (records) => {
+        const seqs = records.map(({ value }) => JSON.parse(Buffer.from(value).toString()).seq as number);
+        if (seqs.includes(1)) throw new RecordFaultError('too large');
+        if (down && seqs.includes(3)) {
+          down = false;
+          throw new BrokerFaultError('no answer');
+        }
+        taken.push(...seqs);
+      },
+      health: async () => ({ resource: 'kafka notifications', status: 200, message: '' }),
+      disconnect: async () => {},
+    },
+    store,
+    metrics: createPublisherMetrics(new Registry()),
+    logger,
+  });
+  await topic.start();
+  context.after(() => topic.stop(Date.now()));
+  const frame = { receivedAt: 1, kind: 0, own: false, json: Buffer.from('{}') };
+  const { frames } = await store.append({
+    frames: [frame, frame, frame, frame, frame],
+    repeatKeys: [],
+    records: new Map(),
+  });
+  topic.add(frames);
+  await waitFor(async () => (await store.get(NOTIFIED_KEY))?.readDoubleLE(0) === 5, {
+    what: 'all frames',
+    timeoutMs: 3000,
+  });
+  assert.deepEqual(taken, [0, 2, 3, 4]);
 });
