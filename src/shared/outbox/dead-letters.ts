@@ -3,10 +3,11 @@
 import { hashFromBytes } from '../hash.js';
 import type { Logger } from '../logging.js';
 import type { DeadLetter } from '../pipeline/worker-config.js';
+import type { Operation } from './database.js';
 import * as keys from './keys.js';
 import type { OutboxMetrics } from './metrics.js';
 import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
-import { seal, unseal } from './seal.js';
+import { seal, unlessDamaged, unseal } from './seal.js';
 import type { Chunk, OutboxStore } from './store.js';
 
 interface About {
@@ -87,12 +88,13 @@ export class DeadLetters {
     return (await this.#store.entries(keys.DEAD_LETTERS, surplus)).map(([key]) => key);
   }
 
-  /** The oldest `limit`. */
+  /** The oldest `limit`, without those of them that are damaged: what is put back next sets them aside. */
   async list(limit: number): Promise<DeadLetter[]> {
     const letters = await this.#store.entries(keys.DEAD_LETTERS, Math.max(1, limit));
-    return letters.map(([key, value]) => {
-      const { about, record } = decodeLetter(value);
-      return { id: String(idOf(key)), ...about, hash: hashFromBytes(record.hash) };
+    return letters.flatMap(([key, value]) => {
+      const letter = unlessDamaged(() => decodeLetter(value));
+      if (letter === undefined) return [];
+      return { id: String(idOf(key)), ...letter.about, hash: hashFromBytes(letter.record.hash) };
     });
   }
 
@@ -106,32 +108,62 @@ export class DeadLetters {
     const last = this.#nextId;
     while (replayed < room) {
       const limit = Math.min(REPLAY_CHUNK, room - replayed);
-      const count = await this.#inTurn(() => this.#replaySome(limit, last, stored));
-      if (count === 0) break;
-      replayed += count;
+      const { seen, back } = await this.#inTurn(() => this.#replaySome(limit, last, stored));
+      if (seen === 0) break;
+      replayed += back;
     }
     return replayed;
   }
 
-  /** Up to `limit` letters with an id below `last`. */
-  async #replaySome(limit: number, last: number, stored: (chunk: Chunk) => void): Promise<number> {
+  /** Up to `limit` letters with an id below `last`. Those that are damaged are set aside. */
+  async #replaySome(
+    limit: number,
+    last: number,
+    hand: (chunk: Chunk) => void,
+  ): Promise<{ readonly seen: number; readonly back: number }> {
     const letters = (await this.#store.entries(keys.DEAD_LETTERS, limit)).filter(([key]) => idOf(key) < last);
-    if (letters.length === 0) return 0;
+    const damaged: [key: string, value: Buffer][] = [];
     const byTopic = new Map<string, OutboxRecord[]>();
-    for (const [, value] of letters) {
-      const { about, record } = decodeLetter(value);
+    for (const stored of letters) {
+      const letter = unlessDamaged(() => decodeLetter(stored[1]));
+      if (letter === undefined) {
+        damaged.push(stored);
+        continue;
+      }
+      const { about, record } = letter;
       const records = byTopic.get(about.topic);
       if (records === undefined) byTopic.set(about.topic, [record]);
       else records.push(record);
     }
+    if (damaged.length > 0) await this.#setAside(damaged);
+    const whole = letters.filter((letter) => !damaged.includes(letter));
+    if (whole.length === 0) return { seen: letters.length, back: 0 };
     const chunks = await this.#store.putBack(
       byTopic,
-      letters.map(([key]) => key),
+      whole.map(([key]) => key),
     );
-    this.#count -= letters.length;
+    this.#forget(whole.length);
+    for (const chunk of chunks) hand(chunk);
+    return { seen: letters.length, back: whole.length };
+  }
+
+  async #setAside(letters: readonly (readonly [key: string, value: Buffer])[]): Promise<void> {
+    await this.#store.write(
+      letters.flatMap(([key, value]): Operation[] => [
+        { type: 'del', key },
+        { type: 'put', key: keys.damagedLetterKey(key), value },
+      ]),
+    );
+    this.#forget(letters.length);
+    this.#logger.error(
+      { letters: letters.length },
+      'dead letters are damaged: they are set aside in the outbox',
+    );
+  }
+
+  #forget(count: number): void {
+    this.#count -= count;
     this.#metrics.deadLetters.set(this.#count);
-    for (const chunk of chunks) stored(chunk);
-    return letters.length;
   }
 }
 

@@ -36,5 +36,7 @@ export function parseEntryKey(key: string): { topic: string; id: number; count: 
 export const DEAD_LETTERS = { gte: 'dead/', lt: 'dead0' } as const;
 export const deadLetterKey = (id: number): string => `dead/${digits(id)}`;
 
+export const damagedLetterKey = (letter: string): string => `damaged/${letter}`;
+
 /** Chunks that could not be read back, under the rest of their key. */
 export const damagedKey = (entry: string): string => `damaged/${entry.slice('entries/'.length)}`;

@@ -12,6 +12,16 @@ const checksum = (body: Uint8Array): Buffer =>
 
 export const seal = (body: Uint8Array): Buffer => Buffer.concat([checksum(body), body]);
 
+/** What `read` gives; undefined when it throws RangeError, as of a damaged value. */
+export function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** A view of what was sealed. Throws RangeError when it is another than that. */
 export function unseal(bytes: Buffer): Buffer {
   const body = bytes.subarray(SEAL_BYTES);

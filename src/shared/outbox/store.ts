@@ -10,7 +10,7 @@ import { settleFormat } from './format.js';
 import { decodeFrames, encodeFrames } from './frames.js';
 import * as keys from './keys.js';
 import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
-import { seal, unseal } from './seal.js';
+import { seal, unlessDamaged, unseal } from './seal.js';
 
 export interface OutboxStoreOptions {
   /** Directory of the database; made when missing. */
@@ -296,15 +296,15 @@ export class OutboxStore {
     return chunks;
   }
 
-  /** Frames from `seq` on, at most about `limit`. */
+  /** Frames from `seq` on, at most about `limit`, without a gap; those at the front that are damaged are left out. */
   async readFrames(seq: number, limit: number): Promise<Frame[]> {
     const frames: Frame[] = [];
     const first = this.#frameChunks.findLast((chunk) => chunk.firstSeq <= seq)?.firstSeq ?? seq;
     const range = { gte: keys.frameKey(first), lt: keys.FRAMES.lt };
     for await (const [key, value] of this.#usable().entries(range)) {
-      const stored = decodeFrames(unseal(value), Number(key.slice(key.indexOf('/') + 1)));
-      for (const frame of stored.frames) if (frame.seq >= seq) frames.push(frame);
-      if (frames.length >= limit) break;
+      const stored = readableFrames(value, Number(key.slice(key.indexOf('/') + 1)));
+      for (const frame of stored ?? []) if (frame.seq >= seq) frames.push(frame);
+      if (frames.length >= limit || (stored === undefined && frames.length > 0)) break;
     }
     return frames;
   }
@@ -463,14 +463,12 @@ export class OutboxStore {
 
 /** The records of a chunk; undefined when they are not what was stored. */
 function readable(value: Buffer, count: number): OutboxRecord[] | undefined {
-  try {
-    const records = decodeRecords(unseal(value));
-    return records.length === count ? records : undefined;
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
+  const records = unlessDamaged(() => decodeRecords(unseal(value)));
+  return records?.length === count ? records : undefined;
 }
+
+const readableFrames = (value: Buffer, firstSeq: number): readonly Frame[] | undefined =>
+  unlessDamaged(() => decodeFrames(unseal(value), firstSeq).frames);
 
 async function findChunks(level: OutboxDatabase, fromId: number): Promise<StoredChunk[]> {
   const chunks: StoredChunk[] = [];

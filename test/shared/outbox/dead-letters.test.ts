@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Registry } from 'prom-client';
 import { DeadLetters } from '../../../src/shared/outbox/dead-letters.js';
+import { DEAD_LETTERS } from '../../../src/shared/outbox/keys.js';
 import { createOutboxMetrics } from '../../../src/shared/outbox/metrics.js';
 import type { OutboxRecord } from '../../../src/shared/outbox/records.js';
 import { type Chunk, OutboxStore } from '../../../src/shared/outbox/store.js';
@@ -35,6 +36,29 @@ async function letters(
     count: async () => (await metrics.deadLetters.get()).values[0]?.value ?? 0,
   };
 }
+
+test('a letter that is damaged on the disk is set aside, and keeps none of the others', async (context) => {
+  const { deadLetters, store, count } = await letters(context);
+  for (const byte of [1, 2, 3]) await deadLetters.add('blocks', record(byte), 'too large');
+  const damaged = async () =>
+    (await store.entries({ gte: 'damaged/', lt: 'damaged0' })).map(([, kept]) => kept);
+  const [, [key, value]] = (await store.entries(DEAD_LETTERS)) as [unknown, [string, Buffer]];
+  value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
+  await store.write([{ type: 'put', key, value }]);
+  assert.deepEqual(
+    (await deadLetters.list(10)).map(({ hash }) => hash),
+    [1, 3].map(hashOf),
+  );
+  const back: string[] = [];
+  const replayed = await deadLetters.replay(100, ({ records }) =>
+    back.push(...records.map((each) => each.value.toString())),
+  );
+  assert.equal(replayed, 2);
+  assert.deepEqual(back, ['value 1', 'value 3']);
+  assert.deepEqual(await damaged(), [value]);
+  assert.equal(await count(), 0);
+  assert.deepEqual(await deadLetters.list(10), []);
+});
 
 test('letters of several topics at the same moment are all kept', async (context) => {
   const { deadLetters, count } = await letters(context);

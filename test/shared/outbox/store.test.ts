@@ -227,3 +227,21 @@ test('a chunk that is damaged on the disk is set aside in it, and the others are
   );
   await again.close();
 });
+
+test('frames that are damaged while the server runs are left out, and the others are read', async (context) => {
+  const store = storeAt(join(temporaryDirectory(context), 'outbox'));
+  await store.open();
+  context.after(() => store.close());
+  for (const name of ['a', 'b', 'c']) {
+    await store.append({ frames: [frame(`{"${name}":1}`)], repeatKeys: [], records: new Map() });
+  }
+  const [, [key, value]] = (await store.entries({ gte: 'frames/', lt: 'frames0' })) as [
+    unknown,
+    [string, Buffer],
+  ];
+  value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
+  await store.write([{ type: 'put', key, value }]);
+  const seqs = async (from: number) => (await store.readFrames(from, 10)).map(({ seq }) => seq);
+  assert.deepEqual(await seqs(0), [0], 'without a gap');
+  assert.deepEqual(await seqs(1), [2]);
+});
