@@ -272,6 +272,27 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
     }
   });
 
+  test('a consumer tells the lag of its own partitions alone, also after others were taken from it', async (context) => {
+    const topic = await topicOf(2);
+    const group = `test-${randomUUID()}`;
+    const told = async ({ metrics }: Reading) =>
+      (await metrics.lag.get()).values.map(({ labels }) => labels.partition).sort();
+    const tells = async (reader: Reading, count: number) =>
+      waitFor(
+        async () => {
+          await producer.send({ topic, messages: [0, 1].map((partition) => ({ partition, value: 'x' })) });
+          return (await told(reader)).length === count;
+        },
+        { what: `the lag of ${count} partitions`, timeoutMs: 30_000, everyMs: 200 },
+      );
+    const first = await reading(context, topic, { group });
+    await tells(first, 2);
+    const second = await reading(context, topic, { group });
+    await tells(second, 1);
+    await tells(first, 1);
+    assert.deepEqual([...(await told(first)), ...(await told(second))].sort(), [0, 1]);
+  });
+
   test('a partition that is taken from a handler at work is read again by its new reader', async (context) => {
     const topic = await topicOf();
     const group = `test-${randomUUID()}`;

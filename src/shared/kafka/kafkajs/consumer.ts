@@ -51,6 +51,8 @@ export class KafkaJsConsumer implements KafkaConsumer {
   #running: Promise<void> | undefined;
   #failure = '';
   #backoff = FIRST_BACKOFF_MS;
+  /** Partitions whose lag is told. */
+  readonly #lagging = new Set<number>();
   /** When the batch in hand was taken. */
   #batchSince: number | undefined;
 
@@ -122,7 +124,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       config: this.#config,
       stallMs: this.#stallMs,
       onBatch: (payload, of) => this.#handleBatch(payload, of, handle),
-      onJoined: () => this.#metrics?.joins.inc({ topic: this.topic }),
+      onJoined: (partitions) => this.#joined(partitions),
       onFetched: () => {
         this.#failure = '';
         this.#backoff = FIRST_BACKOFF_MS;
@@ -131,6 +133,17 @@ export class KafkaJsConsumer implements KafkaConsumer {
     this.#member = member;
     await member.join();
     return member;
+  }
+
+  /** Of a partition that went to another member the lag is the other's to tell. */
+  #joined(partitions: readonly number[]): void {
+    const { topic } = this;
+    this.#metrics?.joins.inc({ topic });
+    for (const partition of this.#lagging) {
+      if (partitions.includes(partition)) continue;
+      this.#lagging.delete(partition);
+      this.#metrics?.lag.remove({ topic, partition });
+    }
   }
 
   #failed(error: unknown): void {
@@ -188,6 +201,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
     this.#metrics?.records.inc({ topic, outcome: 'handled' }, records.length);
     this.#metrics?.records.inc({ topic, outcome: 'tombstone' }, batch.messages.length - records.length);
     await this.#commit(payload);
+    this.#lagging.add(batch.partition);
     this.#metrics?.lag.set({ topic, partition: batch.partition }, Number(batch.offsetLag()));
   }
 

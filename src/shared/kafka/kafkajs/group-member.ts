@@ -9,7 +9,8 @@ export interface GroupMemberOptions {
   /** Silence after which the library is held to be stuck, milliseconds. */
   readonly stallMs: number;
   readonly onBatch: (payload: EachBatchPayload, member: GroupMember) => Promise<void>;
-  readonly onJoined: () => void;
+  /** With the partitions that are its own from now on. */
+  readonly onJoined: (partitions: readonly number[]) => void;
   /** Whenever a fetch was answered, with records or without. */
   readonly onFetched: () => void;
 }
@@ -56,9 +57,9 @@ export class GroupMember {
       this.#lastSign = performance.now();
     };
     consumer.on(events.CRASH, ({ payload }) => this.#end(payload.error));
-    consumer.on(events.GROUP_JOIN, () => {
+    consumer.on(events.GROUP_JOIN, ({ payload }) => {
       sign();
-      onJoined();
+      onJoined(payload.memberAssignment[topic] ?? []);
     });
     consumer.on(events.FETCH, () => {
       sign();
