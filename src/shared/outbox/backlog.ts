@@ -136,11 +136,13 @@ export class Backlog {
       else this.#lost(chunk.damaged);
       this.#loadedId = chunk.id;
     }
-    if (this.#loadedId >= this.#lastId) this.#spilled = false;
-    // One that came while reading may not have been in what was read: the next round finds it.
-    if (chunks.length > 0 || lastId !== this.#lastId) return;
+    if (this.#loadedId < this.#lastId) {
+      // One that came while reading may not have been in what was read: the next round finds it.
+      if (chunks.length > 0 || lastId !== this.#lastId) return;
+      this.#loadedId = lastId;
+    }
     this.#spilled = false;
-    this.#loadedId = lastId;
+    // All that waits is in memory now: what is not was in no chunk that was read, and would be waited for without end.
     this.#lost(this.waiting - (this.#records - this.#done));
   }
 

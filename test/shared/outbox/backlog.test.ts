@@ -138,6 +138,25 @@ test('what cannot be read back is told, and holds up nothing', async (context) =
   assert.deepEqual(await takeAll(backlog), ['six']);
 });
 
+test('a chunk that is missing among others is told, and not waited for', async (context) => {
+  const store = await openStore(context);
+  const backlog = new Backlog('blocks', store);
+  let damaged = 0;
+  backlog.onDamaged = (count) => {
+    damaged += count;
+  };
+  const chunks = await storeChunks(store, ['one'], ['two', 'three'], ['four']);
+  for (const { topic, id, records } of chunks) backlog.addStored({ topic, id, count: records.length });
+  await store.write([{ type: 'del', key: entryKey('blocks', chunks[1]?.id ?? 0, 2) }]);
+  const taken = await backlog.take(10, 10_000);
+  assert.deepEqual(
+    taken.map(({ value }) => value.toString()),
+    ['one', 'four'],
+  );
+  backlog.complete(taken.length);
+  assert.deepEqual([damaged, backlog.waiting], [2, 0]);
+});
+
 test('a request has at most so many bytes, and at least one record', async (context) => {
   const store = await openStore(context);
   const backlog = new Backlog('blocks', store);
