@@ -252,6 +252,23 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     assert.deepEqual(await read(context, topic), [all]);
   });
 
+  test('a topic that is made where the cluster’s limit is low is known by that limit at once', async (context) => {
+    const { brokers } = await admin.describeCluster();
+    const limit = async (configEntries: { name: string; value: string }[]): Promise<void> => {
+      for (const { nodeId } of brokers) {
+        const broker = { type: kafkajs.ConfigResourceTypes.BROKER, name: String(nodeId), configEntries };
+        await admin.alterConfigs({ validateOnly: false, resources: [broker] });
+      }
+    };
+    await limit([{ name: 'message.max.bytes', value: String(LIMIT) }]);
+    context.after(() => limit([]));
+    const { producer, topic } = producerOf(context);
+    await producer.connect();
+    const all = texts(300, 'y'.repeat(1000));
+    await producer.send(all.map(recordOf));
+    assert.deepEqual(await read(context, topic), [all]);
+  });
+
   test('the broker’s own limit refuses a record as the topic’s does', async (context) => {
     const { producer, topic } = producerOf(context);
     await producer.connect();

@@ -64,7 +64,7 @@ export class KafkaTopic {
     }
   }
 
-  /** Gives the topic when somebody else made it meanwhile. */
+  /** Gives the topic, also when somebody else made it meanwhile, if it is known already. */
   async #make(admin: Admin): Promise<ITopicMetadata | undefined> {
     const { setting, topic, partitions, replication, retentionMs, segmentBytes } = this.#url;
     let made: boolean;
@@ -96,7 +96,8 @@ export class KafkaTopic {
     if (!made) return this.#find(admin);
     this.#partitions = partitions;
     this.#logger.info({ topic, partitions, replication, retentionMs, segmentBytes }, 'topic made');
-    return undefined;
+    // Its limit of a batch is the cluster's. A broker that has not heard of it yet is no fault.
+    return this.#find(admin).catch(() => undefined);
   }
 
   /** Says once in which ways the topic differs from its setting. It is never altered: others may count on how it is. */
