@@ -38,7 +38,7 @@ export interface KafkaSecurity {
   readonly sasl: KafkaSasl | undefined;
 }
 
-/** Longer than any password: a file that is another file altogether is not read to its end. */
+/** Longer than any password: what is longer is another file altogether. */
 const MAX_PASSWORD = 4096;
 
 /** Whether any topic of `settings` is on a Kafka cluster. */
