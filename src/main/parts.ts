@@ -224,6 +224,7 @@ export class ServerParts {
       settings,
     );
 
+    this.node.on('connected', (peer) => protection.met(peer));
     this.#connect();
   }
 

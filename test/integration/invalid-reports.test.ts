@@ -177,3 +177,19 @@ test('who nobody announced it is found by peer ID, and the consumers are in read
     /teranode_p2p_kafka_consumed_records_total\{topic="invalid-blocks",outcome="handled"\} 1/,
   );
 });
+
+test('a peer on loopback is not banned for what is found invalid after it has left', async (context) => {
+  const server = await startServer(context, serverSettings(context, REPORTED));
+  const [peer] = await joinTwo(context, server);
+  const subtrees = await reporter(context, server, 'kafka_invalidSubtreesConfig');
+  const { scores, bans, node } = server.server.parts;
+  for (let n = 0; n < 10; n++) {
+    await peer.publish(topicOf(server, SUBTREE as never), subtreeData(peer.id, n));
+  }
+  await accepted(server, 'subtree', 10);
+  await peer.stop();
+  await waitFor(() => node.peers().every(({ id }) => id !== peer.id), { what: 'its leaving' });
+  for (let n = 0; n < 10; n++) await subtrees(invalidSubtree(hashOf(n)));
+  await waitFor(() => scores.score(peer.id) === 100, { what: 'the score' });
+  assert.equal(bans.isPeerBanned(peer.id), false);
+});

@@ -1,5 +1,6 @@
 /** Who is never banned automatically, and which addresses go with a peer that is. */
 
+import { LRUCache } from 'lru-cache';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ConnectedPeer } from '../node/types.js';
@@ -14,9 +15,17 @@ type ProtectionSettings = Pick<
   | 'p2p_allowed_addresses'
 >;
 
+/** Peers remembered that came from where nobody is banned. */
+const MAX_MET = 1_000;
+
 export interface BanProtection {
-  /** Static, bootstrap and relay peers, connected or not; connected ones from loopback or p2p_allowed_addresses. */
+  /** Static, bootstrap and relay peers; those that are, or last were, connected from loopback or p2p_allowed_addresses. */
   isProtected(peerId: string): boolean;
+  /**
+   * The peer is connected now: what it announced may be found invalid when it is not. Of more than 1,000 that came from protected
+   * addresses the one that was met longest ago is forgotten.
+   */
+  met(peerId: string): void;
   /**
    * The addresses from which a peer is connected, for a ban along with it: none through a relay, none that another peer
    * uses at the same time, for many sit behind one router.
@@ -47,15 +56,22 @@ export function createBanProtection(
     const host = hostOfMultiaddr(peer.address);
     return host !== undefined && 'address' in host ? host.address : undefined;
   };
+  const met = new LRUCache<string, true>({ max: MAX_MET });
+  /** Undefined while it is not connected. */
+  const isProtectedNow = (peerId: string): boolean | undefined => {
+    const connections = peers().filter(({ id }) => id === peerId);
+    if (connections.length === 0) return undefined;
+    return connections.some((peer) => {
+      if (peer.trusted || peer.configured) return true;
+      const address = addressOf(peer);
+      return address !== undefined && (isLoopbackAddress(address) || allowed.has(address));
+    });
+  };
   return {
-    isProtected(peerId) {
-      if (configured.has(peerId)) return true;
-      return peers().some((peer) => {
-        if (peer.id !== peerId) return false;
-        if (peer.trusted || peer.configured) return true;
-        const address = addressOf(peer);
-        return address !== undefined && (isLoopbackAddress(address) || allowed.has(address));
-      });
+    isProtected: (peerId) => configured.has(peerId) || (isProtectedNow(peerId) ?? met.has(peerId)),
+    met(peerId) {
+      if (isProtectedNow(peerId) === true) met.set(peerId, true);
+      else met.delete(peerId);
     },
     addressesOf(peerId) {
       const own = new Set<string>();

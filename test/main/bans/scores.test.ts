@@ -217,6 +217,30 @@ test('static, bootstrap, relay, loopback and allow-listed peers are protected, a
   assert.deepEqual([...peerIdsOf([`/ip4/1.2.3.4/tcp/1/p2p/${PEER}`, '/ip4/1.2.3.4/tcp/1', 'junk'])], [PEER]);
 });
 
+test('who came from loopback or an allowed address stays protected when it is gone, until it comes from elsewhere', () => {
+  let peers: ConnectedPeer[] = [];
+  const protection = createBanProtection(
+    settingsOf({ p2p_allowed_addresses: ['198.51.100.0/24'] }),
+    () => peers,
+  );
+  const meet = (id: string, address: string): void => {
+    peers = [connected(id, address)];
+    protection.met(id);
+    peers = [];
+  };
+  for (const address of ['/ip4/127.0.0.1/tcp/1', '/ip4/198.51.100.7/tcp/1']) {
+    meet(PEER, address);
+    assert.equal(protection.isProtected(PEER), true, address);
+    meet(PEER, '/ip4/203.0.113.1/tcp/1');
+    assert.equal(protection.isProtected(PEER), false);
+  }
+  meet(PEER, '/ip4/127.0.0.1/tcp/1');
+  for (let n = 0; n < 1_000; n++) meet(`made up ${n}`, '/ip4/203.0.113.1/tcp/1');
+  assert.equal(protection.isProtected(PEER), true, 'strangers take no places');
+  for (let n = 0; n < 1_000; n++) meet(`neighbour ${n}`, '/ip4/127.0.0.1/tcp/1');
+  assert.equal(protection.isProtected(PEER), false, 'bounded');
+});
+
 test('an address is banned along with a peer unless others share it or it is a relay’s', () => {
   const peers = [
     connected(PEER, '/ip4/203.0.113.1/tcp/1'),
