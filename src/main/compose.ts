@@ -15,6 +15,7 @@ import {
 } from '../shared/kafka/index.js';
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import { ComponentLoggers, type Logger } from '../shared/logging.js';
+import { checkContextOf } from '../shared/messages/context.js';
 import type { Settings } from '../shared/settings/table.js';
 import { createBanStore } from './bans/create-store.js';
 import { EmbeddedChain } from './blockchain/embedded-chain.js';
@@ -25,6 +26,7 @@ import { DataDirectory } from './data-directory.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { P2PServer } from './server.js';
 import { refuseProblems } from './settings-problems.js';
+import { GuardedHttp } from './sync/guarded-http.js';
 
 /** WIRE §3: `p2p.<clientName>`, in the first generation `p2p`. */
 export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clientName'>): string {
@@ -66,6 +68,7 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
       level: directory.store,
       logger: loggers.of('bans'),
     }),
+    dataHubs: new GuardedHttp({ context: checkContextOf(settings) }),
     rejectedTx: consumerOf('kafka_rejectedTxConfig'),
     invalidBlocks: consumerOf('kafka_invalidBlocksConfig'),
     invalidSubtrees: consumerOf('kafka_invalidSubtreesConfig'),

@@ -12,6 +12,7 @@ import type { EmbeddedRejections } from './blockchain/embedded-rejections.js';
 import type { BlockchainClient } from './blockchain/types.js';
 import type { EmbeddedBrokerThread } from './broker/index.js';
 import type { DataDirectory } from './data-directory.js';
+import type { GuardedHttp } from './sync/guarded-http.js';
 
 export interface ServerDependencies {
   /** Loaded and checked (`loadSettings`). */
@@ -27,6 +28,8 @@ export interface ServerDependencies {
   readonly validation: BlockValidationClient;
   readonly assembly: BlockAssemblyClient;
   readonly banStore: BanStore;
+  /** How data hubs of peers are asked. */
+  readonly dataHubs: Pick<GuardedHttp, 'get'>;
   /** Rejected transactions of our own node. Producers belong to the publisher, which makes them from the settings. */
   readonly rejectedTx: KafkaConsumer | undefined;
   /** What our node's validation found invalid, where it is told. */

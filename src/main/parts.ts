@@ -3,6 +3,7 @@
 import type { PrivateKey } from '@libp2p/interface';
 import { LevelDatastore } from 'datastore-level';
 import { localSocketPath } from '../shared/frames/socket-path.js';
+import type { HashHex } from '../shared/hash.js';
 import { parseHeader } from '../shared/header.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import { checkDirect } from '../shared/messages/check.js';
@@ -34,12 +35,17 @@ import { Libp2pNode } from './node/index.js';
 import type { BanGate } from './node/types.js';
 import { createNotificationsMetrics, NotificationServers } from './notifications/index.js';
 import { createPeerMetrics } from './peers/metrics.js';
+import { RegisteredPeers } from './peers/registered-peers.js';
 import { PeerRegistry } from './peers/registry.js';
 import { Pipeline } from './pipeline/index.js';
 import { createPipelineMetrics } from './pipeline/metrics.js';
 import { InvalidBlocks } from './reports/invalid-blocks.js';
 import { InvalidReports } from './reports/invalid-reports.js';
 import { createReportMetrics } from './reports/metrics.js';
+import { SyncCoordinator } from './sync/coordinator.js';
+import { DataHubs } from './sync/data-hubs.js';
+import { createSyncMetrics } from './sync/metrics.js';
+import { triggerSync } from './sync/trigger.js';
 
 /** What `init` found before the parts can be built. */
 export interface Identity {
@@ -60,6 +66,8 @@ export class ServerParts {
   readonly notifications: NotificationServers;
   readonly announcer: Announcer;
   readonly reports: InvalidReports;
+  /** Undefined where the settings, or an embedded chain that follows by itself, have no use for it. */
+  readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
   readonly bootstrapPeers: ReadonlySet<string>;
   /** The tip as the chain told it last. */
@@ -160,6 +168,7 @@ export class ServerParts {
     );
 
     const invalidBlocks = new InvalidBlocks();
+    this.sync = this.#syncCoordinator(invalidBlocks, loggers.of('sync'));
     this.announcer = new Announcer(
       {
         settings,
@@ -170,6 +179,7 @@ export class ServerParts {
         showOwn: (kind, data) => this.pipeline.pushOwn(kind, data),
         urls,
         assembly: dependencies.assembly,
+        syncPeer: () => this.sync?.syncPeer,
         onBestBlock: (best) => this.#setBest(best),
         onNotification: (notification) => this.#notified(notification),
         isInvalid: (hash) => invalidBlocks.has(hash),
@@ -228,6 +238,27 @@ export class ServerParts {
     this.#connect();
   }
 
+  #syncCoordinator(invalidBlocks: InvalidBlocks, logger: Logger): SyncCoordinator | undefined {
+    const { settings, registry, embedded, dataHubs } = this.#dependencies;
+    const metrics = createSyncMetrics(registry);
+    if (embedded.chain !== undefined || !settings.p2p_sync_coordination) return undefined;
+    return new SyncCoordinator({
+      settings,
+      logger,
+      metrics,
+      peers: new RegisteredPeers(
+        { registry: this.registry, node: this.node, list: this.bans, scores: this.scores },
+        { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
+      ),
+      known: this.registry.known,
+      hubs: new DataHubs({ http: dataHubs, metrics }),
+      ownHeight: () => this.best?.height,
+      fsmState: () => this.announcer.fsmState,
+      isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
+      trigger: (candidate) => triggerSync({ settings, publisher: this.pipeline.publisher }, candidate),
+    });
+  }
+
   /** From the node's events to those who care. */
   #connect(): void {
     const { settings } = this.#dependencies;
@@ -248,9 +279,11 @@ export class ServerParts {
   #notified(notification: ChainNotification): void {
     if (notification.type !== 'peer_failure' || notification.failureType !== 'catchup') return;
     const peer = canonicalPeerId(notification.peerId);
-    if (peer === undefined) return;
-    this.registry.records.catchupFailure(peer, 'notification');
     const reason = displayText(notification.reason, CATCHUP_ERROR_MAX);
+    if (notification.peerId === '') this.sync?.peerFailed('', reason);
+    if (peer === undefined) return;
+    this.sync?.peerFailed(peer, reason);
+    this.registry.records.catchupFailure(peer, 'notification');
     if (reason !== '') this.registry.records.catchupError(peer, reason);
   }
 

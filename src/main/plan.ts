@@ -80,6 +80,11 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
       stop: () => parts.reports.stop(),
     },
     {
+      name: 'sync',
+      start: async () => parts.sync?.start(),
+      stop: async () => parts.sync?.stop(),
+    },
+    {
       name: 'gRPC',
       start: () => parts.grpc.start(),
       stop: () => parts.grpc.stop(),

@@ -142,4 +142,10 @@ export const QUEUES = [
     whenFull: 'which have changed is forgotten, and the next write compares all of them',
     metric: 'teranode_p2p_peer_registry_unstored',
   },
+  {
+    name: 'data hub checks',
+    bound: '32 data hubs a look, 8 requests and lookups at once, 2 s each, 5 s together',
+    whenFull: 'the rest is asked at the next look',
+    metric: 'teranode_p2p_data_hub_checks_total',
+  },
 ] as const satisfies readonly Queue[];

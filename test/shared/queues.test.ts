@@ -71,6 +71,10 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/peers/registry',
     'when more has changed than may wait, everything is compared and nothing is missed',
   ],
+  'data hub checks': [
+    'main/sync/data-hubs',
+    'hubs that hold on to their answers cost one budget, eight requests at once, and are asked again',
+  ],
 };
 
 describe('the table of queues', () => {

@@ -70,11 +70,11 @@ const decimal = (
   doc: string,
   bounds: { min?: number; max?: number } = {},
 ): NumberSetting => ({ type: 'number', default: value, doc, ...bounds });
-const duration = (milliseconds: Default<number>, doc: string): NumberSetting => ({
+const duration = (milliseconds: Default<number>, doc: string, min = 0): NumberSetting => ({
   type: 'duration',
   default: milliseconds,
   doc,
-  min: 0,
+  min,
 });
 const list = (doc: string, value: readonly string[] = []): ListSetting => ({
   type: 'list',
@@ -328,6 +328,20 @@ export const SETTINGS = {
 
   // Sync (current generation)
   p2p_force_sync_peer: text('', 'Peer ID to sync from whatever the others say.'),
+  p2p_allow_pruned_node_fallback: flag(
+    true,
+    'Catch up from peers without full storage where none with it can be had.',
+  ),
+  p2p_health_check_enabled: flag(true, 'Catch up only from peers whose data hub answers.'),
+  p2p_sync_coordination: flag(
+    { first: false, current: true },
+    'Choose a peer to catch up from when behind; never with the embedded chain (this server).',
+  ),
+  p2p_sync_interval: duration(2 * SECOND, 'Between two looks at whether to catch up (this server).', 10),
+  p2p_sync_standstill: duration(
+    5 * 60 * SECOND,
+    'Without a new block for this long, another peer is chosen (this server).',
+  ),
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;

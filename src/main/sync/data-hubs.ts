@@ -1,0 +1,96 @@
+/** Which data hubs answer, and how fast: asked over HTTP, a few at a time, and remembered for a moment. */
+
+import { LRUCache } from 'lru-cache';
+import { UnavailableError } from '../../shared/errors.js';
+import { Refusal } from '../../shared/messages/refusal.js';
+import { type GuardedHttp, InsideAddressError, LateAnswerError } from './guarded-http.js';
+import type { HubOutcome, SyncMetrics } from './metrics.js';
+
+export interface DataHubsComponents {
+  readonly http: Pick<GuardedHttp, 'get'>;
+  readonly metrics: Pick<SyncMetrics, 'hubChecks'>;
+}
+
+export interface DataHubsOptions {
+  /** Milliseconds that an answer, or none, is remembered; 10,000 unless told, as in Go. */
+  readonly rememberMs?: number;
+  /** Milliseconds for one call of `answering`; 5,000 unless told. */
+  readonly budgetMs?: number;
+  /** Requests at once; 8 unless told. */
+  readonly concurrency?: number;
+}
+
+/** Data hubs remembered. */
+const MAX_REMEMBERED = 1_000;
+
+export class DataHubs {
+  readonly #components: DataHubsComponents;
+  /** Milliseconds until the answer; undefined for none. */
+  readonly #remembered: LRUCache<string, { readonly ms: number | undefined }>;
+  readonly #budgetMs: number;
+  readonly #concurrency: number;
+
+  constructor(
+    components: DataHubsComponents,
+    { rememberMs = 10_000, budgetMs = 5_000, concurrency = 8 }: DataHubsOptions = {},
+  ) {
+    this.#components = components;
+    this.#budgetMs = budgetMs;
+    this.#concurrency = concurrency;
+    this.#remembered = new LRUCache({ max: MAX_REMEMBERED, ttl: rememberMs });
+  }
+
+  /**
+   * Of `urls`, the most wanted first, those whose data hub answers, with the milliseconds that it took; the others with
+   * undefined. A URL that is in neither could not be asked in time. Never rejects.
+   */
+  async answering(
+    urls: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, number | undefined>> {
+    const answers = new Map<string, number | undefined>();
+    const waiting = [...new Set(urls)].filter((url) => {
+      const known = this.#remembered.get(url);
+      if (known !== undefined) answers.set(url, known.ms);
+      return known === undefined;
+    });
+    const ending = new AbortController();
+    const give = (): void => ending.abort();
+    const timer = setTimeout(give, this.#budgetMs);
+    signal.addEventListener('abort', give, { once: true });
+    if (signal.aborted) give();
+    const work = async (): Promise<void> => {
+      for (let url = waiting.shift(); url !== undefined && !ending.signal.aborted; url = waiting.shift()) {
+        const found = await this.#ask(url, ending.signal);
+        if (found === undefined) continue;
+        this.#remembered.set(url, found);
+        answers.set(url, found.ms);
+      }
+    };
+    await Promise.all(Array.from({ length: this.#concurrency }, work));
+    clearTimeout(timer);
+    signal.removeEventListener('abort', give);
+    return answers;
+  }
+
+  /** Undefined where it was not asked to the end. */
+  async #ask(url: string, signal: AbortSignal): Promise<{ readonly ms: number | undefined } | undefined> {
+    const { http, metrics } = this.#components;
+    const began = performance.now();
+    try {
+      const { status } = await http.get(`${url.replace(/\/+$/, '')}/bestblockheader`, signal);
+      const outcome: HubOutcome = status === 200 ? 'answered' : 'refused';
+      metrics.hubChecks.inc({ outcome });
+      return { ms: status === 200 ? performance.now() - began : undefined };
+    } catch (error) {
+      if (signal.aborted || error instanceof UnavailableError) return undefined;
+      metrics.hubChecks.inc({ outcome: outcomeOf(error) });
+      return { ms: undefined };
+    }
+  }
+}
+
+function outcomeOf(error: unknown): HubOutcome {
+  if (error instanceof InsideAddressError || error instanceof Refusal) return 'inside';
+  return error instanceof LateAnswerError ? 'late' : 'failed';
+}

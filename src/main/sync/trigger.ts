@@ -1,0 +1,49 @@
+/** Tells the node's block validation, through Kafka, of a block that a peer has: it then catches up from there. */
+
+import { block, kindIndex } from '../../shared/messages/index.js';
+import { announcedRecord } from '../../shared/messages/record.js';
+import { encodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
+import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
+import type { PublishedBatch } from '../../shared/pipeline/types.js';
+import type { Settings } from '../../shared/settings/table.js';
+import type { SyncCandidate } from './candidates.js';
+
+export interface TriggerComponents {
+  readonly settings: Pick<Settings, 'kafka_record_format'>;
+  /** The publisher: what it answers `ok` for is in the outbox. */
+  readonly publisher: { publish(batch: ArrayBuffer): Promise<PublishedBatch> };
+}
+
+const NOTHING = new Uint8Array(0);
+const OK = outcomeIndex('ok');
+
+/**
+ * Puts the candidate's best block into the outbox for the blocks topic, as if the peer had announced it now. It is no repeat of
+ * an announcement: the very point may be that the first was in vain. False where the outbox refuses it; rejects while stopping.
+ */
+export async function triggerSync(
+  { settings, publisher }: TriggerComponents,
+  { id, hash, url }: SyncCandidate,
+): Promise<boolean> {
+  const record = announcedRecord(
+    'blocks',
+    { hash, dataHubUrl: url, peerId: id },
+    settings.kafka_record_format,
+  );
+  const batch = encodeCheckedBatch([
+    {
+      outcome: OK,
+      kind: kindIndex(block.name),
+      own: false,
+      author: id,
+      receivedAt: Date.now(),
+      repeatKey: '',
+      hashKey: '',
+      frame: NOTHING,
+      record,
+      fact: '',
+    },
+  ]);
+  const { outcomes } = await publisher.publish(batch);
+  return outcomes[0] === OK;
+}

@@ -1,0 +1,391 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { MemoryLevel } from 'memory-level';
+import { Registry } from 'prom-client';
+import type { FsmState } from '../../../src/main/blockchain/types.js';
+import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
+import { RegisteredPeers } from '../../../src/main/peers/registered-peers.js';
+import { PeerRegistry } from '../../../src/main/peers/registry.js';
+import type { SyncCandidate } from '../../../src/main/sync/candidates.js';
+import { SyncCoordinator, type SyncCoordinatorComponents } from '../../../src/main/sync/coordinator.js';
+import { DataHubs } from '../../../src/main/sync/data-hubs.js';
+import { GuardedHttp } from '../../../src/main/sync/guarded-http.js';
+import { createSyncMetrics } from '../../../src/main/sync/metrics.js';
+import { checkContextOf } from '../../../src/shared/messages/context.js';
+import type { Settings } from '../../../src/shared/settings/table.js';
+import { startDataHub } from '../../support/data-hub.js';
+import { sumOf } from '../../support/gossip.js';
+import { keptLog } from '../../support/logger.js';
+import { settingsOf } from '../../support/settings.js';
+import { within } from '../../support/wait.js';
+
+const INTERVAL = 2_000;
+const SETTLE = 5 * INTERVAL;
+
+interface Told {
+  height?: number;
+  storage?: string;
+  url?: string;
+  hash?: string;
+}
+
+/** A coordinator on a real registry and real hubs, at a time of its own. */
+async function world(
+  context: TestContext,
+  changes: Partial<Settings> = {},
+  components: Partial<SyncCoordinatorComponents> = {},
+) {
+  const settings = settingsOf({ network: 'regtest', p2p_allow_private_ips: true, ...changes });
+  const metrics = new Registry();
+  const { logger, lines } = keptLog();
+  const state = {
+    now: 1_700_000_000_000,
+    own: 100 as number | undefined,
+    fsm: 'RUNNING' as FsmState | undefined,
+    accepts: true,
+    banned: new Set<string>(),
+    scores: new Map<string, number>(),
+    invalid: new Set<string>(),
+    triggers: [] as SyncCandidate[],
+  };
+  const clock = () => state.now;
+  const registry = new PeerRegistry(
+    {
+      level: new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' }),
+      logger,
+      metrics: createPeerMetrics(metrics),
+      ownHeight: () => state.own,
+      clock,
+    },
+    { maxHeightLead: 10_000 },
+  );
+  const syncMetrics = createSyncMetrics(metrics);
+  const hub = await startDataHub(context);
+  const coordinator = new SyncCoordinator({
+    settings,
+    logger,
+    metrics: syncMetrics,
+    peers: new RegisteredPeers(
+      {
+        registry,
+        node: { peers: () => [], peerId: 'ourselves' },
+        list: { isPeerBanned: (peer) => state.banned.has(peer) },
+        scores: { score: (peer) => state.scores.get(peer) ?? 0 },
+        clock,
+      },
+      { blacklistedHosts: ['blacklisted.example'] },
+    ),
+    known: registry.known,
+    hubs: new DataHubs(
+      { http: new GuardedHttp({ context: checkContextOf(settings) }), metrics: syncMetrics },
+      { rememberMs: 1 },
+    ),
+    ownHeight: () => state.own,
+    fsmState: () => state.fsm,
+    isInvalid: (hash) => state.invalid.has(hash),
+    trigger: async (candidate) => {
+      state.triggers.push(candidate);
+      return state.accepts;
+    },
+    clock,
+    ...components,
+  });
+  context.after(() => coordinator.stop());
+  const tell = (peer: string, told: Told = {}) =>
+    registry.known.learn({
+      type: 'node_status',
+      peer,
+      height: 200,
+      hash: 'ab'.repeat(32),
+      url: `${hub.url}/${peer}`,
+      clientName: '',
+      storage: 'full',
+      chainWork: '',
+      ...told,
+    });
+  return {
+    state,
+    registry,
+    hub,
+    coordinator,
+    lines,
+    tell,
+    /** Time goes on by `ms`, and it looks. */
+    after: async (ms: number) => {
+      state.now += ms;
+      await coordinator.look();
+    },
+    chosen: () => state.triggers.map(({ id }) => id),
+    figure: async (name: string, labels: Record<string, string> = {}) =>
+      sumOf(await metrics.metrics(), `teranode_p2p_sync_${name}`, labels),
+  };
+}
+
+/** A world in which `one` was chosen; `two` is next. */
+async function syncing(context: TestContext, changes: Partial<Settings> = {}) {
+  const made = await world(context, changes);
+  made.tell('one', { height: 300 });
+  made.tell('two');
+  await made.after(0);
+  await made.after(SETTLE);
+  assert.deepEqual(made.chosen(), ['one']);
+  return made;
+}
+
+describe('the sync coordinator', () => {
+  it('hands over the best block of a peer that is ahead, once, and is done when our height is there', async (context) => {
+    const { after, state, coordinator, figure, tell, hub, lines } = await world(context);
+    tell('one');
+    await after(0);
+    assert.equal(coordinator.syncPeer, undefined);
+    await after(SETTLE);
+    assert.deepEqual(state.triggers, [
+      {
+        id: 'one',
+        height: 200,
+        hash: 'ab'.repeat(32),
+        url: `${hub.url}/one`,
+        full: true,
+        banScore: 0,
+        reputation: 50,
+      },
+    ]);
+    assert.deepEqual(coordinator.syncPeer, {
+      id: 'one',
+      height: 200,
+      hash: 'ab'.repeat(32),
+      connectedAt: Math.floor(state.now / 1000),
+    });
+    assert.equal(await figure('active'), 1);
+    assert.equal(await figure('blocks_behind'), 100);
+    for (const own of [150, 199]) {
+      state.own = own;
+      await after(INTERVAL);
+    }
+    assert.equal(state.triggers.length, 1);
+    state.own = 200;
+    await after(INTERVAL);
+    assert.equal(coordinator.syncPeer, undefined);
+    assert.equal(await figure('ended_total', { reason: 'caught_up' }), 1);
+    assert.equal(await figure('active'), 0);
+    assert.equal(await figure('blocks_behind'), 0);
+    const said = lines.map(({ msg }) => msg);
+    assert.ok(said.includes('catching up from a peer') && said.includes('caught up with the sync peer'));
+  });
+
+  it('leaves alone what moves by itself, another state than RUNNING, and a chain that says nothing', async (context) => {
+    const { after, state, tell, chosen, hub } = await world(context);
+    tell('one');
+    state.own = undefined;
+    await after(SETTLE);
+    state.own = 100;
+    await after(SETTLE);
+    for (let own = 101; own < 110; own++) {
+      state.own = own;
+      await after(SETTLE - 1);
+    }
+    for (const fsm of ['CATCHINGBLOCKS', 'LEGACYSYNCING', 'IDLE', 'UNKNOWN', undefined] as const) {
+      state.fsm = fsm;
+      await after(2 * SETTLE);
+    }
+    state.fsm = 'RUNNING';
+    state.own = 200;
+    await after(2 * SETTLE);
+    state.own = 300;
+    await after(2 * SETTLE);
+    assert.deepEqual(chosen(), []);
+    assert.equal(hub.connections, 0);
+  });
+
+  it('asks only peers that may be asked', async (context) => {
+    const { after, state, tell, chosen, registry, figure } = await world(context);
+    tell('stale', { height: 900 });
+    state.now += 601_000;
+    tell('behind', { height: 100 });
+    tell('hubless', { height: 900, url: '' });
+    tell('nameless', { height: 900, hash: '' });
+    tell('blacklisted', { height: 900, url: 'http://blacklisted.example/' });
+    tell('banned', { height: 900 });
+    tell('cheat', { height: 900 });
+    tell('invalid', { height: 900, hash: 'cd'.repeat(32) });
+    tell('unreachable', { height: 900, url: 'http://127.0.0.1:1' });
+    state.banned.add('banned');
+    state.invalid.add('cd'.repeat(32));
+    registry.records.malicious('cheat');
+    await after(0);
+    await after(SETTLE);
+    assert.deepEqual(chosen(), []);
+    tell('good', { height: 101 });
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['good']);
+    assert.equal(await figure('triggers_total', { outcome: 'sent' }), 1);
+  });
+
+  it('leaves a peer of which the chain says that it failed, for another, and comes back to it a minute later', async (context) => {
+    const { after, chosen, coordinator, state, figure, lines } = await syncing(context);
+    coordinator.peerFailed('two', 'not its turn');
+    assert.equal(coordinator.syncPeer?.id, 'one');
+    coordinator.peerFailed('one', 'no such block');
+    assert.equal(coordinator.syncPeer, undefined);
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['one', 'two']);
+    coordinator.peerFailed('', 'whoever it was');
+    await after(2 * INTERVAL);
+    assert.deepEqual(chosen(), ['one', 'two'], 'both rest');
+    state.now += 60_000 - 3 * INTERVAL;
+    await after(0);
+    assert.deepEqual(chosen(), ['one', 'two', 'one']);
+    coordinator.peerFailed('one', 'again');
+    await after(60_000);
+    assert.equal(chosen().at(-1), 'two');
+    coordinator.peerFailed('two', 'again');
+    await after(64_000);
+    assert.equal(chosen().at(-1), 'one', 'two minutes after the second time');
+    assert.equal(await figure('ended_total', { reason: 'failure' }), 4);
+    assert.ok(
+      lines.some(({ msg, detail }) => msg === 'the sync peer is given up' && detail === 'no such block'),
+    );
+  });
+
+  it('leaves a peer with which our height stands still, and not one with which it rises', async (context) => {
+    const { after, chosen, state, figure } = await syncing(context, { p2p_sync_standstill: 60_000 });
+    for (let own = 101; own < 105; own++) {
+      await after(59_000);
+      state.own = own;
+      await after(500);
+    }
+    assert.deepEqual(chosen(), ['one']);
+    await after(60_000);
+    assert.equal(await figure('ended_total', { reason: 'standstill' }), 1);
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['one', 'two']);
+  });
+
+  it('leaves a peer when the chain has stopped catching up short of it', async (context) => {
+    const { after, chosen, state, figure } = await syncing(context);
+    state.fsm = 'CATCHINGBLOCKS';
+    await after(INTERVAL);
+    state.own = 150;
+    state.fsm = 'RUNNING';
+    await after(INTERVAL);
+    await after(SETTLE - 1);
+    assert.deepEqual(chosen(), ['one']);
+    await after(1);
+    assert.equal(await figure('ended_total', { reason: 'ended_early' }), 1);
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['one', 'two']);
+  });
+
+  it('leaves a peer that is banned, or loses its reputation', async (context) => {
+    const { after, chosen, state, registry, figure } = await syncing(context);
+    state.banned.add('one');
+    await after(INTERVAL);
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['one', 'two']);
+    registry.records.catchupFailure('two', 'call');
+    await after(INTERVAL);
+    for (const reason of ['banned', 'low_reputation']) {
+      assert.equal(await figure('ended_total', { reason }), 1, reason);
+    }
+  });
+
+  it('prefers peers with full storage, and asks others only where that is allowed', async (context) => {
+    const { after, chosen, tell, coordinator } = await world(context);
+    tell('pruned', { height: 900, storage: 'pruned' });
+    tell('full');
+    await after(0);
+    await after(SETTLE);
+    coordinator.peerFailed('full', '');
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['full', 'pruned']);
+    const strict = await world(context, { p2p_allow_pruned_node_fallback: false });
+    strict.tell('pruned', { storage: 'pruned' });
+    strict.tell('unknown', { storage: '' });
+    await strict.after(0);
+    await strict.after(SETTLE);
+    assert.deepEqual(strict.chosen(), []);
+  });
+
+  it('asks the forced peer and nobody else, whatever it did, while it is ahead and answers', async (context) => {
+    const { after, chosen, tell, state, coordinator, hub, registry } = await world(context, {
+      p2p_force_sync_peer: 'forced',
+    });
+    tell('other', { height: 900 });
+    await after(0);
+    await after(SETTLE);
+    assert.deepEqual(chosen(), []);
+    tell('forced', { storage: 'pruned' });
+    state.banned.add('forced');
+    registry.records.malicious('forced');
+    await after(INTERVAL * 32);
+    assert.deepEqual(chosen(), ['forced']);
+    await after(INTERVAL);
+    assert.equal(coordinator.syncPeer?.id, 'forced');
+    coordinator.peerFailed('forced', '');
+    hub.answer = (_, response) => void response.writeHead(503).end();
+    await after(INTERVAL * 32);
+    hub.answer = (_, response) => void response.end();
+    await after(INTERVAL * 32);
+    assert.deepEqual(chosen(), ['forced', 'forced']);
+  });
+
+  it('looks ever more rarely while nobody can be had, a minute at the most apart, and says so once', async (context) => {
+    const { after, hub, tell, lines, chosen } = await world(context);
+    hub.answer = (_, response) => void response.writeHead(502).end();
+    const times: number[] = [];
+    await after(0);
+    for (let second = 0; second < 400; second += 2) {
+      // A new peer each time: that those who did not answer rest is not what is tested.
+      tell(`peer-${second}`);
+      hub.asked.length = 0;
+      await after(INTERVAL);
+      if (hub.asked.length > 0) times.push(second);
+    }
+    const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    assert.deepEqual(gaps, [2, 4, 8, 16, 32, 64, 64, 64, 64, 64]);
+    assert.deepEqual(chosen(), []);
+    assert.equal(lines.filter(({ msg }) => msg === 'behind, and no peer to catch up from').length, 1);
+  });
+
+  it('does not take for chosen what the outbox refuses', async (context) => {
+    const { after, state, tell, coordinator, figure } = await world(context);
+    tell('one');
+    state.accepts = false;
+    await after(0);
+    await after(SETTLE);
+    assert.equal(coordinator.syncPeer, undefined);
+    assert.equal(await figure('triggers_total', { outcome: 'refused' }), 1);
+    state.accepts = true;
+    await after(INTERVAL);
+    assert.equal(await figure('active'), 1);
+  });
+
+  it('with data hubs unchecked it takes the best without a question', async (context) => {
+    const { after, tell, chosen, hub } = await world(context, { p2p_health_check_enabled: false });
+    tell('one', { url: 'http://127.0.0.1:1' });
+    await after(0);
+    await after(SETTLE);
+    assert.deepEqual(chosen(), ['one']);
+    assert.equal(hub.connections, 0);
+  });
+
+  it('stops while hubs or the outbox keep it waiting, and looks by itself before', async (context) => {
+    const silent = await world(context, { p2p_sync_interval: 10 });
+    silent.hub.answer = () => {};
+    silent.tell('one');
+    silent.state.now += SETTLE;
+    await silent.coordinator.look();
+    silent.coordinator.start();
+    silent.state.now += SETTLE;
+    while (silent.hub.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await within(silent.coordinator.stop(), 1_000, 'the stop');
+    const stuck = await world(context, {}, { trigger: () => new Promise(() => {}) });
+    stuck.tell('one');
+    await stuck.after(0);
+    const looking = stuck.after(SETTLE);
+    while (stuck.hub.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await within(stuck.coordinator.stop(), 1_000, 'the stop');
+    await looking;
+    assert.equal(stuck.coordinator.syncPeer, undefined);
+  });
+});
