@@ -139,6 +139,8 @@ const ORDER = [
   'libp2p',
   'announcements',
   'bans',
+  'invalid reports',
+  'sync',
   'gRPC',
   'embedded neighbours',
   'control',
