@@ -115,9 +115,12 @@ export class KnownPeers {
     return known === undefined ? undefined : encodeFlat(known);
   }
 
-  /** Takes what an earlier run knew. Throws what `decodeFlat` throws. */
+  /** Takes what an earlier run knew. Throws what `decodeFlat` throws, and RangeError on a height that no wire carries. */
   restore(peerId: string, json: string): void {
-    this.#peers.set(peerId, { ...decodeFlat({ id: peerId, ...STRANGER }, json), id: peerId });
+    const known = decodeFlat({ id: peerId, ...STRANGER }, json);
+    if (Math.max(known.height, known.startingHeight) > MAX_HEIGHT)
+      throw new RangeError('a height is not 32-bit');
+    this.#peers.set(peerId, { ...known, id: peerId });
     this.#metrics.known.set(this.#peers.size);
   }
 

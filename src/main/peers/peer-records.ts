@@ -75,6 +75,8 @@ export const NO_RECORD: PeerRecord = {
 /** Peers of which records are kept. */
 export const MAX_RECORDS = 10_000;
 const MAX_UINT64 = 2n ** 64n - 1n;
+const MAX_INT64 = 2n ** 63n - 1n;
+const MAX_UINT32 = 2 ** 32 - 1;
 /** A failed catch-up is reported by a call and by a notification of the chain: within this it is the same one. */
 const SAME_FAILURE_MS = 10_000;
 /** How long a peer that lacked a block is not believed to store everything. */
@@ -260,9 +262,28 @@ export class PeerRecords {
     return record === undefined ? undefined : encodeFlat(record);
   }
 
-  /** Takes a record of an earlier run. Throws what `decodeFlat` throws. */
+  /**
+   * Takes a record of an earlier run. Throws what `decodeFlat` throws, and RangeError on what no call could answer with. Times
+   * to come, as after a clock was set back, are taken as now: else a low peer would stay low until then.
+   */
   restore(peer: string, json: string): void {
-    this.#records.set(peer, decodeFlat(NO_RECORD, json));
+    const record = decodeFlat(NO_RECORD, json, ['reputation']);
+    const { averageMs, bytesDownloaded, validatedHeight, reputation } = record;
+    if (
+      averageMs > MAX_INT64 ||
+      bytesDownloaded > MAX_UINT64 ||
+      validatedHeight > MAX_UINT32 ||
+      reputation > 100
+    ) {
+      throw new RangeError('a field is beyond its limit');
+    }
+    const now = this.#now();
+    this.#records.set(peer, {
+      ...record,
+      lastFailure: Math.min(record.lastFailure, now),
+      lastRecovery: Math.min(record.lastRecovery, now),
+      storageDoubtedUntil: Math.min(record.storageDoubtedUntil, now + STORAGE_DOUBT_MS),
+    });
     this.#consider(peer);
   }
 

@@ -133,6 +133,34 @@ test('a store that fails is told once and tried again; nothing is lost', async (
   assert.match(await metrics.metrics(), /peer_registry_unstored 0/);
 });
 
+test('entries that no call could answer with are left out, and times to come are taken as now', async (context) => {
+  const level = storeOf(context);
+  const known = level.sublevel<string, string>('peers-known', { valueEncoding: 'utf8' });
+  const recorded = level.sublevel<string, string>('peers-recorded', { valueEncoding: 'utf8' });
+  for (const json of ['{"height":4294967296}', '{"height":1.5}', '{"lastHeard":1e300}']) {
+    await known.put(`bad ${json}`, json);
+  }
+  for (const json of [
+    '{"attempts":1.5}',
+    '{"lastFailure":1e300}',
+    '{"averageMs":"9223372036854775808"}',
+    '{"bytesDownloaded":"18446744073709551616"}',
+    '{"validatedHeight":4294967296}',
+    '{"reputation":101}',
+  ]) {
+    await recorded.put(`bad ${json}`, json);
+  }
+  const tomorrow = Date.now() + 86_400_000;
+  const low = { reputation: 12.5, lastFailure: tomorrow, storageDoubtedUntil: 2 * tomorrow };
+  await recorded.put('low', JSON.stringify(low));
+  const { registry } = await openOn(context, level);
+  assert.deepEqual([...registry.peers()], ['low']);
+  const { reputation, lastFailure, storageDoubtedUntil } = registry.records.get('low');
+  assert.equal(reputation, 12.5);
+  assert.ok(lastFailure <= Date.now(), 'it recovers as if it had failed just now');
+  assert.ok(storageDoubtedUntil <= Date.now() + 3_600_000);
+});
+
 test('a damaged entry is left out and said, the others are read, and the next write deletes it', async (context) => {
   const level = storeOf(context);
   await level.sublevel<string, string>('peers-known', { valueEncoding: 'utf8' }).put('bad', '{"height":"x"}');
