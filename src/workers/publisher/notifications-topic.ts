@@ -31,6 +31,8 @@ export class NotificationsTopic {
   #next = 0;
   /** Behind the last frame that is stored; the store's own next number runs ahead of its write. */
   #end = 0;
+  /** Why frames are not taken; empty while they are. */
+  #error = '';
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
 
@@ -64,8 +66,12 @@ export class NotificationsTopic {
     this.#wake();
   }
 
-  health(signal: AbortSignal): Promise<DependencyHealth> {
-    return this.#producer.health(signal);
+  async health(signal: AbortSignal): Promise<DependencyHealth> {
+    const health = await this.#producer.health(signal);
+    // A topic may be there and take nothing.
+    return health.status === 200 && this.#error !== ''
+      ? { ...health, status: 503, error: this.#error }
+      : health;
   }
 
   /** Gives what is left until `deadline` (unix ms); the rest follows after the next start, if the ring still has it. */
@@ -92,16 +98,17 @@ export class NotificationsTopic {
       try {
         if (!connected) await this.#producer.connect(signal);
         connected = true;
-        if (this.#next >= this.#end) await this.#someFrame();
-        else await this.#sendSome();
+        const waits = this.#next < this.#end;
+        if (waits) await this.#sendSome();
         backoff = FIRST_BACKOFF_MS;
+        this.#error = '';
+        if (!waits) await this.#someFrame();
       } catch (error) {
         if (signal.aborted) return;
         connected = false;
-        this.#logger.warn(
-          { reason: errorMessage(error), retryInMs: backoff },
-          'frames cannot be sent to Kafka',
-        );
+        const reason = errorMessage(error);
+        if (reason !== this.#error) this.#logger.warn({ reason }, 'frames cannot be sent to Kafka');
+        this.#error = reason;
         await delay(backoff, undefined, { signal }).catch(() => {});
         backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
       }
@@ -153,8 +160,9 @@ export class NotificationsTopic {
   async #skipTo(seq: number): Promise<void> {
     const position = Buffer.alloc(8);
     position.writeDoubleLE(seq);
-    await this.#store.write([{ type: 'put', key: NOTIFIED_KEY, value: position }]);
+    // What Kafka has it gets once, also when that cannot be written down.
     this.#next = seq;
+    await this.#store.write([{ type: 'put', key: NOTIFIED_KEY, value: position }]);
   }
 
   #lost(count: number): void {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { EmbeddedProducer } from '../../../src/shared/kafka/embedded/producer.js';
-import { BrokerFaultError, RecordFaultError } from '../../../src/shared/kafka/types.js';
+import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
 import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
 import { LevelDatabase, type Operation } from '../../../src/shared/outbox/database.js';
 import { NOTIFIED_KEY } from '../../../src/shared/outbox/keys.js';
@@ -93,29 +93,21 @@ test('a frame that is still being stored is waited for, not skipped', async (con
   assert.deepEqual(await names(), ['a', 'b']);
 });
 
-test('frames that went out one by one do not come again when the broker fails among them', async (context) => {
-  const { logger } = keptLog();
+/** Before a broker that answers each request, given as its frames' numbers, as `answer` says. */
+async function startTopic(context: TestContext, answer: (seqs: readonly number[]) => void) {
+  const { logger, lines } = keptLog();
   const store = new OutboxStore(
     { logger },
     { path: join(temporaryDirectory(context), 'outbox'), fsync: false, frameRing: 16 },
   );
   await store.open();
   context.after(() => store.close());
-  const taken: number[] = [];
-  let down = true;
   const topic = new NotificationsTopic({
     producer: {
       topic: 'notifications',
       connect: async () => {},
-      send: async (records) => {
-        const seqs = records.map(({ value }) => JSON.parse(Buffer.from(value).toString()).seq as number);
-        if (seqs.includes(1)) throw new RecordFaultError('too large');
-        if (down && seqs.includes(3)) {
-          down = false;
-          throw new BrokerFaultError('no answer');
-        }
-        taken.push(...seqs);
-      },
+      send: async (records) =>
+        answer(records.map(({ value }) => JSON.parse(Buffer.from(value).toString()).seq as number)),
       health: async () => ({ resource: 'kafka notifications', status: 200, message: '' }),
       disconnect: async () => {},
     },
@@ -125,16 +117,47 @@ test('frames that went out one by one do not come again when the broker fails am
   });
   await topic.start();
   context.after(() => topic.stop(Date.now()));
-  const frame = { receivedAt: 1, kind: 0, own: false, json: Buffer.from('{}') };
-  const { frames } = await store.append({
-    frames: [frame, frame, frame, frame, frame],
-    repeatKeys: [],
-    records: new Map(),
+  const add = async (count: number): Promise<void> => {
+    const frame = { receivedAt: 1, kind: 0, own: false, json: Buffer.from('{}') };
+    const all = Array.from({ length: count }, () => frame);
+    topic.add((await store.append({ frames: all, repeatKeys: [], records: new Map() })).frames);
+  };
+  const position = async () => (await store.get(NOTIFIED_KEY))?.readDoubleLE(0);
+  return { topic, add, position, lines };
+}
+
+test('frames that went out one by one do not come again when the broker fails among them', async (context) => {
+  const taken: number[] = [];
+  let down = true;
+  const { add, position } = await startTopic(context, (seqs) => {
+    if (seqs.includes(1)) throw new RecordFaultError('too large');
+    if (down && seqs.includes(3)) {
+      down = false;
+      throw new BrokerFaultError('no answer');
+    }
+    taken.push(...seqs);
   });
-  topic.add(frames);
-  await waitFor(async () => (await store.get(NOTIFIED_KEY))?.readDoubleLE(0) === 5, {
-    what: 'all frames',
-    timeoutMs: 3000,
-  });
+  await add(5);
+  await waitFor(async () => (await position()) === 5, { what: 'all frames', timeoutMs: 3000 });
   assert.deepEqual(taken, [0, 2, 3, 4]);
+});
+
+test('a topic that takes nothing is told in readiness and once in the log, until it takes again', async (context) => {
+  let refusals = 0;
+  let refuses = true;
+  const { topic, add, position, lines } = await startTopic(context, () => {
+    if (!refuses) return;
+    refusals++;
+    throw new TopicFaultError('may not write');
+  });
+  const health = () => topic.health(AbortSignal.timeout(1000));
+  assert.equal((await health()).status, 200);
+  await add(2);
+  await waitFor(() => refusals >= 3, { what: 'a third try', timeoutMs: 5000 });
+  const told = await health();
+  assert.deepEqual([told.status, told.error], [503, 'may not write']);
+  assert.equal(lines.filter(({ msg }) => msg === 'frames cannot be sent to Kafka').length, 1);
+  refuses = false;
+  await waitFor(async () => (await position()) === 2, { what: 'the frames', timeoutMs: 5000 });
+  await waitFor(async () => (await health()).status === 200, { what: 'readiness', timeoutMs: 3000 });
 });
