@@ -28,8 +28,10 @@ export const entriesAfter = (topic: string, id: number): { readonly gte: string;
   lt: `entries/${topic}0`,
 });
 
+/** Throws RangeError when `key` is none of an entry: it is damaged. */
 export function parseEntryKey(key: string): { topic: string; id: number; count: number } {
-  const [, topic = '', id, count] = key.split('/');
+  const [, topic = '', id, count] = /^entries\/([^/]+)\/(\d{16})\/([1-9]\d*)$/.exec(key) ?? [];
+  if (count === undefined) throw new RangeError('a key of the outbox is damaged');
   return { topic, id: Number(id), count: Number(count) };
 }
 

@@ -173,6 +173,8 @@ export class OutboxStore {
         ...(await this.#findFrames(level, fromSeq)),
         chunks: await findChunks(level, fromId),
       };
+      // The next chunk must not take the place of one that waits.
+      if (found.chunks.some(({ id }) => id >= this.#nextId)) throw new RangeError('the position is damaged');
       // Shows that the disk takes something.
       await level.batch([{ type: 'put', key: keys.POSITION_KEY, value: this.#position() }], {
         sync: fsync,

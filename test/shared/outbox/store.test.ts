@@ -245,3 +245,24 @@ test('frames that are damaged while the server runs are left out, and the others
   assert.deepEqual(await seqs(0), [0], 'without a gap');
   assert.deepEqual(await seqs(1), [2]);
 });
+
+test('a key or a position that is damaged is a corrupt outbox', async (context) => {
+  const directory = temporaryDirectory(context);
+  const position = Buffer.alloc(16);
+  position.writeDoubleLE(1, 0);
+  position.writeDoubleLE(1, 8);
+  for (const [key, value] of [
+    ['entries/blocks/000000000000000x/1', Buffer.alloc(9)],
+    ['position', position],
+  ] as const) {
+    const path = join(directory, key.slice(0, 4));
+    const store = storeAt(path);
+    await store.open();
+    await store.append(batchOf('one'));
+    await store.close();
+    const level = new ClassicLevel<string, Buffer>(path, { valueEncoding: 'buffer' });
+    await level.put(key, value);
+    await level.close();
+    await assert.rejects(storeAt(path).open(), { name: 'OutboxUnusableError', message: /is corrupt/ });
+  }
+});
