@@ -89,7 +89,7 @@ export const QUEUES = [
   },
   {
     name: 'who announced what',
-    bound: '10,000 announcements of blocks and as many of subtrees, 64 a hash, 10 minutes',
+    bound: '10,000 announcements of blocks and as many of subtrees, 64 a hash, 4 a hash and peer, 10 minutes',
     whenFull:
       'the least recently announced hash is forgotten; meanwhile no data hub is taken for its owner’s fault',
     metric: 'teranode_p2p_announcers_remembered',

@@ -114,12 +114,15 @@ export class InvalidReports {
       kind,
       reports.map(({ report }) => report.hash),
     );
-    const ownersOf = whole ? this.#owners() : NOBODY;
+    const ownersOf = this.#owners();
     const now = this.#now();
     reports.forEach(({ report, at }, index) => {
       if (CATCHING_UP.has(fsmState())) count('catching_up');
       else if (at > 0 && now - at > LATE_MS) count('late');
-      else count(this.#score(kind, report, this.#accused(kind, report, of[index] ?? [], ownersOf)));
+      else {
+        const owners = whole[index] === true ? ownersOf : NOBODY;
+        count(this.#score(kind, report, this.#accused(kind, report, of[index] ?? [], owners)));
+      }
     });
   }
 

@@ -40,8 +40,8 @@ export interface Announcer {
 export interface KnownAnnouncers {
   /** In the order of the hashes that were asked about; of each the first announcer first. */
   readonly of: readonly (readonly Announcer[])[];
-  /** Whether nobody who announced anything in the last ten minutes has been forgotten for want of room. */
-  readonly whole: boolean;
+  /** Of each hash, whether nobody who announced it in the last ten minutes may have been forgotten for want of room. */
+  readonly whole: readonly boolean[];
 }
 
 /** What a message says of its author: kept by main, never by the publisher. */

@@ -9,6 +9,8 @@ const MAX_ANNOUNCEMENTS = 10_000;
 const REMEMBERED_MS = 10 * 60_000;
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
 const MAX_A_HASH = 64;
+/** Nor of one peer more data hubs than this: it would take the places of all others. */
+const MAX_URLS_A_PEER = 4;
 
 export interface AnnouncersOptions {
   /** 10,000 of each topic unless told. */
@@ -23,12 +25,14 @@ interface Announced {
   readonly announcers: readonly Announcer[];
   /** When the last of them did. */
   readonly at: number;
+  /** Whether somebody found no place among them. */
+  readonly crowded: boolean;
 }
 
 export class Announcers {
   readonly #topics: Readonly<Record<Topic, LRUCache<string, Announced>>>;
   readonly #clock: () => number;
-  /** When an announcement of each topic last found no place or lost it. */
+  /** When an announcement of each topic last lost its place. */
   readonly #lost: Record<Topic, number> = {
     blocks: Number.NEGATIVE_INFINITY,
     subtrees: Number.NEGATIVE_INFINITY,
@@ -61,22 +65,30 @@ export class Announcers {
   remember({ topic, hash, url }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'url'>, peer: string): void {
     const memory = this.#topics[topic];
     const key = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
-    const before = memory.get(key)?.announcers ?? [];
-    if (before.some((known) => known.peer === peer && known.url === url)) return;
-    if (before.length >= MAX_A_HASH) {
-      this.#lost[topic] = this.#clock();
-      return;
-    }
-    memory.set(key, { announcers: [...before, { peer, url }], at: this.#clock() });
+    const at = this.#clock();
+    const { announcers, crowded } = memory.get(key) ?? { announcers: [], crowded: false };
+    const own = announcers.filter((known) => known.peer === peer);
+    if (own.some((known) => known.url === url)) return;
+    const full = announcers.length >= MAX_A_HASH || own.length >= MAX_URLS_A_PEER;
+    memory.set(key, {
+      announcers: full ? announcers : [...announcers, { peer, url }],
+      at,
+      crowded: crowded || full,
+    });
   }
 
-  /** Whether every announcement of the last ten minutes is remembered: then whom `of` does not give has announced nothing. */
-  isWhole(topic: Topic): boolean {
-    return this.#clock() - this.#lost[topic] > REMEMBERED_MS;
+  /** Whether everybody who announced `hash` in the last ten minutes is remembered. */
+  isWhole(topic: Topic, hash: HashHex): boolean {
+    if (this.#clock() - this.#lost[topic] <= REMEMBERED_MS) return false;
+    return this.#announced(topic, hash)?.crowded !== true;
   }
 
   /** Who announced `hash`, the first first. */
   of(topic: Topic, hash: HashHex): readonly Announcer[] {
-    return this.#topics[topic].get(Buffer.from(hash, 'hex').reverse().toString('latin1'))?.announcers ?? [];
+    return this.#announced(topic, hash)?.announcers ?? [];
+  }
+
+  #announced(topic: Topic, hash: HashHex): Announced | undefined {
+    return this.#topics[topic].get(Buffer.from(hash, 'hex').reverse().toString('latin1'));
   }
 }

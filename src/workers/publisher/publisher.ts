@@ -309,7 +309,7 @@ export class Publisher {
   announcers(topic: AnnouncedRecord['topic'], hashes: readonly HashHex[]): KnownAnnouncers {
     return {
       of: hashes.map((hash) => this.#announcers.of(topic, hash)),
-      whole: this.#announcers.isWhole(topic),
+      whole: hashes.map((hash) => this.#announcers.isWhole(topic, hash)),
     };
   }
 

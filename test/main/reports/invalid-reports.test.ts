@@ -56,7 +56,10 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
     invalidBlocks,
     announcersOf: async (kind, hashes) => {
       if (state.publisher === 'away') throw new Error('the publisher is being replaced');
-      return { of: hashes.map((one) => announcers[`${kind} ${one}`] ?? []), whole: state.whole };
+      return {
+        of: hashes.map((one) => announcers[`${kind} ${one}`] ?? []),
+        whole: hashes.map(() => state.whole),
+      };
     },
     records: { subtreeFailure: (peer) => failed.push(peer) },
     clock: () => state.now,

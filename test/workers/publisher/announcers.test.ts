@@ -54,16 +54,32 @@ test('whether somebody was forgotten for want of room is known for ten minutes',
   const clock = { now: 0 };
   const announcers = new Announcers({ max: 100, clock: () => clock.now });
   for (let n = 0; n < 100; n++) announcers.remember(announced('subtrees', n), 'a');
-  assert.equal(announcers.isWhole('subtrees'), true);
+  assert.equal(announcers.isWhole('subtrees', hash(999)), true);
   // What is forgotten because its time is over is missed by nobody.
   clock.now = 601_000;
   for (let n = 100; n < 200; n++) announcers.remember(announced('subtrees', n), 'a');
-  assert.equal(announcers.isWhole('subtrees'), true);
+  assert.equal(announcers.isWhole('subtrees', hash(999)), true);
   announcers.remember(announced('subtrees', 200), 'a');
-  assert.equal(announcers.isWhole('subtrees'), false);
-  assert.equal(announcers.isWhole('blocks'), true);
+  assert.equal(announcers.isWhole('subtrees', hash(999)), false);
+  assert.equal(announcers.isWhole('blocks', hash(1)), true);
   clock.now += 601_000;
-  assert.equal(announcers.isWhole('subtrees'), true);
+  assert.equal(announcers.isWhole('subtrees', hash(999)), true);
   for (let n = 0; n < 65; n++) announcers.remember(announced('blocks', 1), `identity ${n}`);
-  assert.equal(announcers.isWhole('blocks'), false);
+  assert.equal(announcers.isWhole('blocks', hash(1)), false);
+  assert.equal(
+    announcers.isWhole('blocks', hash(2)),
+    true,
+    'one who crowds a hash excuses nobody of another',
+  );
+});
+
+test('one peer with many data hubs does not take the places of others', () => {
+  const announcers = new Announcers();
+  for (let n = 0; n < 100; n++) announcers.remember(announced('subtrees', 1, `https://h${n}.example`), 'a');
+  announcers.remember(announced('subtrees', 1), 'b');
+  assert.deepEqual(
+    announcers.of('subtrees', hash(1)).map(({ peer }) => peer),
+    ['a', 'a', 'a', 'a', 'b'],
+  );
+  assert.equal(announcers.isWhole('subtrees', hash(1)), false);
 });
