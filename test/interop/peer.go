@@ -52,6 +52,12 @@ type peerOptions struct {
 	// Relay serves others as a circuit relay; Relays are those through which this node can be reached.
 	Relay  bool     `json:"relay"`
 	Relays []string `json:"relays"`
+	// HeartbeatMs is GossipSub's heartbeat in milliseconds, and Degree how many peers its meshes hold; its own when 0.
+	HeartbeatMs int `json:"heartbeatMs"`
+	Degree      int `json:"degree"`
+	// Scored scores peers as the newest nodes do; PeerExchange tells those that find no place in the mesh of others.
+	Scored       bool `json:"scored"`
+	PeerExchange bool `json:"peerExchange"`
 }
 
 // gossipPeer is a node as the first generation builds it: host, DHT, GossipSub and the direct stream.
@@ -63,6 +69,7 @@ type gossipPeer struct {
 	dht     *dht.IpfsDHT
 	pubsub  *pubsub.PubSub
 	mesh    *meshWatch
+	scores  *scoreWatch
 	mu      sync.Mutex
 	topics  map[string]*pubsub.Topic
 }
@@ -73,7 +80,13 @@ type peerAddress struct {
 }
 
 func peerCommands(channel *lines) commands {
-	peer := &gossipPeer{channel: channel, ctx: context.Background(), mesh: newMeshWatch(), topics: map[string]*pubsub.Topic{}}
+	peer := &gossipPeer{
+		channel: channel,
+		ctx:     context.Background(),
+		mesh:    newMeshWatch(),
+		scores:  newScoreWatch(),
+		topics:  map[string]*pubsub.Topic{},
+	}
 	return commands{
 		"newKey":    command(newKey),
 		"identify":  command(identityOf),
@@ -86,6 +99,7 @@ func peerCommands(channel *lines) commands {
 		"mesh":      command(peer.meshMembers),
 		"provide":   command(peer.provide),
 		"providers": command(peer.providers),
+		"scores":    command(peer.scores.worst),
 	}
 }
 
@@ -143,7 +157,7 @@ func (p *gossipPeer) start(options peerOptions) (any, error) {
 	if err := p.joinDHT(); err != nil {
 		return nil, err
 	}
-	if p.pubsub, err = pubsub.NewGossipSub(p.ctx, node, pubsub.WithRawTracer(p.mesh)); err != nil {
+	if p.pubsub, err = pubsub.NewGossipSub(p.ctx, node, p.gossipOptions()...); err != nil {
 		return nil, err
 	}
 	for _, topic := range options.Topics {
@@ -157,6 +171,27 @@ func (p *gossipPeer) start(options peerOptions) (any, error) {
 		}
 	}
 	return peerAddress{node.ID().String(), fmt.Sprintf("%s/p2p/%s", node.Addrs()[0], node.ID())}, nil
+}
+
+func (p *gossipPeer) gossipOptions() []pubsub.Option {
+	parameters := pubsub.DefaultGossipSubParams()
+	if p.options.HeartbeatMs > 0 {
+		parameters.HeartbeatInterval = time.Duration(p.options.HeartbeatMs) * time.Millisecond
+	}
+	if degree := p.options.Degree; degree > 0 {
+		parameters.D, parameters.Dlo, parameters.Dhi, parameters.Dscore, parameters.Dout = degree, degree, degree, 0, 0
+	}
+	options := []pubsub.Option{
+		pubsub.WithRawTracer(p.mesh),
+		pubsub.WithGossipSubParams(parameters),
+		pubsub.WithPeerExchange(p.options.PeerExchange),
+	}
+	if p.options.Scored {
+		options = append(options,
+			pubsub.WithPeerScore(newestScores()),
+			pubsub.WithPeerScoreInspect(p.scores.inspect, inspectEvery))
+	}
+	return options
 }
 
 // reserve takes places at relays. Its own way of doing so waits for a public address, which loopback does not have.

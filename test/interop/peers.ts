@@ -16,6 +16,19 @@ export interface GoPeerOptions {
   readonly bestBlock?: string;
   readonly relay?: boolean;
   readonly relays?: readonly string[];
+  readonly heartbeatMs?: number;
+  readonly degree?: number;
+  readonly scored?: boolean;
+  readonly peerExchange?: boolean;
+}
+
+/** The worst that a scoring node has thought of a peer so far. */
+export interface GoPeerScore {
+  readonly lowest: number;
+  /** Broken rules, of which six cost nothing. */
+  readonly mostPenalty: number;
+  /** How often the score was looked at. */
+  readonly looks: number;
 }
 
 export interface GoMessage {
@@ -101,6 +114,16 @@ export class GoPeer {
       timeoutMs,
     );
     return { ...message, json: JSON.parse(message.data) as Record<string, unknown> };
+  }
+
+  /** By peer ID; of a node that scores. */
+  scores(): Promise<Record<string, GoPeerScore>> {
+    return this.program.call('scores');
+  }
+
+  /** Ends the node at once, its connections broken off. */
+  stop(): Promise<void> {
+    return this.program.stop();
   }
 
   provide(topic: string): Promise<void> {
