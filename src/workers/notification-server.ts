@@ -60,6 +60,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
         admit: (requests) => report({ type: 'admit', requests }),
         release: (addresses) => report({ type: 'release', addresses }),
       },
+      greeting: (json) => report({ type: 'greeting', json }),
       streaming: (connected) => report({ type: 'streaming', connected }),
     },
     config,

@@ -116,7 +116,8 @@ export class BlockchainService {
           callback({ code: (error as { code?: Status }).code ?? Status.INTERNAL, details: 'refused' });
         }
       };
-      setTimeout(() => void reply(), this.delayMs);
+      // What was asked of a slow service keeps no test from ending.
+      setTimeout(() => void reply(), this.delayMs).unref();
     };
   }
 

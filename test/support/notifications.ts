@@ -186,6 +186,26 @@ export async function upgradeStatus(
   });
 }
 
+/** HTTP status or close code with which one client too many is refused, after its first frame or before. */
+export async function refusal(url: string, options: { localAddress?: string } = {}): Promise<number> {
+  const socket = new WebSocket(url, options);
+  socket.on('error', () => {});
+  const refused = new Promise<number>((resolve) => {
+    socket.once('close', resolve);
+    socket.once('unexpected-response', (_request, response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+  });
+  const timer = setTimeout(() => socket.terminate(), 20_000);
+  try {
+    return await refused;
+  } finally {
+    clearTimeout(timer);
+    socket.terminate();
+  }
+}
+
 /** A socket that has asked for an upgrade and does nothing by itself. */
 export async function rawUpgrade(context: Pick<TestContext, 'after'>, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');

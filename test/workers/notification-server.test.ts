@@ -5,6 +5,7 @@ import {
   metricSum,
   rawUpgrade,
   readFrames,
+  refusal,
   type Served,
   serveNotifications,
   upgradeStatus,
@@ -167,7 +168,7 @@ describe('notification server', () => {
     });
     const five = await Promise.all(Array.from({ length: 5 }, () => listen(t, url)));
     // The process that had not heard of the fifth yet takes the sixth, and closes it when main says so.
-    assert.ok([503, 1013].includes(await upgradeStatus(url)));
+    assert.ok([503, 1013].includes(await refusal(url)));
     await waitFor(async () => (await upgradeStatus(url)) === 503, { what: '503 from either process' });
     assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.2' }), 101);
     for (let count = 0; count < 8; count++) await listen(t, url, { localAddress: '127.0.0.9' });
@@ -187,7 +188,7 @@ describe('notification server', () => {
       ),
     );
     const late = { localAddress: '127.0.0.8' };
-    assert.ok([503, 1013].includes(await upgradeStatus(url, late)));
+    assert.ok([503, 1013].includes(await refusal(url, late)));
     await waitFor(async () => (await upgradeStatus(url, late)) === 503, { what: '503 from either process' });
     assert.equal(
       await upgradeStatus(url, { localAddress: '127.0.0.9' }),

@@ -294,6 +294,7 @@ export class Announcer {
     const best = await this.#asked((signal) => chain.getBestBlockHeader(signal), 'best_block');
     if (best !== undefined && best.hash !== this.#best) {
       this.#best = best.hash;
+      this.#status.newBest(best);
       onBestBlock?.(best);
       this.#statusSoon();
     }

@@ -1,13 +1,17 @@
 /** What this node says of itself. */
 
-import { errorMessage } from '../../shared/errors.js';
-import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
+import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/block-assembly-client.js';
 import type { Logger } from '../../shared/logging.js';
 import type { NodeStatus } from '../../shared/messages/node-status.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../blockchain/types.js';
 import type { P2PNode } from '../node/types.js';
+import { LastKnown } from './last-known.js';
+import { feePolicy, PERSISTED_STATE, type PolicySettings, storageOf } from './policy.js';
 import type { AnnouncedUrls } from './urls.js';
+
+/** Milliseconds that a service may hold up a status; what it answers later is in the next. */
+const PATIENCE_MS = 500;
 
 /** The peer from which the node catches up. */
 export interface SyncPeer {
@@ -19,9 +23,13 @@ export interface SyncPeer {
 }
 
 export interface StatusComponents {
-  readonly settings: Pick<Settings, 'clientName' | 'version' | 'commit' | 'listen_mode'>;
+  readonly settings: Pick<
+    Settings,
+    'clientName' | 'version' | 'commit' | 'listen_mode' | 'global_blockHeightRetention'
+  > &
+    PolicySettings;
   readonly logger: Logger;
-  readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
+  readonly chain: Pick<BlockchainClient, 'getBestBlockHeader' | 'getState'>;
   readonly node: Pick<P2PNode, 'peerId' | 'peers'>;
   readonly urls: AnnouncedUrls;
   readonly fsmState: () => FsmState | undefined;
@@ -36,17 +44,47 @@ export interface StatusComponents {
 /** Builds node_status from what the chain and the other services say, or said last. */
 export class Status {
   readonly #components: StatusComponents;
-  #best: BlockHeaderInfo | undefined;
-  #failing = false;
+  readonly #best: LastKnown<BlockHeaderInfo>;
+  readonly #assembled: LastKnown<BlockAssemblyState | undefined>;
+  readonly #persisted: LastKnown<{ readonly state: Uint8Array | undefined }>;
 
   constructor(components: StatusComponents) {
+    const { chain, assembly, logger } = components;
     this.#components = components;
+    const failed = (line: string) => ({
+      patienceMs: PATIENCE_MS,
+      failed: (reason: string) => logger.warn({ reason }, line),
+    });
+    this.#best = new LastKnown(
+      async () => chain.getBestBlockHeader(),
+      failed('node status with the last known best block'),
+    );
+    this.#assembled = new LastKnown(
+      async () => assembly?.state(),
+      failed('node status without block assembly'),
+    );
+    this.#persisted = new LastKnown(
+      async () => ({ state: await chain.getState(PERSISTED_STATE) }),
+      failed('node status with the last known storage'),
+    );
   }
 
-  /** Never rejects: without the chain it tells the last best block that it knew. */
+  /** The tip as it was just read of the chain. */
+  newBest(best: BlockHeaderInfo): void {
+    this.#best.learn(best);
+  }
+
+  /**
+   * Never rejects, and waits for no service longer than half a second: without the chain it tells the last best block that it
+   * knew, without block assembly no figures of it. Storage is left out until the chain has told of it.
+   */
   async current(): Promise<Partial<NodeStatus>> {
-    const { settings, node, urls, fsmState, assembly, syncPeer, version, startedAt } = this.#components;
-    const [best, assembled] = await Promise.all([this.#bestBlock(), assembly?.state()]);
+    const { settings, node, urls, fsmState, syncPeer, version, startedAt } = this.#components;
+    const [best, assembled, persisted] = await Promise.all([
+      this.#best.current(),
+      this.#assembled.current(),
+      this.#persisted.current(),
+    ]);
     const sync = syncPeer?.();
     const listening = settings.listen_mode === 'listen_only';
     return {
@@ -71,23 +109,13 @@ export class Status {
       syncPeerHeight: sync?.height ?? 0,
       syncPeerBlockHash: sync?.hash ?? '',
       syncConnectedAt: sync?.connectedAt ?? 0,
+      minMiningTxFee: settings.minminingtxfee,
+      feePolicy: feePolicy(settings),
       connectedPeersCount: node.peers().length,
+      storage:
+        persisted === undefined || best === undefined
+          ? ''
+          : storageOf(persisted.state, best.height, settings.global_blockHeightRetention),
     };
-  }
-
-  async #bestBlock(): Promise<BlockHeaderInfo | undefined> {
-    try {
-      this.#best = await this.#components.chain.getBestBlockHeader();
-      this.#failing = false;
-    } catch (error) {
-      if (!this.#failing) {
-        this.#components.logger.warn(
-          { reason: errorMessage(error) },
-          'node status with the last known best block',
-        );
-      }
-      this.#failing = true;
-    }
-    return this.#best;
   }
 }

@@ -83,6 +83,7 @@ export class NotificationServers implements HealthChecked {
   readonly #ledger: ConnectionLedger;
   #processes: ServerProcess[] = [];
   #status = '';
+  #greeting = '';
   #level: string;
   #port = 0;
 
@@ -208,6 +209,9 @@ export class NotificationServers implements HealthChecked {
         if (ended) counted('gone', []);
         metrics.serving.set(this.serving);
       },
+      greeting: (json) => {
+        this.#greeting = json;
+      },
       restarted: () => metrics.restarts.inc(),
       hung: () => metrics.hangs.inc(),
     };
@@ -230,6 +234,7 @@ export class NotificationServers implements HealthChecked {
       logLevel: this.#level,
       allowJsWebsocket: this.options.allowJsWebsocket ?? false,
       status: this.#status,
+      greeting: this.#greeting,
       limits: this.#limits,
       held: this.#ledger.held(),
     };

@@ -42,6 +42,8 @@ export interface ServerProcessComponents {
   /** It began or ceased to serve; `ended` when the process is gone and what it held with it. */
   readonly changed: (change: { readonly ended: boolean }) => void;
   readonly restarted: () => void;
+  /** The newest own `node_status`, which the next start's config is to hold. */
+  readonly greeting: (json: string) => void;
   /** It did not answer and is about to be killed. */
   readonly hung: () => void;
 }
@@ -203,6 +205,9 @@ export class ServerProcess {
         this.streaming = report.connected;
         break;
       case 'alive':
+        break;
+      case 'greeting':
+        this.components.greeting(report.json);
         break;
       case 'metrics':
         this.#metricsWaiting.get(report.id)?.(report.metrics);

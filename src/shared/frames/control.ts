@@ -27,6 +27,8 @@ export interface NotificationServerConfig {
   readonly allowJsWebsocket: boolean;
   /** JSON for `/api/status`; empty until main has one. */
   readonly status: string;
+  /** The newest own `node_status` that any process had, for clients until the publisher is heard; empty: none yet. */
+  readonly greeting: string;
   readonly limits: ConnectionLimits;
   /** What the other processes hold now: holder, source, connections. */
   readonly held: readonly (readonly [holder: string, source: string, count: number])[];
@@ -61,4 +63,6 @@ export type NotificationServerReport =
   | { readonly type: 'release'; readonly addresses: readonly string[] }
   | { readonly type: 'streaming'; readonly connected: boolean }
   | { readonly type: 'alive' }
+  /** A new own `node_status` greets clients here. */
+  | { readonly type: 'greeting'; readonly json: string }
   | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly object[] };

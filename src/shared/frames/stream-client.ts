@@ -26,8 +26,8 @@ export interface FrameStreamHandlers {
   frames(frames: readonly Frame[]): void;
   /** Frames are missing from here on. */
   gap(): void;
-  /** The newest own `node_status`, which may lie before the first frame. Called before `frames` brings the same one. */
-  ownStatus(frame: Frame): void;
+  /** The newest own `node_status`: `told` on connecting, it may lie before the first frame; else `frames` brings it next. */
+  ownStatus(frame: Frame, told: boolean): void;
   /** Whether the publisher is reached. */
   connected?(connected: boolean): void;
 }
@@ -116,13 +116,13 @@ export class FrameStreamClient {
             flush();
             handlers.gap();
           }
-          if (isOwnNodeStatus(frame)) handlers.ownStatus(frame);
+          if (isOwnNodeStatus(frame)) handlers.ownStatus(frame, false);
           frames.push(frame);
           this.#position = { epoch: position.epoch, seq: frame.seq };
           continue;
         }
         flush();
-        if (message.type === MESSAGE.ownStatus) handlers.ownStatus(decodeFrame(message));
+        if (message.type === MESSAGE.ownStatus) handlers.ownStatus(decodeFrame(message), true);
         else if (message.type === MESSAGE.welcome) this.#welcome(decodeControl<Welcome>(message));
         else if (message.type === MESSAGE.gap) {
           const { next } = decodeControl<Gap>(message);

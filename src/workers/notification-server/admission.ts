@@ -2,7 +2,7 @@
  * Who may come in. uWebSockets.js can upgrade only in the turn in which the request came (a later, corked upgrade closes one
  * connection in twenty: uNetworking/uWebSockets#1928), so the answer comes at once from this process's copy of the count that
  * main keeps, and main confirms it. Where processes share a port, two may take the last place at the same moment: main
- * then refuses one, which is closed before it was sent anything.
+ * then refuses one, which is closed. A main that stands still holds up nobody: until it answers, this process's copy decides.
  */
 
 import type { ConnectionLedger } from '../../shared/connection-ledger.js';
@@ -17,12 +17,11 @@ export interface AdmissionDesk {
 const OWN = 'own';
 /** Places unconfirmed at the most: above it a client is refused. */
 const MAX_WAITING = 4096;
-const ANSWER_TIMEOUT_MS = 5000;
 
 /** A place that a client holds, from `enter` until `leave`. */
 export interface Place {
   readonly address: string;
-  /** Calls `answer` once, later, unless the client has left. */
+  /** Calls `answer` once, when main has answered, unless the client has left by then. */
   confirm(answer: (granted: boolean) => void): void;
   leave(): void;
 }
@@ -31,8 +30,8 @@ interface Question {
   readonly address: string;
   /** Undefined once nobody waits for it: what main then grants is given back. */
   answer: ((granted: boolean) => void) | undefined;
-  /** Unix ms. */
-  readonly until: number;
+  /** Places given back to the desk before it was asked. */
+  released: number;
 }
 
 export class Admission {
@@ -41,16 +40,13 @@ export class Admission {
   #releases: string[] = [];
   #scheduled = false;
   #lastId = 0;
-  readonly #timer: NodeJS.Timeout;
+  #released = 0;
 
   /** `ledger` is this process's copy. */
   constructor(
     private readonly desk: AdmissionDesk,
     private readonly ledger: ConnectionLedger,
-  ) {
-    this.#timer = setInterval(() => this.#expire(), 1000);
-    this.#timer.unref();
-  }
+  ) {}
 
   /** A place for a client from `address` (empty: unknown), or undefined when there is none. */
   enter(address: string): Place | undefined {
@@ -81,26 +77,38 @@ export class Admission {
     for (const [id, granted] of answers) {
       const question = this.#waiting.get(id);
       this.#waiting.delete(id);
-      if (question?.answer !== undefined) question.answer(granted);
-      else if (question !== undefined && granted) this.#release(question.address);
+      if (question === undefined) continue;
+      if (question.answer === undefined) {
+        if (granted) this.#release(question.address);
+      } else if (!granted && this.#released > question.released) {
+        // The desk counted a place that has been given back since: who took it here asks again, behind that.
+        this.#again(id, question);
+      } else question.answer(granted);
     }
   }
 
   stop(): void {
-    clearInterval(this.#timer);
     this.#flush();
   }
 
   #ask(address: string, answer: (granted: boolean) => void): Question {
     const id = ++this.#lastId;
-    const question: Question = { address, answer, until: Date.now() + ANSWER_TIMEOUT_MS };
+    const question: Question = { address, answer, released: this.#released };
     this.#waiting.set(id, question);
     this.#requests.push([id, address]);
     this.#schedule();
     return question;
   }
 
+  #again(id: number, question: Question): void {
+    question.released = this.#released;
+    this.#waiting.set(id, question);
+    this.#requests.push([id, question.address]);
+    this.#schedule();
+  }
+
   #release(address: string): void {
+    this.#released++;
     this.#releases.push(address);
     this.#schedule();
   }
@@ -118,16 +126,5 @@ export class Admission {
     if (this.#requests.length > 0) this.desk.admit(this.#requests);
     this.#releases = [];
     this.#requests = [];
-  }
-
-  /** Refuses what was asked too long ago; the question stays until the desk answers. */
-  #expire(): void {
-    const now = Date.now();
-    for (const question of this.#waiting.values()) {
-      if (question.until > now) break;
-      const { answer } = question;
-      question.answer = undefined;
-      answer?.(false);
-    }
   }
 }

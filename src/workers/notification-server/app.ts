@@ -160,13 +160,13 @@ export class NotificationApp {
     });
   }
 
-  /** A client is one of the feed once main has confirmed its place. */
+  /** A client gets its first frame at once, however long main takes to confirm its place. */
   #open(socket: ClientSocket): void {
     const { clients, metrics } = this.parts;
+    clients.opened(socket);
     socket.getUserData().place.confirm((granted) => {
       metrics.connections.inc({ outcome: granted ? 'accepted' : 'limit' });
-      if (granted) clients.opened(socket);
-      else socket.end(CLOSE.tryLater, 'too many connections');
+      if (!granted) socket.end(CLOSE.tryLater, 'too many connections');
     });
   }
 

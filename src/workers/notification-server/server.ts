@@ -25,6 +25,8 @@ export interface NotificationServerComponents {
   readonly desk: AdmissionDesk;
   /** Whether the publisher is reached. */
   readonly streaming: (connected: boolean) => void;
+  /** A new own `node_status`, for processes that come later. */
+  readonly greeting: (json: string) => void;
 }
 
 export class NotificationServer {
@@ -57,6 +59,7 @@ export class NotificationServer {
       logger,
       metrics,
     });
+    if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
     this.#parts = {
       clients: this.#clients,
       admission: this.admission,
@@ -65,6 +68,7 @@ export class NotificationServer {
       metrics,
       status: () => this.#status,
     };
+    let inherited = config.greeting !== '';
     this.#stream = new FrameStreamClient(
       {
         logger,
@@ -79,7 +83,13 @@ export class NotificationServer {
             metrics.evictions.inc({ reason: 'gap' }, this.#clients.size);
             this.#clients.endAll(CLOSE.restart, 'frames were missed');
           },
-          ownStatus: (frame) => this.#clients.setGreeting(frame.json),
+          ownStatus: (frame, told) => {
+            this.#clients.setGreeting(frame.json);
+            // No frame brings it: who was greeted with what this process was born with gets it so.
+            if (told && inherited) this.#clients.publish(frame.json);
+            inherited = false;
+            components.greeting(Buffer.from(frame.json).toString());
+          },
           connected: components.streaming,
         },
       },

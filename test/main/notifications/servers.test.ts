@@ -73,6 +73,32 @@ describe('notification servers', () => {
     assert.equal((await servers.health()).status, 200);
   });
 
+  it('greets from its first moment with what others had, while the publisher is away', async (t) => {
+    const { feed, url, servers } = await serveNotifications(t);
+    feed.status({ best_height: 7 });
+    await waitFor(async () => (await listen(t, url)).frames[0]?.best_height === 7, {
+      what: 'the newest status',
+    });
+    await feed.stop();
+    await waitFor(async () => (await servers.health()).message.includes(' 0 hear'), { what: 'the break' });
+    const before = servers.pids;
+    for (const pid of before) process.kill(pid, 'SIGKILL');
+    await waitFor(() => servers.serving === 2 && servers.pids.every((pid) => !before.includes(pid)), {
+      what: 'other processes',
+      timeoutMs: 20_000,
+    });
+    const late = await Promise.all(Array.from({ length: 6 }, () => listen(t, url)));
+    for (const { frames } of late)
+      assert.deepEqual([frames[0]?.type, frames[0]?.best_height], ['node_status', 7]);
+    await feed.start();
+    feed.status({ best_height: 8 });
+    await waitFor(() => late.every(({ frames }) => frames.at(-1)?.best_height === 8), {
+      what: 'what follows',
+      timeoutMs: 20_000,
+    });
+    assert.deepEqual(new Set(late.map(({ code }) => code)), new Set([undefined]));
+  });
+
   it('kills one that no longer answers and starts another, while the rest serve on', async (t) => {
     const { feed, url, servers, registry } = await serveNotifications(t, {}, { beatMs: 500 });
     const listeners = await Promise.all(Array.from({ length: 8 }, () => listen(t, url)));
