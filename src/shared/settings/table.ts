@@ -147,9 +147,13 @@ export const SETTINGS = {
   p2p_enable_mdns: flag(false, 'Find peers by multicast DNS.'),
   p2p_optimise_retries: flag(false, 'Leave a discovered peer that could not be reached alone for a minute.'),
   p2p_peer_cache_dir: text('', 'Directory of p2p.key and the peer cache; empty: DATADIR.'),
-  p2p_max_connections: integer(35, 'Connections kept at the most; static and bootstrap peers besides.', {
-    min: 1,
-  }),
+  p2p_max_connections: integer(
+    35,
+    'Connections kept at the most; static and bootstrap peers besides (this server).',
+    {
+      min: 1,
+    },
+  ),
   p2p_connections_per_address: integer(
     10,
     'Inbound connections from one address at the most (this server).',
