@@ -83,7 +83,7 @@ export function launchServer(
     async ready() {
       const file = waitFor(() => (child.exitCode === null ? readRunFile(directory) : 'ended'), {
         what: `a server on ${directory}`,
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       const found = await file;
       if (found === 'ended') throw new Error(`the server ended: ${run.stderr}${run.stdout.slice(-2000)}`);
