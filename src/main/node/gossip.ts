@@ -16,6 +16,7 @@ import {
   verifyOffThread,
 } from './library-seams.js';
 import { fastMessageId, messageId, messageIdText } from './message-id.js';
+import { PeerExchange } from './peer-exchange.js';
 import { SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import type { Traffic } from './traffic.js';
 import type { SignatureVerifier } from './verification.js';
@@ -140,6 +141,7 @@ function guard(
   gossip: GossipInternals,
   { budgets, backpressure, traffic, onStalled }: GossipComponents,
 ): void {
+  const exchange = new PeerExchange(gossip);
   const receiveRpc = gossip.handleReceivedRpc.bind(gossip);
   gossip.handleReceivedRpc = (from, rpc) => {
     const peerId = from.toString();
@@ -155,6 +157,7 @@ function guard(
     }
     for (const prune of rpc.control?.prune ?? []) {
       if ((prune.backoff ?? 0) > LONGEST_BACKOFF_S) prune.backoff = LONGEST_BACKOFF_S;
+      if (prune.peers.length > 0) prune.peers = exchange.admit(peerId, prune.peers);
     }
     return receiveRpc(from, rpc);
   };

@@ -33,6 +33,9 @@ type Validated =
   | { code: MessageStatus.invalid; reason: RejectReason; error?: ValidateError; msgIdStr?: string }
   | { code: MessageStatus.valid; messageId: { msgId: Uint8Array; msgIdStr: string }; msg: Message };
 
+/** A peer in a PRUNE. */
+export type Recommended = RPC.PeerInfo;
+
 /** What GossipSub has and its exported type does not show. */
 export interface GossipInternals extends GossipSub {
   getScore(peerId: string): number;
@@ -42,6 +45,10 @@ export interface GossipInternals extends GossipSub {
   handleReceivedMessage(from: PeerId, message: RPC.Message): Promise<void>;
   validateReceivedMessage(from: PeerId, message: RPC.Message): Promise<Validated>;
   sendRpc(peerId: string, rpc: RPC): boolean;
+  /** Connects to recommended peers, their signed addresses checked. Rejects when one cannot be reached. */
+  pxConnect(peers: Recommended[]): Promise<void>;
+  /** Whether we called the peer. */
+  readonly outbound: ReadonlyMap<string, boolean>;
   sendIDontWants(id: Uint8Array, topic: string, except: string): void;
   readonly gossipTracer: { readonly promises: ReadonlyMap<string, Map<string, number>> };
   createInboundStream(peerId: PeerId, stream: Stream): void;

@@ -17,11 +17,17 @@ export const SCORE_THRESHOLDS: PeerScoreThresholds = {
   publishThreshold: -4000,
   /** Below: everything it says is dropped unread. */
   graylistThreshold: -8000,
-  /** Peers that a pruning peer recommends are believed from here on. Nothing but time in the mesh earns it. */
-  acceptPXThreshold: 5,
+  /** The least score at which any peer's recommendations are believed; see peer-exchange.ts for the rest of the rule. */
+  acceptPXThreshold: 0,
   /** Median of the mesh below which better peers are grafted in. */
   opportunisticGraftThreshold: 1,
 };
+
+/**
+ * A peer that called us is believed from here on when it recommends others. Nothing but time in the mesh and news earn it: some ten
+ * minutes of both.
+ */
+export const RECOMMENDER_SCORE = 5;
 
 /**
  * The same for every topic: what is said seldom (blocks) must not make a peer look idle, so deliveries that are missing

@@ -34,6 +34,8 @@ test('what the seams lean on is as it was when they were made', () => {
   const sources = {
     validateReceivedMessage: methodText(join(gossip, 'gossipsub.js'), 'async validateReceivedMessage('),
     handleReceivedMessage: methodText(join(gossip, 'gossipsub.js'), 'async handleReceivedMessage('),
+    handlePrune: methodText(join(gossip, 'gossipsub.js'), 'async handlePrune('),
+    pxConnect: methodText(join(gossip, 'gossipsub.js'), 'async pxConnect('),
     validateToRawMessage: readFileSync(join(gossip, 'utils/buildRawMessage.js'), 'utf8'),
     rejectInvalidMessage: methodText(join(gossip, 'score/peer-score.js'), 'rejectInvalidMessage('),
     sendWindowUpdate: methodText(join(yamuxFolder, 'stream.js'), 'sendWindowUpdate() {'),
@@ -44,6 +46,8 @@ test('what the seams lean on is as it was when they were made', () => {
   assert.deepEqual(Object.fromEntries(Object.entries(sources).map(([name, text]) => [name, digest(text)])), {
     validateReceivedMessage: '9f90d27a2f1f71bd',
     handleReceivedMessage: 'd4e2feb7053d8b50',
+    handlePrune: 'd630454e18d35ebc',
+    pxConnect: 'a22d54279d212343',
     validateToRawMessage: '5e6f91dfbcb6088b',
     rejectInvalidMessage: '7901f54f4836a672',
     sendWindowUpdate: '5d19db7fdb057e22',
