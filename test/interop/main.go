@@ -13,6 +13,7 @@ var parts = map[string]func(*lines) commands{
 	"bus":         busCommands,
 	"grpc-client": grpcClientCommands,
 	"grpc-server": grpcServerCommands,
+	"hostile":     hostileCommands,
 	"peer":        peerCommands,
 }
 

@@ -30,6 +30,8 @@ const (
 	// directProtocol has no leading slash.
 	directProtocol = protocol.ID("teranode/bitcoin/1.0.0")
 	maxDirect      = 32 << 10
+	// heardAtOnce is what may wait for the test to read it.
+	heardAtOnce = 20_000
 	// searchEvery is the first generation's pause between two searches.
 	searchEvery = 5 * time.Second
 )
@@ -183,6 +185,8 @@ func (p *gossipPeer) gossipOptions() []pubsub.Option {
 	}
 	options := []pubsub.Option{
 		pubsub.WithRawTracer(p.mesh),
+		// At 32 each a slow machine drops what a burst brings, its own messages too.
+		pubsub.WithPeerOutboundQueueSize(heardAtOnce), pubsub.WithValidateQueueSize(heardAtOnce),
 		pubsub.WithGossipSubParams(parameters),
 		pubsub.WithPeerExchange(p.options.PeerExchange),
 	}
@@ -253,7 +257,8 @@ func (p *gossipPeer) join(name string) error {
 	p.mu.Lock()
 	p.topics[name] = topic
 	p.mu.Unlock()
-	subscription, err := topic.Subscribe()
+	// At the default of 32 a subscriber that writes to a slow test loses messages.
+	subscription, err := topic.Subscribe(pubsub.WithBufferSize(heardAtOnce))
 	if err != nil {
 		return err
 	}

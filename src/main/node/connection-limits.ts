@@ -118,7 +118,8 @@ export class ConnectionTrimmer {
       old.map(async (connection) => ({ connection, value: await this.#value(connection.remotePeer) })),
     );
     valued.sort((a, b) => a.value - b.value || b.connection.timeline.open - a.connection.timeline.open);
-    const closing = valued.slice(0, counted.length - marks.low);
+    // As Go does: the young are not made room for, or a crowd of newcomers would cost everybody else's place.
+    const closing = valued.slice(0, Math.max(0, old.length - marks.low));
     await Promise.all(closing.map(({ connection }) => this.#close(connection)));
     return closing.length;
   }

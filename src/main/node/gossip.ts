@@ -12,6 +12,7 @@ import {
   blameAuthorsAlone,
   type GossipInternals,
   keepUncheckedMessages,
+  resetOversizedStreams,
   resetReplacedStreams,
   verifyOffThread,
 } from './library-seams.js';
@@ -108,6 +109,7 @@ export function gossipService(
     blameAuthorsAlone(gossip, components.onUnblamed);
     keepUncheckedMessages(gossip);
     resetReplacedStreams(gossip);
+    resetOversizedStreams(gossip);
     guard(gossip, components);
     return gossip;
   };

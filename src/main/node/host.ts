@@ -20,6 +20,7 @@ import type { Registry } from 'prom-client';
 import type { Settings } from '../../shared/settings/table.js';
 import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
 import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
+import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
 import {
   type GossipInternals,
@@ -29,6 +30,7 @@ import {
 } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
 import { relayAddresses } from './relays.js';
+import { boundAddresses } from './stored-addresses.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
 const STREAM_WINDOW = 262_144;
@@ -67,15 +69,18 @@ export function identifyProtocolVersion(settings: Settings): string | undefined 
 function dhtService(settings: Settings) {
   if (settings.p2p_dht_mode === 'off' || settings.listen_mode === 'silent') return {};
   const privateAddresses = settings.p2p_dht_use_private || settings.p2p_allow_private_ips;
+  const create = kadDHT({
+    protocol: `${settings.p2p_dht_protocol_id}/kad/1.0.0`,
+    // Said, not guessed: libp2p's guess never becomes server on private addresses, and drops those of others.
+    clientMode: settings.p2p_dht_mode === 'client',
+    peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
+    // The first provide does not wait a second for a routing table.
+    allowQueryWithZeroPeers: true,
+    validators: NO_VALUES,
+  });
   return {
-    dht: kadDHT({
-      protocol: `${settings.p2p_dht_protocol_id}/kad/1.0.0`,
-      // Said, not guessed: libp2p's guess never becomes server on private addresses, and drops those of others.
-      clientMode: settings.p2p_dht_mode === 'client',
-      peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
-      // The first provide does not wait a second for a routing table.
-      allowQueryWithZeroPeers: true,
-    }),
+    dht: (components: Parameters<typeof create>[0]) =>
+      boundDht(create(components) as DhtInternals, components),
   };
 }
 
@@ -142,6 +147,7 @@ export async function createHost(components: HostComponents, options: HostOption
       ...(settings.p2p_enable_nat ? { upnp: uPnPNAT(), dcutr: dcutr() } : {}),
     },
   });
+  boundAddresses(host.peerStore);
   const protocolVersion = identifyProtocolVersion(settings);
   if (protocolVersion !== undefined) {
     // identify derives it from a prefix that its protocol ids share; only the text may differ.

@@ -52,6 +52,7 @@ export interface GossipInternals extends GossipSub {
   sendIDontWants(id: Uint8Array, topic: string, except: string): void;
   readonly gossipTracer: { readonly promises: ReadonlyMap<string, Map<string, number>> };
   createInboundStream(peerId: PeerId, stream: Stream): void;
+  handlePeerReadStreamError(error: Error, peerId: PeerId): void;
   readonly mcache: {
     readonly msgs: ReadonlyMap<string, { readonly validated: boolean }>;
     getWithIWantCount(
@@ -277,6 +278,21 @@ export function resetReplacedStreams(gossip: GossipInternals): void {
     if (before !== undefined && gossip.streamsInbound.get(id)?.rawStream === stream) {
       before.abort(new Error('the peer has opened another stream'));
     }
+  };
+}
+
+/**
+ * The stream of an RPC above the bound is reset.
+ *
+ * Reason: the library forgets the peer and closes only our half of the stream, so the rest of the RPC, of any length, and
+ * whatever comes after it, would be read and thrown away outside every budget, and the peer would not know that nobody listens.
+ */
+export function resetOversizedStreams(gossip: GossipInternals): void {
+  const failed = gossip.handlePeerReadStreamError.bind(gossip);
+  gossip.handlePeerReadStreamError = (error, peerId) => {
+    const stream = gossip.streamsInbound.get(peerId.toString())?.rawStream;
+    failed(error, peerId);
+    if (error.name.startsWith('InvalidDataLength')) stream?.abort(error);
   };
 }
 

@@ -47,6 +47,29 @@ describe('connection limits', () => {
     assert.equal(await parts.value('teranode_p2p_node_connections_trimmed_total'), 3);
   });
 
+  it('do not let a crowd of newcomers push out those who were there', async (context) => {
+    const host = await createHost(context);
+    const parts = peripheryParts();
+    const guests = await Promise.all(Array.from({ length: 6 }, () => createHost(context, { listen: [] })));
+    const [first, second, ...crowd] = guests;
+    for (const guest of [first, second]) await guest!.dial(host.getMultiaddrs());
+    await waitFor(() => host.getConnections().length === 2, { what: 'the first two' });
+    for (const { timeline } of host.getConnections()) timeline.open -= 3_600_000;
+    for (const guest of crowd) await guest.dial(host.getMultiaddrs());
+    await waitFor(() => host.getConnections().length === 6, { what: 'the crowd' });
+    const trimmer = new ConnectionTrimmer(
+      { libp2p: host, logger: parts.log.logger, metrics: parts.metrics },
+      {
+        marks: { low: 2, high: 4, ceiling: 100 },
+        isProtected: () => false,
+        graceMs: 1_800_000,
+      },
+    );
+    assert.equal(await trimmer.trim(), 0);
+    const left = host.getPeers().map(String);
+    for (const guest of [first, second]) assert.ok(left.includes(guest!.peerId.toString()));
+  });
+
   it('do not count allow-listed addresses', async (context) => {
     const host = await createHost(context);
     const parts = peripheryParts();
