@@ -3,7 +3,6 @@
 import '../../shared/polyfill.js';
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
-import { dcutr } from '@libp2p/dcutr';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
 import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht';
@@ -12,22 +11,30 @@ import { noise } from '@libp2p/noise';
 import { type Ping, ping } from '@libp2p/ping';
 import { prometheusMetrics } from '@libp2p/prometheus-metrics';
 import { tcp } from '@libp2p/tcp';
-import { uPnPNAT } from '@libp2p/upnp-nat';
 import { yamux } from '@libp2p/yamux';
-
+import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Registry } from 'prom-client';
 import type { Settings } from '../../shared/settings/table.js';
-import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
+import {
+  announceFilter,
+  announceMultiaddrs,
+  isPrivateMultiaddr,
+  isRelayed,
+  listenMultiaddrs,
+} from './addresses.js';
+import { namedPeerIds } from './bootstrap.js';
 import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
 import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
+import { HolePunching } from './hole-punching.js';
 import {
   type GossipInternals,
   growCipherMemory,
   type Seams,
   updateWindowsByHalves,
 } from './library-seams.js';
+import { portMapping } from './port-mapping.js';
 import { connectionProtector } from './pre-shared-key.js';
 import { relayAddresses } from './relays.js';
 import { boundAddresses } from './stored-addresses.js';
@@ -96,13 +103,39 @@ export function forgetHostMetrics(registry: Registry): void {
   }
 }
 
+/** What this reads of a host's innards. */
+interface AddressInternals {
+  readonly addressManager: {
+    confirmObservedAddr(
+      address: Multiaddr,
+      options: { readonly type: 'transport'; readonly ttl: number },
+    ): void;
+  };
+}
+
+/**
+ * Tells peers of public addresses of this machine's interfaces, as Go nodes do: libp2p keeps them to itself until a service has
+ * had them dialled back, and none here does.
+ */
+function announcePublicAddresses(host: Host): void {
+  const { addressManager } = (host as unknown as { components: AddressInternals }).components;
+  host.addEventListener('transport:listening', ({ detail: listener }) => {
+    for (const address of listener.getAddrs()) {
+      if (isRelayed(address) || isPrivateMultiaddr(address)) continue;
+      addressManager.confirmObservedAddr(address, { type: 'transport', ttl: MAX_PEER_AGE_MS });
+    }
+  });
+}
+
 /** Creates the host, not started. Throws ConfigurationError on addresses or keys that do not parse. */
 export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
   const { settings, registry, traffic } = components;
   const { seams } = options;
   const protector = connectionProtector(settings);
   if (protector !== undefined && seams.cipherMemory) growCipherMemory();
-  const relaying = relayAddresses(settings).length > 0;
+  const relays = relayAddresses(settings);
+  const relaying = relays.length > 0;
+  const holePunching = settings.p2p_enable_nat ? await HolePunching.create(namedPeerIds(relays)) : undefined;
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
 
@@ -117,7 +150,7 @@ export async function createHost(components: HostComponents, options: HostOption
       ...(announce.length > 0 ? { announce } : {}),
       announceFilter: announceFilter(settings),
     },
-    transports: [tcp(), ...(relaying ? [circuitRelayTransport()] : [])],
+    transports: [holePunching?.transport() ?? tcp(), ...(relaying ? [circuitRelayTransport()] : [])],
     connectionEncrypters: [noise()],
     streamMuxers: [
       () => {
@@ -144,10 +177,11 @@ export async function createHost(components: HostComponents, options: HostOption
       ping: ping(),
       pubsub: gossipService(components, options),
       ...dhtService(settings),
-      ...(settings.p2p_enable_nat ? { upnp: uPnPNAT(), dcutr: dcutr() } : {}),
+      ...(holePunching === undefined ? {} : { upnp: portMapping(), dcutr: holePunching.service() }),
     },
   });
   boundAddresses(host.peerStore);
+  announcePublicAddresses(host);
   const protocolVersion = identifyProtocolVersion(settings);
   if (protocolVersion !== undefined) {
     // identify derives it from a prefix that its protocol ids share; only the text may differ.
