@@ -40,7 +40,7 @@ export async function serverInside(
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   context.after(async () => {
     if (child.connected) child.disconnect();
-    await withDeadline(gone, 20_000, 'the server to end').catch(() => child.kill('SIGKILL'));
+    await withDeadline(gone, 60_000, 'the server to end').catch(() => child.kill('SIGKILL'));
   });
   let last = 0;
   const call = <C extends keyof Calls>(name: C, argument?: unknown): Promise<Calls[C]> => {
@@ -56,7 +56,7 @@ export async function serverInside(
       child.send({ id, name, argument });
     });
     const ended = gone.then(() => Promise.reject(new Error(`the server ended at ${name}`)));
-    return withDeadline(Promise.race([answer, ended]), 30_000, name);
+    return withDeadline(Promise.race([answer, ended]), 90_000, name);
   };
   const { peerId, tookMs, port } = await call('start', settings);
   return { peerId, port, startedMs: tookMs, call };
