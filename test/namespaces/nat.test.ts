@@ -184,14 +184,18 @@ test('neither a relay nor a router that does not answer holds up the start', asy
   assert.ok(stopped.tookMs < bound(plainStopped.tookMs), `${stopped.tookMs} to ${plainStopped.tookMs} ms`);
 });
 
-test('a machine with a public address tells peers of it unasked, and one behind a router of none', async (context) => {
+test('a machine with a public address tells peers of it unasked, and one behind a router does not', async (context) => {
   const network = await privateNetwork(context, 1);
   const [exposed, hidden] = await Promise.all([
     serverInside(context, network.router, { p2p_enable_nat: false }),
     serverInside(context, network.inside, { p2p_enable_nat: false }),
   ]);
-  assert.deepEqual(await exposed.call('addresses'), [
-    `/ip4/${network.publicAddress}/tcp/${exposed.port}/p2p/${exposed.peerId}`,
-  ]);
-  assert.deepEqual(await hidden.call('addresses'), []);
+  const address = `/ip4/${network.publicAddress}/tcp/${exposed.port}/p2p/${exposed.peerId}`;
+  const told = await exposed.call('addresses');
+  assert.ok(told.includes(address), told.join(' '));
+  const hiddenTold = await hidden.call('addresses');
+  assert.ok(
+    hiddenTold.every((text) => !text.includes(network.publicAddress)),
+    hiddenTold.join(' '),
+  );
 });
