@@ -179,7 +179,10 @@ function boundRecords(
 
   providers.addProvider = async (cid, provider, more) => {
     if (provider.equals(peerId)) return addProvider(cid, provider, more);
-    loaded ??= load();
+    loaded ??= load().catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    });
     await loaded;
     const [name, peer] = [nameOf(cid), provider.toString()];
     const key = `${RECORDS}/${name}/${peer}`;

@@ -94,6 +94,18 @@ export class HolePunching {
       components.events.addEventListener('peer:identify', ({ detail }) => this.#see(detail));
       // libp2p's components are no object that could be spread.
       const complemented = replacing<PunchComponents>(components, {
+        // Who did not come through a relay has no reason to ask, and would have us dial whomever it names.
+        registrar: replacing(components.registrar, {
+          handle: (protocol, handler, options) =>
+            components.registrar.handle(
+              protocol,
+              (stream, connection) => {
+                if (isRelayed(connection.remoteAddr)) return handler(stream, connection);
+                stream.abort(new Error('not asked through a relay'));
+              },
+              options,
+            ),
+        }),
         addressManager: replacing(addressManager, {
           getAddresses: () => [...this.#seen(components), ...addressManager.getAddresses()],
         }),

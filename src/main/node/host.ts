@@ -135,7 +135,8 @@ export async function createHost(components: HostComponents, options: HostOption
   if (protector !== undefined && seams.cipherMemory) growCipherMemory();
   const relays = relayAddresses(settings);
   const relaying = relays.length > 0;
-  const holePunching = settings.p2p_enable_nat ? await HolePunching.create(namedPeerIds(relays)) : undefined;
+  const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
+  const holePunching = reachable ? await HolePunching.create(namedPeerIds(relays)) : undefined;
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
 

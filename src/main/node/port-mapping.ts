@@ -1,6 +1,7 @@
 /** Port mapping (UPnP): asks the router to pass on what comes in, keeps asking while the node runs, and takes it back at stop. */
 
 import { type UPnPNATComponents, uPnPNAT } from '@libp2p/upnp-nat';
+import { guardDiscovery } from './router-discovery.js';
 
 interface Mapping {
   readonly internalClient: string;
@@ -70,6 +71,7 @@ export function portMapping(): (components: UPnPNATComponents) => unknown {
     const client = service.portMappingClient;
     const findGateways = client.findGateways.bind(client);
     client.findGateways = async function* (options) {
+      await guardDiscovery();
       for await (const gateway of findGateways(options)) {
         holdToWhatWasGiven(gateway as GatewayInternals);
         yield gateway;
