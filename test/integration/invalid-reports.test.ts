@@ -1,14 +1,11 @@
 /** A whole server that is told of invalid blocks and subtrees: who announced them is scored, then banned; no such block is announced. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
   KafkaInvalidBlockTopicMessage,
   KafkaInvalidSubtreeTopicMessage,
 } from '../../src/shared/generated/kafkamessage.js';
-import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { headerHash } from '../../src/shared/header.js';
 import { createProducer } from '../../src/shared/kafka/index.js';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
@@ -16,7 +13,7 @@ import { hashOf, joinPeer, outcomesOf, subtreeData, topicOf } from '../support/g
 import { minedChain } from '../support/headers.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { sampleData } from '../support/sample-messages.js';
-import { serverSettings, startServer, type TestServer } from '../support/server.js';
+import { adminClient, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const [BLOCK] = MESSAGE_KINDS.slice(kindIndex('block'));
@@ -53,17 +50,6 @@ const invalidSubtree = (subtreeHash: string, peerUrl = ''): Uint8Array =>
     peerUrl,
   }).finish();
 
-function grpcClient(
-  context: Pick<TestContext, 'after'>,
-  { server, settings }: TestServer,
-): PeerServiceClient {
-  const client = new PeerServiceClient(`127.0.0.1:${server.ports.grpc}`, {
-    adminKey: readFileSync(join(settings.DATADIR, 'admin.key'), 'utf8').trim(),
-  });
-  context.after(() => client.close());
-  return client;
-}
-
 const blockData = (author: string, header: Uint8Array, height: number): Uint8Array =>
   sampleData(
     'block',
@@ -94,7 +80,7 @@ async function joinTwo(context: TestContext, server: TestServer): Promise<[Peer,
 
 test('who announced invalid blocks and subtrees is scored, seen over gRPC, and banned after enough of them', async (context) => {
   const server = await startServer(context, serverSettings(context, REPORTED));
-  const client = grpcClient(context, server);
+  const client = adminClient(context, server);
   const scoreOf = async (peer: Peer): Promise<number | undefined> =>
     (await client.getPeers()).find(({ id }) => id === peer.id)?.banscore;
   const [near, relay] = await joinTwo(context, server);

@@ -1,11 +1,8 @@
 /** The peer registry of whole servers: filled by gossip, judged by the services around, kept over a death. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { BlockchainService } from '../support/blockchain-service.js';
@@ -13,23 +10,19 @@ import { joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js
 import { minedChain } from '../support/headers.js';
 import { createPeer } from '../support/peer.js';
 import { mineHeader, OTHER_PEER, sampleData } from '../support/sample-messages.js';
-import { openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';
+import {
+  adminClient,
+  adminClientOf,
+  openFeed,
+  serverSettings,
+  startServer,
+  type TestServer,
+} from '../support/server.js';
 import { launchServer } from '../support/server-process.js';
 import { waitFor } from '../support/wait.js';
 
 const kindOf = (name: string) => MESSAGE_KINDS[kindIndex(name)] as MessageKind;
 const QUIET = { p2p_node_status_interval: 3_600_000, p2p_notification_servers: 1 };
-
-function adminClient(
-  context: { after(fn: () => void): void },
-  port: number | undefined,
-  directory: string,
-): PeerServiceClient {
-  const adminKey = readFileSync(join(directory, 'admin.key'), 'utf8').trim();
-  const client = new PeerServiceClient(`127.0.0.1:${port}`, { adminKey });
-  context.after(() => client.close());
-  return client;
-}
 
 const statusData = (author: string, changes: object = {}) =>
   sampleData('node_status', { peerId: author, ...changes }, 'message-bus', author);
@@ -38,7 +31,7 @@ const outcome = async (server: TestServer, name: string) => (await outcomesOf(se
 
 test('a node status fills the registry; a low reputation silences all but blocks, until it is reset', async (context) => {
   const server = await startServer(context, serverSettings(context, QUIET));
-  const client = adminClient(context, server.server.ports.grpc, server.settings.DATADIR);
+  const client = adminClient(context, server);
   const feed = await openFeed(context, server.server);
   const topics = ['subtree', 'node_status', 'block', 'rejected_tx'].map((name) =>
     topicOf(server, kindOf(name)),
@@ -121,7 +114,7 @@ test('the chain service’s word of a failed catch-up is recorded; of other fail
     serverSettings(context, { ...QUIET, blockchain_grpcAddress: service.address }),
   );
   await waitFor(() => service.streams.size > 0, { what: 'the subscription' });
-  const client = adminClient(context, server.server.ports.grpc, server.settings.DATADIR);
+  const client = adminClient(context, server);
   const failure = (peer_id: string, failure_type: string, reason: string) =>
     service.notify(NotificationType.PeerFailure, '', { peer_id, failure_type, reason });
   failure('junk', 'catchup', 'r');
@@ -145,7 +138,7 @@ test('the chain service’s word of a failed catch-up is recorded; of other fail
 test('what is recorded is there after SIGKILL, once it is stored', async (context) => {
   const run = launchServer(context);
   const file = await run.ready();
-  const client = adminClient(context, file.ports.grpc, run.directory);
+  const client = adminClientOf(context, file.ports.grpc, run.directory);
   await client.recordCatchupMalicious(OTHER_PEER);
   await client.recordBytesDownloaded(OTHER_PEER, 2n ** 64n - 1n);
   const stored = /^teranode_p2p_peer_registry_unstored 0$/m;
@@ -166,7 +159,7 @@ test('what is recorded is there after SIGKILL, once it is stored', async (contex
       return found.pid === again.child.pid ? found : undefined;
     })
   ).ports.grpc;
-  const shown = await adminClient(context, port, run.directory).getPeer(OTHER_PEER);
+  const shown = await adminClientOf(context, port, run.directory).getPeer(OTHER_PEER);
   assert.equal(shown?.malicious_count, 1n);
   assert.equal(shown?.reputation_score, 5);
   assert.equal(shown?.bytes_received, 2n ** 64n - 1n);

@@ -1,10 +1,7 @@
 /** Who is punished on the mesh, seen from outside a whole server: authors for what they sign, never the honest who relay it. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
+import { test } from 'node:test';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import {
   createStranger,
@@ -19,24 +16,20 @@ import {
 } from '../support/gossip.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { OTHER_PEER } from '../support/sample-messages.js';
-import { openFeed, recordsOf, serverSettings, startServer, type TestServer } from '../support/server.js';
+import {
+  adminClient,
+  openFeed,
+  recordsOf,
+  serverSettings,
+  startServer,
+  type TestServer,
+} from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const [SUBTREE] = MESSAGE_KINDS.slice(kindIndex('subtree'));
 if (SUBTREE === undefined) throw new Error('no subtrees');
 const subtreeTopic = (server: TestServer) => topicOf(server, SUBTREE);
 const QUIET = { p2p_node_status_interval: 3_600_000 };
-
-function adminClient(
-  context: Pick<TestContext, 'after'>,
-  { server, settings }: TestServer,
-): PeerServiceClient {
-  const client = new PeerServiceClient(`127.0.0.1:${server.ports.grpc}`, {
-    adminKey: readFileSync(join(settings.DATADIR, 'admin.key'), 'utf8').trim(),
-  });
-  context.after(() => client.close());
-  return client;
-}
 
 const scoreOf = ({ server }: TestServer, { id }: Pick<Peer, 'id'>) =>
   server.parts.node.peers().find((peer) => peer.id === id)?.score;

@@ -1,12 +1,15 @@
 /** Whole servers on loopback, every port free, each with a data directory of its own. */
 
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import type { EmbeddedChain } from '../../src/main/blockchain/embedded-chain.js';
 import { composeDependencies } from '../../src/main/compose.js';
 import type { ServerDependencies, ServerOptions } from '../../src/main/dependencies.js';
 import { P2PServer } from '../../src/main/server.js';
+import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { createConsumer } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
@@ -146,4 +149,24 @@ export async function recordsOf(
     records.push(...batch);
   });
   return { records };
+}
+
+/** A client of the PeerService at `port` with the admin key that the server made in `directory`, closed when the test ends. */
+export function adminClientOf(
+  context: Pick<TestContext, 'after'>,
+  port: number | undefined,
+  directory: string,
+): PeerServiceClient {
+  const adminKey = readFileSync(join(directory, 'admin.key'), 'utf8').trim();
+  const client = new PeerServiceClient(`127.0.0.1:${port}`, { adminKey });
+  context.after(() => client.close());
+  return client;
+}
+
+/** The same of a server in this process. */
+export function adminClient(
+  context: Pick<TestContext, 'after'>,
+  { server, settings }: Pick<TestServer, 'server' | 'settings'>,
+): PeerServiceClient {
+  return adminClientOf(context, server.ports.grpc, settings.DATADIR);
 }
