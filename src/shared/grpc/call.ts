@@ -48,6 +48,12 @@ export interface CallPolicy {
 
 const MAX_BACKOFF_MS = 2_000;
 
+/**
+ * The deadline travels with the call, so the server gives it up at the same moment and may say so first, with a reset that
+ * reads as CANCELLED. Clocks and timers of the two differ by a few milliseconds.
+ */
+const DEADLINE_SLACK_MS = 10;
+
 /** A generated client's method, bound to its client. */
 export type UnaryMethod<Request, Response> = (
   request: Request,
@@ -95,7 +101,13 @@ function attemptOnce<Request, Response>(
     const call = method(request, metadata, { deadline }, (error, response) => {
       signal?.removeEventListener('abort', abort);
       if (error === null) resolve(response);
-      else reject(rpcError(error, signal));
+      else if (
+        error.code === Status.CANCELLED &&
+        !signal?.aborted &&
+        Date.now() >= deadline - DEADLINE_SLACK_MS
+      ) {
+        reject(new DeadlineError('no answer within the deadline'));
+      } else reject(rpcError(error, signal));
     });
     const abort = (): void => call.cancel();
     signal?.addEventListener('abort', abort, { once: true });
