@@ -52,7 +52,7 @@ const MAX_BACKOFF_MS = 2_000;
  * The deadline travels with the call, so the server gives it up at the same moment and may say so first, with a reset that
  * reads as CANCELLED. Clocks and timers of the two differ by a few milliseconds.
  */
-const DEADLINE_SLACK_MS = 10;
+const DEADLINE_SLACK_MS = 20;
 
 /** A generated client's method, bound to its client. */
 export type UnaryMethod<Request, Response> = (

@@ -7,12 +7,13 @@ import { UnavailableError } from '../../../src/shared/errors.js';
 import { BlockchainAPIClient } from '../../../src/shared/generated/blockchain_api.js';
 import { callUnary, DeadlineError } from '../../../src/shared/grpc/call.js';
 
-/** A client of a server that resets each call with CANCEL, `afterMs` from its coming. */
-async function cancelledAfter(context: TestContext, afterMs: number) {
+/** A client of a server that resets each call with CANCEL, so many milliseconds after its coming as `wait` says of its time-out. */
+async function cancelled(context: TestContext, wait: (timeoutMs: number) => number) {
   const server = createServer();
-  server.on('stream', (stream: ServerHttp2Stream) => {
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
     stream.on('error', () => {});
-    setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), afterMs);
+    const [, timeoutMs] = /^(\d+)m$/.exec(String(headers['grpc-timeout'])) ?? [];
+    setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), wait(Number(timeoutMs)));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -28,12 +29,11 @@ async function cancelledAfter(context: TestContext, afterMs: number) {
 }
 
 test('a server that gives a call up as its deadline passes is late, not away', async (context) => {
-  const deadlineMs = 300;
-  const method = await cancelledAfter(context, deadlineMs - 3);
-  await assert.rejects(callUnary(method, {}, { deadlineMs, retries: 0 }), DeadlineError);
+  const method = await cancelled(context, (timeoutMs) => timeoutMs - 15);
+  await assert.rejects(callUnary(method, {}, { deadlineMs: 300, retries: 0 }), DeadlineError);
 });
 
 test('a server that cuts a call before its deadline is away', async (context) => {
-  const method = await cancelledAfter(context, 0);
+  const method = await cancelled(context, () => 0);
   await assert.rejects(callUnary(method, {}, { deadlineMs: 30_000, retries: 0 }), UnavailableError);
 });
