@@ -18,6 +18,15 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
       stop: () => blockchain.close(),
     },
     {
+      name: 'preparation',
+      // What takes long to load and waits for nobody does so beside the stages before its own.
+      start: async () => {
+        parts.notifications.prepare();
+        parts.grpc.prepare();
+      },
+      stop: () => parts.notifications.stop(),
+    },
+    {
       name: 'embedded broker',
       start: async () => embedded.broker?.start(),
       stop: async () => embedded.broker?.stop(),

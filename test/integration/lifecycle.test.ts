@@ -131,6 +131,7 @@ test('a server that was initialised and never started gives its directory back',
 
 const ORDER = [
   'chain',
+  'preparation',
   'embedded broker',
   'validation and assembly clients',
   'publisher and checkers',

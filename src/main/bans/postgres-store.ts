@@ -4,8 +4,9 @@
  * ever written, and peer IDs have no place here.
  */
 
+import { createRequire } from 'node:module';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { parseSubnet } from '../../shared/ip.js';
@@ -47,7 +48,9 @@ export class PostgresBanStore implements BanStore {
 
   constructor(components: { url: string; logger: Logger }) {
     this.#logger = components.logger;
-    this.#pool = new pg.Pool({
+    // Loaded by who has a shared store alone.
+    const { Pool } = createRequire(import.meta.url)('pg') as typeof pg;
+    this.#pool = new Pool({
       connectionString: components.url,
       max: 2,
       connectionTimeoutMillis: CONNECT_MS,

@@ -1,17 +1,13 @@
 /** The gRPC server: PeerService, health and reflection on one port. */
 
-import { fileURLToPath } from 'node:url';
 import { type KeyCertPair, Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import type { HealthImplementation } from 'grpc-health-check';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { type PeerServiceServer, PeerServiceService } from '../../shared/generated/p2p_api.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { tlsFileReader } from '../../shared/tls-files.js';
 import { type BindAddress, bindAddress } from './listen-address.js';
-import { withImports } from './reflection.js';
 
 export type GrpcServerSettings = Pick<
   Settings,
@@ -24,8 +20,6 @@ export interface GrpcServerComponents {
 }
 
 const SERVICE = 'p2p_api.PeerService';
-/** From `dist/src/main/grpc` to the package's contracts. */
-const PROTO_DIRECTORY = fileURLToPath(new URL('../../../../proto/', import.meta.url));
 
 const OPTIONS: ServerOptions = {
   // The longest request is an address and a reason.
@@ -45,7 +39,8 @@ export class GrpcServer {
   readonly #settings: GrpcServerSettings;
   readonly #logger: Logger;
   readonly #server = new Server(OPTIONS);
-  readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
+  #introspection: Promise<typeof import('./introspection.js')> | undefined;
+  #health: HealthImplementation | undefined;
   readonly #address: BindAddress | undefined;
   #port: number | undefined;
 
@@ -56,12 +51,19 @@ export class GrpcServer {
     const address = settings.p2p_grpcListenAddress.trim();
     this.#address = address === '' ? undefined : bindAddress(address);
     this.#server.addService(PeerServiceService, service);
-    this.#health.addToServer(this.#server);
   }
 
   /** The port it listens on; undefined while it does not. */
   get port(): number | undefined {
     return this.#port;
+  }
+
+  /** Begins to load health and reflection, which bring libraries of their own. */
+  prepare(): void {
+    if (this.#address === undefined) return;
+    this.#introspection ??= import('./introspection.js');
+    // Looked at by `start`.
+    this.#introspection.catch(() => {});
   }
 
   /** Throws ConfigurationError naming the setting: the port is taken, a certificate cannot be read. */
@@ -71,9 +73,8 @@ export class GrpcServer {
       this.#logger.info('PeerService is off: p2p_grpcListenAddress is empty');
       return;
     }
-    const files = ['p2p_api.proto', healthProto];
-    const definition = withImports(loadSync(files, { includeDirs: [PROTO_DIRECTORY], keepCase: true }));
-    new ReflectionService(definition).addToServer(this.#server);
+    this.prepare();
+    this.#health = (await this.#introspection)?.addIntrospection(this.#server, SERVICE);
     this.#port = await this.#bind(address, serverCredentials(this.#settings));
     this.#setServing('SERVING');
     this.#logger.info({ address: address.target, port: this.#port }, 'PeerService listens');
@@ -96,8 +97,8 @@ export class GrpcServer {
   }
 
   #setServing(status: 'SERVING' | 'NOT_SERVING'): void {
-    this.#health.setStatus('', status);
-    this.#health.setStatus(SERVICE, status);
+    this.#health?.setStatus('', status);
+    this.#health?.setStatus(SERVICE, status);
   }
 
   async #bind(address: BindAddress, credentials: ServerCredentials): Promise<number> {

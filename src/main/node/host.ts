@@ -34,7 +34,6 @@ import {
   type Seams,
   updateWindowsByHalves,
 } from './library-seams.js';
-import { portMapping } from './port-mapping.js';
 import { connectionProtector } from './pre-shared-key.js';
 import { relayAddresses } from './relays.js';
 import { boundAddresses } from './stored-addresses.js';
@@ -137,6 +136,8 @@ export async function createHost(components: HostComponents, options: HostOption
   const relaying = relays.length > 0;
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
   const holePunching = reachable ? await HolePunching.create(namedPeerIds(relays)) : undefined;
+  // Loaded where it is used: it brings a hundred modules.
+  const mapping = reachable ? await import('./port-mapping.js') : undefined;
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
 
@@ -178,7 +179,8 @@ export async function createHost(components: HostComponents, options: HostOption
       ping: ping(),
       pubsub: gossipService(components, options),
       ...dhtService(settings),
-      ...(holePunching === undefined ? {} : { upnp: portMapping(), dcutr: holePunching.service() }),
+      ...(mapping === undefined ? {} : { upnp: mapping.portMapping() }),
+      ...(holePunching === undefined ? {} : { dcutr: holePunching.service() }),
     },
   });
   boundAddresses(host.peerStore);

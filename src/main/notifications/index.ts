@@ -4,7 +4,7 @@ import { ConnectionLedger, type ConnectionLimits } from '../../shared/connection
 import { ConfigurationError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
-import { listenAddressOf } from '../../shared/listen-address.js';
+import { type ListenAddress, listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { checkTlsFiles, type TlsFiles } from '../../shared/tls-files.js';
@@ -79,6 +79,7 @@ function tlsOf(settings: NotificationSettings): TlsFiles | undefined {
 }
 
 export class NotificationServers implements HealthChecked {
+  readonly #address: ListenAddress;
   readonly #limits: ConnectionLimits;
   readonly #ledger: ConnectionLedger;
   #processes: ServerProcess[] = [];
@@ -95,6 +96,7 @@ export class NotificationServers implements HealthChecked {
     const { settings, logger } = components;
     const problems = notificationProblems(settings);
     if (problems.length > 0) throw new ConfigurationError(problems);
+    this.#address = listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress);
     this.#level = logger.level;
     this.#limits = {
       max: settings.p2p_websocket_max_connections,
@@ -123,15 +125,21 @@ export class NotificationServers implements HealthChecked {
     return this.#processes.flatMap((each) => each.pid ?? []);
   }
 
+  /** Lets the processes load while others start. They serve nobody before `start`, and are ended by `stop`. */
+  prepare(): void {
+    const { settings } = this.components;
+    this.#processes = Array.from({ length: settings.p2p_notification_servers }, (_, index) =>
+      this.#process(index),
+    );
+    for (const each of this.#processes) each.prepare();
+  }
+
   /** Resolves when every process listens. Throws ConfigurationError, naming setting and port, where one cannot. */
   async start(): Promise<void> {
-    const { settings, logger } = this.components;
-    const address = listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress);
-    this.#port = await probePort(address, LISTEN_SETTING);
-    this.#processes = Array.from({ length: settings.p2p_notification_servers }, (_, index) =>
-      this.#process(index, address.host ?? ''),
-    );
+    const { logger } = this.components;
+    if (this.#processes.length === 0) this.prepare();
     try {
+      this.#port = await probePort(this.#address, LISTEN_SETTING);
       const builds = await Promise.all(this.#processes.map((each) => each.start()));
       logger.info(
         { port: this.#port, processes: builds.length, build: builds[0] },
@@ -182,7 +190,7 @@ export class NotificationServers implements HealthChecked {
     return { resource, status: 200, message };
   }
 
-  #process(index: number, host: string): ServerProcess {
+  #process(index: number): ServerProcess {
     const { logger, metrics } = this.components;
     const holder = `notification server ${index + 1}`;
     const counted = (change: 'taken' | 'released' | 'gone', addresses: readonly string[]) => {
@@ -192,7 +200,7 @@ export class NotificationServers implements HealthChecked {
     };
     const components: ServerProcessComponents = {
       logger,
-      config: () => this.#config(host),
+      config: () => this.#config(),
       admit: (addresses) => {
         const answers = addresses.map((address) => this.#ledger.admit(holder, address));
         const granted = addresses.filter((_, each) => answers[each]);
@@ -218,10 +226,10 @@ export class NotificationServers implements HealthChecked {
     return new ServerProcess(components, this.options);
   }
 
-  #config(host: string): NotificationServerConfig {
+  #config(): NotificationServerConfig {
     const { settings } = this.components;
     return {
-      host,
+      host: this.#address.host ?? '',
       port: this.#port,
       tls: tlsOf(settings),
       frameSocketPath: this.options.frameSocketPath,

@@ -77,6 +77,8 @@ export class ServerProcess {
       this.#resolveFirst = resolve;
       this.#rejectFirst = reject;
     });
+    // Looked at by `start`, which may come after it failed.
+    this.#first.catch(() => {});
   }
 
   get serving(): boolean {
@@ -88,6 +90,11 @@ export class ServerProcess {
     return this.#child?.pid;
   }
 
+  /** Lets the process load, which takes longest; `start` tells it what to serve. */
+  prepare(): void {
+    this.#spawn();
+  }
+
   /**
    * Resolves with the build of uWebSockets.js once it listens. Rejects with ConfigurationError when the first start cannot
    * serve; from then on it is restarted for ever.
@@ -96,7 +103,8 @@ export class ServerProcess {
     const timer = setTimeout(() => {
       this.#rejectFirst(new Error(`a notification server did not listen within ${READY_TIMEOUT_MS} ms`));
     }, READY_TIMEOUT_MS);
-    this.#spawn();
+    if (this.#child === undefined) this.#spawn();
+    this.#configure();
     try {
       return await this.#first;
     } finally {
@@ -164,6 +172,9 @@ export class ServerProcess {
       if (child.pid === undefined) ended({ err: error });
     });
     child.on('exit', (code, signal) => ended({ code, signal }));
+  }
+
+  #configure(): void {
     this.send({ type: 'config', config: this.components.config() });
   }
 
@@ -229,6 +240,7 @@ export class ServerProcess {
     this.#timer = setTimeout(() => {
       restarted();
       this.#spawn();
+      this.#configure();
     }, this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
   }

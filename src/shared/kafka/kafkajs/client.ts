@@ -1,7 +1,7 @@
 /** A kafkajs client for the brokers of one URL: TLS, SASL, timeouts, retries, and its log turned into ours. */
 
 import type { ConnectionOptions } from 'node:tls';
-import kafkajs, { type Kafka, type LogEntry, type RetryOptions, type SASLOptions } from 'kafkajs';
+import type { Kafka, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../../logging.js';
 import {
   type KafkaSasl,
@@ -11,6 +11,7 @@ import {
 } from '../security-settings.js';
 import type { KafkaTopicUrl } from '../url.js';
 import { compressionCodecs } from './compression.js';
+import { kafkajs } from './library.js';
 import { correctNegativeTimeouts } from './negative-timeout.js';
 import { namingSockets } from './sockets.js';
 
@@ -40,15 +41,16 @@ export function createKafkaClient(
 ): Kafka {
   correctNegativeTimeouts();
   // The library knows gzip alone, and what it knows is one table for all its clients.
-  Object.assign(kafkajs.CompressionCodecs, compressionCodecs());
+  const { CompressionCodecs, Kafka, logLevel } = kafkajs();
+  Object.assign(CompressionCodecs, compressionCodecs());
   const { tls, sasl } = readKafkaSecurity(settings);
-  return new kafkajs.Kafka({
+  return new Kafka({
     clientId: 'teranode-p2p',
     brokers: [...url.brokers],
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     retry,
-    logLevel: kafkajs.logLevel.INFO,
+    logLevel: logLevel.INFO,
     logCreator: () => (entry) => log(logger, entry),
     socketFactory: namingSockets({ setting: url.setting, sasl: sasl !== undefined }),
     ...(tls === undefined ? {} : { ssl: tlsOptions(tls) }),
@@ -69,7 +71,8 @@ function log(
 ): void {
   const { logger: _name, ...rest } = fields;
   const bindings = { kafkajs: namespace, ...rest };
-  const loud = level === kafkajs.logLevel.ERROR || level === kafkajs.logLevel.WARN;
+  const { ERROR, WARN } = kafkajs().logLevel;
+  const loud = level === ERROR || level === WARN;
   if (loud && !CHATTY.has(namespace) && !namespace.startsWith('SaslAuthenticator'))
     logger.warn(bindings, message);
   else logger.debug(bindings, message);

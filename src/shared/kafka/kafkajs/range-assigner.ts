@@ -5,9 +5,8 @@
  * shared with the Java and Go clients, beside which a member can then stand in one group.
  */
 
-import kafkajs, { type Assigner, type GroupMember, type GroupMemberAssignment } from 'kafkajs';
-
-const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol;
+import type { Assigner, GroupMember, GroupMemberAssignment } from 'kafkajs';
+import { kafkajs } from './library.js';
 
 /** Partitions of a topic; none where the topic is not there, or not ours to see. Rejects when no broker answers. */
 export type PartitionsOf = (topic: string) => Promise<readonly number[]>;
@@ -23,10 +22,12 @@ export class RangeAssigner implements Assigner {
 
   protocol({ topics }: { topics: string[] }): { name: string; metadata: Buffer } {
     const { version, name } = this;
+    const { MemberMetadata } = kafkajs().AssignerProtocol;
     return { name, metadata: MemberMetadata.encode({ version, topics, userData: Buffer.alloc(0) }) };
   }
 
   async assign({ members }: { members: GroupMember[] }): Promise<GroupMemberAssignment[]> {
+    const { MemberAssignment } = kafkajs().AssignerProtocol;
     const shares = new Map<string, Record<string, number[]>>(members.map(({ memberId }) => [memberId, {}]));
     for (const [topic, subscribers] of subscribersOf(members)) {
       const partitions = [...(await this.#partitionsOf(topic))].sort((a, b) => a - b);
@@ -53,6 +54,7 @@ export class RangeAssigner implements Assigner {
 
 /** The topics that anybody reads, each with its readers in the order of their names. */
 function subscribersOf(members: readonly GroupMember[]): Map<string, string[]> {
+  const { MemberMetadata } = kafkajs().AssignerProtocol;
   const subscribers = new Map<string, string[]>();
   for (const { memberId, memberMetadata } of members) {
     for (const topic of new Set(MemberMetadata.decode(memberMetadata)?.topics ?? [])) {

@@ -1,12 +1,13 @@
 /** The topic of a URL on a real cluster: made when missing, compared when not, asked for when health is. */
 
-import kafkajs, { type Admin, type ITopicMetadata, type Kafka } from 'kafkajs';
+import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import { errorMessage } from '../../errors.js';
 import type { DependencyHealth } from '../../health.js';
 import type { Logger } from '../../logging.js';
 import { TopicFaultError } from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
 import { faultFrom, faultType } from './faults.js';
+import { kafkajs } from './library.js';
 
 /** Kafka's default of `max.message.bytes`. */
 const MAX_MESSAGE_BYTES = 1_048_588;
@@ -132,7 +133,9 @@ export class KafkaTopic {
   async #configs(admin: Admin): Promise<ReadonlyMap<string, number>> {
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: this.#url.topic, configNames: COMPARED }],
+      resources: [
+        { type: kafkajs().ConfigResourceTypes.TOPIC, name: this.#url.topic, configNames: COMPARED },
+      ],
     });
     const entries = resources[0]?.configEntries ?? [];
     return new Map(entries.map(({ configName, configValue }) => [configName, Number(configValue)]));
