@@ -90,7 +90,7 @@ async function pipelineOf(
   const journal = (): JournalMessage[] => batches().flatMap(({ messages }) => messages);
   const verdictOf = (id: string) => verdicts.filter((one) => one.id === id).map(({ verdict }) => verdict);
   const settled = (count: number) =>
-    waitFor(() => verdicts.length >= count, { what: `${count} verdicts`, timeoutMs: 20_000 });
+    waitFor(() => verdicts.length >= count, { what: `${count} verdicts`, timeoutMs: 60_000 });
   const counted = async (kind: string, outcome: string) => {
     const metric = registry.getSingleMetric('teranode_p2p_messages_total');
     const values = (await metric?.get())?.values ?? [];
