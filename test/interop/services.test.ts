@@ -139,7 +139,7 @@ test('a subscription: the opening block, every type of notification, ten thousan
     hashes,
   );
   await go.end(subscribed.call);
-  await assert.rejects(within(ended, 5_000, 'the end'), UnavailableError);
+  await assert.rejects(within(ended, 20_000, 'the end'), UnavailableError);
 });
 
 test('a server that restarts is subscribed to again, its state is read again, and the opening block is no news', async (context) => {

@@ -144,7 +144,7 @@ test('health tells a healthy, an ailing and an absent service apart', async (con
   const ailing = await client.health(signal);
   assert.deepEqual([ailing.status, ailing.message], [503, 'store down']);
   service.stop();
-  const absent = await within(client.health(signal), 3_000, 'health');
+  const absent = await within(client.health(signal), 4_500, 'health');
   assert.equal(absent.status, 503);
   assert.notEqual(absent.error, undefined);
 });

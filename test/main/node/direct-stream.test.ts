@@ -112,7 +112,7 @@ describe('the direct stream', () => {
     await assert.rejects(direct.sendDirect('nonsense', Buffer.from('x')), RangeError);
     await assert.rejects(direct.sendDirect(mute.peerId.toString(), Buffer.alloc(32 * 1024 + 1)), RangeError);
     await assert.rejects(
-      within(direct.sendDirect(mute.peerId.toString(), Buffer.from('x')), 3_000, 'the failure'),
+      within(direct.sendDirect(mute.peerId.toString(), Buffer.from('x')), 8_000, 'the failure'),
     );
     await host.dial(mute.getMultiaddrs());
     await assert.rejects(direct.sendDirect(mute.peerId.toString(), Buffer.from('x')), {

@@ -336,7 +336,9 @@ describe('the pipeline', () => {
     await pipeline.start();
     let most = 0;
     let waiting = 0;
+    const deadline = performance.now() + 60_000;
     while (verdicts.length < 4000) {
+      assert.ok(performance.now() < deadline, `${verdicts.length} verdicts`);
       const inFlight = await gauge('teranode_p2p_pipeline_batches_in_flight');
       if (inFlight >= most) waiting = Math.max(waiting, await gauge('teranode_p2p_pipeline_queued_messages'));
       most = Math.max(most, inFlight);
