@@ -19,6 +19,9 @@ import { chainOf, initServer, openFeed, serverSettings, startServer } from '../s
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
+/** Far beyond what a stop is waited for: none that takes its whole time passes. */
+const PATIENT = { shutdown_timeout: 60_000 };
+
 async function chainService(context: TestContext): Promise<BlockchainService> {
   const service = new BlockchainService();
   for (const header of minedChain(2)) service.add(header, { height: service.headers.size + 1 });
@@ -38,6 +41,7 @@ test('create touches neither network nor disk', async (context) => {
   const address = `127.0.0.1:${(neighbour.address() as AddressInfo).port}`;
   const DATADIR = join(temporaryDirectory(context), 'not', 'made');
   const settings = serverSettings(context, {
+    ...PATIENT,
     DATADIR,
     blockchain_grpcAddress: address,
     blockvalidation_grpcAddress: address,
@@ -133,7 +137,7 @@ for (const generation of ['current', 'first'] as const) {
 }
 
 test('a server that was initialised and never started gives its directory back', async (context) => {
-  const settings = serverSettings(context);
+  const settings = serverSettings(context, PATIENT);
   const { server } = await initServer(context, settings);
   await within(server.stop(), 20_000, 'the stop');
   const again = await startServer(context, settings);
@@ -203,7 +207,7 @@ test('a start that waits for an idle chain is given up by its signal, leaves not
 
 test('stop in the middle of the start ends both', async (context) => {
   for (const stage of ['embedded broker', 'publisher and checkers']) {
-    const { server, log } = await initServer(context, serverSettings(context));
+    const { server, log } = await initServer(context, serverSettings(context, PATIENT));
     const start = server.start();
     const ended = assert.rejects(start, AbortedError);
     await waitFor(() => log.lines.some((line) => line.msg === 'started' && line.stage === stage), {
@@ -258,7 +262,7 @@ test('stop while the key is waited for ends the wait', async (context) => {
   const service = await chainService(context);
   const { address: blockchain_grpcAddress } = service;
   service.stop();
-  const settings = serverSettings(context, { blockchain_grpcAddress });
+  const settings = serverSettings(context, { ...PATIENT, blockchain_grpcAddress });
   const server = P2PServer.create(composeDependencies(settings, keptLog().logger));
   const init = assert.rejects(server.init(), AbortedError);
   await waitFor(() => server.ports.health, { what: 'the health port' });
