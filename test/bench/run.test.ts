@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../support/temporary.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const benchIn = (env: NodeJS.ProcessEnv, ...args: string[]) =>
-  spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', timeout: 60_000, env });
+  spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', timeout: 180_000, env });
 const bench = (...args: string[]) => benchIn(process.env, ...args);
 
 test('one benchmark prints its figures against its aims and writes them with the machine', (context) => {

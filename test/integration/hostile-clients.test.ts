@@ -83,10 +83,7 @@ test('gRPC: no key, a wrong key, a bad address and a time past change nothing; t
 
   // An operator's ban knows no exemption, and does not wait.
   assert.equal(await operator.banPeer(id), true);
-  await waitFor(() => peer.libp2p.getConnections().length === 0, {
-    what: 'the connection to be closed',
-    timeoutMs: 2_000,
-  });
+  await waitFor(() => peer.libp2p.getConnections().length === 0, { what: 'the connection to be closed' });
   await peer.dial(server.address).catch(() => {});
   await waitFor(async () => (await operator.getPeers()).length === 0, { what: 'the door to be shut' });
   assert.ok((await operator.listBanned()).includes(id));

@@ -78,7 +78,10 @@ test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and 
       what: "a block of node 1 in node 3's feed",
     },
   );
-  assert.ok(frames.some((frame) => frame.type === 'subtree' && frame.peer_id === miner));
+  await waitFor(() => frames.some((frame) => frame.type === 'subtree' && frame.peer_id === miner), {
+    timeoutMs: 60_000,
+    what: "a subtree of node 1 in node 3's feed",
+  });
   assert.equal(frames[0]?.type, 'node_status');
   feed.terminate();
 
@@ -102,11 +105,11 @@ test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and 
 
   const started = Date.now();
   process.kill(-(child.pid as number), 'SIGINT');
-  const [code] = await within(exited, 12_000, 'Ctrl-C');
+  const [code] = await within(exited, 20_000, 'Ctrl-C');
   assert.equal(code, 0, output.slice(-4000));
   assert.ok(Date.now() - started < 10_000);
   await waitFor(() => !descendantsAlive(child?.pid as number), {
-    timeoutMs: 2_000,
+    timeoutMs: 10_000,
     what: 'every process to be gone',
   });
   for (const port of PORTS) assert.equal(await isListening(port), false, `port ${port} is still open`);

@@ -64,7 +64,7 @@ export interface Peer {
   readonly heard: PeerHeard[];
   subscribe(topic: string): void;
   dial(address: string): Promise<void>;
-  /** Waits until `peerId` is known to be subscribed to `topic`. */
+  /** Waits until `peerId`, a connected peer, is known to be subscribed to `topic` and there is a stream to send it. */
   sees(peerId: string, topic: string): Promise<void>;
   /** Signs and publishes; resolves with the number of peers it went to. */
   publish(topic: string, data: Uint8Array | string): Promise<number>;
@@ -75,6 +75,12 @@ export interface Peer {
   /** Resolves when the connected peer can take more: at once unless it does not keep up. */
   drained(peerId: string): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** GossipSub's stream to a peer, which the library keeps to itself. */
+interface OutboundStream {
+  push(rpc: Uint8Array): void;
+  readonly rawStream: { onDrain(): Promise<void> };
 }
 
 const PREFIX = Buffer.from('libp2p-pubsub:');
@@ -137,6 +143,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
     },
   });
   const pubsub = libp2p.services.pubsub;
+  const { streamsOutbound } = pubsub as unknown as { streamsOutbound: ReadonlyMap<string, OutboundStream> };
   const heard: PeerHeard[] = [];
   pubsub.addEventListener('gossipsub:message', ({ detail }) => {
     const { msg, msgId, propagationSource } = detail;
@@ -161,26 +168,25 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       await libp2p.dial(multiaddr(address));
     },
     async sees(peerId, topic) {
-      await waitFor(() => pubsub.getSubscribers(topic).some((id: PeerId) => id.toString() === peerId), {
-        what: `${peerId} to join ${topic}`,
-      });
+      // Its subscriptions come on its stream to us, and may come before our stream to it is open.
+      await waitFor(
+        () =>
+          streamsOutbound.has(peerId) &&
+          pubsub.getSubscribers(topic).some((id: PeerId) => id.toString() === peerId),
+        { what: `${peerId} to join ${topic}, with a stream to it` },
+      );
     },
     async publish(topic, data) {
       return (await pubsub.publish(topic, bytesOf(data))).recipients.length;
     },
     sign: (topic, data, chosen) => signMessage(privateKey, topic, data, chosen ?? ++sequence),
     send(peerId, messages) {
-      const streams = (pubsub as unknown as { streamsOutbound: Map<string, { push(rpc: Uint8Array): void }> })
-        .streamsOutbound;
-      const stream = streams.get(peerIdFromString(peerId).toString());
+      const stream = streamsOutbound.get(peerIdFromString(peerId).toString());
       if (stream === undefined) throw new Error(`no stream to ${peerId}`);
       stream.push(RPC.encode({ subscriptions: [], messages: [...messages] }));
     },
     async drained(peerId) {
-      const streams = (
-        pubsub as unknown as { streamsOutbound: Map<string, { rawStream: { onDrain(): Promise<void> } }> }
-      ).streamsOutbound;
-      await streams.get(peerId)?.rawStream.onDrain();
+      await streamsOutbound.get(peerId)?.rawStream.onDrain();
     },
     async stop() {
       await libp2p.stop();

@@ -103,12 +103,12 @@ export function launchServer(
   return run;
 }
 
-/** What a server that cannot start says and exits with, within 20 s. */
+/** What a server that cannot start says and exits with, within a minute. */
 export async function refusedStart(
   context: Pick<TestContext, 'after'>,
   options: ProcessOptions,
 ): Promise<{ code: number | null; stderr: string; stdout: string }> {
   const run = launchServer(context, options);
-  const { code } = await within(run.exit, 20_000, 'a start that is to be refused');
+  const { code } = await within(run.exit, 60_000, 'a start that is to be refused');
   return { code, stderr: run.stderr, stdout: run.stdout };
 }

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Milliseconds until the wait fails; 10,000 unless told. */
+  /** Milliseconds until the wait fails; 30,000 unless told: a bound for what never comes, not for a busy machine. */
   readonly timeoutMs?: number;
   /** What is waited for, for the error. */
   readonly what?: string;
@@ -16,7 +16,7 @@ export async function waitFor<T>(
   look: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<NonNullable<T>> {
-  const { timeoutMs = 10_000, what = 'condition', everyMs = 10 } = options;
+  const { timeoutMs = 30_000, what = 'condition', everyMs = 10 } = options;
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const value = await look();

@@ -99,8 +99,9 @@ describe('notification server', () => {
       assert.equal(each.heights().length, 5000);
       assert.ok(contiguous(each.heights()));
     }
-    assert.ok(slowest < 1000, `others waited ${slowest} ms`);
-    await waitFor(() => servers.connections === 4, { what: 'the eviction', timeoutMs: 8000 });
+    // Who is evicted is given five seconds to drain: others that wait for it would wait as long.
+    assert.ok(slowest < 4_000, `others waited ${slowest} ms`);
+    await waitFor(() => servers.connections === 4, { what: 'the eviction' });
     const chunks: Buffer[] = [];
     stalled.on('data', (chunk) => chunks.push(chunk));
     stalled.resume();
@@ -152,7 +153,9 @@ describe('notification server', () => {
     });
     // What such a client was still sending can reset the connection before it has read the close frame.
     for (const { code } of [busy, pinging]) assert.ok([1006, 1008].includes(Number(code)));
-    assert.equal(await metricSum(servers, 'teranode_p2p_websocket_evictions_total'), 2);
+    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_evictions_total')) === 2, {
+      what: 'both evictions to be counted',
+    });
     const last = feed.blocks(10);
     await waitFor(() => quiet.heights().at(-1) === last && fine.heights().at(-1) === last, {
       what: 'blocks',
@@ -271,7 +274,7 @@ describe('notification server', () => {
     const last = feed.blocks(30);
     await waitFor(() => listeners.every((each) => each.heights().at(-1) === last), {
       what: 'blocks',
-      timeoutMs: 5000,
+      timeoutMs: 20_000,
     });
     for (const each of listeners) {
       assert.equal(each.heights().length, 100);
@@ -286,7 +289,7 @@ describe('notification server', () => {
     await waitFor(() => before.heights().at(-1) === last, { what: 'blocks' });
     await feed.stop();
     await feed.start({ epoch: 'epoch-b', recent: false });
-    await waitFor(() => before.code === 1012, { what: 'close 1012', timeoutMs: 5000 });
+    await waitFor(() => before.code === 1012, { what: 'close 1012', timeoutMs: 20_000 });
     let after = await listen(t, url);
     let newest = feed.blocks(3);
     await waitFor(

@@ -29,7 +29,7 @@ class PublisherProcess {
 
   async ask(line: string): Promise<any> {
     this.child.stdin.write(`${line}\n`);
-    const answer = await within(this.#answers.next(), 15_000, `an answer to ${line.slice(0, 40)}`);
+    const answer = await within(this.#answers.next(), 60_000, `an answer to ${line.slice(0, 40)}`);
     return JSON.parse(answer.value as string);
   }
 

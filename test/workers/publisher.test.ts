@@ -262,7 +262,6 @@ test('frames that the notifications topic never had a chance to take follow afte
   const second = startPublisher(context, socketPath, settings, directory);
   assert.deepEqual(await second.outcomes([announcement('c')]), ['ok']);
   await waitFor(async () => (await valuesIn(broker, 'notifications')).length === 3, {
-    timeoutMs: 5000,
     what: 'the frames of both runs',
   });
   const seqs = (await valuesIn(broker, 'notifications')).map((value) => JSON.parse(value).seq);

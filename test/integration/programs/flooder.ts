@@ -1,16 +1,16 @@
 /**
- * A peer that sends junk as fast as it is told, in a process of its own. Arguments: server multiaddr, its peer ID, topic, local
- * address, messages a second, seconds, `signed` or `forged`. Prints one JSON line when it begins and one when it ends.
+ * A peer that sends so much junk, as fast as it is told, in a process of its own. Arguments: server multiaddr, its peer ID, topic,
+ * local address, messages, messages a second, `signed` or `forged`. Prints one JSON line when it begins and one when it ends.
  */
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createPeer, type RawMessage } from '../../support/peer.js';
 
-const [address = '', peerId = '', topic = '', localAddress = '', rate = '', seconds = '', how = ''] =
+const [address = '', peerId = '', topic = '', localAddress = '', count = '', rate = '', how = ''] =
   process.argv.slice(2);
+const total = Number(count);
 const perSecond = Number(rate);
-const total = perSecond * Number(seconds);
 const TICK_MS = 20;
 
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);

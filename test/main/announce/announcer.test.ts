@@ -37,7 +37,14 @@ function announcing(
   isInvalid: (hash: string) => boolean = () => false,
 ) {
   const settings = settingsOf(
-    { network: 'regtest', clientName: 'me', asset_httpPublicAddress: HUB, ...changes },
+    {
+      network: 'regtest',
+      clientName: 'me',
+      asset_httpPublicAddress: HUB,
+      // A status that is waited for is not one that would have come anyway.
+      p2p_node_status_interval: 3_600_000,
+      ...changes,
+    },
     generation,
   );
   const texts: string[] = [];

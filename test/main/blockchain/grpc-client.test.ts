@@ -116,13 +116,15 @@ test('a slow service meets the deadline, and a call can be given up', async (con
   service.add(minedChain(1)[0]!);
   service.delayMs = 5_000;
   const client = connect(context, service.address, {}, { deadlineMs: 100 });
-  await assert.rejects(within(client.getBestBlockHeader(), 2_000, 'the deadline'), DeadlineError);
+  await assert.rejects(within(client.getBestBlockHeader(), 4_000, 'the deadline'), DeadlineError);
   const patient = connect(context, service.address);
   const giving = new AbortController();
+  // The hasty one's call may have met its deadline before the connection was there.
+  const before = service.calls.get('best') ?? 0;
   const call = patient.getBestBlockHeader(giving.signal);
-  await waitFor(() => service.calls.get('best') === 2, { what: 'the call to arrive' });
+  await waitFor(() => (service.calls.get('best') ?? 0) > before, { what: 'the call to arrive' });
   giving.abort();
-  await assert.rejects(within(call, 1_000, 'giving up'), AbortedError);
+  await assert.rejects(within(call, 4_000, 'giving up'), AbortedError);
 });
 
 test('states of the service are kept, and an absent one is undefined', async (context) => {
@@ -142,7 +144,7 @@ test('health tells a healthy, an ailing and an absent service apart', async (con
   const ailing = await client.health(signal);
   assert.deepEqual([ailing.status, ailing.message], [503, 'store down']);
   service.stop();
-  const absent = await within(client.health(signal), 3_000, 'health');
+  const absent = await within(client.health(signal), 4_500, 'health');
   assert.equal(absent.status, 503);
   assert.notEqual(absent.error, undefined);
 });
@@ -156,7 +158,7 @@ test('waiting outlasts IDLE and an absent service', async (context) => {
   await service.start();
   await waitFor(() => service.calls.get('wait') === 1, { what: 'the wait to arrive' });
   service.leaveIdle();
-  await within(waiting, 5_000, 'the end of IDLE');
+  await within(waiting, 20_000, 'the end of IDLE');
   assert.equal(await client.getFsmState(), 'RUNNING');
 });
 
@@ -173,7 +175,7 @@ test('a service that answers the wait while it is still IDLE is not asked withou
   await waitFor(() => (service.calls.get('wait') ?? 0) >= 3, { what: 'the third wait' });
   assert.ok(Date.now() - began >= 290, 'two pauses lie between');
   service.leaveIdle();
-  await within(waiting, 5_000, 'the end of IDLE');
+  await within(waiting, 20_000, 'the end of IDLE');
 });
 
 test('waiting can be given up', async (context) => {
@@ -184,7 +186,7 @@ test('waiting can be given up', async (context) => {
   const waiting = client.waitUntilNotIdle(giving.signal);
   await waitFor(() => service.calls.get('wait') === 1, { what: 'the wait to arrive' });
   giving.abort();
-  await assert.rejects(within(waiting, 1_000, 'giving up'), AbortedError);
+  await assert.rejects(within(waiting, 20_000, 'giving up'), AbortedError);
 });
 
 test('every state has its name, and one of the future is UNKNOWN', async (context) => {
@@ -229,7 +231,7 @@ test('every type of notification arrives as what it is, those of the future too'
   service.notify(NotificationType.Block, '');
   await waitFor(() => heard.length === 13, { what: 'all notifications' });
   ending.abort();
-  await within(reading, 2_000, 'the end');
+  await within(reading, 20_000, 'the end');
   assert.deepEqual(heard, [
     { type: 'block', hash: next, baseUrl: '' },
     { type: 'ping' },
@@ -275,7 +277,7 @@ test('a broken stream ends with UnavailableError', async (context) => {
   await iterator.next();
   const next = iterator.next();
   service.stop();
-  await assert.rejects(within(next, 3_000, 'the break'), UnavailableError);
+  await assert.rejects(within(next, 20_000, 'the break'), UnavailableError);
 });
 
 test('TLS levels: 1 takes any certificate, 2 only its authority’s, 3 shows its own', async (context) => {
@@ -286,7 +288,7 @@ test('TLS levels: 1 takes any certificate, 2 only its authority’s, 3 shows its
   const service = await serve(context, ServerCredentials.createSsl(null, pair));
   service.add(minedChain(1)[0]!);
   const best = (settings: Partial<Settings>): Promise<unknown> =>
-    connect(context, service.address, settings, { deadlineMs: 2_000 }).getBestBlockHeader();
+    connect(context, service.address, settings, { deadlineMs: 10_000 }).getBestBlockHeader();
 
   await assert.doesNotReject(best({ security_level_grpc: 1 }));
   await assert.doesNotReject(best({ security_level_grpc: 2, grpc_ca_file: server.certificateFile }));
@@ -306,7 +308,7 @@ test('TLS level 3 is let in by a service that asks for certificates, level 2 is 
   const service = await serve(context, credentials);
   service.add(minedChain(1)[0]!);
   const best = (settings: Partial<Settings>): Promise<unknown> =>
-    connect(context, service.address, settings, { deadlineMs: 2_000 }).getBestBlockHeader();
+    connect(context, service.address, settings, { deadlineMs: 10_000 }).getBestBlockHeader();
 
   const own = { grpc_cert_file: client.certificateFile, grpc_key_file: client.keyFile };
   const authority = { grpc_ca_file: server.certificateFile };

@@ -61,7 +61,7 @@ async function finish(
   { cwd = temporaryDirectory(context), env = {} }: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const run = launch(context, args, cwd, env);
-  const code = await within(run.code, 20_000, args.join(' '));
+  const code = await within(run.code, 60_000, args.join(' '));
   return { code, stdout: run.stdout, stderr: run.stderr };
 }
 
@@ -161,7 +161,7 @@ test('settings show tells values and where they come from, no secrets, and warns
 test('output that nobody reads any more ends the command without an error', async (context) => {
   const run = launch(context, ['settings', 'show'], temporaryDirectory(context));
   run.child.stdout?.destroy();
-  assert.equal(await within(run.code, 10_000, 'settings show'), 0);
+  assert.equal(await within(run.code, 60_000, 'settings show'), 0);
   assert.equal(run.stderr, '');
 });
 
@@ -317,10 +317,10 @@ test('records reads the embedded broker of a running server: decoded, in hex, fr
       await broker.produce('blocks', [record(9)]);
       return live.stdout.includes('http://h/9');
     },
-    { everyMs: 100, what: 'a new record to be shown' },
+    { everyMs: 100, what: 'a new record to be shown', timeoutMs: 60_000 },
   );
   live.child.kill('SIGINT');
-  assert.equal(await within(live.code, 5000, 'records --follow'), 0);
+  assert.equal(await within(live.code, 60_000, 'records --follow'), 0);
 
   const missing = await run('nothing');
   assert.equal(missing.code, 1);

@@ -30,7 +30,7 @@ test('a server whose parent is gone before it listens for that ends all the same
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (output += text));
   child.disconnect();
-  const [code] = await within(once(child, 'exit'), 30_000, `the end, after\n${output}`);
+  const [code] = await within(once(child, 'exit'), 60_000, `the end, after\n${output}`);
   assert.equal(code, 0, output);
   assert.match(output, /parent gone/);
   assert.equal(existsSync(join(data, 'run.json')), false);

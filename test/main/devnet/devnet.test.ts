@@ -94,7 +94,7 @@ test('a node that cannot start says why', async () => {
       death = why;
     },
   });
-  await assert.rejects(within(node.ready, 10_000, 'the node'), /node1 ended with exit code 1/);
+  await assert.rejects(within(node.ready, 60_000, 'the node'), /node1 ended with exit code 1/);
   await waitFor(() => errors.length > 0 && death !== '', { what: 'the reason' });
   assert.match(errors[0] ?? '', /^error: network: "moon" is none of mainnet/);
 });

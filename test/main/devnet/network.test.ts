@@ -21,7 +21,8 @@ function groupLives(group: number): boolean {
 async function freeOffset(directory: string): Promise<number> {
   return waitFor(
     async () => {
-      const portOffset = 10_000 + Math.floor(Math.random() * 20_000);
+      // Ports 10,000 to 19,999: below those of `devnet.test.ts`, which may run beside, and the system's ephemeral ones.
+      const portOffset = 2_000 + Math.floor(Math.random() * 8_000);
       const nodes = await layOut({ directory, portOffset });
       return checkPorts(nodes).then(
         () => portOffset,
@@ -94,13 +95,15 @@ for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
     const started = Date.now();
     if (end === 'Ctrl-C') process.kill(-group, 'SIGINT');
     else child.kill('SIGKILL');
-    const [code] = await within(exited, 12_000, `the end, after\n${network.output}`);
+    const [code] = await within(exited, 20_000, `the end, after\n${network.output}`);
     if (end === 'Ctrl-C') {
       assert.equal(code, 0, network.output);
       assert.match(network.output, /Stopped\.\n$/);
     }
-    await waitFor(() => !groupLives(group), { timeoutMs: 10_000, what: 'every process to be gone' });
-    assert.ok(Date.now() - started < 10_000);
+    await waitFor(() => !groupLives(group), { timeoutMs: 20_000, what: 'every process to be gone' });
+    // That Ctrl-C ends it within ten seconds is promised.
+    const took = Date.now() - started;
+    if (end === 'Ctrl-C') assert.ok(took < 10_000, `Ctrl-C took ${took} ms`);
     await checkPorts(await layOut({ directory: data, portOffset: offset }));
   });
 }
@@ -110,7 +113,7 @@ test('a node that refuses to start ends the network, said once, exit code 1', as
   const offset = await freeOffset(data);
   writeFileSync(join(data, 'node2', 'admin.key'), 'x');
   const network = launchNetwork(context, ['--data', data, '--port-offset', String(offset)]);
-  const [code] = await within(once(network.child, 'close'), 30_000, 'the end').catch((error: Error) => {
+  const [code] = await within(once(network.child, 'close'), 60_000, 'the end').catch((error: Error) => {
     throw new Error(`${error.message}\n${network.output}`);
   });
   assert.equal(code, 1, network.output);

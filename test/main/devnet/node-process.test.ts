@@ -20,7 +20,7 @@ test('a node is started by TERANODE_P2P_NODE, of several words too', async (cont
   });
   await within(
     assert.rejects(node.ready, /node1 ended with exit code 1/),
-    20_000,
+    60_000,
     'a refusal of the server itself',
   );
   await node.stop(Date.now() + 1000);

@@ -111,7 +111,7 @@ describe('discovery', () => {
       async () => (await parts.value('teranode_p2p_node_discovery_rounds_total', { outcome: 'failed' })) >= 4,
       { what: 'failed rounds' },
     );
-    await within(discovery.stop(), 1_000, 'stopping');
+    await within(discovery.stop(), 8_000, 'stopping');
     assert.equal(host.status, 'started');
   });
 });

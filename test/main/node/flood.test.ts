@@ -76,16 +76,17 @@ test('a flood of 20,000 messages is heard whole while what is pending stays boun
   let seen = -1;
   let quietLooks = 0;
   await waitFor(
-    () => {
-      quietLooks = seen === heard.length && seen > 500 ? quietLooks + 1 : 0;
+    async () => {
+      // Nothing heard is a flood that has come to rest only while its stream is paused.
+      const paused = (await metric('teranode_p2p_node_paused_streams')) > 0;
+      quietLooks = paused && seen === heard.length && seen > 500 ? quietLooks + 1 : 0;
       seen = heard.length;
       return quietLooks === 5;
     },
-    { everyMs: 60, timeoutMs: 20_000, what: 'the flood to stop' },
+    { everyMs: 60, timeoutMs: 60_000, what: 'the flood to stop' },
   );
   assert.ok(heard.length < 3_000, `${heard.length} heard without a verdict`);
   assert.ok((await metric('teranode_p2p_node_stream_pauses_total')) > 0);
-  assert.ok((await metric('teranode_p2p_node_paused_streams')) > 0);
   assert.ok((await metric('teranode_p2p_node_pending_messages')) > 500);
   // Somebody else's block still comes through.
   const before = heard.length;
@@ -148,14 +149,18 @@ test('a flood of subscriptions and control costs the budget, beside messages too
     prune: [],
     idontwant: [],
   };
-  const before = await metric('teranode_p2p_node_budget_dropped_total');
+  const dropped = () => metric('teranode_p2p_node_budget_dropped_total');
+  const before = await dropped();
+  const began = performance.now();
   for (let count = 0; count < 40; count++) {
     streamsOutbound
       .get(node.peerId)
       .push(RPC.encode({ subscriptions: [], messages: count % 2 === 0 ? [message!] : [], control }));
   }
-  await waitFor(async () => (await metric('teranode_p2p_node_budget_dropped_total')) - before >= 30);
-  assert.ok(asked <= 9, `${asked} of 40 were looked at, three a second may be`);
+  await waitFor(async () => asked + (await dropped()) - before >= 40, { what: 'all to have come' });
+  // Three a second may be, of the seconds that the flood touched.
+  const seconds = Math.ceil((performance.now() - began) / 1000) + 1;
+  assert.ok(asked <= 3 * seconds, `${asked} of 40 were looked at in ${seconds} s`);
 });
 
 test('who opens a second stream has its first one reset: backpressure holds one of them', async (context) => {

@@ -190,14 +190,20 @@ test('on a private network messages above 640 KiB pass between several peers bot
     peers.push(peer);
   }
   const large = Buffer.alloc(1_200_000, 'x');
-  await waitFor(async () => (await node.publish(BLOCK, large)) === 3, { everyMs: 200 });
+  await waitFor(async () => (await node.publish(BLOCK, large)) === 3, {
+    what: 'the message to go to all three',
+    everyMs: 1_000,
+    timeoutMs: 60_000,
+  });
   for (const peer of peers) await peer.publish(BLOCK_TOPIC, large);
   await waitFor(() => new Set(heard.map(({ author }) => author)).size === 3, {
     what: 'three large messages',
+    timeoutMs: 60_000,
   });
   for (const peer of peers) {
-    await waitFor(() =>
-      peer.heard.some(({ author, data }) => author === node.peerId && data.length === large.length),
+    await waitFor(
+      () => peer.heard.some(({ author, data }) => author === node.peerId && data.length === large.length),
+      { what: 'the large message at each', timeoutMs: 60_000 },
     );
   }
   assert.equal(node.peers().length, 3);

@@ -112,7 +112,7 @@ describe('static peers', () => {
       addresses: [`/ip4/192.0.2.1/tcp/9/p2p/${id}`],
       dialTimeoutMs: 60_000,
     });
-    await within(peers.stop(), 2_000, 'stopping');
+    await within(peers.stop(), 20_000, 'stopping');
     assert.equal(peers.peerIds.size, 1);
   });
 });

@@ -135,8 +135,12 @@ describe('notification servers', () => {
     await waitFor(() => listener.heights().at(-1) === last, { what: 'blocks' });
     servers.setLevel('silent');
     assert.equal(servers.metricSources.length, 2);
-    assert.equal(await metricSum(servers, 'teranode_p2p_websocket_clients'), 1);
-    assert.equal(await metricSum(servers, 'teranode_p2p_websocket_deliveries_total'), 3);
+    for (const [name, sum] of [
+      ['teranode_p2p_websocket_clients', 1],
+      ['teranode_p2p_websocket_deliveries_total', 3],
+    ] as const) {
+      await waitFor(async () => (await metricSum(servers, name)) === sum, { what: `${name} of ${sum}` });
+    }
   });
 
   it('refuses a taken port, naming setting and port', async (t) => {

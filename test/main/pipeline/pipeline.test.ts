@@ -90,7 +90,7 @@ async function pipelineOf(
   const journal = (): JournalMessage[] => batches().flatMap(({ messages }) => messages);
   const verdictOf = (id: string) => verdicts.filter((one) => one.id === id).map(({ verdict }) => verdict);
   const settled = (count: number) =>
-    waitFor(() => verdicts.length >= count, { what: `${count} verdicts`, timeoutMs: 20_000 });
+    waitFor(() => verdicts.length >= count, { what: `${count} verdicts`, timeoutMs: 60_000 });
   const counted = async (kind: string, outcome: string) => {
     const metric = registry.getSingleMetric('teranode_p2p_messages_total');
     const values = (await metric?.get())?.values ?? [];
@@ -336,7 +336,9 @@ describe('the pipeline', () => {
     await pipeline.start();
     let most = 0;
     let waiting = 0;
+    const deadline = performance.now() + 60_000;
     while (verdicts.length < 4000) {
+      assert.ok(performance.now() < deadline, `${verdicts.length} verdicts`);
       const inFlight = await gauge('teranode_p2p_pipeline_batches_in_flight');
       if (inFlight >= most) waiting = Math.max(waiting, await gauge('teranode_p2p_pipeline_queued_messages'));
       most = Math.max(most, inFlight);

@@ -17,7 +17,7 @@ import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
-import { within } from '../../support/wait.js';
+import { waitFor, within } from '../../support/wait.js';
 
 const INTERVAL = 2_000;
 const SETTLE = 5 * INTERVAL;
@@ -77,8 +77,11 @@ async function world(
     ),
     known: registry.known,
     hubs: new DataHubs(
-      { http: new GuardedHttp({ context: checkContextOf(settings) }), metrics: syncMetrics },
-      { rememberMs: 1 },
+      {
+        http: new GuardedHttp({ context: checkContextOf(settings), timeoutMs: 60_000 }),
+        metrics: syncMetrics,
+      },
+      { rememberMs: 1, budgetMs: 60_000 },
     ),
     ownHeight: () => state.own,
     fsmState: () => state.fsm,
@@ -377,14 +380,14 @@ describe('the sync coordinator', () => {
     await silent.coordinator.look();
     silent.coordinator.start();
     silent.state.now += SETTLE;
-    while (silent.hub.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await within(silent.coordinator.stop(), 1_000, 'the stop');
+    await waitFor(() => silent.hub.asked.length > 0, { what: 'a question that is not answered' });
+    await within(silent.coordinator.stop(), 20_000, 'the stop');
     const stuck = await world(context, {}, { trigger: () => new Promise(() => {}) });
     stuck.tell('one');
     await stuck.after(0);
     const looking = stuck.after(SETTLE);
-    while (stuck.hub.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await within(stuck.coordinator.stop(), 1_000, 'the stop');
+    await waitFor(() => stuck.hub.asked.length > 0, { what: 'a question' });
+    await within(stuck.coordinator.stop(), 20_000, 'the stop');
     await looking;
     assert.equal(stuck.coordinator.syncPeer, undefined);
   });

@@ -28,7 +28,7 @@ describe('data hubs', () => {
     const away = await startDataHub(context, (_, response) => void response.writeHead(404).end('offline'));
     const broken = await startDataHub(context, (_, response) => void response.destroy());
     const late = await startDataHub(context, () => {});
-    const { hubs, checks } = hubsOf({}, true, 300);
+    const { hubs, checks } = hubsOf({}, true, 2_000);
     const urls = [good.url, `${good.url}/`, away.url, broken.url, late.url];
     const answers = await hubs.answering(urls, NEVER);
     assert.deepEqual([...answers.keys()].sort(), [...urls].sort());
@@ -53,7 +53,7 @@ describe('data hubs', () => {
   it('are remembered for a moment, those that do not answer too', async (context) => {
     const good = await startDataHub(context);
     const bad = await startDataHub(context, (_, response) => void response.writeHead(500).end());
-    const { hubs } = hubsOf({ rememberMs: 200 });
+    const { hubs } = hubsOf({ rememberMs: 2_000 });
     const urls = [good.url, bad.url, good.url];
     await hubs.answering(urls, NEVER);
     const again = await hubs.answering(urls, NEVER);
@@ -73,11 +73,11 @@ describe('data hubs', () => {
       most = Math.max(most, open);
       response.once('close', () => open--);
     });
-    const { hubs, checks } = hubsOf({ budgetMs: 500 });
+    const { hubs, checks } = hubsOf({ budgetMs: 2_000 }, true, 20_000);
     const urls = Array.from({ length: 32 }, (_, n) => `${holding.url}/${n}`);
     const began = performance.now();
     const answers = await hubs.answering(urls, NEVER);
-    assert.ok(performance.now() - began < 3_000);
+    assert.ok(performance.now() - began < 15_000);
     assert.equal(answers.size, 0, 'not judged');
     assert.equal(most, 8);
     assert.equal(await checks('late'), 0);

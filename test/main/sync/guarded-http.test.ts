@@ -142,7 +142,7 @@ describe('the guarded HTTP client', () => {
 
   it('bounds the body, the time, and how much is under way', async (context) => {
     const hub = await startDataHub(context);
-    const http = open({ maxBytes: 1_000, timeoutMs: 300, maxConcurrent: 2 });
+    const http = open({ maxBytes: 1_000, timeoutMs: 1_500, maxConcurrent: 2 });
     hub.answer = (_, response) => {
       const more = (): void => {
         if (!response.destroyed) response.write(Buffer.alloc(600), () => setImmediate(more));
@@ -161,7 +161,7 @@ describe('the guarded HTTP client', () => {
     const silent = [http.get(hub.url), http.get(hub.url)];
     await assert.rejects(http.get(hub.url), UnavailableError);
     for (const one of silent) await assert.rejects(one, LateAnswerError);
-    assert.ok(performance.now() - began < 3_000);
+    assert.ok(performance.now() - began < 10_000);
     hub.answer = (_, response) => void response.end('ok');
     assert.equal((await http.get(hub.url)).body.toString(), 'ok', 'there is room again');
   });

@@ -89,7 +89,7 @@ test('a frame that is still being stored is waited for, not skipped', async (con
   await turn();
   release?.();
   topic.add((await second).frames);
-  await waitFor(async () => (await names()).length === 2, { what: 'the second frame', timeoutMs: 3000 });
+  await waitFor(async () => (await names()).length === 2, { what: 'the second frame' });
   assert.deepEqual(await names(), ['a', 'b']);
 });
 
@@ -138,7 +138,7 @@ test('frames that went out one by one do not come again when the broker fails am
     taken.push(...seqs);
   });
   await add(5);
-  await waitFor(async () => (await position()) === 5, { what: 'all frames', timeoutMs: 3000 });
+  await waitFor(async () => (await position()) === 5, { what: 'all frames' });
   assert.deepEqual(taken, [0, 2, 3, 4]);
 });
 
@@ -153,11 +153,11 @@ test('a topic that takes nothing is told in readiness and once in the log, until
   const health = () => topic.health(AbortSignal.timeout(1000));
   assert.equal((await health()).status, 200);
   await add(2);
-  await waitFor(() => refusals >= 3, { what: 'a third try', timeoutMs: 5000 });
+  await waitFor(() => refusals >= 3, { what: 'a third try' });
   const told = await health();
   assert.deepEqual([told.status, told.error], [503, 'may not write']);
   assert.equal(lines.filter(({ msg }) => msg === 'frames cannot be sent to Kafka').length, 1);
   refuses = false;
-  await waitFor(async () => (await position()) === 2, { what: 'the frames', timeoutMs: 5000 });
-  await waitFor(async () => (await health()).status === 200, { what: 'readiness', timeoutMs: 3000 });
+  await waitFor(async () => (await position()) === 2, { what: 'the frames' });
+  await waitFor(async () => (await health()).status === 200, { what: 'readiness' });
 });
