@@ -258,6 +258,7 @@ export class ServerParts {
         { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
       ),
       known: this.registry.known,
+      configured: this.configuredPeers,
       hubs: new DataHubs({ http: dataHubs, metrics }),
       ownHeight: () => this.best?.height,
       fsmState: () => this.announcer.fsmState,
