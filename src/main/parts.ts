@@ -70,6 +70,8 @@ export class ServerParts {
   readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
   readonly bootstrapPeers: ReadonlySet<string>;
+  /** Static and bootstrap peers. */
+  readonly configuredPeers: ReadonlySet<string>;
   /** The tip as the chain told it last. */
   best: BlockHeaderInfo | undefined;
   readonly #dependencies: ServerDependencies;
@@ -86,6 +88,7 @@ export class ServerParts {
     this.#dependencies = dependencies;
     this.#logger = loggers.of('server');
     this.bootstrapPeers = peerIdsOf([...settings.p2p_bootstrap_peers, ...settings.p2p_bootstrapAddresses]);
+    this.configuredPeers = new Set([...peerIdsOf(settings.p2p_static_peers), ...this.bootstrapPeers]);
 
     const banMetrics = createBanMetrics(registry);
     const banLogger = loggers.of('bans');
@@ -114,8 +117,12 @@ export class ServerParts {
         logger: loggers.of('peers'),
         metrics: createPeerMetrics(registry),
         ownHeight: () => this.best?.height,
+        connections: () => this.node.peers(),
       },
-      { maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead },
+      {
+        maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead,
+        configured: this.configuredPeers,
+      },
     );
 
     this.datastore = new LevelDatastore(
@@ -251,6 +258,7 @@ export class ServerParts {
         { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
       ),
       known: this.registry.known,
+      configured: this.configuredPeers,
       hubs: new DataHubs({ http: dataHubs, metrics }),
       ownHeight: () => this.best?.height,
       fsmState: () => this.announcer.fsmState,

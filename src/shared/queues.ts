@@ -126,8 +126,9 @@ export const QUEUES = [
   },
   {
     name: 'peer facts',
-    bound: '10,000 peers',
-    whenFull: 'the least recently heard is forgotten',
+    bound: '10,000 peers, 5,000 of which were never connected, configured or recorded',
+    whenFull:
+      'the least recently heard of that half is forgotten; of the other who has gone, then who is recorded, and who is connected or configured last',
     metric: 'teranode_p2p_peers_known',
   },
   {

@@ -62,7 +62,10 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'at the bound of keys that wait a further change is answered as not stored, and those that wait may change',
   ],
   'peer cache': ['main/node/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
-  'peer facts': ['main/peers/known-peers', 'memory is bounded: the least recently heard is forgotten'],
+  'peer facts': [
+    'main/peers/known-peers',
+    'memory is bounded: the stranger least recently heard is forgotten, and that is told',
+  ],
   'peer records': [
     'main/peers/peer-records',
     'records are bounded: the least recently reported is forgotten',

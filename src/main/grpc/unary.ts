@@ -6,7 +6,7 @@ import {
   type ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
-import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { AdminKey } from './admin-key.js';
 import type { PeerServiceMetrics } from './metrics.js';
@@ -37,6 +37,8 @@ export interface MethodOptions<Request, Response> {
 
 /** Longer than any answer here may take; a caller's own deadline is usually shorter. */
 const LONGEST_CALL_MS = 30_000;
+/** The caller keeps the same deadline, and may give up a few milliseconds before it has passed here. */
+const DEADLINE_SLACK_MS = 100;
 
 export function unary<Request, Response>(
   context: CallContext,
@@ -47,9 +49,9 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const seconds = metrics.seconds.startTimer({ method });
     const giveUp = new AbortController();
-    const cancelled = (): void => giveUp.abort();
-    call.once('cancelled', cancelled);
-    const timer = setTimeout(cancelled, LONGEST_CALL_MS).unref();
+    const give = (): void => giveUp.abort();
+    call.once('cancelled', give);
+    const timer = setTimeout(give, LONGEST_CALL_MS).unref();
     const work = async (): Promise<Response> => {
       if (admin) requireKey(call, adminKey);
       return answer(call.request, giveUp.signal);
@@ -61,9 +63,10 @@ export function unary<Request, Response>(
           callback(null, response);
         },
         (error: unknown) => {
-          const code = codeOf(error);
+          const code = error instanceof AbortedError ? givenUp(call) : codeOf(error);
           metrics.calls.inc({ method, code: Status[code] });
           if (code === Status.INTERNAL) logger.error({ err: error, method }, 'a gRPC call failed');
+          else if (error instanceof AbortedError) logger.debug({ method }, 'a gRPC call was given up');
           // What went wrong inside is not the caller's to read.
           const details = code === Status.INTERNAL ? 'internal error' : errorMessage(error);
           callback({ code, details } satisfies Partial<ServiceError>);
@@ -71,7 +74,7 @@ export function unary<Request, Response>(
       )
       .finally(() => {
         clearTimeout(timer);
-        call.off('cancelled', cancelled);
+        call.off('cancelled', give);
         seconds();
       });
   };
@@ -84,6 +87,13 @@ function requireKey(call: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey)
     throw new CallError(Status.UNAUTHENTICATED, 'this call needs the metadata key x-api-key');
   }
   if (!adminKey.matches(key)) throw new CallError(Status.UNAUTHENTICATED, 'wrong x-api-key');
+}
+
+/** Why a call was given up: its caller went, or its deadline, or what this server allows for it, has passed. */
+function givenUp(call: ServerUnaryCall<unknown, unknown>): Status {
+  if (!call.cancelled) return Status.DEADLINE_EXCEEDED;
+  const left = Number(call.getDeadline()) - Date.now();
+  return left <= DEADLINE_SLACK_MS ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;
 }
 
 function codeOf(error: unknown): Status {

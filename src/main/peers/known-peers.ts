@@ -1,4 +1,8 @@
-/** What peers told of themselves: unproven, so bounded, and the newest word of each counts. */
+/**
+ * What peers told of themselves: unproven, so bounded, and the newest word of each counts. Identities cost nothing, so those
+ * who only spoke share one half of the places, and however many they are, they push out each other alone. In the other half
+ * who once was connected goes before who is recorded, and who is connected or configured stays.
+ */
 
 import { LRUCache } from 'lru-cache';
 import type { PeerFact } from '../../shared/pipeline/types.js';
@@ -36,6 +40,8 @@ export interface KnownPeersComponents {
   readonly metrics: PeerMetrics;
   /** Our own best height now; undefined while the chain has not said it, and then heights are taken as they come. */
   readonly ownHeight: () => number | undefined;
+  /** Whether there is a record of how dealing with a base58 peer ID went; of nobody unless told. */
+  readonly isRecorded?: (peerId: string) => boolean;
   /** What is known of a peer is new, different or forgotten. */
   readonly onChange?: (peerId: string) => void;
   /** Unix ms; Date.now unless told. */
@@ -45,7 +51,9 @@ export interface KnownPeersComponents {
 export interface KnownPeersOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
-  /** 10,000 unless told; past it the least recently heard is forgotten. */
+  /** Base58 IDs of static and bootstrap peers; none unless told. */
+  readonly configured?: ReadonlySet<string>;
+  /** 10,000 unless told, half of it for strangers; past it the least recently heard is forgotten. */
   readonly maxPeers?: number;
 }
 
@@ -72,23 +80,45 @@ const MAX_HEIGHT = 0xffff_ffff;
 export class KnownPeers {
   readonly #metrics: PeerMetrics;
   readonly #ownHeight: () => number | undefined;
+  readonly #isRecorded: (peerId: string) => boolean;
   readonly #onChange: (peerId: string) => void;
   readonly #now: () => number;
   readonly #maxHeightLead: number;
-  readonly #peers: LRUCache<string, KnownPeer>;
+  readonly #configured: ReadonlySet<string>;
+  readonly #connected = new Set<string>();
+  /** Received so far over connections that are open. */
+  #live = new Map<string, bigint>();
+  /** Connected, configured or recorded. */
+  readonly #kept: LRUCache<string, KnownPeer>;
+  /** Connected once. */
+  readonly #met: LRUCache<string, KnownPeer>;
+  readonly #strangers: LRUCache<string, KnownPeer>;
+  /** Places for `#kept` and `#met` together. */
+  readonly #maxFamiliar: number;
+  #restoring: KnownPeer[] = [];
 
   constructor(components: KnownPeersComponents, options: KnownPeersOptions) {
     this.#metrics = components.metrics;
     this.#ownHeight = components.ownHeight;
+    this.#isRecorded = components.isRecorded ?? (() => false);
     this.#onChange = components.onChange ?? (() => {});
     this.#now = components.clock ?? Date.now;
     this.#maxHeightLead = options.maxHeightLead;
-    this.#peers = new LRUCache({
-      max: options.maxPeers ?? MAX_KNOWN,
-      dispose: (_, peer, reason) => {
-        if (reason === 'evict') this.#onChange(peer);
-      },
-    });
+    this.#configured = options.configured ?? new Set();
+    const maxPeers = options.maxPeers ?? MAX_KNOWN;
+    const maxStrangers = Math.max(1, Math.floor(maxPeers / 2));
+    this.#maxFamiliar = maxPeers - maxStrangers;
+    const places = (max: number): LRUCache<string, KnownPeer> =>
+      new LRUCache({
+        max,
+        dispose: (_, peer, reason) => {
+          if (reason === 'evict') this.#onChange(peer);
+        },
+      });
+    // One over the bound for a moment: who goes is chosen below.
+    this.#kept = places(this.#maxFamiliar + 1);
+    this.#met = places(this.#maxFamiliar + 1);
+    this.#strangers = places(maxStrangers);
   }
 
   /** Takes in the fact of an accepted message. Gives what is known of its author now. */
@@ -100,55 +130,127 @@ export class KnownPeers {
 
   /** The peer is connected. */
   connected(peerId: string): void {
+    this.#connected.add(peerId);
     this.#set({ ...this.#of(peerId), connectedAt: this.#now() });
   }
 
   /** The peer's last connection has closed, after `bytesReceived` over all of them. */
   disconnected(peerId: string, bytesReceived: bigint): void {
+    this.#connected.delete(peerId);
+    this.#live.delete(peerId);
     const before = this.#of(peerId);
     this.#set({ ...before, bytesReceived: before.bytesReceived + bytesReceived });
   }
 
-  /** What is known of a peer as JSON; undefined for a stranger. */
-  encoded(peerId: string): string | undefined {
-    const known = this.#peers.peek(peerId);
-    return known === undefined ? undefined : encodeFlat(known);
+  /** What came over the connections that are open, all of them: it is stored with the rest, should the process not see their end. */
+  counted(open: Iterable<{ readonly id: string; readonly bytesReceived: bigint }>): void {
+    const before = this.#live;
+    this.#live = new Map();
+    for (const { id, bytesReceived } of open) {
+      if (!this.#connected.has(id)) continue;
+      this.#live.set(id, bytesReceived);
+      if (before.get(id) !== bytesReceived) this.#onChange(id);
+    }
   }
 
-  /** Takes what an earlier run knew. Throws what `decodeFlat` throws, and RangeError on a height that no wire carries. */
+  /** There is a record of the peer now, or no longer: its place is another. */
+  reconsider(peerId: string): void {
+    const known = this.get(peerId);
+    if (known !== undefined && !this.#placeOf(known).has(peerId)) this.#put(known);
+  }
+
+  /** What is known of a peer as JSON, the bytes of its open connections included; undefined for a stranger. */
+  encoded(peerId: string): string | undefined {
+    const known = this.get(peerId);
+    if (known === undefined) return undefined;
+    return encodeFlat({ ...known, bytesReceived: known.bytesReceived + (this.#live.get(peerId) ?? 0n) });
+  }
+
+  /**
+   * Takes what an earlier run knew; it is there after {@link restored}. Throws what `decodeFlat` throws, and RangeError on a
+   * height that no wire carries. Times to come, as after a clock was set back, are taken as now: else what was told then would
+   * be news until then.
+   */
   restore(peerId: string, json: string): void {
     const known = decodeFlat({ id: peerId, ...STRANGER }, json);
     if (Math.max(known.height, known.startingHeight) > MAX_HEIGHT)
       throw new RangeError('a height is not 32-bit');
-    this.#peers.set(peerId, { ...known, id: peerId });
-    this.#metrics.known.set(this.#peers.size);
-  }
-
-  /** What is known of a base58 peer ID. */
-  get(peerId: string): KnownPeer | undefined {
-    return this.#peers.peek(peerId);
-  }
-
-  /** Everybody known, the most recently heard first. */
-  list(): KnownPeer[] {
-    return [...this.#peers.values()];
+    const now = this.#now();
+    this.#restoring.push({
+      ...known,
+      id: peerId,
+      lastHeard: Math.min(known.lastHeard, now),
+      lastBlock: Math.min(known.lastBlock, now),
+      connectedAt: Math.min(known.connectedAt, now),
+    });
   }
 
   /** Ends the restoring: who was heard least recently is the first to be forgotten. */
   restored(): void {
-    const byAge = this.list().sort((one, other) => one.lastHeard - other.lastHeard);
-    for (const { id } of byAge) this.#peers.get(id);
+    const byAge = this.#restoring.sort((one, other) => one.lastHeard - other.lastHeard);
+    this.#restoring = [];
+    for (const known of byAge) this.#put(known);
+  }
+
+  /** What is known of a base58 peer ID. */
+  get(peerId: string): KnownPeer | undefined {
+    for (const places of this.#places()) {
+      const known = places.peek(peerId);
+      if (known !== undefined) return known;
+    }
+    return undefined;
+  }
+
+  /** Everybody known. */
+  list(): KnownPeer[] {
+    return this.#places().flatMap((places) => [...places.values()]);
+  }
+
+  #places(): LRUCache<string, KnownPeer>[] {
+    return [this.#kept, this.#met, this.#strangers];
   }
 
   #of(peerId: string): KnownPeer {
-    return this.#peers.get(peerId) ?? { ...STRANGER, id: peerId };
+    return this.get(peerId) ?? { ...STRANGER, id: peerId };
   }
 
   #set(known: KnownPeer): KnownPeer {
-    this.#peers.set(known.id, known);
-    this.#metrics.known.set(this.#peers.size);
+    this.#put(known);
     this.#onChange(known.id);
     return known;
+  }
+
+  #put(known: KnownPeer): void {
+    const place = this.#placeOf(known);
+    for (const other of this.#places()) {
+      if (other !== place) other.delete(known.id);
+    }
+    place.set(known.id, known);
+    while (this.#kept.size + this.#met.size > this.#maxFamiliar) {
+      if (this.#met.size > 0) this.#met.pop();
+      else this.#forgetKept();
+    }
+    this.#metrics.known.set(this.#kept.size + this.#met.size + this.#strangers.size);
+  }
+
+  #placeOf({ id, connectedAt }: KnownPeer): LRUCache<string, KnownPeer> {
+    if (this.#stays(id) || this.#isRecorded(id)) return this.#kept;
+    return connectedAt > 0 ? this.#met : this.#strangers;
+  }
+
+  #stays(peerId: string): boolean {
+    return this.#connected.has(peerId) || this.#configured.has(peerId);
+  }
+
+  /** The least recently heard of those who are merely recorded; where all are more than that, of all. */
+  #forgetKept(): void {
+    for (const peer of this.#kept.rkeys()) {
+      if (this.#stays(peer)) continue;
+      this.#kept.delete(peer);
+      this.#onChange(peer);
+      return;
+    }
+    this.#kept.pop();
   }
 
   #told(fact: PeerFact, before: KnownPeer): Partial<KnownPeer> {

@@ -1,7 +1,7 @@
 /**
  * The peer registry: what peers told, how dealing with them went, and, joined at the moment of asking, their connections
  * and bans. It follows into the embedded store every {@link STORE_EVERY_MS}: that much is lost with a process that is
- * killed.
+ * killed, and of the bytes of open connections {@link COUNT_EVERY_MS}.
  */
 
 import { errorMessage } from '../../shared/errors.js';
@@ -13,6 +13,8 @@ import { type Level, WriteBehind } from './write-behind.js';
 
 /** Between two writes. */
 export const STORE_EVERY_MS = 5_000;
+/** Between two looks at the bytes of open connections: with every write, each of them would be written every time. */
+export const COUNT_EVERY_MS = 60_000;
 
 export interface PeerRegistryComponents {
   /** The embedded store. */
@@ -21,6 +23,8 @@ export interface PeerRegistryComponents {
   readonly metrics: PeerMetrics;
   /** Our own best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
+  /** Who is connected, and what came from them; nobody unless told. */
+  readonly connections?: () => Iterable<{ readonly id: string; readonly bytesReceived: bigint }>;
   /** Unix ms; Date.now unless told. */
   readonly clock?: () => number;
 }
@@ -28,9 +32,12 @@ export interface PeerRegistryComponents {
 export interface PeerRegistryOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
+  /** Base58 IDs of static and bootstrap peers, which are not forgotten; none unless told. */
+  readonly configured?: ReadonlySet<string>;
   /** Peers known, and as many more of which there is a record; 10,000 unless told. */
   readonly maxPeers?: number;
   readonly storeEveryMs?: number;
+  readonly countEveryMs?: number;
 }
 
 export class PeerRegistry {
@@ -39,7 +46,11 @@ export class PeerRegistry {
   readonly #logger: Logger;
   readonly #metrics: PeerMetrics;
   readonly #toStore: readonly [known: WriteBehind, records: WriteBehind];
+  readonly #connections: NonNullable<PeerRegistryComponents['connections']>;
   readonly #storeEveryMs: number;
+  readonly #countEveryMs: number;
+  /** By performance.now(). */
+  #countedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #failing = false;
@@ -47,17 +58,25 @@ export class PeerRegistry {
 
   constructor(components: PeerRegistryComponents, options: PeerRegistryOptions) {
     const { level, logger, metrics, ownHeight, clock } = components;
-    const { maxHeightLead, maxPeers } = options;
+    const { maxHeightLead, maxPeers, configured } = options;
     this.#logger = logger;
     this.#metrics = metrics;
+    this.#connections = components.connections ?? (() => []);
     this.#storeEveryMs = options.storeEveryMs ?? STORE_EVERY_MS;
+    this.#countEveryMs = options.countEveryMs ?? COUNT_EVERY_MS;
     const time = clock === undefined ? {} : { clock };
     const bound = maxPeers === undefined ? {} : { maxPeers };
     this.known = new KnownPeers(
-      { metrics, ownHeight, onChange: (peer) => this.#changed(0, peer), ...time },
-      { maxHeightLead, ...bound },
+      {
+        metrics,
+        ownHeight,
+        isRecorded: (peer) => this.records.has(peer),
+        onChange: (peer) => this.#changed(0, peer),
+        ...time,
+      },
+      { maxHeightLead, ...bound, ...(configured === undefined ? {} : { configured }) },
     );
-    this.records = new PeerRecords({ metrics, onChange: (peer) => this.#changed(1, peer), ...time }, bound);
+    this.records = new PeerRecords({ metrics, onChange: (peer) => this.#recorded(peer), ...time }, bound);
     const { known, records } = this;
     this.#toStore = [
       new WriteBehind(
@@ -79,9 +98,10 @@ export class PeerRegistry {
   /** Takes up what an earlier run stored, and stores what changes from now on. Rejects when the store cannot be read. */
   async open(): Promise<void> {
     const [known, records] = this.#toStore;
+    // First who is recorded: what such peers told is not forgotten for what others told.
+    await records.load((peer, json) => this.records.restore(peer, json));
     await known.load((peer, json) => this.known.restore(peer, json));
     this.known.restored();
-    await records.load((peer, json) => this.records.restore(peer, json));
     this.#opened = true;
     this.#later();
   }
@@ -113,6 +133,11 @@ export class PeerRegistry {
     this.#observe();
   }
 
+  #recorded(peer: string): void {
+    this.known.reconsider(peer);
+    this.#changed(1, peer);
+  }
+
   #later(): void {
     this.#timer = setTimeout(() => {
       this.flush()
@@ -123,7 +148,15 @@ export class PeerRegistry {
     }, this.#storeEveryMs).unref();
   }
 
+  #count(): void {
+    const now = performance.now();
+    if (now - this.#countedAt < this.#countEveryMs) return;
+    this.#countedAt = now;
+    this.known.counted(this.#connections());
+  }
+
   async #write(): Promise<void> {
+    this.#count();
     try {
       for (const part of this.#toStore) await part.write();
       if (this.#failing) this.#logger.info('the peer registry is stored again');

@@ -4,7 +4,9 @@
  * lowest-priority kind.
  *
  * An originator's messages of one kind keep their order although they may come by several sources: while one of them waits
- * in a lane, the next join it there. Within a batch everything is in the order of arrival.
+ * in a lane, the next join it there. Where the next come by a source of which less waits, those that wait go over to it: who
+ * floods and passes on one message first would else hold up, and have shed, all that follow it. Within a batch everything is
+ * in the order of arrival.
  */
 
 import type { RawMessage } from '../../shared/pipeline/types.js';
@@ -25,38 +27,40 @@ export interface QueueOptions {
   readonly priorityOf: (kind: number) => number;
 }
 
+/** A message, linked to its neighbours in its lane and to the next of its originator's. */
 interface Waiting {
   readonly message: QueuedMessage;
   readonly arrival: number;
-  readonly pin: Pin;
+  readonly line: Line;
+  before: Waiting | undefined;
+  after: Waiting | undefined;
+  nextOfLine: Waiting | undefined;
 }
 
-/** First in, first out, without moving what remains. */
+/** First in, first out, but that those in the middle may leave too. */
 class Fifo {
-  #items: (Waiting | undefined)[] = [];
-  #head = 0;
-
-  get length(): number {
-    return this.#items.length - this.#head;
-  }
+  #first: Waiting | undefined;
+  #last: Waiting | undefined;
 
   get first(): Waiting | undefined {
-    return this.#items[this.#head];
+    return this.#first;
   }
 
   push(item: Waiting): void {
-    this.#items.push(item);
+    item.before = this.#last;
+    if (this.#last === undefined) this.#first = item;
+    else this.#last.after = item;
+    this.#last = item;
   }
 
-  shift(): Waiting | undefined {
-    const item = this.#items[this.#head];
-    if (item === undefined) return undefined;
-    this.#items[this.#head++] = undefined;
-    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
+  remove(item: Waiting): void {
+    const { before, after } = item;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    item.before = undefined;
+    item.after = undefined;
   }
 }
 
@@ -66,18 +70,25 @@ interface Share {
 }
 
 interface Lane {
+  readonly key: string;
   readonly source: string;
   readonly share: Share;
   readonly kind: number;
   readonly waiting: Fifo;
 }
 
-/** Where an originator's messages of a kind wait, and how many. */
-interface Pin {
+/** What waits of an originator's messages of a kind, in the order of arrival, all of it in one lane. */
+interface Line {
   readonly key: string;
-  readonly lane: Lane;
+  lane: Lane;
+  first: Waiting | undefined;
+  last: Waiting | undefined;
   count: number;
+  bytes: number;
 }
+
+/** Messages that go over to another lane together at the most: a push must not cost more with what waits. */
+const MAX_MOVED = 256;
 
 /** Small objects beside the data count too, or a flood of empty messages would be free. */
 const OVERHEAD_BYTES = 512;
@@ -90,7 +101,7 @@ export class FairQueue {
   readonly #options: QueueOptions;
   /** Lanes with something in them, in the order of their next turn. */
   readonly #lanes = new Map<string, Lane>();
-  readonly #pins = new Map<string, Pin>();
+  readonly #lines = new Map<string, Line>();
   readonly #shares = new Map<string, Share>();
   #arrivals = 0;
   #bytes = 0;
@@ -111,16 +122,14 @@ export class FairQueue {
 
   /** Adds a message; answers what had to go for it, possibly itself. */
   push(message: QueuedMessage): QueuedMessage[] {
-    const pinKey = `${message.kind} ${message.author}`;
-    let pin = this.#pins.get(pinKey);
-    if (pin === undefined) {
-      pin = { key: pinKey, lane: this.#lane(message.source, message.kind), count: 0 };
-      this.#pins.set(pinKey, pin);
-    }
-    pin.count += 1;
-    pin.lane.waiting.push({ message, arrival: this.#arrivals++, pin });
-    this.#length += 1;
-    this.#account(pin.lane, bytesOf(message));
+    const key = `${message.kind} ${message.author}`;
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      const lane = this.#lane(message.source, message.kind);
+      line = { key, lane, first: undefined, last: undefined, count: 0, bytes: 0 };
+      this.#lines.set(key, line);
+    } else if (line.lane.source !== message.source) this.#relieve(line, message.source);
+    this.#append(line, message);
     const shed: QueuedMessage[] = [];
     while (this.#bytes > this.#options.maxBytes && this.#length > 0) {
       const gone = this.#shed();
@@ -135,16 +144,16 @@ export class FairQueue {
     const batch: Waiting[] = [];
     let bytes = 0;
     while (batch.length < this.#options.batchMessages) {
-      const next = this.#lanes.entries().next();
+      const next = this.#lanes.values().next();
       if (next.done === true) break;
-      const [key, lane] = next.value;
+      const lane = next.value;
       const size = lane.waiting.first?.message.data.length ?? 0;
       if (batch.length > 0 && bytes + size > this.#options.batchBytes) break;
-      const item = this.#takeFrom(key, lane);
+      const item = this.#takeFrom(lane);
       if (item === undefined) continue;
-      if (lane.waiting.length > 0) {
-        this.#lanes.delete(key);
-        this.#lanes.set(key, lane);
+      if (lane.waiting.first !== undefined) {
+        this.#lanes.delete(lane.key);
+        this.#lanes.set(lane.key, lane);
       }
       bytes += size;
       batch.push(item);
@@ -162,19 +171,62 @@ export class FairQueue {
         share = { bytes: 0 };
         this.#shares.set(source, share);
       }
-      lane = { source, share, kind, waiting: new Fifo() };
+      lane = { key, source, share, kind, waiting: new Fifo() };
       this.#lanes.set(key, lane);
     }
     return lane;
   }
 
-  #takeFrom(key: string, lane: Lane): Waiting | undefined {
-    const item = lane.waiting.shift();
-    if (lane.waiting.length === 0) this.#lanes.delete(key);
+  #append(line: Line, message: QueuedMessage): void {
+    const item: Waiting = {
+      message,
+      arrival: this.#arrivals++,
+      line,
+      before: undefined,
+      after: undefined,
+      nextOfLine: undefined,
+    };
+    if (line.last === undefined) line.first = item;
+    else line.last.nextOfLine = item;
+    line.last = item;
+    line.count += 1;
+    line.bytes += bytesOf(message);
+    line.lane.waiting.push(item);
+    this.#length += 1;
+    this.#account(line.lane, bytesOf(message));
+  }
+
+  /** Has the line go over to the lane of `source` where less waits of that. */
+  #relieve(line: Line, source: string): void {
+    const { lane: from, bytes } = line;
+    const load = this.#shares.get(source)?.bytes ?? 0;
+    if (line.count > MAX_MOVED || load >= from.share.bytes - bytes) return;
+    const to = this.#lane(source, from.kind);
+    line.lane = to;
+    for (let item = line.first; item !== undefined; item = item.nextOfLine) {
+      from.waiting.remove(item);
+      to.waiting.push(item);
+    }
+    this.#account(to, bytes);
+    this.#account(from, -bytes);
+    if (from.waiting.first === undefined) this.#lanes.delete(from.key);
+  }
+
+  /** The oldest of a lane. */
+  #takeFrom(lane: Lane): Waiting | undefined {
+    const item = lane.waiting.first;
     if (item === undefined) return undefined;
+    lane.waiting.remove(item);
+    if (lane.waiting.first === undefined) this.#lanes.delete(lane.key);
+    const { line, message } = item;
+    const bytes = bytesOf(message);
+    // Whatever lane it is in, the first there of an originator is the first that waits of it.
+    line.first = item.nextOfLine;
+    line.count -= 1;
+    line.bytes -= bytes;
+    if (line.first === undefined) this.#lines.delete(line.key);
     this.#length -= 1;
-    this.#account(lane, -bytesOf(item.message));
-    if (--item.pin.count === 0) this.#pins.delete(item.pin.key);
+    this.#account(lane, -bytes);
     return item;
   }
 
@@ -190,12 +242,12 @@ export class FairQueue {
     for (const [source, { bytes }] of this.#shares) {
       if (bytes > most) [heaviest, most] = [source, bytes];
     }
-    let found: [string, Lane] | undefined;
-    for (const entry of this.#lanes) {
-      if (entry[1].source !== heaviest) continue;
-      if (found === undefined || this.#priority(entry[1]) < this.#priority(found[1])) found = entry;
+    let found: Lane | undefined;
+    for (const lane of this.#lanes.values()) {
+      if (lane.source !== heaviest) continue;
+      if (found === undefined || this.#priority(lane) < this.#priority(found)) found = lane;
     }
-    return found === undefined ? undefined : this.#takeFrom(found[0], found[1])?.message;
+    return found === undefined ? undefined : this.#takeFrom(found)?.message;
   }
 
   #priority(lane: Lane): number {

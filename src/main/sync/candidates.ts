@@ -2,6 +2,10 @@
 
 import type { RegisteredPeer } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
+import type { RestingPeers } from './resting-peers.js';
+
+/** What there is to a peer besides its word: it was of use or is configured; it is connected; nothing. */
+export type Standing = 'proven' | 'connected' | 'stranger';
 
 export interface SyncCandidate {
   /** Base58. */
@@ -15,6 +19,7 @@ export interface SyncCandidate {
   readonly full: boolean;
   readonly banScore: number;
   readonly reputation: number;
+  readonly standing: Standing;
 }
 
 export interface Selection {
@@ -23,18 +28,30 @@ export interface Selection {
   readonly allowPruned: boolean;
   /** Unix ms since when a peer must have been heard: what it told before is no news. */
   readonly heardSince: number;
-  /** Peers that were tried in vain a short while ago. */
-  readonly isResting: (peer: string) => boolean;
+  /** Peers that were tried in vain. */
+  readonly resting: Pick<RestingPeers, 'isResting' | 'mayBeWoken' | 'triedAt'>;
+  /** Static and bootstrap peers. */
+  readonly isConfigured: (peer: string) => boolean;
   /** Blocks that our node found invalid. */
   readonly isInvalid: (hash: string) => boolean;
 }
 
 const HASH = /^[0-9a-f]{64}$/;
 
-function candidateOf(peer: RegisteredPeer): SyncCandidate {
-  const { id, height, blockHash: hash, known, storage, banScore, record } = peer;
-  const { reputation } = record;
-  return { id, height, hash, url: known?.url ?? '', full: storage === 'full', banScore, reputation };
+function candidateOf(peer: RegisteredPeer, { isConfigured }: Selection): SyncCandidate {
+  const { id, height, blockHash: hash, known, storage, banScore, record, connection } = peer;
+  const { reputation, successes, validatedHeight } = record;
+  const proven = isConfigured(id) || successes > 0 || validatedHeight > 0;
+  return {
+    id,
+    height,
+    hash,
+    url: known?.url ?? '',
+    full: storage === 'full',
+    banScore,
+    reputation,
+    standing: proven ? 'proven' : connection === undefined ? 'stranger' : 'connected',
+  };
 }
 
 /** Whether it told a best block above ours, and a data hub that may have it. */
@@ -48,26 +65,83 @@ export function forcedCandidate(
   selection: Selection,
 ): SyncCandidate | undefined {
   if (peer === undefined) return undefined;
-  const candidate = candidateOf(peer);
+  const candidate = candidateOf(peer, selection);
   return isAhead(candidate, selection) ? candidate : undefined;
 }
 
-/** Those of `peers` (without banned ones and blacklisted data hubs) from which one can catch up, the best first. */
+/**
+ * Those of `peers` (without banned ones and blacklisted data hubs) from which one can catch up, the best first. Where all of
+ * them rest, the one that was tried least recently, unless that was a moment ago.
+ */
 export function syncCandidates(peers: readonly RegisteredPeer[], selection: Selection): SyncCandidate[] {
-  const { allowPruned, heardSince, isResting } = selection;
-  return peers
+  const { allowPruned, heardSince, resting } = selection;
+  const able = peers
     .filter(({ known }) => (known?.lastHeard ?? 0) >= heardSince)
-    .map(candidateOf)
+    .map((peer) => candidateOf(peer, selection))
     .filter(
       (candidate) =>
         isAhead(candidate, selection) &&
         candidate.reputation >= LOW_REPUTATION &&
-        (allowPruned || candidate.full) &&
-        !isResting(candidate.id),
-    )
-    .map((candidate) => ({ candidate, draw: Math.random() }))
-    .sort((one, other) => inOrder(one.candidate, other.candidate) || one.draw - other.draw)
-    .map(({ candidate }) => candidate);
+        (allowPruned || candidate.full),
+    );
+  const awake = able.filter(({ id }) => !resting.isResting(id));
+  if (awake.length > 0) return drawn(awake).sort(inOrder);
+  return drawn(able.filter(({ id }) => resting.mayBeWoken(id)))
+    .sort((one, other) => resting.triedAt(one.id) - resting.triedAt(other.id))
+    .slice(0, 1);
+}
+
+/** Data hubs asked for one choice. */
+const MAX_ASKED = 32;
+/** Of one host, where not all can be asked: whoever has it may have any number of identities, and may not even have the host. */
+const MAX_ASKED_OF_HOST = 2;
+
+/**
+ * Whose data hubs are asked, the most wanted first; `candidates` is in order. Heights and identities are there for the making,
+ * so that by the order alone they would take every place. Where not all can be asked, of four places two go by standing, those
+ * tried in vain behind the others of theirs; one is drawn among those who are no strangers, for connections are to be had as
+ * well; and one among strangers.
+ */
+export function hubsToAsk(
+  candidates: readonly SyncCandidate[],
+  triedAt: (peer: string) => number,
+): SyncCandidate[] {
+  const familiar = candidates.filter(({ standing }) => standing !== 'stranger');
+  const ordered = familiar.toSorted(
+    (one, other) =>
+      Number(other.standing === 'proven') - Number(one.standing === 'proven') ||
+      triedAt(one.id) - triedAt(other.id),
+  );
+  const anyone = drawn(familiar);
+  const strangers = drawn(candidates.filter(({ standing }) => standing === 'stranger'));
+  const turns = [ordered, anyone, ordered, strangers];
+  const maxOfHost = candidates.length > MAX_ASKED ? MAX_ASKED_OF_HOST : MAX_ASKED;
+  const asked = new Set<SyncCandidate>();
+  const ofHost = new Map<string, number>();
+  const takeFrom = (some: SyncCandidate[]): boolean => {
+    for (let one = some.shift(); one !== undefined; one = some.shift()) {
+      const hostname = URL.canParse(one.url) ? new URL(one.url).hostname : '';
+      const count = ofHost.get(hostname) ?? 0;
+      if (asked.has(one) || count === maxOfHost) continue;
+      ofHost.set(hostname, count + 1);
+      asked.add(one);
+      return true;
+    }
+    return false;
+  };
+  for (let place = 0; place < MAX_ASKED; place++) {
+    const turn = turns[place % turns.length] ?? strangers;
+    if (!takeFrom(turn) && !takeFrom(ordered) && !takeFrom(strangers)) break;
+  }
+  return [...asked];
+}
+
+/** In an order that nobody can choose. */
+function drawn<T>(some: readonly T[]): T[] {
+  return some
+    .map((one) => ({ one, draw: Math.random() }))
+    .sort((one, other) => one.draw - other.draw)
+    .map(({ one }) => one);
 }
 
 /**

@@ -13,6 +13,7 @@ import type { RegisteredPeers } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import {
   forcedCandidate,
+  hubsToAsk,
   inOrder,
   type Selection,
   type SyncCandidate,
@@ -35,6 +36,8 @@ export interface SyncCoordinatorComponents {
   readonly metrics: SyncMetrics;
   readonly peers: Pick<RegisteredPeers, 'forCatchup' | 'get'>;
   readonly known: Pick<KnownPeers, 'list'>;
+  /** Base58 IDs of static and bootstrap peers; none unless told. */
+  readonly configured?: ReadonlySet<string>;
   readonly hubs: Pick<DataHubs, 'answering'>;
   /** Our best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
@@ -56,8 +59,6 @@ interface Attempt {
   lastCatching: number | undefined;
 }
 
-/** Data hubs asked for one choice. */
-const MAX_ASKED = 32;
 /** Intervals during which our height must stand still before a peer is asked: a block just announced is on its way. */
 const SETTLE_INTERVALS = 5;
 const MAX_BACKOFF = 32;
@@ -278,27 +279,29 @@ export class SyncCoordinator {
 
   /** The best of those whose data hub answers. Who does not answer rests. */
   async #choose(own: number): Promise<SyncCandidate | undefined> {
-    const { settings, peers, isInvalid, hubs } = this.#components;
+    const { settings, peers, isInvalid, hubs, configured } = this.#components;
     const selection: Selection = {
       ownHeight: own,
       allowPruned: settings.p2p_allow_pruned_node_fallback,
       heardSince: this.#now() - HEARD_WITHIN_MS,
-      isResting: (peer) => this.#resting.isResting(peer),
+      resting: this.#resting,
+      isConfigured: (peer) => configured?.has(peer) ?? false,
       isInvalid,
     };
     const forced = settings.p2p_force_sync_peer;
-    const wanted =
+    const candidates =
       forced === ''
-        ? syncCandidates(peers.forCatchup(), selection).slice(0, MAX_ASKED)
+        ? syncCandidates(peers.forCatchup(), selection)
         : [forcedCandidate(peers.get(forced), selection)].filter((found) => found !== undefined);
-    if (!settings.p2p_health_check_enabled || wanted.length === 0) return wanted[0];
+    if (!settings.p2p_health_check_enabled || candidates.length === 0) return candidates[0];
+    const wanted = hubsToAsk(candidates, (peer) => this.#resting.triedAt(peer));
     const answers = await hubs.answering(
       wanted.map(({ url }) => url),
       this.#stopping.signal,
     );
     if (this.#stopping.signal.aborted) return undefined;
     for (const { id, url } of wanted) {
-      if (answers.has(url) && answers.get(url) === undefined) this.#resting.failed(id);
+      if (answers.has(url) && answers.get(url) === undefined) this.#resting.unanswered(id);
     }
     const msOf = ({ url }: SyncCandidate): number => answers.get(url) ?? Number.POSITIVE_INFINITY;
     const [best] = wanted

@@ -2,36 +2,72 @@
 
 import { LRUCache } from 'lru-cache';
 
+interface Tried {
+  /** Ms; until then it rests. */
+  readonly until: number;
+  /** Ms; when it was last tried in vain. */
+  readonly at: number;
+  /** Ms; when catching up from it failed last. */
+  readonly failedAt: number;
+  /** Times that catching up from it failed. */
+  readonly failures: number;
+}
+
 /** Peers remembered; past it the one that was tried least recently may be tried at once. */
 const MAX_RESTING = 10_000;
 /** Milliseconds after the first failure, doubled with each further one; as in Go, where it stays that. */
 const REST_MS = 60_000;
 const LONGEST_REST_MS = 3_600_000;
+/** Milliseconds without another failure after which those before no longer count. */
+const FORGIVEN_MS = 2 * LONGEST_REST_MS;
+
+const NEVER: Tried = { until: 0, at: 0, failedAt: Number.NEGATIVE_INFINITY, failures: 0 };
 
 export class RestingPeers {
-  readonly #peers = new LRUCache<string, { readonly until: number; readonly failures: number }>({
-    max: MAX_RESTING,
-  });
+  readonly #peers = new LRUCache<string, Tried>({ max: MAX_RESTING });
   readonly #now: () => number;
 
-  /** `now`: ms, never going back. */
+  /** `now`: unix ms. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
   isResting(peer: string): boolean {
-    return this.#now() < (this.#peers.peek(peer)?.until ?? Number.NEGATIVE_INFINITY);
+    return this.#now() < this.#of(peer).until;
   }
 
-  /** It was tried in vain. */
+  /** When (unix ms) it was last tried in vain; 0 for never. */
+  triedAt(peer: string): number {
+    return this.#of(peer).at;
+  }
+
+  /** Whether it may be tried although it rests, since everybody does. */
+  mayBeWoken(peer: string): boolean {
+    return this.#now() - this.#of(peer).at >= REST_MS;
+  }
+
+  /** Catching up from it was in vain: each time it rests longer. */
   failed(peer: string): void {
-    const failures = (this.#peers.peek(peer)?.failures ?? 0) + 1;
+    const now = this.#now();
+    const before = this.#of(peer);
+    const failures = (now - before.failedAt < FORGIVEN_MS ? before.failures : 0) + 1;
     const rest = Math.min(LONGEST_REST_MS, REST_MS * 2 ** (failures - 1));
-    this.#peers.set(peer, { until: this.#now() + rest, failures });
+    this.#peers.set(peer, { until: now + rest, at: now, failedAt: now, failures });
+  }
+
+  /** Its data hub did not answer. That may be our own way out, which fails with all of them: it does not add up. */
+  unanswered(peer: string): void {
+    const now = this.#now();
+    const before = this.#of(peer);
+    this.#peers.set(peer, { ...before, until: Math.max(before.until, now + REST_MS), at: now });
   }
 
   /** It was of use. */
   succeeded(peer: string): void {
     this.#peers.delete(peer);
+  }
+
+  #of(peer: string): Tried {
+    return this.#peers.peek(peer) ?? NEVER;
   }
 }

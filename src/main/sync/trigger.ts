@@ -23,7 +23,7 @@ const OK = outcomeIndex('ok');
  */
 export async function triggerSync(
   { settings, publisher }: TriggerComponents,
-  { id, hash, url }: SyncCandidate,
+  { id, hash, url }: Pick<SyncCandidate, 'id' | 'hash' | 'url'>,
 ): Promise<boolean> {
   const record = announcedRecord(
     'blocks',

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { Client, credentials, type ServiceError, status as Status } from '@grpc/grpc-js';
 import type { BanEntry, BanStore } from '../../../src/main/bans/types.js';
@@ -161,6 +163,48 @@ test('peers are connected and disconnected on demand', async (context) => {
   const failed = await client.connectPeer(address);
   assert.equal(failed.success, false);
   assert.notEqual(failed.error, '');
+});
+
+test('a call that its caller gives up is no error of this server’s, and told by why it was given up', async (context) => {
+  const { address, registry, lines } = await startService(context);
+  // Takes connections and says nothing.
+  const silent = createServer();
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const sockets: Socket[] = [];
+  silent.on('connection', (socket) => sockets.push(socket.on('error', () => {})));
+  context.after(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  const target = `/ip4/127.0.0.1/tcp/${(silent.address() as AddressInfo).port}/p2p/${PEER}`;
+  const impatient = new PeerServiceClient(address, { adminKey: ADMIN_KEY, deadlineMs: 300 });
+  const leaving = new PeerServiceClient(address, { adminKey: ADMIN_KEY });
+  context.after(() => {
+    impatient.close();
+    leaving.close();
+  });
+  const counted = (status: string) =>
+    waitFor(
+      async () =>
+        (await registry.metrics()).includes(
+          `teranode_p2p_grpc_calls_total{method="ConnectPeer",code="${status}"} 1`,
+        ),
+      { what: status },
+    );
+  await assert.rejects(impatient.connectPeer(target), { name: 'DeadlineError' });
+  await counted('DEADLINE_EXCEEDED');
+  const going = new AbortController();
+  const before = sockets.length;
+  const left = assert.rejects(leaving.connectPeer(target, going.signal), { name: 'AbortedError' });
+  await waitFor(() => sockets.length > before, { what: 'the dial' });
+  going.abort();
+  await left;
+  await counted('CANCELLED');
+  const said = lines.filter(({ msg }) => /gRPC call/.test(String(msg)));
+  assert.deepEqual(
+    said.map(({ level }) => level),
+    [20, 20],
+  );
 });
 
 test('a ban that cannot be stored is in force, and UNAVAILABLE says so', async (context) => {

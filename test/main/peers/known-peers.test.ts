@@ -8,14 +8,34 @@ import { settingsOf } from '../../support/settings.js';
 const LEAD = settingsOf().p2p_max_unvalidated_advertised_height_lead;
 
 function open(options: Partial<KnownPeersOptions> = {}) {
+  const recorded = new Set<string>();
+  const changed: string[] = [];
   const chain: { height: number | undefined } = { height: 100 };
   const time = { now: 1000 };
   const registry = new Registry();
   const peers = new KnownPeers(
-    { metrics: createPeerMetrics(registry), ownHeight: () => chain.height, clock: () => time.now },
+    {
+      metrics: createPeerMetrics(registry),
+      ownHeight: () => chain.height,
+      isRecorded: (peer) => recorded.has(peer),
+      onChange: (peer) => changed.push(peer),
+      clock: () => time.now,
+    },
     { maxHeightLead: LEAD, ...options },
   );
-  return { peers, chain, time, registry };
+  return {
+    peers,
+    chain,
+    time,
+    registry,
+    recorded,
+    changed,
+    ids: () =>
+      peers
+        .list()
+        .map(({ id }) => id)
+        .sort(),
+  };
 }
 
 const block = (peer: string, height: number, hash = 'aa') =>
@@ -83,20 +103,54 @@ test('a request for the best block makes its sender known, no more', () => {
   assert.deepEqual([known.height, known.name, known.lastHeard], [0, '', 1000]);
 });
 
-test('memory is bounded: the least recently heard is forgotten', async () => {
-  const { peers, registry } = open({ maxPeers: 2 });
+test('memory is bounded: the stranger least recently heard is forgotten, and that is told', async () => {
+  const { peers, registry, ids, changed } = open({ maxPeers: 4 });
   peers.learn(block('one', 1));
   peers.learn(block('two', 1));
   peers.learn(block('one', 2));
+  changed.length = 0;
   peers.learn(block('three', 1));
-  assert.deepEqual(
-    peers
-      .list()
-      .map(({ id }) => id)
-      .sort(),
-    ['one', 'three'],
-  );
+  assert.deepEqual(ids(), ['one', 'three']);
+  assert.deepEqual(changed.sort(), ['three', 'two']);
   assert.match(await registry.metrics(), /teranode_p2p_peers_known 2/);
+});
+
+test('made-up identities push out each other, and nobody who is connected, configured, recorded or was here', () => {
+  const { peers, recorded, ids } = open({ maxPeers: 20, configured: new Set(['configured']) });
+  for (const peer of ['recorded', 'configured', 'connected', 'met']) peers.learn(block(peer, 1));
+  recorded.add('recorded');
+  peers.reconsider('recorded');
+  peers.connected('connected');
+  peers.connected('met');
+  peers.disconnected('met', 7n);
+  for (let n = 0; n < 10_000; n++) peers.learn(status(`stranger ${n}`, 1));
+  const familiar = ids().filter((id) => !id.startsWith('stranger'));
+  assert.deepEqual(familiar, ['configured', 'connected', 'met', 'recorded']);
+  assert.equal(ids().length, 4 + 10);
+  assert.deepEqual([peers.get('met')?.bytesReceived, peers.get('connected')?.height], [7n, 1]);
+});
+
+test('who connects with ever new identities pushes out others that have gone, then the recorded, never who is there', () => {
+  const { peers, recorded, ids } = open({ maxPeers: 10, configured: new Set(['configured']) });
+  peers.learn(block('heard', 1));
+  peers.learn(block('configured', 1));
+  peers.connected('connected');
+  for (const peer of ['old record', 'new record']) {
+    recorded.add(peer);
+    peers.learn(block(peer, 1));
+  }
+  for (let n = 0; n < 100; n++) {
+    peers.connected(`passing ${n}`);
+    peers.disconnected(`passing ${n}`, 1n);
+  }
+  const there = ['configured', 'connected', 'heard', 'new record'];
+  assert.deepEqual(ids(), [...there, 'old record', 'passing 99']);
+  peers.connected('another');
+  assert.deepEqual(ids(), ['another', ...there, 'old record']);
+  peers.connected('and another');
+  assert.deepEqual(ids(), ['and another', 'another', ...there]);
+  for (let n = 0; n < 10; n++) peers.connected(`crowd ${n}`);
+  assert.equal(ids().length, 1 + 5, 'the bound holds even then');
 });
 
 test('a connection is remembered with when it began, and its bytes once it has closed', () => {
@@ -108,4 +162,36 @@ test('a connection is remembered with when it began, and its bytes once it has c
   peers.disconnected('one', 1n);
   const known = peers.get('one');
   assert.deepEqual([known?.connectedAt, known?.bytesReceived, known?.lastHeard], [2000, 2n ** 60n + 1n, 0]);
+});
+
+test('of an open connection the bytes are told with the rest, and counted once', () => {
+  const { peers, changed } = open();
+  const stored = (peer: string) => JSON.parse(peers.encoded(peer) ?? '{}').bytesReceived;
+  peers.connected('one');
+  peers.disconnected('one', 5n);
+  peers.connected('one');
+  changed.length = 0;
+  const count = (bytesReceived: bigint) =>
+    peers.counted([
+      { id: 'one', bytesReceived },
+      { id: 'gone', bytesReceived },
+    ]);
+  count(10n);
+  count(10n);
+  assert.equal(stored('one'), '15');
+  assert.deepEqual(changed, ['one'], 'to be stored where it has changed');
+  assert.equal(peers.get('gone'), undefined);
+  assert.equal(peers.get('one')?.bytesReceived, 5n);
+  peers.disconnected('one', 12n);
+  assert.equal(stored('one'), '17');
+});
+
+test('times to come are taken as now', () => {
+  const { peers, time } = open();
+  peers.restore('one', JSON.stringify({ lastHeard: 9_000, lastBlock: 9_000, connectedAt: 9_000 }));
+  peers.restore('two', JSON.stringify({ lastHeard: 900 }));
+  peers.restored();
+  const { lastHeard, lastBlock, connectedAt } = peers.get('one') ?? {};
+  assert.deepEqual([lastHeard, lastBlock, connectedAt], [time.now, time.now, time.now]);
+  assert.equal(peers.get('two')?.lastHeard, 900);
 });

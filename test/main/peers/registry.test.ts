@@ -4,7 +4,11 @@ import { type TestContext, test } from 'node:test';
 import { ClassicLevel } from 'classic-level';
 import { Registry } from 'prom-client';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
-import { PeerRegistry, type PeerRegistryOptions } from '../../../src/main/peers/registry.js';
+import {
+  PeerRegistry,
+  type PeerRegistryComponents,
+  type PeerRegistryOptions,
+} from '../../../src/main/peers/registry.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -33,11 +37,12 @@ async function openOn(
   context: TestContext,
   level: ClassicLevel<string, Uint8Array>,
   options: Partial<PeerRegistryOptions> = {},
+  components: Partial<PeerRegistryComponents> = {},
 ) {
   const { logger, lines } = keptLog();
   const metrics = new Registry();
   const registry = new PeerRegistry(
-    { level, logger, metrics: createPeerMetrics(metrics), ownHeight: () => 100 },
+    { level, logger, metrics: createPeerMetrics(metrics), ownHeight: () => 100, ...components },
     { maxHeightLead: 50, storeEveryMs: 60_000, ...options },
   );
   context.after(() => registry.stop());
@@ -80,32 +85,33 @@ test('it is stored by itself, without an end of the process', async (context) =>
 
 test('what memory forgets the store forgets, and the oldest stays the first to go after a restart', async (context) => {
   const level = storeOf(context);
-  const { registry: before } = await openOn(context, level, { maxPeers: 2 });
-  for (const peer of ['c', 'b', 'a']) {
+  const { registry: before } = await openOn(context, level, { maxPeers: 4 });
+  for (const peer of ['e', 'd', 'c', 'b', 'a']) {
     before.known.learn(status(peer, 1));
     // The next is heard later, by the clock that orders them after a restart.
     const heard = before.known.get(peer)?.lastHeard ?? 0;
     await waitFor(() => Date.now() > heard, { everyMs: 1 });
-    before.records.validBlock(peer);
+    before.records.validBlock(`${peer} recorded`);
     await before.flush();
   }
   assert.deepEqual(await storedKeys(level, 'peers-known'), ['a', 'b']);
-  assert.deepEqual(await storedKeys(level, 'peers-recorded'), ['a', 'b']);
+  const recorded = ['a', 'b', 'c', 'd'].map((peer) => `${peer} recorded`);
+  assert.deepEqual(await storedKeys(level, 'peers-recorded'), recorded);
   await before.stop();
-  const { registry: after } = await openOn(context, level, { maxPeers: 2 });
-  after.known.learn(status('d', 1));
+  const { registry: after } = await openOn(context, level, { maxPeers: 4 });
+  after.known.learn(status('f', 1));
   assert.deepEqual(
     after.known
       .list()
       .map(({ id }) => id)
       .sort(),
-    ['a', 'd'],
+    ['a', 'f'],
   );
 });
 
 test('when more has changed than may wait, everything is compared and nothing is missed', async (context) => {
   const level = storeOf(context);
-  const { registry } = await openOn(context, level, { maxPeers: 3 });
+  const { registry } = await openOn(context, level, { maxPeers: 6 });
   registry.known.learn(status('gone', 1));
   await registry.flush();
   for (let n = 0; n < 50; n++) registry.known.learn(status(`p${n}`, 1));
@@ -113,8 +119,39 @@ test('when more has changed than may wait, everything is compared and nothing is
   assert.deepEqual(await storedKeys(level, 'peers-known'), ['p47', 'p48', 'p49']);
   registry.known.learn(status('p49', 2));
   await registry.stop();
-  const { registry: after } = await openOn(context, level, { maxPeers: 3 });
+  const { registry: after } = await openOn(context, level, { maxPeers: 6 });
   assert.equal(after.known.get('p49')?.height, 2);
+});
+
+test('who was connected or is recorded is known after a restart, however many others spoke', async (context) => {
+  const level = storeOf(context);
+  const { registry: before } = await openOn(context, level, { maxPeers: 40 });
+  for (const peer of ['met', 'good']) before.known.learn(status(peer, 7));
+  before.known.connected('met');
+  before.known.disconnected('met', 9n);
+  before.records.validBlock('good');
+  for (let n = 0; n < 50; n++) before.known.learn(status(`stranger ${n}`, 1));
+  await before.stop();
+  const { registry: after } = await openOn(context, level, { maxPeers: 4 });
+  for (let n = 0; n < 50; n++) after.known.learn(status(`newcomer ${n}`, 1));
+  assert.deepEqual([after.known.get('met')?.bytesReceived, after.known.get('good')?.height], [9n, 7]);
+  await after.flush();
+  assert.equal((await storedKeys(level, 'peers-known')).length, 4);
+});
+
+test('the bytes of open connections are stored too: a death takes only the last', async (context) => {
+  const level = storeOf(context);
+  const open = new Map<string, bigint>();
+  const connections = () => [...open].map(([id, bytesReceived]) => ({ id, bytesReceived }));
+  const { registry } = await openOn(context, level, { countEveryMs: 0 }, { connections });
+  registry.known.connected('one');
+  registry.known.disconnected('one', 1n);
+  registry.known.connected('one');
+  open.set('one', 2n ** 60n);
+  await registry.flush();
+  // As after SIGKILL: it is not stopped.
+  const { registry: after } = await openOn(context, level);
+  assert.equal(after.known.get('one')?.bytesReceived, 2n ** 60n + 1n);
 });
 
 test('a store that fails is told once and tried again; nothing is lost', async (context) => {

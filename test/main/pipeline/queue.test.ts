@@ -83,6 +83,85 @@ describe('the queue of gossip', () => {
     assert.deepEqual([queue.length, queue.bytes], [0, 0]);
   });
 
+  it('who floods and passes on an originator’s message first holds up none that comes by others', () => {
+    const queue = queueOf();
+    for (let n = 0; n < 1000; n++) queue.push(message({ source: 'flood', author: `author${n % 50}` }));
+    const first = message({ source: 'flood', author: 'victim' });
+    queue.push(first);
+    const next = [0, 1, 2].map(() => message({ source: 'honest', author: 'victim' }));
+    for (const one of next) queue.push(one);
+    const taken = ids(queue.take()).filter((id) => [first, ...next].some((one) => one.id === id));
+    assert.deepEqual(taken, ids([first, ...next]));
+    // The other way about nothing goes over: less waits where it is.
+    const calm = message({ source: 'honest', author: 'victim' });
+    queue.push(calm);
+    queue.push(message({ source: 'flood', author: 'victim' }));
+    assert.ok(ids(queue.take()).includes(calm.id));
+  });
+
+  it('who floods and passes on an originator’s message first has only its own shed', () => {
+    const queue = queueOf({ maxBytes: 10_000 });
+    const victims: QueuedMessage[] = [];
+    const tell = (source: string) => {
+      const one = message({ source, author: 'victim' });
+      victims.push(one);
+      return queue.push(one);
+    };
+    for (let n = 0; n < 5; n++) queue.push(message({ source: 'flood', author: 'flood' }));
+    const shed = [...tell('flood'), ...tell('honest'), ...tell('honest')];
+    for (let n = 0; n < 50; n++) shed.push(...queue.push(message({ source: 'flood', author: 'flood' })));
+    assert.ok(shed.length > 40 && shed.every(({ author }) => author === 'flood'));
+    const left = ids(queue.take().filter(({ author }) => author === 'victim'));
+    assert.deepEqual(left, ids(victims));
+  });
+
+  it('however often an originator’s messages go over, each is there once, in order, and nothing is left', () => {
+    const queue = queueOf({ maxBytes: 200_000 });
+    const sent = new Map<string, string[]>();
+    const came = new Map<string, string[]>();
+    const note = (where: Map<string, string[]>, { author, kind, id }: QueuedMessage) => {
+      const key = `${author} ${kind}`;
+      where.set(key, [...(where.get(key) ?? []), id]);
+    };
+    const gone = new Set<string>();
+    let turn = 1;
+    const draw = (below: number) => {
+      turn = (turn * 48_271) % 2_147_483_647;
+      return turn % below;
+    };
+    const take = () => {
+      for (const one of queue.take()) note(came, one);
+    };
+    for (let n = 0; n < 20_000; n++) {
+      const data = new Uint8Array(draw(1_000));
+      const one = message({ source: `s${draw(5)}`, author: `a${draw(4)}`, kind: draw(2), data });
+      note(sent, one);
+      for (const { id } of queue.push(one)) gone.add(id);
+      if (draw(12) === 0) take();
+    }
+    while (queue.length > 0) take();
+    assert.ok(gone.size > 100);
+    for (const [key, messages] of sent) {
+      assert.deepEqual(
+        came.get(key),
+        messages.filter((id) => !gone.has(id)),
+      );
+    }
+    assert.deepEqual([queue.length, queue.bytes, queue.take()], [0, 0, []]);
+  });
+
+  it('moves no more at once than a push may cost', () => {
+    const queue = queueOf({ batchMessages: 2 });
+    for (let n = 0; n < 3; n++) queue.push(message({ source: 'flood', author: 'flood' }));
+    for (let n = 0; n < 257; n++) queue.push(message({ source: 'flood', author: 'victim' }));
+    queue.push(message({ source: 'honest', author: 'victim' }));
+    queue.push(message({ source: 'honest', author: 'other' }));
+    assert.deepEqual(
+      queue.take().map(({ author }) => author),
+      ['flood', 'other'],
+    );
+  });
+
   it('sheds from the source with the most bytes, its lowest priority first and oldest first', () => {
     const queue = queueOf({ maxBytes: 10_000 });
     const blocks = [0, 1, 2].map(() => message({ source: 'flood', author: 'flood', kind: HIGH }));

@@ -2,13 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_RECORD } from '../../../src/main/peers/peer-records.js';
 import type { RegisteredPeer } from '../../../src/main/peers/registered-peers.js';
-import { type Selection, syncCandidates } from '../../../src/main/sync/candidates.js';
+import {
+  hubsToAsk,
+  type Selection,
+  type SyncCandidate,
+  syncCandidates,
+} from '../../../src/main/sync/candidates.js';
 
 const SELECTION: Selection = {
   ownHeight: 100,
   allowPruned: true,
   heardSince: 0,
-  isResting: () => false,
+  resting: { isResting: () => false, mayBeWoken: () => true, triedAt: () => 0 },
+  isConfigured: () => false,
   isInvalid: () => false,
 };
 
@@ -63,5 +69,134 @@ describe('whom to catch up from', () => {
     const peers = Array.from({ length: 4 }, (_, n) => peer(String(n)));
     const first = new Set(Array.from({ length: 300 }, () => orderOf(peers)[0]));
     assert.equal(first.size, 4);
+  });
+
+  it('where all rest, the one that was tried least recently, and nobody who was tried a moment ago', () => {
+    const triedAt = (id: string) => ({ first: 1, second: 2 })[id] ?? 0;
+    const peers = [peer('second', { height: 900 }), peer('first'), peer('third')];
+    const whileResting = (isResting: (id: string) => boolean) =>
+      syncCandidates(peers, {
+        ...SELECTION,
+        resting: { isResting, mayBeWoken: (id) => id !== 'third', triedAt },
+      }).map(({ id }) => id);
+    assert.deepEqual(
+      whileResting(() => true),
+      ['first'],
+    );
+    assert.deepEqual(
+      whileResting((id) => id !== 'third'),
+      ['third'],
+    );
+  });
+
+  it('who is connected, configured or was of use is more than a name', () => {
+    const peers = [
+      peer('connected', { connection: {} as NonNullable<RegisteredPeer['connection']> }),
+      peer('configured'),
+      peer('of use', { record: { ...NO_RECORD, successes: 1 } }),
+      peer('validated', { record: { ...NO_RECORD, validatedHeight: 1 } }),
+      peer('failed', { record: { ...NO_RECORD, failures: 1 } }),
+    ];
+    const found = syncCandidates(peers, { ...SELECTION, isConfigured: (id) => id === 'configured' });
+    const standings = Object.fromEntries(found.map(({ id, standing }) => [id, standing]));
+    assert.deepEqual(standings, {
+      connected: 'connected',
+      configured: 'proven',
+      'of use': 'proven',
+      validated: 'proven',
+      failed: 'stranger',
+    });
+  });
+});
+
+const candidate = (id: string, changes: Partial<SyncCandidate> = {}): SyncCandidate => ({
+  id,
+  height: 200,
+  hash: 'ab'.repeat(32),
+  url: `https://${id}.example.org`,
+  full: true,
+  banScore: 0,
+  reputation: 50,
+  standing: 'stranger',
+  ...changes,
+});
+
+const many = (count: number, name: string, changes: Partial<SyncCandidate> = {}) =>
+  Array.from({ length: count }, (_, n) => candidate(`${name}-${n}`, changes));
+
+const NOT_TRIED = () => 0;
+const idsOf = (candidates: readonly SyncCandidate[]) => candidates.map(({ id }) => id);
+
+describe('whose data hubs are asked', () => {
+  it('of made-up identities, however many and high, no more than every fourth, and among the others the best', () => {
+    const known = many(40, 'known', { standing: 'connected' });
+    const asked = idsOf(hubsToAsk([...many(1_000, 'made-up', { height: 9_000 }), ...known], NOT_TRIED));
+    assert.equal(asked.length, 32);
+    const best = idsOf(known.slice(0, 16));
+    assert.deepEqual(
+      asked
+        .filter((_, index) => index % 4 !== 3)
+        .filter((id) => best.includes(id))
+        .sort(),
+      best.sort(),
+    );
+    assert.ok(asked.every((id, index) => id.startsWith('made-up') === (index % 4 === 3)));
+  });
+
+  it('strangers are drawn, and have the places that nobody else wants', () => {
+    const strangers = many(64, 'stranger');
+    const met = new Set<string>();
+    for (let n = 0; n < 100; n++) {
+      const asked = idsOf(
+        hubsToAsk([...strangers, candidate('known', { standing: 'connected' })], NOT_TRIED),
+      );
+      assert.deepEqual([asked.length, asked[0]], [32, 'known']);
+      for (const id of asked) met.add(id);
+    }
+    assert.equal(met.size, 65);
+  });
+
+  it('however many connect under new names, who is configured or was of use comes first, and anyone may be drawn', () => {
+    const crowd = many(100, 'crowd', { standing: 'connected', height: 9_000 });
+    const honest = candidate('honest', { standing: 'connected' });
+    const proven = many(3, 'proven', { standing: 'proven' });
+    const everybody = [...crowd, honest, ...proven];
+    // It was tried in vain, as everybody is while our own way out is broken; the crowd has ever new names.
+    const ask = () => idsOf(hubsToAsk(everybody, (id) => (id.startsWith('crowd') ? 0 : 1)));
+    const rounds = Array.from({ length: 200 }, ask);
+    for (const asked of rounds) {
+      assert.equal(asked[0], 'proven-0');
+      assert.ok(proven.every(({ id }) => asked.includes(id)));
+    }
+    assert.ok(rounds.some((asked) => asked.includes('honest')));
+  });
+
+  it('two of a host at the most where not all can be asked, whatever its identities', () => {
+    const url = (_: unknown, n: number) => `https://one.example.org:${8000 + n}/${n}`;
+    const crowd = many(500, 'crowd').map((one, n) => ({
+      ...one,
+      url: url(one, n),
+      standing: n < 250 ? ('connected' as const) : ('stranger' as const),
+    }));
+    const asked = idsOf(hubsToAsk([...crowd, candidate('alone')], NOT_TRIED));
+    assert.equal(asked.length, 3);
+    assert.equal(hubsToAsk(crowd.slice(0, 32), NOT_TRIED).length, 32);
+    assert.ok(asked.includes('alone'));
+    assert.deepEqual(idsOf(hubsToAsk([candidate('bad', { url: 'no URL' })], NOT_TRIED)), ['bad']);
+  });
+
+  it('who was tried in vain comes behind who was not, and behind who was tried before', () => {
+    const known = many(40, 'known', { standing: 'connected' });
+    const asked = new Set<string>();
+    const tried = new Map<string, number>();
+    for (let round = 1; round <= 2; round++) {
+      for (const id of idsOf(hubsToAsk(known, (peer) => tried.get(peer) ?? 0))) {
+        asked.add(id);
+        tried.set(id, round);
+      }
+    }
+    assert.equal(asked.size, 40);
+    const [first] = idsOf(hubsToAsk(known.slice(0, 3), (peer) => 3 - Number(peer.at(-1))));
+    assert.equal(first, 'known-2');
   });
 });

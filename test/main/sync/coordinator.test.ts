@@ -76,13 +76,17 @@ async function world(
       { blacklistedHosts: ['blacklisted.example'] },
     ),
     known: registry.known,
-    hubs: new DataHubs(
-      {
-        http: new GuardedHttp({ context: checkContextOf(settings), timeoutMs: 60_000 }),
-        metrics: syncMetrics,
-      },
-      { rememberMs: 1, budgetMs: 60_000 },
-    ),
+    // A new one each time: what it remembers goes by another clock than this world's.
+    hubs: {
+      answering: (urls, signal) =>
+        new DataHubs(
+          {
+            http: new GuardedHttp({ context: checkContextOf(settings), timeoutMs: 60_000 }),
+            metrics: syncMetrics,
+          },
+          { budgetMs: 60_000 },
+        ).answering(urls, signal),
+    },
     ownHeight: () => state.own,
     fsmState: () => state.fsm,
     isInvalid: (hash) => state.invalid.has(hash),
@@ -151,6 +155,7 @@ describe('the sync coordinator', () => {
         full: true,
         banScore: 0,
         reputation: 50,
+        standing: 'stranger',
       },
     ]);
     assert.deepEqual(coordinator.syncPeer, {
@@ -348,6 +353,70 @@ describe('the sync coordinator', () => {
     assert.deepEqual(gaps, [2, 4, 8, 16, 32, 64, 64, 64, 64, 64]);
     assert.deepEqual(chosen(), []);
     assert.equal(lines.filter(({ msg }) => msg === 'behind, and no peer to catch up from').length, 1);
+  });
+
+  it('after hours in which no data hub could be reached, asks again within two minutes', async (context) => {
+    let reachable = false;
+    const answering = async (urls: readonly string[]) =>
+      new Map(urls.map((url) => [url, reachable && url.endsWith('/one') ? 5 : undefined]));
+    const { after, tell, chosen, state } = await world(
+      context,
+      {},
+      { hubs: { answering }, configured: new Set(['one']) },
+    );
+    await after(0);
+    for (let minute = 0; minute < 180; minute++) {
+      tell('one');
+      await after(60_000);
+    }
+    reachable = true;
+    const since = state.now;
+    while (chosen().length === 0 && state.now - since < 3_600_000) {
+      tell('one');
+      // There is always another that may be asked, so that nobody is woken before it has rested.
+      tell(`made-up-${state.now}`);
+      await after(INTERVAL);
+    }
+    assert.deepEqual(chosen(), ['one']);
+    assert.ok(state.now - since <= 120_000, `${state.now - since} ms`);
+  });
+
+  it('when every peer rests for longer than a minute, tries them in turn', async (context) => {
+    const { after, chosen, coordinator, tell } = await syncing(context);
+    for (let n = 0; n < 11; n++) {
+      if (coordinator.syncPeer !== undefined) coordinator.peerFailed('', 'in vain');
+      for (let waited = 0; coordinator.syncPeer === undefined && waited < 600_000; waited += 1_000) {
+        tell('one', { height: 300 });
+        tell('two');
+        await after(1_000);
+      }
+    }
+    const expected = Array.from({ length: 12 }, (_, n) => (n % 2 === 0 ? 'one' : 'two'));
+    assert.deepEqual(chosen(), expected);
+  });
+
+  it('finds the peer that is configured or was of use among any number of made-up ones', async (context) => {
+    const asked: string[] = [];
+    const hubs = {
+      answering: async (urls: readonly string[]) => {
+        asked.push(...urls);
+        return new Map(urls.map((url) => [url, /configured|useful/.test(url) ? 5 : undefined]));
+      },
+    };
+    for (const honest of ['configured', 'useful']) {
+      const { after, tell, chosen, registry } = await world(
+        context,
+        {},
+        { hubs, configured: new Set(['configured']) },
+      );
+      tell(honest, { url: `http://${honest}.example` });
+      if (honest === 'useful') registry.records.validBlock('useful');
+      for (let n = 0; n < 1_000; n++) tell(`made-up-${n}`, { height: 9_000, url: `http://${n}.example` });
+      await after(0);
+      await after(SETTLE);
+      assert.deepEqual(chosen(), [honest]);
+      assert.ok(asked.length <= 64);
+    }
   });
 
   it('does not take for chosen what the outbox refuses', async (context) => {
