@@ -13,6 +13,11 @@ export function createAnnounceMetrics(registry: Registry) {
       labelNames: ['kind', 'outcome'] as const,
       registers,
     }),
+    subscribed: new Gauge({
+      name: 'teranode_p2p_announce_chain_subscribed',
+      help: '1 while the subscription to the blockchain service is open, else 0.',
+      registers,
+    }),
     waiting: new Gauge({
       name: 'teranode_p2p_announce_waiting',
       help: 'Notifications of the chain waiting to be announced.',
