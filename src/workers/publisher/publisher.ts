@@ -51,7 +51,7 @@ export class Publisher {
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
-  readonly #outboxMetrics = createOutboxMetrics(this.#registry);
+  readonly #outboxMetrics = createOutboxMetrics(this.#registry, Object.keys(TOPICS));
   readonly #store: OutboxStore;
   readonly #deadLetters: DeadLetters;
   readonly #drainers: ReadonlyMap<string, TopicDrainer>;
