@@ -113,12 +113,16 @@ export class TopicDrainer {
     };
   }
 
+  /** What is known to be at fault is said at once: a broker that hangs answers nobody who asks it why. */
   async health(signal: AbortSignal): Promise<DependencyHealth> {
-    const health = await this.#components.producer.health(signal);
-    if (health.status === 200 && this.#state !== 'flowing') {
-      return { ...health, status: 503, error: this.#error };
-    }
-    return health;
+    const { producer } = this.#components;
+    if (this.#state === 'flowing') return producer.health(signal);
+    return {
+      resource: `kafka ${producer.topic}`,
+      status: 503,
+      error: this.#error,
+      message: `${this.#state}: ${this.#backlog.waiting} records wait in the outbox`,
+    };
   }
 
   /** Brings the gauges up to date before a scrape. */
