@@ -291,7 +291,10 @@ test('a broker that takes connections and never answers costs its own topic’s 
   assert.equal(later.get('outbox')?.status, 200);
   assert.equal(later.get('kafka blocks')?.status, 503);
   assert.match(later.get('kafka blocks')?.error ?? '', /\w/);
-  assert.match(later.get('kafka blocks')?.message ?? '', /broker_down: 1 records wait/);
+  assert.equal(
+    later.get('kafka blocks')?.message,
+    `127.0.0.1:${port} (kafka_blocksConfig): broker_down, 1 records wait in the outbox`,
+  );
   await publisher.close(0);
 });
 

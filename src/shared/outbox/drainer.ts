@@ -24,6 +24,8 @@ export interface TopicDrainerComponents {
 export interface TopicDrainerOptions {
   /** Name in the outbox; Kafka's is the producer's. */
   readonly topic: string;
+  /** Where the topic is and what setting says so, for readiness. */
+  readonly place?: string;
   /** What is held in memory; 20,000 records and 8 MiB unless told. */
   readonly memory?: BacklogBound;
   /** Milliseconds between two lines about a backlog's progress; 5000 unless told. */
@@ -41,6 +43,7 @@ const PROGRESS_MS = 5000;
 
 export class TopicDrainer {
   readonly topic: string;
+  readonly #place: string;
   readonly #components: TopicDrainerComponents;
   readonly #backlog: Backlog;
   readonly #stopping = new AbortController();
@@ -54,10 +57,11 @@ export class TopicDrainer {
 
   constructor(
     components: TopicDrainerComponents,
-    { topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
+    { topic, place = topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
   ) {
     const { logger, metrics, store } = components;
     this.topic = topic;
+    this.#place = place;
     this.#components = components;
     this.#backlog = new Backlog(topic, store, memory);
     this.#backlog.onDamaged = (count) => {
@@ -121,7 +125,7 @@ export class TopicDrainer {
       resource: `kafka ${producer.topic}`,
       status: 503,
       error: this.#error,
-      message: `${this.#state}: ${this.#backlog.waiting} records wait in the outbox`,
+      message: `${this.#place}: ${this.#state}, ${this.#backlog.waiting} records wait in the outbox`,
     };
   }
 

@@ -9,6 +9,7 @@ import { createBlockValidationClient } from '../../shared/grpc/block-validation-
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
+import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Logger } from '../../shared/logging.js';
 import { type DatabasePort, RemoteDatabase } from '../../shared/outbox/database-port.js';
 import { DeadLetters } from '../../shared/outbox/dead-letters.js';
@@ -88,7 +89,8 @@ export class Publisher {
     this.#drainers = new Map(
       Object.entries(TOPICS).map(([topic, key]) => {
         const producer = createProducer(settings, key, { logger, brokerSocketPath });
-        return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic })];
+        const place = placeOf(key, settings[key]);
+        return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic, place })];
       }),
     );
     this.#admission = new Admission({ maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash });
@@ -358,4 +360,10 @@ export class Publisher {
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;
   }
+}
+
+/** Where the topic of a setting is, for a person. */
+function placeOf(key: KafkaSettingKey, url: string): string {
+  const { scheme, brokers } = parseKafkaUrl(key, url);
+  return `${scheme === 'memory' ? 'embedded broker' : brokers.join(',')} (${key})`;
 }
