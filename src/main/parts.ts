@@ -150,7 +150,7 @@ export class ServerParts {
       {
         settings,
         logger: loggers.of('pipeline'),
-        metrics: createPipelineMetrics(registry),
+        metrics: createPipelineMetrics(registry, kinds),
         verdicts: this.node,
         bans: gate,
         reputation: this.registry.records,

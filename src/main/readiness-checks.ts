@@ -23,6 +23,7 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
           },
         ]),
     ...chainChecks(dependencies),
+    { resource: 'blockchain subscription', check: async () => parts.announcer.subscriptionHealth() },
     { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
     { resource: 'notification servers', check: () => parts.notifications.health() },
     { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },

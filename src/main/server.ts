@@ -17,10 +17,7 @@ import { Probes } from './probes.js';
 import { chainChecks, readinessChecks } from './readiness-checks.js';
 import { refuseProblems } from './settings-problems.js';
 import { type Stage, Stages } from './stages.js';
-import { statusReport } from './status.js';
-
-/** How often `/api/status` is made anew. */
-const STATUS_MS = 1_000;
+import { StatusFeed, statusReport } from './status.js';
 
 /** Ports that were bound, also where the settings said 0; undefined for what is off. */
 export interface ServerPorts {
@@ -49,7 +46,7 @@ export class P2PServer {
   #initialising: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #startedAt = 0;
-  #statusTimer: NodeJS.Timeout | undefined;
+  #statusFeed: StatusFeed | undefined;
 
   /**
    * Checks the settings and builds what can be built without touching network or disk. Throws ConfigurationError with every
@@ -230,28 +227,28 @@ export class P2PServer {
           this.#probes.watch(parts);
           this.#tellStatus(parts);
         },
-        stop: async () => clearTimeout(this.#statusTimer),
+        stop: async () => this.#statusFeed?.stop(),
       },
     ];
   }
 
-  /** Makes `/api/status` anew, and again for as long as the server runs. */
+  /** Makes `/api/status` anew for as long as the server runs. */
   #tellStatus(parts: ServerParts): void {
-    const tell = async (): Promise<void> => {
-      const health = await this.health(false);
-      const sources = {
-        dependencies: this.#dependencies,
-        options: this.#options,
-        startedAt: this.#startedAt,
-      };
-      parts.notifications.setStatus(JSON.stringify(statusReport({ ...sources, parts, health })));
+    const { notifications } = parts;
+    const sources = {
+      dependencies: this.#dependencies,
+      options: this.#options,
+      startedAt: this.#startedAt,
+      parts,
     };
-    tell()
-      .catch((error: unknown) => this.#logger.warn({ err: error }, 'the status could not be made'))
-      .finally(() => {
-        if (this.#state !== 'started') return;
-        this.#statusTimer = setTimeout(() => this.#tellStatus(parts), STATUS_MS).unref();
-      });
+    this.#statusFeed = new StatusFeed({
+      logger: this.#logger,
+      health: () => this.health(false),
+      report: (health) => statusReport({ ...sources, health }),
+      tell: (json) => notifications.setStatus(json),
+      watched: () => notifications.connections > 0,
+    });
+    this.#statusFeed.start();
   }
 
   #notificationFault(): string | undefined {

@@ -41,8 +41,8 @@ export const QUEUES = [
   },
   {
     name: 'outbox',
-    bound: 'p2p_outbox_max',
-    whenFull: 'readiness fails, new announcements are refused and counted',
+    bound: 'p2p_outbox_max, each topic its own',
+    whenFull: 'readiness fails, new announcements for that topic are refused and counted; the others flow',
     metric: 'teranode_p2p_outbox_depth',
   },
   {

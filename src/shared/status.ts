@@ -1,6 +1,9 @@
-/** What `GET /api/status` answers, and the page shows. Main makes it; no addresses of peers are in it. */
+/**
+ * What `GET /api/status` answers, and the page shows. Main makes it. Everybody may read it: no addresses are in it, neither of
+ * peers nor of the services around the node, and nothing that those services said.
+ */
 
-import type { HealthReport } from './health.js';
+import type { DependencyHealth } from './health.js';
 
 export interface NodeStatusReport {
   readonly node: {
@@ -24,7 +27,10 @@ export interface NodeStatusReport {
     readonly fsmState: string;
   };
   readonly peers: readonly PeerStatus[];
-  readonly health: HealthReport;
+  /** The peer from which the node catches up; absent while it does not. */
+  readonly sync?: SyncStatus;
+  /** Which dependencies are well. Why one is not, the health port says. */
+  readonly health: PublicHealth;
   /** Running totals, by a name a person reads, such as "messages accepted". */
   readonly counters: Readonly<Record<string, number>>;
   /** Unix ms when this was made. */
@@ -45,4 +51,20 @@ export interface PeerStatus {
   readonly messagesReceived: number;
   /** Round trip in ms; absent before the first ping. */
   readonly pingMs?: number;
+}
+
+export interface SyncStatus {
+  /** Base58 peer ID. */
+  readonly id: string;
+  /** What the peer calls itself; empty while unknown. */
+  readonly name: string;
+  /** Told by the peer. */
+  readonly height: number;
+  /** Unix ms. */
+  readonly since: number;
+}
+
+export interface PublicHealth {
+  readonly status: 200 | 503;
+  readonly dependencies: readonly Pick<DependencyHealth, 'resource' | 'status'>[];
 }

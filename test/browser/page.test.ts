@@ -70,13 +70,14 @@ function status(stranger = 'drifty'): string {
       connectedAt: Date.now() - 60_000,
       messagesReceived: 10,
     })),
+    sync: { id: PEERS[0][0], name: stranger, height: 887_400, since: Date.now() - 90_500 },
     health: {
       status: 503,
       dependencies: [
-        { resource: 'Kafka', status: 200, message: '2 topics acknowledged' },
-        { resource: 'blockchain client', status: 200, message: 'RUNNING' },
-        { resource: 'block validation', status: 503, message: 'down', error: `not reached: ${stranger}` },
-        { resource: 'notification servers', status: 200, message: '2 of 2 serve' },
+        { resource: 'Kafka', status: 200 },
+        { resource: 'blockchain client', status: 200 },
+        { resource: `block validation ${stranger}`, status: 503 },
+        { resource: 'notification servers', status: 200 },
       ],
     },
     counters: { 'messages accepted': 48_213, repeats: 1207, 'records to Kafka': 47_006 },
@@ -161,7 +162,7 @@ describe('the page', () => {
     assert.match(String(shown[0]), /block.*0000000.*height 887,213.*aurora/);
     assert.ok((await texts(page, '#feed .detail')).some((text) => text.includes(XSS)));
     assert.equal(await page.evaluate('window.pwned'), undefined);
-    assert.equal(await page.locator('#feed img, #peers img, #health img, main script').count(), 0);
+    assert.equal(await page.locator('#feed img, #peers img, #health img, #sync img, main script').count(), 0);
 
     await waitFor(async () => (await texts(page, '.chart[data-kind=subtree] strong'))[0] !== '0/s', {
       what: 'a rate',
@@ -180,6 +181,10 @@ describe('the page', () => {
     assert.equal(await page.locator('#uptime').textContent(), '1d 2h');
     assert.equal(await page.locator('#health li[data-state=bad]').count(), 1);
     assert.equal(await page.locator('#health-state').textContent(), 'not ready');
+    assert.deepEqual(await texts(page, '#health .muted'), ['ready', 'ready', 'not ready', 'ready']);
+    assert.equal(await page.locator('#health-hint').isVisible(), true);
+    const catching = String(await page.locator('#sync').textContent());
+    assert.ok(catching.startsWith(`catching up from ${XSS} to 887,400, for 1m`), catching);
     assert.deepEqual(faults, []);
   });
 

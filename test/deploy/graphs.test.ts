@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
+import { CONSUMER_ENDS } from '../../src/shared/kafka/consumer-metrics.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { OUTCOMES } from '../../src/shared/pipeline/outcomes.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
+import { samplesOf } from '../support/gossip.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { settingsOf } from '../support/settings.js';
 import { waitFor } from '../support/wait.js';
@@ -100,6 +102,62 @@ describe('the dashboard and the alerts', () => {
       { what: `all of ${[...used.keys()].join(', ')} in one scrape`, timeoutMs: 20_000 },
     );
     assert.deepEqual(missing, []);
+  });
+
+  it('look for increases of series that are there before the first event', async (context) => {
+    // A series that is born with its first event shows no increase, and an alert for what happens once never fires.
+    const topics = {
+      outbox: ['blocks', 'subtrees'],
+      consumed: ['rejectedtx', 'invalid-blocks', 'invalid-subtrees'],
+    };
+    const expected: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+      teranode_p2p_kafka_records_total: { topic: topics.outbox },
+      teranode_p2p_kafka_faults_total: { topic: topics.outbox },
+      teranode_p2p_outbox_damaged_records_total: { topic: topics.outbox },
+      teranode_p2p_kafka_consumer_ends_total: { topic: topics.consumed, reason: CONSUMER_ENDS },
+      teranode_p2p_messages_total: { kind: ['block', 'subtree'] },
+      teranode_p2p_pipeline_worker_deaths_total: { pool: ['checker', 'publisher'] },
+    };
+    const { server } = await startServer(
+      context,
+      serverSettings(context, {
+        kafka_invalidBlocksConfig: 'memory://embedded/invalid-blocks',
+        kafka_invalidSubtreesConfig: 'memory://embedded/invalid-subtrees',
+        kafka_notificationsConfig: 'memory://embedded/notifications',
+      }),
+    );
+    const scrape = await waitFor(
+      async () => {
+        const text = await server.scrape();
+        return text.includes('teranode_p2p_publisher_frames_total') ? text : undefined;
+      },
+      { what: 'the publisher’s figures' },
+    );
+    const declared = declaredLabels();
+    const selectors = rules.flatMap(({ alert, expr }) =>
+      [...expr.matchAll(/increase\((\w+)(?:\{([^}]*)\})?\[/g)].map(([, name = '', matchers = '']) => {
+        const told = [...matchers.matchAll(/(\w+)=~?"([^"]*)"/g)].map(
+          ([, label = '', text = '']) => [label, text.split('|')] as const,
+        );
+        return { alert, name, wanted: { ...expected[name], ...Object.fromEntries(told) } };
+      }),
+    );
+    assert.ok(selectors.length > 10, `${selectors.length} increases`);
+    for (const { alert, name, wanted } of selectors) {
+      const samples = samplesOf(scrape, name);
+      assert.ok(samples.length > 0, `${alert}: no series of ${name}`);
+      const labels = Object.keys(wanted);
+      assert.deepEqual([...labels].sort(), [...(declared.get(name) ?? [])].sort(), `${alert}: ${name}`);
+      let combinations: Record<string, string>[] = [{}];
+      for (const [label, values] of Object.entries(wanted))
+        combinations = combinations.flatMap((one) => values.map((value) => ({ ...one, [label]: value })));
+      for (const combination of combinations) {
+        const found = samples.some((sample) =>
+          Object.entries(combination).every(([label, value]) => sample.labels[label] === value),
+        );
+        assert.ok(found, `${alert}: no ${name}${JSON.stringify(combination)} in a fresh scrape`);
+      }
+    }
   });
 
   it('name labels that the metrics have', () => {

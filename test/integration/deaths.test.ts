@@ -94,7 +94,7 @@ for (const [name, megabytes] of [
     const firsts = [...new Set(hashesOf(records))];
     assert.deepEqual(firsts, upTo(COUNT));
     const outcomes = await outcomesOf(server);
-    assert.deepEqual([outcomes.get('subtree ok'), outcomes.get('subtree poisonous')], [COUNT, undefined]);
+    assert.deepEqual([outcomes.get('subtree ok'), outcomes.get('subtree poisonous')], [COUNT, 0]);
     const { epoch } = numbered.frames.at(-1) ?? {};
     const sequence = numbered.frames.map(({ seq }) => seq);
     assert.deepEqual(

@@ -255,7 +255,7 @@ test('without a chain service and a key of its own it waits for both, says so, a
   });
   await service.start();
   await within(running, 20_000, 'the start');
-  assert.equal((await server.health(false)).status, 200);
+  await waitFor(async () => (await server.health(false)).status === 200, { what: 'readiness' });
 });
 
 test('stop while the key is waited for ends the wait', async (context) => {

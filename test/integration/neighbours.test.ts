@@ -75,7 +75,10 @@ test('the chain service goes and comes back: readiness says why, announcing resu
 
   service.stop();
   const gone = await untilReady(server.server, false);
-  assert.deepEqual(ailing(gone), ['BlockchainClient', 'FSM']);
+  assert.deepEqual(ailing(gone), ['BlockchainClient', 'FSM', 'blockchain subscription']);
+  const subscribed = async () =>
+    sumOf(await server.server.scrape(), 'teranode_p2p_announce_chain_subscribed');
+  assert.equal(await subscribed(), 0);
   assert.match(gone.dependencies.find(({ resource }) => resource === 'BlockchainClient')?.error ?? '', /\w/);
   assert.equal((await server.server.health(true)).status, 200, 'liveness looks at nothing outside');
 
@@ -84,6 +87,7 @@ test('the chain service goes and comes back: readiness says why, announcing resu
   await service.start();
   await untilReady(server.server, true);
   await feed.next((frame) => frame.type === 'block' && frame.hash === headerHash(third), 'the block missed');
+  assert.equal(await subscribed(), 1);
   service.stop();
   await untilReady(server.server, false);
   const began = performance.now();

@@ -29,7 +29,8 @@ test('readiness and liveness have the body that readers of Teranode know', async
       assert.deepEqual(resources, ['EventLoop', 'worker pools', 'notification servers']);
       continue;
     }
-    for (const wanted of ['outbox', 'BlockchainClient', 'FSM', 'BlockValidationClient', 'BanStore'])
+    const due = ['outbox', 'BlockchainClient', 'FSM', 'blockchain subscription', 'BlockValidationClient'];
+    for (const wanted of [...due, 'BanStore'])
       assert.ok(resources.includes(wanted), `${wanted} in ${resources}`);
     const validation = body.dependencies.find(({ resource }) => resource === 'BlockValidationClient');
     assert.equal(validation?.message, 'not configured');

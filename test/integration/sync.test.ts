@@ -11,6 +11,7 @@ import { checkContextOf } from '../../src/shared/messages/context.js';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import type { Settings } from '../../src/shared/settings/table.js';
+import type { NodeStatusReport } from '../../src/shared/status.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { type DataHub, startDataHub } from '../support/data-hub.js';
 import { joinPeer, sumOf, topicOf } from '../support/gossip.js';
@@ -129,6 +130,13 @@ test('a node that is behind catches up from the best peer whose data hub answers
     [server.server.peerId, 2, hashAt(2)],
   );
   assert.ok(Math.abs(Number(said.sync_connected_at) - Date.now() / 1000) < 60);
+  const shown = async () => {
+    const answer = await fetch(`http://127.0.0.1:${server.server.ports.http}/api/status`);
+    return ((await answer.json()) as NodeStatusReport).sync;
+  };
+  const { since, ...catching } = await waitFor(shown, { what: 'the sync peer in the page’s status' });
+  assert.deepEqual([catching.id, catching.height], [first.id, 2]);
+  assert.ok(Math.abs(since - Date.now()) < 60_000);
 
   service.notify(NotificationType.PeerFailure, '', {
     peer_id: first.id,
@@ -151,6 +159,7 @@ test('a node that is behind catches up from the best peer whose data hub answers
         ),
     { what: 'our status without a sync peer' },
   );
+  await waitFor(async () => (await shown()) === undefined, { what: 'the page’s status without one' });
   const scrape = await server.server.scrape();
   assert.equal(sumOf(scrape, 'teranode_p2p_sync_ended_total', { reason: 'failure' }), 1);
   assert.equal(sumOf(scrape, 'teranode_p2p_sync_ended_total', { reason: 'caught_up' }), 1);

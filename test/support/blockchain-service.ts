@@ -34,6 +34,10 @@ export class BlockchainService {
   /** Milliseconds before each answer. */
   delayMs = 0;
   healthy = true;
+  /** False: a subscription is taken and never answered, not even with its opening block. */
+  opens = true;
+  /** Called as a subscription is taken, before its opening block. */
+  onSubscribe: () => void = () => {};
   #failures: { method: Method; code: Status; left: number; metadata?: Metadata }[] = [];
   #leaveIdle: (() => void)[] = [];
   /** False: the wait for the end of IDLE is answered at once, whatever the state. */
@@ -156,13 +160,14 @@ export class BlockchainService {
       }),
       subscribe: (stream) => {
         this.#count('subscribe');
+        this.onSubscribe();
         this.streams.add(stream);
         stream.on('close', () => this.streams.delete(stream));
         stream.on('cancelled', () => {
           this.streams.delete(stream);
           stream.end();
         });
-        if (this.best !== undefined) {
+        if (this.opens && this.best !== undefined) {
           stream.write(
             Notification.fromPartial({
               type: NotificationType.Block,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Readiness } from '../../src/main/health/readiness.js';
 import { outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
 import type { CheckedMessage } from '../../src/shared/pipeline/types.js';
 import { recordsIn, type ServedBroker, serveBroker } from '../support/embedded-broker.js';
@@ -216,11 +218,84 @@ test('a full outbox refuses new announcements, takes everything else, and takes 
   const broker = await serveBroker(context, {}, socketPath);
   await waitFor(async () => (await publisher.waiting()) === 0);
   const again = (await publisher.run('health', {})).find(({ resource }) => resource === 'outbox');
-  assert.deepEqual([again?.status, again?.message], [200, '0 of 3 records wait for Kafka']);
+  assert.deepEqual(
+    [again?.status, again?.message],
+    [200, '0 blocks, 0 subtrees wait for Kafka, at most 3 each'],
+  );
   assert.deepEqual(await publisher.outcomes(messages), ['repeat', 'repeat', 'repeat', 'ok', 'ok']);
   await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 5);
   assert.deepEqual(await valuesIn(broker, 'blocks'), names(5));
   await publisher.close();
+});
+
+test('a topic at fault fills its own share of the outbox, and the other’s announcements are taken all the same', async (context) => {
+  const broker = await serveBroker(context, { createTopics: false });
+  const topic = { partitions: 1, retentionMs: -1 };
+  await broker.broker.addTopic({ ...topic, topic: 'blocks' });
+  const publisher = startPublisher(context, broker.socketPath, { p2p_outbox_max: 3 });
+  const subtrees = names(5).map((name) => announcement(name, { topic: 'subtrees' }));
+  assert.deepEqual(await publisher.outcomes(subtrees), ['ok', 'ok', 'ok', 'outbox_full', 'outbox_full']);
+  const outbox = (await publisher.run('health', {})).find(({ resource }) => resource === 'outbox');
+  assert.equal(outbox?.error, 'full: p2p_outbox_max is reached by subtrees');
+  const blocks = names(10);
+  for (const name of blocks) {
+    const mixed = [announcement(`${name}’s subtree`, { topic: 'subtrees' }), announcement(name)];
+    assert.deepEqual(await publisher.outcomes(mixed), ['outbox_full', 'ok']);
+    await waitFor(async () => (await publisher.waiting()) === 3, { what: `${name} in Kafka` });
+  }
+  assert.deepEqual(await valuesIn(broker, 'blocks'), blocks);
+  await broker.broker.addTopic({ ...topic, topic: 'subtrees' });
+  await waitFor(async () => (await publisher.waiting()) === 0, { what: 'the subtrees to flow' });
+  assert.deepEqual(await publisher.outcomes(subtrees.slice(3)), ['ok', 'ok']);
+  await publisher.close();
+});
+
+test('a broker that takes connections and never answers costs its own topic’s line of readiness alone', async (context) => {
+  const silent = createServer((socket) => socket.on('error', () => {}));
+  const sockets = new Set<Socket>();
+  silent.on('connection', (socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  context.after(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  const { port } = silent.address() as AddressInfo;
+  const broker = await serveBroker(context);
+  const publisher = startPublisher(context, broker.socketPath, {
+    kafka_blocksConfig: `kafka://127.0.0.1:${port}/blocks`,
+  });
+  const readiness = new Readiness({
+    checks: () => [{ resource: 'Kafka', check: () => publisher.run('health', {}) }],
+  });
+  await publisher.run('outbox', {});
+  const report = async () => {
+    const { dependencies } = await readiness.check();
+    return new Map(dependencies.map((line) => [line.resource, line]));
+  };
+  // While it is first tried, and when that has been given up.
+  const first = await report();
+  assert.deepEqual([...first.keys()].sort(), ['kafka blocks', 'kafka subtrees', 'outbox']);
+  assert.deepEqual(
+    ['outbox', 'kafka subtrees', 'kafka blocks'].map((resource) => first.get(resource)?.status),
+    [200, 200, 503],
+  );
+  assert.match(first.get('kafka blocks')?.error ?? '', /\w/);
+  await publisher.publish([announcement('a block')]);
+  await waitFor(async () => (await publisher.run('outbox', {}))[0]?.state === 'broker_down', {
+    what: 'the end of the first attempt',
+    timeoutMs: 30_000,
+  });
+  const began = performance.now();
+  const later = await report();
+  assert.ok(performance.now() - began < 1000, 'what is known is said at once');
+  assert.equal(later.get('outbox')?.status, 200);
+  assert.equal(later.get('kafka blocks')?.status, 503);
+  assert.match(later.get('kafka blocks')?.error ?? '', /\w/);
+  assert.equal(
+    later.get('kafka blocks')?.message,
+    `127.0.0.1:${port} (kafka_blocksConfig): broker_down, 1 records wait in the outbox`,
+  );
+  await publisher.close(0);
 });
 
 test('frames go to the notifications topic in order with their stamp, also after an outage', async (context) => {

@@ -6,6 +6,7 @@ import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-clien
 import { NotFoundError, pause } from '../../shared/grpc/call.js';
 import type { HashHex } from '../../shared/hash.js';
 import { parseHeader } from '../../shared/header.js';
+import type { DependencyHealth } from '../../shared/health.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
 import { block, miningOn, nodeStatus, subtree } from '../../shared/messages/index.js';
@@ -92,6 +93,7 @@ export class Announcer {
         notification: (notification) => this.#take(notification),
         opened: (tip, previous) => this.#opened(tip, previous),
         fsmState: () => this.#statusSoon(),
+        connected: (connected) => metrics.subscribed.set(connected ? 1 : 0),
       },
       options.subscription,
     );
@@ -141,6 +143,11 @@ export class Announcer {
   /** Whether the chain's notifications are coming. */
   get subscribed(): boolean {
     return this.#subscription.connected;
+  }
+
+  /** The same for readiness, with the reason why not. */
+  subscriptionHealth(): DependencyHealth {
+    return this.#subscription.health();
   }
 
   /** Begins everything; resolves when our first status has been said. An absent chain or broker is waited for. */

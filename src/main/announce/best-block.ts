@@ -23,15 +23,15 @@ const ANSWERS_PER_SECOND = 20;
 /** Answers under way: a peer that does not read its stream holds one of these. */
 const MAX_UNDER_WAY = 16;
 
-/** Attempts to be heard by at least one peer at start, a second apart: connections take a while. */
+/** Attempts to be heard by at least one of our peers, a second apart: they take a while to say what they listen to. */
 const ASK_ATTEMPTS = 60;
 
 export interface BestBlockComponents {
-  readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName'>;
+  readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName' | 'listen_mode'>;
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
-  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId'>;
+  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'peers'>;
   readonly voice: Voice;
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
@@ -53,11 +53,18 @@ export class BestBlock {
     this.#everybody = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND, components.now);
   }
 
-  /** Asks until one peer has been asked, the attempts are over, or the signal comes. Never rejects. */
+  /**
+   * Asks until one peer has been asked, the attempts are over, or the signal comes. What is no attempt does not count: while
+   * the chain is not RUNNING, or nobody is connected, it waits. Never rejects.
+   */
   async ask(signal: AbortSignal): Promise<void> {
-    const { voice, node, askEveryMs } = this.#components;
-    for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; attempt++) {
-      if (voice.mayTell(bestblock.name) && (await voice.say(bestblock, { peerId: node.peerId })) > 0) return;
+    const { voice, node, askEveryMs, settings } = this.#components;
+    if (settings.listen_mode !== 'full') return;
+    for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; ) {
+      if (voice.mayTell(bestblock.name) && node.peers().length > 0) {
+        if ((await voice.say(bestblock, { peerId: node.peerId })) > 0) return;
+        attempt++;
+      }
       await pause(askEveryMs, signal).catch(() => {});
     }
   }

@@ -9,8 +9,13 @@ export function createAnnounceMetrics(registry: Registry) {
   return {
     announcements: new Counter({
       name: 'teranode_p2p_announce_messages_total',
-      help: 'Own messages by kind and what became of them: told, shown (to our WebSocket clients alone), dropped (by the state of the chain), no_url, failed.',
+      help: 'Own messages by kind and what became of them: told, nobody (no peer listens to it), shown (to our WebSocket clients alone), dropped (by the state of the chain), no_url, failed.',
       labelNames: ['kind', 'outcome'] as const,
+      registers,
+    }),
+    subscribed: new Gauge({
+      name: 'teranode_p2p_announce_chain_subscribed',
+      help: '1 while the subscription to the blockchain service is open, else 0.',
       registers,
     }),
     waiting: new Gauge({

@@ -67,7 +67,7 @@ export class Voice {
         return 0;
       }
       const peers = await patiently(node.publish(index, data));
-      metrics.announcements.inc({ kind: kind.name, outcome: 'told' });
+      metrics.announcements.inc({ kind: kind.name, outcome: peers > 0 ? 'told' : 'nobody' });
       this.#failing.delete(kind.name);
       return peers;
     } catch (error) {

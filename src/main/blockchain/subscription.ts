@@ -3,6 +3,7 @@
 import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
 import type { HashHex } from '../../shared/hash.js';
+import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
 import type { BlockchainClient, ChainNotification, FsmState } from './types.js';
 
@@ -28,6 +29,8 @@ export interface ChainSubscriptionListener {
   opened(tip: HashHex, previous: HashHex | undefined): void;
   /** The state changed; undefined while it cannot be read. */
   fsmState?(state: FsmState | undefined): void;
+  /** A subscription opened, or the one that was open ended. */
+  connected?(connected: boolean): void;
 }
 
 export interface ChainSubscriptionOptions {
@@ -39,12 +42,20 @@ export interface ChainSubscriptionOptions {
   readonly heartbeatBounds?: readonly [number, number];
   /** Milliseconds that reading the FSM state may take; 5,000 unless told. */
   readonly fsmDeadlineMs?: number;
+  /** Milliseconds between two readings of an FSM state that is unreadable or not RUNNING; 3,000 unless told. */
+  readonly fsmPollMs?: number;
+  /** Milliseconds that the opening block may take; 10,000 unless told. */
+  readonly openingMs?: number;
 }
 
 /**
- * Subscribes again `resumeMs` after every break and reads the FSM state each time. A service that sends PINGs is
- * expected to go on: their interval is measured, and two of it in silence are a break. One that never pings may be
- * silent for ever.
+ * Subscribes again `resumeMs` after every break, also when the opening block does not come in time. A service that sends
+ * PINGs is expected to go on: their interval is measured, and two of it in silence are a break. One that never pings
+ * may be silent for ever.
+ *
+ * The FSM state is read before each subscription, and once more behind its opening block: a change between that reading
+ * and the service's taking us in is told to nobody. While it is unreadable or not RUNNING it is read every `fsmPollMs`
+ * too, as what would end that may have been lost and nothing else asks again.
  */
 export class ChainSubscription {
   readonly #chain: ChainSubscriptionComponents['chain'];
@@ -57,6 +68,7 @@ export class ChainSubscription {
   #fsmReads = 0;
   #tip: HashHex | undefined;
   #connected = false;
+  #reason = 'not yet asked for';
 
   constructor(
     { chain, logger }: ChainSubscriptionComponents,
@@ -71,6 +83,8 @@ export class ChainSubscription {
       resumeMs: options.resumeMs ?? 1_000,
       heartbeatBounds: options.heartbeatBounds ?? [1_000, 300_000],
       fsmDeadlineMs: options.fsmDeadlineMs ?? 5_000,
+      fsmPollMs: options.fsmPollMs ?? 3_000,
+      openingMs: options.openingMs ?? 10_000,
     };
   }
 
@@ -84,9 +98,17 @@ export class ChainSubscription {
     return this.#connected;
   }
 
+  /** For readiness: without a subscription nothing new of ours is announced. */
+  health(): DependencyHealth {
+    const resource = 'blockchain subscription';
+    return this.#connected
+      ? { resource, status: 200, message: 'open' }
+      : { resource, status: 503, error: this.#reason, message: 'nothing of ours is announced meanwhile' };
+  }
+
   /** Begins, and does not wait for the service. */
   start(): void {
-    this.#running ??= this.#run();
+    this.#running ??= Promise.all([this.#run(), this.#pollFsmState()]).then(() => {});
   }
 
   /** Ends the subscription; resolves when nothing more will be told. */
@@ -104,32 +126,38 @@ export class ChainSubscription {
         await this.#follow();
       } catch (error) {
         if (signal.aborted) break;
+        this.#reason = errorMessage(error);
         // Once an outage, not once a second.
         if (this.#connected || !told) {
-          this.#logger.warn({ reason: errorMessage(error) }, 'lost the blockchain subscription, resuming');
+          this.#logger.warn({ reason: this.#reason }, 'lost the blockchain subscription, resuming');
           told = true;
         }
       }
-      this.#connected = false;
+      this.#setConnected(false);
       await pause(this.#options.resumeMs, signal).catch(() => {});
     }
-    this.#connected = false;
+    this.#setConnected(false);
   }
 
   /** One subscription, until it breaks. */
   async #follow(): Promise<void> {
+    const { openingMs, heartbeatBounds, source } = this.#options;
     const ended = new AbortController();
     const end = (): void => ended.abort();
     this.#stopping.signal.addEventListener('abort', end, { once: true });
-    const heartbeat = new Heartbeat(this.#options.heartbeatBounds, end);
+    const heartbeat = new Heartbeat(heartbeatBounds, end);
+    const opening = setTimeout(end, openingMs);
     try {
-      for await (const notification of this.#chain.subscribe(this.#options.source, ended.signal)) {
+      for await (const notification of this.#chain.subscribe(source, ended.signal)) {
         if (this.#stopping.signal.aborted) return;
         heartbeat.heard(notification.type === 'ping');
         this.#take(notification);
+        if (this.#connected) clearTimeout(opening);
       }
       if (heartbeat.silent) throw new Error('the heartbeat stopped');
+      if (!this.#connected) throw new Error(`no opening block within ${openingMs} ms`);
     } finally {
+      clearTimeout(opening);
       heartbeat.stop();
       end();
       this.#stopping.signal.removeEventListener('abort', end);
@@ -146,22 +174,39 @@ export class ChainSubscription {
       const previous = this.#tip;
       this.#tip = notification.hash;
       if (!this.#connected) {
-        this.#connected = true;
         this.#logger.info({ hash: notification.hash }, 'subscribed to the blockchain');
+        this.#setConnected(true);
         this.#listener.opened(notification.hash, previous);
+        this.#readFsmState(true).catch(() => {});
         return;
       }
     }
     this.#listener.notification(notification);
   }
 
-  async #readFsmState(): Promise<void> {
+  #setConnected(connected: boolean): void {
+    if (connected === this.#connected) return;
+    this.#connected = connected;
+    this.#listener.connected?.(connected);
+  }
+
+  async #pollFsmState(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await pause(this.#options.fsmPollMs, signal).catch(() => {});
+      if (!signal.aborted && this.#fsmState !== 'RUNNING') await this.#readFsmState(this.#connected);
+    }
+  }
+
+  /** With `keep`, a state that cannot be read now leaves the one that is known. */
+  async #readFsmState(keep = false): Promise<void> {
     const read = ++this.#fsmReads;
     const deadline = AbortSignal.any([
       this.#stopping.signal,
       AbortSignal.timeout(this.#options.fsmDeadlineMs),
     ]);
     const state = await this.#chain.getFsmState(deadline).catch(() => undefined);
+    if (keep && state === undefined) return;
     // A state told meanwhile is newer than the answer.
     if (read === this.#fsmReads && !this.#stopping.signal.aborted) this.#setFsmState(state);
   }

@@ -1,6 +1,9 @@
 /** What the pipeline counts. */
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { MESSAGE_KINDS } from '../../shared/messages/index.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
+import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
 
 /** What waits for a checker. */
 export interface Waiting {
@@ -21,7 +24,11 @@ export interface PipelineMetrics {
   readonly workerDeaths: Counter<'pool'>;
 }
 
-export function createPipelineMetrics(registry: Registry): PipelineMetrics {
+/** Every series of the counters is there from the beginning: one that is born with its first event shows no increase. */
+export function createPipelineMetrics(
+  registry: Registry,
+  kinds: readonly MessageKind[] = MESSAGE_KINDS,
+): PipelineMetrics {
   const registers = [registry];
   let queue: Waiting = { bytes: 0, length: 0 };
   new Gauge({
@@ -40,7 +47,7 @@ export function createPipelineMetrics(registry: Registry): PipelineMetrics {
       this.set(queue.length);
     },
   });
-  return {
+  const metrics: PipelineMetrics = {
     showQueue(shown) {
       queue = shown;
     },
@@ -75,4 +82,9 @@ export function createPipelineMetrics(registry: Registry): PipelineMetrics {
       registers,
     }),
   };
+  for (const { name: kind } of kinds) {
+    for (const { name: outcome } of OUTCOMES) metrics.messages.inc({ kind, outcome }, 0);
+  }
+  for (const pool of ['checker', 'publisher']) metrics.workerDeaths.inc({ pool }, 0);
+  return metrics;
 }

@@ -5,7 +5,8 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export type ConsumerMetrics = ReturnType<typeof createConsumerMetrics>;
 
 /** Why a consumer ended and is made anew: `crash` the driver gave up, `stalled` it fell silent, `unreadable` a codec that nobody here knows. */
-export type ConsumerEnd = 'crash' | 'stalled' | 'unreadable';
+export const CONSUMER_ENDS = ['crash', 'stalled', 'unreadable'] as const;
+export type ConsumerEnd = (typeof CONSUMER_ENDS)[number];
 
 /** Made once for all consumers of a process. */
 export function createConsumerMetrics(registry: Registry) {

@@ -3,7 +3,7 @@
 import { ConfigurationError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
-import type { ConsumerMetrics } from './consumer-metrics.js';
+import { CONSUMER_ENDS, type ConsumerMetrics } from './consumer-metrics.js';
 import { EmbeddedBrokerClient } from './embedded/client.js';
 import { EmbeddedConsumer } from './embedded/consumer.js';
 import { EmbeddedProducer } from './embedded/producer.js';
@@ -56,6 +56,8 @@ export function createConsumer(
 ): KafkaConsumer {
   const url = topicUrl(settings, key, logger);
   const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
+  // There before the first: a series that is born with it shows no increase.
+  for (const reason of CONSUMER_ENDS) metrics?.ends.inc({ topic: url.topic, reason }, 0);
   if (url.scheme === 'memory') {
     const broker = embeddedClient(url, brokerSocketPath);
     return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });

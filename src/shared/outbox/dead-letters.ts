@@ -99,30 +99,32 @@ export class DeadLetters {
   }
 
   /**
-   * Puts letters back behind what waits, oldest first, as long as there is `room` for records, and hands each chunk to
-   * `stored`. Never while a batch is being appended. Gives the number put back.
+   * Puts letters back behind what waits, oldest first, each as long as there is `room` for records of its topic, and hands
+   * each chunk to `stored`, which leaves less room. Never while a batch is being appended. Gives the number put back.
    */
-  async replay(room: number, stored: (chunk: Chunk) => void): Promise<number> {
+  async replay(room: (topic: string) => number, stored: (chunk: Chunk) => void): Promise<number> {
     let replayed = 0;
     // Those that come back meanwhile are for the next time.
-    const last = this.#nextId;
-    while (replayed < room) {
-      const limit = Math.min(REPLAY_CHUNK, room - replayed);
-      const { seen, back } = await this.#inTurn(() => this.#replaySome(limit, last, stored));
-      if (seen === 0) break;
-      replayed += back;
+    const end = this.#nextId;
+    for (let next: number | undefined = 0; next !== undefined; ) {
+      const from: number = next;
+      const some = await this.#inTurn(() => this.#replaySome({ from, end, room }, stored));
+      replayed += some.back;
+      next = some.next;
     }
     return replayed;
   }
 
-  /** Up to `limit` letters with an id below `last`. Those that are damaged are set aside. */
+  /** Some letters with ids from `from` on and below `end`; `next` is where to go on. Those that are damaged are set aside. */
   async #replaySome(
-    limit: number,
-    last: number,
+    { from, end, room }: { from: number; end: number; room: (topic: string) => number },
     hand: (chunk: Chunk) => void,
-  ): Promise<{ readonly seen: number; readonly back: number }> {
-    const letters = (await this.#store.entries(keys.DEAD_LETTERS, limit)).filter(([key]) => idOf(key) < last);
+  ): Promise<{ readonly next: number | undefined; readonly back: number }> {
+    const range = { gte: keys.deadLetterKey(from), lt: keys.deadLetterKey(end) };
+    const letters = await this.#store.entries(range, REPLAY_CHUNK);
+    const next = letters.length === 0 ? undefined : idOf(letters.at(-1)?.[0]) + 1;
     const damaged: [key: string, value: Buffer][] = [];
+    const back: string[] = [];
     const byTopic = new Map<string, OutboxRecord[]>();
     for (const stored of letters) {
       const letter = unlessDamaged(() => decodeLetter(stored[1]));
@@ -131,20 +133,18 @@ export class DeadLetters {
         continue;
       }
       const { about, record } = letter;
-      const records = byTopic.get(about.topic);
-      if (records === undefined) byTopic.set(about.topic, [record]);
-      else records.push(record);
+      const records = byTopic.get(about.topic) ?? [];
+      if (records.length >= room(about.topic)) continue;
+      records.push(record);
+      byTopic.set(about.topic, records);
+      back.push(stored[0]);
     }
     if (damaged.length > 0) await this.#setAside(damaged);
-    const whole = letters.filter((letter) => !damaged.includes(letter));
-    if (whole.length === 0) return { seen: letters.length, back: 0 };
-    const chunks = await this.#store.putBack(
-      byTopic,
-      whole.map(([key]) => key),
-    );
-    this.#forget(whole.length);
+    if (back.length === 0) return { next, back: 0 };
+    const chunks = await this.#store.putBack(byTopic, back);
+    this.#forget(back.length);
     for (const chunk of chunks) hand(chunk);
-    return { seen: letters.length, back: whole.length };
+    return { next, back: back.length };
   }
 
   async #setAside(letters: readonly (readonly [key: string, value: Buffer])[]): Promise<void> {

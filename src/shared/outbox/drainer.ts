@@ -24,6 +24,8 @@ export interface TopicDrainerComponents {
 export interface TopicDrainerOptions {
   /** Name in the outbox; Kafka's is the producer's. */
   readonly topic: string;
+  /** Where the topic is and what setting says so, for readiness. */
+  readonly place?: string;
   /** What is held in memory; 20,000 records and 8 MiB unless told. */
   readonly memory?: BacklogBound;
   /** Milliseconds between two lines about a backlog's progress; 5000 unless told. */
@@ -41,6 +43,7 @@ const PROGRESS_MS = 5000;
 
 export class TopicDrainer {
   readonly topic: string;
+  readonly #place: string;
   readonly #components: TopicDrainerComponents;
   readonly #backlog: Backlog;
   readonly #stopping = new AbortController();
@@ -54,10 +57,11 @@ export class TopicDrainer {
 
   constructor(
     components: TopicDrainerComponents,
-    { topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
+    { topic, place = topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
   ) {
     const { logger, metrics, store } = components;
     this.topic = topic;
+    this.#place = place;
     this.#components = components;
     this.#backlog = new Backlog(topic, store, memory);
     this.#backlog.onDamaged = (count) => {
@@ -113,12 +117,16 @@ export class TopicDrainer {
     };
   }
 
+  /** What is known to be at fault is said at once: a broker that hangs answers nobody who asks it why. */
   async health(signal: AbortSignal): Promise<DependencyHealth> {
-    const health = await this.#components.producer.health(signal);
-    if (health.status === 200 && this.#state !== 'flowing') {
-      return { ...health, status: 503, error: this.#error };
-    }
-    return health;
+    const { producer } = this.#components;
+    if (this.#state === 'flowing') return producer.health(signal);
+    return {
+      resource: `kafka ${producer.topic}`,
+      status: 503,
+      error: this.#error,
+      message: `${this.#place}: ${this.#state}, ${this.#backlog.waiting} records wait in the outbox`,
+    };
   }
 
   /** Brings the gauges up to date before a scrape. */

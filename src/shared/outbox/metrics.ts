@@ -1,9 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-/** The outbox and its way into Kafka. */
-export function createOutboxMetrics(registry: Registry) {
+/**
+ * The outbox and its way into Kafka. The series of `topics` are there from the beginning: a counter that is born with its
+ * first event shows no increase to who looks for one.
+ */
+export function createOutboxMetrics(registry: Registry, topics: readonly string[] = []) {
   const registers = [registry];
-  return {
+  const metrics = {
     depth: new Gauge({
       name: 'teranode_p2p_outbox_depth',
       help: 'Records that wait for Kafka, by topic.',
@@ -72,6 +75,15 @@ export function createOutboxMetrics(registry: Registry) {
       registers,
     }),
   };
+  for (const topic of topics) {
+    metrics.depth.set({ topic }, 0);
+    metrics.lag.set({ topic }, 0);
+    metrics.drainRate.set({ topic }, 0);
+    metrics.damaged.inc({ topic }, 0);
+    for (const outcome of ['acknowledged', 'dead_letter']) metrics.records.inc({ topic, outcome }, 0);
+    for (const fault of ['record', 'topic', 'broker']) metrics.faults.inc({ topic, fault }, 0);
+  }
+  return metrics;
 }
 
 export type OutboxMetrics = ReturnType<typeof createOutboxMetrics>;

@@ -1,11 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
 
 const BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2];
 
-/** The publisher's own. */
+/** The publisher's own. Each series is there from the beginning: one that is born with its first event shows no increase. */
 export function createPublisherMetrics(registry: Registry) {
   const registers = [registry];
-  return {
+  const metrics = {
     messages: new Counter({
       name: 'teranode_p2p_publisher_messages_total',
       help: 'Messages that reached the publisher, by outcome.',
@@ -63,6 +64,10 @@ export function createPublisherMetrics(registry: Registry) {
       registers,
     }),
   };
+  for (const { name: outcome } of OUTCOMES) metrics.messages.inc({ outcome }, 0);
+  for (const outcome of ['told', 'failed', 'given_up']) metrics.blockFound.inc({ outcome }, 0);
+  for (const outcome of ['acknowledged', 'lost']) metrics.notified.inc({ outcome }, 0);
+  return metrics;
 }
 
 export type PublisherMetrics = ReturnType<typeof createPublisherMetrics>;

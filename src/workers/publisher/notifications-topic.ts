@@ -66,12 +66,15 @@ export class NotificationsTopic {
     this.#wake();
   }
 
+  /** As a drainer's: what is known to be at fault is said at once. */
   async health(signal: AbortSignal): Promise<DependencyHealth> {
-    const health = await this.#producer.health(signal);
-    // A topic may be there and take nothing.
-    return health.status === 200 && this.#error !== ''
-      ? { ...health, status: 503, error: this.#error }
-      : health;
+    if (this.#error === '') return this.#producer.health(signal);
+    return {
+      resource: `kafka ${this.#producer.topic}`,
+      status: 503,
+      error: this.#error,
+      message: 'frames wait in the ring',
+    };
   }
 
   /** Gives what is left until `deadline` (unix ms); the rest follows after the next start, if the ring still has it. */

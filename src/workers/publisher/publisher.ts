@@ -9,6 +9,7 @@ import { createBlockValidationClient } from '../../shared/grpc/block-validation-
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
+import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Logger } from '../../shared/logging.js';
 import { type DatabasePort, RemoteDatabase } from '../../shared/outbox/database-port.js';
 import { DeadLetters } from '../../shared/outbox/dead-letters.js';
@@ -36,7 +37,8 @@ const TOPICS: Readonly<Record<'blocks' | 'subtrees', KafkaSettingKey>> = {
   blocks: 'kafka_blocksConfig',
   subtrees: 'kafka_subtreesConfig',
 };
-const HEALTH_MS = 2000;
+/** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
+const HEALTH_MS = 1500;
 const OK = outcomeIndex('ok');
 
 /** A batch on its way through `publish`. */
@@ -51,7 +53,7 @@ export class Publisher {
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
-  readonly #outboxMetrics = createOutboxMetrics(this.#registry);
+  readonly #outboxMetrics = createOutboxMetrics(this.#registry, Object.keys(TOPICS));
   readonly #store: OutboxStore;
   readonly #deadLetters: DeadLetters;
   readonly #drainers: ReadonlyMap<string, TopicDrainer>;
@@ -87,7 +89,8 @@ export class Publisher {
     this.#drainers = new Map(
       Object.entries(TOPICS).map(([topic, key]) => {
         const producer = createProducer(settings, key, { logger, brokerSocketPath });
-        return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic })];
+        const place = placeOf(key, settings[key]);
+        return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic, place })];
       }),
     );
     this.#admission = new Admission({ maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash });
@@ -151,6 +154,12 @@ export class Publisher {
     return depth;
   }
 
+  /** Records that the outbox still takes for `topic`: each has a bound of its own, so that one at fault fills up alone. */
+  #room(topic: string): number {
+    const drainer = this.#drainers.get(topic);
+    return drainer === undefined ? 0 : this.#config.settings.p2p_outbox_max - drainer.waiting;
+  }
+
   /**
    * Resolves once everything accepted is in the outbox. Batches are worked on in the order of the calls. `retry`: what
    * an earlier publisher stored of this batch is `ok`.
@@ -192,7 +201,7 @@ export class Publisher {
   #sort(messages: readonly CheckedMessage[], retry: boolean, now: number): Sorted {
     const outcomes = new Uint8Array(messages.length);
     const stored: { index: number; message: CheckedMessage; isNew: boolean }[] = [];
-    let room = this.#config.settings.p2p_outbox_max - this.#depth();
+    const rooms = new Map([...this.#drainers.keys()].map((topic) => [topic, this.#room(topic)]));
     messages.forEach((message, index) => {
       outcomes[index] = message.outcome;
       if (message.outcome !== OK) return;
@@ -202,10 +211,12 @@ export class Publisher {
       }
       let outcome: OutcomeName = this.#admission.check(message, now);
       if (retry && (outcome === 'repeat' || outcome === 'spam')) return;
-      if (outcome === 'ok' && message.record !== undefined && room <= 0) outcome = 'outbox_full';
+      const topic = message.record?.topic;
+      const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
+      if (outcome === 'ok' && room <= 0) outcome = 'outbox_full';
       outcomes[index] = outcomeIndex(outcome);
       if (outcome !== 'ok') return;
-      if (message.record !== undefined) room--;
+      if (topic !== undefined) rooms.set(topic, room - 1);
       this.#admission.remember(message, now);
       if (message.frame.length > 0 || message.record !== undefined)
         stored.push({ index, message, isNew: true });
@@ -287,12 +298,16 @@ export class Publisher {
 
   #outboxHealth(): DependencyHealth {
     const resource = 'outbox';
-    const depth = this.#depth();
-    const max = this.#config.settings.p2p_outbox_max;
-    const message = `${depth} of ${max} records wait for Kafka`;
+    const drainers = [...this.#drainers.values()];
+    const depths = drainers.map(({ topic, waiting }) => `${waiting} ${topic}`).join(', ');
+    const message = `${depths} wait for Kafka, at most ${this.#config.settings.p2p_outbox_max} each`;
     const { failure } = this.#store;
     if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
-    if (depth >= max) return { resource, status: 503, error: 'full: p2p_outbox_max is reached', message };
+    const full = drainers.filter(({ topic }) => this.#room(topic) <= 0).map(({ topic }) => topic);
+    if (full.length > 0) {
+      const error = `full: p2p_outbox_max is reached by ${full.join(' and ')}`;
+      return { resource, status: 503, error, message };
+    }
     return { resource, status: 200, message };
   }
 
@@ -318,10 +333,12 @@ export class Publisher {
   }
 
   replayDeadLetters(): Promise<number> {
-    return this.#inTurn(() => {
-      const room = this.#config.settings.p2p_outbox_max - this.#depth();
-      return this.#deadLetters.replay(room, (chunk) => this.#hand(chunk));
-    });
+    return this.#inTurn(() =>
+      this.#deadLetters.replay(
+        (topic) => this.#room(topic),
+        (chunk) => this.#hand(chunk),
+      ),
+    );
   }
 
   /** Gives Kafka until `deadline` (unix ms), then closes everything. Gives the number of records left. */
@@ -343,4 +360,10 @@ export class Publisher {
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;
   }
+}
+
+/** Where the topic of a setting is, for a person. */
+function placeOf(key: KafkaSettingKey, url: string): string {
+  const { scheme, brokers } = parseKafkaUrl(key, url);
+  return `${scheme === 'memory' ? 'embedded broker' : brokers.join(',')} (${key})`;
 }

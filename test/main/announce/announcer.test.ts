@@ -9,6 +9,7 @@ import { announcedUrls } from '../../../src/main/announce/urls.js';
 import { EmbeddedChain } from '../../../src/main/blockchain/embedded-chain.js';
 import { GrpcBlockchainClient } from '../../../src/main/blockchain/grpc-client.js';
 import type { BlockchainClient, FsmState } from '../../../src/main/blockchain/types.js';
+import type { ConnectedPeer } from '../../../src/main/node/types.js';
 import { FSMStateType } from '../../../src/shared/generated/blockchain_api.js';
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { headerHash, parseHeader } from '../../../src/shared/header.js';
@@ -35,6 +36,8 @@ function announcing(
   generation: Generation = 'current',
   options: AnnouncerOptions = {},
   isInvalid: (hash: string) => boolean = () => false,
+  /** Peers that are connected, and those of them that listen. */
+  mesh = { connected: 1, listening: 1 },
 ) {
   const settings = settingsOf(
     {
@@ -66,8 +69,11 @@ function announcing(
       chain,
       node: {
         peerId: 'my-peer-id',
-        peers: () => [],
-        publish: async (kind, data) => told.push(read(kind, data)),
+        peers: () => Array.from({ length: mesh.connected }, () => ({}) as ConnectedPeer),
+        publish: async (kind, data) => {
+          told.push(read(kind, data));
+          return mesh.listening;
+        },
         sendDirect: async (peer, data) => {
           direct.push({ peer, message: JSON.parse(Buffer.from(data).toString()) });
         },
@@ -82,9 +88,13 @@ function announcing(
   const kinds = (said: Said[]): string[] => [...new Set(said.map(({ kind }) => kind))].sort();
   const of = (said: Said[], kind: string) =>
     said.filter((one) => one.kind === kind).map((one) => one.message);
-  const count = async (name: 'bestBlockAnswers' | 'chainFailures', label: string): Promise<number> => {
+  const count = async (
+    name: 'announcements' | 'bestBlockAnswers' | 'chainFailures',
+    ...wanted: string[]
+  ): Promise<number> => {
     const { values } = await metrics[name].get();
-    return values.find(({ labels }) => Object.values(labels).includes(label))?.value ?? 0;
+    const found = values.find(({ labels }) => wanted.every((label) => Object.values(labels).includes(label)));
+    return found?.value ?? 0;
   };
   return { announcer, told, shown, direct, texts, kinds, of, count };
 }
@@ -371,4 +381,44 @@ test('an absent chain does not keep the node from starting or saying its status'
   await announcer.start();
   const [status] = of(told, 'node_status');
   assert.deepEqual([status!.fsm_state, status!.best_height], ['UNKNOWN', 0]);
+});
+
+test('our best-block request waits for RUNNING and for a peer, and goes on until one has it', async (context) => {
+  const [served, client] = await service(context);
+  served.add(minedChain(1)[0]!, { height: 1 });
+  served.fsm = FSMStateType.CATCHINGBLOCKS;
+  const mesh = {
+    connected: 0,
+    get listening() {
+      return asked() < 5 ? 0 : 1;
+    },
+  };
+  const options = { retryMs: 1, subscription: { fsmPollMs: 10 } };
+  const { announcer, told, of, count } = announcing(context, client, {}, 'current', options, undefined, mesh);
+  const asked = () => of(told, 'bestblock').length;
+  await announcer.start();
+  // More time than the attempts would take, twice: while catching up, then while nobody is connected.
+  for (const state of [FSMStateType.CATCHINGBLOCKS, FSMStateType.RUNNING]) {
+    served.fsm = state;
+    const name = FSMStateType[state];
+    await waitFor(() => announcer.fsmState === name, { what: name });
+    const until = performance.now() + 250;
+    await waitFor(() => performance.now() > until, { what: 'the time of the attempts' });
+    assert.equal(asked(), 0, name);
+  }
+  mesh.connected = 1;
+  await waitFor(async () => (await count('announcements', 'bestblock', 'told')) === 1, {
+    what: 'the request told',
+  });
+  assert.equal(await count('announcements', 'bestblock', 'nobody'), 4);
+  await announcer.stop();
+  assert.equal(asked(), 5, 'once one has it, no more');
+});
+
+test('a node that nobody may hear does not ask for a best block', async (context) => {
+  const chain = await embedded(context);
+  const { announcer, told, of } = announcing(context, chain, { listen_mode: 'listen_only' });
+  await announcer.start();
+  await announcer.stop();
+  assert.deepEqual(of(told, 'bestblock'), []);
 });

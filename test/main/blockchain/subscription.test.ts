@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { status as Status } from '@grpc/grpc-js';
 import { GrpcBlockchainClient } from '../../../src/main/blockchain/grpc-client.js';
 import {
   ChainSubscription,
@@ -13,7 +14,12 @@ import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
 import { waitFor, within } from '../../support/wait.js';
 
-function follow(context: TestContext, service: BlockchainService, options: ChainSubscriptionOptions = {}) {
+function follow(
+  context: TestContext,
+  service: BlockchainService,
+  options: ChainSubscriptionOptions = {},
+  tellConnected = false,
+) {
   const { logger, lines } = keptLog();
   const chain = new GrpcBlockchainClient({
     settings: settingsOf({ blockchain_grpcAddress: service.address }),
@@ -27,6 +33,7 @@ function follow(context: TestContext, service: BlockchainService, options: Chain
         heard.push('hash' in notification ? `${notification.type} ${notification.hash}` : notification.type),
       opened: (tip, previous) => heard.push(`opened ${tip} after ${previous}`),
       fsmState: (state) => heard.push(`state ${state}`),
+      ...(tellConnected ? { connected: (connected: boolean) => heard.push(`connected ${connected}`) } : {}),
     },
     { resumeMs: 20, ...options },
   );
@@ -142,4 +149,61 @@ test('stopping ends the stream at once', async (context) => {
   await within(subscription.stop(), 20_000, 'stopping');
   await waitFor(() => service.streams.size === 0, { what: 'the service to see the end' });
   assert.equal(subscription.connected, false);
+});
+
+test('a change of state before the subscription is taken in is seen, though nobody tells of it', async (context) => {
+  const service = await serve(context);
+  service.add(first);
+  service.fsm = FSMStateType.CATCHINGBLOCKS;
+  // What is read before the subscription is old when the service takes it in.
+  service.onSubscribe = () => {
+    service.fsm = FSMStateType.RUNNING;
+  };
+  const { subscription, heard } = follow(context, service, { fsmPollMs: 3_600_000 });
+  subscription.start();
+  await waitFor(() => subscription.fsmState === 'RUNNING', { what: 'the state after the opening block' });
+  assert.equal(heard[0], 'state CATCHINGBLOCKS');
+  assert.equal(service.calls.get('subscribe'), 1);
+});
+
+test('a state that cannot be read, or is not RUNNING, is read again until it is', async (context) => {
+  const service = await serve(context);
+  service.add(first);
+  // The reading before the subscription and the one behind its opening block.
+  service.fail('fsm', Status.INTERNAL, 2);
+  service.fsm = FSMStateType.CATCHINGBLOCKS;
+  const { subscription } = follow(context, service, { fsmPollMs: 20 });
+  subscription.start();
+  await waitFor(() => subscription.connected, { what: 'the subscription' });
+  await waitFor(() => subscription.fsmState === 'CATCHINGBLOCKS', { what: 'the state, read again' });
+  // Nobody tells of the end of it.
+  service.fsm = FSMStateType.RUNNING;
+  await waitFor(() => subscription.fsmState === 'RUNNING', { what: 'the end of catching up' });
+  assert.equal(service.calls.get('subscribe'), 1);
+});
+
+test('a subscription that is taken and says nothing is a break, with its reason for readiness', async (context) => {
+  const service = await serve(context);
+  service.add(first);
+  service.opens = false;
+  const { subscription, heard } = follow(context, service, { openingMs: 50 }, true);
+  assert.equal(subscription.health().status, 503);
+  subscription.start();
+  await waitFor(() => (service.calls.get('subscribe') ?? 0) >= 2, { what: 'a second subscription' });
+  assert.equal(subscription.connected, false);
+  const { status, error } = subscription.health();
+  assert.deepEqual([status, error], [503, 'no opening block within 50 ms']);
+  service.opens = true;
+  await waitFor(() => subscription.connected, { what: 'the subscription' });
+  assert.equal(subscription.health().status, 200);
+  const taken = service.calls.get('subscribe');
+  const until = performance.now() + 150;
+  await waitFor(() => performance.now() > until, { what: 'three times the patience' });
+  assert.equal(service.calls.get('subscribe'), taken, 'an open one is left alone');
+  service.stop();
+  await waitFor(() => heard.includes('connected false'), { what: 'the break' });
+  assert.deepEqual(
+    heard.filter((line) => line.startsWith('connected')),
+    ['connected true', 'connected false'],
+  );
 });

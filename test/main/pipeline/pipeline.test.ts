@@ -83,8 +83,9 @@ async function pipelineOf(
   const batches = (): JournalBatch[] =>
     existsSync(outboxPath)
       ? readFileSync(outboxPath, 'utf8')
-          .trim()
           .split('\n')
+          // What is behind the last end of a line is still being written.
+          .slice(0, -1)
           .map((line) => JSON.parse(line) as JournalBatch)
       : [];
   const journal = (): JournalMessage[] => batches().flatMap(({ messages }) => messages);

@@ -50,8 +50,9 @@ test('a letter that is damaged on the disk is set aside, and keeps none of the o
     [1, 3].map(hashOf),
   );
   const back: string[] = [];
-  const replayed = await deadLetters.replay(100, ({ records }) =>
-    back.push(...records.map((each) => each.value.toString())),
+  const replayed = await deadLetters.replay(
+    () => 100,
+    ({ records }) => back.push(...records.map((each) => each.value.toString())),
   );
   assert.equal(replayed, 2);
   assert.deepEqual(back, ['value 1', 'value 3']);
@@ -87,7 +88,10 @@ test('letters that come while others are put back are neither lost nor put back 
   for (const byte of [1, 2, 3, 4]) await deadLetters.add('blocks', record(byte), 'too large');
   const stored: Chunk[] = [];
   const [replayed] = await Promise.all([
-    deadLetters.replay(100, (chunk) => stored.push(chunk)),
+    deadLetters.replay(
+      () => 100,
+      (chunk) => stored.push(chunk),
+    ),
     deadLetters.add('subtrees', record(5), 'too large'),
     deadLetters.add('subtrees', record(6), 'too large'),
   ]);
@@ -97,4 +101,25 @@ test('letters that come while others are put back are neither lost nor put back 
   assert.deepEqual([...back, ...left].sort(), [1, 2, 3, 4, 5, 6].map(hashOf));
   assert.equal(await count(), left.length);
   assert.equal((await store.read('blocks', 0, 1_000_000)).length, stored.length);
+});
+
+test('letters of a topic that is full stay, and hold up no other topic’s', async (context) => {
+  const { deadLetters, store, count } = await letters(context);
+  for (const byte of [1, 2, 3]) await deadLetters.add('subtrees', record(byte), 'too large');
+  for (const byte of [4, 5]) await deadLetters.add('blocks', record(byte), 'too large');
+  const rooms = new Map([
+    ['subtrees', 1],
+    ['blocks', 100],
+  ]);
+  const back = (topic: string) => rooms.get(topic) ?? 0;
+  const replayed = await deadLetters.replay(back, ({ topic, records }) => {
+    rooms.set(topic, back(topic) - records.length);
+  });
+  assert.equal(replayed, 3);
+  assert.deepEqual(
+    (await deadLetters.list(10)).map(({ hash }) => hash),
+    [2, 3].map(hashOf),
+  );
+  assert.equal(await count(), 2);
+  assert.equal((await store.read('blocks', 0, 1_000_000)).flatMap(({ records }) => records).length, 2);
 });

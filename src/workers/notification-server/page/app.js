@@ -243,12 +243,12 @@ function dependencyRow(dependency) {
   row.append(
     element('span', 'dot'),
     element('span', 'resource', asText(dependency.resource)),
-    element('span', 'muted', asText(good ? dependency.message : dependency.error || dependency.message)),
+    element('span', 'muted', good ? 'ready' : 'not ready'),
   );
   return row;
 }
 
-function showStatus({ node, peers, health, counters }) {
+function showStatus({ node, peers, sync, health, counters }) {
   if (asText(node?.name) !== '') parts['node-name'].textContent = asText(node.name);
   if (asText(node?.id) !== '') parts['node-id'].textContent = asText(node.id);
   parts.height.textContent = node?.height > 0 ? number(node.height) : '–';
@@ -262,12 +262,14 @@ function showStatus({ node, peers, health, counters }) {
     .join(' · ');
   const all = Array.isArray(peers) ? peers : [];
   for (const peer of all) if (asText(peer.name) !== '') names.set(asText(peer.id), asText(peer.name));
+  showSync(sync);
   const inbound = all.filter((peer) => peer.inbound).length;
   parts['peer-count'].textContent = number(all.length);
   parts['peer-split'].textContent = `${inbound} in, ${all.length - inbound} out`;
   parts.peers.replaceChildren(...all.slice(0, 500).map(peerRow));
   parts['peers-empty'].hidden = all.length > 0;
   const good = Number(health?.status) === 200;
+  parts['health-hint'].hidden = good;
   parts['health-state'].dataset.state = good ? 'live' : 'lost';
   parts['health-state'].textContent = good ? 'ready' : 'not ready';
   parts.health.replaceChildren(...(health?.dependencies ?? []).map(dependencyRow));
@@ -277,6 +279,18 @@ function showStatus({ node, peers, health, counters }) {
       element('dd', 'mono', number(value)),
     ]),
   );
+}
+
+/** The peer from which the node catches up, while it does. */
+function showSync(sync) {
+  const id = asText(sync?.id);
+  parts.sync.hidden = id === '';
+  if (id === '') return;
+  const height = sync.height > 0 ? ` to ${number(sync.height)}` : '';
+  const since = Number.isFinite(sync.since) ? Math.floor((Date.now() - sync.since) / 1000) : 0;
+  const name = asText(sync.name) || short(id);
+  parts.sync.textContent = `catching up from ${name}${height}${since > 0 ? `, for ${duration(since)}` : ''}`;
+  parts.sync.title = id;
 }
 
 function showStale() {
