@@ -14,7 +14,6 @@ import type { DependencyHealth } from '../../shared/health.js';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import { displayText } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
@@ -23,6 +22,7 @@ import { DirectStream } from './direct-stream.js';
 import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
 import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
+import { Identities } from './identities.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { type ConfiguredPeers, configuredPeers, Peering } from './peering.js';
@@ -34,8 +34,6 @@ import { SignatureVerifier } from './verification.js';
 /** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
 const VERDICT_LOST_MS = 120_000;
 const SWEEP_MS = 10_000;
-/** Characters kept of what a peer calls itself in identify: any text, of any length, and terminals will show it. */
-const IDENTITY_MAX = 256;
 
 /** What libp2p's type does not show. */
 interface HostInternals {
@@ -71,11 +69,6 @@ interface Awaiting {
   readonly since: number;
 }
 
-interface Identity {
-  readonly agent: string;
-  readonly protocolVersion: string;
-}
-
 export class Libp2pNode implements P2PNode {
   readonly peerId: string;
   readonly #components: NodeComponents;
@@ -97,7 +90,7 @@ export class Libp2pNode implements P2PNode {
   readonly #configured: ConfiguredPeers;
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
-  readonly #identities = new Map<string, Identity>();
+  readonly #identities = new Identities();
   /** Messages that are owed a verdict. Bounded by backpressure. */
   readonly #awaiting = new Map<string, Awaiting>();
   #host: Host | undefined;
@@ -255,7 +248,6 @@ export class Libp2pNode implements P2PNode {
 
   #describe(host: Host, connection: Connection): ConnectedPeer {
     const id = connection.remotePeer.toString();
-    const identity = this.#identities.get(id);
     const address = multiaddrHost(connection.remoteAddr);
     const configured = this.#isConfigured(id);
     return {
@@ -265,8 +257,7 @@ export class Libp2pNode implements P2PNode {
       connectedAt: connection.timeline.open,
       ...this.#traffic.of(id),
       pingMs: connection.rtt,
-      agent: identity?.agent ?? '',
-      protocolVersion: identity?.protocolVersion ?? '',
+      ...this.#identities.of(id),
       configured,
       trusted: configured || (address?.kind === 'ip' && this.#allowed.has(address.address)),
       score: host.services.pubsub.getScore(id),
@@ -347,8 +338,12 @@ export class Libp2pNode implements P2PNode {
   }
 
   /** What runs underneath, for tests and diagnosis. */
-  inspect(): { readonly host: Host | undefined; readonly settings: Settings } {
-    return { host: this.#host, settings: this.#components.settings };
+  inspect(): {
+    readonly host: Host | undefined;
+    readonly settings: Settings;
+    readonly identities: Identities;
+  } {
+    return { host: this.#host, settings: this.#components.settings, identities: this.#identities };
   }
 
   #running(): Host {
@@ -428,7 +423,10 @@ export class Libp2pNode implements P2PNode {
   }
 
   #listenTo(host: Host): void {
+    this.#identities.watch(host);
     host.addEventListener('connection:open', ({ detail: connection }) => {
+      // Gone before it was told of: no disconnection will be.
+      if (connection.status !== 'open') return;
       this.#traffic.opened(connection);
       const address = multiaddrHost(connection.remoteAddr);
       if (address?.kind === 'ip' && this.#isExempt(address.address)) {
@@ -448,14 +446,7 @@ export class Libp2pNode implements P2PNode {
       this.#traffic.forget(peerId);
       this.#budgets.forget(peerId);
       this.#exempt.delete(peerId);
-      this.#identities.delete(peerId);
       this.#emit('disconnected', peerId, bytesReceived);
-    });
-    host.addEventListener('peer:identify', ({ detail }) => {
-      this.#identities.set(detail.peerId.toString(), {
-        agent: displayText(detail.agentVersion ?? '', IDENTITY_MAX),
-        protocolVersion: displayText(detail.protocolVersion ?? '', IDENTITY_MAX),
-      });
     });
     if (this.#components.settings.p2p_enable_mdns) {
       host.addEventListener('peer:discovery', ({ detail }) => {
