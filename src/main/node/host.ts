@@ -28,12 +28,7 @@ import { type ConnectionMarks, connectionManagerLimits } from './connection-limi
 import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
 import { HolePunching } from './hole-punching.js';
-import {
-  type GossipInternals,
-  growCipherMemory,
-  type Seams,
-  updateWindowsByHalves,
-} from './library-seams.js';
+import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
 import { relayAddresses } from './relays.js';
 import { boundAddresses } from './stored-addresses.js';
@@ -61,7 +56,6 @@ export interface HostComponents extends GossipComponents {
 }
 
 export interface HostOptions extends GossipOptions {
-  readonly seams: Seams;
   readonly marks: ConnectionMarks;
   /** Told in identify. */
   readonly userAgent: string;

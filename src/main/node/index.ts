@@ -23,6 +23,7 @@ import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
 import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
 import { Identities } from './identities.js';
+import { KeyedRate } from './keyed-rate.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { type ConfiguredPeers, configuredPeers, Peering } from './peering.js';
@@ -34,6 +35,11 @@ import { SignatureVerifier } from './verification.js';
 /** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
 const VERDICT_LOST_MS = 120_000;
 const SWEEP_MS = 10_000;
+/**
+ * Messages of a peer's own, sent by itself, that may be invalid before each further one is an offence. Honest nodes send none; the first
+ * ten cost GossipSub's score alone, and five more reach the usual ban threshold, which is before the graylist keeps the rest unread.
+ */
+const MISTAKES = { perSecond: 1 / 60, burst: 10, maxKeys: 10_000 };
 
 /** What libp2p's type does not show. */
 interface HostInternals {
@@ -91,6 +97,8 @@ export class Libp2pNode implements P2PNode {
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
   readonly #identities = new Identities();
+  /** Own messages that were not valid and may be by mistake. Outlives the connection. */
+  readonly #mistakes = new KeyedRate(MISTAKES);
   /** Messages that are owed a verdict. Bounded by backpressure. */
   readonly #awaiting = new Map<string, Awaiting>();
   #host: Host | undefined;
@@ -376,6 +384,11 @@ export class Libp2pNode implements P2PNode {
         traffic: this.#traffic,
         verifier: this.#verifier,
         onUnblamed: () => this.#metrics.unblamed.inc(),
+        onForged: (peerId) => {
+          if (this.#mistakes.take(peerId)) return;
+          this.#metrics.forgeries.inc();
+          this.#emit('forged', peerId);
+        },
         onStalled: (peerId) => this.#closeStalled(peerId),
         gater: createGater({ bans, settings, logger, metrics: this.#peripheryMetrics }),
       },
