@@ -23,14 +23,14 @@ import {
   isRelayed,
   listenMultiaddrs,
 } from './addresses.js';
-import { namedPeerIds } from './bootstrap.js';
 import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
 import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
 import { HolePunching } from './hole-punching.js';
 import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
-import { relayAddresses } from './relays.js';
+import { isRelaying } from './relays.js';
+import { relayTransport, type TransportManagerInternals } from './seams/relay-places.js';
 import { boundAddresses } from './stored-addresses.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
@@ -57,6 +57,8 @@ export interface HostComponents extends GossipComponents {
 
 export interface HostOptions extends GossipOptions {
   readonly marks: ConnectionMarks;
+  /** Base58 IDs of relays; those behind a /dnsaddr are added before they are dialled. */
+  readonly relayIds: ReadonlySet<string>;
   /** Told in identify. */
   readonly userAgent: string;
 }
@@ -96,8 +98,9 @@ export function forgetHostMetrics(registry: Registry): void {
   }
 }
 
-/** What this reads of a host's innards. */
-interface AddressInternals {
+/** What this folder reads of a host's innards, which libp2p's type does not show. */
+interface HostInternals {
+  readonly transportManager: TransportManagerInternals & { getAddrs(): Multiaddr[] };
   readonly addressManager: {
     confirmObservedAddr(
       address: Multiaddr,
@@ -106,12 +109,16 @@ interface AddressInternals {
   };
 }
 
+export function internalsOf(host: Host): HostInternals {
+  return (host as unknown as { components: HostInternals }).components;
+}
+
 /**
  * Tells peers of public addresses of this machine's interfaces, as Go nodes do: libp2p keeps them to itself until a service has
  * had them dialled back, and none here does.
  */
 function announcePublicAddresses(host: Host): void {
-  const { addressManager } = (host as unknown as { components: AddressInternals }).components;
+  const { addressManager } = internalsOf(host);
   host.addEventListener('transport:listening', ({ detail: listener }) => {
     for (const address of listener.getAddrs()) {
       if (isRelayed(address) || isPrivateMultiaddr(address)) continue;
@@ -126,10 +133,9 @@ export async function createHost(components: HostComponents, options: HostOption
   const { seams } = options;
   const protector = connectionProtector(settings);
   if (protector !== undefined && seams.cipherMemory) growCipherMemory();
-  const relays = relayAddresses(settings);
-  const relaying = relays.length > 0;
+  const circuit = seams.relayPlaces ? relayTransport() : circuitRelayTransport();
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
-  const holePunching = reachable ? await HolePunching.create(namedPeerIds(relays)) : undefined;
+  const holePunching = reachable ? await HolePunching.create(options.relayIds) : undefined;
   // Loaded where it is used: it brings a hundred modules.
   const mapping = reachable ? await import('./port-mapping.js') : undefined;
   const announce = announceMultiaddrs(settings);
@@ -146,7 +152,7 @@ export async function createHost(components: HostComponents, options: HostOption
       ...(announce.length > 0 ? { announce } : {}),
       announceFilter: announceFilter(settings),
     },
-    transports: [holePunching?.transport() ?? tcp(), ...(relaying ? [circuitRelayTransport()] : [])],
+    transports: [holePunching?.transport() ?? tcp(), ...(isRelaying(settings) ? [circuit] : [])],
     connectionEncrypters: [noise()],
     streamMuxers: [
       () => {

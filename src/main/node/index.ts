@@ -17,11 +17,12 @@ import type { MessageKind } from '../../shared/messages/kind.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
+import { namedPeerIds } from './bootstrap.js';
 import { ConnectionBudgets } from './budgets.js';
 import { DirectStream } from './direct-stream.js';
 import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
-import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
+import { createHost, forgetHostMetrics, type Host, type HostComponents, internalsOf } from './host.js';
 import { Identities } from './identities.js';
 import { KeyedRate } from './keyed-rate.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
@@ -40,11 +41,6 @@ const SWEEP_MS = 10_000;
  * ten cost GossipSub's score alone, and five more reach the usual ban threshold, which is before the graylist keeps the rest unread.
  */
 const MISTAKES = { perSecond: 1 / 60, burst: 10, maxKeys: 10_000 };
-
-/** What libp2p's type does not show. */
-interface HostInternals {
-  readonly transportManager: { getAddrs(): Multiaddr[] };
-}
 
 export interface NodeComponents {
   readonly settings: Settings;
@@ -94,6 +90,7 @@ export class Libp2pNode implements P2PNode {
   readonly #kindOfTopic: ReadonlyMap<string, number>;
   readonly #allowed: AddressList;
   readonly #configured: ConfiguredPeers;
+  readonly #relayIds: Set<string>;
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
   readonly #identities = new Identities();
@@ -125,6 +122,7 @@ export class Libp2pNode implements P2PNode {
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
     this.#allowed = new AddressList(settings.p2p_allowed_addresses);
     this.#configured = configuredPeers(settings);
+    this.#relayIds = new Set(namedPeerIds(this.#configured.relayAddresses));
     this.#budgets = new ConnectionBudgets(
       { metrics: this.#metrics },
       {
@@ -163,7 +161,7 @@ export class Libp2pNode implements P2PNode {
       );
       this.#peering = new Peering(
         { ...parts, host, settings },
-        { configured: this.#configured, topics: this.#topics },
+        { configured: this.#configured, topics: this.#topics, relayIds: this.#relayIds },
       );
       this.#listenTo(host);
       await host.start();
@@ -278,11 +276,11 @@ export class Libp2pNode implements P2PNode {
 
   /** The TCP port listened on, whatever is told to peers; undefined while not running. */
   get port(): number | undefined {
-    const listening = (this.#host as { components: HostInternals } | undefined)?.components.transportManager;
-    const ports = listening
-      ?.getAddrs()
+    if (this.#host === undefined) return undefined;
+    const ports = internalsOf(this.#host)
+      .transportManager.getAddrs()
       .flatMap((address) => /\/tcp\/(\d+)$/.exec(address.toString())?.[1] ?? []);
-    return ports?.[0] === undefined ? undefined : Number(ports[0]);
+    return ports[0] === undefined ? undefined : Number(ports[0]);
   }
 
   async connect(address: string, signal?: AbortSignal): Promise<void> {
@@ -395,6 +393,7 @@ export class Libp2pNode implements P2PNode {
       {
         seams: this.#seams,
         marks: this.#configured.marks,
+        relayIds: this.#relayIds,
         userAgent: this.#options.userAgent ?? 'teranode-p2p',
         topics: this.#topics,
         directPeers: this.#directPeers(),

@@ -27,6 +27,8 @@ export interface Seams {
   readonly cipherMemory: boolean;
   /** A bad score outlives the connection; see seams/retained-scores.ts. */
   readonly retainedScores: boolean;
+  /** Places at relays that are asked for again, one listener each; see seams/relay-places.ts. */
+  readonly relayPlaces: boolean;
 }
 
 export const ALL_SEAMS: Seams = {
@@ -34,6 +36,7 @@ export const ALL_SEAMS: Seams = {
   windowUpdates: true,
   cipherMemory: true,
   retainedScores: true,
+  relayPlaces: true,
 };
 
 type Validated =
