@@ -30,6 +30,7 @@ import { HolePunching } from './hole-punching.js';
 import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
 import { isRelaying } from './relays.js';
+import { boundedIdentifyPush, identifyAs } from './seams/identifying.js';
 import { relayTransport, type TransportManagerInternals } from './seams/relay-places.js';
 import { boundAddresses } from './stored-addresses.js';
 
@@ -41,6 +42,7 @@ const MAX_PEER_AGE_MS = 30 * 86_400_000;
 
 export type HostServices = {
   identify: Identify;
+  identifyPush: object;
   ping: Ping;
   pubsub: GossipInternals;
   dht?: KadDHT;
@@ -176,6 +178,7 @@ export async function createHost(components: HostComponents, options: HostOption
     peerDiscovery: discoverers(settings),
     services: {
       identify: identify(),
+      identifyPush: boundedIdentifyPush(),
       ping: ping(),
       pubsub: gossipService(components, options),
       ...dhtService(settings),
@@ -187,9 +190,8 @@ export async function createHost(components: HostComponents, options: HostOption
   announcePublicAddresses(host);
   const protocolVersion = identifyProtocolVersion(settings);
   if (protocolVersion !== undefined) {
-    // identify derives it from a prefix that its protocol ids share; only the text may differ.
-    (host.services.identify as unknown as { host: { protocolVersion: string } }).host.protocolVersion =
-      protocolVersion;
+    const { services } = host;
+    for (const service of [services.identify, services.identifyPush]) identifyAs(service, protocolVersion);
   }
   return host;
 }
