@@ -20,6 +20,7 @@ import {
 import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
 import { SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
+import { meshWithDirectPeers } from './seams/direct-peers.js';
 import { retainScores } from './seams/retained-scores.js';
 import type { Traffic } from './traffic.js';
 import type { SignatureVerifier } from './verification.js';
@@ -73,7 +74,7 @@ export interface GossipComponents {
 
 export interface GossipOptions extends ScoreInputs {
   readonly seams: Seams;
-  /** Static and bootstrap peers: always spoken to, never in the mesh. */
+  /** Static and bootstrap peers of the current generation: always spoken to. */
   readonly directPeers: readonly AddrInfo[];
 }
 
@@ -112,6 +113,7 @@ export function gossipService(
     const gossip = create(libp2pComponents) as GossipSub as GossipInternals;
     if (components.verifier !== undefined) verifyOffThread(gossip, components.verifier, options.topics);
     blameAuthorsAlone(gossip, { onDropped: components.onUnblamed, onForged: components.onForged });
+    if (options.seams.directPeersInMesh) meshWithDirectPeers(gossip);
     if (options.seams.retainedScores) retainScores(gossip.score);
     keepUncheckedMessages(gossip);
     resetReplacedStreams(gossip);

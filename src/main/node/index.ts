@@ -71,6 +71,9 @@ interface Awaiting {
   readonly since: number;
 }
 
+/** The first generation's nodes know no direct peers: it would be agreed on one side alone. */
+const hasDirectPeers = ({ p2p_generation }: Settings): boolean => p2p_generation === 'current';
+
 export class Libp2pNode implements P2PNode {
   readonly peerId: string;
   readonly #components: NodeComponents;
@@ -407,6 +410,7 @@ export class Libp2pNode implements P2PNode {
   }
 
   #directPeers(): AddrInfo[] {
+    if (!hasDirectPeers(this.#components.settings)) return [];
     const peers = new Map<string, Multiaddr[]>();
     const { staticAddresses, bootstrapAddresses } = this.#configured;
     for (const address of [...staticAddresses, ...bootstrapAddresses].map((text) => multiaddr(text))) {
@@ -449,7 +453,8 @@ export class Libp2pNode implements P2PNode {
     host.addEventListener('peer:connect', ({ detail }) => {
       const peerId = detail.toString();
       // Behind a /dnsaddr there was no ID to make a direct peer of before.
-      if (this.#isConfigured(peerId)) host.services.pubsub.direct.add(peerId);
+      if (hasDirectPeers(this.#components.settings) && this.#isConfigured(peerId))
+        host.services.pubsub.direct.add(peerId);
       this.#emit('connected', peerId);
     });
     host.addEventListener('peer:disconnect', ({ detail }) => {

@@ -14,6 +14,7 @@ import { peerIdFromMultihash } from '@libp2p/peer-id';
 import { LRUCache } from 'lru-cache';
 import * as Digest from 'multiformats/hashes/digest';
 import { messageIdText } from './message-id.js';
+import type { DirectGossip } from './seams/direct-peers.js';
 import type { ScoreInternals } from './seams/retained-scores.js';
 import type { SignatureVerifier } from './verification.js';
 
@@ -29,6 +30,8 @@ export interface Seams {
   readonly retainedScores: boolean;
   /** Places at relays that are asked for again, one listener each; see seams/relay-places.ts. */
   readonly relayPlaces: boolean;
+  /** Direct peers that do not reciprocate are in the mesh as well; see seams/direct-peers.ts. */
+  readonly directPeersInMesh: boolean;
 }
 
 export const ALL_SEAMS: Seams = {
@@ -37,6 +40,7 @@ export const ALL_SEAMS: Seams = {
   cipherMemory: true,
   retainedScores: true,
   relayPlaces: true,
+  directPeersInMesh: true,
 };
 
 type Validated =
@@ -48,7 +52,7 @@ type Validated =
 export type Recommended = RPC.PeerInfo;
 
 /** What GossipSub has and its exported type does not show. */
-export interface GossipInternals extends GossipSub {
+export interface GossipInternals extends GossipSub, DirectGossip {
   getScore(peerId: string): number;
   getMeshPeers(topic: string): string[];
   reportMessageValidationResult(id: string, source: string, verdict: TopicValidatorResult): void;
@@ -71,7 +75,6 @@ export interface GossipInternals extends GossipSub {
       peerId: string,
     ): { readonly msg: RPC.Message; readonly count: number } | null;
   };
-  readonly direct: Set<string>;
   readonly streamsInbound: Map<string, { readonly rawStream: Stream }>;
   readonly streamsOutbound: Map<string, { readonly rawStream: Stream }>;
   readonly score: ScoreInternals;
