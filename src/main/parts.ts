@@ -274,6 +274,7 @@ export class ServerParts {
     this.node.on('connected', (peer) => this.registry.known.connected(peer));
     this.node.on('disconnected', (peer, bytes) => this.registry.known.disconnected(peer, bytes));
     this.node.on('excess', (peer) => this.scores.add(peer, 'spam'));
+    this.node.on('forged', (peer) => this.scores.add(peer, 'protocol_violation'));
     this.node.on('direct', ({ source, data }) => {
       const { outcome, fact } = checkDirect(source, data, checkContextOf(settings, this.#tipBits));
       const { name, offence } = outcomeAt(outcome) as { name: string; offence?: string };

@@ -113,6 +113,19 @@ test('an author that sends its bad messages itself falls in GossipSub’s score,
   );
 });
 
+test('who keeps forging in its own name reaches the ban threshold before the graylist', async (context) => {
+  const server = await startServer(context, serverSettings(context, QUIET));
+  const topic = subtreeTopic(server);
+  const forger = await joinPeer(context, server, { topics: [topic], localAddress: '127.0.0.2' });
+  for (let n = 0; n < 15; n++) {
+    const message = await forger.sign(topic, subtreeData(forger.id, n));
+    forger.send(server.server.peerId, [{ ...message, signature: Buffer.alloc(64, n + 1) }]);
+  }
+  const { scores } = server.server.parts;
+  // Loopback is spared the ban itself.
+  await waitFor(() => scores.score(forger.id) === scores.threshold, { what: 'the ban threshold' });
+});
+
 test('a ban closes connections at once, keeps them closed, and silences the peer it names', async (context) => {
   const server = await startServer(context, serverSettings(context, QUIET));
   const topic = subtreeTopic(server);

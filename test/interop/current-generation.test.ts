@@ -217,6 +217,7 @@ test('through a Go relay a Go node reaches ours, and ours a Go node', async (con
   const at = (id: string) => `${relay.address}/p2p-circuit/p2p/${id}`;
   await waitFor(() => server.server.parts.node.addresses().some((text) => text.includes('/p2p-circuit')), {
     what: 'a place at the relay',
+    timeoutMs: 60_000,
   });
   const caller = await GoPeer.start(context);
   assert.match(await caller.connect(at(server.server.peerId)), /p2p-circuit/);

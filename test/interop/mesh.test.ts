@@ -20,8 +20,11 @@ import { type GoMessage, GoPeer, type GoPeerScore } from './peers.js';
 const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as (typeof MESSAGE_KINDS)[number];
 const GO_HUB = 'http://127.0.0.1:9/api/v1';
 const HEARTBEAT_MS = 200;
-/** Go's scores forgive six broken rules; an honest node breaks none, or one when both ends graft at once. */
-const FORGIVEN = 2;
+/**
+ * What Go's scores forgive. An honest node breaks no rule, or one when both ends graft at once; but where the machine stands still for
+ * the three seconds in which a promised message has to come, each message that was just offered is one.
+ */
+const FORGIVEN = 6;
 const ARRIVES = { timeoutMs: 20_000 };
 
 /** A node of either kind in the ring. */

@@ -60,6 +60,8 @@ type peerOptions struct {
 	// Scored scores peers as the newest nodes do; PeerExchange tells those that find no place in the mesh of others.
 	Scored       bool `json:"scored"`
 	PeerExchange bool `json:"peerExchange"`
+	// Direct are its direct peers: always sent to, never in its mesh.
+	Direct []string `json:"direct"`
 }
 
 // gossipPeer is a node as the first generation builds it: host, DHT, GossipSub and the direct stream.
@@ -159,7 +161,11 @@ func (p *gossipPeer) start(options peerOptions) (any, error) {
 	if err := p.joinDHT(); err != nil {
 		return nil, err
 	}
-	if p.pubsub, err = pubsub.NewGossipSub(p.ctx, node, p.gossipOptions()...); err != nil {
+	gossip, err := p.gossipOptions()
+	if err != nil {
+		return nil, err
+	}
+	if p.pubsub, err = pubsub.NewGossipSub(p.ctx, node, gossip...); err != nil {
 		return nil, err
 	}
 	for _, topic := range options.Topics {
@@ -175,7 +181,7 @@ func (p *gossipPeer) start(options peerOptions) (any, error) {
 	return peerAddress{node.ID().String(), fmt.Sprintf("%s/p2p/%s", node.Addrs()[0], node.ID())}, nil
 }
 
-func (p *gossipPeer) gossipOptions() []pubsub.Option {
+func (p *gossipPeer) gossipOptions() ([]pubsub.Option, error) {
 	parameters := pubsub.DefaultGossipSubParams()
 	if p.options.HeartbeatMs > 0 {
 		parameters.HeartbeatInterval = time.Duration(p.options.HeartbeatMs) * time.Millisecond
@@ -190,12 +196,23 @@ func (p *gossipPeer) gossipOptions() []pubsub.Option {
 		pubsub.WithGossipSubParams(parameters),
 		pubsub.WithPeerExchange(p.options.PeerExchange),
 	}
+	var direct []libpeer.AddrInfo
+	for _, address := range p.options.Direct {
+		info, err := libpeer.AddrInfoFromString(address)
+		if err != nil {
+			return nil, err
+		}
+		direct = append(direct, *info)
+	}
+	if len(direct) > 0 {
+		options = append(options, pubsub.WithDirectPeers(direct))
+	}
 	if p.options.Scored {
 		options = append(options,
 			pubsub.WithPeerScore(newestScores()),
 			pubsub.WithPeerScoreInspect(p.scores.inspect, inspectEvery))
 	}
-	return options
+	return options, nil
 }
 
 // reserve takes places at relays. Its own way of doing so waits for a public address, which loopback does not have.

@@ -20,6 +20,7 @@ export interface GoPeerOptions {
   readonly degree?: number;
   readonly scored?: boolean;
   readonly peerExchange?: boolean;
+  readonly direct?: readonly string[];
 }
 
 /** The worst that a scoring node has thought of a peer so far. */

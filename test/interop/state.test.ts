@@ -130,7 +130,7 @@ for (const generation of ['first', 'current'] as const) {
     const announcer = await peer([third.address]);
     await announcer.provide(topic);
     // Known to the third alone, and joined to no topic: only its record leads there.
-    await meets(server, announcer.id, 50_000);
+    await meets(server, announcer.id, 120_000);
   });
 }
 

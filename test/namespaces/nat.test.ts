@@ -60,7 +60,7 @@ async function twoBehindRouters(
     await waitFor(
       async () =>
         (await server.call('addresses')).some((text) => text.endsWith(`/p2p-circuit/p2p/${server.peerId}`)),
-      { what: 'a place at the relay', timeoutMs: 60_000 },
+      { what: 'a place at the relay', timeoutMs: 120_000 },
     );
   }
   return { networks, servers, relayAddress: address, relay };

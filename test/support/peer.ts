@@ -37,6 +37,10 @@ export interface PeerOptions {
   readonly agent?: string;
   /** Milliseconds; 100 unless given, so that a mesh forms fast. */
   readonly heartbeatMs?: number;
+  /** False: publishes to its mesh and direct peers alone, as Go does. */
+  readonly floodPublish?: boolean;
+  /** Base58 IDs. */
+  readonly directPeers?: readonly string[];
 }
 
 export interface PeerHeard {
@@ -132,6 +136,8 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
       pubsub: gossipsub({
         heartbeatInterval: options.heartbeatMs ?? 100,
         allowPublishToZeroTopicPeers: true,
+        ...(options.floodPublish === undefined ? {} : { floodPublish: options.floodPublish }),
+        directPeers: (options.directPeers ?? []).map((id) => ({ id: peerIdFromString(id), addrs: [] })),
         msgIdFn: (message) => {
           if (message.type !== 'signed') throw new Error('unsigned message');
           const sequence = Buffer.alloc(8);

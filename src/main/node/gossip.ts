@@ -14,11 +14,14 @@ import {
   keepUncheckedMessages,
   resetOversizedStreams,
   resetReplacedStreams,
+  type Seams,
   verifyOffThread,
 } from './library-seams.js';
 import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
 import { SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
+import { meshWithDirectPeers } from './seams/direct-peers.js';
+import { retainScores } from './seams/retained-scores.js';
 import type { Traffic } from './traffic.js';
 import type { SignatureVerifier } from './verification.js';
 
@@ -63,12 +66,15 @@ export interface GossipComponents {
   readonly verifier: SignatureVerifier | undefined;
   /** A message was dropped that is not valid, without blame for who sent it. */
   readonly onUnblamed: () => void;
+  /** A peer has sent a message in its own name that is not valid. */
+  readonly onForged: (peerId: string) => void;
   /** A peer has not read for so long that its connection should be closed; may be called again until it is. */
   readonly onStalled: (peerId: string) => void;
 }
 
 export interface GossipOptions extends ScoreInputs {
-  /** Static and bootstrap peers: always spoken to, never in the mesh. */
+  readonly seams: Seams;
+  /** Static and bootstrap peers of the current generation: always spoken to. */
   readonly directPeers: readonly AddrInfo[];
 }
 
@@ -106,7 +112,9 @@ export function gossipService(
   return (libp2pComponents) => {
     const gossip = create(libp2pComponents) as GossipSub as GossipInternals;
     if (components.verifier !== undefined) verifyOffThread(gossip, components.verifier, options.topics);
-    blameAuthorsAlone(gossip, components.onUnblamed);
+    blameAuthorsAlone(gossip, { onDropped: components.onUnblamed, onForged: components.onForged });
+    if (options.seams.directPeersInMesh) meshWithDirectPeers(gossip);
+    if (options.seams.retainedScores) retainScores(gossip.score);
     keepUncheckedMessages(gossip);
     resetReplacedStreams(gossip);
     resetOversizedStreams(gossip);

@@ -22,6 +22,7 @@ import type {
 import { tcp } from '@libp2p/tcp';
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr';
 import { isRelayed, multiaddrPeerId } from './addresses.js';
+import { replacing } from './seams/replacing.js';
 
 /** Addresses of one peer that are tried at once: a stranger names them. */
 const MAX_ADDRESSES = 8;
@@ -184,17 +185,6 @@ function asServer(upgrader: Upgrader): Upgrader {
     upgradeOutbound: (connection: MultiaddrConnection, options) => {
       (connection as { direction: MultiaddrConnection['direction'] }).direction = 'inbound';
       return upgrader.upgradeOutbound(connection, options);
-    },
-  });
-}
-
-/** `original` with some of it replaced; not a copy: what is not replaced keeps its own `this`. */
-function replacing<T extends object>(original: T, replaced: Partial<T>): T {
-  return new Proxy(original, {
-    get(target, key) {
-      if (key in replaced) return replaced[key as keyof T];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
     },
   });
 }

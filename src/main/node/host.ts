@@ -23,19 +23,15 @@ import {
   isRelayed,
   listenMultiaddrs,
 } from './addresses.js';
-import { namedPeerIds } from './bootstrap.js';
 import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
 import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
 import { HolePunching } from './hole-punching.js';
-import {
-  type GossipInternals,
-  growCipherMemory,
-  type Seams,
-  updateWindowsByHalves,
-} from './library-seams.js';
+import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
-import { relayAddresses } from './relays.js';
+import { isRelaying } from './relays.js';
+import { boundedIdentifyPush, identifyAs } from './seams/identifying.js';
+import { relayTransport, type TransportManagerInternals } from './seams/relay-places.js';
 import { boundAddresses } from './stored-addresses.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
@@ -46,6 +42,7 @@ const MAX_PEER_AGE_MS = 30 * 86_400_000;
 
 export type HostServices = {
   identify: Identify;
+  identifyPush: object;
   ping: Ping;
   pubsub: GossipInternals;
   dht?: KadDHT;
@@ -61,8 +58,9 @@ export interface HostComponents extends GossipComponents {
 }
 
 export interface HostOptions extends GossipOptions {
-  readonly seams: Seams;
   readonly marks: ConnectionMarks;
+  /** Base58 IDs of relays; those behind a /dnsaddr are added before they are dialled. */
+  readonly relayIds: ReadonlySet<string>;
   /** Told in identify. */
   readonly userAgent: string;
 }
@@ -102,8 +100,9 @@ export function forgetHostMetrics(registry: Registry): void {
   }
 }
 
-/** What this reads of a host's innards. */
-interface AddressInternals {
+/** What this folder reads of a host's innards, which libp2p's type does not show. */
+interface HostInternals {
+  readonly transportManager: TransportManagerInternals & { getAddrs(): Multiaddr[] };
   readonly addressManager: {
     confirmObservedAddr(
       address: Multiaddr,
@@ -112,12 +111,16 @@ interface AddressInternals {
   };
 }
 
+export function internalsOf(host: Host): HostInternals {
+  return (host as unknown as { components: HostInternals }).components;
+}
+
 /**
  * Tells peers of public addresses of this machine's interfaces, as Go nodes do: libp2p keeps them to itself until a service has
  * had them dialled back, and none here does.
  */
 function announcePublicAddresses(host: Host): void {
-  const { addressManager } = (host as unknown as { components: AddressInternals }).components;
+  const { addressManager } = internalsOf(host);
   host.addEventListener('transport:listening', ({ detail: listener }) => {
     for (const address of listener.getAddrs()) {
       if (isRelayed(address) || isPrivateMultiaddr(address)) continue;
@@ -132,10 +135,9 @@ export async function createHost(components: HostComponents, options: HostOption
   const { seams } = options;
   const protector = connectionProtector(settings);
   if (protector !== undefined && seams.cipherMemory) growCipherMemory();
-  const relays = relayAddresses(settings);
-  const relaying = relays.length > 0;
+  const circuit = seams.relayPlaces ? relayTransport() : circuitRelayTransport();
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
-  const holePunching = reachable ? await HolePunching.create(namedPeerIds(relays)) : undefined;
+  const holePunching = reachable ? await HolePunching.create(options.relayIds) : undefined;
   // Loaded where it is used: it brings a hundred modules.
   const mapping = reachable ? await import('./port-mapping.js') : undefined;
   const announce = announceMultiaddrs(settings);
@@ -152,7 +154,7 @@ export async function createHost(components: HostComponents, options: HostOption
       ...(announce.length > 0 ? { announce } : {}),
       announceFilter: announceFilter(settings),
     },
-    transports: [holePunching?.transport() ?? tcp(), ...(relaying ? [circuitRelayTransport()] : [])],
+    transports: [holePunching?.transport() ?? tcp(), ...(isRelaying(settings) ? [circuit] : [])],
     connectionEncrypters: [noise()],
     streamMuxers: [
       () => {
@@ -176,6 +178,7 @@ export async function createHost(components: HostComponents, options: HostOption
     peerDiscovery: discoverers(settings),
     services: {
       identify: identify(),
+      identifyPush: boundedIdentifyPush(),
       ping: ping(),
       pubsub: gossipService(components, options),
       ...dhtService(settings),
@@ -187,9 +190,8 @@ export async function createHost(components: HostComponents, options: HostOption
   announcePublicAddresses(host);
   const protocolVersion = identifyProtocolVersion(settings);
   if (protocolVersion !== undefined) {
-    // identify derives it from a prefix that its protocol ids share; only the text may differ.
-    (host.services.identify as unknown as { host: { protocolVersion: string } }).host.protocolVersion =
-      protocolVersion;
+    const { services } = host;
+    for (const service of [services.identify, services.identifyPush]) identifyAs(service, protocolVersion);
   }
   return host;
 }

@@ -14,15 +14,17 @@ import type { DependencyHealth } from '../../shared/health.js';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import { displayText } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
+import { namedPeerIds } from './bootstrap.js';
 import { ConnectionBudgets } from './budgets.js';
 import { DirectStream } from './direct-stream.js';
 import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
-import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
+import { createHost, forgetHostMetrics, type Host, type HostComponents, internalsOf } from './host.js';
+import { Identities } from './identities.js';
+import { KeyedRate } from './keyed-rate.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { type ConfiguredPeers, configuredPeers, Peering } from './peering.js';
@@ -34,13 +36,11 @@ import { SignatureVerifier } from './verification.js';
 /** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
 const VERDICT_LOST_MS = 120_000;
 const SWEEP_MS = 10_000;
-/** Characters kept of what a peer calls itself in identify: any text, of any length, and terminals will show it. */
-const IDENTITY_MAX = 256;
-
-/** What libp2p's type does not show. */
-interface HostInternals {
-  readonly transportManager: { getAddrs(): Multiaddr[] };
-}
+/**
+ * Messages of a peer's own, sent by itself, that may be invalid before each further one is an offence. Honest nodes send none; the first
+ * ten cost GossipSub's score alone, and five more reach the usual ban threshold, which is before the graylist keeps the rest unread.
+ */
+const MISTAKES = { perSecond: 1 / 60, burst: 10, maxKeys: 10_000 };
 
 export interface NodeComponents {
   readonly settings: Settings;
@@ -71,10 +71,8 @@ interface Awaiting {
   readonly since: number;
 }
 
-interface Identity {
-  readonly agent: string;
-  readonly protocolVersion: string;
-}
+/** The first generation's nodes know no direct peers: it would be agreed on one side alone. */
+const hasDirectPeers = ({ p2p_generation }: Settings): boolean => p2p_generation === 'current';
 
 export class Libp2pNode implements P2PNode {
   readonly peerId: string;
@@ -95,9 +93,12 @@ export class Libp2pNode implements P2PNode {
   readonly #kindOfTopic: ReadonlyMap<string, number>;
   readonly #allowed: AddressList;
   readonly #configured: ConfiguredPeers;
+  readonly #relayIds: Set<string>;
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
-  readonly #identities = new Map<string, Identity>();
+  readonly #identities = new Identities();
+  /** Own messages that were not valid and may be by mistake. Outlives the connection. */
+  readonly #mistakes = new KeyedRate(MISTAKES);
   /** Messages that are owed a verdict. Bounded by backpressure. */
   readonly #awaiting = new Map<string, Awaiting>();
   #host: Host | undefined;
@@ -124,6 +125,7 @@ export class Libp2pNode implements P2PNode {
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
     this.#allowed = new AddressList(settings.p2p_allowed_addresses);
     this.#configured = configuredPeers(settings);
+    this.#relayIds = new Set(namedPeerIds(this.#configured.relayAddresses));
     this.#budgets = new ConnectionBudgets(
       { metrics: this.#metrics },
       {
@@ -162,7 +164,7 @@ export class Libp2pNode implements P2PNode {
       );
       this.#peering = new Peering(
         { ...parts, host, settings },
-        { configured: this.#configured, topics: this.#topics },
+        { configured: this.#configured, topics: this.#topics, relayIds: this.#relayIds },
       );
       this.#listenTo(host);
       await host.start();
@@ -255,7 +257,6 @@ export class Libp2pNode implements P2PNode {
 
   #describe(host: Host, connection: Connection): ConnectedPeer {
     const id = connection.remotePeer.toString();
-    const identity = this.#identities.get(id);
     const address = multiaddrHost(connection.remoteAddr);
     const configured = this.#isConfigured(id);
     return {
@@ -265,8 +266,7 @@ export class Libp2pNode implements P2PNode {
       connectedAt: connection.timeline.open,
       ...this.#traffic.of(id),
       pingMs: connection.rtt,
-      agent: identity?.agent ?? '',
-      protocolVersion: identity?.protocolVersion ?? '',
+      ...this.#identities.of(id),
       configured,
       trusted: configured || (address?.kind === 'ip' && this.#allowed.has(address.address)),
       score: host.services.pubsub.getScore(id),
@@ -279,11 +279,11 @@ export class Libp2pNode implements P2PNode {
 
   /** The TCP port listened on, whatever is told to peers; undefined while not running. */
   get port(): number | undefined {
-    const listening = (this.#host as { components: HostInternals } | undefined)?.components.transportManager;
-    const ports = listening
-      ?.getAddrs()
+    if (this.#host === undefined) return undefined;
+    const ports = internalsOf(this.#host)
+      .transportManager.getAddrs()
       .flatMap((address) => /\/tcp\/(\d+)$/.exec(address.toString())?.[1] ?? []);
-    return ports?.[0] === undefined ? undefined : Number(ports[0]);
+    return ports[0] === undefined ? undefined : Number(ports[0]);
   }
 
   async connect(address: string, signal?: AbortSignal): Promise<void> {
@@ -347,8 +347,12 @@ export class Libp2pNode implements P2PNode {
   }
 
   /** What runs underneath, for tests and diagnosis. */
-  inspect(): { readonly host: Host | undefined; readonly settings: Settings } {
-    return { host: this.#host, settings: this.#components.settings };
+  inspect(): {
+    readonly host: Host | undefined;
+    readonly settings: Settings;
+    readonly identities: Identities;
+  } {
+    return { host: this.#host, settings: this.#components.settings, identities: this.#identities };
   }
 
   #running(): Host {
@@ -381,12 +385,18 @@ export class Libp2pNode implements P2PNode {
         traffic: this.#traffic,
         verifier: this.#verifier,
         onUnblamed: () => this.#metrics.unblamed.inc(),
+        onForged: (peerId) => {
+          if (this.#mistakes.take(peerId)) return;
+          this.#metrics.forgeries.inc();
+          this.#emit('forged', peerId);
+        },
         onStalled: (peerId) => this.#closeStalled(peerId),
         gater: createGater({ bans, settings, logger, metrics: this.#peripheryMetrics }),
       },
       {
         seams: this.#seams,
         marks: this.#configured.marks,
+        relayIds: this.#relayIds,
         userAgent: this.#options.userAgent ?? 'teranode-p2p',
         topics: this.#topics,
         directPeers: this.#directPeers(),
@@ -400,6 +410,7 @@ export class Libp2pNode implements P2PNode {
   }
 
   #directPeers(): AddrInfo[] {
+    if (!hasDirectPeers(this.#components.settings)) return [];
     const peers = new Map<string, Multiaddr[]>();
     const { staticAddresses, bootstrapAddresses } = this.#configured;
     for (const address of [...staticAddresses, ...bootstrapAddresses].map((text) => multiaddr(text))) {
@@ -428,7 +439,10 @@ export class Libp2pNode implements P2PNode {
   }
 
   #listenTo(host: Host): void {
+    this.#identities.watch(host);
     host.addEventListener('connection:open', ({ detail: connection }) => {
+      // Gone before it was told of: no disconnection will be.
+      if (connection.status !== 'open') return;
       this.#traffic.opened(connection);
       const address = multiaddrHost(connection.remoteAddr);
       if (address?.kind === 'ip' && this.#isExempt(address.address)) {
@@ -439,7 +453,8 @@ export class Libp2pNode implements P2PNode {
     host.addEventListener('peer:connect', ({ detail }) => {
       const peerId = detail.toString();
       // Behind a /dnsaddr there was no ID to make a direct peer of before.
-      if (this.#isConfigured(peerId)) host.services.pubsub.direct.add(peerId);
+      if (hasDirectPeers(this.#components.settings) && this.#isConfigured(peerId))
+        host.services.pubsub.direct.add(peerId);
       this.#emit('connected', peerId);
     });
     host.addEventListener('peer:disconnect', ({ detail }) => {
@@ -448,14 +463,7 @@ export class Libp2pNode implements P2PNode {
       this.#traffic.forget(peerId);
       this.#budgets.forget(peerId);
       this.#exempt.delete(peerId);
-      this.#identities.delete(peerId);
       this.#emit('disconnected', peerId, bytesReceived);
-    });
-    host.addEventListener('peer:identify', ({ detail }) => {
-      this.#identities.set(detail.peerId.toString(), {
-        agent: displayText(detail.agentVersion ?? '', IDENTITY_MAX),
-        protocolVersion: displayText(detail.protocolVersion ?? '', IDENTITY_MAX),
-      });
     });
     if (this.#components.settings.p2p_enable_mdns) {
       host.addEventListener('peer:discovery', ({ detail }) => {

@@ -14,6 +14,8 @@ import { peerIdFromMultihash } from '@libp2p/peer-id';
 import { LRUCache } from 'lru-cache';
 import * as Digest from 'multiformats/hashes/digest';
 import { messageIdText } from './message-id.js';
+import type { DirectGossip } from './seams/direct-peers.js';
+import type { ScoreInternals } from './seams/retained-scores.js';
 import type { SignatureVerifier } from './verification.js';
 
 /** Which seams are laid. All are, unless one is suspected. */
@@ -24,9 +26,22 @@ export interface Seams {
   readonly windowUpdates: boolean;
   /** Room for the pre-shared key's cipher, without which a send above 640 KiB kills its connection. */
   readonly cipherMemory: boolean;
+  /** A bad score outlives the connection; see seams/retained-scores.ts. */
+  readonly retainedScores: boolean;
+  /** Places at relays that are asked for again, one listener each; see seams/relay-places.ts. */
+  readonly relayPlaces: boolean;
+  /** Direct peers that do not reciprocate are in the mesh as well; see seams/direct-peers.ts. */
+  readonly directPeersInMesh: boolean;
 }
 
-export const ALL_SEAMS: Seams = { verification: true, windowUpdates: true, cipherMemory: true };
+export const ALL_SEAMS: Seams = {
+  verification: true,
+  windowUpdates: true,
+  cipherMemory: true,
+  retainedScores: true,
+  relayPlaces: true,
+  directPeersInMesh: true,
+};
 
 type Validated =
   | { code: MessageStatus.duplicate; msgIdStr: string }
@@ -37,7 +52,7 @@ type Validated =
 export type Recommended = RPC.PeerInfo;
 
 /** What GossipSub has and its exported type does not show. */
-export interface GossipInternals extends GossipSub {
+export interface GossipInternals extends GossipSub, DirectGossip {
   getScore(peerId: string): number;
   getMeshPeers(topic: string): string[];
   reportMessageValidationResult(id: string, source: string, verdict: TopicValidatorResult): void;
@@ -60,10 +75,9 @@ export interface GossipInternals extends GossipSub {
       peerId: string,
     ): { readonly msg: RPC.Message; readonly count: number } | null;
   };
-  readonly direct: Set<string>;
   readonly streamsInbound: Map<string, { readonly rawStream: Stream }>;
   readonly streamsOutbound: Map<string, { readonly rawStream: Stream }>;
-  readonly score: { rejectInvalidMessage(from: string, topic: string): void };
+  readonly score: ScoreInternals;
   readonly seenCache: { has(id: string): boolean; put(id: string): boolean };
   readonly fastMsgIdCache?: { get(id: string): string | undefined; put(id: string, value: string): boolean };
   readonly opts: { readonly idontwantMinDataSize: number };
@@ -227,7 +241,10 @@ const RELAYED = new UnblamedMessageError('somebody else’s message is not valid
  * Authors without an Ed25519 key, of which this network has none, are not verified at all: it would be done on the main
  * thread, at a multiple of the cost, as often as a neighbour likes.
  */
-export function blameAuthorsAlone(gossip: GossipInternals, onDropped: () => void): void {
+export function blameAuthorsAlone(
+  gossip: GossipInternals,
+  { onDropped, onForged }: { onDropped: () => void; onForged: (peerId: string) => void },
+): void {
   const validate = gossip.validateReceivedMessage.bind(gossip);
   // We may have asked for it, and it has come: a promise not kept would cost the neighbour as much.
   const dropped = (source: PeerId, { from, seqno }: RPC.Message): void => {
@@ -247,6 +264,7 @@ export function blameAuthorsAlone(gossip: GossipInternals, onDropped: () => void
       dropped(source, message);
       throw RELAYED;
     }
+    if (validated.code === MessageStatus.invalid) onForged(source.toString());
     return validated;
   };
 }

@@ -69,6 +69,11 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Invalid messages of others than who sent them, and of authors without an Ed25519 key: dropped, nobody scored.',
       registers,
     }),
+    forgeries: new Counter({
+      name: 'teranode_p2p_node_forgeries_total',
+      help: 'Invalid messages in the name of who sent them, beyond those that may be by mistake: each is scored as protocol_violation.',
+      registers,
+    }),
     verifierDeaths: new Counter({
       name: 'teranode_p2p_node_verifier_deaths_total',
       help: 'Verifying threads that ended unasked.',

@@ -7,10 +7,11 @@ import { AddressLookup } from './address-lookup.js';
 import { bootstrapPeerAddresses, namedPeerIds, staticPeerAddresses } from './bootstrap.js';
 import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
 import { Discovery } from './discovery.js';
-import type { Host } from './host.js';
+import { type Host, internalsOf } from './host.js';
 import { PeerCache, peerCacheDirectory } from './peer-cache.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 import { Relays, relayAddresses } from './relays.js';
+import { RelayPlaces } from './seams/relay-places.js';
 import { StaticPeers } from './static-peers.js';
 import { StoredPeers } from './stored-peers.js';
 
@@ -23,6 +24,7 @@ const STRANGERS = { max: 256, ttl: 600_000 };
 export interface ConfiguredPeers {
   readonly staticAddresses: readonly string[];
   readonly bootstrapAddresses: readonly string[];
+  readonly relayAddresses: readonly string[];
   readonly ids: ReadonlySet<string>;
   readonly marks: ConnectionMarks;
 }
@@ -35,6 +37,7 @@ export function configuredPeers(settings: Settings): ConfiguredPeers {
   return {
     staticAddresses,
     bootstrapAddresses,
+    relayAddresses: relayAddresses(settings),
     ids: namedPeerIds(all),
     marks: connectionMarks(settings, all.length),
   };
@@ -48,6 +51,8 @@ export interface PeeringComponents {
 }
 
 export interface PeeringOptions {
+  /** Base58 IDs of relays; those behind a /dnsaddr are added before they are dialled. */
+  readonly relayIds: Set<string>;
   readonly configured: ConfiguredPeers;
   readonly topics: readonly string[];
 }
@@ -65,7 +70,12 @@ export class Peering {
 
   constructor(components: PeeringComponents, options: PeeringOptions) {
     const { host, settings, logger, metrics } = components;
-    const { configured, topics } = options;
+    const { configured, topics, relayIds } = options;
+    const addRelays = (ids: Iterable<string>): void => {
+      for (const id of ids) relayIds.add(id);
+    };
+    const bootstrapsRelay =
+      configured.relayAddresses.length > 0 && settings.p2p_relay_peers.every((text) => text.trim() === '');
     const { marks } = configured;
     const parts = { libp2p: host, logger, metrics };
     const silent = settings.listen_mode === 'silent';
@@ -75,6 +85,7 @@ export class Peering {
       kind: 'bootstrap',
       addresses: configured.bootstrapAddresses,
       persistent: settings.p2p_bootstrap_persistent,
+      ...(bootstrapsRelay ? { onResolved: addRelays } : {}),
     });
     this.#cache = new PeerCache(parts, { directory: peerCacheDirectory(settings) });
     this.#lookup = new AddressLookup(parts, {
@@ -103,12 +114,8 @@ export class Peering {
     });
     this.#stored = new StoredPeers(parts, { isConfigured: (peerId) => this.isConfigured(peerId) });
     this.#relays = new Relays(
-      {
-        transports: (host as unknown as { components: { transportManager: never } }).components
-          .transportManager,
-        logger,
-      },
-      { addresses: relayAddresses(settings) },
+      { libp2p: host, places: RelayPlaces.of(internalsOf(host).transportManager), logger },
+      { addresses: configured.relayAddresses, onResolved: addRelays },
     );
   }
 

@@ -100,7 +100,7 @@ export function scoreParameters({ topics, applicationScore, isExempt }: ScoreInp
     behaviourPenaltyDecay: 0.928,
     decayInterval: DECAY_INTERVAL_MS,
     decayToZero: 0.01,
-    // A bad peer does not become a good one by reconnecting within the hour.
+    // A bad peer does not become a good one by reconnecting within the hour: see seams/retained-scores.ts.
     retainScore: 3_600_000,
   };
 }

@@ -38,6 +38,8 @@ export interface StaticPeersOptions {
   /** One dial, ms. Default 10,000. */
   readonly dialTimeoutMs?: number;
   readonly resolveTxt?: ResolveTxt;
+  /** Told the base58 IDs of the peers before one is dialled. */
+  readonly onResolved?: (peerIds: Iterable<string>) => void;
 }
 
 export class StaticPeers {
@@ -108,7 +110,7 @@ export class StaticPeers {
   /** One round; true when nothing is missing. */
   async #look(): Promise<boolean> {
     const { libp2p, logger, metrics } = this.#components;
-    const { kind, addresses, persistent = true, resolveTxt } = this.#options;
+    const { kind, addresses, persistent = true, resolveTxt, onResolved } = this.#options;
     const { signal } = this.#stopping;
     if (!persistent && this.#reached && libp2p.getConnections().length > 0) return true;
     const peers = await resolvePeers(addresses, {
@@ -118,6 +120,7 @@ export class StaticPeers {
     });
     peers.delete(libp2p.peerId.toString());
     for (const id of peers.keys()) this.#ids.add(id);
+    onResolved?.(peers.keys());
     await Promise.all([...peers].map(([id, known]) => this.#connect(id, known)));
     const connected = [...peers.keys()].filter((id) => this.#isConnected(id)).length;
     metrics.configuredPeers.set({ kind, state: 'connected' }, connected);

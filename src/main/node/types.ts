@@ -52,6 +52,8 @@ export interface NodeEvents {
   disconnected(peerId: string, bytesReceived: bigint): void;
   /** Persistent excess of a connection's budget. */
   excess(peerId: string): void;
+  /** It has sent one more message in its own name that is not valid than can be by mistake. */
+  forged(peerId: string): void;
 }
 
 export interface P2PNode {

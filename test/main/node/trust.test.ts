@@ -186,6 +186,33 @@ test('who keeps forging is graylisted, and what it says is not even verified', a
   assert.equal(heard.length, 0);
 });
 
+test('forgeries in its own name are told of a peer once they are too many for a mistake, and none of those it passes on', async (context) => {
+  const { node, heard, address, metric } = await createTestNode(context, { verdict: 'accept' });
+  const told: string[] = [];
+  node.on('forged', (peerId) => told.push(peerId));
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  const elsewhere = await createPeer({ context, listen: false });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const forged = async (by: typeof peer, count: number) => ({
+    ...(await by.sign(BLOCK_TOPIC, `forged ${count}`)),
+    signature: Buffer.alloc(64, count),
+  });
+  const sends = async (by: typeof peer, count: number) => {
+    for (let index = 0; index < count; index++) peer.send(node.peerId, [await forged(by, index)]);
+  };
+  await sends(elsewhere, 30);
+  await waitFor(async () => (await metric('teranode_p2p_node_invalid_relayed_total')) === 30);
+  await sends(peer, 10);
+  peer.send(node.peerId, [await peer.sign(BLOCK_TOPIC, 'honest')]);
+  await waitFor(() => heard.length === 1);
+  assert.deepEqual(told, []);
+  await sends(peer, 5);
+  await waitFor(() => told.length === 5, { what: 'five forgeries too many' });
+  assert.deepEqual([...new Set(told)], [peer.id]);
+  assert.equal(await metric('teranode_p2p_node_forgeries_total'), 5);
+});
+
 test('the application score comes from the bans, except for loopback and allow-listed peers', async (context) => {
   const parameters = scoreParameters({
     topics: [BLOCK_TOPIC],

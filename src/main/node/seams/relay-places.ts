@@ -1,0 +1,111 @@
+/**
+ * Places at circuit relays that can be asked for again, and one listener for each.
+ *
+ * Reason: libp2p asks a relay that it is told to listen on once. It drops the place with the connection and does not ask for it
+ * again; a relay that did not speak the protocol at the first try (it was starting, or its peer was no relay yet) is never asked again;
+ * each try makes a listener that stays, and closing one gives up the places of all. And whoever opens a stream of the relay's protocol
+ * to us makes us ask it for a place, with one more listener each time.
+ *
+ * Gain: a place is taken again after its relay's restart, in seconds, and strangers have us do nothing.
+ *
+ * Switch: `Seams.relayPlaces`; without it libp2p's own, where the places of one start are all there are.
+ */
+
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
+import type { Connection, Listener, PeerId, Stream, Transport } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { Multiaddr } from '@multiformats/multiaddr';
+
+type RelayTransportFactory = ReturnType<typeof circuitRelayTransport>;
+type RelayTransport = ReturnType<RelayTransportFactory>;
+
+interface ReservationStoreInternals {
+  hasReservation(relay: PeerId): boolean;
+  relayFilter: { has(relay: Uint8Array): boolean; add(relay: Uint8Array): unknown };
+  addEventListener(type: 'relay:removed', listener: (event: RelayRemoved) => void): void;
+  removeEventListener(type: 'relay:removed', listener: (event: RelayRemoved) => void): void;
+}
+
+type RelayRemoved = CustomEvent<{ readonly relay: PeerId }>;
+
+/** What the circuit transport has and its type does not show. */
+interface RelayTransportInternals extends Transport {
+  readonly reservationStore: ReservationStoreInternals;
+  onStop(stream: Stream, connection: Connection): Promise<void>;
+}
+
+/** What libp2p's transport manager has. */
+export interface TransportManagerInternals {
+  getTransports(): Transport[];
+  getListeners(): Listener[];
+  listen(addresses: Multiaddr[]): Promise<void>;
+}
+
+/** libp2p's circuit transport with the seam laid on it. */
+export function relayTransport(): RelayTransportFactory {
+  const create = circuitRelayTransport();
+  return (components) => {
+    const transport = create(components) as Transport as RelayTransportInternals;
+    transport.reservationStore.relayFilter = { has: () => false, add: () => true };
+    const onStop = transport.onStop;
+    transport.onStop = (stream, connection) => {
+      if (transport.reservationStore.hasReservation(connection.remotePeer)) return onStop(stream, connection);
+      stream.abort(new Error('we have no place at this relay'));
+      return Promise.resolve();
+    };
+    return transport as Transport as RelayTransport;
+  };
+}
+
+function isRelayTransport(transport: Transport): transport is RelayTransportInternals {
+  return 'reservationStore' in transport;
+}
+
+/** The places of one node. */
+export class RelayPlaces {
+  readonly #manager: TransportManagerInternals;
+  readonly #reservations: ReservationStoreInternals;
+  /** By the relay's base58 ID. */
+  readonly #listeners = new Map<string, Listener>();
+
+  private constructor(manager: TransportManagerInternals, reservations: ReservationStoreInternals) {
+    this.#manager = manager;
+    this.#reservations = reservations;
+  }
+
+  /** Undefined where the node has no circuit transport. */
+  static of(manager: TransportManagerInternals): RelayPlaces | undefined {
+    const transport = manager.getTransports().find(isRelayTransport);
+    return transport && new RelayPlaces(manager, transport.reservationStore);
+  }
+
+  has(relay: string): boolean {
+    return this.#reservations.hasReservation(peerIdFromString(relay));
+  }
+
+  /**
+   * Asks for a place; `address` is the relay's, ending in its ID. The relay should be connected: libp2p dials no other address. Rejects
+   * when there is none to be had.
+   */
+  async take(relay: string, address: Multiaddr): Promise<void> {
+    const at = address.encapsulate('/p2p-circuit');
+    const known = this.#listeners.get(relay);
+    if (known !== undefined) {
+      await known.listen(at);
+      return;
+    }
+    const before = new Set(this.#manager.getListeners());
+    // It is there as soon as the call returns, whatever becomes of its first try.
+    const listening = this.#manager.listen([at]);
+    const made = this.#manager.getListeners().find((listener) => !before.has(listener));
+    if (made !== undefined) this.#listeners.set(relay, made);
+    await listening;
+  }
+
+  /** Calls `listener` with the ID of each relay at which the place is lost. Returns what ends that. */
+  onLost(listener: (relay: string) => void): () => void {
+    const lost = ({ detail }: RelayRemoved): void => listener(detail.relay.toString());
+    this.#reservations.addEventListener('relay:removed', lost);
+    return () => this.#reservations.removeEventListener('relay:removed', lost);
+  }
+}
