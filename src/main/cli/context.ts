@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import { type RunFile, readRunFile } from '../../shared/run-file.js';
-import { type LoadedSettings, loadSettings } from '../../shared/settings/load.js';
+import { type LoadedSettings, loadSettings, type SettingsCheck } from '../../shared/settings/load.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { parseGoDuration } from '../../shared/settings/values.js';
 import { ADMIN_KEY_FILE } from '../grpc/admin-key.js';
@@ -18,15 +18,18 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** Settings with the command's `--set`; warnings go to standard error. */
-export function settingsFor(command: Command, terminal: Terminal): LoadedSettings {
+/** Settings with the command's `--set`, checked by `check`; warnings go to standard error. */
+export function settingsFor(command: Command, terminal: Terminal, check?: SettingsCheck): LoadedSettings {
   const { set = [] } = command.optsWithGlobals<{ set?: string[] }>();
-  const loaded = loadSettings({
-    sets: set,
-    env: process.env,
-    cwd: process.cwd(),
-    programDirectory: dirname(fileURLToPath(import.meta.url)),
-  });
+  const loaded = loadSettings(
+    {
+      sets: set,
+      env: process.env,
+      cwd: process.cwd(),
+      programDirectory: dirname(fileURLToPath(import.meta.url)),
+    },
+    check,
+  );
   for (const warning of loaded.warnings) terminal.note(`warning: ${warning}`);
   return loaded;
 }
