@@ -20,6 +20,13 @@ export interface PeerServiceClientOptions {
   readonly tls?: GrpcTlsSettings;
 }
 
+export interface Ban {
+  /** An address, a subnet or a base58 peer ID. */
+  readonly subject: string;
+  /** The peer with which an address was banned by score. */
+  readonly peer: string | undefined;
+}
+
 export interface ConnectionResult {
   readonly success: boolean;
   /** Why not; empty on success. */
@@ -98,9 +105,7 @@ export class PeerServiceClient {
   }
 
   /** As `listBanned`, with the peer of each address that was banned by score with one. */
-  async listBans(
-    signal?: AbortSignal,
-  ): Promise<{ readonly subject: string; readonly peer: string | undefined }[]> {
+  async listBans(signal?: AbortSignal): Promise<Ban[]> {
     const { banned, peers } = await this.#read(this.#client.listBanned.bind(this.#client), {}, signal);
     return banned.map((subject) => ({ subject, peer: peers[subject] }));
   }
