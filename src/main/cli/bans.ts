@@ -34,7 +34,7 @@ export function banCommands(program: Command, terminal: Terminal): void {
     work: (client: PeerServiceClient, settings: Settings) => Promise<void>,
   ) => {
     const { settings } = settingsFor(command, terminal);
-    return withPeerService(settings, (client) => work(client, settings), { admin: true });
+    return withPeerService(settings, terminal, (client) => work(client, settings), { admin: true });
   };
 
   program
@@ -92,7 +92,7 @@ export function banCommands(program: Command, terminal: Terminal): void {
     .option('--json', 'a JSON array', false)
     .addHelpText('after', '\nExamples:\n  $ teranode-p2p bans\n  $ teranode-p2p bans --json | jq length')
     .action(async ({ json }: { json: boolean }, command: Command) => {
-      await withPeerService(settingsFor(command, terminal).settings, async (client) => {
+      await withPeerService(settingsFor(command, terminal).settings, terminal, async (client) => {
         const bans = await client.listBans();
         if (json) terminal.json(bans.map(({ subject }) => subject));
         else if (bans.length === 0) terminal.note('nobody is banned');

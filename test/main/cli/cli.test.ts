@@ -224,6 +224,26 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   );
 });
 
+test('a command that goes by port says so where another server than that of DATADIR is asked', async (context) => {
+  const { server, address } = await startService(context);
+  const cwd = temporaryDirectory(context);
+  const peerId = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+  const ask = (grpc: number) => {
+    const ports = { p2p: 1, http: 1, grpc };
+    writeRunFile(cwd, { pid: process.pid, startedAt: 0, peerId, controlSocket: '', ports });
+    return finish(context, ['bans', '--set', `p2p_grpcAddress=${address}`, '--set', `DATADIR=${cwd}`], {
+      cwd,
+    });
+  };
+  const port = server.port ?? 0;
+  assert.equal((await ask(port)).stderr, 'nobody is banned\n');
+  assert.equal(
+    (await ask(port + 1)).stderr,
+    `note: port ${port} (p2p_grpcAddress) is asked, not ${port + 1}, where the server of ${cwd} is, ${peerId}\n` +
+      'nobody is banned\n',
+  );
+});
+
 test('tail shows the kinds asked for, cleaned of what could steer a terminal, and follows a feed that returns', async (context) => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   context.after(() => server.close());
