@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 import { Registry } from 'prom-client';
-import { ConfigurationError } from '../shared/errors.js';
 import { localSocketPath } from '../shared/frames/socket-path.js';
 import { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../shared/grpc/block-validation-client.js';
@@ -52,9 +51,6 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     settings.blockchain_grpcAddress === ''
       ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
       : undefined;
-  if (settings.p2p_embedded_rejected_tx_interval > 0 && settings.kafka_rejectedTxConfig === '') {
-    throw new ConfigurationError(['p2p_embedded_rejected_tx_interval: needs kafka_rejectedTxConfig']);
-  }
   return {
     settings,
     logger,

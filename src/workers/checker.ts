@@ -22,7 +22,7 @@ async function kindsOf(module: string | undefined): Promise<readonly MessageKind
   return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
 }
 
-export default function check(task: CheckTask) {
+export default function check(task: CheckTask): unknown {
   const context = task.tipBits === base.tipBits ? base : { ...base, tipBits: task.tipBits };
   const checked = decodeRawBatch(task.batch).map((message) => {
     const kind = kinds[message.kind];

@@ -361,12 +361,14 @@ test('bad messages that an honest peer relays', async (context) => {
       'hub.example.org',
       'http:///path',
       'http://',
+      'https://hub.example.org\\@evil.example.org/',
+      'https://hub .example.org/',
     ];
     const unprintable = [
       'https://hub.example.org/\r\nX: y',
       'https://hub.example.org/\u202egnp',
-      'https://hub.example.org/ a',
-      'https://hub.example.org/\\..',
+      'https://hub.example.org/\u00a0a',
+      'https://hub.example.org/\u2028a',
       `https://hub.example.org/${'a'.repeat(2049)}`,
     ];
     for (const kind of ['block', 'subtree']) {

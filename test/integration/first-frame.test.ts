@@ -99,3 +99,21 @@ test('a chain that does not answer from the start keeps nobody from the first fr
   assert.equal(feed.frames[0], status);
   assert.equal(status.peer_id, server.peerId);
 });
+
+test('a data hub with an unknown reference in its URL: clients are greeted, peers do not score it', async (context) => {
+  const one = await startServer(
+    context,
+    serverSettings(context, { asset_httpAddress: 'http://127.0.0.1:8090/${X}/api' }),
+  );
+  const other = await startServer(context, serverSettings(context, { p2p_static_peers: [one.address] }));
+  const status = (frame: { readonly type: string }) => frame.type === 'node_status';
+  const greeted = await (await openFeed(context, one.server)).next(status, 'the greeting');
+  assert.equal(greeted.base_url, 'http://127.0.0.1:8090/$%7BX%7D/api');
+  const told = await (await openFeed(context, other.server)).next(
+    (frame) => status(frame) && frame.peer_id === one.server.peerId,
+    'the status at a peer',
+    20_000,
+  );
+  assert.equal(told.base_url, greeted.base_url);
+  assert.equal(other.server.parts.scores.score(one.server.peerId), 0);
+});

@@ -62,6 +62,59 @@ test('the command line says it in one line and exits with 1', async (context) =>
   await refuses(context, { set }, /^error: p2p_grpcListenAddress: .* is in use$/m);
 });
 
+test('everything that is wrong with the settings is told at once, before the network is touched', async (context) => {
+  const garbage = join(temporaryDirectory(context), 'garbage.pem');
+  writeFileSync(garbage, 'nonsense');
+  const set = {
+    // Of their types:
+    p2p_checkers: 'three',
+    p2p_ban_duration: '1 day',
+    // Formats:
+    p2p_bootstrap_peers: '/ip4/203.0.113.7/tcp/9905|/dnsaddr/bootstrap.example.org',
+    p2p_static_peers: '/ip4/203.0.113.7/tcp/9905|nonsense',
+    p2p_advertise_addresses: '203.0.113.8',
+    asset_httpAddress: 'http://hub.example.org/\u202e',
+    asset_httpPublicAddress: 'ftp://hub.example.org',
+    grpc_admin_api_key: 'two words',
+    p2p_private_key: 'ab'.repeat(64),
+    // How they fit together:
+    network: 'mainnet',
+    p2p_embedded_mining_interval: '1s',
+    security_level_grpc: '3',
+    securityLevelHTTP: '1',
+    server_keyFile: garbage,
+    server_certFile: join(garbage, 'none'),
+    grpc_ca_file: '/nowhere/ca.pem',
+    grpc_cert_file: '/nowhere/cert.pem',
+    grpc_key_file: garbage,
+    blockvalidation_grpcAddress: ':8088',
+    kafka_blocksConfig: 'kafka://localhost:9092/blocks',
+    KAFKA_ENABLE_TLS: 'true',
+    KAFKA_TLS_CA_FILE: '/nowhere/kafka.pem',
+  };
+  const { code, stderr } = await refusedStart(context, { set });
+  assert.equal(code, 1);
+  const told = stderr
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(':', 1)[0]);
+  // Not the network that they hang on, nor the list's good entry.
+  const wrong = Object.keys(set).filter((key) => !['network', 'kafka_blocksConfig'].includes(key));
+  const silent = ['security_level_grpc', 'securityLevelHTTP', 'KAFKA_ENABLE_TLS'];
+  const expected = [...wrong.filter((key) => !silent.includes(key)), 'p2p_static_peers'];
+  assert.deepEqual(told.toSorted(), expected.toSorted(), stderr);
+});
+
+test('a server that could not offer gRPC does not join the network first', async (context) => {
+  const settings = serverSettings(context, { security_level_grpc: 1 });
+  await assert.rejects(initServer(context, settings), (error: Error) => {
+    assert.match(error.message, /server_certFile: needed at security_level_grpc 1/);
+    assert.match(error.message, /server_keyFile: needed at security_level_grpc 1/);
+    return error.name === 'ConfigurationError';
+  });
+});
+
 test('an address to listen on that is not this machine’s is named', async (context) => {
   const settings = serverSettings(context, { p2p_listen_addresses: ['192.0.2.1'] });
   const { server } = await initServer(context, settings);

@@ -144,24 +144,30 @@ describe('notification server', () => {
     for (let count = 0; count <= 100; count++) busy.socket.send('hello');
     const pinging = await listen(t, url);
     for (let count = 0; count <= 100; count++) pinging.socket.ping();
+    const ponging = await listen(t, url);
+    for (let count = 0; count <= 100; count++) ponging.socket.pong();
+    const heartbeat = await listen(t, url);
+    for (let count = 0; count < 100; count++) heartbeat.socket.pong();
     const garbage = await rawUpgrade(t, servers.port);
     await new Promise((resolve) => garbage.once('data', resolve));
     garbage.write(Buffer.alloc(5000, 0xff));
     garbage.resume();
-    await waitFor(() => [large, busy, pinging].every(({ code }) => code !== undefined) && garbage.closed, {
+    const often = [busy, pinging, ponging];
+    await waitFor(() => [large, ...often].every(({ code }) => code !== undefined) && garbage.closed, {
       what: 'closes',
     });
     // What such a client was still sending can reset the connection before it has read the close frame.
-    for (const { code } of [busy, pinging]) assert.ok([1006, 1008].includes(Number(code)));
-    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_evictions_total')) === 2, {
-      what: 'both evictions to be counted',
+    for (const { code } of often) assert.ok([1006, 1008].includes(Number(code)));
+    await waitFor(async () => (await metricSum(servers, 'teranode_p2p_websocket_evictions_total')) === 3, {
+      what: 'every eviction to be counted',
     });
     const last = feed.blocks(10);
     await waitFor(() => quiet.heights().at(-1) === last && fine.heights().at(-1) === last, {
       what: 'blocks',
     });
     assert.equal(fine.code, undefined);
-    await waitFor(() => servers.connections === 2, { what: 'their places given back' });
+    assert.equal(heartbeat.code, undefined);
+    await waitFor(() => servers.connections === 3, { what: 'their places given back' });
   });
 
   it('holds the limit of one source over all processes together, and trusted sources exempt', async (t) => {

@@ -1,7 +1,7 @@
 /** The URLs that this node tells of itself. Pure; `init` calls it. */
 
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
-import { requiredUrl } from '../../shared/messages/data-hub-url.js';
+import { escapedUrl, printFault, requiredUrl } from '../../shared/messages/data-hub-url.js';
 import { NETWORKS } from '../../shared/networks.js';
 import type { Settings } from '../../shared/settings/table.js';
 
@@ -31,16 +31,22 @@ export interface AnnouncedUrls {
 
 /**
  * `asset_httpPublicAddress`, else `asset_httpAddress`, whose scheme the first generation fits to `securityLevelHTTP`.
- * Throws ConfigurationError for what is no http or https URL.
+ * Throws ConfigurationError for what is no http or https URL, or what every peer would refuse to read.
  */
 export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
   const warnings: string[] = [];
   const problems: string[] = [];
   const checked = (key: 'asset_httpAddress' | 'asset_httpPublicAddress' | 'asset_propagation_public_url') => {
-    const text = settings[key].trim();
-    if (text === '') return '';
+    const told = settings[key].trim();
+    if (told === '') return '';
+    const text = escapedUrl(told);
     const scheme = URL.canParse(text) ? new URL(text).protocol : '';
-    if (scheme !== 'http:' && scheme !== 'https:') problems.push(`${key}: "${text}" is no http or https URL`);
+    const fault = printFault(text);
+    // What nobody prints is not printed here either.
+    if (fault !== undefined) problems.push(`${key}: ${fault}`);
+    else if (scheme !== 'http:' && scheme !== 'https:') {
+      problems.push(`${key}: "${told}" is no http or https URL`);
+    } else if (text !== told) warnings.push(`${key}: told as ${text}: no URL has the other characters`);
     return text;
   };
 

@@ -10,6 +10,7 @@ import { type BanEntry, type BanStore, PartialLoadError } from './types.js';
 const isShared = (entry: BanEntry) => entry.kind !== 'peer' && entry.origin === 'operator';
 
 export class CompositeBanStore implements BanStore {
+  readonly isShared = true;
   readonly #shared: BanStore;
   readonly #embedded: BanStore;
 

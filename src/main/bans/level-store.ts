@@ -11,6 +11,7 @@ import type { BanEntry, BanStore } from './types.js';
 export type Level = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
 
 export class LevelBanStore implements BanStore {
+  readonly isShared = false;
   readonly #level: Level;
   readonly #logger: Logger;
   readonly #bans: AbstractSublevel<Level, string | Buffer | Uint8Array, string, string>;
@@ -37,8 +38,8 @@ export class LevelBanStore implements BanStore {
     return entries;
   }
 
-  async put({ key, until, origin }: BanEntry): Promise<void> {
-    await this.#bans.put(key, JSON.stringify({ until, origin }));
+  async put({ key, until, origin, peer }: BanEntry): Promise<void> {
+    await this.#bans.put(key, JSON.stringify({ until, origin, peer }));
   }
 
   async delete(key: string): Promise<void> {
@@ -64,9 +65,9 @@ export class LevelBanStore implements BanStore {
 
 function decode(key: string, value: string): BanEntry {
   const { kind } = parseBanSubject(key);
-  const { until, origin } = JSON.parse(value) as Partial<BanEntry>;
+  const { until, origin, peer } = JSON.parse(value) as Partial<BanEntry>;
   if (typeof until !== 'number' || (origin !== 'operator' && origin !== 'score')) {
     throw new RangeError(`value of ${key} is not a ban`);
   }
-  return { key, kind, until, origin };
+  return { key, kind, until, origin, ...(typeof peer === 'string' ? { peer } : {}) };
 }

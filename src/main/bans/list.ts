@@ -28,10 +28,14 @@ export interface BanListOptions {
 }
 
 export interface RemovalResult {
-  /** Whether an entry of exactly this subject was there. */
+  /** Whether an entry of exactly this subject was there, or one that was made with it. */
   readonly removed: boolean;
+  /** The addresses that were banned by score with the peer, and are not any more. */
+  readonly addresses: readonly string[];
   /** The subnet by whose ban the address or subnet stays banned. */
   readonly stillBannedBy: string | undefined;
+  /** The peer with which the address was banned, and which stays banned itself. */
+  readonly bannedPeer: string | undefined;
 }
 
 /** The latest end of a ban in unix ms: the year 9999, which every store can hold. */
@@ -119,12 +123,13 @@ export class BanList implements HealthChecked {
 
   /**
    * Bans until `until` (unix ms, at the most the year 9999), in force when this returns its promise. An operator's ban replaces
-   * any other of the same subject; a ban by score never touches an operator's and never shortens another.
+   * any other of the same subject; a ban by score never touches an operator's and never shortens another. `peer` is whose
+   * address this is, where it is banned with a peer.
    *
    * Rejects with InvalidBanSubjectError or, for a time past, RangeError; with BanNotStoredError when the ban is in
    * force but the store is away.
    */
-  async add(text: string, until: number, origin: BanEntry['origin']): Promise<BanEntry> {
+  async add(text: string, until: number, origin: BanEntry['origin'], peer?: string): Promise<BanEntry> {
     const subject = parseBanSubject(text);
     const now = this.#now();
     if (!(until > now)) throw new RangeError('a ban must end in the future');
@@ -137,6 +142,7 @@ export class BanList implements HealthChecked {
       kind: subject.kind,
       until: Math.min(until, LATEST_END),
       origin,
+      ...(peer === undefined ? {} : { peer }),
     };
     this.#put(entry, subject);
     this.#metrics.changes.inc({ change: 'added' });
@@ -149,20 +155,27 @@ export class BanList implements HealthChecked {
   }
 
   /**
-   * Takes back the ban of exactly this subject. One that also lies in a banned subnet stays banned by that one, and the
-   * result says so. Rejects as {@link add}.
+   * Takes back the ban of exactly this subject, and of a peer's the bans of the addresses that were made with it. One that also
+   * lies in a banned subnet stays banned by that one, and the result says so. Rejects as {@link add}.
    */
   async remove(text: string): Promise<RemovalResult> {
     const subject = parseBanSubject(text);
-    const removed = this.#drop(subject.key);
-    if (removed) {
+    const peer = this.#entries.get(subject.key)?.peer;
+    const addresses = subject.kind === 'peer' ? this.#bannedWith(subject.key) : [];
+    const removed = [subject.key, ...addresses].filter((key) => this.#drop(key));
+    const stored = removed.map((key) => {
       this.#metrics.changes.inc({ change: 'removed' });
-      this.#touch(subject.key);
-      const stored = this.#changes.write(subject.key, {});
-      this.#emit('removed', subject.key);
-      await stored;
-    }
-    return { removed, stillBannedBy: this.#coveringSubnet(subject) };
+      this.#touch(key);
+      return this.#changes.write(key, {});
+    });
+    for (const key of removed) this.#emit('removed', key);
+    await Promise.all(stored);
+    return {
+      removed: removed.length > 0,
+      addresses,
+      stillBannedBy: this.#coveringSubnet(subject),
+      bannedPeer: peer !== undefined && this.isPeerBanned(peer) ? peer : undefined,
+    };
   }
 
   /** Takes back every ban, also those that others put into a shared store. Rejects with BanNotStoredError. */
@@ -278,6 +291,11 @@ export class BanList implements HealthChecked {
     if (this.#loading !== undefined) this.#touched.add(key);
   }
 
+  /** Looks at every entry, for an operator who seldom asks. */
+  #bannedWith(peerId: string): string[] {
+    return [...this.#entries.values()].filter(({ peer }) => peer === peerId).map(({ key }) => key);
+  }
+
   #coveringSubnet(subject: BanSubject): string | undefined {
     if (subject.kind === 'peer') return undefined;
     const prefix = this.#networks.coveringPrefix(subject.subnet, this.#now());
@@ -374,7 +392,9 @@ export class BanList implements HealthChecked {
   }
 
   #scheduleReload(): void {
-    if (!this.#running || this.#reloadIntervalMs === 0) return;
+    // What nobody else writes is read again only where it could not be read yet.
+    const worth = this.#store.isShared || this.#loadFailure !== undefined;
+    if (!this.#running || this.#reloadIntervalMs === 0 || !worth) return;
     this.#reloadTimer = setTimeout(() => {
       this.reload()
         .catch((error: unknown) => this.#logger.warn({ err: error }, 'the ban store could not be read'))

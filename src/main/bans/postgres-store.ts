@@ -38,6 +38,7 @@ interface Row {
 }
 
 export class PostgresBanStore implements BanStore {
+  readonly isShared = true;
   readonly #pool: pg.Pool;
   readonly #logger: Logger;
   /** Keys as other nodes wrote them, by ours, where they differ: `1.2.3.4:8333`, `10.1.2.3/8`. */

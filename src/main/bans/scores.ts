@@ -152,7 +152,8 @@ export class BanScores {
     this.#log({ peer: peerId, addresses, score, until: new Date(until).toISOString() });
     for (const subject of [peerId, ...addresses]) {
       // In force when the call returns; a store that is away is counted and tried again by the list.
-      this.#list.add(subject, until, 'score').catch((error: unknown) => {
+      const peer = subject === peerId ? undefined : peerId;
+      this.#list.add(subject, until, 'score', peer).catch((error: unknown) => {
         this.#logger.debug({ err: error, subject }, 'automatic ban is not stored');
       });
     }

@@ -12,10 +12,14 @@ export interface BanEntry {
   readonly until: number;
   /** By an operator, or by score: an automatic ban never displaces an operator's. */
   readonly origin: 'operator' | 'score';
+  /** Base58 ID of the peer with which an address was banned by score: it is let in again together with that peer. */
+  readonly peer?: string;
 }
 
 /** Where bans are kept between runs: LevelDB, or Teranode's `bans` table in Postgres. */
 export interface BanStore {
+  /** Whether others write to it too, so that it is worth looking for what they changed. */
+  readonly isShared: boolean;
   open(): Promise<void>;
   /** Rejects with {@link PartialLoadError} when only a part of it can be read now. */
   load(): Promise<readonly BanEntry[]>;

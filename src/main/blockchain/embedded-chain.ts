@@ -69,6 +69,15 @@ const MAX_HEIGHT = 0xffff_ffff;
 /** Nonces tried at one go: regtest's target takes two on average, and the loop must not be held up. */
 const MAX_NONCES = 100_000;
 
+/** Why the embedded chain cannot mine as it is told to: the target is out of a timer's reach. Undefined where it can. */
+export function miningProblem(
+  settings: Pick<EmbeddedChainSettings, 'p2p_embedded_mining_interval' | 'network'>,
+): string | undefined {
+  return settings.p2p_embedded_mining_interval > 0 && settings.network !== 'regtest'
+    ? `p2p_embedded_mining_interval: the embedded chain mines on regtest alone, not on ${settings.network}`
+    : undefined;
+}
+
 export class EmbeddedChain implements BlockchainClient {
   readonly #store: HeaderStore;
   readonly #logger: Logger;
@@ -85,11 +94,8 @@ export class EmbeddedChain implements BlockchainClient {
 
   /** Throws ConfigurationError when told to mine where the target is out of a timer's reach. */
   constructor({ store, logger, settings }: EmbeddedChainComponents, options: EmbeddedChainOptions = {}) {
-    if (settings.p2p_embedded_mining_interval > 0 && settings.network !== 'regtest') {
-      throw new ConfigurationError([
-        `p2p_embedded_mining_interval: the embedded chain mines on regtest alone, not on ${settings.network}`,
-      ]);
-    }
+    const problem = miningProblem(settings);
+    if (problem !== undefined) throw new ConfigurationError([problem]);
     this.#store = new HeaderStore(store, Math.max(2, options.keepHeaders ?? 10_000));
     this.#logger = logger;
     this.#settings = settings;

@@ -3,6 +3,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { formatGoDuration } from '../../shared/settings/values.js';
 import { CommandError, durationArgument, settingsFor, withPeerService } from './context.js';
 import { printable, type Terminal } from './terminal.js';
 
@@ -27,8 +29,13 @@ async function checkSubject(who: string, command: Command): Promise<void> {
 }
 
 export function banCommands(program: Command, terminal: Terminal): void {
-  const withAdmin = (command: Command, work: (client: PeerServiceClient) => Promise<void>) =>
-    withPeerService(settingsFor(command, terminal).settings, work, { admin: true });
+  const withAdmin = (
+    command: Command,
+    work: (client: PeerServiceClient, settings: Settings) => Promise<void>,
+  ) => {
+    const { settings } = settingsFor(command, terminal);
+    return withPeerService(settings, terminal, (client) => work(client, settings), { admin: true });
+  };
 
   program
     .command('ban')
@@ -45,12 +52,15 @@ export function banCommands(program: Command, terminal: Terminal): void {
         command.error('error: --for and --until exclude each other');
       }
       await checkSubject(who, command);
-      const until = options.until ?? (options.for === undefined ? undefined : Date.now() + options.for);
-      const seconds = until === undefined ? 0n : BigInt(Math.ceil(until / 1000));
-      await withAdmin(command, async (client) => {
-        if (!(await client.banPeer(who, seconds))) throw new CommandError(`${printable(who)} was not banned`);
-        const when = until === undefined ? 'for p2p_ban_duration' : `until ${new Date(until).toISOString()}`;
-        terminal.line(`${printable(who)} is banned ${when}`);
+      await withAdmin(command, async (client, { p2p_ban_duration }) => {
+        const byDefault = options.until === undefined && options.for === undefined;
+        // Said to the server: its settings may be others than those that are known here.
+        const until = options.until ?? Date.now() + (options.for ?? p2p_ban_duration);
+        if (!(await client.banPeer(who, BigInt(Math.ceil(until / 1000))))) {
+          throw new CommandError(`${printable(who)} was not banned`);
+        }
+        const duration = byDefault ? `for ${formatGoDuration(p2p_ban_duration)}, ` : '';
+        terminal.line(`${printable(who)} is banned ${duration}until ${new Date(until).toISOString()}`);
       });
     });
 
@@ -70,8 +80,9 @@ export function banCommands(program: Command, terminal: Terminal): void {
           return;
         }
         const banned = await client.isBanned(who);
-        await client.unbanPeer(who);
-        terminal.line(`${printable(who)} ${banned ? 'is not banned any more' : 'was not banned'}`);
+        const { message } = await client.unban(who);
+        const besides = message === '' ? '' : `; ${printable(message)}`;
+        terminal.line(`${printable(who)} ${banned ? 'is not banned any more' : 'was not banned'}${besides}`);
       });
     });
 
@@ -81,11 +92,13 @@ export function banCommands(program: Command, terminal: Terminal): void {
     .option('--json', 'a JSON array', false)
     .addHelpText('after', '\nExamples:\n  $ teranode-p2p bans\n  $ teranode-p2p bans --json | jq length')
     .action(async ({ json }: { json: boolean }, command: Command) => {
-      await withPeerService(settingsFor(command, terminal).settings, async (client) => {
-        const banned = await client.listBanned();
-        if (json) terminal.json(banned);
-        else if (banned.length === 0) terminal.note('nobody is banned');
-        else for (const subject of banned) terminal.line(printable(subject));
+      await withPeerService(settingsFor(command, terminal).settings, terminal, async (client) => {
+        const bans = await client.listBans();
+        if (json) terminal.json(bans.map(({ subject }) => subject));
+        else if (bans.length === 0) terminal.note('nobody is banned');
+        for (const { subject, peer } of json ? [] : bans) {
+          terminal.line(printable(peer === undefined ? subject : `${subject}  with ${peer}`));
+        }
       });
     });
 }

@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
+import { parseListenAddress } from '../../shared/listen-address.js';
 import { type RunFile, readRunFile } from '../../shared/run-file.js';
-import { type LoadedSettings, loadSettings } from '../../shared/settings/load.js';
-import type { Settings } from '../../shared/settings/table.js';
+import { type LoadedSettings, loadSettings, type SettingsCheck } from '../../shared/settings/load.js';
+import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { parseGoDuration } from '../../shared/settings/values.js';
 import { ADMIN_KEY_FILE } from '../grpc/admin-key.js';
 import type { Terminal } from './terminal.js';
@@ -18,15 +19,18 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** Settings with the command's `--set`; warnings go to standard error. */
-export function settingsFor(command: Command, terminal: Terminal): LoadedSettings {
+/** Settings with the command's `--set`, checked by `check`; warnings go to standard error. */
+export function settingsFor(command: Command, terminal: Terminal, check?: SettingsCheck): LoadedSettings {
   const { set = [] } = command.optsWithGlobals<{ set?: string[] }>();
-  const loaded = loadSettings({
-    sets: set,
-    env: process.env,
-    cwd: process.cwd(),
-    programDirectory: dirname(fileURLToPath(import.meta.url)),
-  });
+  const loaded = loadSettings(
+    {
+      sets: set,
+      env: process.env,
+      cwd: process.cwd(),
+      programDirectory: dirname(fileURLToPath(import.meta.url)),
+    },
+    check,
+  );
   for (const warning of loaded.warnings) terminal.note(`warning: ${warning}`);
   return loaded;
 }
@@ -42,15 +46,39 @@ export function runningServer(settings: Settings): RunFile {
   return run;
 }
 
+const LOOPBACK = /^(?:localhost|127\.[\d.]+|::1)$/;
+
+/**
+ * Says it where a command goes by port to another server of this machine than the one that runs on `DATADIR`: `address` is the
+ * value of `setting`, `server` which of that one's ports is meant.
+ */
+export function noteOtherServer(
+  settings: Settings,
+  { setting, server }: { readonly setting: SettingKey; readonly server: 'grpc' | 'http' | 'health' },
+  terminal: Terminal,
+): void {
+  const address = String(settings[setting]);
+  const run = readRunFile(settings.DATADIR);
+  const own = run?.ports[server];
+  if (run === undefined || own === undefined) return;
+  const { host = 'localhost', port } = parseListenAddress(address.replace(/^k8s:\/\/\//, ''));
+  if (port === own || port === 0 || !LOOPBACK.test(host)) return;
+  terminal.note(
+    `note: port ${port} (${setting}) is asked, not ${own}, where the server of ${resolve(settings.DATADIR)} is, ${run.peerId}`,
+  );
+}
+
 /**
  * Works with a client of PeerService that sends the admin key this machine knows. A server that is not there is told in one
  * sentence. Throws CommandError when `admin` is wanted and no key is known.
  */
 export async function withPeerService(
   settings: Settings,
+  terminal: Terminal,
   work: (client: PeerServiceClient) => Promise<void>,
   { admin = false }: { readonly admin?: boolean } = {},
 ): Promise<void> {
+  noteOtherServer(settings, { setting: 'p2p_grpcAddress', server: 'grpc' }, terminal);
   const adminKey = settings.grpc_admin_api_key || (admin ? keptAdminKey(settings) : undefined);
   const client = new PeerServiceClient(settings.p2p_grpcAddress, {
     ...(adminKey === undefined ? {} : { adminKey }),

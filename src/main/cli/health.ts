@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
 import { parseListenAddress } from '../../shared/listen-address.js';
-import { CommandError, settingsFor } from './context.js';
+import { CommandError, noteOtherServer, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
 
 interface Body {
@@ -30,6 +30,7 @@ export function healthCommand(program: Command, terminal: Terminal): void {
       if (settings.health_check_httpListenAddress === '') {
         throw new CommandError('health_check_httpListenAddress is empty: the server does not tell');
       }
+      noteOtherServer(settings, { setting: 'health_check_httpListenAddress', server: 'health' }, terminal);
       const { host = '127.0.0.1', port } = parseListenAddress(settings.health_check_httpListenAddress);
       const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
       const { body, text } = await ask(`http://${authority}/health/${liveness ? 'liveness' : 'readiness'}`);

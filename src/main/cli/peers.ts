@@ -32,7 +32,7 @@ export function peersCommand(program: Command, terminal: Terminal): void {
       '\nExamples:\n  $ teranode-p2p peers\n  $ teranode-p2p peers --set p2p_grpcAddress=localhost:9914 --json',
     )
     .action(async ({ json }: { json: boolean }, command: Command) => {
-      await withPeerService(settingsFor(command, terminal).settings, async (client) => {
+      await withPeerService(settingsFor(command, terminal).settings, terminal, async (client) => {
         const peers = await client.getPeers();
         const registry = await registryOf(client);
         if (json) {

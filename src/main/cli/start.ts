@@ -27,7 +27,10 @@ Examples:
   $ SETTINGS_CONTEXT=docker.m teranode-p2p start`,
     )
     .action(async ({ allowJsWebsocket }: { allowJsWebsocket: boolean }, command: Command) => {
-      const { settings, warnings } = settingsFor(command, terminal);
+      await import('../../shared/polyfill.js');
+      // Loaded when a server is wanted: the other commands need not wait for it.
+      const { settingsProblems } = await import('../settings-problems.js');
+      const { settings, warnings } = settingsFor(command, terminal, settingsProblems);
       await runServer(settings, warnings, allowJsWebsocket);
     });
 }
@@ -37,7 +40,6 @@ async function runServer(
   warnings: readonly string[],
   allowJsWebsocket: boolean,
 ): Promise<void> {
-  await import('../../shared/polyfill.js');
   const logger = createLogger({
     level: settings.logLevel,
     ...(settings.clientName ? { bindings: { node: settings.clientName } } : {}),
@@ -59,7 +61,6 @@ async function runServer(
     stopping = server.stop();
     wished();
   };
-  // Loaded when a server is wanted: the other commands need not wait for it.
   const { composeServer } = await import('../compose.js');
   const server = await composeServer(settings, { logger, allowJsWebsocket });
   onStopSignals(stop);

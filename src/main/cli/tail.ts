@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Settings } from '../../shared/settings/table.js';
-import { countArgument, interrupted, settingsFor } from './context.js';
+import { countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
 import { followFeed } from './feed.js';
 import { field, frameLine, parseFrame } from './frame-line.js';
 import { printable, type Terminal } from './terminal.js';
@@ -54,9 +54,14 @@ export function tailCommand(program: Command, terminal: Terminal): void {
       '\nExamples:\n  $ teranode-p2p tail -k block,subtree\n  $ teranode-p2p tail --json --url ws://localhost:9926/p2p-ws | jq .hash',
     )
     .action(async (options: TailOptions, command: Command) => {
-      const url = options.url ?? feedUrl(settingsFor(command, terminal).settings);
-      await tail(url, options, terminal);
+      await tail(options.url ?? configuredFeed(command, terminal), options, terminal);
     });
+}
+
+function configuredFeed(command: Command, terminal: Terminal): string {
+  const { settings } = settingsFor(command, terminal);
+  noteOtherServer(settings, { setting: 'p2p_httpAddress', server: 'http' }, terminal);
+  return feedUrl(settings);
 }
 
 async function tail(url: string, options: TailOptions, terminal: Terminal): Promise<void> {

@@ -74,7 +74,7 @@ export function createPeerService(
     unbanPeer: unary(components, 'UnbanPeer', {
       admin: true,
       async answer({ addr }) {
-        const { removed, stillBannedBy } = await list.remove(addr);
+        const { removed, stillBannedBy, addresses, bannedPeer } = await list.remove(addr);
         if (stillBannedBy !== undefined) {
           const own = removed ? 'its own ban is removed, but it' : 'it';
           throw new CallError(
@@ -83,7 +83,7 @@ export function createPeerService(
           );
         }
         // As the Go service: what was not banned is not banned now either.
-        return { ok: true };
+        return { ok: true, message: besides(addresses, bannedPeer) };
       },
     }),
     isBanned: unary(components, 'IsBanned', {
@@ -92,7 +92,11 @@ export function createPeerService(
     }),
     listBanned: unary(components, 'ListBanned', {
       admin: false,
-      answer: (_: Empty) => ({ banned: list.list().map(({ key }) => key) }),
+      answer: (_: Empty) => {
+        const entries = list.list();
+        const withPeer = entries.flatMap(({ key, peer }) => (peer === undefined ? [] : [[key, peer]]));
+        return { banned: entries.map(({ key }) => key), peers: Object.fromEntries(withPeer) };
+      },
     }),
     clearBanned: unary(components, 'ClearBanned', {
       admin: true,
@@ -136,6 +140,12 @@ export function createPeerService(
       },
     }),
   };
+}
+
+/** What an unbanning did, or did not do, to others than who was named. */
+function besides(addresses: readonly string[], bannedPeer: string | undefined): string {
+  if (bannedPeer !== undefined) return `its peer ${bannedPeer} stays banned`;
+  return addresses.length === 0 ? '' : `with it ${addresses.join(', ')}`;
 }
 
 const atMost = (value: bigint, limit: bigint): bigint => (value < limit ? value : limit);

@@ -6,7 +6,7 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { type PeerServiceServer, PeerServiceService } from '../../shared/generated/p2p_api.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { tlsFileReader } from '../../shared/tls-files.js';
+import { pemProblems, tlsFileReader } from '../../shared/tls-files.js';
 import { type BindAddress, bindAddress } from './listen-address.js';
 
 export type GrpcServerSettings = Pick<
@@ -129,6 +129,20 @@ function refusal(address: BindAddress, error: unknown): ConfigurationError {
   const text = errorMessage(error);
   const reason = text.includes('EADDRINUSE') ? `port ${address.port} is in use` : text;
   return new ConfigurationError([`p2p_grpcListenAddress: cannot listen on ${address.target}: ${reason}`]);
+}
+
+/** What is wrong with the files that the server needs, each line beginning with its setting. */
+export function grpcServerProblems(settings: GrpcServerSettings): readonly string[] {
+  const level = settings.security_level_grpc;
+  if (level === 0 || settings.p2p_grpcListenAddress.trim() === '') return [];
+  return pemProblems(
+    {
+      cert: { setting: 'server_certFile', path: settings.server_certFile },
+      key: { setting: 'server_keyFile', path: settings.server_keyFile },
+      ...(level === 3 ? { ca: { setting: 'grpc_ca_file', path: settings.grpc_ca_file } } : {}),
+    },
+    `security_level_grpc ${level}`,
+  );
 }
 
 /** Plain at level 0, TLS above it, with client certificates at 3. Throws ConfigurationError naming each file. */

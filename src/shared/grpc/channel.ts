@@ -3,7 +3,7 @@
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Settings } from '../settings/table.js';
-import { tlsFileReader } from '../tls-files.js';
+import { pemProblems, tlsFileReader } from '../tls-files.js';
 
 /** Largest message in either direction: Teranode's services allow each other 1 GiB. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
@@ -60,6 +60,25 @@ export function grpcTarget(address: string, settingKey: string): string {
     throw new ConfigurationError([`${settingKey}: "${address}" is not host:port or k8s:///host:port`]);
   }
   return `dns:///${hostAndPort}`;
+}
+
+/** What is wrong with the files that `security_level_grpc` needs of who calls, each line beginning with its setting. */
+export function channelProblems(settings: GrpcTlsSettings): readonly string[] {
+  const level = settings.security_level_grpc;
+  if (level < 2) return [];
+  const { grpc_ca_file, grpc_cert_file, grpc_key_file } = settings;
+  return pemProblems(
+    {
+      ca: { setting: 'grpc_ca_file', path: grpc_ca_file, required: false },
+      ...(level === 3
+        ? {
+            cert: { setting: 'grpc_cert_file', path: grpc_cert_file },
+            key: { setting: 'grpc_key_file', path: grpc_key_file },
+          }
+        : {}),
+    },
+    `security_level_grpc ${level}`,
+  );
 }
 
 /** Credentials for `security_level_grpc`. Throws ConfigurationError naming the file that cannot be read. */

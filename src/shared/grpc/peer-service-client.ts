@@ -20,6 +20,13 @@ export interface PeerServiceClientOptions {
   readonly tls?: GrpcTlsSettings;
 }
 
+export interface Ban {
+  /** An address, a subnet or a base58 peer ID. */
+  readonly subject: string;
+  /** The peer with which an address was banned by score. */
+  readonly peer: string | undefined;
+}
+
 export interface ConnectionResult {
   readonly success: boolean;
   /** Why not; empty on success. */
@@ -77,7 +84,15 @@ export class PeerServiceClient {
 
   /** Rejects with RpcError FAILED_PRECONDITION, naming the subnet, when a ban of that still covers the address. */
   async unbanPeer(subject: string, signal?: AbortSignal): Promise<boolean> {
-    return (await this.#admin(this.#client.unbanPeer.bind(this.#client), { addr: subject }, signal)).ok;
+    return (await this.unban(subject, signal)).ok;
+  }
+
+  /** As `unbanPeer`, with what else it did: `message` names addresses let in too, or the peer that stays banned. */
+  async unban(
+    subject: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly ok: boolean; readonly message: string }> {
+    return await this.#admin(this.#client.unbanPeer.bind(this.#client), { addr: subject }, signal);
   }
 
   async isBanned(subject: string, signal?: AbortSignal): Promise<boolean> {
@@ -87,6 +102,12 @@ export class PeerServiceClient {
 
   async listBanned(signal?: AbortSignal): Promise<string[]> {
     return (await this.#read(this.#client.listBanned.bind(this.#client), {}, signal)).banned;
+  }
+
+  /** As `listBanned`, with the peer of each address that was banned by score with one. */
+  async listBans(signal?: AbortSignal): Promise<Ban[]> {
+    const { banned, peers } = await this.#read(this.#client.listBanned.bind(this.#client), {}, signal);
+    return banned.map((subject) => ({ subject, peer: peers[subject] }));
   }
 
   async clearBanned(signal?: AbortSignal): Promise<boolean> {

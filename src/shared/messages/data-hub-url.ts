@@ -6,8 +6,11 @@ import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 
 const URL_MAX = 2048;
-// Spaces, control and bidirectional characters, backslashes and what ends an attribute: parsers differ about these.
-const UNSAFE = /[\p{C}\p{Z}"<>\\^`{|}]/u;
+// All but Go's `unicode.IsPrint`: control and bidirectional characters, separators, spaces of other sorts than ASCII's.
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
+// Printable, but no part of a URL: parsers differ about them, and some end an attribute or a log's field.
+const NO_URL = /[ "<>\\^`{|}]/;
+const EVERY_NO_URL = /[ "<>\\^`{|}]/g;
 const PLAIN = /^[!#-;=?-[\]_a-z~]*$/;
 
 /** Whether `host`, as a WHATWG URL gives it (numeric spellings already made dotted), is not on the public network. */
@@ -47,19 +50,35 @@ function judge(text: string, allowPrivate: boolean): Judgement {
   }
   const host = url.hostname;
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return { problem: 'is not http or https', host };
-  if (!/^https?:\/\/[^/]/i.test(text)) return { problem: 'has no host', host };
-  if (url.username !== '' || url.password !== '' || text.includes('@')) {
+  if (!/^https?:\/\/[^/]/i.test(text) || NO_URL.test(host)) return { problem: 'has no host', host };
+  if (url.username !== '' || url.password !== '' || /^https?:\/\/[^/?#]*@/i.test(text)) {
     return { problem: 'carries credentials', host };
   }
   if (!allowPrivate && isInside(host)) return { problem: 'is not on the public network', host };
   return { host };
 }
 
-/** Refuses text that is no URL to anybody: past 2,048 characters or with unprintable ones. Throws Refusal `bad_field`. */
-function requirePrintable(text: string): void {
-  if (text.length > URL_MAX || (!PLAIN.test(text) && UNSAFE.test(text))) {
-    throw new Refusal('bad_field', 'a URL is too long or not printable');
-  }
+/**
+ * What nobody takes as a URL, whatever its scheme: a text past 2,048 characters or with unprintable ones. Undefined where
+ * neither.
+ */
+export function printFault(text: string): string | undefined {
+  if (text.length > URL_MAX) return `is longer than ${URL_MAX} characters`;
+  return !PLAIN.test(text) && UNPRINTABLE.test(text) ? 'has unprintable characters' : undefined;
+}
+
+/** `text` with what is printable but no part of a URL percent-encoded, as Go's client sends it: `{` as `%7B`. */
+export function escapedUrl(text: string): string {
+  return NO_URL.test(text)
+    ? text.replace(EVERY_NO_URL, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+    : text;
+}
+
+/** The text as it is judged and handed on. Throws Refusal `bad_field`, but never for a message of our own. */
+function printable(text: string, { own }: CheckContext): string {
+  const problem = own ? undefined : printFault(text);
+  if (problem !== undefined) throw new Refusal('bad_field', `a URL ${problem}`);
+  return escapedUrl(text);
 }
 
 /** A host in one spelling: without the root's dot, an IPv4-mapped address as IPv4. */
@@ -75,12 +94,12 @@ function refuseBlacklisted(host: string, context: CheckContext): void {
 }
 
 /**
- * The data hub of an announcement that others will fetch. Throws Refusal: `bad_field` when too long or unprintable,
+ * The data hub of an announcement that others will fetch, percent-encoded where it must be. Throws Refusal: `bad_field` when too long or unprintable,
  * `bad_url` when empty, not http(s), with credentials or (unless allowed) not public, `blacklisted` by its host. Our own
  * may be empty or anywhere.
  */
-export function requiredUrl(text: string, context: CheckContext): string {
-  requirePrintable(text);
+export function requiredUrl(told: string, context: CheckContext): string {
+  const text = printable(told, context);
   if (context.own) return text;
   if (text === '') throw new Refusal('bad_url', 'no data hub URL');
   const { problem, host } = fault(text, context.allowPrivateUrls);
@@ -90,8 +109,8 @@ export function requiredUrl(text: string, context: CheckContext): string {
 }
 
 /** A URL that is only shown: as `requiredUrl`, but a bad one becomes empty. */
-export function shownUrl(text: string, context: CheckContext): string {
-  requirePrintable(text);
+export function shownUrl(told: string, context: CheckContext): string {
+  const text = printable(told, context);
   if (text === '' || context.own) return text;
   const { problem, host } = fault(text, context.allowPrivateUrls);
   if (problem !== undefined) return '';

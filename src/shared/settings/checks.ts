@@ -159,7 +159,8 @@ export function checkSettings(settings: Settings): readonly string[] {
   if (settings.security_level_grpc === 3 && settings.grpc_cert_file === '' && settings.grpc_key_file === '') {
     problem('grpc_cert_file', 'security_level_grpc 3 needs grpc_cert_file and grpc_key_file');
   }
-  if (/^postgres(?:ql)?:/.test(settings.blockchain_store) && !URL.canParse(settings.blockchain_store)) {
+  const store = settings.blockchain_store.trim();
+  if (/^postgres(?:ql)?:/i.test(store) && !URL.canParse(store)) {
     problem('blockchain_store', 'is not a URL postgres://user:password@host:port/database');
   }
   if (settings.prometheusEndpoint !== '' && !/^\/[\w./-]*$/.test(settings.prometheusEndpoint)) {
@@ -256,7 +257,8 @@ function parseMultiaddr(key: SettingKey, address: string): void {
   } catch (error) {
     throw new RangeError(`${JSON.stringify(address)} is not a multiaddr: ${errorMessage(error)}`);
   }
-  if (key === 'p2p_static_peers' && names.at(-1) !== 'p2p') {
+  const needsId = key === 'p2p_static_peers' || (key !== 'p2p_advertise_addresses' && names[0] !== 'dnsaddr');
+  if (needsId && names.at(-1) !== 'p2p') {
     throw new RangeError(`${JSON.stringify(address)} does not end in /p2p/<peer ID>`);
   }
 }

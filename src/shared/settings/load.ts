@@ -18,6 +18,9 @@ export interface LoadOptions {
   readonly programDirectory: string;
 }
 
+/** Problems of settings, each line beginning with a key; `unread`: keys that have their defaults for want of a value. */
+export type SettingsCheck = (settings: Settings, unread: ReadonlySet<string>) => readonly string[];
+
 export interface LoadedSettings {
   readonly settings: Settings;
   /** For the log: unknown keys, references to nothing. */
@@ -44,10 +47,10 @@ export function defaultOf(setting: Setting, generation: Generation): Value {
 
 /**
  * Loads settings as gocore does: contexts from `SETTINGS_CONTEXT` (default `dev`), `${other}` replaced, environment
- * before files, `sets` before all. Throws ConfigurationError with every problem, each naming its key; no message quotes
+ * before files, `sets` before all; `check` says what their values must be beyond their types. Throws ConfigurationError with every problem, each naming its key; no message quotes
  * a secret.
  */
-export function loadSettings(options: LoadOptions): LoadedSettings {
+export function loadSettings(options: LoadOptions, check: SettingsCheck = checkSettings): LoadedSettings {
   const problems: string[] = [];
   const sets = parseSets(options.sets ?? [], problems);
   const files = readFiles(options, problems);
@@ -79,8 +82,8 @@ export function loadSettings(options: LoadOptions): LoadedSettings {
   }
 
   const settings = values as unknown as Settings;
-  const named = new Set(problems.map((line) => line.split(':', 1)[0]));
-  problems.push(...checkSettings(settings).filter((line) => !named.has(line.split(':', 1)[0])));
+  const named = new Set(problems.map(keyOf));
+  problems.push(...check(settings, named).filter((line) => !named.has(keyOf(line))));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return {
     settings: Object.freeze(settings),
@@ -90,6 +93,10 @@ export function loadSettings(options: LoadOptions): LoadedSettings {
     ],
     sources: sources as Record<SettingKey, string>,
   };
+}
+
+function keyOf(problem: string): string {
+  return problem.split(':', 1)[0] ?? '';
 }
 
 function parse(key: SettingKey, setting: Setting, text: string): Value | undefined {

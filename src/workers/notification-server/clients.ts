@@ -134,7 +134,7 @@ export class Clients {
     this.options.metrics.clients.set(this.#all.size);
   }
 
-  /** Anything a client sent, pings included. What it says does not matter, only how often. */
+  /** Anything a client sent, pings and pongs that nobody asked for included. What it says does not matter, only how often. */
   received(socket: ClientSocket): void {
     const client = socket.getUserData();
     const now = Date.now();
@@ -148,8 +148,11 @@ export class Clients {
     }
   }
 
+  /** A pong: the answer to our ping, or, where none is awaited, something that it sent like anything else. */
   ponged(socket: ClientSocket): void {
-    socket.getUserData().awaitsPong = false;
+    const client = socket.getUserData();
+    if (client.awaitsPong) client.awaitsPong = false;
+    else this.received(socket);
   }
 
   drained(socket: ClientSocket): void {

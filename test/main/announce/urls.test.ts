@@ -57,3 +57,34 @@ test('what is no URL is an error naming every key', () => {
     (error) => error instanceof ConfigurationError && error.problems.length === 2,
   );
 });
+
+test('what every peer would refuse to read is an error naming every key', () => {
+  assert.throws(
+    () =>
+      announcedUrls(
+        settingsOf({
+          asset_httpAddress: 'http://hub.example/\u202Eipa',
+          asset_httpPublicAddress: 'http://hub.example/\tapi',
+          asset_propagation_public_url: `http://hub.example/${'x'.repeat(2048)}`,
+        }),
+      ),
+    (error) => {
+      assert.ok(error instanceof ConfigurationError);
+      assert.deepEqual(error.problems, [
+        'asset_httpAddress: has unprintable characters',
+        'asset_httpPublicAddress: has unprintable characters',
+        'asset_propagation_public_url: is longer than 2048 characters',
+      ]);
+      return true;
+    },
+  );
+});
+
+test('what no URL has is told percent-encoded, with a warning', () => {
+  const { dataHub, announceable, warnings } = announcedUrls(
+    settingsOf({ asset_httpAddress: 'http://hub.example/${X}/api' }),
+  );
+  assert.equal(dataHub, 'http://hub.example/$%7BX%7D/api');
+  assert.equal(announceable, true);
+  assert.match(warnings.join(), /^asset_httpAddress: told as http:\/\/hub\.example\/\$%7BX%7D\/api: /);
+});

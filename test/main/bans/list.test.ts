@@ -212,10 +212,14 @@ test('taking back an address inside a banned subnet says that it stays banned, a
   await list.add('192.0.2.0/24', until, 'operator');
   await list.add('192.0.0.0/16', until, 'operator');
   await list.add('192.0.2.1', until, 'operator');
-  assert.deepEqual(await list.remove('192.0.2.1'), { removed: true, stillBannedBy: '192.0.2.0/24' });
-  assert.deepEqual(await list.remove('192.0.2.1'), { removed: false, stillBannedBy: '192.0.2.0/24' });
-  assert.deepEqual(await list.remove('192.0.2.0/24'), { removed: true, stillBannedBy: '192.0.0.0/16' });
-  assert.deepEqual(await list.remove('192.0.5.5/16'), { removed: true, stillBannedBy: undefined });
+  const remove = async (subject: string) => {
+    const { removed, stillBannedBy } = await list.remove(subject);
+    return { removed, stillBannedBy };
+  };
+  assert.deepEqual(await remove('192.0.2.1'), { removed: true, stillBannedBy: '192.0.2.0/24' });
+  assert.deepEqual(await remove('192.0.2.1'), { removed: false, stillBannedBy: '192.0.2.0/24' });
+  assert.deepEqual(await remove('192.0.2.0/24'), { removed: true, stillBannedBy: '192.0.0.0/16' });
+  assert.deepEqual(await remove('192.0.5.5/16'), { removed: true, stillBannedBy: undefined });
   assert.equal(list.isAddressBanned('192.0.2.1'), false);
   await list.add('192.0.2.1', until, 'operator');
   await list.add('192.0.2.0/24', until, 'operator');
@@ -271,6 +275,7 @@ test('listeners hear of bans added, removed and cleared; one that throws harms n
 
 /** A real store that can be taken away and given back. */
 class InterruptedStore implements BanStore {
+  readonly isShared = false;
   away = false;
   readonly #store: BanStore;
 
@@ -342,6 +347,34 @@ test('a store that is away at the start is loaded when it is back', async (conte
   store.away = false;
   await waitFor(() => list.isAddressBanned('192.0.2.1'), { what: 'the ban to be loaded' });
   assert.equal((await list.health(SIGNAL)).status, 200);
+});
+
+test('a store that nobody else writes is read once, a shared one again and again', async (context) => {
+  const counted = async (isShared: boolean) => {
+    const reads = { count: 0 };
+    const { list } = await openList(context, {
+      reloadIntervalMs: 5,
+      wrap: (inner) => ({
+        isShared,
+        open: () => inner.open(),
+        load: () => {
+          reads.count++;
+          return inner.load();
+        },
+        put: (entry) => inner.put(entry),
+        delete: (key) => inner.delete(key),
+        clear: () => inner.clear(),
+        health: (signal) => inner.health(signal),
+        close: () => inner.close(),
+      }),
+    });
+    list.start();
+    return reads;
+  };
+  const own = await counted(false);
+  const shared = await counted(true);
+  await waitFor(() => shared.count > 5, { what: 'the shared store to be read' });
+  assert.equal(own.count, 1);
 });
 
 test('what others add to and take from the store is taken over by a reload', async (context) => {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { ClassicLevel } from 'classic-level';
 import { MemoryLevel } from 'memory-level';
 import { Registry } from 'prom-client';
 import { createBanGate } from '../../../src/main/bans/gate.js';
@@ -13,6 +15,7 @@ import { BanScores, type BanScoresOptions } from '../../../src/main/bans/scores.
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
 import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
 
 const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
 const OTHER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
@@ -22,19 +25,31 @@ const HOUR = 3_600_000;
 interface Setup extends Partial<BanScoresOptions> {
   readonly isProtected?: (peerId: string) => boolean;
   readonly addressesOf?: (peerId: string) => readonly string[];
+  /** A directory, for what is to outlive the list. */
+  readonly path?: string;
 }
 
-async function openScores(context: TestContext, { isProtected, addressesOf, ...options }: Setup = {}) {
+async function openScores(context: TestContext, { isProtected, addressesOf, path, ...options }: Setup = {}) {
   const { logger, lines } = keptLog();
   const registry = new Registry();
   const metrics = createBanMetrics(registry);
-  const level = new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' });
+  const level =
+    path === undefined
+      ? new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' })
+      : new ClassicLevel<string, Uint8Array>(path, { valueEncoding: 'view' });
   const time = { now: 1_800_000_000_000 };
   const clock = () => time.now;
   const store = new LevelBanStore({ level, logger });
   const list = new BanList({ store, logger, metrics, clock }, { reloadIntervalMs: 0 });
   await list.open();
-  context.after(() => list.stop());
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
+    await list.stop();
+    await level.close();
+  };
+  context.after(close);
   const scores = new BanScores(
     {
       list,
@@ -46,7 +61,7 @@ async function openScores(context: TestContext, { isProtected, addressesOf, ...o
     },
     { threshold: 100, durationMs: HOUR, generation: 'current', ...options },
   );
-  return { list, scores, time, registry, lines };
+  return { list, scores, time, registry, lines, close };
 }
 
 test('every reason has its points; an unknown one none, or one in the first generation', async (context) => {
@@ -105,6 +120,43 @@ test('at the threshold the peer is banned for the duration, then starts anew', a
   list.expire();
   assert.equal(scores.score(PEER), 0);
   assert.deepEqual(scores.add(PEER, 'spam'), { score: 50, banned: false });
+});
+
+test('a peer and the addresses banned with it are let in together, an operator’s ban aside', async (context) => {
+  const path = join(temporaryDirectory(context), 'level');
+  const setup = { addressesOf: () => ['203.0.113.5', '203.0.113.6'], path };
+  const first = await openScores(context, setup);
+  first.scores.add(PEER, 'spam');
+  first.scores.add(PEER, 'spam');
+  await first.list.add('203.0.113.6', first.time.now + HOUR, 'operator');
+  await first.close();
+
+  const { list, scores, close } = await openScores(context, setup);
+  assert.equal(list.isAddressBanned('203.0.113.5'), true, 'after a restart');
+  const heard: string[] = [];
+  list.on('removed', (key) => heard.push(key));
+  const freed = await list.remove(PEER);
+  assert.deepEqual([freed.removed, freed.addresses], [true, ['203.0.113.5']]);
+  assert.deepEqual(heard, [PEER, '203.0.113.5']);
+  assert.deepEqual(
+    list.list().map(({ key }) => key),
+    ['203.0.113.6'],
+  );
+
+  scores.add(PEER, 'spam');
+  scores.add(PEER, 'spam');
+  assert.equal((await list.remove('203.0.113.5')).bannedPeer, PEER);
+  assert.equal(list.isAddressBanned('203.0.113.5'), false);
+  assert.equal(list.isPeerBanned(PEER), true);
+  await close();
+  const third = await openScores(context, setup);
+  assert.deepEqual(
+    third.list
+      .list()
+      .map(({ key }) => key)
+      .toSorted(),
+    [PEER, '203.0.113.6'].toSorted(),
+  );
 });
 
 test('a hundred identities banned at once are not a hundred lines in the log', async (context) => {

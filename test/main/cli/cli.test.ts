@@ -189,7 +189,7 @@ test('keygen makes keys that the server reads, and never writes over one', async
 });
 
 test('bans are made with the key of DATADIR, listed, and taken back', async (context) => {
-  const { address } = await startService(context);
+  const { address, list } = await startService(context);
   const cwd = temporaryDirectory(context);
   writeFileSync(join(cwd, 'admin.key'), `${ADMIN_KEY}\n`);
   const run = (...args: string[]) =>
@@ -203,7 +203,13 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   assert.equal((await run('unban', '203.0.113.7')).stdout, '203.0.113.7 is not banned any more\n');
   const nobody = await run('bans');
   assert.deepEqual([nobody.stdout, nobody.stderr], ['', 'nobody is banned\n']);
-  await run('ban', '203.0.113.8');
+  assert.match((await run('ban', '203.0.113.8')).stdout, /^203\.0\.113\.8 is banned for 24h, until 20/);
+  const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+  const until = Date.now() + 3_600_000;
+  await list.add(peer, until, 'score');
+  await list.add('203.0.113.10', until, 'score', peer);
+  assert.match((await run('bans')).stdout, new RegExp(`^203\\.0\\.113\\.10  with ${peer}$`, 'm'));
+  assert.equal((await run('unban', peer)).stdout, `${peer} is not banned any more; with it 203.0.113.10\n`);
   assert.equal((await run('unban', '--all')).code, 0);
   assert.equal((await run('bans')).stdout, '');
   assert.match((await run('peers')).stdout, /^PEER +NAME +ADDRESS +DIRECTION +HEIGHT +REPUTATION +SCORE/);
@@ -215,6 +221,26 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   assert.equal(
     keyless.stderr,
     `error: no admin key: ${join(cwd, 'admin.key')} does not exist; set grpc_admin_api_key or DATADIR\n`,
+  );
+});
+
+test('a command that goes by port says so where another server than that of DATADIR is asked', async (context) => {
+  const { server, address } = await startService(context);
+  const cwd = temporaryDirectory(context);
+  const peerId = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+  const ask = (grpc: number) => {
+    const ports = { p2p: 1, http: 1, grpc };
+    writeRunFile(cwd, { pid: process.pid, startedAt: 0, peerId, controlSocket: '', ports });
+    return finish(context, ['bans', '--set', `p2p_grpcAddress=${address}`, '--set', `DATADIR=${cwd}`], {
+      cwd,
+    });
+  };
+  const port = server.port ?? 0;
+  assert.equal((await ask(port)).stderr, 'nobody is banned\n');
+  assert.equal(
+    (await ask(port + 1)).stderr,
+    `note: port ${port} (p2p_grpcAddress) is asked, not ${port + 1}, where the server of ${cwd} is, ${peerId}\n` +
+      'nobody is banned\n',
   );
 });
 

@@ -61,6 +61,30 @@ test('GetPeers shows connected peers with what is known of them, without the nod
   assert.ok(Math.abs(Number(shown.connTime) - Date.now() / 1000) < 60);
 });
 
+test('whom an address was banned with is listed, and both are let in together', async (context) => {
+  const { client, list } = await startService(context);
+  const until = Date.now() + BAN_MS;
+  await list.add(PEER, until, 'score');
+  await list.add('203.0.113.9', until, 'score', PEER);
+  await list.add('203.0.113.10', until, 'score', PEER);
+  const bans = (await client.listBans()).toSorted((a, b) => a.subject.localeCompare(b.subject));
+  assert.deepEqual(
+    bans,
+    [
+      { subject: PEER, peer: undefined },
+      { subject: '203.0.113.10', peer: PEER },
+      { subject: '203.0.113.9', peer: PEER },
+    ].toSorted((a, b) => a.subject.localeCompare(b.subject)),
+  );
+  assert.deepEqual(await client.unban('203.0.113.10'), {
+    ok: true,
+    message: `its peer ${PEER} stays banned`,
+  });
+  assert.deepEqual(await client.unban(PEER), { ok: true, message: 'with it 203.0.113.9' });
+  assert.deepEqual(await client.unban(PEER), { ok: true, message: '' });
+  assert.deepEqual(await client.listBanned(), []);
+});
+
 test('bans are made, asked for, listed, taken back and cleared', async (context) => {
   const { client, list } = await startService(context);
   const until = soon();
@@ -213,6 +237,7 @@ test('a ban that cannot be stored is in force, and UNAVAILABLE says so', async (
   };
   const { client } = await startService(context, {
     wrap: (store): BanStore => ({
+      isShared: true,
       open: () => store.open(),
       load: () => store.load(),
       put: (_entry: BanEntry) => away(),

@@ -410,6 +410,11 @@ describe('data hub URLs', () => {
     'http://[2002:7f00:1::]',
     'http://[::127.0.0.1]',
     'http://[ff02::1]',
+    'http://hub.example.org\\@evil',
+    'http://hub.example.org\\',
+    'http://hub .example.org',
+    'http://hub{x}.example.org',
+    ' http://hub.example.org',
     'http://１２７.0.0.1',
     'http://127。0。0。1',
   ];
@@ -423,6 +428,7 @@ describe('data hub URLs', () => {
   for (const url of [
     'http://hub.example.org',
     'HTTPS://Hub.Example.org:8090/a?b=c',
+    'http://hub.example.org/@node/api',
     'http://8.8.8.8:80',
     'http://[2606:4700::1111]/',
     'https://münchen.example/',
@@ -433,14 +439,39 @@ describe('data hub URLs', () => {
   for (const url of [
     `http://hub.example.org/${'x'.repeat(2048)}`,
     'http://hub.example.org/\n',
-    'http://hub.example.org\\@evil',
     'http://hub.example.org/\u202E',
-    'http://hub .example.org',
-    'http://hub.example.org/"><script>',
+    'http://hub.example.org/\u00A0',
+    'http://hub.example.org/\u2028',
+    'http://hub.example.org/\uD800',
   ]) {
-    it(`refuse ${JSON.stringify(url).slice(0, 60)} as a field`, () =>
-      assert.equal(outcome('block', blockJson({ DataHubURL: url })), 'bad_field'));
+    it(`refuse ${JSON.stringify(url).slice(0, 60)} as a field`, () => {
+      assert.equal(outcome('block', blockJson({ DataHubURL: url })), 'bad_field');
+      assert.equal(outcome('node_status', sampleData('node_status', { baseUrl: url })), 'bad_field');
+    });
   }
+
+  it('with what is printable but no part of a URL are handed on percent-encoded, without blame', () => {
+    const dataHubUrl = 'http://hub.example.org/${X}/"><b>\\ |^`';
+    const encoded = 'http://hub.example.org/$%7BX%7D/%22%3E%3Cb%3E%5C%20%7C%5E%60';
+    const subtree = check('subtree', sampleData('subtree', { dataHubUrl }));
+    assert.equal(outcomeAt(subtree.outcome).name, 'ok');
+    assert.equal(KafkaSubtreeTopicMessage.decode(subtree.record!.value).URL, encoded);
+    assert.ok(Buffer.from(subtree.frame).toString().includes(`"base_url":"${encoded}"`));
+    const status = check('node_status', sampleData('node_status', { baseUrl: dataHubUrl }));
+    assert.equal(JSON.parse(Buffer.from(status.frame).toString()).base_url, encoded);
+    assert.equal(JSON.parse(status.fact).url, encoded);
+  });
+
+  it('of our own are shown, whatever is wrong with them', () => {
+    for (const baseUrl of [
+      'http://127.0.0.1:8090/${X}/api',
+      'http://hub.example.org/\u202E',
+      'x'.repeat(3000),
+    ]) {
+      const data = sampleData('node_status', { baseUrl });
+      assert.equal(outcome('node_status', data, { own: true }), 'ok', baseUrl.slice(0, 60));
+    }
+  });
 
   it('may be private where that is allowed, but never with credentials', () => {
     const context = contextOf({ p2p_allow_private_ips: true });
