@@ -141,6 +141,7 @@ const ORDER = [
   'announcements',
   'bans',
   'invalid reports',
+  'consumers',
   'sync',
   'gRPC',
   'embedded neighbours',

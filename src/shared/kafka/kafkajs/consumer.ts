@@ -57,6 +57,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   readonly #stopping = new AbortController();
   #member: GroupMember | undefined;
   #running: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
   #failure = '';
   #backoff = FIRST_BACKOFF_MS;
   /**
@@ -136,6 +137,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       await delay(this.#backoff, undefined, { signal }).catch(() => {});
       this.#backoff = Math.min(this.#backoff * 2, MAX_BACKOFF_MS);
     }
+    tried();
   }
 
   async #join(handle: Handle): Promise<GroupMember> {
@@ -281,7 +283,12 @@ export class KafkaJsConsumer implements KafkaConsumer {
     return taken > bound ? `a batch of ${this.topic} is under way for ${Math.round(taken)} ms` : '';
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping.abort();
     this.#coverage.stop();
     await this.#running;

@@ -186,9 +186,11 @@ export class KafkaTopic {
     try {
       return await work(await admin);
     } catch (error) {
+      // Said of what was answered. Hanging up would end what others asked on the same connection, such as to make the topic.
+      if (error instanceof TopicFaultError) throw error;
       // Not waited for: it hangs up when what others asked is answered or given up.
       if (this.#admin === admin) void this.close();
-      throw error instanceof TopicFaultError ? error : faultFrom(error, what);
+      throw faultFrom(error, what);
     }
   }
 
