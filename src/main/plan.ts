@@ -10,7 +10,8 @@ const CLOSING_MS = 1_500;
 
 /** The stages of what `dependencies` and `parts` hold. */
 export function startPlan(dependencies: ServerDependencies, parts: ServerParts, logger: Logger): Stage[] {
-  const { blockchain, validation, assembly, embedded } = dependencies;
+  const { blockchain, validation, assembly, embedded, rejectedTx, invalidBlocks, invalidSubtrees } =
+    dependencies;
   return [
     {
       name: 'chain',
@@ -87,6 +88,14 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
       name: 'invalid reports',
       start: async () => parts.reports.start(),
       stop: () => parts.reports.stop(),
+    },
+    {
+      name: 'consumers',
+      start: async () => {},
+      // At once: each may have to give up on a broker that does not answer.
+      stop: async () => {
+        await Promise.all([rejectedTx?.stop(), invalidBlocks?.stop(), invalidSubtrees?.stop()]);
+      },
     },
     {
       name: 'sync',

@@ -156,6 +156,7 @@ const ORDER = [
   'announcements',
   'bans',
   'invalid reports',
+  'consumers',
   'sync',
   'gRPC',
   'embedded neighbours',

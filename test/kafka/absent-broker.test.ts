@@ -6,7 +6,7 @@ import { sumOf } from '../support/gossip.js';
 import { startKafka } from '../support/kafka/index.js';
 import { launchServer } from '../support/server-process.js';
 import { hashesUpTo, keysIn, readiness, SubtreeTraffic, scrapeOf } from '../support/subtree-traffic.js';
-import { waitFor } from '../support/wait.js';
+import { waitFor, within } from '../support/wait.js';
 
 const COUNT = 400;
 
@@ -21,9 +21,13 @@ test('without a broker the server starts and says why it is not ready; what it h
     set: { kafka_subtreesConfig: kafka.url(topic), kafka_blocksConfig: kafka.url(kafka.topic('blocks')) },
   });
   const server = await run.ready();
-  const sick = await readiness(server);
-  assert.equal(sick.status, 503);
-  assert.match(sick.text, new RegExp(`kafka ${topic}`));
+  const sick = await waitFor(
+    async () => {
+      const found = await readiness(server);
+      return found.status === 503 && found.text.includes(`kafka ${topic}`) ? found : undefined;
+    },
+    { what: 'readiness that names the topic', timeoutMs: 30_000 },
+  );
   assert.match(sick.text, new RegExp(kafka.brokers), 'it says who does not answer');
   assert.match(sick.text, /kafka_subtreesConfig/, 'and which setting names it');
   context.diagnostic(sick.text);
@@ -35,7 +39,7 @@ test('without a broker the server starts and says why it is not ready; what it h
     what: 'all of them in the outbox',
     timeoutMs: 30_000,
   });
-  await waitFor(() => traffic.passedOn.size === COUNT, { what: 'all of them passed on' });
+  await waitFor(() => traffic.passedOn.size === COUNT, { what: 'all of them passed on', timeoutMs: 30_000 });
   const startedAt = performance.now();
   await kafka.broker(1).start();
   const upMs = performance.now() - startedAt;
@@ -54,9 +58,50 @@ test('without a broker the server starts and says why it is not ready; what it h
     async () =>
       sumOf(await scrapeOf(server), 'teranode_p2p_kafka_records_total', { outcome: 'acknowledged' }) ===
       COUNT + 20,
-    { what: 'what comes after' },
+    { what: 'what comes after', timeoutMs: 30_000 },
   );
   const keys = await keysIn(kafka, topic, COUNT + 20);
   assert.deepEqual([...new Set(keys)], hashesUpTo(COUNT + 20));
   context.diagnostic(`the outbox was empty ${ms.toFixed(0)} ms after the broker answered`);
+});
+
+test('a broker that stands still in the middle of everything does not keep the server from stopping whole', {
+  timeout: 180_000,
+}, async (context) => {
+  const kafka = await startKafka(context, { own: true });
+  // Before the cluster's own end, which waits for the broker.
+  context.after(() => kafka.broker(1).resume());
+  const topics = ['blocks', 'subtrees', 'rejectedtx', 'invalid-blocks', 'invalid-subtrees'];
+  const [blocks, subtrees, rejected, invalidBlocks, invalidSubtrees] = topics.map((topic) =>
+    kafka.url(kafka.topic(topic)),
+  ) as [string, string, string, string, string];
+  const run = launchServer(context, {
+    set: {
+      kafka_blocksConfig: blocks,
+      kafka_subtreesConfig: subtrees,
+      kafka_rejectedTxConfig: rejected,
+      kafka_invalidBlocksConfig: invalidBlocks,
+      kafka_invalidSubtreesConfig: invalidSubtrees,
+      shutdown_timeout: '20s',
+    },
+  });
+  const server = await run.ready();
+  await waitFor(async () => (await readiness(server)).status === 200, {
+    what: 'readiness',
+    timeoutMs: 60_000,
+  });
+  const joins = async () => sumOf(await scrapeOf(server), 'teranode_p2p_kafka_consumer_joins_total', {});
+  await waitFor(async () => (await joins()) >= 3, { what: 'three members', timeoutMs: 60_000 });
+  kafka.broker(1).pause();
+  const told = Date.now();
+  run.child.kill('SIGTERM');
+  const { code } = await within(run.exit, 30_000, 'the stop');
+  const ms = Date.now() - told;
+  assert.equal(code, 0);
+  assert.deepEqual(
+    run.lines().filter(({ msg }) => msg === 'did not stop cleanly'),
+    [],
+  );
+  assert.ok(ms < 15_000, `the stop took ${ms} ms`);
+  context.diagnostic(`stopped in ${ms} ms`);
 });

@@ -9,7 +9,11 @@ import kafkajs, { type Admin, type Message, type Producer } from 'kafkajs';
 import { Registry } from 'prom-client';
 import { createConsumerMetrics } from '../../src/shared/kafka/consumer-metrics.js';
 import { createConsumer, type KafkaSettingKey } from '../../src/shared/kafka/index.js';
+import { createKafkaClient } from '../../src/shared/kafka/kafkajs/client.js';
+import { KafkaJsConsumer } from '../../src/shared/kafka/kafkajs/consumer.js';
+import { RangeAssigner } from '../../src/shared/kafka/kafkajs/range-assigner.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/kafka/types.js';
+import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { keptLog } from '../support/logger.js';
 import { settingsOf } from '../support/settings.js';
@@ -156,8 +160,10 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
       const fresh = await topicOf();
       await produce(fresh, ['old']);
       const { read, consumer } = await reading(context, fresh, { params });
-      await untilNewOnes(fresh, read);
-      assert.equal(read.includes('old'), fromOldest, JSON.stringify(params));
+      // Whoever has started reads what comes from now on.
+      await produce(fresh, ['new']);
+      await all(read, ['new']);
+      assert.deepEqual(read, fromOldest ? ['old', 'new'] : ['new'], JSON.stringify(params));
       await consumer.stop();
     }
     const group = `test-${randomUUID()}`;
@@ -170,7 +176,115 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
     assert.deepEqual(second.read, ['between']);
   });
 
-  /** The newest offset is looked up with the first fetch: what comes before that is not read. */
+  test('a group that starts at the newest and handled nothing goes on there after a restart', async (context) => {
+    const topic = await topicOf(2);
+    await produce(topic, numbered(0, 10));
+    const group = `test-${randomUUID()}`;
+    const params = { replay: 0 };
+    const first = await reading(context, topic, { group, params });
+    await first.consumer.stop();
+    await produce(topic, numbered(10, 20));
+    const second = await reading(context, topic, { group, params });
+    await all(second.read, numbered(10, 20));
+    assert.deepEqual([...second.read].sort(), numbered(10, 20));
+    assert.deepEqual(first.read, []);
+  });
+
+  /** A consumer that looks often for partitions without a reader. */
+  async function watching(context: Pick<TestContext, 'after'>, topic: string, group: string, params = {}) {
+    const url = parseKafkaUrl('kafka_rejectedTxConfig', cluster.url(topic, { ...QUICK, ...params }));
+    const { logger, lines } = keptLog();
+    const kafka = createKafkaClient(url, settingsOf({}), logger);
+    const coverage = { everyMs: 500, soonMs: 500 };
+    const consumer = new KafkaJsConsumer({ kafka, logger }, url, { group, coverage });
+    context.after(() => consumer.stop());
+    const read: string[] = [];
+    await consumer.start(async (records) => {
+      read.push(...records.map(text));
+    });
+    return { consumer, read, lines };
+  }
+
+  test('partitions that are added to any of the topics read in one group are read from their beginning', async (context) => {
+    for (const replay of [0, 1]) {
+      const group = `p2p.${randomUUID()}`;
+      const topics = await Promise.all([topicOf(), topicOf(), topicOf()]);
+      const readers = await Promise.all(topics.map((topic) => watching(context, topic, group, { replay })));
+      // Two of the three do not lead the group.
+      await waitFor(
+        async () => {
+          const [described] = (await admin.describeGroups([group])).groups;
+          return described?.state === 'Stable' && described.members.length === 3;
+        },
+        { what: 'three members', timeoutMs: 30_000 },
+      );
+      await admin.createPartitions({
+        topicPartitions: topics.map((topic) => ({ topic, count: 3 })),
+      });
+      const direct = cluster.client().producer();
+      context.after(() => direct.disconnect());
+      await direct.connect();
+      for (const topic of topics) {
+        const messages = [1, 2].map((partition) => ({ partition, value: `${topic} ${partition}` }));
+        await waitFor(
+          () =>
+            direct.send({ topic, messages }).then(
+              () => true,
+              () => false,
+            ),
+          { what: 'the new partitions', timeoutMs: 30_000 },
+        );
+      }
+      for (const [index, topic] of topics.entries()) {
+        await all(readers[index]?.read ?? [], [`${topic} 1`, `${topic} 2`], `the new partitions of ${topic}`);
+      }
+      for (const { consumer } of readers) await consumer.stop();
+    }
+  });
+
+  test('partitions that the group’s leader did not see fail readiness until they have a reader', async (context) => {
+    const topic = await topicOf(2);
+    const group = `p2p.${randomUUID()}`;
+    const other = await topicOf();
+    let blind = true;
+    const leader = cluster.client().consumer({
+      groupId: group,
+      sessionTimeout: 6000,
+      heartbeatInterval: 500,
+      rebalanceTimeout: 6000,
+      partitionAssigners: [
+        () => new RangeAssigner(async (name) => (name === other ? [0] : blind ? [] : [0, 1])),
+      ],
+    });
+    context.after(() => leader.disconnect());
+    await leader.connect();
+    await leader.subscribe({ topics: [other] });
+    const leads = new Promise((resolve) => leader.on(leader.events.GROUP_JOIN, resolve));
+    await leader.run({ eachMessage: async () => {} });
+    await leads;
+    const { consumer, read, lines } = await watching(context, topic, group);
+    await produce(topic, numbered(0, 10));
+    const error = await waitFor(
+      async () => {
+        const health = await consumer.health(AbortSignal.timeout(2000));
+        return health.status === 503 ? health.error : undefined;
+      },
+      { what: 'readiness 503', timeoutMs: 30_000 },
+    );
+    assert.equal(error, `nobody in the group ${group} reads partitions 0, 1 of ${topic}`);
+    blind = false;
+    await all(read, numbered(0, 10));
+    await waitFor(async () => (await consumer.health(AbortSignal.timeout(2000))).status === 200, {
+      what: 'readiness 200',
+      timeoutMs: 30_000,
+    });
+    const told = lines.filter(({ level, setting }) => Number(level) >= 40 && setting === undefined);
+    assert.deepEqual(
+      told.map(({ msg }) => msg),
+      ['partitions have no reader: joining the group anew'],
+    );
+  });
+
   const untilNewOnes = (topic: string, read: readonly string[]) =>
     waitFor(
       async () => {

@@ -166,8 +166,8 @@ export class Announcer {
     clearTimeout(this.#statusTimer);
     await this.#subscription.stop();
     await this.#queue.stop();
-    await Promise.all(this.#background);
-    await this.#components.rejectedTx?.stop();
+    // A consumer that a broker without an answer keeps from starting is ended by its stop.
+    await Promise.all([...this.#background, this.#components.rejectedTx?.stop()]);
     await this.#saying;
   }
 

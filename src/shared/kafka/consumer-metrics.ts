@@ -4,8 +4,11 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 
 export type ConsumerMetrics = ReturnType<typeof createConsumerMetrics>;
 
-/** Why a consumer ended and is made anew: `crash` the driver gave up, `stalled` it fell silent, `unreadable` a codec that nobody here knows. */
-export const CONSUMER_ENDS = ['crash', 'stalled', 'unreadable'] as const;
+/**
+ * Why a consumer ended and is made anew: `crash` the driver gave up, `stalled` it fell silent, `unreadable` a codec that nobody here
+ * knows, `unread` partitions without a reader.
+ */
+export const CONSUMER_ENDS = ['crash', 'stalled', 'unreadable', 'unread'] as const;
 export type ConsumerEnd = (typeof CONSUMER_ENDS)[number];
 
 /** Made once for all consumers of a process. */
@@ -26,7 +29,7 @@ export function createConsumerMetrics(registry: Registry) {
     }),
     ends: new Counter({
       name: 'teranode_p2p_kafka_consumer_ends_total',
-      help: 'Consumers that ended and were made anew: crash, stalled, unreadable (a compression codec that is not known)',
+      help: 'Consumers that ended and were made anew: crash, stalled, unreadable (a compression codec that is not known), unread (partitions had no reader)',
       labelNames: ['topic', 'reason'] as const,
       registers,
     }),

@@ -35,7 +35,7 @@ export class BrokerFaultError extends Error {
 /** Producer for one topic. */
 export interface KafkaProducer {
   readonly topic: string;
-  /** Resolves when connected and the topic exists; rejects with one of the faults above. */
+  /** Resolves when connected and the topic exists; rejects with one of the faults above, or with the signal's reason at once. */
   connect(signal?: AbortSignal): Promise<void>;
   /**
    * Resolves when every record is acknowledged by all in-sync replicas, in order. Rejects with a fault when any is
@@ -55,6 +55,6 @@ export interface KafkaConsumer {
    */
   start(handle: (records: readonly ConsumedRecord[]) => Promise<void>): Promise<void>;
   health(signal: AbortSignal): Promise<DependencyHealth>;
-  /** Finishes the batch under way, commits, leaves the group. */
+  /** Finishes the batch under way, commits, leaves the group. Ends a start under way. Every call waits for the same stop. */
   stop(): Promise<void>;
 }

@@ -32,6 +32,7 @@ export class EmbeddedConsumer implements KafkaConsumer {
   readonly #stopping = new AbortController();
   #member: number | undefined;
   #running: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
   #failure = '';
 
   /** `close` ends what the consumer alone uses, such as a connection. */
@@ -146,7 +147,12 @@ export class EmbeddedConsumer implements KafkaConsumer {
       : { ...health, status: 503, error: this.#failure };
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
     if (this.#member !== undefined) await this.#broker.leave(this.#member).catch(() => {});

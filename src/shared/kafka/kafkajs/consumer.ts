@@ -8,6 +8,7 @@ import type { ConsumerEnd, ConsumerMetrics } from '../consumer-metrics.js';
 import { type ConsumedRecord, type KafkaConsumer, TopicFaultError } from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
 import { RETRY } from './client.js';
+import { Coverage, type CoverageOptions } from './coverage.js';
 import { faultFrom } from './faults.js';
 import { GroupMember, StalledError } from './group-member.js';
 import { RangeAssigner } from './range-assigner.js';
@@ -25,6 +26,13 @@ export interface KafkaJsConsumerOptions {
   readonly group: string;
   /** Silence after which the library is held to be stuck, milliseconds; a session and a rebalance unless told. */
   readonly stallMs?: number;
+  /** How often is looked for partitions without a reader. */
+  readonly coverage?: Pick<CoverageOptions, 'everyMs' | 'soonMs'>;
+}
+
+/** Partitions have no reader: the group is to be dealt out anew. */
+class UnreadError extends Error {
+  override readonly name = 'UnreadError';
 }
 
 const FIRST_BACKOFF_MS = 100;
@@ -49,8 +57,15 @@ export class KafkaJsConsumer implements KafkaConsumer {
   readonly #stopping = new AbortController();
   #member: GroupMember | undefined;
   #running: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
   #failure = '';
   #backoff = FIRST_BACKOFF_MS;
+  /**
+   * Whether this consumer had a place in its partitions once. One without a place was then added or made anew since, and is read
+   * from its beginning wherever a new group starts: else what it got until that was noticed would be skipped.
+   */
+  #began = false;
+  readonly #coverage: Coverage;
   /** Partitions whose lag is told. */
   readonly #lagging = new Set<number>();
   /** When the batch in hand was taken. */
@@ -59,7 +74,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   constructor(
     { kafka, logger, metrics }: KafkaJsConsumerComponents,
     url: KafkaTopicUrl,
-    { group, stallMs }: KafkaJsConsumerOptions,
+    { group, stallMs, coverage = {} }: KafkaJsConsumerOptions,
   ) {
     this.topic = url.topic;
     this.#kafka = kafka;
@@ -80,6 +95,15 @@ export class KafkaJsConsumer implements KafkaConsumer {
     };
     this.#stallMs = stallMs ?? sessionTimeout + rebalanceTimeout;
     this.#topic = new KafkaTopic({ kafka, logger }, url);
+    this.#coverage = new Coverage(
+      { topic: this.#topic, logger },
+      {
+        group,
+        topic: this.topic,
+        ...coverage,
+        onUnread: () => this.#member?.end(new UnreadError(this.#coverage.problem)),
+      },
+    );
   }
 
   /** Resolves when consuming, or after the first vain attempt: a broker that is away is waited for. */
@@ -113,6 +137,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       await delay(this.#backoff, undefined, { signal }).catch(() => {});
       this.#backoff = Math.min(this.#backoff * 2, MAX_BACKOFF_MS);
     }
+    tried();
   }
 
   async #join(handle: Handle): Promise<GroupMember> {
@@ -121,6 +146,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
     const member = new GroupMember(this.#kafka, {
       topic: this.topic,
       fromOldest: this.#url.fromOldest,
+      began: () => this.#began,
       config: this.#config,
       stallMs: this.#stallMs,
       onBatch: (payload, of) => this.#handleBatch(payload, of, handle),
@@ -128,6 +154,9 @@ export class KafkaJsConsumer implements KafkaConsumer {
       onFetched: () => {
         this.#failure = '';
         this.#backoff = FIRST_BACKOFF_MS;
+      },
+      onPlaced: () => {
+        this.#began = true;
       },
     });
     this.#member = member;
@@ -138,6 +167,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   /** Of a partition that went to another member the lag is the other's to tell. */
   #joined(partitions: readonly number[]): void {
     const { topic } = this;
+    this.#coverage.joined();
     this.#metrics?.joins.inc({ topic });
     for (const partition of this.#lagging) {
       if (partitions.includes(partition)) continue;
@@ -149,6 +179,8 @@ export class KafkaJsConsumer implements KafkaConsumer {
   #failed(error: unknown): void {
     const reason = endOf(error);
     this.#metrics?.ends.inc({ topic: this.topic, reason });
+    // Said once by who found it, and told in readiness until it is over.
+    if (reason === 'unread') return;
     const what =
       reason === 'unreadable'
         ? `cannot read ${this.topic}: a batch is compressed in a way that is not known here`
@@ -170,7 +202,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
       return topics[0]?.partitions.map(({ partitionId }) => partitionId) ?? [];
     } catch (error) {
-      // Its reader fails of this too, and joins again when the topic is back: then everything is dealt anew.
+      // Its reader fails of this too, or finds that nobody reads it, and joins again: then everything is dealt anew.
       if (faultFrom(error, topic) instanceof TopicFaultError) return [];
       throw error;
     } finally {
@@ -241,7 +273,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   async health(signal: AbortSignal): Promise<DependencyHealth> {
     const health = await this.#topic.health(signal);
     if (health.status !== 200) return health;
-    const error = this.#failure || this.#overdue();
+    const error = this.#failure || this.#coverage.problem || this.#overdue();
     return error === '' ? health : { ...health, status: 503, error };
   }
 
@@ -251,8 +283,14 @@ export class KafkaJsConsumer implements KafkaConsumer {
     return taken > bound ? `a batch of ${this.topic} is under way for ${Math.round(taken)} ms` : '';
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping.abort();
+    this.#coverage.stop();
     await this.#running;
     await this.#topic.close();
   }
@@ -266,6 +304,7 @@ function heartbeatOf(told: number | undefined, sessionTimeout: number): number {
 
 function endOf(error: unknown): ConsumerEnd {
   if (error instanceof StalledError) return 'stalled';
+  if (error instanceof UnreadError) return 'unread';
   return error instanceof Error && error.name === 'KafkaJSNotImplemented' ? 'unreadable' : 'crash';
 }
 

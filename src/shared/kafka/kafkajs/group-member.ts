@@ -1,10 +1,15 @@
 /** One membership of a consumer group, from joining to its end: kafkajs ends one for good after some errors. */
 
 import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
+import { faultType } from './faults.js';
+import { startPlaces } from './start-places.js';
 
 export interface GroupMemberOptions {
   readonly topic: string;
+  /** Where a new group starts, and one goes on whose place retention has taken. */
   readonly fromOldest: boolean;
+  /** Whether a partition in which the group has no place is one that came since the group began. */
+  readonly began: () => boolean;
   readonly config: ConsumerConfig;
   /** Silence after which the library is held to be stuck, milliseconds. */
   readonly stallMs: number;
@@ -13,7 +18,16 @@ export interface GroupMemberOptions {
   readonly onJoined: (partitions: readonly number[]) => void;
   /** Whenever a fetch was answered, with records or without. */
   readonly onFetched: () => void;
+  /** When the group has a place in each of this member's partitions, where it does not start at the oldest. */
+  readonly onPlaced: () => void;
 }
+
+/** The group is dealt out anew, and the library joins again. */
+const REBALANCING: ReadonlySet<string> = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_MEMBER_ID',
+]);
 
 /** The library has said nothing for longer than any of its waits can take. */
 export class StalledError extends Error {
@@ -26,6 +40,7 @@ const LEAVE_MS = 5_000;
 export class GroupMember {
   /** Resolves with what ended the membership. */
   readonly ended: Promise<Error>;
+  readonly #kafka: Kafka;
   readonly #consumer: Consumer;
   readonly #options: GroupMemberOptions;
   #end: (error: Error) => void = () => {};
@@ -34,11 +49,21 @@ export class GroupMember {
   #batches = 0;
   #leaving = false;
   #left = false;
+  /** Joins so far. */
+  #turn = 0;
+  #placed: Promise<void> = Promise.resolve();
+  #placing = false;
+  readonly #running: Promise<void>;
+  #ran: () => void = () => {};
 
   constructor(kafka: Kafka, options: GroupMemberOptions) {
+    this.#kafka = kafka;
     this.#options = options;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
+    });
+    this.#running = new Promise((resolve) => {
+      this.#ran = resolve;
     });
     this.#consumer = kafka.consumer(options.config);
     this.#listen();
@@ -59,11 +84,14 @@ export class GroupMember {
     consumer.on(events.CRASH, ({ payload }) => this.#end(payload.error));
     consumer.on(events.GROUP_JOIN, ({ payload }) => {
       sign();
-      onJoined(payload.memberAssignment[topic] ?? []);
+      const partitions = payload.memberAssignment[topic] ?? [];
+      // The oldest is the same again, or further on because retention took what was before.
+      if (!this.#options.fromOldest) this.#takePlaces(partitions);
+      onJoined(partitions);
     });
     consumer.on(events.FETCH, () => {
       sign();
-      onFetched();
+      if (!this.#placing) onFetched();
     });
     for (const event of [events.HEARTBEAT, events.COMMIT_OFFSETS, events.REBALANCING] as const) {
       consumer.on(event, sign);
@@ -76,6 +104,46 @@ export class GroupMember {
       this.#left = true;
       this.#end(new StalledError(`the consumer of ${topic} is silent for ${Math.round(silent / 1000)} s`));
     }, this.#options.stallMs / 4).unref();
+  }
+
+  /** Ends the membership. */
+  end(error: Error): void {
+    this.#end(error);
+  }
+
+  /**
+   * Lets nothing be fetched until the group has a place in each of `partitions`. The library looks the newest offset up and keeps
+   * it to itself until something was handled: the next member would look it up again, and what came between would be skipped.
+   * Pausing is in time because the library joins and fetches one after the other, and tells of the one in between.
+   */
+  #takePlaces(partitions: readonly number[]): void {
+    const turn = ++this.#turn;
+    const { topic } = this.#options;
+    this.#placing = true;
+    this.#consumer.pause([{ topic }]);
+    this.#placed = this.#place(turn, partitions).catch((error: Error) => {
+      if (turn !== this.#turn) return;
+      if (!REBALANCING.has(faultType(error) ?? '')) return this.#end(error);
+      // Places are taken with the next join, which comes by itself.
+      setTimeout(() => {
+        if (turn === this.#turn) this.#end(error);
+      }, this.#options.stallMs).unref();
+    });
+  }
+
+  async #place(turn: number, partitions: readonly number[]): Promise<void> {
+    const { topic, began, config, onPlaced } = this.#options;
+    const from = began() ? 'oldest' : 'newest';
+    const places = await startPlaces(this.#kafka, { group: config.groupId, topic, partitions, from });
+    // Before that the library drops what is to be committed without a word.
+    await this.#running;
+    if (turn !== this.#turn || this.#leaving) return;
+    for (const place of places) this.#consumer.seek(place);
+    if (places.length > 0) await this.#consumer.commitOffsets([...places]);
+    if (turn !== this.#turn || this.#leaving) return;
+    this.#placing = false;
+    this.#consumer.resume([{ topic }]);
+    if (partitions.length > 0) onPlaced();
   }
 
   /** Resolves when a member, or when that has failed: `ended` then says why. */
@@ -97,8 +165,10 @@ export class GroupMember {
         }
       },
     });
+    this.#ran();
     // The library connects anew for a join that was under way when it was told to disconnect.
-    if (this.#leaving) await this.#disconnect();
+    if (this.#leaving) return this.#disconnect();
+    await Promise.race([this.#placed, this.ended]);
   }
 
   /** Lets the batch in hand end, leaves the group and disconnects; at the most 5 s. Never rejects. */

@@ -78,9 +78,16 @@ export class KafkaJsProducer implements KafkaProducer {
 
   async connect(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    const connecting = this.#connect(signal);
+    await (signal === undefined ? connecting : orAborted(signal, connecting));
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<void> {
     await this.#topic.ensure();
     signal?.throwIfAborted();
     await this.#connected();
+    // Nobody waits for it any more.
+    if (signal?.aborted) await this.disconnect();
   }
 
   async #connected(): Promise<Producer> {
@@ -284,6 +291,15 @@ export class KafkaJsProducer implements KafkaProducer {
     this.#online = false;
     await this.#topic.close();
   }
+}
+
+/** What `work` ends with, or the signal's reason once it is aborted. */
+function orAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 class MissingPartitionError extends Error {

@@ -14,6 +14,7 @@ const MAX_MESSAGE_BYTES = 1_048_588;
 const COMPARED = ['retention.ms', 'segment.bytes', 'max.message.bytes'];
 /** How long a topic just made may take to be known everywhere. */
 const CREATION_TIMEOUT_MS = 10_000;
+const CLOSE_MS = 1000;
 
 /** One connection for administration, opened when first needed and again after a failure. */
 export class KafkaTopic {
@@ -45,7 +46,7 @@ export class KafkaTopic {
   /** Resolves when the topic is there. Rejects with a fault. */
   async ensure(): Promise<void> {
     const { topic } = this.#url;
-    await this.#administer(`topic ${topic} can be neither found nor made`, async (admin) => {
+    await this.administer(`topic ${topic} can be neither found nor made`, async (admin) => {
       const found = (await this.#find(admin)) ?? (await this.#make(admin));
       if (found !== undefined) await this.#compare(admin, found);
     });
@@ -160,26 +161,36 @@ export class KafkaTopic {
 
   async #ask(): Promise<void> {
     const { topic } = this.#url;
-    await this.#administer(`topic ${topic} does not answer`, async (admin) => {
+    await this.administer(`topic ${topic} does not answer`, async (admin) => {
       if ((await this.#find(admin)) === undefined) throw new TopicFaultError('it does not exist');
     });
   }
 
+  /** Hangs up. What a broker that does not answer holds up is left behind after a second. */
   async close(): Promise<void> {
     const admin = this.#admin;
     this.#admin = undefined;
-    await (await admin?.catch(() => undefined))?.disconnect().catch(() => {});
+    if (admin === undefined) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS);
+    });
+    await Promise.race([admin.then((connected) => connected.disconnect()).catch(() => {}), late]);
+    clearTimeout(timer);
   }
 
-  async #administer<T>(what: string, work: (admin: Admin) => Promise<T>): Promise<T> {
+  /** Rejects with a fault whose message begins with `what`. */
+  async administer<T>(what: string, work: (admin: Admin) => Promise<T>): Promise<T> {
     this.#admin ??= this.#connect();
     const admin = this.#admin;
     try {
       return await work(await admin);
     } catch (error) {
+      // Said of what was answered. Hanging up would end what others asked on the same connection, such as to make the topic.
+      if (error instanceof TopicFaultError) throw error;
       // Not waited for: it hangs up when what others asked is answered or given up.
       if (this.#admin === admin) void this.close();
-      throw error instanceof TopicFaultError ? error : faultFrom(error, what);
+      throw faultFrom(error, what);
     }
   }
 
