@@ -256,9 +256,16 @@ export async function takenPort(context: Pick<TestContext, 'after'>): Promise<nu
 
 /** Sum of one metric over all labels and processes. */
 export async function metricSum(servers: NotificationServers, name: string): Promise<number> {
+  return (await metricsOf(servers, name)).reduce((sum, value) => sum + value, 0);
+}
+
+/** A figure of each process, in their order. */
+export async function metricsOf(servers: NotificationServers, name: string): Promise<number[]> {
   const answers = await Promise.all(servers.metricSources.map((source) => source()));
-  const all = answers.flatMap(({ metrics }) => metrics) as { name: string; values: { value: number }[] }[];
-  return all
-    .filter((metric) => metric.name === name)
-    .reduce((sum, metric) => sum + metric.values.reduce((part, { value }) => part + value, 0), 0);
+  return answers.map(({ metrics }) =>
+    (metrics as { name: string; values: { value: number }[] }[])
+      .filter((metric) => metric.name === name)
+      .flatMap(({ values }) => values)
+      .reduce((sum, { value }) => sum + value, 0),
+  );
 }
