@@ -83,7 +83,7 @@ export const QUEUES = [
   },
   {
     name: 'repeats remembered',
-    bound: '1,000,000 announcements, 10 minutes',
+    bound: '1,000,000 announcements, 10 minutes; over a restart the newest 500,000',
     whenFull: 'the oldest is forgotten',
     metric: 'teranode_p2p_repeats_remembered',
   },

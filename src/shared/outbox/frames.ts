@@ -1,6 +1,6 @@
 /**
- * The frames of one batch as the outbox stores them, with the repeat keys that were remembered for it: the time of storing
- * (double), the number of keys and of frames (32-bit), the keys (16 bytes each), then for each frame receivedAt
+ * The frames of one batch as the outbox stores them, with the repeat keys that an earlier version remembered there: the time
+ * of storing (double), the number of keys and of frames (32-bit), the keys (16 bytes each), then for each frame receivedAt
  * (double), kind, own, length of JSON (32-bit), JSON. Sequence numbers follow from the first, which is in the key.
  */
 

@@ -16,6 +16,13 @@ const digits = (number: number): string => number.toString().padStart(16, '0');
 export const FRAMES = { gte: 'frames/', lt: 'frames0' } as const;
 export const frameKey = (firstSeq: number): string => `frames/${digits(firstSeq)}`;
 
+export const REPEATS = { gte: 'repeats/', lt: 'repeats0' } as const;
+/** What one write remembers as announced: `at` is its time in unix ms, `id` tells it from others of that time. */
+export const repeatsKey = (at: number, id: number): string => `repeats/${digits(at)}/${digits(id)}`;
+
+/** Unix ms. */
+export const repeatsAt = (key: string): number => Number(key.split('/')[1]);
+
 export const ENTRIES = { gte: 'entries/', lt: 'entries0' } as const;
 
 /** The count is in the key, so that the depth is known without reading a value. */

@@ -10,6 +10,7 @@ import { settleFormat } from './format.js';
 import { decodeFrames, encodeFrames } from './frames.js';
 import * as keys from './keys.js';
 import { decodeRecords, encodeRecords, type OutboxRecord } from './records.js';
+import { type Remembered, type RepeatsOptions, StoredRepeats } from './repeats.js';
 import { seal, unlessDamaged, unseal } from './seal.js';
 
 export interface OutboxStoreOptions {
@@ -19,6 +20,8 @@ export interface OutboxStoreOptions {
   readonly fsync: boolean;
   /** Frames kept (`p2p_frame_ring`). */
   readonly frameRing: number;
+  /** Announcements remembered; the newest 500,000 of the last 10 minutes unless told. */
+  readonly repeats?: RepeatsOptions;
   /** The database; LevelDB in this thread unless told. */
   readonly openDatabase?: OpenDatabase;
   /** Milliseconds to wait for a former owner in this process to let go; 10,000 unless told. */
@@ -60,7 +63,7 @@ export interface Appended {
 export interface Reopened {
   /** Ascending. */
   readonly frames: readonly Frame[];
-  readonly repeats: readonly { readonly key: string; readonly at: number }[];
+  readonly repeats: readonly Remembered[];
   readonly chunks: readonly StoredChunk[];
 }
 
@@ -80,6 +83,7 @@ export class OutboxStore {
   epoch = '';
   readonly #logger: Logger;
   readonly #options: Required<OutboxStoreOptions>;
+  readonly #repeats: StoredRepeats;
   readonly #stopping = new AbortController();
   #level: OutboxDatabase | undefined;
   #nextSeq = 0;
@@ -100,8 +104,10 @@ export class OutboxStore {
       lockPatienceMs: 10_000,
       openDatabase: (path) => new LevelDatabase(path),
       boot: bootId(),
+      repeats: { windowMs: 600_000, max: 500_000 },
       ...options,
     };
+    this.#repeats = new StoredRepeats({ logger }, this.#options.repeats);
   }
 
   /** `seq` of the next frame. */
@@ -169,8 +175,10 @@ export class OutboxStore {
       const position = await level.get(keys.POSITION_KEY);
       this.#nextSeq = position?.readDoubleLE(0) ?? 0;
       this.#nextId = position?.readDoubleLE(8) ?? 1;
+      const { frames, repeats } = await this.#findFrames(level, fromSeq);
       const found = {
-        ...(await this.#findFrames(level, fromSeq)),
+        frames,
+        repeats: [...repeats, ...(await this.#repeats.open(level))],
         chunks: await findChunks(level, fromId),
       };
       // The next chunk must not take the place of one that waits.
@@ -189,7 +197,8 @@ export class OutboxStore {
 
   async #findFrames(level: OutboxDatabase, fromSeq: number): Promise<Pick<Reopened, 'frames' | 'repeats'>> {
     const frames: Frame[] = [];
-    const repeats: { key: string; at: number }[] = [];
+    // An earlier version stored them with the frames, and forgot them with these.
+    const repeats: Remembered[] = [];
     this.#frameChunks = [];
     this.#framesKept = 0;
     let expected: number | undefined;
@@ -223,6 +232,7 @@ export class OutboxStore {
   /** Stores a batch. One at a time. Throws OutboxFailingError when it cannot: then nothing of it counts as stored. */
   async append(batch: OutboxBatch): Promise<Appended> {
     const { frames: unnumbered, repeatKeys, records } = batch;
+    const now = Date.now();
     const before = { seq: this.#nextSeq, id: this.#nextId };
     const level = this.#usable();
     const frames = unnumbered.map((frame, index) => ({ ...frame, seq: before.seq + index }));
@@ -241,13 +251,15 @@ export class OutboxStore {
       operations.push({
         type: 'put',
         key: keys.frameKey(before.seq),
-        value: seal(encodeFrames({ frames, repeatKeys, storedAt: Date.now() })),
+        value: seal(encodeFrames({ frames, repeatKeys: [], storedAt: now })),
       });
     }
     this.#nextSeq += frames.length;
     operations.push({ type: 'put', key: keys.POSITION_KEY, value: this.#position() });
     const expired = this.#expiredFrames(frames.length);
     for (const { firstSeq } of expired) operations.push({ type: 'del', key: keys.frameKey(firstSeq) });
+    const remembered = this.#repeats.add(repeatKeys, now);
+    operations.push(...remembered.operations);
     try {
       await level.batch(operations, { sync: this.#options.fsync });
     } catch (error) {
@@ -255,6 +267,7 @@ export class OutboxStore {
       this.#nextId = before.id;
       throw this.#fail(error, level);
     }
+    remembered.done();
     this.#frameChunks.splice(0, expired.length);
     for (const { count } of expired) this.#framesKept -= count;
     if (frames.length > 0) this.#frameChunks.push({ firstSeq: before.seq, count: frames.length });

@@ -27,7 +27,7 @@ import type {
   PublishedBatch,
 } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
-import { Admission } from './admission.js';
+import { Admission, STORED_REPEATS } from './admission.js';
 import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
 import { createPublisherMetrics } from './metrics.js';
@@ -79,6 +79,7 @@ export class Publisher {
         path: config.outboxPath,
         fsync: settings.p2p_outbox_fsync,
         frameRing: settings.p2p_frame_ring,
+        repeats: STORED_REPEATS,
         openDatabase: (path) => new RemoteDatabase(database, path),
       },
     );

@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ClassicLevel } from 'classic-level';
+import { REPEATS } from '../../../src/shared/outbox/keys.js';
 import type { OutboxRecord } from '../../../src/shared/outbox/records.js';
 import { OutboxStore } from '../../../src/shared/outbox/store.js';
 import { keptLog } from '../../support/logger.js';
@@ -89,6 +90,70 @@ test('frames beyond the ring go, and what Kafka has goes', async (context) => {
   assert.equal(frames.length, 12, 'whole batches, at least the ring');
   assert.equal(frames.at(-1)?.seq, 59);
   assert.equal(chunks.length, 5);
+});
+
+test('announcements are remembered for their time however far the ring has moved on, and within a bound', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const repeats = { windowMs: 600_000, max: 100 };
+  const openStore = async (options = repeats) => {
+    const store = new OutboxStore(
+      { logger: keptLog().logger },
+      { path, fsync: false, frameRing: 2, lockPatienceMs: 300, repeats: options },
+    );
+    return { store, found: (await store.open()).repeats.map(({ key }) => key.replaceAll('.', '')) };
+  };
+  const add = (store: OutboxStore, ...names: string[]) =>
+    store.append({
+      frames: names.map((name) => frame(`{"n":"${name}"}`)),
+      repeatKeys: names.map(repeat),
+      records: new Map(),
+    });
+  const names = Array.from({ length: 40 }, (_, n) => `n${n}`);
+  const first = await openStore();
+  for (const name of names) await add(first.store, name);
+  // Without a frame too.
+  await first.store.append({ frames: [], repeatKeys: [repeat('bare')], records: new Map() });
+  await first.store.close();
+
+  const second = await openStore();
+  assert.deepEqual(second.found, [...names, 'bare']);
+  for (let n = 0; n < 4; n++) await add(second.store, ...names.map((name) => `${n}${name}`));
+  await second.store.close();
+  const third = await openStore({ ...repeats, windowMs: 0 });
+  assert.deepEqual(
+    third.found,
+    [2, 3].flatMap((n) => names.map((name) => `${n}${name}`)),
+    'the newest within the bound',
+  );
+  // All of them are older than no time at all.
+  await add(third.store, 'last');
+  await third.store.close();
+  const { store, found } = await openStore();
+  assert.deepEqual(found, ['last']);
+  await store.close();
+});
+
+test('remembered announcements that are damaged are forgotten, and keep nothing else from being there', async (context) => {
+  const path = join(temporaryDirectory(context), 'outbox');
+  const first = storeAt(path);
+  await first.open();
+  for (const name of ['a', 'b']) {
+    await first.append({ frames: [frame('{}')], repeatKeys: [repeat(name)], records: new Map() });
+  }
+  const [[key, value]] = (await first.entries(REPEATS)) as [[string, Buffer]];
+  value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
+  await first.write([{ type: 'put', key, value }]);
+  await first.close();
+  const log = keptLog();
+  const second = new OutboxStore({ logger: log.logger }, { path, fsync: false, frameRing: 10 });
+  const found = await second.open();
+  context.after(() => second.close());
+  assert.deepEqual(
+    found.repeats.map((each) => each.key),
+    [repeat('b')],
+  );
+  assert.equal(found.frames.length, 2);
+  assert.equal(log.lines.filter(({ msg }) => String(msg).includes('announcements are damaged')).length, 1);
 });
 
 test('a corrupt database is not opened: the error names it and says what to do', async (context) => {
