@@ -90,6 +90,11 @@ test('a node status fills the registry; a low reputation silences all but blocks
   await feed.next((frame) => frame.type === 'subtree' && frame.peer_id === peer.id, 'its subtree');
 
   const { bytes_received: before = 0n } = (await client.getPeer(peer.id)) ?? {};
+  const stored = () => JSON.parse(server.server.parts.registry.known.encoded(peer.id) ?? '{}');
+  await waitFor(() => BigInt(stored().bytesReceived ?? 0) > 0n, {
+    what: 'the bytes of its open connection to be stored',
+    timeoutMs: 30_000,
+  });
   await peer.stop();
   const gone = await waitFor(
     async () => {
@@ -101,6 +106,20 @@ test('a node status fills the registry; a low reputation silences all but blocks
   assert.ok(gone.bytes_received >= before && gone.connected_at > 0n);
   const scrape = await server.server.scrape();
   assert.match(scrape, /teranode_p2p_peer_interactions_total\{outcome="failure"\} 1/);
+});
+
+test('a static peer that is heard but not connected is remembered, however many strangers speak', async (context) => {
+  const address = `/ip4/127.0.0.1/tcp/1/p2p/${OTHER_PEER}`;
+  const server = await startServer(
+    context,
+    serverSettings(context, { ...QUIET, p2p_static_peers: [address] }),
+  );
+  const { known } = server.server.parts.registry;
+  const said = { type: 'block', height: 1, hash: '', url: '', clientName: '', header: '' } as const;
+  known.learn({ ...said, peer: OTHER_PEER });
+  known.learn({ ...said, peer: 'the first stranger' });
+  for (let n = 0; n < 10_000; n++) known.learn({ ...said, peer: `stranger ${n}` });
+  assert.deepEqual([known.get(OTHER_PEER)?.height, known.get('the first stranger')], [1, undefined]);
 });
 
 test('the chain service’s word of a failed catch-up is recorded; of other failures, and of nobody, it is not', async (context) => {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { waitFor } from '../support/wait.js';
+import { GoNode, type TopicMessage } from './go-node.js';
 import { Neighbour } from './neighbour.js';
 
 /** Somebody who is not there: without bootstrap peers the message bus dials public ones. */
@@ -20,13 +21,9 @@ export interface BusOptions {
   readonly cache?: string;
 }
 
-export interface BusMessage {
-  readonly topic: string;
+export interface BusMessage extends TopicMessage {
   /** What the author calls itself in the envelope. */
   readonly name: string;
-  /** Base58. */
-  readonly author: string;
-  readonly data: string;
 }
 
 export interface BusPeer {
@@ -44,26 +41,10 @@ export interface CacheEntry {
   readonly last_seen: string;
 }
 
-export class BusClient {
-  readonly program: Neighbour;
-  /** Base58. */
-  readonly id: string;
-  /** `/ip4/127.0.0.1/tcp/<port>/p2p/<id>`. */
-  readonly address: string;
-
-  private constructor(program: Neighbour, { id, address }: { id: string; address: string }) {
-    this.program = program;
-    this.id = id;
-    this.address = address;
-  }
-
+export class BusClient extends GoNode<BusMessage> {
   static async start(context: Pick<TestContext, 'after'>, options: BusOptions): Promise<BusClient> {
     const program = new Neighbour(context, 'bus');
     return new BusClient(program, await program.call('start', options));
-  }
-
-  publish(topic: string, message: object): Promise<void> {
-    return this.program.call('publish', { topic, data: JSON.stringify(message) });
   }
 
   connect(address: string): Promise<void> {
@@ -73,25 +54,6 @@ export class BusClient {
   /** Who was heard on the topics. */
   peers(): Promise<BusPeer[]> {
     return this.program.call('peers');
-  }
-
-  /** The first message by `author` on `topic` that `wanted` takes, so far or to come, its JSON parsed. */
-  async heard(
-    topic: string,
-    author: string,
-    {
-      wanted = () => true,
-      timeoutMs,
-    }: { wanted?: (json: Record<string, unknown>) => boolean; timeoutMs?: number } = {},
-  ): Promise<BusMessage & { json: Record<string, unknown> }> {
-    const parsed = (message: BusMessage) => JSON.parse(message.data) as Record<string, unknown>;
-    const message = await this.program.event<BusMessage>(
-      'message',
-      (value) => value.topic === topic && value.author === author && wanted(parsed(value)),
-      `a message by ${author} on ${topic}`,
-      timeoutMs,
-    );
-    return { ...message, json: parsed(message) };
   }
 }
 

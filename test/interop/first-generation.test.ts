@@ -137,7 +137,7 @@ test('the best block is asked for and told in both directions', async (context) 
   const { server, go, topic } = await meet(context, await third(context));
   const ours = server.server.peerId;
   // Ours asks at start; what the Go node answers is known of it afterwards.
-  const asked = await go.heard(topic('bestblock'), ours, 30_000);
+  const asked = await go.heard(topic('bestblock'), ours, { timeoutMs: 30_000 });
   assert.deepEqual(asked.json, { PeerId: ours });
   const client = new PeerServiceClient(`127.0.0.1:${server.server.ports.grpc}`);
   context.after(() => client.close());

@@ -2,6 +2,7 @@
 
 import type { TestContext } from 'node:test';
 import { waitFor } from '../support/wait.js';
+import { GoNode, type TopicMessage } from './go-node.js';
 import { Neighbour } from './neighbour.js';
 
 /** The fields of `peerOptions` in `peer.go`. */
@@ -32,12 +33,8 @@ export interface GoPeerScore {
   readonly looks: number;
 }
 
-export interface GoMessage {
-  readonly topic: string;
-  /** Base58, as are all peer IDs. */
-  readonly author: string;
+export interface GoMessage extends TopicMessage {
   readonly source: string;
-  readonly data: string;
 }
 
 export interface GoDirectMessage {
@@ -51,26 +48,10 @@ export interface Provider {
   readonly address: string;
 }
 
-export class GoPeer {
-  readonly program: Neighbour;
-  /** Base58. */
-  readonly id: string;
-  /** `/ip4/127.0.0.1/tcp/<port>/p2p/<id>`. */
-  readonly address: string;
-
-  private constructor(program: Neighbour, { id, address }: { id: string; address: string }) {
-    this.program = program;
-    this.id = id;
-    this.address = address;
-  }
-
+export class GoPeer extends GoNode<GoMessage> {
   static async start(context: Pick<TestContext, 'after'>, options: GoPeerOptions = {}): Promise<GoPeer> {
     const program = new Neighbour(context, 'peer');
     return new GoPeer(program, await program.call('start', options));
-  }
-
-  publish(topic: string, message: object): Promise<void> {
-    return this.program.call('publish', { topic, data: JSON.stringify(message) });
   }
 
   /** Resolves with the address at the other end, a relay's where the way leads through one. */
@@ -100,21 +81,6 @@ export class GoPeer {
       timeoutMs,
       everyMs: 50,
     });
-  }
-
-  /** The first message by `author` on `topic`, so far or to come, its JSON parsed. */
-  async heard(
-    topic: string,
-    author: string,
-    timeoutMs?: number,
-  ): Promise<GoMessage & { json: Record<string, unknown> }> {
-    const message = await this.program.event<GoMessage>(
-      'message',
-      (value) => value.topic === topic && value.author === author,
-      `a message by ${author} on ${topic}`,
-      timeoutMs,
-    );
-    return { ...message, json: JSON.parse(message.data) as Record<string, unknown> };
   }
 
   /** By peer ID; of a node that scores. */

@@ -13,8 +13,8 @@ import { type Level, WriteBehind } from './write-behind.js';
 
 /** Between two writes. */
 export const STORE_EVERY_MS = 5_000;
-/** Between two looks at the bytes of open connections: with every write, each of them would be written every time. */
-export const COUNT_EVERY_MS = 60_000;
+/** Between two looks at the bytes of open connections: as often as peers tell their status, which is stored anyway. */
+export const COUNT_EVERY_MS = 10_000;
 
 export interface PeerRegistryComponents {
   /** The embedded store. */
