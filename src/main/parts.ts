@@ -21,7 +21,7 @@ import { BanEnforcer } from './bans/enforcer.js';
 import { createBanGate } from './bans/gate.js';
 import { BanList } from './bans/list.js';
 import { createBanMetrics } from './bans/metrics.js';
-import { createBanProtection, peerIdsOf } from './bans/protection.js';
+import { createBanProtection } from './bans/protection.js';
 import { BanScores } from './bans/scores.js';
 import { canonicalPeerId } from './bans/subject.js';
 import type { BlockHeaderInfo, ChainNotification } from './blockchain/types.js';
@@ -69,7 +69,6 @@ export class ServerParts {
   /** Undefined where the settings, or an embedded chain that follows by itself, have no use for it. */
   readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
-  readonly bootstrapPeers: ReadonlySet<string>;
   /** The tip as the chain told it last. */
   best: BlockHeaderInfo | undefined;
   readonly #dependencies: ServerDependencies;
@@ -85,13 +84,16 @@ export class ServerParts {
     const { settings, registry, directory } = dependencies;
     this.#dependencies = dependencies;
     this.#logger = loggers.of('server');
-    this.bootstrapPeers = peerIdsOf([...settings.p2p_bootstrap_peers, ...settings.p2p_bootstrapAddresses]);
 
     const banMetrics = createBanMetrics(registry);
     const banLogger = loggers.of('bans');
     this.bans = new BanList({ store: dependencies.banStore, logger: banLogger, metrics: banMetrics });
     // The node is built below, on the gate that asks these: they look at it when there are peers.
-    const protection = createBanProtection(settings, () => this.node.peers());
+    const protection = createBanProtection(
+      settings,
+      () => this.node.peers(),
+      (peer) => this.node.isNamed(peer),
+    );
     this.scores = new BanScores(
       {
         list: this.bans,
@@ -257,6 +259,11 @@ export class ServerParts {
       isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
       trigger: (candidate) => triggerSync({ settings, publisher: this.pipeline.publisher }, candidate),
     });
+  }
+
+  /** Base58 IDs, those behind a /dnsaddr once it is resolved. */
+  get bootstrapPeers(): ReadonlySet<string> {
+    return this.node.bootstrapPeers;
   }
 
   /** From the node's events to those who care. */
