@@ -21,7 +21,7 @@ import { BanEnforcer } from './bans/enforcer.js';
 import { createBanGate } from './bans/gate.js';
 import { BanList } from './bans/list.js';
 import { createBanMetrics } from './bans/metrics.js';
-import { createBanProtection, peerIdsOf } from './bans/protection.js';
+import { createBanProtection } from './bans/protection.js';
 import { BanScores } from './bans/scores.js';
 import { canonicalPeerId } from './bans/subject.js';
 import type { BlockHeaderInfo, ChainNotification } from './blockchain/types.js';
@@ -69,9 +69,6 @@ export class ServerParts {
   /** Undefined where the settings, or an embedded chain that follows by itself, have no use for it. */
   readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
-  readonly bootstrapPeers: ReadonlySet<string>;
-  /** Static and bootstrap peers. */
-  readonly configuredPeers: ReadonlySet<string>;
   /** The tip as the chain told it last. */
   best: BlockHeaderInfo | undefined;
   readonly #dependencies: ServerDependencies;
@@ -87,14 +84,16 @@ export class ServerParts {
     const { settings, registry, directory } = dependencies;
     this.#dependencies = dependencies;
     this.#logger = loggers.of('server');
-    this.bootstrapPeers = peerIdsOf([...settings.p2p_bootstrap_peers, ...settings.p2p_bootstrapAddresses]);
-    this.configuredPeers = new Set([...peerIdsOf(settings.p2p_static_peers), ...this.bootstrapPeers]);
 
     const banMetrics = createBanMetrics(registry);
     const banLogger = loggers.of('bans');
     this.bans = new BanList({ store: dependencies.banStore, logger: banLogger, metrics: banMetrics });
     // The node is built below, on the gate that asks these: they look at it when there are peers.
-    const protection = createBanProtection(settings, () => this.node.peers());
+    const protection = createBanProtection(
+      settings,
+      () => this.node.peers(),
+      (peer) => this.node.isNamed(peer),
+    );
     this.scores = new BanScores(
       {
         list: this.bans,
@@ -121,7 +120,7 @@ export class ServerParts {
       },
       {
         maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead,
-        configured: this.configuredPeers,
+        isConfigured: (peer) => this.node.isNamed(peer),
       },
     );
 
@@ -258,13 +257,18 @@ export class ServerParts {
         { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
       ),
       known: this.registry.known,
-      configured: this.configuredPeers,
+      isConfigured: (peer) => this.node.isNamed(peer),
       hubs: new DataHubs({ http: dataHubs, metrics }),
       ownHeight: () => this.best?.height,
       fsmState: () => this.announcer.fsmState,
       isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
       trigger: (candidate) => triggerSync({ settings, publisher: this.pipeline.publisher }, candidate),
     });
+  }
+
+  /** Base58 IDs, those behind a /dnsaddr once it is resolved. */
+  get bootstrapPeers(): ReadonlySet<string> {
+    return this.node.bootstrapPeers;
   }
 
   /** From the node's events to those who care. */

@@ -34,7 +34,7 @@ test('a block of a Go static peer that does not have us as a direct peer comes i
   await go.publish(topic, { Hash: hash, Height: 2, DataHubURL: HUB, PeerID: go.id, Header: header });
   await feed.next((frame) => frame.hash === hash, 'its block', SOON_MS);
   const mined = await chainOf(server).mine();
-  const heard = await go.heard(topic, server.server.peerId, SOON_MS);
+  const heard = await go.heard(topic, server.server.peerId, { timeoutMs: SOON_MS });
   assert.ok(heard.data.includes(mined.hash) || heard.json.data !== undefined);
 });
 
@@ -68,7 +68,7 @@ test('a Go static peer that has us as a direct peer stays out of the mesh, and b
   await go.publish(topic, { Hash: hash, Height: 2, DataHubURL: HUB, PeerID: go.id, Header: header });
   await feed.next((frame) => frame.hash === hash, 'its block', SOON_MS);
   await chainOf(server).mine();
-  await go.heard(topic, server.server.peerId, SOON_MS);
+  await go.heard(topic, server.server.peerId, { timeoutMs: SOON_MS });
   assert.deepEqual([meshOf(server, topic), pruned], [[], 1]);
   assert.ok(directOf(server)?.has(id));
 });

@@ -104,10 +104,10 @@ test('every call answers a Go client', async (context) => {
   assert.deepEqual(await ask('IsBanned', { ipOrSubnet: '192.0.2.1' }), { isBanned: false });
   const listed = (await ask('ListBanned')) as { banned: string[] };
   assert.deepEqual(listed.banned.sort(), [PEER, '198.51.100.0/24', '2001:db8::1'].sort());
-  assert.deepEqual(await ask('UnbanPeer', { addr: '198.51.100.0/24' }), { ok: true });
+  assert.deepEqual(await ask('UnbanPeer', { addr: '198.51.100.0/24' }), { ok: true, message: '' });
   assert.deepEqual(await ask('IsBanned', { ipOrSubnet: '198.51.100.7' }), { isBanned: false });
   assert.deepEqual(await ask('ClearBanned'), { ok: true });
-  assert.deepEqual(await ask('ListBanned'), { banned: [] });
+  assert.deepEqual(await ask('ListBanned'), { banned: [], peers: [] });
 
   assert.deepEqual(await ask('AddBanScore', { peer_id: other.id, reason: 'spam' }), { ok: true });
   assert.ok(scores.score(other.id) > 49, 'spam is 50, less what has decayed');

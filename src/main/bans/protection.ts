@@ -39,10 +39,14 @@ export function peerIdsOf(multiaddrs: readonly string[]): ReadonlySet<string> {
   return new Set(ids.filter((id) => id !== undefined));
 }
 
-/** `peers` gives the peers connected now. Throws RangeError on a bad entry of p2p_allowed_addresses. */
+/**
+ * `peers` gives the peers connected now; `isNamed` knows the static, bootstrap and relay peers that the settings name by a `/dnsaddr`
+ * alone, besides those that they name by ID. Throws RangeError on a bad entry of p2p_allowed_addresses.
+ */
 export function createBanProtection(
   settings: ProtectionSettings,
   peers: () => readonly ConnectedPeer[],
+  isNamed: (peerId: string) => boolean = () => false,
 ): BanProtection {
   const allowed = new AddressList(settings.p2p_allowed_addresses);
   const configured = peerIdsOf([
@@ -68,7 +72,8 @@ export function createBanProtection(
     });
   };
   return {
-    isProtected: (peerId) => configured.has(peerId) || (isProtectedNow(peerId) ?? met.has(peerId)),
+    isProtected: (peerId) =>
+      configured.has(peerId) || isNamed(peerId) || (isProtectedNow(peerId) ?? met.has(peerId)),
     met(peerId) {
       if (isProtectedNow(peerId) === true) met.set(peerId, true);
       else met.delete(peerId);

@@ -94,8 +94,7 @@ export function createPeerService(
       admin: false,
       answer: (_: Empty) => {
         const entries = list.list();
-        const withPeer = entries.flatMap(({ key, peer }) => (peer === undefined ? [] : [[key, peer]]));
-        return { banned: entries.map(({ key }) => key), peers: Object.fromEntries(withPeer) };
+        return { banned: entries.map(({ key }) => key), peers: entries.map(({ peer = '' }) => peer) };
       },
     }),
     clearBanned: unary(components, 'ClearBanned', {

@@ -17,7 +17,7 @@ import type { MessageKind } from '../../shared/messages/kind.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
-import { namedPeerIds } from './bootstrap.js';
+import type { ResolveTxt } from './bootstrap.js';
 import { ConnectionBudgets } from './budgets.js';
 import { DirectStream } from './direct-stream.js';
 import { createGater } from './gater.js';
@@ -27,7 +27,7 @@ import { Identities } from './identities.js';
 import { KeyedRate } from './keyed-rate.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
-import { type ConfiguredPeers, configuredPeers, Peering } from './peering.js';
+import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
 import { Traffic } from './traffic.js';
 import type { BanGate, ConnectedPeer, HeardMessage, NodeEvents, P2PNode } from './types.js';
@@ -62,6 +62,8 @@ export interface NodeOptions {
   readonly userAgent?: string;
   /** Program of the verifying thread; this build's unless given. */
   readonly verifierProgram?: URL;
+  /** Resolves /dnsaddr; the system's resolver unless given. */
+  readonly resolveTxt?: ResolveTxt;
 }
 
 interface Awaiting {
@@ -93,7 +95,6 @@ export class Libp2pNode implements P2PNode {
   readonly #kindOfTopic: ReadonlyMap<string, number>;
   readonly #allowed: AddressList;
   readonly #configured: ConfiguredPeers;
-  readonly #relayIds: Set<string>;
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
   readonly #identities = new Identities();
@@ -125,7 +126,6 @@ export class Libp2pNode implements P2PNode {
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
     this.#allowed = new AddressList(settings.p2p_allowed_addresses);
     this.#configured = configuredPeers(settings);
-    this.#relayIds = new Set(namedPeerIds(this.#configured.relayAddresses));
     this.#budgets = new ConnectionBudgets(
       { metrics: this.#metrics },
       {
@@ -164,7 +164,11 @@ export class Libp2pNode implements P2PNode {
       );
       this.#peering = new Peering(
         { ...parts, host, settings },
-        { configured: this.#configured, topics: this.#topics, relayIds: this.#relayIds },
+        {
+          configured: this.#configured,
+          topics: this.#topics,
+          ...(this.#options.resolveTxt === undefined ? {} : { resolveTxt: this.#options.resolveTxt }),
+        },
       );
       this.#listenTo(host);
       await host.start();
@@ -327,6 +331,16 @@ export class Libp2pNode implements P2PNode {
     return matching.length;
   }
 
+  /** Base58 IDs; those behind a /dnsaddr are added when it is resolved, before such a peer is dialled. */
+  get bootstrapPeers(): ReadonlySet<string> {
+    return this.#configured.bootstrapIds;
+  }
+
+  /** Static, bootstrap and relay peers. */
+  isNamed(peerId: string): boolean {
+    return this.#isConfigured(peerId) || this.#configured.relayIds.has(peerId);
+  }
+
   setPeerName(peerId: string, name: string): void {
     this.#peering?.setName(peerId, name);
   }
@@ -396,7 +410,7 @@ export class Libp2pNode implements P2PNode {
       {
         seams: this.#seams,
         marks: this.#configured.marks,
-        relayIds: this.#relayIds,
+        relayIds: this.#configured.relayIds,
         userAgent: this.#options.userAgent ?? 'teranode-p2p',
         topics: this.#topics,
         directPeers: this.#directPeers(),
@@ -435,7 +449,7 @@ export class Libp2pNode implements P2PNode {
   }
 
   #isConfigured(peerId: string): boolean {
-    return this.#peering?.isConfigured(peerId) ?? this.#configured.ids.has(peerId);
+    return isConfigured(this.#configured, peerId);
   }
 
   #listenTo(host: Host): void {

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { AddressLookup } from './address-lookup.js';
-import { bootstrapPeerAddresses, namedPeerIds, staticPeerAddresses } from './bootstrap.js';
+import { bootstrapPeerAddresses, namedPeerIds, type ResolveTxt, staticPeerAddresses } from './bootstrap.js';
 import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
 import { Discovery } from './discovery.js';
 import { type Host, internalsOf } from './host.js';
@@ -20,12 +20,17 @@ const DISCOVERY_MS = { first: 5_000, current: 30_000 } as const;
 /** Authors known only through others, whose addresses may be asked for. */
 const STRANGERS = { max: 256, ttl: 600_000 };
 
-/** Who is configured, before anything runs: addresses, the IDs they name, and the connection marks they make. */
+/**
+ * Who is configured, before anything runs: addresses, the base58 IDs they name, and the connection marks they make. IDs behind a
+ * `/dnsaddr` are added when it is resolved, before such a peer is dialled.
+ */
 export interface ConfiguredPeers {
   readonly staticAddresses: readonly string[];
   readonly bootstrapAddresses: readonly string[];
   readonly relayAddresses: readonly string[];
-  readonly ids: ReadonlySet<string>;
+  readonly staticIds: Set<string>;
+  readonly bootstrapIds: Set<string>;
+  readonly relayIds: Set<string>;
   readonly marks: ConnectionMarks;
 }
 
@@ -33,14 +38,21 @@ export interface ConfiguredPeers {
 export function configuredPeers(settings: Settings): ConfiguredPeers {
   const staticAddresses = staticPeerAddresses(settings);
   const bootstrapAddresses = bootstrapPeerAddresses(settings);
-  const all = [...staticAddresses, ...bootstrapAddresses];
+  const relays = relayAddresses(settings);
   return {
     staticAddresses,
     bootstrapAddresses,
-    relayAddresses: relayAddresses(settings),
-    ids: namedPeerIds(all),
-    marks: connectionMarks(settings, all.length),
+    relayAddresses: relays,
+    staticIds: new Set(namedPeerIds(staticAddresses)),
+    bootstrapIds: new Set(namedPeerIds(bootstrapAddresses)),
+    relayIds: new Set(namedPeerIds(relays)),
+    marks: connectionMarks(settings, staticAddresses.length + bootstrapAddresses.length),
   };
+}
+
+/** Static or bootstrap, those behind /dnsaddr too once it is resolved. */
+export function isConfigured({ staticIds, bootstrapIds }: ConfiguredPeers, peerId: string): boolean {
+  return staticIds.has(peerId) || bootstrapIds.has(peerId);
 }
 
 export interface PeeringComponents {
@@ -51,10 +63,10 @@ export interface PeeringComponents {
 }
 
 export interface PeeringOptions {
-  /** Base58 IDs of relays; those behind a /dnsaddr are added before they are dialled. */
-  readonly relayIds: Set<string>;
   readonly configured: ConfiguredPeers;
   readonly topics: readonly string[];
+  /** The system's resolver unless given. */
+  readonly resolveTxt?: ResolveTxt;
 }
 
 export class Peering {
@@ -70,22 +82,31 @@ export class Peering {
 
   constructor(components: PeeringComponents, options: PeeringOptions) {
     const { host, settings, logger, metrics } = components;
-    const { configured, topics, relayIds } = options;
-    const addRelays = (ids: Iterable<string>): void => {
-      for (const id of ids) relayIds.add(id);
-    };
+    const { configured, topics, resolveTxt } = options;
+    const resolving = resolveTxt === undefined ? {} : { resolveTxt };
+    const addTo =
+      (...known: Set<string>[]) =>
+      (ids: Iterable<string>): void => {
+        for (const id of ids) for (const set of known) set.add(id);
+      };
     const bootstrapsRelay =
       configured.relayAddresses.length > 0 && settings.p2p_relay_peers.every((text) => text.trim() === '');
     const { marks } = configured;
     const parts = { libp2p: host, logger, metrics };
     const silent = settings.listen_mode === 'silent';
     const hasRoom = () => host.getPeers().length < marks.high;
-    this.#static = new StaticPeers(parts, { kind: 'static', addresses: configured.staticAddresses });
+    this.#static = new StaticPeers(parts, {
+      kind: 'static',
+      addresses: configured.staticAddresses,
+      onResolved: addTo(configured.staticIds),
+      ...resolving,
+    });
     this.#bootstrap = new StaticPeers(parts, {
       kind: 'bootstrap',
       addresses: configured.bootstrapAddresses,
       persistent: settings.p2p_bootstrap_persistent,
-      ...(bootstrapsRelay ? { onResolved: addRelays } : {}),
+      onResolved: addTo(configured.bootstrapIds, ...(bootstrapsRelay ? [configured.relayIds] : [])),
+      ...resolving,
     });
     this.#cache = new PeerCache(parts, { directory: peerCacheDirectory(settings) });
     this.#lookup = new AddressLookup(parts, {
@@ -108,14 +129,14 @@ export class Peering {
           });
     this.#trimmer = new ConnectionTrimmer(parts, {
       marks,
-      isProtected: (peerId) => this.isConfigured(peerId),
+      isProtected: (peerId) => isConfigured(configured, peerId),
       allowedAddresses: settings.p2p_allowed_addresses,
       worthOf: (peerId) => host.services.pubsub.getScore(peerId),
     });
-    this.#stored = new StoredPeers(parts, { isConfigured: (peerId) => this.isConfigured(peerId) });
+    this.#stored = new StoredPeers(parts, { isConfigured: (peerId) => isConfigured(configured, peerId) });
     this.#relays = new Relays(
       { libp2p: host, places: RelayPlaces.of(internalsOf(host).transportManager), logger },
-      { addresses: configured.relayAddresses, onResolved: addRelays },
+      { addresses: configured.relayAddresses, onResolved: addTo(configured.relayIds), ...resolving },
     );
   }
 
@@ -143,11 +164,6 @@ export class Peering {
       this.#lookup.stop(),
       this.#stored.stop(),
     ]);
-  }
-
-  /** Static or bootstrap, those behind /dnsaddr too once it is resolved. */
-  isConfigured(peerId: string): boolean {
-    return this.#static.peerIds.has(peerId) || this.#bootstrap.peerIds.has(peerId);
   }
 
   /** Somebody was heard through somebody else. */

@@ -51,8 +51,8 @@ export interface KnownPeersComponents {
 export interface KnownPeersOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
-  /** Base58 IDs of static and bootstrap peers; none unless told. */
-  readonly configured?: ReadonlySet<string>;
+  /** Whether the settings name a base58 peer ID; none unless told. */
+  readonly isConfigured?: (peerId: string) => boolean;
   /** 10,000 unless told, half of it for strangers; past it the least recently heard is forgotten. */
   readonly maxPeers?: number;
 }
@@ -84,7 +84,7 @@ export class KnownPeers {
   readonly #onChange: (peerId: string) => void;
   readonly #now: () => number;
   readonly #maxHeightLead: number;
-  readonly #configured: ReadonlySet<string>;
+  readonly #isConfigured: (peerId: string) => boolean;
   readonly #connected = new Set<string>();
   /** Received so far over connections that are open. */
   #live = new Map<string, bigint>();
@@ -104,7 +104,7 @@ export class KnownPeers {
     this.#onChange = components.onChange ?? (() => {});
     this.#now = components.clock ?? Date.now;
     this.#maxHeightLead = options.maxHeightLead;
-    this.#configured = options.configured ?? new Set();
+    this.#isConfigured = options.isConfigured ?? (() => false);
     const maxPeers = options.maxPeers ?? MAX_KNOWN;
     const maxStrangers = Math.max(1, Math.floor(maxPeers / 2));
     this.#maxFamiliar = maxPeers - maxStrangers;
@@ -239,7 +239,7 @@ export class KnownPeers {
   }
 
   #stays(peerId: string): boolean {
-    return this.#connected.has(peerId) || this.#configured.has(peerId);
+    return this.#connected.has(peerId) || this.#isConfigured(peerId);
   }
 
   /** The least recently heard of those who are merely recorded; where all are more than that, of all. */

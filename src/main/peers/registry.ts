@@ -32,8 +32,8 @@ export interface PeerRegistryComponents {
 export interface PeerRegistryOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
-  /** Base58 IDs of static and bootstrap peers, which are not forgotten; none unless told. */
-  readonly configured?: ReadonlySet<string>;
+  /** Whether the settings name a base58 peer ID, which is then not forgotten; none unless told. */
+  readonly isConfigured?: (peerId: string) => boolean;
   /** Peers known, and as many more of which there is a record; 10,000 unless told. */
   readonly maxPeers?: number;
   readonly storeEveryMs?: number;
@@ -58,7 +58,7 @@ export class PeerRegistry {
 
   constructor(components: PeerRegistryComponents, options: PeerRegistryOptions) {
     const { level, logger, metrics, ownHeight, clock } = components;
-    const { maxHeightLead, maxPeers, configured } = options;
+    const { maxHeightLead, maxPeers, isConfigured } = options;
     this.#logger = logger;
     this.#metrics = metrics;
     this.#connections = components.connections ?? (() => []);
@@ -74,7 +74,7 @@ export class PeerRegistry {
         onChange: (peer) => this.#changed(0, peer),
         ...time,
       },
-      { maxHeightLead, ...bound, ...(configured === undefined ? {} : { configured }) },
+      { maxHeightLead, ...bound, ...(isConfigured === undefined ? {} : { isConfigured }) },
     );
     this.records = new PeerRecords({ metrics, onChange: (peer) => this.#recorded(peer), ...time }, bound);
     const { known, records } = this;

@@ -36,8 +36,8 @@ export interface SyncCoordinatorComponents {
   readonly metrics: SyncMetrics;
   readonly peers: Pick<RegisteredPeers, 'forCatchup' | 'get'>;
   readonly known: Pick<KnownPeers, 'list'>;
-  /** Base58 IDs of static and bootstrap peers; none unless told. */
-  readonly configured?: ReadonlySet<string>;
+  /** Whether the settings name a base58 peer ID; none unless told. */
+  readonly isConfigured?: (peerId: string) => boolean;
   readonly hubs: Pick<DataHubs, 'answering'>;
   /** Our best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
@@ -279,13 +279,13 @@ export class SyncCoordinator {
 
   /** The best of those whose data hub answers. Who does not answer rests. */
   async #choose(own: number): Promise<SyncCandidate | undefined> {
-    const { settings, peers, isInvalid, hubs, configured } = this.#components;
+    const { settings, peers, isInvalid, hubs, isConfigured = () => false } = this.#components;
     const selection: Selection = {
       ownHeight: own,
       allowPruned: settings.p2p_allow_pruned_node_fallback,
       heardSince: this.#now() - HEARD_WITHIN_MS,
       resting: this.#resting,
-      isConfigured: (peer) => configured?.has(peer) ?? false,
+      isConfigured,
       isInvalid,
     };
     const forced = settings.p2p_force_sync_peer;

@@ -107,7 +107,8 @@ export class PeerServiceClient {
   /** As `listBanned`, with the peer of each address that was banned by score with one. */
   async listBans(signal?: AbortSignal): Promise<Ban[]> {
     const { banned, peers } = await this.#read(this.#client.listBanned.bind(this.#client), {}, signal);
-    return banned.map((subject) => ({ subject, peer: peers[subject] }));
+    // Teranode's own service has no peers to tell.
+    return banned.map((subject, index) => ({ subject, peer: peers[index] || undefined }));
   }
 
   async clearBanned(signal?: AbortSignal): Promise<boolean> {

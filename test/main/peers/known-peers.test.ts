@@ -116,7 +116,7 @@ test('memory is bounded: the stranger least recently heard is forgotten, and tha
 });
 
 test('made-up identities push out each other, and nobody who is connected, configured, recorded or was here', () => {
-  const { peers, recorded, ids } = open({ maxPeers: 20, configured: new Set(['configured']) });
+  const { peers, recorded, ids } = open({ maxPeers: 20, isConfigured: (id) => id === 'configured' });
   for (const peer of ['recorded', 'configured', 'connected', 'met']) peers.learn(block(peer, 1));
   recorded.add('recorded');
   peers.reconsider('recorded');
@@ -131,7 +131,7 @@ test('made-up identities push out each other, and nobody who is connected, confi
 });
 
 test('who connects with ever new identities pushes out others that have gone, then the recorded, never who is there', () => {
-  const { peers, recorded, ids } = open({ maxPeers: 10, configured: new Set(['configured']) });
+  const { peers, recorded, ids } = open({ maxPeers: 10, isConfigured: (id) => id === 'configured' });
   peers.learn(block('heard', 1));
   peers.learn(block('configured', 1));
   peers.connected('connected');

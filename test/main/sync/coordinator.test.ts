@@ -362,7 +362,7 @@ describe('the sync coordinator', () => {
     const { after, tell, chosen, state } = await world(
       context,
       {},
-      { hubs: { answering }, configured: new Set(['one']) },
+      { hubs: { answering }, isConfigured: (id) => id === 'one' },
     );
     await after(0);
     for (let minute = 0; minute < 180; minute++) {
@@ -407,7 +407,7 @@ describe('the sync coordinator', () => {
       const { after, tell, chosen, registry } = await world(
         context,
         {},
-        { hubs, configured: new Set(['configured']) },
+        { hubs, isConfigured: (id) => id === 'configured' },
       );
       tell(honest, { url: `http://${honest}.example` });
       if (honest === 'useful') registry.records.validBlock('useful');
