@@ -30,6 +30,8 @@ async function chainService(context: TestContext): Promise<BlockchainService> {
   return service;
 }
 
+const NOBODY = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+
 test('create touches neither network nor disk', async (context) => {
   let connections = 0;
   const neighbour = createServer((socket) => {
@@ -50,7 +52,7 @@ test('create touches neither network nor disk', async (context) => {
     kafka_blocksConfig: `kafka://${address}/blocks`,
     kafka_subtreesConfig: `kafka://${address}/subtrees`,
     kafka_rejectedTxConfig: `kafka://${address}/rejectedtx`,
-    p2p_bootstrap_peers: [`/ip4/127.0.0.1/tcp/${address.split(':')[1]}`],
+    p2p_bootstrap_peers: [`/ip4/127.0.0.1/tcp/${address.split(':')[1]}/p2p/${NOBODY}`],
   });
   // Turns of the loop, the histogram of its delay, and what imports are still closing.
   const resources = () =>
