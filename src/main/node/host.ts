@@ -12,17 +12,10 @@ import { type Ping, ping } from '@libp2p/ping';
 import { prometheusMetrics } from '@libp2p/prometheus-metrics';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
-import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Registry } from 'prom-client';
 import type { Settings } from '../../shared/settings/table.js';
-import {
-  announceFilter,
-  announceMultiaddrs,
-  isPrivateMultiaddr,
-  isRelayed,
-  listenMultiaddrs,
-} from './addresses.js';
+import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
 import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
 import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
@@ -30,8 +23,9 @@ import { HolePunching } from './hole-punching.js';
 import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
 import { isRelaying } from './relays.js';
+import { announcePublicAddresses } from './seams/host-internals.js';
 import { boundedIdentifyPush, identifyAs } from './seams/identifying.js';
-import { relayTransport, type TransportManagerInternals } from './seams/relay-places.js';
+import { relayTransport } from './seams/relay-places.js';
 import { boundAddresses } from './stored-addresses.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
@@ -100,35 +94,6 @@ export function forgetHostMetrics(registry: Registry): void {
   }
 }
 
-/** What this folder reads of a host's innards, which libp2p's type does not show. */
-interface HostInternals {
-  readonly transportManager: TransportManagerInternals & { getAddrs(): Multiaddr[] };
-  readonly addressManager: {
-    confirmObservedAddr(
-      address: Multiaddr,
-      options: { readonly type: 'transport'; readonly ttl: number },
-    ): void;
-  };
-}
-
-export function internalsOf(host: Host): HostInternals {
-  return (host as unknown as { components: HostInternals }).components;
-}
-
-/**
- * Tells peers of public addresses of this machine's interfaces, as Go nodes do: libp2p keeps them to itself until a service has
- * had them dialled back, and none here does.
- */
-function announcePublicAddresses(host: Host): void {
-  const { addressManager } = internalsOf(host);
-  host.addEventListener('transport:listening', ({ detail: listener }) => {
-    for (const address of listener.getAddrs()) {
-      if (isRelayed(address) || isPrivateMultiaddr(address)) continue;
-      addressManager.confirmObservedAddr(address, { type: 'transport', ttl: MAX_PEER_AGE_MS });
-    }
-  });
-}
-
 /** Creates the host, not started. Throws ConfigurationError on addresses or keys that do not parse. */
 export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
   const { settings, registry, traffic } = components;
@@ -187,7 +152,7 @@ export async function createHost(components: HostComponents, options: HostOption
     },
   });
   boundAddresses(host.peerStore);
-  announcePublicAddresses(host);
+  announcePublicAddresses(host, MAX_PEER_AGE_MS);
   const protocolVersion = identifyProtocolVersion(settings);
   if (protocolVersion !== undefined) {
     const { services } = host;

@@ -1,7 +1,8 @@
 /**
- * Every place where this server reaches into a library instead of through its door, each with why, what it gains, and its
- * switch. Nothing here touches a prototype: a seam is laid on one instance, so two nodes in a process do not meet. A test
- * beside each fails when the library changes underneath.
+ * Where this server reaches into GossipSub's handling of messages, yamux and pnet instead of through their doors, each with why, what it
+ * gains, and its switch; other seams are in the folder seams/, and docs/architecture.md names what else reaches in. Nothing here
+ * touches a prototype: a seam is laid on one instance, so two nodes in a process do not meet. A test beside each fails when the library
+ * changes underneath.
  */
 
 import { hash } from 'node:crypto';

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { internalsOf } from '../../../src/main/node/host.js';
 import { isRelaying, Relays, relayAddresses } from '../../../src/main/node/relays.js';
+import { internalsOf } from '../../../src/main/node/seams/host-internals.js';
 import { RelayPlaces } from '../../../src/main/node/seams/relay-places.js';
+import { digestsOf, libraryFolder } from '../../support/library-source.js';
 import { keptLog } from '../../support/logger.js';
 import { createTestNode, type TestNode } from '../../support/node.js';
 import { createRelay } from '../../support/relay.js';
@@ -19,35 +17,22 @@ const listenersOf = ({ node }: TestNode) =>
   internalsOf(node.inspect().host!).transportManager.getListeners().length;
 
 test('what the seam leans on is as it was when it was made', () => {
-  const folder = join(dirname(fileURLToPath(import.meta.resolve('@libp2p/circuit-relay-v2'))), 'transport');
-  const manager = join(dirname(fileURLToPath(import.meta.resolve('libp2p'))), 'transport-manager.js');
-  const methodOf = (file: string, start: string) => {
-    const text = readFileSync(file, 'utf8');
-    const from = text.indexOf(start);
-    assert.notEqual(from, -1, `${start} is no longer in ${file}`);
-    return text.slice(from, text.indexOf('\n    }\n', from));
-  };
-  const sources = {
-    listener: readFileSync(join(folder, 'listener.js'), 'utf8'),
-    addRelay: methodOf(join(folder, 'reservation-store.js'), '\n    async addRelay('),
-    removeReservation: methodOf(join(folder, 'reservation-store.js'), '\n    async #removeReservation('),
-    onStop: methodOf(join(folder, 'index.js'), '\n    async onStop('),
-    listen: methodOf(manager, '\n    async listen('),
-  };
-  // When one differs: read what has changed, see whether the seam is still needed and holds, and only then write the new digest.
   assert.deepEqual(
-    Object.fromEntries(
-      Object.entries(sources).map(([name, text]) => [
-        name,
-        createHash('sha256').update(text).digest('hex').slice(0, 16),
-      ]),
-    ),
+    {
+      ...digestsOf(join(libraryFolder('@libp2p/circuit-relay-v2'), 'transport'), {
+        listener: ['listener.js'],
+        addRelay: ['reservation-store.js', 'async addRelay('],
+        removeReservation: ['reservation-store.js', 'async #removeReservation('],
+        onStop: ['index.js', 'async onStop('],
+      }),
+      ...digestsOf(libraryFolder('libp2p'), { listen: ['transport-manager.js', 'async listen('] }),
+    },
     {
       listener: '333d5b326ce17734',
-      addRelay: '228fb29fffebc5bf',
-      removeReservation: '98fcf2ae2aaf2854',
-      onStop: '37fe59deb7c1dbf0',
-      listen: '6e68b73bd6293c8c',
+      addRelay: 'bed1775b0d54507e',
+      removeReservation: '0d25c8b077c402e7',
+      onStop: '7f63c524f939994e',
+      listen: '49f15a6eba096da3',
     },
   );
 });
