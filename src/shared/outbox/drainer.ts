@@ -28,6 +28,8 @@ export interface TopicDrainerOptions {
   readonly memory?: BacklogBound;
   /** Milliseconds between two lines about a backlog's progress; 5000 unless told. */
   readonly progressMs?: number;
+  /** Milliseconds without an acknowledgement that readiness tells of; 3000 unless told. */
+  readonly unansweredMs?: number;
 }
 
 /** One request: what gathered while the last one flew, at the most. */
@@ -38,6 +40,8 @@ const MAX_BACKOFF_MS = 5000;
 /** Waiting records that are a backlog worth telling of, besides those of an earlier run and of an outage. */
 const BACKLOG_RECORDS = 10_000;
 const PROGRESS_MS = 5000;
+/** Kafka acknowledges within milliseconds; what takes this long is worth telling. */
+const UNANSWERED_MS = 3000;
 
 export class TopicDrainer {
   readonly topic: string;
@@ -50,15 +54,19 @@ export class TopicDrainer {
   #backoff = FIRST_BACKOFF_MS;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
+  /** When the request under way went out. */
+  #sentAt: number | undefined;
+  readonly #unansweredMs: number;
   readonly #progress: DrainProgress;
 
   constructor(
     components: TopicDrainerComponents,
-    { topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
+    { topic, memory, progressMs = PROGRESS_MS, unansweredMs = UNANSWERED_MS }: TopicDrainerOptions,
   ) {
     const { logger, metrics, store } = components;
     this.topic = topic;
     this.#components = components;
+    this.#unansweredMs = unansweredMs;
     this.#backlog = new Backlog(topic, store, memory);
     this.#backlog.onDamaged = (count) => {
       metrics.damaged.inc({ topic }, count);
@@ -115,10 +123,12 @@ export class TopicDrainer {
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
     const health = await this.#components.producer.health(signal);
-    if (health.status === 200 && this.#state !== 'flowing') {
-      return { ...health, status: 503, error: this.#error };
-    }
-    return health;
+    if (health.status !== 200) return health;
+    if (this.#state !== 'flowing') return { ...health, status: 503, error: this.#error };
+    const unanswered = this.#sentAt === undefined ? 0 : performance.now() - this.#sentAt;
+    if (unanswered < this.#unansweredMs) return health;
+    const error = `no acknowledgement for ${(unanswered / 1000).toFixed(1)} s`;
+    return { ...health, status: 503, error };
   }
 
   /** Brings the gauges up to date before a scrape. */
@@ -216,7 +226,12 @@ export class TopicDrainer {
     const { topic } = this;
     this.#progress.sending(this.#backlog.waiting);
     const startedAt = performance.now();
-    await producer.send(records.map(kafkaRecord));
+    this.#sentAt = startedAt;
+    try {
+      await producer.send(records.map(kafkaRecord));
+    } finally {
+      this.#sentAt = undefined;
+    }
     metrics.requestSeconds.observe({ topic }, (performance.now() - startedAt) / 1000);
     metrics.requestRecords.observe({ topic }, records.length);
     metrics.ackSeconds.observe({ topic }, Math.max(0, Date.now() - (records[0]?.receivedAt ?? 0)) / 1000);
