@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { namingSockets } from '../../../src/shared/kafka/kafkajs/sockets.js';
+import { within } from '../../support/wait.js';
 
 test('a socket that was ended before it connected never tells that it did, and closes', async (context) => {
   // Never closes its side.
@@ -64,7 +65,7 @@ test('a connection on which nothing comes back is ended, unless a group is waite
   // An answer was the last thing heard: nothing is owed.
   assert.equal(silent.destroyed, false);
   silent.write(request(PRODUCE, 'no answer'));
-  const [error] = (await failed) as [Error];
+  const [error] = (await within(failed, 5000, 'the end of the connection')) as [Error];
   assert.equal(error.message, `127.0.0.1:${port} does not answer`);
   assert.equal(joining.destroyed, false);
 });

@@ -37,9 +37,19 @@ interface Tried {
   readonly hasCertificate: boolean;
 }
 
+/** Stands for the colon in an address, where kafkajs would take it for the one before the port. */
+const COLON = ';';
+
+/** A broker of the settings, `host:port`, as kafkajs takes it and these sockets understand it: `[::1]:9092` too. */
+export function seedOf(broker: string): string {
+  return broker.replace(/^\[(.*)\]/, (_, address: string) => address.replaceAll(':', COLON));
+}
+
 /** Puts the setting before the message of what a connection fails with. */
 export function namingSockets({ setting, sasl, silenceMs }: SocketOptions): ISocketFactory {
-  return ({ host, port, ssl, onConnect }) => {
+  return ({ host: named, port, ssl, onConnect }) => {
+    const host = named.replaceAll(COLON, ':');
+    const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
     const options = ssl as ConnectionOptions | undefined;
     const tried = { setting, host, port, tls: Boolean(ssl), hasCertificate: options?.cert !== undefined };
     // kafkajs ends a socket that takes too long to connect, and would hold it for connected if it did so afterwards.
@@ -52,17 +62,17 @@ export function namingSockets({ setting, sasl, silenceMs }: SocketOptions): ISoc
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
     closeOnceEnded(socket);
-    endWhenSilent(socket, `${host}:${port}`, silenceMs);
+    endWhenSilent(socket, broker, silenceMs);
     // Before kafkajs listens: it reads the message once.
     socket.prependListener('error', (error: NodeJS.ErrnoException) => {
       const cause = causeOf(error, tried);
       if (cause !== undefined) error.message = cause;
     });
-    if (!sasl) sayWhenTurnedAway(socket, `${host}:${port}`);
+    if (!sasl) sayWhenTurnedAway(socket, broker);
     if (!options) {
       socket.once('data', (data: Buffer) => {
         if (data[0] !== TLS_ALERT) return;
-        socket.destroy(new Error(`KAFKA_ENABLE_TLS: ${host}:${port} speaks TLS, which is not enabled`));
+        socket.destroy(new Error(`KAFKA_ENABLE_TLS: ${broker} speaks TLS, which is not enabled`));
       });
     }
     return socket;
