@@ -570,8 +570,7 @@ test('a consumer outlives the restart of its coordinator and the deletion of its
 });
 
 test('a right that is withdrawn is told in readiness and once in the log, and reading goes on where it was once it is given back', async (context) => {
-  // Of three, two lead nothing that is read: the library has no fault to tell of them.
-  const cluster = await startKafka(context, { authorizer: true, brokers: 3 });
+  const cluster = await startKafka(context, { authorizer: true });
   const admin = await cluster.admin();
   const topic = cluster.topic();
   await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });

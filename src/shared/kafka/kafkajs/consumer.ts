@@ -37,11 +37,6 @@ class UnreadError extends Error {
 
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
-/**
- * A membership that got that old is well. Before, an answered fetch says little: the library also tells of those that it had
- * nothing to ask in, of brokers that lead none of the partitions.
- */
-const LASTING_MS = 10_000;
 const MAX_WAIT_MS = 1000;
 /** The library's own defaults, in milliseconds. */
 const SESSION_MS = 30_000;
@@ -64,8 +59,6 @@ export class KafkaJsConsumer implements KafkaConsumer {
   #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #failure = '';
-  /** The failure that the log has. */
-  #told = '';
   #backoff = FIRST_BACKOFF_MS;
   /**
    * Whether this consumer had a place in its partitions once. One without a place was then added or made anew since, and is read
@@ -150,7 +143,6 @@ export class KafkaJsConsumer implements KafkaConsumer {
   async #join(handle: Handle): Promise<GroupMember> {
     await this.#topic.ensure();
     this.#stopping.signal.throwIfAborted();
-    const since = performance.now();
     const member = new GroupMember(this.#kafka, {
       topic: this.topic,
       fromOldest: this.#url.fromOldest,
@@ -161,8 +153,6 @@ export class KafkaJsConsumer implements KafkaConsumer {
       onJoined: (partitions) => this.#joined(partitions),
       onFetched: () => {
         this.#failure = '';
-        if (performance.now() - since < LASTING_MS) return;
-        this.#told = '';
         this.#backoff = FIRST_BACKOFF_MS;
       },
       onPlaced: () => {
@@ -198,11 +188,10 @@ export class KafkaJsConsumer implements KafkaConsumer {
     const { message } = faultFrom(error, what);
     const bindings = { err: error, topic: this.topic, retryInMs: this.#backoff };
     // Once each: what stays the same is in readiness and in the counter.
-    if (message === this.#told) this.#logger.debug(bindings, 'consuming failed');
+    if (message === this.#failure) this.#logger.debug(bindings, 'consuming failed');
     else if (reason === 'unreadable') this.#logger.error(bindings, what);
     else this.#logger.warn(bindings, 'consuming failed');
     this.#failure = message;
-    this.#told = message;
   }
 
   /** Of any topic that a member of the group reads. */
