@@ -569,15 +569,17 @@ test('a consumer outlives the restart of its coordinator and the deletion of its
   await healthy();
 });
 
-test('a right that is withdrawn is told in readiness, and reading goes on where it was once it is given back', async (context) => {
+test('a right that is withdrawn is told in readiness and once in the log, and reading goes on where it was once it is given back', async (context) => {
   const cluster = await startKafka(context, { authorizer: true });
   const admin = await cluster.admin();
   const topic = cluster.topic();
   await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });
+  const log = keptLog();
+  const metrics = createConsumerMetrics(new Registry());
   const consumer = createConsumer(
     settingsOf({ kafka_rejectedTxConfig: cluster.url(topic, QUICK) }),
     'kafka_rejectedTxConfig',
-    { logger: keptLog().logger, brokerSocketPath: undefined, group: 'p2p' },
+    { logger: log.logger, brokerSocketPath: undefined, group: 'p2p', metrics },
   );
   context.after(() => consumer.stop());
   const read: string[] = [];
@@ -599,15 +601,25 @@ test('a right that is withdrawn is told in readiness, and reading goes on where 
     operation: AclOperationTypes.READ,
     permissionType: AclPermissionTypes.DENY,
   };
+  const before = log.lines.length;
   await admin.createAcls({ acl: [denial] });
-  const failing = await waitFor(
+  await waitFor(
     async () => {
-      const health = await consumer.health(AbortSignal.timeout(2000));
-      return health.status === 503 ? health.error : undefined;
+      const { status, error = '' } = await consumer.health(AbortSignal.timeout(2000));
+      return status === 503 && /authori[sz]/i.test(error);
     },
     { what: 'the fault', timeoutMs: 30_000 },
   );
-  assert.match(String(failing), /authori[sz]/i);
+  await waitFor(
+    async () => {
+      const ends = (await metrics.ends.get()).values.find(({ labels }) => labels.reason === 'crash');
+      return (ends?.value ?? 0) >= 5;
+    },
+    { what: 'five memberships that ended of it', timeoutMs: 60_000, everyMs: 100 },
+  );
+  const told = log.lines.slice(before).filter(({ level }) => Number(level) >= 40);
+  const said = told.map(({ msg, err }) => `${msg}: ${(err as Error | undefined)?.message}`);
+  assert.equal(said.length, 1, said.join('\n'));
   await producer.send({ topic, messages: [{ value: 'meanwhile' }] });
   await admin.deleteAcls({ filters: [denial] });
   await waitFor(() => read.includes('meanwhile'), { what: 'what came meanwhile', timeoutMs: 30_000 });

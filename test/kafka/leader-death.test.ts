@@ -1,4 +1,4 @@
-/** A leader of three brokers dies in the middle of announcements. */
+/** A leader of three brokers dies, or stands still, in the middle of announcements. */
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
@@ -14,14 +14,26 @@ const AFTER = 500;
 const PAUSE_MS = 5;
 const RECOVERY_MS = 60_000;
 
-test('the partition’s leader is killed in mid-production: nothing is lost or reordered, and production resumes by itself', {
-  timeout: 240_000,
-}, async (testing) => {
+for (const [what, end] of [
+  ['is killed', 'kill'],
+  // Its connections stay open, and the machine goes on taking new ones.
+  ['stands still', 'pause'],
+] as const) {
+  test(
+    `the partition’s leader ${what} in mid-production: nothing is lost or reordered, and production resumes by itself`,
+    {
+      timeout: 240_000,
+    },
+    (context) => endLeader(context, end),
+  );
+}
+
+async function endLeader(testing: TestContext, end: 'kill' | 'pause'): Promise<void> {
   // Backwards: the brokers go last.
-  const ends: (() => unknown)[] = [];
-  const context = { after: (end: () => unknown) => ends.unshift(end) } as unknown as TestContext;
+  const endings: (() => unknown)[] = [];
+  const context = { after: (ending: () => unknown) => endings.unshift(ending) } as unknown as TestContext;
   testing.after(async () => {
-    for (const end of ends) await end();
+    for (const ending of endings) await ending();
   });
   const kafka = await startKafka(context, { brokers: 3 });
   const server = await startServer(
@@ -57,7 +69,8 @@ test('the partition’s leader is killed in mid-production: nothing is lost or r
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
   const leader = topics[0]?.partitions[0]?.leader ?? -1;
   assert.deepEqual(topics[0]?.partitions[0]?.isr.length, 3);
-  await kafka.broker(leader).kill();
+  context.after(() => kafka.broker(leader).resume());
+  await kafka.broker(leader)[end]();
   const killed = Date.now();
   const announcedThen = announced;
   await waitFor(async () => (await readiness()) === 503, { what: 'readiness 503', timeoutMs: RECOVERY_MS });
@@ -89,4 +102,4 @@ test('the partition’s leader is killed in mid-production: nothing is lost or r
   );
   const line = `${announced} announced; readiness failed after ${told} ms and was back after ${recovered} ms; ${records.length - announced} records twice`;
   testing.diagnostic(line);
-});
+}

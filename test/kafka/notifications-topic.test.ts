@@ -68,7 +68,7 @@ async function announce(context: Pick<TestContext, 'after'>, { found, scrape }: 
 const subtrees = (frames: readonly Stamped[]): Stamped[] => frames.filter(({ type }) => type === 'subtree');
 
 async function framesIn(kafka: KafkaCluster, topic: string): Promise<{ lines: string[]; frames: Stamped[] }> {
-  const lines = await kafka.consoleConsumer({ topic, idleMs: 6000 });
+  const lines = await kafka.consoleConsumer({ topic });
   return { lines, frames: lines.map((line) => JSON.parse(line) as Stamped) };
 }
 

@@ -203,7 +203,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
       const large = texts(2000, `large ${'abcdef'.repeat(20)}`);
       await producer.send(small.map(recordOf));
       await producer.send(large.map(recordOf));
-      const printed = await cluster.consoleConsumer({ topic, max: 2003, idleMs: 20_000 });
+      const printed = await cluster.consoleConsumer({ topic, max: 2003 });
       assert.deepEqual(printed, [...small, ...large]);
     });
   }
@@ -400,6 +400,10 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     await producer.connect();
     await producer.send(texts(10).map(recordOf));
     await admin.deleteTopics({ topics: [topic] });
+    await waitFor(async () => !(await admin.listTopics()).includes(topic), {
+      what: 'the end of the topic',
+      timeoutMs: 30_000,
+    });
     const again = texts(10, 'again').map(recordOf);
     await assert.rejects(producer.send(again), TopicFaultError);
     await producer.connect();

@@ -257,7 +257,6 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     const printed = await cluster.consoleConsumer({
       topic: 'served-subtrees',
       max: ANNOUNCED,
-      idleMs: 30_000,
       args: ['--formatter-property', 'print.key=true', '--formatter-property', 'print.value=false'],
     });
     assert.deepEqual(
@@ -267,28 +266,44 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     assertNoSecret(server.lines());
   });
 
-  test('a server with a wrong password starts, says so once, and is not ready because of it', async (testing) => {
+  test('a server with a wrong password starts, says so once for each topic that it writes or reads, and is not ready because of it', async (testing) => {
+    const rejected = cluster.topic('rejectedtx');
     const server = launchServer(testing, {
       set: {
         ...asSet({ ...tls(), ...sasl('SCRAM-SHA-512', WRONG) }),
         ...servedTopics('sasltls'),
-        kafka_rejectedTxConfig: 'memory://embedded/rejectedtx?partitions=1',
+        kafka_rejectedTxConfig: cluster.url(rejected, {}, cluster.listener('sasltls')),
       },
     });
     const { ports } = await server.ready();
     const named = /KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: /;
-    const { code, text } = await readinessOf(ports.health);
-    assert.equal(code, 503);
-    assert.match(text, named);
+    await waitFor(
+      async () => {
+        const { code, text } = await readinessOf(ports.health);
+        const { dependencies } = JSON.parse(text) as {
+          dependencies: { resource: string; status: string; error: string }[];
+        };
+        const ailing = dependencies.filter(({ status, error }) => status === '503' && named.test(error));
+        // Blocks, subtrees and rejected transactions.
+        return code === 503 && ailing.length === 3 && text.includes(`kafka ${rejected}`);
+      },
+      { what: 'readiness that names the settings for each topic', timeoutMs: 30_000, everyMs: 200 },
+    );
     await waitFor(
       async () => {
         const scraped = await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text();
-        return sumOf(scraped, 'teranode_p2p_kafka_faults_total', { topic: 'blocks' }) >= 4;
+        const attempts = [
+          ...['blocks', 'subtrees'].map((topic) =>
+            sumOf(scraped, 'teranode_p2p_kafka_faults_total', { topic }),
+          ),
+          sumOf(scraped, 'teranode_p2p_kafka_consumer_ends_total', { topic: rejected }),
+        ];
+        return attempts.every((count) => count >= 4);
       },
-      { what: 'a few attempts', timeoutMs: 30_000, everyMs: 100 },
+      { what: 'a few attempts for each', timeoutMs: 60_000, everyMs: 200 },
     );
     const said = server.lines().filter((line) => Number(line.level) > 30 && named.test(JSON.stringify(line)));
-    assert.deepEqual(said.map(({ topic }) => topic).sort(), ['blocks', 'subtrees']);
+    assert.deepEqual(said.map(({ topic }) => topic).sort(), ['blocks', rejected, 'subtrees']);
     assertNoSecret(server.lines());
   });
 });

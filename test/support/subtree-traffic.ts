@@ -112,7 +112,12 @@ export const hashesUpTo = (count: number): string[] => Array.from({ length: coun
 /** The keys of all records in a topic, in order, read by Kafka's console consumer. At least `count` are waited for. */
 export async function keysIn(kafka: KafkaCluster, topic: string, count: number): Promise<string[]> {
   const args = ['--formatter-property', 'print.key=true', '--formatter-property', 'print.value=false'];
-  const lines = await kafka.consoleConsumer({ topic, max: 1_000_000_000, idleMs: 5000, args });
+  await waitFor(async () => (await kafka.count(topic)) >= count, {
+    what: `${count} records`,
+    timeoutMs: 30_000,
+    everyMs: 200,
+  });
+  const lines = await kafka.consoleConsumer({ topic, args });
   const keys = lines.map((line) => line.trim()).filter((line) => /^[0-9a-f]{64}$/.test(line));
   if (keys.length !== lines.length || keys.length < count)
     throw new Error(`${keys.length} of ${lines.length} lines are keys; ${count} were to come`);

@@ -30,6 +30,8 @@ export interface TopicDrainerOptions {
   readonly memory?: BacklogBound;
   /** Milliseconds between two lines about a backlog's progress; 5000 unless told. */
   readonly progressMs?: number;
+  /** Milliseconds without an acknowledgement that readiness tells of; 3000 unless told. */
+  readonly unansweredMs?: number;
 }
 
 /** One request: what gathered while the last one flew, at the most. */
@@ -40,6 +42,8 @@ const MAX_BACKOFF_MS = 5000;
 /** Waiting records that are a backlog worth telling of, besides those of an earlier run and of an outage. */
 const BACKLOG_RECORDS = 10_000;
 const PROGRESS_MS = 5000;
+/** Kafka acknowledges within milliseconds; what takes this long is worth telling. */
+const UNANSWERED_MS = 3000;
 
 export class TopicDrainer {
   readonly topic: string;
@@ -53,16 +57,26 @@ export class TopicDrainer {
   #backoff = FIRST_BACKOFF_MS;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
+  /** When the request under way went out. */
+  #sentAt: number | undefined;
+  readonly #unansweredMs: number;
   readonly #progress: DrainProgress;
 
   constructor(
     components: TopicDrainerComponents,
-    { topic, place = topic, memory, progressMs = PROGRESS_MS }: TopicDrainerOptions,
+    {
+      topic,
+      place = topic,
+      memory,
+      progressMs = PROGRESS_MS,
+      unansweredMs = UNANSWERED_MS,
+    }: TopicDrainerOptions,
   ) {
     const { logger, metrics, store } = components;
     this.topic = topic;
     this.#place = place;
     this.#components = components;
+    this.#unansweredMs = unansweredMs;
     this.#backlog = new Backlog(topic, store, memory);
     this.#backlog.onDamaged = (count) => {
       metrics.damaged.inc({ topic }, count);
@@ -120,11 +134,16 @@ export class TopicDrainer {
   /** What is known to be at fault is said at once: a broker that hangs answers nobody who asks it why. */
   async health(signal: AbortSignal): Promise<DependencyHealth> {
     const { producer } = this.#components;
-    if (this.#state === 'flowing') return producer.health(signal);
+    const unansweredMs = this.#sentAt === undefined ? 0 : performance.now() - this.#sentAt;
+    const unanswered = unansweredMs >= this.#unansweredMs;
+    if (this.#state === 'flowing' && !unanswered) return producer.health(signal);
     return {
       resource: `kafka ${producer.topic}`,
       status: 503,
-      error: this.#error,
+      error:
+        this.#state === 'flowing'
+          ? `no acknowledgement for ${(unansweredMs / 1000).toFixed(1)} s`
+          : this.#error,
       message: `${this.#place}: ${this.#state}, ${this.#backlog.waiting} records wait in the outbox`,
     };
   }
@@ -224,7 +243,12 @@ export class TopicDrainer {
     const { topic } = this;
     this.#progress.sending(this.#backlog.waiting);
     const startedAt = performance.now();
-    await producer.send(records.map(kafkaRecord));
+    this.#sentAt = startedAt;
+    try {
+      await producer.send(records.map(kafkaRecord));
+    } finally {
+      this.#sentAt = undefined;
+    }
     metrics.requestSeconds.observe({ topic }, (performance.now() - startedAt) / 1000);
     metrics.requestRecords.observe({ topic }, records.length);
     metrics.ackSeconds.observe({ topic }, Math.max(0, Date.now() - (records[0]?.receivedAt ?? 0)) / 1000);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import kafkajs from 'kafkajs';
@@ -38,6 +39,31 @@ for (const [type, fault] of [
     assert.ok(message.endsWith(`(${type})`), message);
   });
 }
+
+test('a broker that is named by its IPv6 address is reached', async (context) => {
+  // An IPv4 address in IPv6's clothes: it is there also where a machine has no other.
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  context.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  const reached = once(server, 'connection');
+  const producer = createProducer(
+    settingsOf({ kafka_blocksConfig: `kafka://[::ffff:127.0.0.1]:${port}/blocks` }),
+    'kafka_blocksConfig',
+    { logger: keptLog().logger, brokerSocketPath: undefined },
+  );
+  const giveUp = new AbortController();
+  const connecting = assert.rejects(producer.connect(giveUp.signal));
+  const [socket] = (await within(reached, 5000, 'a connection')) as [Socket];
+  // ApiVersions is what every connection begins with.
+  const [request] = (await once(socket, 'data')) as [Buffer];
+  assert.equal(request.readInt16BE(4), 18);
+  giveUp.abort();
+  await connecting;
+  await producer.disconnect();
+  server.close();
+  socket.destroy();
+});
 
 test('a broker that is not there is a fault within a few seconds, told in our log and nowhere else', async (context) => {
   const server = createServer().listen(0, '127.0.0.1');

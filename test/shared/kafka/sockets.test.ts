@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { namingSockets } from '../../../src/shared/kafka/kafkajs/sockets.js';
+import { within } from '../../support/wait.js';
 
 test('a socket that was ended before it connected never tells that it did, and closes', async (context) => {
   // Never closes its side.
@@ -28,4 +29,43 @@ test('a socket that was ended before it connected never tells that it did, and c
   context.after(() => other.destroy());
   await once(other, 'connect');
   assert.equal(told, 1);
+});
+
+test('a connection on which nothing comes back is ended, unless a group is waited for', async (context) => {
+  const server = createServer((socket) => {
+    context.after(() => socket.destroy());
+    // Answers what ends in an exclamation mark, once.
+    socket.on('data', (data) => {
+      if (data.toString().endsWith('!')) socket.write('answer');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const sockets = namingSockets({ setting: 'kafka_blocksConfig', sasl: false, silenceMs: 50 });
+  const connected = async () => {
+    const socket = sockets({ host: '127.0.0.1', port, ssl: undefined as never, onConnect: () => {} });
+    context.after(() => socket.destroy());
+    await once(socket, 'connect');
+    return socket;
+  };
+  const request = (key: number, text: string): Buffer => {
+    const head = Buffer.alloc(6);
+    head.writeInt16BE(key, 4);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+  const [PRODUCE, METADATA, JOIN_GROUP] = [0, 3, 11] as const;
+  const silent = await connected();
+  const joining = await connected();
+  joining.write(request(JOIN_GROUP, 'no answer'));
+  joining.write(request(METADATA, 'nor here'));
+  const failed = once(silent, 'error');
+  silent.write(request(PRODUCE, 'answered!'));
+  await once(silent, 'data');
+  // An answer was the last thing heard: nothing is owed.
+  assert.equal(silent.destroyed, false);
+  silent.write(request(PRODUCE, 'no answer'));
+  const [error] = (await within(failed, 5000, 'the end of the connection')) as [Error];
+  assert.equal(error.message, `127.0.0.1:${port} does not answer`);
+  assert.equal(joining.destroyed, false);
 });

@@ -154,3 +154,22 @@ test('a backlog’s way out is told: its beginning, how far it is, its end', asy
   await waitFor(() => drainer.waiting === 0, { what: 'one more to leave' });
   assert.equal(lines.filter(({ msg }) => msg === 'the outbox drains').length, 1);
 });
+
+test('an acknowledgement that does not come fails readiness until it does', async (context) => {
+  let acknowledge = (): void => {};
+  const acknowledged = new Promise<void>((resolve) => {
+    acknowledge = resolve;
+  });
+  const { add, health } = await startDrainer(context, () => acknowledged, { unansweredMs: 50 });
+  await add('a');
+  const failing = await waitFor(
+    async () => {
+      const { status, error } = await health();
+      return status === 503 ? error : undefined;
+    },
+    { what: 'readiness 503' },
+  );
+  assert.match(String(failing), /^no acknowledgement for 0\.\d s$/);
+  acknowledge();
+  await waitFor(async () => (await health()).status === 200, { what: 'readiness 200' });
+});

@@ -11,6 +11,8 @@ import { type Ended, findJava, runToEnd } from './java.js';
 
 const READY_MS = 60_000;
 const TOOL_MS = 120_000;
+/** For a JVM that has to start and to join its group before the first record, on a loaded machine. */
+const CONSOLE_IDLE_MS = 60_000;
 
 /** Every setting that names a topic. */
 const TOPICS = [
@@ -51,10 +53,8 @@ export interface Broker {
 
 export interface ConsoleConsumerOptions {
   readonly topic: string;
-  /** Ends after this many records, or when none comes for `idleMs`. */
+  /** Ends after this many records; after as many as the topic has unless told. */
   readonly max?: number;
-  /** 10,000 unless told. */
-  readonly idleMs?: number;
   /** More of its own arguments, such as `--formatter-property print.key=true`. */
   readonly args?: readonly string[];
 }
@@ -217,19 +217,28 @@ export class KafkaCluster {
     );
   }
 
+  /** How many records a topic has. */
+  async count(topic: string): Promise<number> {
+    const admin = this.client().admin();
+    await admin.connect();
+    try {
+      const ends = await admin.fetchTopicOffsets(topic);
+      return ends.reduce((sum, { low, high }) => sum + Number(high) - Number(low), 0);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
   /** The records of a topic from the oldest on as Kafka's console consumer prints them: a line each. */
-  async consoleConsumer({
-    topic,
-    max,
-    idleMs = 10_000,
-    args = [],
-  }: ConsoleConsumerOptions): Promise<string[]> {
+  async consoleConsumer({ topic, max, args = [] }: ConsoleConsumerOptions): Promise<string[]> {
+    const wanted = max ?? (await this.count(topic));
+    if (wanted === 0) return [];
     const { code, stdout, stderr } = await this.tool('org.apache.kafka.tools.consumer.ConsoleConsumer', [
       ...['--bootstrap-server', this.brokers, '--topic', topic, '--from-beginning'],
-      ...['--timeout-ms', String(idleMs), ...(max === undefined ? [] : ['--max-messages', String(max)])],
+      ...['--timeout-ms', String(CONSOLE_IDLE_MS), '--max-messages', String(wanted)],
       ...args,
     ]);
-    // Ends with 1 when nothing came for so long, which is how it is told that this was all.
+    // Ends with 1 when nothing came for so long: what there is tells the caller more.
     if (code !== 0 && !stderr.includes('TimeoutException')) {
       throw new Error(`the console consumer failed (${code}):\n${stderr.slice(-4000)}`);
     }

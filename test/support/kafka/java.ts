@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 /** The oldest that runs Kafka 4. */
 const OLDEST_JAVA = 17;
-const ADVICE =
-  'install both (Debian: apt-get install openjdk-17-jre-headless maven), or name a cluster that runs in KAFKA_BROKERS=host:port,…';
+/** A cluster in KAFKA_BROKERS is no way out: many tests stop brokers of their own, and Kafka's programs read for others. */
+const ADVICE = 'install both (Debian: apt-get install openjdk-17-jre-headless maven)';
 
 /** The Java to run, `JAVA_HOME`'s first. Throws when there is none, or one too old for Kafka. */
 export function findJava(): string {

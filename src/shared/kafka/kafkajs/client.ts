@@ -13,7 +13,7 @@ import type { KafkaTopicUrl } from '../url.js';
 import { compressionCodecs } from './compression.js';
 import { kafkajs } from './library.js';
 import { correctNegativeTimeouts } from './negative-timeout.js';
-import { namingSockets } from './sockets.js';
+import { namingSockets, seedOf } from './sockets.js';
 
 /** 100, 200, 400, 500, 500 ms: less than 2 s together. What needs longer waits in the outbox, where it is seen. */
 export const RETRY: RetryOptions = {
@@ -46,7 +46,7 @@ export function createKafkaClient(
   const { tls, sasl } = readKafkaSecurity(settings);
   return new Kafka({
     clientId: 'teranode-p2p',
-    brokers: [...url.brokers],
+    brokers: url.brokers.map(seedOf),
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     retry,
@@ -58,8 +58,11 @@ export function createKafkaClient(
   });
 }
 
-/** A line at each attempt to reach a broker or to send, several a second while one is away: who waits says so once. */
-const CHATTY = new Set(['Connection', 'BrokerPool', 'Producer']);
+/**
+ * A line at each attempt to reach a broker, to send or to be a member, several a second while one is away or refuses: who waits
+ * says so once.
+ */
+const CHATTY = new Set(['Connection', 'BrokerPool', 'Producer', 'Consumer', 'Runner']);
 
 /**
  * One line each of kafkajs. Its errors are warnings here: whoever called it gets a fault and says what follows. Its
