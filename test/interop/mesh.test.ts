@@ -19,7 +19,8 @@ import { type GoMessage, GoPeer, type GoPeerScore } from './peers.js';
 
 const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as (typeof MESSAGE_KINDS)[number];
 const GO_HUB = 'http://127.0.0.1:9/api/v1';
-const HEARTBEAT_MS = 200;
+/** As nodes have it. A message is passed on for five heartbeats: at a fifth of it, one that a busy machine checks for a second is lost. */
+const HEARTBEAT_MS = 1_000;
 /**
  * What Go's scores forgive. An honest node breaks no rule, or one when both ends graft at once; but where the machine stands still for
  * the three seconds in which a promised message has to come, each message that was just offered is one.
