@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { createConsumer, createProducer } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import { KAFKA_VERSIONS, type KafkaVersion, startKafka } from '../support/kafka/index.js';
+import { makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { settingsOf } from '../support/settings.js';
 import { SharedByTests } from '../support/temporary.js';
@@ -65,7 +66,7 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     const cluster = await startKafka(context, { own: true });
     const topic = cluster.topic();
     const admin = await cluster.admin();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });
+    await makeTopic(admin, { topic, numPartitions: 1 });
     const broker = cluster.broker(1);
     for (const end of ['stop', 'kill'] as const) {
       const producer = cluster.client().producer();
@@ -87,7 +88,7 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
   test('a cluster that KAFKA_BROKERS names is used, and left as it was found', async (context) => {
     const own = await startKafka(context, { own: true });
     const admin = await own.admin();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: 'theirs', numPartitions: 1 }] });
+    await makeTopic(admin, { topic: 'theirs', numPartitions: 1 });
     const before = process.env.KAFKA_BROKERS;
     context.after(() => {
       if (before === undefined) delete process.env.KAFKA_BROKERS;
@@ -132,7 +133,7 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     const cluster = await startKafka(context, { brokers: 3 });
     const topic = cluster.topic();
     const admin = await cluster.admin();
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 3 }] });
+    await makeTopic(admin, { topic, numPartitions: 3 });
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
     assert.deepEqual(
       topics[0]?.partitions.map(({ isr }) => isr.length),

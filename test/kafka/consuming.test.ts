@@ -15,6 +15,7 @@ import { RangeAssigner } from '../../src/shared/kafka/kafkajs/range-assigner.js'
 import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/kafka/types.js';
 import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
+import { makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { settingsOf } from '../support/settings.js';
 import { waitFor, within } from '../support/wait.js';
@@ -59,7 +60,7 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
   });
 
   async function topicOf(numPartitions = 1, on: Admin = admin, name = cluster.topic()): Promise<string> {
-    await on.createTopics({ waitForLeaders: true, topics: [{ topic: name, numPartitions }] });
+    await makeTopic(on, { topic: name, numPartitions });
     return name;
   }
 
@@ -573,7 +574,7 @@ test('a right that is withdrawn is told in readiness and once in the log, and re
   const cluster = await startKafka(context, { authorizer: true });
   const admin = await cluster.admin();
   const topic = cluster.topic();
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1 }] });
+  await makeTopic(admin, { topic, numPartitions: 1 });
   const log = keptLog();
   const metrics = createConsumerMetrics(new Registry());
   const consumer = createConsumer(

@@ -15,6 +15,7 @@ import {
 import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
+import { makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { LossyProxy } from '../support/lossy-proxy.js';
 import { settingsOf } from '../support/settings.js';
@@ -210,14 +211,10 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
 
   test('records too large for their topic are found, and their neighbours arrive once and in order', async (context) => {
     const topic = cluster.topic('limited');
-    await admin.createTopics({
-      topics: [
-        {
-          topic,
-          numPartitions: 3,
-          configEntries: [{ name: 'max.message.bytes', value: String(LIMIT) }],
-        },
-      ],
+    await makeTopic(admin, {
+      topic,
+      numPartitions: 3,
+      configEntries: [{ name: 'max.message.bytes', value: String(LIMIT) }],
     });
     const { producer } = producerOf(context, { topic, params: { partitions: 3 } });
     await producer.connect();
@@ -242,9 +239,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
 
   test('a batch above what the topic takes goes out in several, without a fault', async (context) => {
     const topic = cluster.topic('limited');
-    await admin.createTopics({
-      topics: [{ topic, configEntries: [{ name: 'max.message.bytes', value: String(LIMIT) }] }],
-    });
+    await makeTopic(admin, { topic, configEntries: [{ name: 'max.message.bytes', value: String(LIMIT) }] });
     const { producer } = producerOf(context, { topic });
     await producer.connect();
     const all = texts(300, 'y'.repeat(1000));
@@ -416,7 +411,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     await producer.connect();
     await producer.send(texts(20).map(recordOf));
     await admin.deleteTopics({ topics: [topic] });
-    await waitFor(() => admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }).catch(() => false), {
+    await waitFor(() => makeTopic(admin, { topic, numPartitions: 1 }).catch(() => false), {
       what: 'the topic again',
       everyMs: 100,
     });

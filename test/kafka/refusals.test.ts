@@ -5,6 +5,7 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import kafkajs, { type Admin } from 'kafkajs';
 import type { OutboxTopic } from '../../src/shared/pipeline/worker-config.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
+import { makeTopic } from '../support/kafka/topics.js';
 import { announcement, type PublisherUnderTest, startPublisher } from '../support/publisher.js';
 import { waitFor } from '../support/wait.js';
 
@@ -192,7 +193,7 @@ describe('what Kafka refuses', { concurrency: 1 }, () => {
   test('records above the limit become dead letters among good ones, and arrive once the limit is raised', async (context) => {
     const topic = kafka.topic('limited');
     const limit = (bytes: number) => ({ name: 'max.message.bytes', value: String(bytes) });
-    await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries: [limit(LIMIT)] }] });
+    await makeTopic(admin, { topic, numPartitions: 1, configEntries: [limit(LIMIT)] });
     const publisher = startPublisher(context, '', {
       kafka_blocksConfig: kafka.url(topic, { partitions: 1 }),
       kafka_subtreesConfig: kafka.url(kafka.topic('subtrees'), { partitions: 1 }),

@@ -1,5 +1,6 @@
 /** The topic of a URL on a real cluster: made when missing, compared when not, asked for when health is. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import { errorMessage } from '../../errors.js';
 import type { DependencyHealth } from '../../health.js';
@@ -14,6 +15,7 @@ const MAX_MESSAGE_BYTES = 1_048_588;
 const COMPARED = ['retention.ms', 'segment.bytes', 'max.message.bytes'];
 /** How long a topic just made may take to be known everywhere. */
 const CREATION_TIMEOUT_MS = 10_000;
+const CREATION_LOOK_MS = 100;
 const CLOSE_MS = 1000;
 
 /** One connection for administration, opened when first needed and again after a failure. */
@@ -72,7 +74,8 @@ export class KafkaTopic {
     let made: boolean;
     try {
       made = await admin.createTopics({
-        waitForLeaders: true,
+        // Its own wait fails where the broker that it asks has not heard of the topic yet.
+        waitForLeaders: false,
         timeout: CREATION_TIMEOUT_MS,
         topics: [
           {
@@ -98,8 +101,22 @@ export class KafkaTopic {
     if (!made) return this.#find(admin);
     this.#partitions = partitions;
     this.#logger.info({ topic, partitions, replication, retentionMs, segmentBytes }, 'topic made');
-    // Its limit of a batch is the cluster's. A broker that has not heard of it yet is no fault.
-    return this.#find(admin).catch(() => undefined);
+    return this.#led(admin);
+  }
+
+  /** The topic just made, once every partition has a leader; its limit of a batch is the cluster's. A wait in vain is no fault. */
+  async #led(admin: Admin): Promise<ITopicMetadata | undefined> {
+    const deadline = performance.now() + CREATION_TIMEOUT_MS;
+    while (this.#admin !== undefined && performance.now() < deadline) {
+      try {
+        const found = await this.#find(admin);
+        if (found?.partitions.every(({ leader }) => leader >= 0)) return found;
+      } catch (error) {
+        if (faultType(error) !== 'LEADER_NOT_AVAILABLE') return undefined;
+      }
+      await delay(CREATION_LOOK_MS);
+    }
+    return undefined;
   }
 
   /** Says once in which ways the topic differs from its setting. It is never altered: others may count on how it is. */
