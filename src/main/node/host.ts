@@ -5,7 +5,7 @@ import '../../shared/polyfill.js';
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
-import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht';
+import type { KadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
 import { noise } from '@libp2p/noise';
 import { type Ping, ping } from '@libp2p/ping';
@@ -64,8 +64,10 @@ export function identifyProtocolVersion(settings: Settings): string | undefined 
   return settings.p2p_generation === 'current' ? `/teranode/bitcoin/${settings.network}/1.0.0` : undefined;
 }
 
-function dhtService(settings: Settings) {
+async function dhtService(settings: Settings) {
   if (settings.p2p_dht_mode === 'off' || settings.listen_mode === 'silent') return {};
+  // Loaded where it is used, as most nodes of the current generation have none.
+  const { kadDHT, passthroughMapper, removePrivateAddressesMapper } = await import('@libp2p/kad-dht');
   const privateAddresses = settings.p2p_dht_use_private || settings.p2p_allow_private_ips;
   const create = kadDHT({
     protocol: `${settings.p2p_dht_protocol_id}/kad/1.0.0`,
@@ -105,6 +107,7 @@ export async function createHost(components: HostComponents, options: HostOption
   const holePunching = reachable ? await HolePunching.create(options.relayIds) : undefined;
   // Loaded where it is used: it brings a hundred modules.
   const mapping = reachable ? await import('./port-mapping.js') : undefined;
+  const dht = await dhtService(settings);
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
 
@@ -146,7 +149,7 @@ export async function createHost(components: HostComponents, options: HostOption
       identifyPush: boundedIdentifyPush(),
       ping: ping(),
       pubsub: gossipService(components, options),
-      ...dhtService(settings),
+      ...dht,
       ...(mapping === undefined ? {} : { upnp: mapping.portMapping() }),
       ...(holePunching === undefined ? {} : { dcutr: holePunching.service() }),
     },
