@@ -1,5 +1,6 @@
 /** The chain's notifications without end: across breaks, restarts and silences of the service. */
 
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
 import type { HashHex } from '../../shared/hash.js';
@@ -201,10 +202,7 @@ export class ChainSubscription {
   /** With `keep`, a state that cannot be read now leaves the one that is known. */
   async #readFsmState(keep = false): Promise<void> {
     const read = ++this.#fsmReads;
-    const deadline = AbortSignal.any([
-      this.#stopping.signal,
-      AbortSignal.timeout(this.#options.fsmDeadlineMs),
-    ]);
+    const deadline = deadlineSignal(this.#options.fsmDeadlineMs, this.#stopping.signal);
     const state = await this.#chain.getFsmState(deadline).catch(() => undefined);
     if (keep && state === undefined) return;
     // A state told meanwhile is newer than the answer.

@@ -1,6 +1,7 @@
 /** PeerService as WIRE §5 has it: who is connected, who is banned, and the operator's word on both. */
 
 import { status as Status } from '@grpc/grpc-js';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
 import type { Peer, PeerServiceServer } from '../../shared/generated/p2p_api.js';
@@ -119,7 +120,7 @@ export function createPeerService(
         if (peer_address === '') throw new RangeError('peer_address: is empty');
         if (peer_address.length > MAX_MULTIADDR_LENGTH) throw new RangeError('peer_address: is too long');
         try {
-          await node.connect(peer_address, AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]));
+          await node.connect(peer_address, deadlineSignal(CONNECT_MS, signal));
           return { success: true, error: '' };
         } catch (error) {
           if (error instanceof RangeError) throw error;

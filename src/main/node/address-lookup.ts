@@ -7,6 +7,7 @@ import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { isPrivateMultiaddr, isRelayed, multiaddrHost, multiaddrPeerId } from './addresses.js';
@@ -289,11 +290,7 @@ export class AddressLookup {
   }
 
   #limit(signal?: AbortSignal): AbortSignal {
-    return AbortSignal.any([
-      AbortSignal.timeout(this.#options.timeoutMs ?? 10_000),
-      this.#stopping.signal,
-      ...(signal === undefined ? [] : [signal]),
-    ]);
+    return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal, signal);
   }
 
   #count(role: 'asker' | 'answerer', version: Version, outcome: string): void {

@@ -2,6 +2,7 @@
 
 import { Resolver } from 'node:dns/promises';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
@@ -118,8 +119,7 @@ export async function resolvePeers(
   options: { readonly logger: Logger; readonly signal?: AbortSignal; readonly resolveTxt?: ResolveTxt },
 ): Promise<Map<string, Multiaddr[]>> {
   const { logger, resolveTxt = resolveTxtBySystem } = options;
-  const timeout = AbortSignal.timeout(RESOLVE_TIMEOUT_MS * 2);
-  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  const signal = deadlineSignal(RESOLVE_TIMEOUT_MS * 2, options.signal);
   const peers = new Map<string, Multiaddr[]>();
   const resolved = await Promise.all(
     addresses.map(async (text) => {

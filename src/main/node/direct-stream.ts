@@ -2,6 +2,7 @@
 
 import type { Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { KeyedRate } from './keyed-rate.js';
@@ -110,11 +111,7 @@ export class DirectStream {
   }
 
   #limit(signal?: AbortSignal): AbortSignal {
-    return AbortSignal.any([
-      AbortSignal.timeout(this.#options.timeoutMs ?? 10_000),
-      this.#stopping.signal,
-      ...(signal === undefined ? [] : [signal]),
-    ]);
+    return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal, signal);
   }
 
   #count(direction: 'sent' | 'received', outcome: string): void {

@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache';
 import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import { sha256 } from 'multiformats/hashes/sha2';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
@@ -163,6 +164,6 @@ export class Discovery {
   }
 
   #limit(): AbortSignal {
-    return AbortSignal.any([AbortSignal.timeout(this.#options.timeoutMs ?? 10_000), this.#stopping.signal]);
+    return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal);
   }
 }

@@ -10,6 +10,7 @@ import type { Connection, IdentifyResult, Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -288,7 +289,7 @@ export class PeerCache {
     try {
       await libp2p.peerStore.merge(peerId, { multiaddrs: addresses.map((text) => multiaddr(text)) });
       await libp2p.dial(peerId, {
-        signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(10_000)]),
+        signal: deadlineSignal(10_000, this.#stopping.signal),
       });
     } catch (error) {
       logger.debug({ peer: id, error: errorMessage(error) }, 'cached peer cannot be reached');

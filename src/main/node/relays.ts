@@ -7,6 +7,7 @@
 import type { Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -139,7 +140,7 @@ export class Relays {
         .some(({ status, remoteAddr }) => status === 'open' && !isRelayed(remoteAddr));
       if (!direct) {
         await libp2p.dial(addresses, {
-          signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]),
+          signal: deadlineSignal(DIAL_TIMEOUT_MS, this.#stopping.signal),
         });
       }
       await places.take(relay, first);

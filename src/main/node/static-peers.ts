@@ -7,6 +7,7 @@
 import type { Libp2p, PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { namedPeerIds, type ResolveTxt, resolvePeers } from './bootstrap.js';
@@ -146,7 +147,7 @@ export class StaticPeers {
         ...(persistent ? { tags: { [KEEP_ALIVE_TAG]: { value: TAG_VALUE } } } : {}),
       });
       await libp2p.dial(addresses, {
-        signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(dialTimeoutMs)]),
+        signal: deadlineSignal(dialTimeoutMs, this.#stopping.signal),
       });
       this.#failing.delete(id);
       logger.info({ peer: id, kind }, 'connected to configured peer');

@@ -1,6 +1,7 @@
 /** Tells the block validation service of announced blocks, as well as that goes: Kafka has the record anyway. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockValidationClient, FoundBlock } from '../../shared/grpc/block-validation-client.js';
 import type { Logger } from '../../shared/logging.js';
@@ -66,7 +67,7 @@ export class BlockFoundForwarder {
   }
 
   async #call(block: FoundBlock): Promise<void> {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    const signal = deadlineSignal(DEADLINE_MS, this.#stopping.signal);
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#client.blockFound(block, signal);
