@@ -2,8 +2,11 @@
  * Runs the suite on the compiled files and says plainly how it went: every `dist/test/**` file except those that need more
  * than npm packages. A skipped or todo test is a failure, and so is a run past its time bound.
  *
- * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka` or `interop` runs one of the others instead. The kafka
- * suite goes one file at a time, as each has brokers of its own, and has bounds of its own.
+ * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka`, `interop` or `endurance` runs one of the others instead.
+ *
+ * The endurance suite needs npm packages alone too: whole processes are started, stopped, killed, misused and flooded, as often
+ * as it takes. That would make `npm test` longer than the ten minutes that it promises on a slow machine. It goes one file at a time, for
+ * a flood shares the machine with nobody; so does the kafka suite, as each file has brokers of its own.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -27,13 +30,16 @@ interface Bounds {
 const BOUNDS: Bounds = { runMs: 540_000, fileMs: 240_000, concurrency: 2 };
 const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   kafka: { runMs: 1_200_000, fileMs: 480_000, concurrency: 1 },
+  endurance: { runMs: 900_000, fileMs: 480_000, concurrency: 1 },
 };
-/** What needs a browser, a broker, other programs, addresses or fixed ports. */
-const ELSEWHERE = ['browser', 'kafka', 'interop', 'namespaces', 'smoke'];
+/** Suites that are a folder: what needs a browser, a broker, other programs, addresses or fixed ports. */
+const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'smoke'];
+const ENDURANCE =
+  /^(bench|bin|main\/(cli|devnet))\/|^integration\/(deaths|first-frame|flood|hanging-broker|hostile-clients|lifecycle|process|refused-starts)\./;
 const COVERAGE = 'coverage';
 /** Where files that share a process are named, and which folders' do. */
 const GROUPS = join('dist', 'test', 'groups');
-const SHARING = /^(shared|workers|main\/(?!cli|devnet))\b/;
+const SHARING = /^(shared|workers|main)\b/;
 /** Compiled size of the files of one process: some ten files. */
 const GROUP_BYTES = 60_000;
 
@@ -43,17 +49,25 @@ interface Totals {
   skipped: number;
 }
 
+/** The suite of a path below `dist/test`; undefined for what `npm test` runs. */
+function suiteOf(path: string): string | undefined {
+  const [folder = ''] = path.split('/', 1);
+  if (FOLDERS.includes(folder)) return folder;
+  return ENDURANCE.test(path) ? 'endurance' : undefined;
+}
+
 /**
  * The longest first: a long file that comes last runs alone while the other places stand empty. A file's size tells near enough
  * how long it takes, and needs no list that grows old; by name the last ones would be as good as any.
  */
 function testFiles(suite: string | undefined, parts: readonly string[]): string[] {
-  const folder = join('dist', 'test', suite ?? '');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.test.js'))
-    .filter((path) => suite !== undefined || !ELSEWHERE.includes(path.split(/[\\/]/, 1)[0] ?? ''))
-    .map((path) => join(folder, path))
+  const root = join('dist', 'test');
+  if (!existsSync(root)) return [];
+  // Who names a part means it, whichever of the two suites that need nothing else it is in.
+  const suites = suite === undefined && parts.length > 0 ? [undefined, 'endurance'] : [suite];
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.test.js') && suites.includes(suiteOf(path.replaceAll('\\', '/'))))
+    .map((path) => join(root, path))
     .filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)))
     .filter((path) => existsSync(path.replace(/^dist./, '').replace(/\.js$/, '.ts')))
     .map((path) => ({ path, bytes: statSync(path).size }))
@@ -63,7 +77,7 @@ function testFiles(suite: string | undefined, parts: readonly string[]): string[
 
 /**
  * The same tests in fewer processes: small files of one folder share one. Loading the libraries costs each process up to 1.7 s of CPU time,
- * which was a quarter of the suite's. Whole servers and commands have their files to themselves.
+ * which was a quarter of the suite's. Whole servers have their files to themselves.
  */
 function grouped(files: readonly string[]): string[] {
   rmSync(GROUPS, { recursive: true, force: true });
