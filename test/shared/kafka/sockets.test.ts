@@ -68,4 +68,9 @@ test('a connection on which nothing comes back is ended, unless a group is waite
   const [error] = (await within(failed, 5000, 'the end of the connection')) as [Error];
   assert.equal(error.message, `127.0.0.1:${port} does not answer`);
   assert.equal(joining.destroyed, false);
+  // Its machine would take the next connection too: it is left alone until it is heard again.
+  await assert.rejects(connected(), { message: `127.0.0.1:${port} does not answer` });
+  joining.write(request(PRODUCE, 'answered!'));
+  await once(joining, 'data');
+  await connected();
 });

@@ -1,6 +1,6 @@
 /** Connections to brokers whose errors say which setting is at fault, and that end when they are ended. */
 
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectPlain, isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { ISocketFactory } from 'kafkajs';
 
@@ -14,6 +14,10 @@ const TLS_ALERT = 0x15;
 const SILENCE_MS = 9500;
 /** Which versions it speaks a broker knows without asking anybody. */
 const FIRST_SILENCE_MS = 5000;
+
+/** A broker that did not answer is left alone for so long, twice as long each time, until it is heard again. */
+const FIRST_REST_MS = 5000;
+const LAST_REST_MS = 30_000;
 
 /** Kafka's numbers of requests. */
 const API_VERSIONS = 18;
@@ -47,9 +51,11 @@ export function seedOf(broker: string): string {
 
 /** Puts the setting before the message of what a connection fails with. */
 export function namingSockets({ setting, sasl, silenceMs }: SocketOptions): ISocketFactory {
+  const resting = new RestingBrokers();
   return ({ host: named, port, ssl, onConnect }) => {
     const host = named.replaceAll(COLON, ':');
     const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+    if (resting.has(broker)) return refused(broker);
     const options = ssl as ConnectionOptions | undefined;
     const tried = { setting, host, port, tls: Boolean(ssl), hasCertificate: options?.cert !== undefined };
     // kafkajs ends a socket that takes too long to connect, and would hold it for connected if it did so afterwards.
@@ -62,7 +68,7 @@ export function namingSockets({ setting, sasl, silenceMs }: SocketOptions): ISoc
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
     closeOnceEnded(socket);
-    endWhenSilent(socket, broker, silenceMs);
+    endWhenSilent(socket, { broker, resting, silenceMs });
     // Before kafkajs listens: it reads the message once.
     socket.prependListener('error', (error: NodeJS.ErrnoException) => {
       const cause = causeOf(error, tried);
@@ -94,11 +100,45 @@ function closeOnceEnded(socket: Socket): void {
 }
 
 /**
+ * Brokers that stand still. Their machine still takes connections, and the library holds whatever connects for a broker that can be
+ * asked who leads now: each such question would cost the whole silence again, and meanwhile nothing is sent to anybody.
+ */
+class RestingBrokers {
+  readonly #rests = new Map<string, { readonly ms: number; readonly until: number }>();
+
+  has(broker: string): boolean {
+    return (this.#rests.get(broker)?.until ?? 0) > performance.now();
+  }
+
+  silent(broker: string): void {
+    // Several connections fall silent together.
+    if (this.has(broker)) return;
+    const before = this.#rests.get(broker)?.ms;
+    const ms = before === undefined ? FIRST_REST_MS : Math.min(2 * before, LAST_REST_MS);
+    this.#rests.set(broker, { ms, until: performance.now() + ms });
+  }
+
+  heard(broker: string): void {
+    this.#rests.delete(broker);
+  }
+}
+
+/** A connection that fails as soon as somebody can hear it. */
+function refused(broker: string): Socket {
+  const socket = new Socket();
+  process.nextTick(() => socket.destroy(new Error(`${broker} does not answer`)));
+  return socket;
+}
+
+/**
  * Ends a connection on which nothing comes back. A request that the library gives up leaves the connection as it is, and the next
  * goes out on it: to a broker that stands still, or whose machine went without a word, for ever. Of a connection that
  * broke it asks the other brokers who leads now.
  */
-function endWhenSilent(socket: Socket, broker: string, silenceMs: number | undefined): void {
+function endWhenSilent(
+  socket: Socket,
+  { broker, resting, silenceMs }: { broker: string; resting: RestingBrokers; silenceMs: number | undefined },
+): void {
   let timer: NodeJS.Timeout | undefined;
   let patient = false;
   const rest = (): void => {
@@ -108,6 +148,7 @@ function endWhenSilent(socket: Socket, broker: string, silenceMs: number | undef
   socket.on('data', () => {
     rest();
     patient = false;
+    resting.heard(broker);
   });
   socket.once('close', rest);
   const write = socket.write.bind(socket) as (data: Uint8Array, ...more: unknown[]) => boolean;
@@ -121,7 +162,10 @@ function endWhenSilent(socket: Socket, broker: string, silenceMs: number | undef
         rest();
       } else if (!patient && timer === undefined) {
         const ms = silenceMs ?? (request === API_VERSIONS ? FIRST_SILENCE_MS : SILENCE_MS);
-        timer = setTimeout(() => socket.destroy(new Error(`${broker} does not answer`)), ms);
+        timer = setTimeout(() => {
+          resting.silent(broker);
+          socket.destroy(new Error(`${broker} does not answer`));
+        }, ms);
       }
       return write(data, ...more);
     },
