@@ -9,6 +9,7 @@ import { createBanMetrics } from '../../../src/main/bans/metrics.js';
 import { InvalidBanSubjectError } from '../../../src/main/bans/subject.js';
 import type { BanEntry, BanStore } from '../../../src/main/bans/types.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
+import { closing } from '../../support/closing.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -40,14 +41,10 @@ async function openList(context: TestContext, { path, wrap = (store) => store, .
     { reloadIntervalMs: 0, ...options },
   );
   await list.open();
-  let closed = false;
-  const close = async () => {
-    if (closed) return;
-    closed = true;
+  const close = closing(context, async () => {
     await list.stop();
     await level.close();
-  };
-  context.after(close);
+  });
   return { list, level, clock, registry, lines, close };
 }
 

@@ -7,6 +7,7 @@ import { createBanStore } from '../../../src/main/bans/create-store.js';
 import { BanList } from '../../../src/main/bans/list.js';
 import { createBanMetrics } from '../../../src/main/bans/metrics.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
+import { closing } from '../../support/closing.js';
 import { keptLog } from '../../support/logger.js';
 import { type Postgres, startPostgres } from '../../support/postgres.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -25,14 +26,10 @@ async function openList(context: TestContext, url: string, reloadIntervalMs = 0,
     { store, logger, metrics: createBanMetrics(new Registry()) },
     { reloadIntervalMs },
   );
-  let closed = false;
-  const close = async () => {
-    if (closed) return;
-    closed = true;
+  const close = closing(context, async () => {
     await list.stop();
     await level.close();
-  };
-  context.after(close);
+  });
   await list.open();
   list.start();
   return { list, level, lines, close };

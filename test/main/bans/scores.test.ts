@@ -13,6 +13,7 @@ import { createBanMetrics } from '../../../src/main/bans/metrics.js';
 import { createBanProtection, peerIdsOf } from '../../../src/main/bans/protection.js';
 import { BanScores, type BanScoresOptions } from '../../../src/main/bans/scores.js';
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
+import { closing } from '../../support/closing.js';
 import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -42,14 +43,10 @@ async function openScores(context: TestContext, { isProtected, addressesOf, path
   const store = new LevelBanStore({ level, logger });
   const list = new BanList({ store, logger, metrics, clock }, { reloadIntervalMs: 0 });
   await list.open();
-  let closed = false;
-  const close = async () => {
-    if (closed) return;
-    closed = true;
+  const close = closing(context, async () => {
     await list.stop();
     await level.close();
-  };
-  context.after(close);
+  });
   const scores = new BanScores(
     {
       list,
