@@ -209,6 +209,8 @@ describe('notification server', () => {
       p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
     });
     const five = await Promise.all(Array.from({ length: 5 }, () => listen(t, url)));
+    // They are greeted before main counts them: of six that it has yet to count, it may refuse another than the last.
+    await waitFor(() => servers.connections === 5, { what: 'five places counted' });
     // The process that had not heard of the fifth yet takes the sixth, and closes it when main says so.
     assert.ok([503, 1013].includes(await refusal(url)));
     await waitFor(async () => (await upgradeStatus(url)) === 503, { what: '503 from either process' });
@@ -221,7 +223,7 @@ describe('notification server', () => {
   });
 
   it('holds the limit of all connections over all processes together', async (t) => {
-    const { url, http } = await serveNotifications(t, {
+    const { url, http, servers } = await serveNotifications(t, {
       p2p_websocket_max_connections: 10,
       p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
     });
@@ -230,6 +232,7 @@ describe('notification server', () => {
         listen(t, url, { localAddress: `127.0.0.${2 + Math.floor(index / 4)}` }),
       ),
     );
+    await waitFor(() => servers.connections === 10, { what: 'ten places counted' });
     const late = { localAddress: '127.0.0.8' };
     assert.ok([503, 1013].includes(await refusal(url, late)));
     await waitFor(async () => (await upgradeStatus(url, late)) === 503, { what: '503 from either process' });
