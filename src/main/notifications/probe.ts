@@ -1,6 +1,14 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { ListenAddress } from '../../shared/listen-address.js';
+
+/**
+ * What 0 stands for: below the ports that systems give away by themselves (Linux from 32,768, others from 49,152). One of those
+ * could be gone between this look and the moment when the processes listen; uWebSockets.js cannot share one that it was given for 0.
+ */
+const FREE_PORTS = [12_000, 32_000] as const;
+const TRIES = 100;
 
 /**
  * Resolves with a port that this address can listen on: its own, or a free one for 0. uWebSockets.js shares ports silently, so
@@ -8,26 +16,34 @@ import type { ListenAddress } from '../../shared/listen-address.js';
  * names `setting`, address and port.
  */
 export async function probePort({ host, port }: ListenAddress, setting: string): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    const candidate = port === 0 ? randomInt(...FREE_PORTS) : port;
+    try {
+      await listenAlone(host, candidate);
+      return candidate;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (port === 0 && code === 'EADDRINUSE' && tries < TRIES) continue;
+      throw new ConfigurationError([
+        `${setting}: cannot listen on port ${candidate} of ${host ?? 'every address'}: ${reasonOf(error, code)}`,
+      ]);
+    }
+  }
+}
+
+function reasonOf(error: unknown, code: string | undefined): string {
+  if (code === 'EADDRINUSE') return 'it is taken by another process';
+  return code === 'EACCES' ? 'not allowed' : errorMessage(error);
+}
+
+/** Listens for a moment. */
+async function listenAlone(host: string | undefined, port: number): Promise<void> {
   const server = createServer();
   try {
-    return await new Promise<number>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ port, exclusive: true, ...(host === undefined ? {} : { host }) }, () => {
-        const address = server.address();
-        resolve(typeof address === 'object' && address !== null ? address.port : port);
-      });
+      server.listen({ port, exclusive: true, ...(host === undefined ? {} : { host }) }, resolve);
     });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const why =
-      code === 'EADDRINUSE'
-        ? 'it is taken by another process'
-        : code === 'EACCES'
-          ? 'not allowed'
-          : errorMessage(error);
-    throw new ConfigurationError([
-      `${setting}: cannot listen on port ${port} of ${host ?? 'every address'}: ${why}`,
-    ]);
   } finally {
     await new Promise<void>((resolve) => server.close(() => resolve()));
   }
