@@ -116,7 +116,10 @@ export class FrameStreamClient {
             flush();
             handlers.gap();
           }
-          if (isOwnNodeStatus(frame)) handlers.ownStatus(frame, false);
+          if (isOwnNodeStatus(frame)) {
+            flush();
+            handlers.ownStatus(frame, false);
+          }
           frames.push(frame);
           this.#position = { epoch: position.epoch, seq: frame.seq };
           continue;

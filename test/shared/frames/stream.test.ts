@@ -104,6 +104,29 @@ describe('frame stream', () => {
     assert.equal(heard.statuses[0], '{"type":"node_status","peer_id":"me"}');
   });
 
+  it('tells an own status in its place among the frames', async (t) => {
+    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
+    const { server } = await serve(t, socketPath);
+    const heard: string[] = [];
+    const client = new FrameStreamClient(
+      {
+        logger: keptLog().logger,
+        handlers: {
+          frames: (frames) => heard.push(...frames.map(({ seq }) => `frame ${seq}`)),
+          gap: () => heard.push('gap'),
+          ownStatus: ({ seq }) => heard.push(`status ${seq}`),
+        },
+      },
+      { socketPath },
+    );
+    t.after(() => client.stop());
+    client.start();
+    await until(() => client.connected, 'connection');
+    server.append([frame(1), frame(2, { type: 'node_status', peer_id: 'me' }, true), frame(3)]);
+    await until(() => heard.length === 4, 'frames');
+    assert.deepEqual(heard, ['frame 1', 'status 2', 'frame 2', 'frame 3']);
+  });
+
   it('takes no number for the first frame ever as a gap', async (t) => {
     const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
     const { server } = await serve(t, socketPath);
