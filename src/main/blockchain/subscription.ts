@@ -67,6 +67,8 @@ export class ChainSubscription {
   #running: Promise<void> | undefined;
   #fsmState: FsmState | undefined;
   #fsmReads = 0;
+  /** The read, or the notification counted with them, that told the state last. */
+  #fsmTold = 0;
   #tip: HashHex | undefined;
   #connected = false;
   #reason = 'not yet asked for';
@@ -168,8 +170,9 @@ export class ChainSubscription {
   #take(notification: ChainNotification): void {
     if (notification.type === 'fsm_state') {
       // The destination as told, at once; a name of the future is read as the service has it.
-      if (FSM_STATES.has(notification.destination)) this.#setFsmState(notification.destination as FsmState);
-      else this.#readFsmState().catch(() => {});
+      if (FSM_STATES.has(notification.destination)) {
+        this.#setFsmState(notification.destination as FsmState, ++this.#fsmReads);
+      } else this.#readFsmState().catch(() => {});
     }
     if (notification.type === 'block') {
       const previous = this.#tip;
@@ -205,12 +208,12 @@ export class ChainSubscription {
     const deadline = deadlineSignal(this.#options.fsmDeadlineMs, this.#stopping.signal);
     const state = await this.#chain.getFsmState(deadline).catch(() => undefined);
     if (keep && state === undefined) return;
-    // A state told meanwhile is newer than the answer.
-    if (read === this.#fsmReads && !this.#stopping.signal.aborted) this.#setFsmState(state);
+    // A state told meanwhile, by a notification or a later question, is newer than the answer.
+    if (read > this.#fsmTold && !this.#stopping.signal.aborted) this.#setFsmState(state, read);
   }
 
-  #setFsmState(state: FsmState | undefined): void {
-    this.#fsmReads++;
+  #setFsmState(state: FsmState | undefined, read: number): void {
+    this.#fsmTold = read;
     if (state === this.#fsmState) return;
     this.#fsmState = state;
     this.#logger.info({ state: state ?? 'unreadable' }, 'blockchain state');

@@ -166,6 +166,19 @@ test('a change of state before the subscription is taken in is seen, though nobo
   assert.equal(service.calls.get('subscribe'), 1);
 });
 
+test('a state that was asked for is taken, though it is asked for again meanwhile', async (context) => {
+  const service = await serve(context);
+  const tip = service.add(first);
+  service.delayMs = 1_000;
+  const { subscription, heard } = follow(context, service, { fsmPollMs: 300, fsmDeadlineMs: 60_000 });
+  subscription.start();
+  await waitFor(() => service.calls.get('fsm'), { what: 'the first question', everyMs: 1 });
+  // The second one's answer does not come while this test looks.
+  service.delayMs = 50_000;
+  await waitFor(() => subscription.connected, { what: 'the subscription' });
+  assert.deepEqual(heard, ['state RUNNING', `opened ${tip} after undefined`]);
+});
+
 test('a state that cannot be read, or is not RUNNING, is read again until it is', async (context) => {
   const service = await serve(context);
   service.add(first);
