@@ -170,8 +170,10 @@ export class AddressLookup {
   /** Whether identify told that the peer answers; one not identified yet is asked anyway. */
   async #speaks(peer: PeerId): Promise<boolean> {
     try {
-      const { protocols } = await this.#components.libp2p.peerStore.get(peer);
-      return protocols.length === 0 || protocols.includes(LOOKUP_1_1) || protocols.includes(LOOKUP_1_0);
+      const { protocols, metadata } = await this.#components.libp2p.peerStore.get(peer);
+      // An open stream leaves its own protocol here before identify has answered.
+      const identified = metadata.has('AgentVersion') || metadata.has('ProtocolVersion');
+      return !identified || protocols.includes(LOOKUP_1_1) || protocols.includes(LOOKUP_1_0);
     } catch {
       return true;
     }

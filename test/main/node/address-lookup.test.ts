@@ -256,6 +256,29 @@ describe('address lookup', () => {
     await counted(middle.parts, { role: 'answerer', version: '1.1.0', outcome: 'ok' }, 1);
   });
 
+  it('asks a peer that is still being identified, and none that was and does not answer', async (context) => {
+    const middle = await node(context);
+    const asker = await node(context);
+    const wanted = await stranger();
+    const address = multiaddr('/ip4/192.0.2.1/tcp/9905');
+    await middle.host.peerStore.merge(wanted, { multiaddrs: [address] });
+    await connect(asker.host, middle.host);
+    const { peerStore } = asker.host;
+    const { peerId } = middle.host;
+    await waitFor(async () => (await peerStore.get(peerId)).metadata.has('AgentVersion'), {
+      what: 'identify',
+    });
+    // As a stream of identify leaves it before there is an answer.
+    await peerStore.patch(peerId, { protocols: ['/ipfs/id/1.0.0'], metadata: {} });
+    assert.deepEqual((await asker.lookup.lookup(wanted.toString())).map(String), [String(address)]);
+    await peerStore.patch(peerId, {
+      protocols: ['/ipfs/id/1.0.0'],
+      metadata: { AgentVersion: Buffer.from('other') },
+    });
+    assert.deepEqual(await asker.lookup.lookup(wanted.toString()), []);
+    await counted(asker.parts, { role: 'asker', version: '1.1.0', outcome: 'ok' }, 1);
+  });
+
   it('does not answer in silent mode, and refuses IDs that are none', async (context) => {
     const silent = await node(context, { answers: false });
     assert.ok(!silent.host.getProtocols().includes(LOOKUP_1_0));
