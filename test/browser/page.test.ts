@@ -70,7 +70,7 @@ function status(stranger = 'drifty'): string {
       connectedAt: Date.now() - 60_000,
       messagesReceived: 10,
     })),
-    sync: { id: PEERS[0][0], name: stranger, height: 887_400, since: Date.now() - 90_500 },
+    sync: { id: PEERS[0][0], name: stranger, height: 887_400, since: Date.now() - 61_000 },
     health: {
       status: 503,
       dependencies: [
@@ -164,9 +164,14 @@ describe('the page', () => {
     assert.equal(await page.evaluate('window.pwned'), undefined);
     assert.equal(await page.locator('#feed img, #peers img, #health img, #sync img, main script').count(), 0);
 
-    await waitFor(async () => (await texts(page, '.chart[data-kind=subtree] strong'))[0] !== '0/s', {
-      what: 'a rate',
-    });
+    // Rates are those of the last ten seconds, so the messages go on.
+    await waitFor(
+      async () => {
+        feed.message({ type: 'subtree', hash: hash(0), ...from(0) });
+        return (await texts(page, '.chart[data-kind=subtree] strong'))[0] !== '0/s';
+      },
+      { what: 'a rate', everyMs: 200 },
+    );
     assert.ok(Number(await page.locator('.chart[data-kind=subtree] rect:not([height="0"])').count()) >= 1);
     assert.notEqual(await page.locator('#rate').textContent(), '0');
 
@@ -206,7 +211,12 @@ describe('the page', () => {
     await rows(page, 4);
     await page.locator('.chip[data-kind=subtree]').click();
     assert.deepEqual(await texts(page, '#feed .row:not([hidden]) .hash'), ['b2', 's1', 'b1', '']);
-    served.feed.blocks(1000);
+    const last = served.feed.blocks(1000);
+    // What had not come yet would fill the list again.
+    await waitFor(
+      async () => (await texts(page, '#feed .row .detail'))[0] === `height ${last.toLocaleString('en')}`,
+      { what: 'the last block' },
+    );
     await rows(page, 200);
     await page.locator('#clear').click();
     assert.equal(await page.locator('#feed-empty').isVisible(), true);
@@ -216,8 +226,9 @@ describe('the page', () => {
     const served = await serveNotifications(t);
     const { page } = await open(t, served);
     const pids = served.servers.pids;
+    const lost = page.waitForSelector('#connection[data-state=lost]');
     for (const pid of pids) process.kill(pid, 'SIGKILL');
-    await page.waitForSelector('#connection[data-state=lost]');
+    await lost;
     await page.waitForSelector('#connection[data-state=live]');
     await waitFor(async () => (await served.servers.health()).message.includes(' 2 hear'), {
       what: 'the stream',

@@ -198,8 +198,8 @@ test('a notification server killed in mid-flow: its clients reconnect, the other
   const relay = await joinPeer(context, server, { topics: [TOPIC] });
   const author = await createStranger();
   const url = `ws://127.0.0.1:${server.server.ports.http}/p2p-ws`;
-  const dashboards = Array.from({ length: 12 }, () => new Dashboard(context, url));
-  await waitFor(() => dashboards.every(({ open }) => open), { what: 'twelve clients' });
+  const dashboards = Array.from({ length: 24 }, () => new Dashboard(context, url));
+  await waitFor(() => dashboards.every(({ open }) => open), { what: 'all clients' });
   const { notifications } = server.server.parts;
   const [victim, survivor] = notifications.pids;
   assert.ok(victim !== undefined && survivor !== undefined);

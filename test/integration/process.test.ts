@@ -132,10 +132,11 @@ test('with nothing left to do SIGTERM ends it quickly, SIGINT too; a second sign
   const sender = await neighbour(context, file);
   await sender.publish(TOPIC, subtreeData(sender.id, 0));
   await waitFor(
-    async () => (await (await fetch(`http://127.0.0.1:${file.ports.health}/health`)).text()).includes('1 of'),
-    {
-      what: 'a record that waits',
+    async () => {
+      const health = await fetch(`http://127.0.0.1:${file.ports.health}/health`);
+      return (await health.text()).includes('1 subtrees wait for Kafka');
     },
+    { what: 'a record that waits' },
   );
   patient.child.kill('SIGTERM');
   await waitFor(() => patient.lines().some(({ msg }) => msg === 'stopping'), { what: 'the stop' });

@@ -16,6 +16,7 @@ import { type TestContext, test } from 'node:test';
 import { initServer, serverSettings, startServer } from '../support/server.js';
 import { type ProcessOptions, refusedStart } from '../support/server-process.js';
 import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor } from '../support/wait.js';
 
 /** Asserts one line on standard error that matches, exit code 1, and no stack. */
 async function refuses(context: TestContext, options: ProcessOptions, line: RegExp): Promise<void> {
@@ -193,7 +194,7 @@ test('a corrupt peer cache is set aside with a warning, and the server starts', 
   const cache = join(settings.DATADIR, 'teranode_peers.json');
   writeFileSync(cache, '{"peers": [');
   const { server, log } = await startServer(context, settings);
-  assert.equal((await server.health(false)).status, 200);
+  await waitFor(async () => (await server.health(false)).status === 200, { what: 'readiness' });
   assert.ok(log.lines.some(({ level, msg }) => level === 40 && /peer cache/.test(String(msg))));
   assert.ok(existsSync(cache) === false || readFileSync(cache, 'utf8') !== '{"peers": [');
 });

@@ -58,7 +58,11 @@ export class BusClient extends GoNode<BusMessage> {
 }
 
 /** The entries of a peer cache, once `wanted` takes them. */
-export function cacheOf(path: string, wanted: (entries: CacheEntry[]) => boolean): Promise<CacheEntry[]> {
+export function cacheOf(
+  path: string,
+  wanted: (entries: CacheEntry[]) => boolean,
+  timeoutMs = 30_000,
+): Promise<CacheEntry[]> {
   const read = () => {
     try {
       const entries = JSON.parse(readFileSync(path, 'utf8')) as CacheEntry[];
@@ -68,5 +72,5 @@ export function cacheOf(path: string, wanted: (entries: CacheEntry[]) => boolean
       return undefined;
     }
   };
-  return waitFor(read, { what: `${path} as wanted`, timeoutMs: 20_000, everyMs: 50 });
+  return waitFor(read, { what: `${path} as wanted`, timeoutMs, everyMs: 50 });
 }

@@ -190,7 +190,8 @@ test('floods of messages, control, subscriptions and bytes stay within their bud
 });
 
 test('peers that do not read, do not finish, tell too much or come as a thousand keep nobody out', async (context) => {
-  const site = await openSite(context);
+  // A verdict later than five heartbeats passes nothing on, and a thousand large messages may wait for theirs.
+  const site = await openSite(context, { p2p_heartbeat_interval: 1_000 });
   const { server } = site;
   const deaf = await attack(context, site, { deaf: true });
   const loud = await attack(context, site, { protocols: 2_000 });

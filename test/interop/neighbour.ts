@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { waitFor, within } from '../support/wait.js';
 import { NEIGHBOUR } from './build.js';
 
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 60_000;
 const KEPT_LOG = 20_000;
 
 export interface NeighbourEvent {
@@ -73,7 +73,7 @@ export class Neighbour {
   }
 
   /** The first event, so far or to come, of this name that `wanted` takes. */
-  async event<T>(name: string, wanted: (value: T) => boolean, what: string, timeoutMs = 10_000): Promise<T> {
+  async event<T>(name: string, wanted: (value: T) => boolean, what: string, timeoutMs = 30_000): Promise<T> {
     const found = await waitFor(
       () => this.events.find((event) => event.event === name && wanted(event.value as T)),
       { what, timeoutMs },

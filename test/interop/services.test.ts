@@ -72,7 +72,7 @@ test('every call of the blockchain service', async (context) => {
       return {};
     },
   });
-  assert.equal((await client.health(AbortSignal.timeout(5_000))).status, 200);
+  assert.equal((await client.health(AbortSignal.timeout(30_000))).status, 200);
   const best = await client.getBestBlockHeader();
   assert.deepEqual(
     [best.hash, best.height, best.txCount, best.sizeInBytes, best.miner, base64(best.chainWork)],
@@ -81,7 +81,7 @@ test('every call of the blockchain service', async (context) => {
   assert.deepEqual(await client.getBlockHeader(HASH), best);
   await assert.rejects(client.getBlockHeader('ab'.repeat(32) as HashHex), NotFoundError);
   assert.equal(await client.getFsmState(), 'IDLE');
-  await client.waitUntilNotIdle(AbortSignal.timeout(5_000));
+  await client.waitUntilNotIdle(AbortSignal.timeout(30_000));
   assert.equal(await client.getFsmState(), 'RUNNING');
   const data = Buffer.from('every byte \0 \xff', 'latin1');
   assert.equal(await client.getState('a key'), undefined);
@@ -304,7 +304,7 @@ test('every call of block validation and block assembly', async (context) => {
     validation.close();
     assembly.close();
   });
-  assert.equal((await validation.health(AbortSignal.timeout(5_000))).status, 200);
+  assert.equal((await validation.health(AbortSignal.timeout(30_000))).status, 200);
   await validation.blockFound({ hash: HASH, baseUrl: 'http://hub/api', peerId: 'somebody' });
   assert.deepEqual(go.calls.find(({ method }) => method === 'BlockFound')?.message, {
     hash: wire(HASH),

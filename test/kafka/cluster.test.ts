@@ -108,8 +108,9 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     await producer.send([{ value: Buffer.from('one') }]);
     assert.deepEqual(await cluster.consoleConsumer({ topic: producer.topic, max: 1 }), ['one']);
     await cleaning.clean();
-    const left = (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));
-    assert.deepEqual(left, ['theirs']);
+    const left = async () => (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));
+    await waitFor(async () => (await left()).length <= 1, { what: 'the end of its topics' });
+    assert.deepEqual(await left(), ['theirs']);
   });
 
   test('a test that is killed leaves no broker and no data behind', async (context) => {

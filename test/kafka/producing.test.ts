@@ -15,7 +15,7 @@ import {
 import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
-import { makeTopic } from '../support/kafka/topics.js';
+import { changesApplied, logsMade, makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { LossyProxy } from '../support/lossy-proxy.js';
 import { settingsOf } from '../support/settings.js';
@@ -97,6 +97,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
       validateOnly: false,
       resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name, value }] }],
     });
+    await changesApplied(admin);
   }
 
   /** As the outbox does: halves a refused batch, gives up on a record that is refused alone. */
@@ -150,6 +151,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     const topic = cluster.topic('raced');
     const racers = texts(5).map(() => producerOf(context, { topic, params: { partitions: 2 } }).producer);
     await Promise.all(racers.map((producer) => producer.connect()));
+    await logsMade(admin, topic);
     await Promise.all(racers.map((producer, index) => producer.send([recordOf(`racer ${index}`)])));
     assert.equal((await read(context, topic)).flat().length, 5);
   });
@@ -277,6 +279,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
   test('records whose acknowledgement is lost are not stored twice', async (context) => {
     const { producer, topic } = producerOf(context, { params: { partitions: 2 }, proxied: true });
     await producer.connect();
+    await logsMade(admin, topic);
     const first = texts(20);
     await producer.send(first.map(recordOf));
     const second = texts(20, 'second');
@@ -393,6 +396,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
   test('a topic that is deleted under the producer is a fault of the topic, and made again', async (context) => {
     const { producer, topic } = producerOf(context, { params: { partitions: 2 } });
     await producer.connect();
+    await logsMade(admin, topic);
     await producer.send(texts(10).map(recordOf));
     await admin.deleteTopics({ topics: [topic] });
     await waitFor(async () => !(await admin.listTopics()).includes(topic), {
@@ -402,6 +406,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
     const again = texts(10, 'again').map(recordOf);
     await assert.rejects(producer.send(again), TopicFaultError);
     await producer.connect();
+    await logsMade(admin, topic);
     await producer.send(again);
     assert.deepEqual((await read(context, topic)).flat().toSorted(), texts(10, 'again').toSorted());
   });
@@ -409,6 +414,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
   test('a topic that is made again with fewer partitions loses nothing', async (context) => {
     const { producer, topic } = producerOf(context, { params: { partitions: 4 } });
     await producer.connect();
+    await logsMade(admin, topic);
     await producer.send(texts(20).map(recordOf));
     await admin.deleteTopics({ topics: [topic] });
     await waitFor(() => makeTopic(admin, { topic, numPartitions: 1 }).catch(() => false), {

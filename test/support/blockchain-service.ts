@@ -19,6 +19,7 @@ import {
 import { NotificationType } from '../../src/shared/generated/model.js';
 import { type HashHex, hashToBytes } from '../../src/shared/hash.js';
 import { headerHash } from '../../src/shared/header.js';
+import { freePorts } from './ports.js';
 
 type Method = 'health' | 'best' | 'header' | 'fsm' | 'wait' | 'getState' | 'setState';
 
@@ -51,6 +52,8 @@ export class BlockchainService {
 
   /** Listens; after a stop on the same port again. */
   async start(credentials = ServerCredentials.createInsecure()): Promise<void> {
+    // One that nobody takes while the service is stopped.
+    if (this.#port === 0) [this.#port = 0] = await freePorts(1);
     const server = new Server();
     server.addService(BlockchainAPIService, this.#handlers());
     this.#port = await new Promise<number>((resolve, reject) => {

@@ -11,6 +11,7 @@ import {
   NotificationServers,
   type NotificationServersOptions,
 } from '../../src/main/notifications/index.js';
+import { UnavailableError } from '../../src/shared/errors.js';
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
 import type { Frame } from '../../src/shared/frames/types.js';
@@ -254,6 +255,10 @@ export async function takenPort(context: Pick<TestContext, 'after'>): Promise<nu
   return (server.address() as AddressInfo).port;
 }
 
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof UnavailableError)) throw error;
+}
+
 /** Sum of one metric over all labels and processes. */
 export async function metricSum(servers: NotificationServers, name: string): Promise<number> {
   return (await metricsOf(servers, name)).reduce((sum, value) => sum + value, 0);
@@ -261,7 +266,12 @@ export async function metricSum(servers: NotificationServers, name: string): Pro
 
 /** A figure of each process, in their order. */
 export async function metricsOf(servers: NotificationServers, name: string): Promise<number[]> {
-  const answers = await Promise.all(servers.metricSources.map((source) => source()));
+  const answers = await Promise.all(
+    servers.metricSources.map((source) =>
+      // A busy process may be late once.
+      waitFor(() => source().catch(unlessUnavailable), { what: 'figures of a notification server' }),
+    ),
+  );
   return answers.map(({ metrics }) =>
     (metrics as { name: string; values: { value: number }[] }[])
       .filter((metric) => metric.name === name)

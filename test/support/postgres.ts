@@ -15,12 +15,12 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { freePorts } from './ports.js';
 import { waitFor, within } from './wait.js';
 
 const run = promisify(execFile);
@@ -64,14 +64,6 @@ function nativeDirectory(binary: string, root: string): string {
   return join(copy, 'native');
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 /** Starts one. Takes about two seconds. */
 export async function startPostgres(context: Pick<TestContext, 'after'>): Promise<Postgres> {
   const binaries = await platformBinaries();
@@ -107,7 +99,7 @@ export async function startPostgres(context: Pick<TestContext, 'after'>): Promis
     { ...identity, env: environment, cwd: root },
   );
 
-  const port = await freePort();
+  const port = (await freePorts(1))[0];
   const url = `postgres://${USER}@127.0.0.1:${port}/postgres`;
   const start = async (): Promise<void> => {
     const options = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-F'];

@@ -4,6 +4,7 @@ import { circuitRelayServer } from '@libp2p/circuit-relay-v2';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { Libp2p, PrivateKey } from '@libp2p/interface';
 import { createHost } from './host.js';
+import { freePorts } from './ports.js';
 
 export interface TestRelay {
   readonly libp2p: Libp2p;
@@ -21,7 +22,7 @@ export async function createRelay(
   const privateKey = again?.privateKey ?? (await generateKeyPair('Ed25519'));
   const libp2p = await createHost(context, {
     privateKey,
-    listen: [`/ip4/127.0.0.1/tcp/${again?.port ?? 0}`],
+    listen: [`/ip4/127.0.0.1/tcp/${again?.port ?? (await freePorts(1))[0]}`],
     services: hop ? { relay: circuitRelayServer({ reservations: { applyDefaultLimit: false } }) } : {},
   });
   const address = String(libp2p.getMultiaddrs()[0]);

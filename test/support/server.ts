@@ -121,7 +121,7 @@ export async function openFeed(context: Pick<TestContext, 'after'>, server: P2PS
   return {
     frames,
     texts,
-    next: (wanted, what, timeoutMs = 10_000) => waitFor(() => frames.find(wanted), { what, timeoutMs }),
+    next: (wanted, what, timeoutMs = 30_000) => waitFor(() => frames.find(wanted), { what, timeoutMs }),
   };
 }
 

@@ -22,9 +22,29 @@ export class SharedByTests implements CleansUp {
   }
 }
 
-/** A new empty directory, removed when the test ends. */
+/** Of tests that are ending, and of all. */
+const left = new Set<string>();
+const made = new Set<string>();
+
+function remove(paths: Set<string>): void {
+  for (const path of [...paths]) {
+    rmSync(path, { recursive: true, force: true });
+    left.delete(path);
+    made.delete(path);
+  }
+}
+
+/**
+ * A new empty directory. It is removed after the test has ended, with the next that is made or with the process: the hooks of a
+ * test run in the order in which they were registered, so what works in the directory ends after the hook registered here.
+ */
 export function temporaryDirectory(context: CleansUp): string {
+  if (made.size === 0) process.once('exit', () => remove(made));
+  remove(left);
   const path = mkdtempSync(join(tmpdir(), 'teranode-p2p-test-'));
-  context.after(() => rmSync(path, { recursive: true, force: true }));
+  made.add(path);
+  context.after(() => {
+    left.add(path);
+  });
   return path;
 }

@@ -73,7 +73,7 @@ describe('the checker threads', () => {
   });
 
   it('end a thread that hangs', async (context) => {
-    const { pool } = await poolOf(context, { threads: 1, taskTimeoutMs: 1500 });
+    const { pool } = await poolOf(context, { threads: 1, taskTimeoutMs: 3_000 });
     await pool.start();
     assert.deepEqual(outcomes(await pool.check([trap('hang'), GOOD], 0)), ['poisonous', 'ok']);
   });

@@ -107,15 +107,16 @@ describe('the direct stream', () => {
   });
 
   it('refuses to send what is too long or to whom it cannot', async (context) => {
-    const { direct, host } = await node(context, { timeoutMs: 1_000 });
+    const { direct } = await node(context, { timeoutMs: 1_000 });
     const mute = await createHost(context);
     await assert.rejects(direct.sendDirect('nonsense', Buffer.from('x')), RangeError);
     await assert.rejects(direct.sendDirect(mute.peerId.toString(), Buffer.alloc(32 * 1024 + 1)), RangeError);
     await assert.rejects(
       within(direct.sendDirect(mute.peerId.toString(), Buffer.from('x')), 8_000, 'the failure'),
     );
-    await host.dial(mute.getMultiaddrs());
-    await assert.rejects(direct.sendDirect(mute.peerId.toString(), Buffer.from('x')), {
+    const patient = await node(context);
+    await patient.host.dial(mute.getMultiaddrs());
+    await assert.rejects(patient.direct.sendDirect(mute.peerId.toString(), Buffer.from('x')), {
       name: 'UnsupportedProtocolError',
     });
   });

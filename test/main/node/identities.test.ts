@@ -49,7 +49,10 @@ test('who comes and goes while it is being identified leaves nothing behind', as
         ({ protocol, direction, writeStatus }) =>
           protocol === '/ipfs/id/1.0.0' && direction === 'inbound' && writeStatus !== 'writable',
       );
-    await waitFor(() => answered() || connection.status !== 'open', { everyMs: 1 }).catch(() => {});
+    await waitFor(() => answered() || connection.status !== 'open', {
+      everyMs: 1,
+      timeoutMs: 2_000,
+    }).catch(() => {});
     connection.abort(new Error('gone'));
     await hasty.stop();
   }

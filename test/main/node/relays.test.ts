@@ -117,8 +117,7 @@ test('who speaks to us as a relay at which we have no place has us ask it for no
   const stranger = await createRelay(context);
   const host = test.node.inspect().host!;
   await host.dial(stranger.libp2p.getMultiaddrs());
-  const [connection] = stranger.libp2p.getConnections();
-  assert.ok(connection);
+  const connection = await waitFor(() => stranger.libp2p.getConnections()[0], { what: 'the connection' });
   const listeners = listenersOf(test);
   for (let count = 0; count < 5; count++) {
     const stream = await connection.newStream('/libp2p/circuit/relay/0.2.0/stop');

@@ -5,6 +5,7 @@ import type { Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { StaticPeers, type StaticPeersOptions } from '../../../src/main/node/static-peers.js';
 import { createHost, type PeripheryParts, peripheryParts } from '../../support/host.js';
+import { freePorts } from '../../support/ports.js';
 import { waitFor, within } from '../../support/wait.js';
 
 const GAUGE = 'teranode_p2p_node_configured_peers';
@@ -27,6 +28,8 @@ async function node(context: TestContext, options: Partial<StaticPeersOptions>):
   return { host, peers, parts };
 }
 
+/** What a host listens on that goes and comes back: nobody takes it meanwhile. */
+const ownPort = async (): Promise<string[]> => [`/ip4/127.0.0.1/tcp/${(await freePorts(1))[0]}`];
 const addressOf = (host: Libp2p): string => String(host.getMultiaddrs()[0]);
 const isConnected = (from: Libp2p, to: Libp2p): boolean => from.getConnections(to.peerId).length > 0;
 
@@ -47,13 +50,14 @@ describe('static peers', () => {
 
   it('are connected again after the other side restarts', async (context) => {
     const privateKey = await generateKeyPair('Ed25519');
-    const first = await createHost(context, { privateKey });
+    const listen = await ownPort();
+    const first = await createHost(context, { privateKey, listen });
     const address = addressOf(first);
     const { host } = await node(context, { addresses: [address] });
     await waitFor(() => isConnected(host, first), { what: 'the first connection' });
     await first.stop();
     await waitFor(() => !isConnected(host, first), { what: 'the outage' });
-    const second = await createHost(context, { privateKey, listen: [address.replace(/\/p2p\/.*/, '')] });
+    const second = await createHost(context, { privateKey, listen });
     await waitFor(() => isConnected(host, second), { what: 'the reconnection' });
     assert.equal(host.getConnections(second.peerId)[0]?.status, 'open');
   });
@@ -88,7 +92,8 @@ describe('static peers', () => {
 
   it('for bootstrap alone are left in peace once one was reached, until the node is alone', async (context) => {
     const privateKey = await generateKeyPair('Ed25519');
-    const target = await createHost(context, { privateKey });
+    const listen = await ownPort();
+    const target = await createHost(context, { privateKey, listen });
     const address = addressOf(target);
     const { host } = await node(context, {
       kind: 'bootstrap',
@@ -101,7 +106,7 @@ describe('static peers', () => {
     const other = await createHost(context);
     await other.dial(multiaddr(address));
     await target.stop();
-    const again = await createHost(context, { privateKey, listen: [address.replace(/\/p2p\/.*/, '')] });
+    const again = await createHost(context, { privateKey, listen });
     await waitFor(() => isConnected(host, again), { what: 'the bootstrap peer again' });
   });
 

@@ -353,7 +353,7 @@ describe('the pipeline', () => {
   it('drains: what it has taken gets its verdict, what comes later is shed', async (context) => {
     const { pipeline, push, verdicts, verdictOf } = await pipelineOf(context);
     for (let n = 0; n < 300; n++) push('subtree', sampleData('subtree'));
-    const drained = pipeline.drain();
+    const drained = pipeline.drain(60_000);
     const late = push('subtree', sampleData('subtree'));
     assert.deepEqual(verdictOf(late), ['ignore']);
     await drained;

@@ -82,6 +82,6 @@ describe('data hubs', () => {
     assert.equal(most, 8);
     assert.equal(await checks('late'), 0);
     holding.answer = (_, response) => void response.end();
-    assert.equal((await hubs.answering(urls, NEVER)).size, 32);
+    await waitFor(async () => (await hubs.answering(urls, NEVER)).size === 32, { what: 'answers of all' });
   });
 });

@@ -47,11 +47,12 @@ test('an absent validation service is UnavailableError within the deadline, and 
   await service.start();
   const client = createBlockValidationClient(
     settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }),
+    { deadlineMs: 20_000 },
   );
   context.after(() => client.close());
   await service.stop();
-  await assert.rejects(within(client.blockFound(BLOCK), 3_000, 'the call'), UnavailableError);
-  assert.equal((await within(client.health(never), 3_000, 'health')).status, 503);
+  await assert.rejects(within(client.blockFound(BLOCK), 60_000, 'the call'), UnavailableError);
+  assert.equal((await within(client.health(never), 60_000, 'health')).status, 503);
   const given = new AbortController();
   given.abort();
   await assert.rejects(client.blockFound(BLOCK, given.signal), AbortedError);
@@ -102,7 +103,7 @@ test('the state of block assembly is asked once while it is fresh, and is not ro
     });
   });
   const settings = settingsOf({ blockassembly_grpcAddress: address });
-  const client = new BlockAssemblyClient({ settings, logger: keptLog().logger });
+  const client = new BlockAssemblyClient({ settings, logger: keptLog().logger }, { deadlineMs: 20_000 });
   context.after(() => client.close());
   const expected = { txCount: 18_446_744_073_709_551_615n, subtreeCount: 3 };
   assert.deepEqual(await Promise.all([client.state(), client.state()]), [expected, expected]);

@@ -108,6 +108,7 @@ test('a publisher on an older version’s outbox gives Kafka what waits, in orde
   await waitFor(async () => (await publisher.waiting()) === 0, { what: 'the outbox to drain' });
   assert.deepEqual(await publisher.run('replayDeadLetters', {}), { replayed: 2 });
   await waitFor(async () => (await recordsIn(broker.broker, 'subtrees')).length === SUBTREES.length + 1);
+  await waitFor(async () => (await recordsIn(broker.broker, 'blocks')).length === BLOCKS.length + 1);
   const values = (await recordsIn(broker.broker, 'blocks')).map(({ value }) => Buffer.from(value).toString());
   assert.deepEqual(values, [...BLOCKS, 'a refused block']);
   await publisher.publish([announcement('new')]);

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../ports.js';
 import type { CleansUp } from '../temporary.js';
 import { BrokerProcess } from './broker.js';
 import { KafkaCluster } from './cluster.js';
@@ -15,7 +16,6 @@ import {
   propertiesOf,
 } from './configuration.js';
 import { classpathOf, type JarList } from './jars.js';
-import { freePorts } from './ports.js';
 
 export { KafkaCluster } from './cluster.js';
 export type { KafkaSecurity, ListenerSecurity } from './configuration.js';

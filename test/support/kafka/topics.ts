@@ -1,5 +1,6 @@
 /** Topics that tests make beforehand. */
 
+import { randomUUID } from 'node:crypto';
 import type { Admin, ITopicConfig } from 'kafkajs';
 import { waitFor } from '../wait.js';
 
@@ -16,4 +17,22 @@ export async function makeTopic(admin: Admin, config: ITopicConfig): Promise<boo
   };
   await waitFor(() => isLed().catch(() => false), { what: `topic ${topic} and its leaders` });
   return true;
+}
+
+/**
+ * Resolves when configurations and rights given before are in effect, with one broker: it acknowledges a change first and
+ * applies it afterwards, one after the other, so that a topic made later is there only behind all of them.
+ */
+export async function changesApplied(admin: Admin): Promise<void> {
+  await makeTopic(admin, { topic: `behind-${randomUUID()}`, numPartitions: 1 });
+}
+
+/** Resolves when every partition's leader has its log: leaders are named before they have made them. */
+export async function logsMade(admin: Admin, topic: string): Promise<void> {
+  const offsets = () =>
+    admin.fetchTopicOffsets(topic).then(
+      () => true,
+      () => false,
+    );
+  await waitFor(offsets, { what: `the logs of ${topic}` });
 }

@@ -16,7 +16,7 @@ export interface GroupMemberOptions {
   readonly onBatch: (payload: EachBatchPayload, member: GroupMember) => Promise<void>;
   /** With the partitions that are its own from now on. */
   readonly onJoined: (partitions: readonly number[]) => void;
-  /** Whenever a fetch was answered, with records or without. */
+  /** Whenever a fetch is over: answered, with records or without, or failed in a way that the library sees to by itself. */
   readonly onFetched: () => void;
   /** When the group has a place in each of this member's partitions, where it does not start at the oldest. */
   readonly onPlaced: () => void;
