@@ -30,7 +30,7 @@ export type KafkaVersion = keyof typeof KAFKA_VERSIONS;
 export interface KafkaOptions {
   /** Three replicate everything thrice, two of which must have a record; 1 unless told. */
   readonly brokers?: 1 | 3;
-  /** The newest 4 unless told. */
+  /** What `KAFKA_VERSION` says unless told, and without that the newest 4. */
   readonly version?: KafkaVersion;
   /** Listeners besides the plain one. */
   readonly security?: KafkaSecurity;
@@ -50,7 +50,7 @@ export async function startKafka(context: CleansUp, options: KafkaOptions = {}):
     context.after(() => cluster.close());
     return cluster;
   }
-  const { brokers: count = 1, version = '4' } = options;
+  const { brokers: count = 1, version = chosenVersion() } = options;
   const classpath = await classpathOf(KAFKA_VERSIONS[version]);
   const { security = { listeners: {} }, authorizer = false, config = {} } = options;
   const plan: ClusterPlan = { nodes: await choosePorts(count, security), security, authorizer, config };
@@ -82,6 +82,12 @@ export async function startKafka(context: CleansUp, options: KafkaOptions = {}):
   for (const broker of processes) broker.launch();
   await cluster.ready();
   return cluster;
+}
+
+function chosenVersion(): KafkaVersion {
+  const told = process.env.KAFKA_VERSION || '4';
+  if (Object.hasOwn(KAFKA_VERSIONS, told)) return told as KafkaVersion;
+  throw new Error(`KAFKA_VERSION: ${told} is none of ${Object.keys(KAFKA_VERSIONS).join(', ')}`);
 }
 
 function needsOwn({
