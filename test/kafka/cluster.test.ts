@@ -135,11 +135,12 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     const topic = cluster.topic();
     const admin = await cluster.admin();
     await makeTopic(admin, { topic, numPartitions: 3 });
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    assert.deepEqual(
-      topics[0]?.partitions.map(({ isr }) => isr.length),
-      [3, 3, 3],
-    );
+    const inSync = async () => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return topics[0]?.partitions.map(({ isr }) => isr.length).join() === '3,3,3';
+    };
+    // Another broker is asked than before, which may not have heard of the topic yet.
+    await waitFor(() => inSync().catch(() => false), { what: 'three times three replicas' });
   });
 });
 
