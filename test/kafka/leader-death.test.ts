@@ -66,9 +66,12 @@ async function endLeader(testing: TestContext, end: 'kill' | 'pause'): Promise<v
 
   await waitFor(() => announced >= BEFORE, { what: 'the first announcements', timeoutMs: 60_000 });
   const admin = await kafka.admin();
-  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-  const leader = topics[0]?.partitions[0]?.leader ?? -1;
-  assert.deepEqual(topics[0]?.partitions[0]?.isr.length, 3);
+  const found = async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    return topics[0]?.partitions.find(({ isr }) => isr.length === 3);
+  };
+  // The broker that is asked may not have heard of the topic yet.
+  const { leader } = await waitFor(() => found().catch(() => undefined), { what: 'three replicas in sync' });
   context.after(() => kafka.broker(leader).resume());
   await kafka.broker(leader)[end]();
   const killed = Date.now();
