@@ -172,7 +172,10 @@ export class ChainSubscription {
       // The destination as told, at once; a name of the future is read as the service has it.
       if (FSM_STATES.has(notification.destination)) {
         this.#setFsmState(notification.destination as FsmState, ++this.#fsmReads);
-      } else this.#readFsmState().catch(() => {});
+      } else {
+        this.#fsmTold = this.#fsmReads;
+        this.#readFsmState().catch(() => {});
+      }
     }
     if (notification.type === 'block') {
       const previous = this.#tip;
@@ -181,7 +184,7 @@ export class ChainSubscription {
         this.#logger.info({ hash: notification.hash }, 'subscribed to the blockchain');
         this.#setConnected(true);
         this.#listener.opened(notification.hash, previous);
-        this.#readFsmState(true).catch(() => {});
+        this.#readFsmState(() => true).catch(() => {});
         return;
       }
     }
@@ -198,16 +201,16 @@ export class ChainSubscription {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await pause(this.#options.fsmPollMs, signal).catch(() => {});
-      if (!signal.aborted && this.#fsmState !== 'RUNNING') await this.#readFsmState(this.#connected);
+      if (!signal.aborted && this.#fsmState !== 'RUNNING') await this.#readFsmState(() => this.#connected);
     }
   }
 
-  /** With `keep`, a state that cannot be read now leaves the one that is known. */
-  async #readFsmState(keep = false): Promise<void> {
+  /** Where `keep` says so once it has turned out, a state that cannot be read leaves the one that is known. */
+  async #readFsmState(keep = (): boolean => false): Promise<void> {
     const read = ++this.#fsmReads;
     const deadline = deadlineSignal(this.#options.fsmDeadlineMs, this.#stopping.signal);
     const state = await this.#chain.getFsmState(deadline).catch(() => undefined);
-    if (keep && state === undefined) return;
+    if (state === undefined && keep()) return;
     // A state told meanwhile, by a notification or a later question, is newer than the answer.
     if (read > this.#fsmTold && !this.#stopping.signal.aborted) this.#setFsmState(state, read);
   }

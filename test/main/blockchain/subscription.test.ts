@@ -179,6 +179,25 @@ test('a state that was asked for is taken, though it is asked for again meanwhil
   assert.deepEqual(heard, ['state RUNNING', `opened ${tip} after undefined`]);
 });
 
+test('a question from before the opening block that fails behind it leaves the state that is known', async (context) => {
+  const service = await serve(context);
+  const tip = service.add(first);
+  service.fsm = FSMStateType.CATCHINGBLOCKS;
+  service.opens = false;
+  const { subscription, heard } = follow(context, service, { fsmPollMs: 100, fsmDeadlineMs: 500 });
+  subscription.start();
+  await waitFor(() => subscription.fsmState === 'CATCHINGBLOCKS', { what: 'the state', everyMs: 1 });
+  service.delayMs = 50_000;
+  const asked = Number(service.calls.get('fsm'));
+  const questions = (count: number) => () => Number(service.calls.get('fsm')) >= asked + count;
+  await waitFor(() => service.streams.size > 0 && questions(1)(), { what: 'a question without an answer' });
+  service.notify(NotificationType.Block, tip);
+  // That one, the one behind the opening block, and the next that comes when the first has failed.
+  await waitFor(questions(3), { what: 'the end of the first' });
+  assert.equal(subscription.connected, true);
+  assert.deepEqual(heard, ['state CATCHINGBLOCKS', `opened ${tip} after undefined`]);
+});
+
 test('a state that cannot be read, or is not RUNNING, is read again until it is', async (context) => {
   const service = await serve(context);
   service.add(first);
