@@ -1,4 +1,4 @@
-/** Free ports that stay free: below those that the system hands to outgoing connections and to port 0. */
+/** Free ports that stay free: below those that the system hands to outgoing connections and to port 0, above those that the product takes for it. */
 
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';

@@ -4,11 +4,17 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { ListenAddress } from '../../shared/listen-address.js';
 
 /**
- * What 0 stands for: below the ports that systems give away by themselves (Linux from 32,768, others from 49,152). One of those
- * could be gone between this look and the moment when the processes listen; uWebSockets.js cannot share one that it was given for 0.
+ * What 0 stands for: far below the ports that systems give away by themselves (Linux from 32,768, others from 49,152). One of
+ * those could be gone between this look and the moment when the processes listen; uWebSockets.js cannot share one that it was
+ * given for 0.
  */
-const FREE_PORTS = [12_000, 32_000] as const;
+const FREE_PORTS = [12_000, 20_000] as const;
 const TRIES = 100;
+/** What says that another port may do. */
+const TAKEN: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'it is taken by another process',
+  EACCES: 'not allowed',
+};
 
 /**
  * Resolves with a port that this address can listen on: its own, or a free one for 0. uWebSockets.js shares ports silently, so
@@ -22,18 +28,15 @@ export async function probePort({ host, port }: ListenAddress, setting: string):
       await listenAlone(host, candidate);
       return candidate;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (port === 0 && code === 'EADDRINUSE' && tries < TRIES) continue;
+      const { code = '' } = error as NodeJS.ErrnoException;
+      const anotherMayDo = port === 0 && Object.hasOwn(TAKEN, code);
+      if (anotherMayDo && tries < TRIES) continue;
+      const why = anotherMayDo ? `none of ${TRIES} is free` : (TAKEN[code] ?? errorMessage(error));
       throw new ConfigurationError([
-        `${setting}: cannot listen on port ${candidate} of ${host ?? 'every address'}: ${reasonOf(error, code)}`,
+        `${setting}: cannot listen on port ${port} of ${host ?? 'every address'}: ${why}`,
       ]);
     }
   }
-}
-
-function reasonOf(error: unknown, code: string | undefined): string {
-  if (code === 'EADDRINUSE') return 'it is taken by another process';
-  return code === 'EACCES' ? 'not allowed' : errorMessage(error);
 }
 
 /** Listens for a moment. */

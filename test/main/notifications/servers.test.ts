@@ -150,6 +150,17 @@ describe('notification servers', () => {
     );
   });
 
+  it('takes a port for 0, or says why none is to be had as the setting has it', async (t) => {
+    const servers = build(t, { p2p_httpListenAddress: '127.0.0.1:0', p2p_notification_servers: 2 });
+    await servers.start();
+    assert.equal((await fetch(`http://127.0.0.1:${servers.port}/health`)).status, 200);
+    await assert.rejects(build(t, { p2p_httpListenAddress: '192.0.2.1:0' }).start(), (error) =>
+      /^p2p_httpListenAddress: cannot listen on port 0 of 192\.0\.2\.1: .*EADDRNOTAVAIL/.test(
+        problemsOf(error),
+      ),
+    );
+  });
+
   it('refuses a second set on the port of a first', async (t) => {
     const { servers } = await serveNotifications(t, { p2p_notification_servers: 1 });
     await assert.rejects(build(t, { p2p_httpListenAddress: `127.0.0.1:${servers.port}` }).start(), (error) =>
