@@ -54,7 +54,7 @@ async function openSite(context: TestContext, changes = {}): Promise<Site> {
       network: 'mainnet',
       p2p_allow_private_ips: false,
       asset_httpAddress: 'https://here.example.org/api/v1',
-      // GossipSub forwards nothing whose verdict takes more than five of them.
+      // GossipSub forwards nothing whose verdict takes more than five heartbeats.
       p2p_heartbeat_interval: 4_000,
       // Its own status would be counted among the messages.
       p2p_node_status_interval: 3_600_000,

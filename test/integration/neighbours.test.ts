@@ -14,6 +14,7 @@ import { BlockchainService } from '../support/blockchain-service.js';
 import { sumOf, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
+import { freePorts } from '../support/ports.js';
 import { chainOf, openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -95,14 +96,14 @@ test('the chain service goes and comes back: readiness says why, announcing resu
   context.diagnostic(`stopped in ${Math.round(performance.now() - began)} ms`);
 });
 
-test('the validation service hears of blocks; while it is gone they are counted, and it hears of the next', async (context) => {
+test('the validation service hears of blocks; while it is gone they are counted, and it hears of those that come after', async (context) => {
   const { logger } = keptLog();
   const found: FoundBlock[] = [];
   const onBlockFound = (block: FoundBlock) => found.push(block);
-  let service = new EmbeddedValidationService({ logger }, { onBlockFound });
+  const address = `127.0.0.1:${(await freePorts(1))[0]}`;
+  let service = new EmbeddedValidationService({ logger }, { onBlockFound, listen: address });
   await service.start();
   context.after(() => service.stop());
-  const address = `127.0.0.1:${service.port}`;
   const miner = await startServer(context, serverSettings(context, { p2p_notification_servers: 1 }));
   const server = await startServer(
     context,
@@ -143,10 +144,10 @@ test('the validation service hears of blocks; while it is gone they are counted,
   await waitFor(
     async () => {
       const { hash: next } = await chainOf(miner).mine();
-      const told = () => found.some(({ hash }) => hash === next);
-      return waitFor(told, { timeoutMs: 4_000 }).catch(() => false);
+      const isFound = () => found.some(({ hash }) => hash === next);
+      return waitFor(isFound, { timeoutMs: 4_000 }).catch(() => false);
     },
-    { what: 'the next block' },
+    { what: 'a block that comes after' },
   );
 });
 

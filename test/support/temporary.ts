@@ -28,7 +28,8 @@ const made = new Set<string>();
 
 function remove(paths: Set<string>): void {
   for (const path of [...paths]) {
-    rmSync(path, { recursive: true, force: true });
+    // What still ends may write once more.
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
     left.delete(path);
     made.delete(path);
   }
@@ -36,7 +37,8 @@ function remove(paths: Set<string>): void {
 
 /**
  * A new empty directory. It is removed after the test has ended, with the next that is made or with the process: the hooks of a
- * test run in the order in which they were registered, so what works in the directory ends after the hook registered here.
+ * test run in the order in which they were registered, so what works in the directory ends after the hook registered here. Not
+ * for tests of a file that run at the same time, one of which may end while another makes the next.
  */
 export function temporaryDirectory(context: CleansUp): string {
   if (made.size === 0) process.once('exit', () => remove(made));

@@ -120,7 +120,7 @@ test('on the mesh, a forger that reconnects is still what it was', async (contex
   const real = await forger.sign(BLOCK_TOPIC, 'real');
   const forgery = () => ({ ...real, signature: crypto.getRandomValues(new Uint8Array(64)) });
   forger.send(node.peerId, Array.from({ length: 12 }, forgery));
-  await waitFor(() => score() < -1500, { what: 'its score to fall' });
+  await waitFor(() => score() < -2400, { what: 'its score to fall' });
   await node.disconnect(forger.id);
   await waitFor(() => forger.libp2p.getPeers().length === 0, { what: 'it to be gone' });
   await meet();
