@@ -9,6 +9,7 @@ import { faultFrom } from '../../../src/shared/kafka/kafkajs/faults.js';
 import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
 import { makeCertificate } from '../../support/certificates.js';
 import { keptLog } from '../../support/logger.js';
+import { freePorts } from '../../support/ports.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { within } from '../../support/wait.js';
@@ -66,10 +67,7 @@ test('a broker that is named by its IPv6 address is reached', async (context) =>
 });
 
 test('a broker that is not there is a fault within a few seconds, told in our log and nowhere else', async (context) => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
+  const [port] = await freePorts(1);
   const log = keptLog();
   const warnings: string[] = [];
   const warned = (warning: Error): number => warnings.push(warning.name);
