@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { createConsumer, createProducer } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import { KAFKA_VERSIONS, type KafkaVersion, startKafka } from '../support/kafka/index.js';
-import { makeTopic } from '../support/kafka/topics.js';
+import { makeTopic, partitionsOf } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { settingsOf } from '../support/settings.js';
 import { SharedByTests } from '../support/temporary.js';
@@ -135,12 +135,11 @@ describe('a Kafka cluster', { concurrency: 1 }, () => {
     const topic = cluster.topic();
     const admin = await cluster.admin();
     await makeTopic(admin, { topic, numPartitions: 3 });
-    const inSync = async () => {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-      return topics[0]?.partitions.map(({ isr }) => isr.length).join() === '3,3,3';
-    };
-    // Another broker is asked than before, which may not have heard of the topic yet.
-    await waitFor(() => inSync().catch(() => false), { what: 'three times three replicas' });
+    await partitionsOf(
+      admin,
+      topic,
+      (partitions) => partitions.map(({ isr }) => isr.length).join() === '3,3,3',
+    );
   });
 });
 

@@ -15,7 +15,7 @@ import { RangeAssigner } from '../../src/shared/kafka/kafkajs/range-assigner.js'
 import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/kafka/types.js';
 import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
-import { makeTopic } from '../support/kafka/topics.js';
+import { makeTopic, partitionsOf } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { settingsOf } from '../support/settings.js';
 import { waitFor, within } from '../support/wait.js';
@@ -222,14 +222,14 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
       await admin.createPartitions({
         topicPartitions: topics.map((topic) => ({ topic, count: 3 })),
       });
-      const grown = async () => {
-        const metadata = await admin.fetchTopicMetadata({ topics });
-        return metadata.topics.every(
-          ({ partitions }) => partitions.length === 3 && partitions.every(({ leader }) => leader >= 0),
-        );
-      };
       // A producer that had not heard of them would leave out what is for them without a word.
-      await waitFor(() => grown().catch(() => false), { what: 'the new partitions' });
+      for (const topic of topics) {
+        await partitionsOf(
+          admin,
+          topic,
+          (partitions) => partitions.length === 3 && partitions.every(({ leader }) => leader >= 0),
+        );
+      }
       const direct = cluster.client().producer();
       context.after(() => direct.disconnect());
       await direct.connect();

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { joinPeer, numberOf, outcomesOf, subtreeData } from '../support/gossip.js';
 import { startKafka } from '../support/kafka/index.js';
+import { partitionsOf } from '../support/kafka/topics.js';
 import { recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
@@ -66,12 +67,8 @@ async function endLeader(testing: TestContext, end: 'kill' | 'pause'): Promise<v
 
   await waitFor(() => announced >= BEFORE, { what: 'the first announcements', timeoutMs: 60_000 });
   const admin = await kafka.admin();
-  const found = async () => {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    return topics[0]?.partitions.find(({ isr }) => isr.length === 3);
-  };
-  // The broker that is asked may not have heard of the topic yet.
-  const { leader } = await waitFor(() => found().catch(() => undefined), { what: 'three replicas in sync' });
+  const [partition] = await partitionsOf(admin, topic, ([only]) => only?.isr.length === 3);
+  const leader = partition?.leader ?? -1;
   context.after(() => kafka.broker(leader).resume());
   await kafka.broker(leader)[end]();
   const killed = Date.now();

@@ -1,7 +1,7 @@
 /** Topics that tests make beforehand. */
 
 import { randomUUID } from 'node:crypto';
-import type { Admin, ITopicConfig } from 'kafkajs';
+import type { Admin, ITopicConfig, PartitionMetadata } from 'kafkajs';
 import { waitFor } from '../wait.js';
 
 /**
@@ -10,13 +10,25 @@ import { waitFor } from '../wait.js';
  */
 export async function makeTopic(admin: Admin, config: ITopicConfig): Promise<boolean> {
   if (!(await admin.createTopics({ waitForLeaders: false, topics: [config] }))) return false;
-  const { topic } = config;
-  const isLed = async (): Promise<boolean> => {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-    return topics[0]?.partitions.every(({ leader }) => leader >= 0) === true;
-  };
-  await waitFor(() => isLed().catch(() => false), { what: `topic ${topic} and its leaders` });
+  await partitionsOf(admin, config.topic, (partitions) => partitions.every(({ leader }) => leader >= 0));
   return true;
+}
+
+/**
+ * The partitions of a topic, once the broker that is asked has heard of it and `wanted` takes them. Each look may ask another
+ * broker, and some hear later than others.
+ */
+export function partitionsOf(
+  admin: Admin,
+  topic: string,
+  wanted: (partitions: PartitionMetadata[]) => boolean,
+): Promise<PartitionMetadata[]> {
+  const look = async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+    const partitions = topics[0]?.partitions;
+    return partitions !== undefined && wanted(partitions) ? partitions : undefined;
+  };
+  return waitFor(() => look().catch(() => undefined), { what: `topic ${topic} and its partitions` });
 }
 
 /**
