@@ -2,7 +2,7 @@
  * Runs the suite on the compiled files and says plainly how it went: every `dist/test/**` file except those that need more
  * than npm packages. A skipped or todo test is a failure, and so is a run past its time bound.
  *
- * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka`, `interop` or `endurance` runs one of the others instead.
+ * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka`, `interop`, `endurance` or `nightly` runs one of the others instead.
  *
  * The endurance suite needs npm packages alone too: whole processes are started, stopped, killed, misused and flooded, as often
  * as it takes. That would make `npm test` longer than the ten minutes that it promises on a slow machine. It goes one file at a time, for
@@ -31,9 +31,10 @@ const BOUNDS: Bounds = { runMs: 540_000, fileMs: 240_000, concurrency: 2 };
 const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   kafka: { runMs: 1_200_000, fileMs: 480_000, concurrency: 1 },
   endurance: { runMs: 900_000, fileMs: 480_000, concurrency: 1 },
+  nightly: { runMs: 7_200_000, fileMs: 3_600_000, concurrency: 1 },
 };
-/** Suites that are a folder: what needs a browser, a broker, other programs, addresses or fixed ports. */
-const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'smoke'];
+/** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
+const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'nightly', 'smoke'];
 const ENDURANCE =
   /^(bench|bin|main\/(cli|devnet))\/|^integration\/(deaths|first-frame|flood|hanging-broker|hostile-clients|lifecycle|process|refused-starts)\./;
 const COVERAGE = 'coverage';
