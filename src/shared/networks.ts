@@ -5,8 +5,6 @@ import type { Settings } from './settings/table.js';
 export type NetworkName = Settings['network'];
 
 export interface Network {
-  /** Before the topic's own name, joined by a hyphen. */
-  readonly topicPrefix: string;
   /** Easiest compact target a header may have. */
   readonly powLimitBits: number;
   /**
@@ -18,24 +16,26 @@ export interface Network {
 
 const MAIN_LIMIT = 0x1d00ffff;
 const REGTEST_LIMIT = 0x207fffff;
+/** Before the network's name in every topic. Go nodes take it from their chain parameters, and did since October 2025. */
+const TOPIC_ROOT = 'teranode/bitcoin/1.0.0';
 
-/** Prefixes and limits of the chain parameters that Go nodes share. */
+/** Limits of the chain parameters that Go nodes share. */
 export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
-  mainnet: { topicPrefix: 'bitcoin/mainnet', powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: false },
-  testnet: { topicPrefix: 'bitcoin/testnet', powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: true },
-  teratestnet: {
-    topicPrefix: 'bitcoin/teratestnet',
-    powLimitBits: MAIN_LIMIT,
-    allowsMinimumDifficulty: true,
-  },
-  stn: { topicPrefix: 'bitcoin/stn', powLimitBits: REGTEST_LIMIT, allowsMinimumDifficulty: false },
-  tstn: { topicPrefix: 'bitcoin/tstn', powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: true },
-  regtest: { topicPrefix: 'bitcoin/regtest', powLimitBits: REGTEST_LIMIT, allowsMinimumDifficulty: true },
+  mainnet: { powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: false },
+  testnet: { powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: true },
+  teratestnet: { powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: true },
+  stn: { powLimitBits: REGTEST_LIMIT, allowsMinimumDifficulty: false },
+  tstn: { powLimitBits: MAIN_LIMIT, allowsMinimumDifficulty: true },
+  regtest: { powLimitBits: REGTEST_LIMIT, allowsMinimumDifficulty: true },
 };
 
-/** `p2p_topic_prefix` where set, else the network's. */
-export function topicPrefix(settings: Settings): string {
-  return settings.p2p_topic_prefix === ''
-    ? NETWORKS[settings.network].topicPrefix
-    : settings.p2p_topic_prefix;
+/**
+ * What stands before a topic's own name, joined by a hyphen: `p2p_topic_prefix` where set, else
+ * `teranode/bitcoin/1.0.0/<network>`. From June to September 2025 nodes had `bitcoin/<network>`, which is to be set.
+ */
+export function topicPrefix({
+  p2p_topic_prefix: prefix,
+  network,
+}: Pick<Settings, 'p2p_topic_prefix' | 'network'>): string {
+  return prefix === '' ? `${TOPIC_ROOT}/${network}` : prefix;
 }

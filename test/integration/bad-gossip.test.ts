@@ -610,10 +610,10 @@ test('another network’s topics, made-up topics and bytes that are no gossip at
   const site = await openSite(context);
   const { server, relay, neighbour, feed } = site;
   const foreign = [
-    'bitcoin/testnet-block',
-    'bitcoin/regtest-subtree',
+    'teranode/bitcoin/1.0.0/testnet-block',
+    'teranode/bitcoin/1.0.0/regtest-subtree',
     'block',
-    'bitcoin/mainnet-',
+    'teranode/bitcoin/1.0.0/mainnet-',
     `x${'y'.repeat(5000)}`,
     '',
   ];
@@ -652,7 +652,7 @@ test('another network’s topics, made-up topics and bytes that are no gossip at
   await waitFor(() => neighbour.heard.some(({ author }) => author === id), { what: 'the block forwarded' });
   assert.deepEqual(
     neighbour.heard.filter(({ author }) => author === id).map(({ topic }) => topic),
-    ['bitcoin/mainnet-block'],
+    ['teranode/bitcoin/1.0.0/mainnet-block'],
   );
   await waitFor(() => site.blocks.records.length === 1, { what: 'its record' });
   const scrape = await server.server.scrape();

@@ -19,8 +19,8 @@ import { openFeed, recordsOf, serverSettings, startServer, type TestServer } fro
 import { waitFor } from '../support/wait.js';
 import { CHECKER_MB, PUBLISHER_MB, watchWorkerThreads } from '../support/worker-threads.js';
 
-const TOPIC = 'bitcoin/regtest-subtree';
-const TRAP_TOPIC = 'bitcoin/regtest-trap';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
+const TRAP_TOPIC = 'teranode/bitcoin/1.0.0/regtest-trap';
 const COUNT = 900;
 /** In bursts, so that something is on its way whenever something dies. */
 const BURST = 30;

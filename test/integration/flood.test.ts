@@ -12,7 +12,7 @@ import { sampleData } from '../support/sample-messages.js';
 import { openFeed, recordsOf, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const TOPIC = 'bitcoin/regtest-block';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
 const PER_SECOND = 5_000;
 const PIECES = 8 * PER_SECOND;
 /** A block every 100 ms. */

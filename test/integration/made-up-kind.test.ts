@@ -8,7 +8,7 @@ import { MADE_UP_TOPICS, sighting } from '../support/made-up-kind.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const TOPIC = 'bitcoin/regtest-sighting';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-sighting';
 
 test('a made-up kind goes from gossip to Kafka, WebSocket, the mesh and the metrics', async (context) => {
   const kindsModule = new URL('../support/made-up-kind.js', import.meta.url).href;

@@ -15,7 +15,7 @@ import {
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const TOPIC = 'bitcoin/regtest-subtree';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
 const ORIGINATORS = 4;
 const EACH = 500;
 /** Every tenth is announced twice. */

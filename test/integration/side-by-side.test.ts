@@ -6,8 +6,8 @@ import { hashOf, joinPeer, subtreeData, sumOf } from '../support/gossip.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const ONE = 'bitcoin/regtest-subtree';
-const OTHER = 'bitcoin/testnet-subtree';
+const ONE = 'teranode/bitcoin/1.0.0/regtest-subtree';
+const OTHER = 'teranode/bitcoin/1.0.0/testnet-subtree';
 
 test('two servers in one process, on two networks, keep messages, figures, bans and ends to themselves', async (context) => {
   const [one, other] = await Promise.all([

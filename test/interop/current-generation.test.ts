@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { meshOf, sumOf, topicOf } from '../support/gossip.js';
+import { meshOf, sumOf } from '../support/gossip.js';
 import { mineHeader } from '../support/sample-messages.js';
 import {
   chainOf,
@@ -15,6 +14,7 @@ import {
 } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 import { BusClient, cacheOf } from './bus.js';
+import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
 
 const VERSION = '/teranode/bitcoin/regtest/1.0.0';
@@ -24,15 +24,9 @@ const KINDS = ['block', 'subtree', 'rejected_tx', 'node_status'] as const;
 const LOOKUP_MS = 40_000;
 const one = { p2p_notification_servers: 1 };
 
-function topicNamed(server: TestServer, kind: (typeof KINDS)[number]): string {
-  const known = MESSAGE_KINDS[kindIndex(kind)];
-  assert.ok(known);
-  return topicOf(server, known);
-}
-
 /** A client of the message bus that knows `server` alone, in its mesh. */
 async function joinBus(context: TestContext, server: TestServer, name: string): Promise<BusClient> {
-  const topics = KINDS.map((kind) => topicNamed(server, kind));
+  const topics = KINDS.map((kind) => goTopic(kind));
   const go = await BusClient.start(context, {
     name,
     protocolVersion: VERSION,
@@ -64,7 +58,7 @@ test('block, subtree, rejected transaction and node status go both ways, and bot
   const ours = server.server.peerId;
   const feed = await openFeed(context, server.server);
   const go = await joinBus(context, server, 'go node');
-  const topic = (kind: (typeof KINDS)[number]) => topicNamed(server, kind);
+  const topic = (kind: (typeof KINDS)[number]) => goTopic(kind);
 
   const mined = await chainOf(server).mine();
   const hub = 'http://127.0.0.1:8090/api/v1';
@@ -156,7 +150,7 @@ test('address lookup 1.0.0: a Go node asks ours where an author is, and connects
     serverSettings(context, { ...one, p2p_static_peers: [hub.address] }),
   );
   const go = await joinBus(context, hub, 'asks');
-  await go.heard(topicNamed(hub, 'node_status'), author.server.peerId, { timeoutMs: 20_000 });
+  await go.heard(goTopic('node_status'), author.server.peerId, { timeoutMs: 20_000 });
   await waitFor(() => connectionTo(author, go.id), { what: 'the connection', timeoutMs: LOOKUP_MS });
   assert.ok((await lookups(hub, 'answerer', '1.0.0')) > 0);
 });
@@ -179,7 +173,7 @@ test('address lookup 1.1.0 in both roles', async (context) => {
     await startServer(context, serverSettings(context, one)),
     await startServer(context, serverSettings(context, one)),
   ];
-  const topics = [topicNamed(left, 'node_status')];
+  const topics = [goTopic('node_status')];
   const go = await GoPeer.start(context, { topics });
   await go.connect(left.address);
   const rightAt = right.address.replace(/\/p2p\/.*/, '');

@@ -8,6 +8,7 @@ import { mineHeader } from '../support/sample-messages.js';
 import { chainOf, openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 import { Neighbour } from './neighbour.js';
+import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
 
 const BLOCK = MESSAGE_KINDS[kindIndex('block')] as (typeof MESSAGE_KINDS)[number];
@@ -20,7 +21,7 @@ const one = { p2p_notification_servers: 1, p2p_checkers: 1 };
 const directOf = ({ server }: TestServer) => server.parts.node.inspect().host?.services.pubsub.direct;
 
 test('a block of a Go static peer that does not have us as a direct peer comes in less than a heartbeat', async (context) => {
-  const topic = 'bitcoin/regtest-block';
+  const topic = goTopic('block');
   const go = await GoPeer.start(context, { topics: [topic], heartbeatMs: HEARTBEAT_MS });
   const server = await startServer(
     context,
@@ -39,7 +40,7 @@ test('a block of a Go static peer that does not have us as a direct peer comes i
 });
 
 test('a Go static peer that has us as a direct peer stays out of the mesh, and blocks go both ways at once', async (context) => {
-  const topic = 'bitcoin/regtest-block';
+  const topic = goTopic('block');
   const keys = new Neighbour(context, 'peer');
   const { long } = await keys.call<{ long: string }>('newKey');
   const id = await keys.call<string>('identify', { key: long });

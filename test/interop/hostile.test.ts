@@ -18,9 +18,10 @@ import {
 } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 import { HostilePeer } from './hostile.js';
+import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
 
-const TOPIC = 'bitcoin/regtest-block';
+const TOPIC = goTopic('block');
 const HUB = 'http://127.0.0.1:9/api/v1';
 const KAD = '/ipfs/kad/1.0.0';
 const BLOCK = { Hash: '{hash}', Height: 1, DataHubUrl: HUB, PeerId: '{self}' };
@@ -178,7 +179,7 @@ test('floods of messages, control, subscriptions and bytes stay within their bud
   const joiner = await attack(context, site);
   await survives(site, () => joiner.subscriptions(1_000_000, 'made-up'));
   // Under the names of the network as well.
-  await survives(site, () => joiner.subscriptions(50_000, 'bitcoin/regtest-block'));
+  await survives(site, () => joiner.subscriptions(50_000, TOPIC));
   assert.ok(topicsKnown() <= before + 1, `${topicsKnown()} topics`);
 
   const talker = await attack(context, site);

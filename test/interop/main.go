@@ -14,6 +14,7 @@ var parts = map[string]func(*lines) commands{
 	"grpc-client": grpcClientCommands,
 	"grpc-server": grpcServerCommands,
 	"hostile":     hostileCommands,
+	"params":      paramsCommands,
 	"peer":        peerCommands,
 }
 

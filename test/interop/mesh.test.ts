@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { meshOf, topicOf } from '../support/gossip.js';
+import { meshOf } from '../support/gossip.js';
 import {
   chainOf,
   type Feed,
@@ -15,6 +15,7 @@ import {
 } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 import { Neighbour } from './neighbour.js';
+import { goTopic } from './params.js';
 import { type GoMessage, GoPeer, type GoPeerScore } from './peers.js';
 
 const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as (typeof MESSAGE_KINDS)[number];
@@ -123,7 +124,7 @@ async function ourMember(context: TestContext, settings: ReturnType<typeof serve
   const server = await startServer(context, settings);
   const feed: Feed = await openFeed(context, server.server);
   const worst = watchScores(context, server);
-  const topic = topicOf(server, SUBTREE);
+  const topic = goTopic('subtree');
   return {
     name: settings.clientName,
     id: server.server.peerId,
@@ -178,7 +179,7 @@ test('every message reaches every node while Go nodes and ours leave and return,
     }),
   );
   const topics = [SUBTREE, ...MESSAGE_KINDS.filter((kind) => kind !== SUBTREE)].map((kind) =>
-    topicOf({ settings: servers[0] as (typeof servers)[number] }, kind),
+    goTopic(String(servers[0]?.[kind.topicSetting])),
   );
   // In a ring, each between two of the other kind: what one says goes through both kinds.
   const ring: Member[] = [];

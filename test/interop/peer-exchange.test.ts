@@ -2,20 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { joinPeer, meshOf, topicOf } from '../support/gossip.js';
+import { joinPeer, meshOf } from '../support/gossip.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
+import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
 
-const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as (typeof MESSAGE_KINDS)[number];
 const one = { p2p_notification_servers: 1, p2p_checkers: 1 };
 /** GossipSub's Dhi: a mesh with as many takes in nobody who calls. */
 const FULL = 12;
 
 test('a Go node for which ours has no place learns of others from it', async (context) => {
   const server = await startServer(context, serverSettings(context, one));
-  const topic = topicOf(server, SUBTREE);
+  const topic = goTopic('subtree');
   const members: string[] = [];
   while (members.length < FULL) members.push((await joinPeer(context, server, { topics: [topic] })).id);
   assert.deepEqual([...meshOf(server, topic)].sort(), [...members].sort());
@@ -34,7 +33,7 @@ test('a Go node for which ours has no place learns of others from it', async (co
 
 test('ours learns of others from a Go node that has no place for it, at once', async (context) => {
   const server = await startServer(context, serverSettings(context, one));
-  const topics = [topicOf(server, SUBTREE)];
+  const topics = [goTopic('subtree')];
   const hub = await GoPeer.start(context, { topics, degree: 2, peerExchange: true });
   const inside = [await GoPeer.start(context, { topics }), await GoPeer.start(context, { topics })];
   for (const peer of inside) {

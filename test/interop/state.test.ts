@@ -5,18 +5,15 @@ import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/keys.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { topicPrefix } from '../../src/shared/networks.js';
 import type { Settings } from '../../src/shared/settings/table.js';
-import { topicOf } from '../support/gossip.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 import { BusClient, type CacheEntry, cacheOf, NOBODY } from './bus.js';
 import { Neighbour } from './neighbour.js';
+import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
 
-const BLOCK = MESSAGE_KINDS[kindIndex('block')] as (typeof MESSAGE_KINDS)[number];
 const one = { p2p_notification_servers: 1 };
 const connectedTo = ({ server }: TestServer) => server.parts.node.peers().map(({ id }) => id);
 const meets = (server: TestServer, id: string, timeoutMs = 20_000) =>
@@ -54,7 +51,7 @@ test('a server takes the key file of a Go node for its own, and a Go node that o
 
 test('the peer cache of a Go node leads a server to the peers in it', async (context) => {
   const known = await startServer(context, serverSettings(context, one));
-  const topic = topicOf(known, BLOCK);
+  const topic = goTopic('block');
   const directory = temporaryDirectory(context);
   const path = join(directory, 'p2p_peers.json');
   const go = await BusClient.start(context, {
@@ -104,7 +101,7 @@ test('the peer cache of a server leads a Go node to the peers in it', async (con
   const cache = join(temporaryDirectory(context), 'teranode_peers.json');
   mkdirSync(join(cache, '..'), { recursive: true });
   copyFileSync(path, cache);
-  const topic = topicOf(known, BLOCK);
+  const topic = goTopic('block');
   const go = await BusClient.start(context, {
     name: 'newcomer',
     bootstrap: [NOBODY],
@@ -129,7 +126,7 @@ for (const generation of ['first', 'current'] as const) {
       context,
       serverSettings(context, { ...one, ...bootstrapOf(generation, third.address) }, generation),
     );
-    const topic = `${topicPrefix(server.settings)}-${server.settings.p2p_block_topic}`;
+    const topic = generation === 'first' ? `${server.settings.p2p_topic_prefix}-block` : goTopic('block');
     const searcher = await peer([third.address]);
     const found = await waitFor(
       async () => (await searcher.providers(topic)).find(({ id }) => id === server.server.peerId),

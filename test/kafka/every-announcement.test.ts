@@ -54,7 +54,7 @@ async function sendersOf(
 ): Promise<Senders> {
   const authors = kind === 'block' ? [...AUTHORS].reverse() : AUTHORS;
   const senders = await Senders.prepare(
-    `bitcoin/regtest-${kind}`,
+    `teranode/bitcoin/1.0.0/regtest-${kind}`,
     { kind, messages, repeatEvery: REPEAT_EVERY },
     { authors },
   );

@@ -9,7 +9,7 @@ import { partitionsOf } from '../support/kafka/topics.js';
 import { recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const TOPIC = 'bitcoin/regtest-subtree';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
 const BEFORE = 500;
 const AFTER = 500;
 const PAUSE_MS = 5;

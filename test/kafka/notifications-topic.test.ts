@@ -52,7 +52,11 @@ async function start(
 
 /** A sender of `EACH` subtrees by `author`, some a second, and when the server has given so many verdicts. */
 async function announce(context: Pick<TestContext, 'after'>, { found, scrape }: Running, author: number) {
-  const senders = await Senders.prepare('bitcoin/regtest-subtree', { messages: EACH }, { authors: [author] });
+  const senders = await Senders.prepare(
+    'teranode/bitcoin/1.0.0/regtest-subtree',
+    { messages: EACH },
+    { authors: [author] },
+  );
   context.after(() => senders.close());
   await senders.connect(`/ip4/127.0.0.1/tcp/${found.ports.p2p}/p2p/${found.peerId}`);
   senders.send(RATE);

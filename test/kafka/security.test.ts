@@ -247,7 +247,7 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
       everyMs: 100,
     });
     const senders = await Senders.prepare(
-      'bitcoin/regtest-subtree',
+      'teranode/bitcoin/1.0.0/regtest-subtree',
       { kind: 'subtree', messages: ANNOUNCED },
       { authors: [11] },
     );

@@ -12,7 +12,7 @@ import { openFeed, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const [SERVER, BAD, GOOD] = ['10.77.0.1', '10.77.0.2', '10.77.0.3'];
-const TOPIC = 'bitcoin/regtest-subtree';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
 
 test('a connected peer that earns a ban is cut off at once with its address, stays out, and nobody else does', async (context) => {
   const here = Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));

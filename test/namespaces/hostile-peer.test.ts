@@ -12,7 +12,7 @@ import { openFeed, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const [SERVER, BAD, GOOD] = ['10.77.0.1', '10.77.0.2', '10.77.0.3'];
-const TOPIC = 'bitcoin/regtest-subtree';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
 const SPOOFED = { Hash: '{hash}', DataHubUrl: 'http://10.77.0.2:9/api/v1', PeerId: OTHER_PEER };
 
 test('a Go peer that lies is banned and cannot come back, nor can others of its address; of any address few get in', async (context) => {

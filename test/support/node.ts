@@ -16,7 +16,7 @@ import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 
 export const BLOCK = kindIndex('block');
-export const BLOCK_TOPIC = 'bitcoin/regtest-block';
+export const BLOCK_TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
 export const SHARED_KEY = '5a'.repeat(32);
 
 export interface TestNodeOptions extends NodeOptions {

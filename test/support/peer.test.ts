@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createPeer } from './peer.js';
 import { waitFor } from './wait.js';
 
-const TOPIC = 'bitcoin/regtest-block';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
 
 test('two peers on loopback addresses of their own hear each other, in a private network too', async (context) => {
   for (const sharedKey of [undefined, 'ab'.repeat(32)]) {

@@ -180,7 +180,7 @@ export const SETTINGS = {
   p2p_heartbeat_interval: duration(1 * SECOND, 'GossipSub heartbeat (this server; tests shorten it).'),
 
   // Topics and messages
-  p2p_topic_prefix: text('', 'Topic prefix; empty: that of the network.', { required: 'first' }),
+  p2p_topic_prefix: text('', 'Topic prefix; empty: teranode/bitcoin/1.0.0/<network>.', { required: 'first' }),
   p2p_bestblock_topic: text('bestblock', 'Topic of best-block requests.', { required: 'first' }),
   p2p_block_topic: text('block', 'Topic of blocks.', { required: 'first' }),
   p2p_subtree_topic: text('subtree', 'Topic of subtrees.', { required: 'first' }),

@@ -8,7 +8,7 @@ import { createHost, type PeripheryParts, peripheryParts } from '../../support/h
 import { settingsOf } from '../../support/settings.js';
 import { waitFor, within } from '../../support/wait.js';
 
-const TOPIC = 'bitcoin/regtest-block';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
 const KEY = 'ab'.repeat(32);
 
 interface Node {

@@ -11,7 +11,7 @@ for (const generation of ['current', 'first'] as const) {
     const { node, heard, address } = await createTestNode(context, {
       generation,
       verdict: 'accept',
-      settings: generation === 'first' ? { p2p_topic_prefix: 'bitcoin/regtest' } : {},
+      settings: generation === 'first' ? { p2p_topic_prefix: 'teranode/bitcoin/1.0.0/regtest' } : {},
     });
     const peer = await createPeer({ context, topics: [BLOCK_TOPIC], ...secret });
     await peer.dial(address);
@@ -62,12 +62,12 @@ test('publishing with nobody connected is no error', async (context) => {
 
 test('what is said on topics of other networks is not heard', async (context) => {
   const { node, heard, address } = await createTestNode(context);
-  const peer = await createPeer({ context, topics: ['bitcoin/mainnet-block', BLOCK_TOPIC] });
+  const peer = await createPeer({ context, topics: ['teranode/bitcoin/1.0.0/mainnet-block', BLOCK_TOPIC] });
   await peer.dial(address);
   await peer.sees(node.peerId, BLOCK_TOPIC);
   await waitFor(() => node.peers()[0]?.agent);
   peer.send(node.peerId, [
-    await peer.sign('bitcoin/mainnet-block', 'elsewhere'),
+    await peer.sign('teranode/bitcoin/1.0.0/mainnet-block', 'elsewhere'),
     await peer.sign(BLOCK_TOPIC, 'here'),
   ]);
   await waitFor(() => heard.length > 0);

@@ -174,6 +174,6 @@ test('peers and their addresses survive a restart in the datastore', async (cont
 
 test('topics are named by prefix and setting, in the order of the kinds', () => {
   const names = topicNames(settingsOf({ p2p_block_topic: 'b' }), MESSAGE_KINDS);
-  assert.equal(names[BLOCK], 'bitcoin/mainnet-b');
+  assert.equal(names[BLOCK], 'teranode/bitcoin/1.0.0/mainnet-b');
   assert.equal(names.length, MESSAGE_KINDS.length);
 });

@@ -168,7 +168,7 @@ test('on a private network messages above 640 KiB pass between several peers bot
   const { node, heard, address } = await createTestNode(context, {
     generation: 'first',
     verdict: 'accept',
-    settings: { p2p_topic_prefix: 'bitcoin/regtest' },
+    settings: { p2p_topic_prefix: 'teranode/bitcoin/1.0.0/regtest' },
   });
   const peers = [];
   for (let count = 0; count < 3; count++) {

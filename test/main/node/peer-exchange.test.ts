@@ -8,7 +8,7 @@ import { BLOCK_TOPIC, createTestNode, type TestNode } from '../../support/node.j
 import { createPeer, type Peer } from '../../support/peer.js';
 import { waitFor } from '../../support/wait.js';
 
-const SUBTREE_TOPIC = 'bitcoin/regtest-subtree';
+const SUBTREE_TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
 const topics = [BLOCK_TOPIC, SUBTREE_TOPIC];
 
 /** Says to `node` what no full peer would have to say. */
