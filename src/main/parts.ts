@@ -153,6 +153,7 @@ export class ServerParts {
         verdicts: this.node,
         bans: gate,
         reputation: this.registry.records,
+        standingOf: (author) => this.registry.standingOf(author),
         onFact: (fact) => this.#learn(fact),
         onOffence: (author, offence) => this.scores.add(author, offence),
       },

@@ -41,7 +41,7 @@ export const QUEUES = [
   },
   {
     name: 'outbox',
-    bound: 'p2p_outbox_max, each topic its own',
+    bound: 'p2p_outbox_max, each topic its own, the last tenth not for strangers’ announcements',
     whenFull: 'readiness fails, new announcements for that topic are refused and counted; the others flow',
     metric: 'teranode_p2p_outbox_depth',
   },

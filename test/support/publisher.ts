@@ -11,6 +11,7 @@ import { kindIndex } from '../../src/shared/messages/index.js';
 import type { DatabaseHost } from '../../src/shared/outbox/database-port.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
+import type { AuthorStanding } from '../../src/shared/pipeline/standing.js';
 import type { CheckedMessage, PublishedBatch } from '../../src/shared/pipeline/types.js';
 import type {
   PublisherConfig,
@@ -27,6 +28,10 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 export interface AnnouncementOptions {
   readonly topic?: 'blocks' | 'subtrees';
   readonly author?: string;
+  /** A stranger's unless told. */
+  readonly standing?: AuthorStanding;
+  /** Carries a header; no unless told. */
+  readonly proven?: boolean;
   readonly own?: boolean;
   /** Bytes of padding in the record. */
   readonly padding?: number;
@@ -36,6 +41,7 @@ export interface AnnouncementOptions {
 /** A checked announcement of the block or subtree called `name`, whose record's value begins with that name. */
 export function announcement(name: string, options: AnnouncementOptions = {}): CheckedMessage {
   const { topic = 'blocks', author = 'peer', own = false, padding = 0, receivedAt = Date.now() } = options;
+  const { standing = 'stranger', proven = false } = options;
   const kind = topic === 'blocks' ? 'block' : 'subtree';
   const hash = digest(name);
   const fact = { type: 'block', peer: author, height: 1, hash: name, url: '', clientName: '', header: '' };
@@ -44,6 +50,8 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
     kind: kindIndex(kind),
     own,
     author,
+    standing,
+    proven,
     receivedAt,
     repeatKey: digest(`${kind} ${author} ${name}`).toString('latin1', 0, 16),
     hashKey: digest(`${kind} ${name}`).toString('latin1', 0, 16),

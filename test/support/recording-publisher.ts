@@ -15,6 +15,8 @@ export interface JournalMessage {
   readonly author: string;
   readonly kind: number;
   readonly own: boolean;
+  readonly standing: string;
+  readonly proven: boolean;
   readonly outcome: string;
   readonly frame: string;
   readonly record: string;
@@ -30,10 +32,12 @@ if (existsSync(`${config.outboxPath}.broken`)) throw new Error('broken at birth'
 
 function publish(batch: ArrayBuffer, retry: boolean): PublishedBatch {
   const checked = decodeCheckedBatch(batch);
-  const messages = checked.map(({ author, kind, own, outcome, frame, record }) => ({
+  const messages = checked.map(({ author, kind, own, standing, proven, outcome, frame, record }) => ({
     author,
     kind,
     own,
+    standing,
+    proven,
     outcome: outcomeAt(outcome).name,
     frame: Buffer.from(frame).toString(),
     record: Buffer.from(record?.value ?? []).toString('hex'),

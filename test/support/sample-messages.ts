@@ -133,6 +133,7 @@ export function heard(
     source: AUTHOR,
     receivedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
     own: false,
+    standing: 'stranger',
     data: typeof data === 'string' ? Buffer.from(data) : data,
     ...changes,
   };

@@ -244,6 +244,18 @@ test('a full outbox refuses new announcements, takes everything else, and takes 
   await publisher.close();
 });
 
+test('strangers leave the last tenth of the outbox to peers that are none', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const publisher = startPublisher(context, socketPath, { p2p_outbox_max: 20 });
+  const strangers = await publisher.outcomes(names(30).map((name) => announcement(name)));
+  assert.equal(strangers.filter((outcome) => outcome === 'ok').length, 18);
+  const outbox = (await publisher.run('health', {})).find(({ resource }) => resource === 'outbox');
+  assert.equal(outbox?.status, 503, 'readiness says so');
+  assert.match(outbox?.error ?? '', /p2p_outbox_max/);
+  const connected = names(3).map((name) => announcement(`${name} of a peer`, { standing: 'connected' }));
+  assert.deepEqual(await publisher.outcomes(connected), ['ok', 'ok', 'outbox_full']);
+});
+
 test('a topic at fault fills its own share of the outbox, and the other’s announcements are taken all the same', async (context) => {
   const broker = await serveBroker(context, { createTopics: false });
   const topic = { partitions: 1, retentionMs: -1 };

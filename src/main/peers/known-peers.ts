@@ -128,6 +128,11 @@ export class KnownPeers {
     return this.#set({ ...before, ...this.#told(fact, before), lastHeard: now });
   }
 
+  /** Whether a base58 peer ID is connected now. Constant time. */
+  isConnected(peerId: string): boolean {
+    return this.#connected.has(peerId);
+  }
+
   /** The peer is connected. */
   connected(peerId: string): void {
     this.#connected.add(peerId);

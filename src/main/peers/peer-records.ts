@@ -146,6 +146,12 @@ export class PeerRecords {
     return false;
   }
 
+  /** Whether services have reported that dealing with a peer went well, and its reputation is still neutral or better. Constant time. */
+  isReputed(peer: string): boolean {
+    const record = this.#records.peek(peer);
+    return record !== undefined && record.successes > 0 && record.reputation >= NEUTRAL_REPUTATION;
+  }
+
   catchupAttempt(peer: string): void {
     const { attempts, catchupAttempts } = this.get(peer);
     this.#metrics.interactions.inc({ outcome: 'attempt' });

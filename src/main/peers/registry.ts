@@ -6,6 +6,7 @@
 
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
+import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import { KnownPeers, MAX_KNOWN } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';
 import { MAX_RECORDS, PeerRecords } from './peer-records.js';
@@ -43,6 +44,7 @@ export interface PeerRegistryOptions {
 export class PeerRegistry {
   readonly known: KnownPeers;
   readonly records: PeerRecords;
+  readonly #isConfigured: (peerId: string) => boolean;
   readonly #logger: Logger;
   readonly #metrics: PeerMetrics;
   readonly #toStore: readonly [known: WriteBehind, records: WriteBehind];
@@ -58,7 +60,8 @@ export class PeerRegistry {
 
   constructor(components: PeerRegistryComponents, options: PeerRegistryOptions) {
     const { level, logger, metrics, ownHeight, clock } = components;
-    const { maxHeightLead, maxPeers, isConfigured } = options;
+    const { maxHeightLead, maxPeers, isConfigured = () => false } = options;
+    this.#isConfigured = isConfigured;
     this.#logger = logger;
     this.#metrics = metrics;
     this.#connections = components.connections ?? (() => []);
@@ -74,7 +77,7 @@ export class PeerRegistry {
         onChange: (peer) => this.#changed(0, peer),
         ...time,
       },
-      { maxHeightLead, ...bound, ...(isConfigured === undefined ? {} : { isConfigured }) },
+      { maxHeightLead, ...bound, isConfigured },
     );
     this.records = new PeerRecords({ metrics, onChange: (peer) => this.#recorded(peer), ...time }, bound);
     const { known, records } = this;
@@ -126,6 +129,13 @@ export class PeerRegistry {
   /** Base58 IDs of everybody that is known or recorded. */
   peers(): Set<string> {
     return new Set([...this.known.list().map(({ id }) => id), ...this.records.peers()]);
+  }
+
+  /** The best that holds of a base58 peer ID now. Constant time. */
+  standingOf(peer: string): AuthorStanding {
+    if (this.#isConfigured(peer)) return 'configured';
+    if (this.records.isReputed(peer)) return 'reputed';
+    return this.known.isConnected(peer) ? 'connected' : 'stranger';
   }
 
   #changed(which: 0 | 1, peer: string): void {

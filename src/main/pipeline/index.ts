@@ -18,6 +18,7 @@ import {
   type OutcomeName,
   outcomeAt,
 } from '../../shared/pipeline/outcomes.js';
+import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -36,6 +37,8 @@ export interface PipelineComponents {
   readonly bans: Pick<BanGate, 'isPeerBanned'>;
   /** Asked for every message: constant time. */
   readonly reputation: { isLow(peer: string): boolean };
+  /** Asked for every message: constant time. */
+  readonly standingOf: (author: string) => AuthorStanding;
   readonly onFact: (fact: PeerFact) => void;
   /** Called for the author, whose signature the message bears. */
   readonly onOffence: (author: string, offence: Offence) => void;
@@ -175,6 +178,7 @@ export class Pipeline {
       data,
       receivedAt: Date.now(),
       own: false,
+      standing: this.#components.standingOf(author),
     };
     if (kind === undefined || this.#closed) this.#settle(message, 'shed');
     else if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
@@ -188,7 +192,16 @@ export class Pipeline {
   pushOwn(kind: number, data: Uint8Array): void {
     if (this.#closed) return;
     const peer = this.#ownPeer;
-    this.#enqueue({ id: '', kind, author: peer, source: peer, data, receivedAt: Date.now(), own: true });
+    this.#enqueue({
+      id: '',
+      kind,
+      author: peer,
+      source: peer,
+      data,
+      receivedAt: Date.now(),
+      own: true,
+      standing: 'configured',
+    });
   }
 
   /**

@@ -36,6 +36,8 @@ export async function triggerSync(
       kind: kindIndex(block.name),
       own: false,
       author: id,
+      standing: 'configured',
+      proven: false,
       receivedAt: Date.now(),
       repeatKey: '',
       hashKey: '',

@@ -41,6 +41,8 @@ export const block: MessageKind<Block> = {
   },
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
+  // The header has been checked: its hash and its work.
+  proven: (message) => message.header !== '',
   frame: (message) => ({
     type: 'block',
     hash: message.hash,

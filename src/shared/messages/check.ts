@@ -45,14 +45,16 @@ function decode(kind: MessageKind, data: Uint8Array, context: CheckContext): unk
 /** A message that goes no further than its outcome. */
 export function refusedMessage(
   outcome: number,
-  raw: Pick<RawMessage, 'kind' | 'own' | 'author' | 'receivedAt'>,
+  raw: Pick<RawMessage, 'kind' | 'own' | 'author' | 'standing' | 'receivedAt'>,
 ): CheckedMessage {
-  const { kind, own, author, receivedAt } = raw;
+  const { kind, own, author, standing, receivedAt } = raw;
   return {
     outcome,
     kind,
     own,
     author,
+    standing,
+    proven: false,
     receivedAt,
     repeatKey: '',
     hashKey: '',
@@ -90,6 +92,8 @@ function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): Check
     kind: raw.kind,
     own: raw.own,
     author: raw.author,
+    standing: raw.standing,
+    proven: kind.proven?.(message) ?? false,
     receivedAt: raw.receivedAt,
     repeatKey: kind.repeats ? shortDigest(`${kind.name}\n${raw.author}\n${hash}\n${url}`) : '',
     hashKey: kind.record === undefined || hash === '' ? '' : hashKeyOf(raw.kind, hash),

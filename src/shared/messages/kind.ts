@@ -52,6 +52,8 @@ export interface MessageKind<M = unknown> {
   originator(message: M): string;
   /** Hash and URL that identify the announcement, empty where not meant. */
   identity(message: M): { readonly hash: string; readonly url: string };
+  /** Whether the message, decoded, carries the proof that work was spent on its hash; never unless told. */
+  proven?(message: M): boolean;
   /** The WebSocket frame without `timestamp`, or undefined for none. */
   frame?(message: M): FrameFields;
   record?(message: M, context: CheckContext): AnnouncedRecord;

@@ -3,9 +3,11 @@
  *
  * u32 count; for each: u8 outcome, u8 kind, u8 flags, u8 author length, f64 receivedAt, u32 frame length, u32 fact length,
  * author (ASCII), frame, fact (UTF-8); with flag REPEAT 16 bytes, with flag HASH 16 bytes; with flag RECORD 32 bytes of hash,
- * u16 key length, u16 URL length, u32 value length, key, URL (UTF-8), value. Little-endian.
+ * u16 key length, u16 URL length, u32 value length, key, URL (UTF-8), value. The highest two bits of the flags are the standing.
+ * Little-endian.
  */
 
+import { standingAt, standingIndex } from './standing.js';
 import type { AnnouncedRecord, CheckedMessage } from './types.js';
 
 const COUNT_BYTES = 4;
@@ -20,6 +22,8 @@ const REPEAT = 2;
 const HASH = 4;
 const RECORD = 8;
 const SUBTREES = 16;
+const PROVEN = 32;
+const STANDING_SHIFT = 6;
 
 /** Bytes that grow as they are written. */
 class Room {
@@ -47,8 +51,9 @@ function flagsOf(message: CheckedMessage): number {
   let flags = message.own ? OWN : 0;
   if (message.repeatKey !== '') flags |= REPEAT;
   if (message.hashKey !== '') flags |= HASH;
+  if (message.proven) flags |= PROVEN;
   if (message.record !== undefined) flags |= RECORD | (message.record.topic === 'subtrees' ? SUBTREES : 0);
-  return flags;
+  return flags | (standingIndex(message.standing) << STANDING_SHIFT);
 }
 
 function writeRecord(room: Room, record: AnnouncedRecord): void {
@@ -151,6 +156,8 @@ export function decodeCheckedBatch(batch: ArrayBuffer): CheckedMessage[] {
       kind: bytes.readUInt8(at + 1),
       own: (flags & OWN) !== 0,
       author: bytes.toString('latin1', authorAt, frameAt),
+      standing: standingAt(flags >> STANDING_SHIFT),
+      proven: (flags & PROVEN) !== 0,
       receivedAt: bytes.readDoubleLE(at + 4),
       repeatKey: bytes.toString('latin1', repeatAt, hashAt),
       hashKey: bytes.toString('latin1', hashAt, hashAt + ((flags & HASH) === 0 ? 0 : DIGEST_BYTES)),

@@ -1,5 +1,7 @@
 /** What travels from main to a checker, on to the publisher, and back. Types alone; the codecs are beside this file. */
 
+import type { AuthorStanding } from './standing.js';
+
 /** A heard message, unopened. Main never looks inside `data`. */
 export interface RawMessage {
   /** Index in the table of message kinds. */
@@ -12,6 +14,8 @@ export interface RawMessage {
   readonly receivedAt: number;
   /** Ours: shown to WebSocket clients, goes no further. */
   readonly own: boolean;
+  /** The author's, when the message was heard. */
+  readonly standing: AuthorStanding;
   /** Pubsub data, either framing. */
   readonly data: Uint8Array;
 }
@@ -76,6 +80,9 @@ export interface CheckedMessage {
   readonly kind: number;
   readonly own: boolean;
   readonly author: string;
+  readonly standing: AuthorStanding;
+  /** A header in it proves that work was spent on the hash. */
+  readonly proven: boolean;
   readonly receivedAt: number;
   /** Kind, originator, hash and URL digested: 16 bytes as latin1 text. Empty for kinds that are never repeats. */
   readonly repeatKey: string;

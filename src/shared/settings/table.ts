@@ -195,7 +195,7 @@ export const SETTINGS = {
   ),
   p2p_max_announcers_per_hash: integer(
     { first: 0, current: 3 },
-    'Originators of one hash passed on in 15 s; 0: all.',
+    'Strangers passed on as originators of one hash in 15 s; 0: all. Connected, configured and reputed peers have places of their own.',
     { min: 0 },
   ),
   p2p_max_unvalidated_advertised_height_lead: integer(

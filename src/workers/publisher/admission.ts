@@ -1,6 +1,13 @@
-/** Which accepted announcements are new: repeats, and originators of one hash (WIRE §2). */
+/**
+ * Which accepted announcements are new: repeats, and originators of one hash (WIRE §2).
+ *
+ * Originators of a hash have places of their own by standing, and by whether their announcement proves the work that the hash
+ * took: identities and hubs cost nothing, so strangers would else take every place before a peer comes that was chosen, is
+ * connected or was of use.
+ */
 
 import type { OutcomeName } from '../../shared/pipeline/outcomes.js';
+import { standingIndex } from '../../shared/pipeline/standing.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
 import { Recent } from './recent.js';
 
@@ -17,19 +24,28 @@ export const STORED_REPEATS = { windowMs: REPEAT_MS, max: MAX_REPEATS / 2 } as c
 const MAX_HASHES = 100_000;
 const MAX_REPEATERS = 100_000;
 
+/** A hash, and whose places of it. */
+function placesKey({ hashKey, standing, proven }: CheckedMessage): string {
+  return hashKey + String.fromCharCode(standingIndex(standing) * 2 + (proven ? 1 : 0));
+}
+
 export interface AdmissionOptions {
-  /** Originators of one hash passed on in 15 s; 0: all (`p2p_max_announcers_per_hash`). */
+  /** Strangers that are passed on as originators of one hash in 15 s; 0: everybody is (`p2p_max_announcers_per_hash`). */
   readonly maxAnnouncersPerHash: number;
+  /** The same of each other standing. */
+  readonly maxAcquaintancesPerHash: number;
 }
 
 export class Admission {
   readonly #repeats = new Recent<true>({ windowMs: REPEAT_MS, max: MAX_REPEATS });
   readonly #announcers = new Recent<string[]>({ windowMs: ANNOUNCERS_MS, max: MAX_HASHES });
   readonly #repeaters = new Recent<{ count: number }>({ windowMs: SPAM_MS, max: MAX_REPEATERS });
-  readonly #maxAnnouncers: number;
+  readonly #maxStrangers: number;
+  readonly #maxAcquaintances: number;
 
-  constructor({ maxAnnouncersPerHash }: AdmissionOptions) {
-    this.#maxAnnouncers = maxAnnouncersPerHash;
+  constructor({ maxAnnouncersPerHash, maxAcquaintancesPerHash }: AdmissionOptions) {
+    this.#maxStrangers = maxAnnouncersPerHash;
+    this.#maxAcquaintances = maxAcquaintancesPerHash;
   }
 
   /** Announcements remembered. */
@@ -43,15 +59,15 @@ export class Admission {
   }
 
   /** `ok` for what is new. Nothing is remembered but repeats of repeats. */
-  check({ repeatKey, hashKey, author }: CheckedMessage, now: number): OutcomeName {
+  check(message: CheckedMessage, now: number): OutcomeName {
+    const { repeatKey, hashKey, author, standing } = message;
     if (repeatKey !== '' && this.#repeats.get(repeatKey, now) === true) {
       return this.#repeatsTooMuch(`${author}${hashKey || repeatKey}`, now) ? 'spam' : 'repeat';
     }
-    if (hashKey !== '' && this.#maxAnnouncers > 0) {
-      const announcers = this.#announcers.get(hashKey, now) ?? [];
-      if (announcers.length >= this.#maxAnnouncers && !announcers.includes(author)) {
-        return 'too_many_announcers';
-      }
+    if (hashKey !== '' && this.#maxStrangers > 0) {
+      const announcers = this.#announcers.get(placesKey(message), now) ?? [];
+      const places = standing === 'stranger' ? this.#maxStrangers : this.#maxAcquaintances;
+      if (announcers.length >= places && !announcers.includes(author)) return 'too_many_announcers';
     }
     return 'ok';
   }
@@ -67,18 +83,21 @@ export class Admission {
   }
 
   /** `message` is passed on. */
-  remember({ repeatKey, hashKey, author }: CheckedMessage, now: number): void {
+  remember(message: CheckedMessage, now: number): void {
+    const { repeatKey, hashKey, author } = message;
     if (repeatKey !== '') this.#repeats.set(repeatKey, true, now);
-    if (hashKey === '' || this.#maxAnnouncers === 0) return;
-    const announcers = this.#announcers.get(hashKey, now);
-    if (announcers === undefined) this.#announcers.set(hashKey, [author], now);
+    if (hashKey === '' || this.#maxStrangers === 0) return;
+    const key = placesKey(message);
+    const announcers = this.#announcers.get(key, now);
+    if (announcers === undefined) this.#announcers.set(key, [author], now);
     else if (!announcers.includes(author)) announcers.push(author);
   }
 
   /** `message` could not be passed on after all: it may come again. */
-  forget({ repeatKey, hashKey, author }: CheckedMessage, now: number): void {
+  forget(message: CheckedMessage, now: number): void {
+    const { repeatKey, author } = message;
     if (repeatKey !== '') this.#repeats.delete(repeatKey);
-    const announcers = this.#announcers.get(hashKey, now);
+    const announcers = this.#announcers.get(placesKey(message), now);
     const index = announcers?.indexOf(author) ?? -1;
     if (index >= 0) announcers?.splice(index, 1);
   }

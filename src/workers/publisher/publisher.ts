@@ -39,6 +39,13 @@ const TOPICS: Readonly<Record<'blocks' | 'subtrees', KafkaSettingKey>> = {
 };
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;
+/**
+ * Places of a hash for each standing but strangers': as many as peers that can be connected, several times over, since who leaves
+ * may come back under another name.
+ */
+const ACQUAINTANCES_A_CONNECTION = 8;
+/** Of the outbox's room for a topic, what strangers' announcements leave to everybody else's: they could fill all of it. */
+const KEPT_FROM_STRANGERS = 0.1;
 const OK = outcomeIndex('ok');
 
 /** A batch on its way through `publish`. */
@@ -94,7 +101,10 @@ export class Publisher {
         return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic, place })];
       }),
     );
-    this.#admission = new Admission({ maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash });
+    this.#admission = new Admission({
+      maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash,
+      maxAcquaintancesPerHash: ACQUAINTANCES_A_CONNECTION * settings.p2p_max_connections,
+    });
     if (settings.blockvalidation_grpcAddress !== '' && settings.p2p_validation_forward) {
       const client = createBlockValidationClient(settings);
       this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
@@ -161,6 +171,11 @@ export class Publisher {
     return drainer === undefined ? 0 : this.#config.settings.p2p_outbox_max - drainer.waiting;
   }
 
+  /** The part of a topic's room that is not for strangers. */
+  get #kept(): number {
+    return Math.floor(this.#config.settings.p2p_outbox_max * KEPT_FROM_STRANGERS);
+  }
+
   /**
    * Resolves once everything accepted is in the outbox. Batches are worked on in the order of the calls. `retry`: what
    * an earlier publisher stored of this batch is `ok`.
@@ -214,7 +229,8 @@ export class Publisher {
       if (retry && (outcome === 'repeat' || outcome === 'spam')) return;
       const topic = message.record?.topic;
       const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
-      if (outcome === 'ok' && room <= 0) outcome = 'outbox_full';
+      const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;
+      if (outcome === 'ok' && room <= kept) outcome = 'outbox_full';
       outcomes[index] = outcomeIndex(outcome);
       if (outcome !== 'ok') return;
       if (topic !== undefined) rooms.set(topic, room - 1);
@@ -307,6 +323,11 @@ export class Publisher {
     const full = drainers.filter(({ topic }) => this.#room(topic) <= 0).map(({ topic }) => topic);
     if (full.length > 0) {
       const error = `full: p2p_outbox_max is reached by ${full.join(' and ')}`;
+      return { resource, status: 503, error, message };
+    }
+    const nearly = drainers.filter(({ topic }) => this.#room(topic) <= this.#kept).map(({ topic }) => topic);
+    if (nearly.length > 0) {
+      const error = `full for strangers: the last tenth of p2p_outbox_max is left for ${nearly.join(' and ')}`;
       return { resource, status: 503, error, message };
     }
     return { resource, status: 200, message };

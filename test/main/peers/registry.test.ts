@@ -209,3 +209,18 @@ test('a damaged entry is left out and said, the others are read, and the next wr
   await registry.flush();
   assert.deepEqual(await storedKeys(level, 'peers-known'), ['good']);
 });
+
+test('an author’s standing is the best that holds of it now', async (context) => {
+  const { registry } = await openOn(context, storeOf(context), { isConfigured: (peer) => peer === 'static' });
+  const standings = () =>
+    ['static', 'good', 'here', 'gone', 'nobody'].map((peer) => registry.standingOf(peer));
+  assert.deepEqual(standings(), ['configured', 'stranger', 'stranger', 'stranger', 'stranger']);
+  registry.known.learn(status('nobody', 1));
+  registry.records.validBlock('good');
+  registry.records.catchupAttempt('nobody');
+  for (const peer of ['static', 'good', 'here', 'gone']) registry.known.connected(peer);
+  assert.deepEqual(standings(), ['configured', 'reputed', 'connected', 'connected', 'stranger']);
+  registry.known.disconnected('gone', 0n);
+  registry.records.malicious('good');
+  assert.deepEqual(standings(), ['configured', 'connected', 'connected', 'stranger', 'stranger']);
+});

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client';
 import { Pipeline } from '../../../src/main/pipeline/index.js';
 import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
 import { KafkaSubtreeTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
+import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
 import type { PeerFact } from '../../../src/shared/pipeline/types.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
@@ -38,6 +39,7 @@ async function pipelineOf(
   const offences: [string, string][] = [];
   const banned = new Set<string>();
   const low = new Set<string>();
+  const standings = new Map<string, AuthorStanding>();
   const { start = true, ...rest } = options;
   const pipeline = new Pipeline(
     {
@@ -47,6 +49,7 @@ async function pipelineOf(
       verdicts: { report: (id, source, verdict) => void verdicts.push({ id, source, verdict }) },
       bans: { isPeerBanned: (peer) => banned.has(peer) },
       reputation: { isLow: (peer) => low.has(peer) },
+      standingOf: (author) => standings.get(author) ?? 'stranger',
       onFact: (fact) => void facts.push(fact),
       onOffence: (author, offence) => void offences.push([author, offence]),
     },
@@ -109,6 +112,7 @@ async function pipelineOf(
     offences,
     banned,
     low,
+    standings,
     push,
     batches,
     journal,
@@ -155,6 +159,22 @@ describe('the pipeline', () => {
     const record = KafkaSubtreeTopicMessage.decode(Buffer.from(message!.record, 'hex'));
     assert.equal(record.hash, 'ab'.repeat(32));
     assert.equal(await counted('sighting', 'ok'), 1);
+  });
+
+  it('hands on what is known of an author, and whether what it says is proven', async (context) => {
+    const { push, settled, journal, standings } = await pipelineOf(context);
+    const standing = ['connected', 'reputed', 'configured', 'stranger'] as const;
+    for (const one of standing) {
+      standings.set(AUTHOR, one);
+      push('block', sampleData('block'));
+      push('block', sampleData('block', { header: '' }));
+      push('subtree', sampleData('subtree'));
+    }
+    await settled(12);
+    assert.deepEqual(
+      journal().map(({ standing, proven }) => `${standing}${proven ? ', proven' : ''}`),
+      standing.flatMap((one) => [`${one}, proven`, one, one]),
+    );
   });
 
   it('rejects bad content from its author, ignores it from a relay, and scores the author in both', async (context) => {

@@ -24,6 +24,7 @@ function message(changes: Partial<QueuedMessage> = {}): QueuedMessage {
     source: 's',
     receivedAt: 0,
     own: false,
+    standing: 'stranger',
     data: new Uint8Array(488),
     ...changes,
   };
