@@ -11,6 +11,7 @@ import { LevelBanStore } from '../src/main/bans/level-store.js';
 import { BanList } from '../src/main/bans/list.js';
 import { createBanMetrics } from '../src/main/bans/metrics.js';
 import type { BanEntry } from '../src/main/bans/types.js';
+import { wall } from '../src/shared/clock.js';
 import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
 
 const ENTRIES = 1_000_000;
@@ -51,7 +52,7 @@ function subject(index: number, random: () => number): string {
 async function listOf(subjects: Iterable<string>): Promise<BanList> {
   const logger = pino({ level: 'silent' });
   const store = new LevelBanStore({ level: new MemoryLevel({ valueEncoding: 'view' }), logger });
-  const until = Date.now() + 86_400_000;
+  const until = wall.date() + 86_400_000;
   // What is measured is the check: the entries come as a load brings them.
   store.load = async () => Array.from(subjects, (key): BanEntry => entryOf(key, until));
   const list = new BanList(

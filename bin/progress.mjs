@@ -4,8 +4,8 @@ const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
 
 /** Runs `work`, which is handed a function for its latest line, and tells how long it took. */
 export async function step(title, work, out = process.stderr) {
-  const started = Date.now();
-  const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
+  const started = performance.now();
+  const seconds = () => `${Math.round((performance.now() - started) / 1000)} s`;
   const live = out.isTTY === true && process.env.TERM !== 'dumb';
   let latest = '';
   let frame = 0;

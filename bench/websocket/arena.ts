@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { createNotificationsMetrics, NotificationServers } from '../../src/main/notifications/index.js';
+import { wall } from '../../src/shared/clock.js';
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
@@ -62,7 +63,7 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
   await feed.start([]);
   const greeting = Buffer.from('{"type":"node_status"}');
   let seq = 0;
-  const stamp = { receivedAt: Date.now(), kind: 0 };
+  const stamp = { receivedAt: wall.told(), kind: 0 };
   feed.append([{ ...stamp, seq: ++seq, own: true, json: greeting }]);
   const defaults = Object.fromEntries(
     Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]),
@@ -88,7 +89,7 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
     port: servers.port,
     greetingBytes: greeting.length + 2,
     publish: (count) => {
-      const receivedAt = Date.now();
+      const receivedAt = wall.told();
       feed.append(
         Array.from({ length: count }, () => ({
           seq: ++seq,

@@ -1,5 +1,6 @@
 /** The P2P server: its parts, started in order and stopped backwards. */
 
+import { monotonic, wall } from '../shared/clock.js';
 import { AbortedError, errorMessage } from '../shared/errors.js';
 import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
 import type { DependencyHealth, HealthReport } from '../shared/health.js';
@@ -46,6 +47,8 @@ export class P2PServer {
   #initialising: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #startedAt = 0;
+  /** The same by the clock that is never set. */
+  #began = 0;
   #statusFeed: StatusFeed | undefined;
 
   /**
@@ -128,7 +131,9 @@ export class P2PServer {
   async start(signal?: AbortSignal): Promise<void> {
     this.#advance('initialised', 'started');
     const abort = this.#stoppedBy(signal);
-    this.#startedAt = Date.now();
+    this.#startedAt = wall.told();
+    const began = monotonic();
+    this.#began = began;
     this.#stages = new Stages(this.#plan(this.#running()), this.#logger);
     try {
       await this.#stages.start(abort);
@@ -138,7 +143,7 @@ export class P2PServer {
       await this.stop();
       throw aborted ? new AbortedError('the start was given up', { cause: error }) : error;
     }
-    this.#logger.info({ ms: Date.now() - this.#startedAt, peer: this.peerId, ports: this.ports }, 'ready');
+    this.#logger.info({ ms: Math.round(monotonic() - began), peer: this.peerId, ports: this.ports }, 'ready');
   }
 
   /** Stops everything, within `shutdown_timeout` and a little. Never rejects; every call waits for the same stop. */
@@ -244,7 +249,7 @@ export class P2PServer {
     this.#statusFeed = new StatusFeed({
       logger: this.#logger,
       health: () => this.health(false),
-      report: (health) => statusReport({ ...sources, health }),
+      report: (health) => statusReport({ ...sources, uptimeMs: monotonic() - this.#began, health }),
       tell: (json) => notifications.setStatus(json),
       watched: () => notifications.connections > 0,
     });
@@ -274,7 +279,7 @@ export class P2PServer {
     this.#ready = false;
     this.#stopping.abort();
     const { settings, directory, embedded } = this.#dependencies;
-    const began = Date.now();
+    const began = monotonic();
     if (running) this.#logger.info('stopping');
     await this.#initialising?.catch(() => {});
     await this.#stages?.stop(began + settings.shutdown_timeout);
@@ -291,7 +296,7 @@ export class P2PServer {
         this.#logger.warn({ reason: errorMessage(error) }, 'did not close cleanly');
       }
     }
-    if (running) this.#logger.info({ ms: Date.now() - began }, 'stopped');
+    if (running) this.#logger.info({ ms: Math.round(monotonic() - began) }, 'stopped');
   }
 }
 

@@ -1,5 +1,6 @@
 /** Starting parts in order and stopping them backwards. */
 
+import { monotonic } from '../shared/clock.js';
 import { AbortedError, errorMessage } from '../shared/errors.js';
 import type { Logger } from '../shared/logging.js';
 
@@ -8,7 +9,7 @@ export interface Stage {
   readonly name: string;
   /** Resolves when the part is ready. A long wait gives up with the signal. */
   start(signal: AbortSignal): Promise<void>;
-  /** Ends the part by `deadline` (unix ms). Also called when `start` failed half-way. */
+  /** Ends the part by `deadline` (monotonic). Also called when `start` failed half-way. */
   stop?(deadline: number): Promise<void>;
 }
 
@@ -56,12 +57,12 @@ export class Stages {
   }
 }
 
-/** `work`, or a rejection at `deadline` (unix ms). */
+/** `work`, or a rejection at `deadline` (monotonic). */
 async function before(deadline: number, work: Promise<void> | undefined): Promise<void> {
   if (work === undefined) return;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('took too long')), Math.max(0, deadline - Date.now()));
+    timer = setTimeout(() => reject(new Error('took too long')), Math.max(0, deadline - monotonic()));
   });
   try {
     await Promise.race([work, late]);

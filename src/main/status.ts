@@ -1,5 +1,6 @@
 /** The snapshot behind `/api/status`: who this node is, its peers, its health, for everybody to read. */
 
+import { libraryTime } from '../shared/clock.js';
 import { pause } from '../shared/grpc/call.js';
 import type { HealthReport } from '../shared/health.js';
 import type { Logger } from '../shared/logging.js';
@@ -14,6 +15,7 @@ export interface StatusSources {
   readonly parts: ServerParts;
   /** Unix ms. */
   readonly startedAt: number;
+  readonly uptimeMs: number;
   readonly health: HealthReport;
 }
 
@@ -23,10 +25,11 @@ export function statusReport({
   options,
   parts,
   startedAt,
+  uptimeMs,
   health,
 }: StatusSources): NodeStatusReport {
   const { settings } = dependencies;
-  const at = Date.now();
+  const at = libraryTime();
   const sync = parts.sync?.syncPeer;
   return {
     node: {
@@ -37,7 +40,7 @@ export function statusReport({
       generation: settings.p2p_generation,
       listenMode: settings.listen_mode,
       startedAt,
-      uptime: Math.floor((at - startedAt) / 1000),
+      uptime: Math.floor(uptimeMs / 1000),
       height: parts.best?.height ?? 0,
       bestBlock: parts.best?.hash ?? '',
       fsmState: parts.announcer.fsmState ?? '',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Stage, Stages } from '../../src/main/stages.js';
+import { monotonic } from '../../src/shared/clock.js';
 import { keptLog } from '../support/logger.js';
 
 function recorded(name: string, calls: string[], failing: { start?: Error; stop?: Error } = {}): Stage {
@@ -21,7 +22,7 @@ test('stages start in order and stop backwards', async () => {
   const calls: string[] = [];
   const stages = new Stages([recorded('a', calls), recorded('b', calls)], keptLog().logger);
   await stages.start(new AbortController().signal);
-  await stages.stop(Date.now() + 1000);
+  await stages.stop(monotonic() + 1000);
   assert.deepEqual(calls, ['start a', 'start b', 'stop b', 'stop a']);
 });
 
@@ -30,7 +31,7 @@ test('a stage that fails to start is stopped with those before it, and those aft
   const failing = recorded('b', calls, { start: new Error('port taken') });
   const stages = new Stages([recorded('a', calls), failing, recorded('c', calls)], keptLog().logger);
   await assert.rejects(stages.start(new AbortController().signal), /port taken/);
-  await stages.stop(Date.now() + 1000);
+  await stages.stop(monotonic() + 1000);
   assert.deepEqual(calls, ['start a', 'start b', 'stop b', 'stop a']);
 });
 
@@ -42,7 +43,7 @@ test('a stage that fails to stop is logged and the others stop all the same', as
     logger,
   );
   await stages.start(new AbortController().signal);
-  await stages.stop(Date.now() + 1000);
+  await stages.stop(monotonic() + 1000);
   assert.deepEqual(calls.slice(2), ['stop b', 'stop a']);
   assert.ok(lines.some((line) => line.stage === 'b' && line.error === 'stuck'));
 });
@@ -53,7 +54,7 @@ test('a stage that never stops is left behind at the deadline', async () => {
   const hanging: Stage = { name: 'hanging', start: async () => {}, stop: () => new Promise(() => {}) };
   const stages = new Stages([recorded('a', calls), hanging], logger);
   await stages.start(new AbortController().signal);
-  await stages.stop(Date.now());
+  await stages.stop(monotonic());
   assert.deepEqual(calls, ['start a', 'stop a']);
   assert.ok(lines.some((line) => line.stage === 'hanging' && line.error === 'took too long'));
 });

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import type { Piscina } from 'piscina';
 import { giveDatabase } from '../../src/main/pipeline/publisher-pool.js';
 import { createPool } from '../../src/main/pipeline/worker-pool.js';
+import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
 import { kindIndex } from '../../src/shared/messages/index.js';
 import type { DatabaseHost } from '../../src/shared/outbox/database-port.js';
@@ -123,7 +124,7 @@ export class PublisherUnderTest {
 
   /** Ends it as a stopping server does. */
   async close(patienceMs = 5000): Promise<number> {
-    const { left } = await this.run('close', { deadline: Date.now() + patienceMs });
+    const { left } = await this.run('close', { deadline: monotonic() + patienceMs });
     await this.kill();
     return left;
   }

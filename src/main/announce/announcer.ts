@@ -1,6 +1,7 @@
 /** Tells the network what this node has found: the chain's notifications, rejected transactions, its own status. */
 
 import { LRUCache } from 'lru-cache';
+import { wall } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
 import { NotFoundError, pause } from '../../shared/grpc/call.js';
@@ -106,7 +107,7 @@ export class Announcer {
       urls,
       fsmState,
       version,
-      startedAt: Date.now(),
+      startedAt: wall.told(),
       ...(assembly === undefined ? {} : { assembly }),
       ...(syncPeer === undefined ? {} : { syncPeer }),
     });

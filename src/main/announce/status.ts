@@ -1,5 +1,6 @@
 /** What this node says of itself. */
 
+import { monotonic, wall } from '../../shared/clock.js';
 import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/block-assembly-client.js';
 import type { Logger } from '../../shared/logging.js';
 import type { NodeStatus } from '../../shared/messages/node-status.js';
@@ -45,12 +46,15 @@ export interface StatusComponents {
 export class Status {
   readonly #components: StatusComponents;
   readonly #best: LastKnown<BlockHeaderInfo>;
+  /** By the clock that is never set. */
+  readonly #began: number;
   readonly #assembled: LastKnown<BlockAssemblyState | undefined>;
   readonly #persisted: LastKnown<{ readonly state: Uint8Array | undefined }>;
 
   constructor(components: StatusComponents) {
     const { chain, assembly, logger } = components;
     this.#components = components;
+    this.#began = monotonic() - Math.max(0, wall.told() - components.startedAt);
     const failed = (line: string) => ({
       patienceMs: PATIENCE_MS,
       failed: (reason: string) => logger.warn({ reason }, line),
@@ -101,7 +105,7 @@ export class Status {
       subtreeCount: assembled?.subtreeCount ?? 0,
       fsmState: fsmState() ?? 'UNKNOWN',
       startTime: Math.floor(startedAt / 1000),
-      uptime: Math.max(0, Date.now() - startedAt) / 1000,
+      uptime: (monotonic() - this.#began) / 1000,
       minerName: best?.miner ?? '',
       listenMode: settings.listen_mode,
       chainWork: best === undefined ? '' : Buffer.from(best.chainWork).toString('hex'),

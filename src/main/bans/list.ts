@@ -1,6 +1,7 @@
 /** The ban list: in memory, asked synchronously; behind it a store, which may be away. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { wall } from '../../shared/clock.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Subnet } from '../../shared/ip.js';
@@ -16,7 +17,7 @@ export interface BanListComponents {
   readonly store: BanStore;
   readonly logger: Logger;
   readonly metrics: BanMetrics;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; wall.date unless told. */
   readonly clock?: () => number;
 }
 
@@ -73,7 +74,7 @@ export class BanList implements HealthChecked {
     this.#store = components.store;
     this.#logger = components.logger;
     this.#metrics = components.metrics;
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? wall.date;
     this.#maxByScore = options.maxByScore ?? 100_000;
     this.#reloadIntervalMs = options.reloadIntervalMs ?? 30_000;
     this.#changes = new StoredChanges(components);

@@ -1,6 +1,7 @@
 /** Ban scores: points for offences, forgiven with time, and the automatic ban at the threshold. */
 
 import { LRUCache } from 'lru-cache';
+import { wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Generation } from '../../shared/settings/table.js';
 import type { BanList } from './list.js';
@@ -32,7 +33,7 @@ export interface BanScoresComponents {
   readonly isProtected: (peerId: string) => boolean;
   /** Addresses banned along with the peer; none unless told. */
   readonly addressesOf?: (peerId: string) => readonly string[];
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; wall.date unless told. */
   readonly clock?: () => number;
 }
 
@@ -78,7 +79,7 @@ export class BanScores {
     this.#metrics = components.metrics;
     this.#isProtected = components.isProtected;
     this.#addressesOf = components.addressesOf ?? (() => []);
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? wall.date;
     this.#durationMs = options.durationMs;
     this.#unknownPoints = options.generation === 'first' ? 1 : 0;
     this.#scores = new LRUCache({ max: options.maxPeers ?? MAX_SCORES });

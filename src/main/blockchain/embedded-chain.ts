@@ -4,6 +4,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto';
+import { wall } from '../../shared/clock.js';
 import { ConfigurationError, UnavailableError } from '../../shared/errors.js';
 import { NotFoundError } from '../../shared/grpc/call.js';
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
@@ -99,7 +100,7 @@ export class EmbeddedChain implements BlockchainClient {
     this.#store = new HeaderStore(store, Math.max(2, options.keepHeaders ?? 10_000));
     this.#logger = logger;
     this.#settings = settings;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? wall.told;
   }
 
   /** Reads the tip, or begins with the network's first block. Throws CorruptChainError. Call it before all else. */

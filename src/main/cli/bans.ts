@@ -1,6 +1,7 @@
 /** `teranode-p2p ban`, `unban` and `bans`. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { wall } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -13,7 +14,7 @@ const SUBJECT = 'an address, a subnet or a peer ID';
 function futureTime(text: string): number {
   const time = Date.parse(text);
   if (Number.isNaN(time)) throw new InvalidArgumentError('Expected a time such as 2030-01-02T15:04:05Z.');
-  if (time <= Date.now()) throw new InvalidArgumentError('That time is past.');
+  if (time <= wall.date()) throw new InvalidArgumentError('That time is past.');
   return time;
 }
 
@@ -55,7 +56,7 @@ export function banCommands(program: Command, terminal: Terminal): void {
       await withAdmin(command, async (client, { p2p_ban_duration }) => {
         const byDefault = options.until === undefined && options.for === undefined;
         // Said to the server: its settings may be others than those that are known here.
-        const until = options.until ?? Date.now() + (options.for ?? p2p_ban_duration);
+        const until = options.until ?? wall.date() + (options.for ?? p2p_ban_duration);
         if (!(await client.banPeer(who, BigInt(Math.ceil(until / 1000))))) {
           throw new CommandError(`${printable(who)} was not banned`);
         }

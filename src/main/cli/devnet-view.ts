@@ -2,6 +2,7 @@
 
 import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { wall } from '../../shared/clock.js';
 import type { DevnetNode } from '../devnet/layout.js';
 import { type Sighting, Sightings } from '../devnet/sightings.js';
 import { followFeed } from './feed.js';
@@ -127,7 +128,7 @@ export class DevnetView {
   }
 
   #line(name: string, text: string): void {
-    const time = this.#terminal.style('dim', new Date().toTimeString().slice(0, 8));
+    const time = this.#terminal.style('dim', new Date(wall.shown()).toTimeString().slice(0, 8));
     this.#terminal.line(`${time} ${name.padEnd(6)} ${text}`);
   }
 }

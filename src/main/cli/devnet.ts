@@ -1,6 +1,7 @@
 /** `teranode-p2p devnet`: three servers on loopback, and what happens between them. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { monotonic } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { DevnetNode, Pace } from '../devnet/layout.js';
 import { CommandError, countArgument, durationArgument } from './context.js';
@@ -114,7 +115,7 @@ async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<vo
   );
   const failure = await ended;
 
-  const deadline = Date.now() + STOP_MS;
+  const deadline = monotonic() + STOP_MS;
   view.stop(failure);
   const clean = await Promise.all(processes.map((one) => one.stop(deadline)));
   await validation.stop();

@@ -1,5 +1,6 @@
 /** One frame of the feed as a line for a person. */
 
+import { wall } from '../../shared/clock.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 /** What a frame may hold; all of it comes from outside. */
@@ -45,7 +46,7 @@ export function frameLine(frame: FeedFrame, terminal: Terminal): string {
   const kind = field(frame, 'type');
   const height = field(frame, 'height') || field(frame, 'best_height');
   return [
-    terminal.style('dim', new Date().toISOString().slice(11, 23)),
+    terminal.style('dim', new Date(wall.shown()).toISOString().slice(11, 23)),
     kindLabel(kind, terminal),
     short(field(frame, 'hash') || field(frame, 'best_block_hash')).padEnd(15),
     heightLabel(height).padEnd(8),

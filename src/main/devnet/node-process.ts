@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { monotonic } from '../../shared/clock.js';
 import { nodeCommand } from '../../shared/node-command.js';
 
 const CLI = fileURLToPath(new URL('../cli/index.js', import.meta.url));
@@ -70,7 +71,7 @@ export class NodeProcess {
     if (this.#last.length > KEPT_LINES) this.#last.shift();
   }
 
-  /** Tells it to stop and waits; at `deadline` (unix ms) it is killed. Resolves with whether it went by itself. */
+  /** Tells it to stop and waits; at `deadline` (monotonic) it is killed. Resolves with whether it went by itself. */
   async stop(deadline: number): Promise<boolean> {
     this.#told = true;
     // Its death has been told.
@@ -85,7 +86,7 @@ export class NodeProcess {
         killed = true;
         this.kill();
       },
-      Math.max(0, deadline - Date.now()),
+      Math.max(0, deadline - monotonic()),
     );
     await this.#exited;
     clearTimeout(timer);

@@ -1,5 +1,7 @@
 /** Gathers who heard what, and when: one event of the network from the feeds of all its nodes. */
 
+import { monotonic } from '../../shared/clock.js';
+
 export interface Sighting {
   readonly kind: string;
   readonly hash: string;
@@ -7,7 +9,7 @@ export interface Sighting {
   readonly origin: string;
   readonly height: string;
   readonly reason: string;
-  /** Unix ms of the first to show it. */
+  /** When the first showed it (monotonic). */
   readonly firstAt: number;
   /** Node names, with ms after the first. */
   readonly heard: readonly { readonly node: string; readonly ms: number }[];
@@ -40,11 +42,11 @@ export class Sightings {
     this.#options = { patienceMs: 1000, ...options };
   }
 
-  /** `node` shows an event at `at` (unix ms). */
+  /** `node` shows an event at `at` (monotonic). */
   add(
     node: string,
     event: Pick<Sighting, 'kind' | 'hash' | 'origin' | 'height' | 'reason'>,
-    at = Date.now(),
+    at = monotonic(),
   ): void {
     const key = `${event.kind}/${event.hash}/${event.origin}`;
     if (this.#told.has(key)) return;

@@ -1,6 +1,7 @@
 /** A block validation service that believes everything, over real gRPC: the development network's neighbour. */
 
 import { Server, ServerCredentials, status as Status } from '@grpc/grpc-js';
+import { wall } from '../../shared/clock.js';
 import {
   type BlockValidationAPIServer,
   BlockValidationAPIService,
@@ -72,7 +73,8 @@ export class EmbeddedValidationService {
 
   #handlers(): BlockValidationAPIServer {
     return {
-      healthGrpc: (_call, answer) => answer(null, { ok: true, details: 'embedded', timestamp: new Date() }),
+      healthGrpc: (_call, answer) =>
+        answer(null, { ok: true, details: 'embedded', timestamp: new Date(wall.told()) }),
       blockFound: (call, answer) => {
         const { hash, base_url: baseUrl, peer_id: peerId } = call.request;
         if (hash.length !== 32) {

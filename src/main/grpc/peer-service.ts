@@ -1,6 +1,7 @@
 /** PeerService as WIRE §5 has it: who is connected, who is banned, and the operator's word on both. */
 
 import { status as Status } from '@grpc/grpc-js';
+import { libraryTime, wall } from '../../shared/clock.js';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
@@ -20,7 +21,7 @@ export interface PeerServiceComponents extends CallContext {
   readonly list: BanList;
   readonly scores: BanScores;
   readonly registry: PeerRegistry;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; wall.date unless told. */
   readonly clock?: () => number;
 }
 
@@ -44,7 +45,7 @@ export function createPeerService(
   options: PeerServiceOptions,
 ): PeerServiceServer {
   const { node, list, scores, registry } = components;
-  const now = components.clock ?? Date.now;
+  const now = components.clock ?? wall.date;
   const { bootstrapPeers, blacklistedHosts } = options;
   const registered = new RegisteredPeers(components, { blacklistedHosts });
 
@@ -61,7 +62,7 @@ export function createPeerService(
       admin: false,
       answer: (_: Empty) => ({
         peers: listPeers({ node, scores, knownPeers: registry.known, bootstrapPeers }).map((peer) =>
-          toPeer(peer, now()),
+          toPeer(peer, libraryTime()),
         ),
       }),
     }),

@@ -6,6 +6,7 @@ import {
   type ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
+import { libraryTime } from '../../shared/clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { AdminKey } from './admin-key.js';
@@ -92,7 +93,7 @@ function requireKey(call: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey)
 /** Why a call was given up: its caller went, or its deadline, or what this server allows for it, has passed. */
 function givenUp(call: ServerUnaryCall<unknown, unknown>): Status {
   if (!call.cancelled) return Status.DEADLINE_EXCEEDED;
-  const left = Number(call.getDeadline()) - Date.now();
+  const left = Number(call.getDeadline()) - libraryTime();
   return left <= DEADLINE_SLACK_MS ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
+import { monotonic } from '../../shared/clock.js';
 import type { NodeMetrics } from './metrics.js';
 
 const WINDOW_MS = 1000;
@@ -18,7 +19,7 @@ export interface BudgetOptions {
   readonly bytesPerSecond: number;
   /** Called once each time a peer's excess has become persistent. */
   readonly onExcess: (peerId: string) => void;
-  /** Unix ms; the clock unless given. */
+  /** Ms, never going back; the monotonic clock unless given. */
   readonly now?: () => number;
 }
 
@@ -39,7 +40,7 @@ export class ConnectionBudgets {
   constructor(components: { readonly metrics: NodeMetrics }, options: BudgetOptions) {
     this.#metrics = components.metrics;
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? monotonic;
   }
 
   /** Whether one more message of `bytes` may pass, or what amounts to `messages` of them; a refusal is counted. */

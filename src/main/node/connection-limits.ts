@@ -5,6 +5,7 @@
  */
 
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface';
+import { libraryTime } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import { AddressList } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
@@ -112,7 +113,7 @@ export class ConnectionTrimmer {
       .getConnections()
       .filter((connection) => !this.#isProtected(connection));
     if (counted.length <= marks.high) return 0;
-    const youngest = Date.now() - graceMs;
+    const youngest = libraryTime() - graceMs;
     const old = counted.filter(({ timeline }) => timeline.open <= youngest);
     const valued = await Promise.all(
       old.map(async (connection) => ({ connection, value: await this.#value(connection.remotePeer) })),

@@ -10,6 +10,7 @@ import type { Libp2pOptions } from 'libp2p';
 import { LRUCache } from 'lru-cache';
 import { base32 } from 'multiformats/bases/base32';
 import type { CID } from 'multiformats/cid';
+import { libraryTime, monotonic } from '../../shared/clock.js';
 
 /** Some 4 MB on disk. */
 const MAX_RECORDS = 20_000;
@@ -186,7 +187,7 @@ function boundRecords(
     await loaded;
     const [name, peer] = [nameOf(cid), provider.toString()];
     const key = `${RECORDS}/${name}/${peer}`;
-    const now = Date.now();
+    const now = libraryTime();
     const before = records.written(key);
     const isFresh = now - before < REWRITE_MS;
     const gone = records.told(key, {
@@ -219,7 +220,7 @@ function boundRequests(rpc: DhtInternals['rpc'], { requestBytes = REQUEST_BYTES 
   const windows = new LRUCache<string, { since: number; bytes: number }>({ max: MAX_BUDGETED_PEERS });
   const onIncomingStream = rpc.onIncomingStream.bind(rpc);
   const isOver = (peer: string, bytes: number): boolean => {
-    const now = Date.now();
+    const now = monotonic();
     let window = windows.get(peer);
     if (window === undefined || now - window.since >= REQUEST_WINDOW_MS) {
       window = { since: now, bytes: 0 };

@@ -9,6 +9,7 @@ import type { Connection, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Counter, Registry } from 'prom-client';
+import { monotonic } from '../../shared/clock.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
@@ -493,7 +494,7 @@ export class Libp2pNode implements P2PNode {
       const source = propagationSource.toString();
       const kind = this.#kindOfTopic.get(msg.topic);
       const author = msg.type === 'signed' ? msg.from.toString() : '';
-      this.#awaiting.set(msgId, { author, source, topic: msg.topic, since: Date.now() });
+      this.#awaiting.set(msgId, { author, source, topic: msg.topic, since: monotonic() });
       this.#backpressure.enter(source);
       // Our own come back after a restart, when GossipSub has forgotten them.
       if (kind === undefined || author === '' || author === this.peerId) {
@@ -520,7 +521,7 @@ export class Libp2pNode implements P2PNode {
   }
 
   #forgetLostVerdicts(): void {
-    const before = Date.now() - VERDICT_LOST_MS;
+    const before = monotonic() - VERDICT_LOST_MS;
     let lost = 0;
     for (const [id, { since, source }] of this.#awaiting) {
       if (since > before) break;

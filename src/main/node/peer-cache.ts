@@ -10,6 +10,7 @@ import type { Connection, IdentifyResult, Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
+import { steadyTime } from '../../shared/clock.js';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
@@ -111,7 +112,7 @@ function parseEntry(value: unknown, now: number): CachedPeer | undefined {
 }
 
 /** The entries of a cache file, bad ones left out. Throws when it is no JSON array. */
-export function parsePeerCache(text: string, now = Date.now()): CachedPeer[] {
+export function parsePeerCache(text: string, now = steadyTime()): CachedPeer[] {
   const parsed: unknown = JSON.parse(text);
   if (parsed === null) return [];
   if (!Array.isArray(parsed)) throw new SyntaxError('not an array');
@@ -146,7 +147,7 @@ export class PeerCache {
 
   /** Newest first. */
   peers(): CachedPeer[] {
-    const oldest = Date.now() - this.#maxAge;
+    const oldest = steadyTime() - this.#maxAge;
     return [...this.#peers.values()].filter(({ lastSeen }) => lastSeen > oldest);
   }
 
@@ -183,7 +184,7 @@ export class PeerCache {
       id: peerId,
       name: known?.name ?? '',
       addresses: texts.length > 0 ? texts : (known?.addresses ?? []),
-      lastSeen: Date.now(),
+      lastSeen: steadyTime(),
       // Dialled since: then it is no longer one of many that knock.
       from: known === undefined || (texts.length > 0 && from === undefined) ? from : known.from,
     });
@@ -225,7 +226,7 @@ export class PeerCache {
       try {
         const { size } = await stat(path);
         if (size > MAX_FILE_BYTES) throw new SyntaxError(`has ${size} bytes`);
-        const now = Date.now();
+        const now = steadyTime();
         const fresh = parsePeerCache(await readFile(path, 'utf8'), now).filter(
           ({ lastSeen }) => lastSeen > now - this.#maxAge,
         );

@@ -6,6 +6,7 @@
 
 import type { Connection, Metrics, MultiaddrConnection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { wall } from '../../shared/clock.js';
 
 interface Link {
   sent: number;
@@ -77,14 +78,14 @@ export class Traffic {
     connection.dispatchEvent = (event) => {
       if (event.type === 'message') {
         link.received += (event as Event & { readonly data: { byteLength: number } }).data.byteLength;
-        link.lastReceive = Date.now();
+        link.lastReceive = wall.told();
       }
       return dispatch(event);
     };
     const send = connection.send.bind(connection);
     connection.send = (data) => {
       link.sent += data.byteLength;
-      link.lastSend = Date.now();
+      link.lastSend = wall.told();
       return send(data);
     };
   }

@@ -10,6 +10,7 @@
 
 import { createPublicKey, verify as verifyHere } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
+import { monotonic } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { encodeSignatures, type SignedBytes, type VerifyResponse } from '../../shared/signature-batch.js';
@@ -151,7 +152,7 @@ export class SignatureVerifier {
       return;
     }
     const id = this.#nextId++;
-    batch.since = Date.now();
+    batch.since = monotonic();
     this.#flying.set(id, batch);
     const buffer = encodeSignatures(batch.requests);
     this.#worker.postMessage({ id, batch: buffer }, [buffer]);
@@ -214,7 +215,7 @@ export class SignatureVerifier {
   #endSilent(): void {
     // Batches are answered in order: the first is the oldest.
     for (const { since } of this.#flying.values()) {
-      if (Date.now() - since > this.#silenceMs) {
+      if (monotonic() - since > this.#silenceMs) {
         this.#worker?.terminate().catch((error: unknown) => {
           this.#logger.error({ err: error }, 'a silent verifier cannot be ended');
         });
@@ -228,7 +229,7 @@ export class SignatureVerifier {
     this.#worker = undefined;
     if (this.#stopped) return;
     this.#metrics.verifierDeaths.inc();
-    const now = Date.now();
+    const now = monotonic();
     this.#deaths = [...this.#deaths.filter((at) => at > now - 60_000), now];
     const orphans = [...this.#flying.values()];
     this.#flying.clear();

@@ -5,6 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { monotonic } from '../../shared/clock.js';
 import { ConfigurationError } from '../../shared/errors.js';
 import type {
   NotificationServerConfig,
@@ -195,7 +196,7 @@ export class ServerProcess {
     const { admit, release, changed } = this.components;
     switch (report.type) {
       case 'ready':
-        this.#servingSince = Date.now();
+        this.#servingSince = monotonic();
         this.#everReady = true;
         this.#resolveFirst(report.build);
         changed({ ended: false });
@@ -228,7 +229,8 @@ export class ServerProcess {
 
   #ended(why: object): void {
     const { logger, changed, restarted } = this.components;
-    if (this.#servingSince > 0 && Date.now() - this.#servingSince > STEADY_MS) this.#retryMs = FIRST_RETRY_MS;
+    if (this.#servingSince > 0 && monotonic() - this.#servingSince > STEADY_MS)
+      this.#retryMs = FIRST_RETRY_MS;
     this.#child = undefined;
     this.#servingSince = 0;
     this.streaming = false;

@@ -5,6 +5,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
+import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PeerMetrics } from './metrics.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
@@ -44,7 +45,7 @@ export interface KnownPeersComponents {
   readonly isRecorded?: (peerId: string) => boolean;
   /** What is known of a peer is new, different or forgotten. */
   readonly onChange?: (peerId: string) => void;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
 
@@ -102,7 +103,7 @@ export class KnownPeers {
     this.#ownHeight = components.ownHeight;
     this.#isRecorded = components.isRecorded ?? (() => false);
     this.#onChange = components.onChange ?? (() => {});
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? steadyTime;
     this.#maxHeightLead = options.maxHeightLead;
     this.#isConfigured = options.isConfigured ?? (() => false);
     const maxPeers = options.maxPeers ?? MAX_KNOWN;

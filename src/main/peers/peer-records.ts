@@ -1,6 +1,7 @@
 /** How dealing with each peer went, as the services around this node report it, and the reputation that follows. */
 
 import { LRUCache } from 'lru-cache';
+import { steadyTime } from '../../shared/clock.js';
 import type { PeerMetrics } from './metrics.js';
 import {
   blendedMs,
@@ -88,7 +89,7 @@ export interface PeerRecordsComponents {
   readonly metrics: PeerMetrics;
   /** A record is new, different or forgotten. */
   readonly onChange?: (peerId: string) => void;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
 
@@ -110,7 +111,7 @@ export class PeerRecords {
   constructor(components: PeerRecordsComponents, { maxPeers = MAX_RECORDS }: PeerRecordsOptions = {}) {
     this.#metrics = components.metrics;
     this.#onChange = components.onChange ?? (() => {});
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? steadyTime;
     this.#records = new LRUCache({
       max: maxPeers,
       dispose: (_, peer, reason) => {

@@ -1,5 +1,6 @@
 /** The peer registry as the outside sees it: known and recorded, connected and banned, joined at the moment of asking. */
 
+import { steadyTime } from '../../shared/clock.js';
 import { plainHost } from '../../shared/messages/data-hub-url.js';
 import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
@@ -33,7 +34,7 @@ export interface RegisteredPeersComponents {
   readonly node: Pick<P2PNode, 'peers' | 'peerId'>;
   readonly list: Pick<BanList, 'isPeerBanned'>;
   readonly scores: Pick<BanScores, 'score'>;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
 
@@ -52,7 +53,7 @@ export class RegisteredPeers {
   constructor(components: RegisteredPeersComponents, { blacklistedHosts }: RegisteredPeersOptions) {
     this.#components = components;
     this.#blacklistedHosts = new Set(blacklistedHosts);
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? steadyTime;
   }
 
   /** Everybody known, recorded or connected, without this node; the best reputation first, then the last heard. */

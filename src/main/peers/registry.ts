@@ -26,7 +26,7 @@ export interface PeerRegistryComponents {
   readonly ownHeight: () => number | undefined;
   /** Who is connected, and what came from them; nobody unless told. */
   readonly connections?: () => Iterable<{ readonly id: string; readonly bytesReceived: bigint }>;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
 

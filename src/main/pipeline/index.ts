@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
+import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
@@ -176,7 +177,8 @@ export class Pipeline {
       author,
       source,
       data,
-      receivedAt: Date.now(),
+      receivedAt: wall.told(),
+      queuedAt: monotonic(),
       own: false,
       standing: this.#components.standingOf(author),
     };
@@ -198,7 +200,8 @@ export class Pipeline {
       author: peer,
       source: peer,
       data,
-      receivedAt: Date.now(),
+      receivedAt: wall.told(),
+      queuedAt: monotonic(),
       own: true,
       standing: 'configured',
     });
@@ -254,11 +257,8 @@ export class Pipeline {
     this.#inFlight += 1;
     metrics.batchesInFlight.set(this.#inFlight);
     metrics.batchMessages.observe(batch.length);
-    const collected = Date.now();
-    metrics.stageSeconds.observe(
-      { stage: 'queued' },
-      (collected - (batch[0]?.receivedAt ?? collected)) / 1000,
-    );
+    const collected = monotonic();
+    metrics.stageSeconds.observe({ stage: 'queued' }, (collected - (batch[0]?.queuedAt ?? collected)) / 1000);
     const checked = this.checkers.check(batch, this.#tipBits);
     // Looked at below, but maybe not before it fails: the batch before may take longer.
     checked.catch(() => {});
@@ -267,14 +267,14 @@ export class Pipeline {
     const before = this.#handedOver;
     const published = before.then(async () => {
       const bytes = await checked;
-      metrics.stageSeconds.observe({ stage: 'checked' }, (Date.now() - collected) / 1000);
-      return { answer: this.publisher.publish(bytes), handedOn: Date.now() };
+      metrics.stageSeconds.observe({ stage: 'checked' }, (monotonic() - collected) / 1000);
+      return { answer: this.publisher.publish(bytes), handedOn: monotonic() };
     });
     this.#handedOver = published.catch(() => {});
     published
       .then(async ({ answer, handedOn }) => {
         const { outcomes, facts } = await answer;
-        metrics.stageSeconds.observe({ stage: 'published' }, (Date.now() - handedOn) / 1000);
+        metrics.stageSeconds.observe({ stage: 'published' }, (monotonic() - handedOn) / 1000);
         const names = batch.map((_, index) => outcomeAt(outcomes[index] ?? -1).name);
         return { names, facts };
       })
@@ -345,7 +345,7 @@ export class Pipeline {
     this.#settle(message, 'shed');
     if ((this.#kinds[message.kind]?.priority ?? 0) < LOUD_PRIORITY) return;
     this.#shedLoudly += 1;
-    const now = Date.now();
+    const now = monotonic();
     if (now - this.#lastLoud < 1000) return;
     this.#components.logger.error(
       { shed: this.#shedLoudly, source: message.source, queuedBytes: this.#queue.bytes },

@@ -14,6 +14,8 @@ import type { RawMessage } from '../../shared/pipeline/types.js';
 export interface QueuedMessage extends RawMessage {
   /** GossipSub's message id; empty for our own. */
   readonly id: string;
+  /** When it came (monotonic), for the metrics. */
+  readonly queuedAt?: number;
 }
 
 export interface QueueOptions {

@@ -8,6 +8,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
+import { steadyTime } from '../../shared/clock.js';
 import type { HashHex } from '../../shared/hash.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
@@ -39,7 +40,7 @@ export interface InvalidReportsComponents {
   readonly ownPeerId: () => string;
   readonly blocks?: KafkaConsumer | undefined;
   readonly subtrees?: KafkaConsumer | undefined;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
 
@@ -75,7 +76,7 @@ export class InvalidReports {
 
   constructor(components: InvalidReportsComponents) {
     this.#components = components;
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? steadyTime;
   }
 
   /** Begins to consume; does not wait for the broker. */

@@ -3,6 +3,7 @@
  * validation, and our height is watched. A peer that fails or leads nowhere is left for another.
  */
 
+import { steadyTime } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -45,7 +46,7 @@ export interface SyncCoordinatorComponents {
   readonly isInvalid: (hash: string) => boolean;
   /** False where the record was refused. */
   readonly trigger: (candidate: SyncCandidate) => Promise<boolean>;
-  /** Unix ms; Date.now unless told. */
+  /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
 
@@ -83,7 +84,7 @@ export class SyncCoordinator {
 
   constructor(components: SyncCoordinatorComponents) {
     this.#components = components;
-    this.#now = components.clock ?? Date.now;
+    this.#now = components.clock ?? steadyTime;
     this.#resting = new RestingPeers(this.#now);
   }
 

@@ -1,5 +1,6 @@
 /** Tells the node's block validation, through Kafka, of a block that a peer has: it then catches up from there. */
 
+import { wall } from '../../shared/clock.js';
 import { block, kindIndex } from '../../shared/messages/index.js';
 import { announcedRecord } from '../../shared/messages/record.js';
 import { encodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
@@ -38,7 +39,7 @@ export async function triggerSync(
       author: id,
       standing: 'configured',
       proven: false,
-      receivedAt: Date.now(),
+      receivedAt: wall.told(),
       repeatKey: '',
       hashKey: '',
       frame: NOTHING,

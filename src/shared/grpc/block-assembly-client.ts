@@ -1,5 +1,6 @@
 /** What the block assembly service is at work on, for node_status. A nicety: its absence is never an error. */
 
+import { monotonic } from '../clock.js';
 import { errorMessage } from '../errors.js';
 import { BlockAssemblyAPIClient } from '../generated/blockassembly_api.js';
 import type { Logger } from '../logging.js';
@@ -47,7 +48,7 @@ export class BlockAssemblyClient {
   state(): Promise<BlockAssemblyState | undefined> {
     const client = this.#client;
     if (client === undefined) return Promise.resolve(undefined);
-    const now = Date.now();
+    const now = monotonic();
     if (this.#asked === undefined || now - this.#asked.at >= this.#freshMs) {
       this.#asked = { at: now, answer: this.#ask(client) };
     }

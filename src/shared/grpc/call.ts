@@ -7,6 +7,7 @@ import {
   type ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
+import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import { saysNotFound } from './wrapped-error.js';
@@ -73,14 +74,14 @@ export async function callUnary<Request, Response>(
   metadata: Metadata = new Metadata(),
 ): Promise<Response> {
   const { deadlineMs = 5_000, retries = 3, backoffMs = 100, signal } = policy;
-  const deadline = Date.now() + deadlineMs;
+  const deadline = libraryTime() + deadlineMs;
   for (let attempt = 0; ; attempt++) {
     try {
       return await attemptOnce(method, request, metadata, deadline, signal);
     } catch (error) {
       if (!(error instanceof UnavailableError) || attempt >= retries) throw error;
       const wait = Math.min(backoffMs * 2 ** attempt, MAX_BACKOFF_MS) * (0.75 + Math.random() / 2);
-      if (Date.now() + wait >= deadline) throw error;
+      if (libraryTime() + wait >= deadline) throw error;
       await pause(wait, signal);
     }
   }
@@ -104,7 +105,7 @@ function attemptOnce<Request, Response>(
       else if (
         error.code === Status.CANCELLED &&
         !signal?.aborted &&
-        Date.now() >= deadline - DEADLINE_SLACK_MS
+        libraryTime() >= deadline - DEADLINE_SLACK_MS
       ) {
         reject(new DeadlineError('no answer within the deadline'));
       } else reject(rpcError(error, signal));

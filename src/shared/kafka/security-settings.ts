@@ -2,6 +2,7 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { wall } from '../clock.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Settings } from '../settings/table.js';
 
@@ -69,7 +70,10 @@ export function kafkaSecurityProblems(settings: KafkaSecuritySettings): readonly
 }
 
 /** What is allowed and yet probably not meant, a line each. */
-export function kafkaSecurityWarnings(settings: KafkaSecuritySettings, now = Date.now()): readonly string[] {
+export function kafkaSecurityWarnings(
+  settings: KafkaSecuritySettings,
+  now = wall.certificate(),
+): readonly string[] {
   const warnings: string[] = [];
   if (settings.KAFKA_SASL_MECHANISM !== '' && !settings.KAFKA_ENABLE_TLS) {
     warnings.push(

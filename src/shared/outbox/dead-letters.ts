@@ -1,5 +1,6 @@
 /** Records that Kafka refuses for good: kept, shown, put back on request. */
 
+import { wall } from '../clock.js';
 import { hashFromBytes } from '../hash.js';
 import type { Logger } from '../logging.js';
 import type { DeadLetter } from '../pipeline/worker-config.js';
@@ -62,7 +63,7 @@ export class DeadLetters {
   }
 
   async #add(topic: string, record: OutboxRecord, reason: string): Promise<void> {
-    const about: About = { topic, reason: reason.slice(0, MAX_REASON), at: Date.now() };
+    const about: About = { topic, reason: reason.slice(0, MAX_REASON), at: wall.shown() };
     const surplus = await this.#surplus();
     await this.#store.write([
       { type: 'put', key: keys.deadLetterKey(this.#nextId), value: encodeLetter(about, record) },

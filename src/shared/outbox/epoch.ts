@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { wall } from '../clock.js';
 import type { Logger } from '../logging.js';
 import type { Operation, OutboxDatabase } from './database.js';
 import { FORMAT } from './format.js';
@@ -22,7 +23,7 @@ export function bootId(): string {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
     // No Linux. A clock that is set looks like a start: that costs an epoch at the most.
-    return `minute ${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
+    return `minute ${Math.round((wall.boot() / 1000 - uptime()) / 60)}`;
   }
 }
 

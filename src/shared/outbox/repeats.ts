@@ -1,5 +1,6 @@
 /** Which announcements of the last minutes were accepted, as the outbox keeps them: they outlast the ring of frames. */
 
+import { steadyTime } from '../clock.js';
 import type { Logger } from '../logging.js';
 import type { Operation, OutboxDatabase } from './database.js';
 import * as keys from './keys.js';
@@ -46,8 +47,10 @@ export class StoredRepeats {
     const found: Remembered[] = [];
     this.#parts = [];
     this.#count = 0;
+    const now = steadyTime();
     for await (const [key, value] of level.entries(keys.REPEATS)) {
-      const at = keys.repeatsAt(key);
+      // Of a clock that was ahead: else nothing would be old until it is there again.
+      const at = Math.min(keys.repeatsAt(key), now);
       const bytes = unlessDamaged(() => unseal(value));
       // It costs no more than that a repeat of these is taken for news.
       if (bytes === undefined)

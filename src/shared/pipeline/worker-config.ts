@@ -72,7 +72,7 @@ export interface PublisherTasks {
   /** prom-client's JSON of the publisher's registry. */
   metrics: { request: Record<never, never>; response: readonly object[] };
   level: { request: { readonly level: string }; response: null };
-  /** Gives Kafka until `deadline` (unix ms) for what is in the outbox, then closes everything. */
+  /** Gives Kafka until `deadline` (monotonic) for what is in the outbox, then closes everything. */
   close: { request: { readonly deadline: number }; response: { readonly left: number } };
   outbox: { request: Record<never, never>; response: readonly OutboxTopic[] };
   deadLetters: { request: { readonly limit: number }; response: readonly DeadLetter[] };

@@ -7,6 +7,7 @@
  * is given 5 s to take it. The look costs a native call a client, spread over some 280 frames of usual size.
  */
 
+import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
 import { frameJson } from '../../shared/messages/frame.js';
 import type { Place } from './admission.js';
@@ -34,7 +35,7 @@ export interface Client {
   readonly place: Place;
   readonly app: TemplatedApp;
   subscribed: boolean;
-  /** Unix ms by which it must have drained; 0 while it keeps up. */
+  /** By when it must have drained (monotonic); 0 while it keeps up. */
   drainBy: number;
   windowStart: number;
   windowMessages: number;
@@ -137,7 +138,7 @@ export class Clients {
   /** Anything a client sent, pings and pongs that nobody asked for included. What it says does not matter, only how often. */
   received(socket: ClientSocket): void {
     const client = socket.getUserData();
-    const now = Date.now();
+    const now = monotonic();
     if (now - client.windowStart >= 60_000) {
       client.windowStart = now;
       client.windowMessages = 0;
@@ -196,7 +197,7 @@ export class Clients {
 
   #look(): void {
     this.#sinceLook = 0;
-    this.#lookedAt = Date.now();
+    this.#lookedAt = monotonic();
     const { clientBuffer } = this.options;
     for (const socket of this.#all) {
       if (socket.getBufferedAmount() <= clientBuffer) continue;
@@ -206,13 +207,13 @@ export class Clients {
       socket.unsubscribe(FEED);
       if (client.subscribed) this.#subscribed--;
       client.subscribed = false;
-      client.drainBy = Date.now() + DRAIN_MS;
+      client.drainBy = monotonic() + DRAIN_MS;
       this.#slow.add(socket);
     }
   }
 
   #lookAtSlow(): void {
-    const now = Date.now();
+    const now = monotonic();
     // A feed too thin for a look by bytes has one by time; more often it would cost 10,000 clients' fan-out a tenth.
     if (this.#sinceLook > 0 && now - this.#lookedAt >= QUIET_LOOK_MS) this.#look();
     for (const socket of [...this.#slow]) {
@@ -248,7 +249,7 @@ export class Clients {
 
   #textPing({ baseUrl, peerId, generation }: TextPing): void {
     const fields = { type: 'PING', base_url: baseUrl, peer_id: peerId, best_height: 0 };
-    const ping = frameJson(fields, Date.now(), generation);
+    const ping = frameJson(fields, wall.told(), generation);
     for (const app of this.#apps) app.publish(FEED, ping, false);
   }
 }

@@ -1,5 +1,6 @@
 /** A notification server: frames in from the stream, WebSocket frames out, and the page beside them. */
 
+import { wall } from '../../shared/clock.js';
 import { ConnectionLedger } from '../../shared/connection-ledger.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import { FrameStreamClient } from '../../shared/frames/stream-client.js';
@@ -76,7 +77,8 @@ export class NotificationServer {
           frames: (frames) => {
             for (const frame of frames) this.#clients.publish(frame.json);
             const newest = frames.at(-1);
-            if (newest !== undefined) metrics.latency.set((Date.now() - newest.receivedAt) / 1000);
+            if (newest !== undefined)
+              metrics.latency.set(Math.max(0, wall.told() - newest.receivedAt) / 1000);
           },
           gap: () => {
             logger.warn({ clients: this.#clients.size }, 'frames were missed: clients are closed');

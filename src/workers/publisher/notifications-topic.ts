@@ -1,6 +1,7 @@
 /** Writes the frames to a Kafka topic too, for gateways on other machines (`kafka_notificationsConfig`). */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { monotonic } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Frame } from '../../shared/frames/types.js';
 import type { DependencyHealth } from '../../shared/health.js';
@@ -77,14 +78,14 @@ export class NotificationsTopic {
     };
   }
 
-  /** Gives what is left until `deadline` (unix ms); the rest follows after the next start, if the ring still has it. */
+  /** Gives what is left until `deadline` (monotonic); the rest follows after the next start, if the ring still has it. */
   async stop(deadline: number): Promise<void> {
-    while (this.#next < this.#end && Date.now() < deadline) await delay(10);
+    while (this.#next < this.#end && monotonic() < deadline) await delay(10);
     this.#stopping.abort();
     this.#wake();
     const patience = new AbortController();
     const { signal } = patience;
-    const late = delay(Math.max(200, deadline - Date.now()), undefined, { signal }).catch(() => {});
+    const late = delay(Math.max(200, deadline - monotonic()), undefined, { signal }).catch(() => {});
     await Promise.race([this.#finish(), late]);
     patience.abort();
   }

@@ -1,6 +1,7 @@
 /** The publisher: everything that remembers is here. Repeats, sequence, outbox, Kafka, BlockFound, frames. */
 
 import { Registry } from 'prom-client';
+import { steadyTime, wall } from '../../shared/clock.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
 import { FrameStreamServer } from '../../shared/frames/stream-server.js';
@@ -128,7 +129,7 @@ export class Publisher {
 
   async #resume(found: Reopened): Promise<void> {
     const { settings, frameSocketPath } = this.#config;
-    const now = Date.now();
+    const now = steadyTime();
     for (const { key, at } of found.repeats) this.#admission.restore(key, Math.min(at, now));
     await this.#deadLetters.open();
     this.#frames = new FrameStreamServer({
@@ -141,7 +142,7 @@ export class Publisher {
     await this.#frames.start(found.frames, this.#store.nextSeq);
     this.#addStored(found);
     this.#store.onReopened = (more) => {
-      for (const { key, at } of more.repeats) this.#admission.restore(key, Math.min(at, Date.now()));
+      for (const { key, at } of more.repeats) this.#admission.restore(key, Math.min(at, steadyTime()));
       this.#addStored(more);
       this.#emit(more.frames);
     };
@@ -195,7 +196,7 @@ export class Publisher {
 
   async #publish(messages: readonly CheckedMessage[], retry: boolean): Promise<PublishedBatch> {
     const end = this.#metrics.batchSeconds.startTimer();
-    const now = Date.now();
+    const now = steadyTime();
     const sorted = this.#sort(messages, retry, now);
     await this.#keep(sorted, now);
     const facts: PeerFact[] = [];
@@ -257,8 +258,8 @@ export class Publisher {
       return;
     }
     end();
-    const oldest = stored.reduce((first, { message }) => Math.min(first, message.receivedAt), now);
-    this.#metrics.storedSeconds.observe(Math.max(0, Date.now() - oldest) / 1000);
+    const oldest = stored.reduce((first, { message }) => Math.min(first, message.receivedAt), wall.told());
+    this.#metrics.storedSeconds.observe(Math.max(0, wall.told() - oldest) / 1000);
     this.#emit(appended.frames);
     for (const chunk of appended.chunks) this.#hand(chunk);
     for (const { message, isNew } of stored) if (isNew) this.#tellValidation(message);
@@ -363,7 +364,7 @@ export class Publisher {
     );
   }
 
-  /** Gives Kafka until `deadline` (unix ms), then closes everything. Gives the number of records left. */
+  /** Gives Kafka until `deadline` (monotonic), then closes everything. Gives the number of records left. */
   async close(deadline: number): Promise<number> {
     if (this.#closed) return this.#depth();
     await this.#inTurn(async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NodeProcess } from '../../../src/main/devnet/node-process.js';
+import { monotonic } from '../../../src/shared/clock.js';
 import { within } from '../../support/wait.js';
 
 test('a node is started by TERANODE_P2P_NODE, of several words too', async (context) => {
@@ -23,6 +24,6 @@ test('a node is started by TERANODE_P2P_NODE, of several words too', async (cont
     60_000,
     'a refusal of the server itself',
   );
-  await node.stop(Date.now() + 1000);
+  await node.stop(monotonic() + 1000);
   assert.match(errors.join('\n'), /no_such_setting: no such setting/);
 });

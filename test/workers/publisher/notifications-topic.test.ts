@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
+import { monotonic } from '../../../src/shared/clock.js';
 import { EmbeddedProducer } from '../../../src/shared/kafka/embedded/producer.js';
 import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
 import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
@@ -60,7 +61,7 @@ test('a frame that is still being stored is waited for, not skipped', async (con
     logger,
   });
   await topic.start();
-  context.after(() => topic.stop(Date.now()));
+  context.after(() => topic.stop(monotonic()));
 
   const frame = (name: string) => ({
     receivedAt: 1,
@@ -116,7 +117,7 @@ async function startTopic(context: TestContext, answer: (seqs: readonly number[]
     logger,
   });
   await topic.start();
-  context.after(() => topic.stop(Date.now()));
+  context.after(() => topic.stop(monotonic()));
   const add = async (count: number): Promise<void> => {
     const frame = { receivedAt: 1, kind: 0, own: false, json: Buffer.from('{}') };
     const all = Array.from({ length: count }, () => frame);

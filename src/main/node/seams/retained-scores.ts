@@ -13,13 +13,14 @@
  */
 
 import { LRUCache } from 'lru-cache';
+import { libraryTime } from '../../../shared/clock.js';
 
 /** Some 5 MB. Past it the one that left longest ago is forgiven. */
 const MAX_RETAINED = 10_000;
 
 export interface PeerStatsInternals {
   connected: boolean;
-  /** Unix ms. */
+  /** Ms as the library reads them. */
   expire: number;
   readonly topics: Readonly<
     Record<string, { readonly invalidMessageDeliveries: number; readonly meshFailurePenalty: number }>
@@ -66,7 +67,7 @@ export function retainScores(score: ScoreInternals, { max = MAX_RETAINED }: { ma
   score.addPeer = (id) => {
     left.delete(id);
     const stats = score.peerStats.get(id);
-    if (stats === undefined || (!stats.connected && Date.now() > stats.expire)) {
+    if (stats === undefined || (!stats.connected && libraryTime() > stats.expire)) {
       score.scoreCache.delete(id);
       addPeer(id);
       return;

@@ -1,5 +1,6 @@
 /** The embedded broker: topics, partitions, offsets, groups, retention, replay. One owner a process. */
 
+import { steadyTime } from '../../clock.js';
 import type { Logger } from '../../logging.js';
 import {
   BrokerFaultError,
@@ -69,7 +70,7 @@ export class EmbeddedBroker implements BrokerPort {
       maxPartitions: 1000,
       createTopics: true,
       retentionIntervalMs: 1000,
-      now: Date.now,
+      now: steadyTime,
       ...options,
     };
     this.#groups = new ConsumerGroups(level, (topic) => this.#topic(topic).partitions.length);

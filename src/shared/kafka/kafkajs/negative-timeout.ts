@@ -5,6 +5,7 @@
  */
 
 import { createRequire } from 'node:module';
+import { libraryTime } from '../../clock.js';
 
 interface RequestQueue {
   throttledUntil: number;
@@ -26,7 +27,7 @@ export function correctNegativeTimeouts(): void {
   prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
     if (this.pending.length === 0) return;
     const { throttledUntil } = this;
-    this.throttledUntil = Math.max(throttledUntil, Date.now() + 1);
+    this.throttledUntil = Math.max(throttledUntil, libraryTime() + 1);
     try {
       schedule.call(this);
     } finally {

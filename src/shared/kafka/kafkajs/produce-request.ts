@@ -7,6 +7,7 @@
 
 import { createRequire } from 'node:module';
 import type { ICustomPartitioner, Message } from 'kafkajs';
+import { wall } from '../../clock.js';
 import { partitionOf } from '../embedded/partitioner.js';
 import { type Compression, encodeRecordBatch } from './record-batch.js';
 
@@ -96,7 +97,7 @@ async function encode(options: ProduceOptions, library: Library): Promise<Encode
   head.writeInt32BE(timeout, 4);
   head.writeInt32BE(topicData.length, 8);
   const parts = [head];
-  const timestamp = Date.now();
+  const timestamp = wall.record();
   for (const { topic, partitions } of topicData) {
     const length = Buffer.byteLength(topic);
     const named = Buffer.allocUnsafe(2 + length + COUNT);

@@ -170,6 +170,7 @@ function hear(text) {
     names.set(peer, asText(message.client_name));
   }
   if (!greeted) greet(message);
+  // biome-ignore lint/plugin: the time of day is what the row shows.
   waiting.push({ message, kind, at: new Date() });
   if (waiting.length > MOST_ROWS) waiting.shift();
   scheduleDraw();
@@ -248,7 +249,7 @@ function dependencyRow(dependency) {
   return row;
 }
 
-function showStatus({ node, peers, sync, health, counters }) {
+function showStatus({ node, peers, sync, health, counters, at }) {
   if (asText(node?.name) !== '') parts['node-name'].textContent = asText(node.name);
   if (asText(node?.id) !== '') parts['node-id'].textContent = asText(node.id);
   parts.height.textContent = node?.height > 0 ? number(node.height) : '–';
@@ -262,7 +263,7 @@ function showStatus({ node, peers, sync, health, counters }) {
     .join(' · ');
   const all = Array.isArray(peers) ? peers : [];
   for (const peer of all) if (asText(peer.name) !== '') names.set(asText(peer.id), asText(peer.name));
-  showSync(sync);
+  showSync(sync, at);
   const inbound = all.filter((peer) => peer.inbound).length;
   parts['peer-count'].textContent = number(all.length);
   parts['peer-split'].textContent = `${inbound} in, ${all.length - inbound} out`;
@@ -281,13 +282,13 @@ function showStatus({ node, peers, sync, health, counters }) {
   );
 }
 
-/** The peer from which the node catches up, while it does. */
-function showSync(sync) {
+/** The peer from which the node catches up, while it does; `at`: the node's own time, for this machine's may be another. */
+function showSync(sync, at) {
   const id = asText(sync?.id);
   parts.sync.hidden = id === '';
   if (id === '') return;
   const height = sync.height > 0 ? ` to ${number(sync.height)}` : '';
-  const since = Number.isFinite(sync.since) ? Math.floor((Date.now() - sync.since) / 1000) : 0;
+  const since = Number.isFinite(at - sync.since) ? Math.floor((at - sync.since) / 1000) : 0;
   const name = asText(sync.name) || short(id);
   parts.sync.textContent = `catching up from ${name}${height}${since > 0 ? `, for ${duration(since)}` : ''}`;
   parts.sync.title = id;
