@@ -24,6 +24,7 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
         ]),
     ...chainChecks(dependencies),
     { resource: 'blockchain subscription', check: async () => parts.announcer.subscriptionHealth() },
+    { resource: 'data hub', check: async () => parts.announcer.dataHubHealth() },
     { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
     { resource: 'notification servers', check: () => parts.notifications.health() },
     { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },

@@ -335,8 +335,8 @@ test('bad messages that an honest peer relays', async (context) => {
     }
   });
 
-  await context.test('data hubs that are private, carry credentials or are no URL', async () => {
-    const bad = [
+  await context.test('data hubs that nobody can reach, carry credentials or are no URL', async () => {
+    const unusable = [
       '',
       'http://127.0.0.1:8090/',
       'http://localhost/',
@@ -354,6 +354,8 @@ test('bad messages that an honest peer relays', async (context) => {
       'http://2130706433/',
       'http://0x7f.1/',
       'http://127.1/',
+    ];
+    const bad = [
       'https://user:secret@hub.example.org/',
       'https://user@hub.example.org/',
       'https://@hub.example.org/',
@@ -374,6 +376,9 @@ test('bad messages that an honest peer relays', async (context) => {
       `https://hub.example.org/${'a'.repeat(2049)}`,
     ];
     for (const kind of ['block', 'subtree']) {
+      for (const dataHubUrl of unusable) {
+        assert.equal(await outcomeOf(kind, good(kind, { dataHubUrl })), `${kind} unusable_hub`, dataHubUrl);
+      }
       for (const dataHubUrl of bad) {
         assert.equal(await outcomeOf(kind, good(kind, { dataHubUrl })), `${kind} bad_url`, dataHubUrl);
       }
@@ -407,6 +412,7 @@ test('bad messages that an honest peer relays', async (context) => {
       'oversized',
       'unknown_framing',
       'bad_field',
+      'unusable_hub',
       'bad_url',
       'bad_header',
       'spoofed',

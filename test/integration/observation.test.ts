@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { askServer } from '../../src/main/control/client.js';
+import type { Settings } from '../../src/shared/settings/table.js';
 import { samplesOf, sumOf } from '../support/gossip.js';
 import { chainOf, openFeed, serverSettings, startServer } from '../support/server.js';
 import { launchServer } from '../support/server-process.js';
@@ -35,6 +36,39 @@ test('readiness and liveness have the body that readers of Teranode know', async
     const validation = body.dependencies.find(({ resource }) => resource === 'BlockValidationClient');
     assert.equal(validation?.message, 'not configured');
   }
+});
+
+test('a node that announces nothing because of its data hub says so wherever an operator looks', async (context) => {
+  const look = async (changes: Partial<Settings>) => {
+    const { server, log } = await startServer(
+      context,
+      serverSettings(context, { p2p_allow_private_ips: false, p2p_notification_servers: 1, ...changes }),
+    );
+    const base = `http://127.0.0.1:${server.ports.health}/health/readiness`;
+    const answer = await waitFor(
+      async () => {
+        const response = await fetch(base);
+        return response.status === 200 ? response : undefined;
+      },
+      { what: 'readiness' },
+    );
+    const { dependencies } = (await answer.json()) as { dependencies: Record<string, string>[] };
+    const usable = samplesOf(await server.scrape(), 'teranode_p2p_announce_data_hub_usable')[0]?.value;
+    const warned = log.lines.filter(({ level, msg }) => level === 40 && /data hub/.test(String(msg)));
+    await server.stop();
+    const line = dependencies.find(({ resource }) => resource === 'data hub');
+    return { usable, warned: warned.length, line: line?.message ?? 'no line' };
+  };
+  for (const asset_httpAddress of ['', 'http://localhost:8090/api/v1', 'http://10.0.0.7:8090']) {
+    const { usable, warned, line } = await look({ asset_httpAddress });
+    assert.match(line, /^warning: asset_httpAddress: .*not announced.*asset_httpPublicAddress/);
+    assert.deepEqual([usable, warned], [0, 1], asset_httpAddress);
+  }
+  const url = 'https://here.example.org/api/v1';
+  assert.deepEqual(await look({ asset_httpPublicAddress: url }), { usable: 1, warned: 0, line: url });
+  // It announces nothing in any case.
+  const quiet = await look({ asset_httpAddress: '', listen_mode: 'listen_only' });
+  assert.deepEqual(quiet, { usable: 1, warned: 0, line: 'none, and none is told' });
 });
 
 test('one scrape has every process’s figures, and none goes backwards when a notification server is replaced', async (context) => {

@@ -15,7 +15,7 @@ import {
   topicOf,
 } from '../support/gossip.js';
 import { createPeer, type Peer } from '../support/peer.js';
-import { OTHER_PEER } from '../support/sample-messages.js';
+import { OTHER_PEER, sampleData } from '../support/sample-messages.js';
 import {
   adminClient,
   openFeed,
@@ -86,6 +86,66 @@ test('an honest relay of bad messages keeps its standing, their author is scored
     server.server.parts.node.peers().some(({ id }) => id === peerId),
     false,
   );
+});
+
+test('a node whose data hub is at localhost, as nodes of 2025 ship it, announces for days and keeps its standing', async (context) => {
+  const server = await startServer(
+    context,
+    serverSettings(context, { ...QUIET, p2p_allow_private_ips: false, p2p_max_announcers_per_hash: 0 }),
+  );
+  const topics = ['block', 'subtree', 'node_status'].map((name) => {
+    const kind = MESSAGE_KINDS[kindIndex(name)];
+    if (kind === undefined) throw new Error(`no kind ${name}`);
+    return { name, topic: topicOf(server, kind) };
+  });
+  const feed = await openFeed(context, server.server);
+  const client = adminClient(context, server);
+  const shipped = await joinPeer(context, server, {
+    topics: topics.map(({ topic }) => topic),
+    localAddress: '127.0.0.2',
+  });
+  // The other is connected to nobody here: peers of loopback would not be banned in any case.
+  const far = await createStranger();
+  const send = async (author: typeof far | Peer, name: string, changes: object) => {
+    const topic = topics.find((one) => one.name === name)?.topic ?? '';
+    const data = sampleData(name, { peerId: author.id, ...changes }, 'message-bus', author.id);
+    shipped.send(server.server.peerId, [await author.sign(topic, data)]);
+  };
+  const COUNT = 200;
+  const hubs = ['http://localhost:8090/api/v1', 'http://192.168.1.7:8090/api/v1', ''];
+  for (const author of [shipped, far]) {
+    for (let n = 0; n < COUNT; n++) {
+      const dataHubUrl = hubs[n % hubs.length];
+      await send(author, 'block', { hash: hashOf(n), header: '', dataHubUrl });
+      await send(author, 'subtree', { hash: hashOf(n), dataHubUrl });
+    }
+  }
+  await waitFor(
+    async () => {
+      const outcomes = await outcomesOf(server);
+      const of = (name: string) =>
+        [...outcomes].reduce((sum, [key, count]) => sum + (key.startsWith(`${name} `) ? count : 0), 0);
+      return of('block') === 2 * COUNT && of('subtree') === 2 * COUNT;
+    },
+    { what: 'what became of each' },
+  );
+  for (const { id } of [shipped, far]) {
+    assert.equal(await client.isBanned(id), false);
+    assert.equal(server.server.parts.scores.score(id), 0);
+  }
+  assert.ok((scoreOf(server, shipped) ?? -1) >= 0, 'nor is it worth less to the mesh');
+  for (const author of [shipped, far]) {
+    await send(author, 'node_status', { baseUrl: hubs[0] });
+    const status = await feed.next(
+      ({ type, peer_id }) => type === 'node_status' && peer_id === author.id,
+      'its status',
+    );
+    assert.equal(status.base_url, undefined, 'without the address that nobody can use');
+    // Its operator has named a public one.
+    await send(author, 'block', { hash: hashOf(COUNT + 1), header: '' });
+    await feed.next(({ type, peer_id }) => type === 'block' && peer_id === author.id, 'its block');
+  }
+  assert.equal(feed.frames.filter(({ type }) => type === 'block' || type === 'subtree').length, 2);
 });
 
 test('an author that sends its bad messages itself falls in GossipSub’s score, out of the mesh, and is told nothing', async (context) => {

@@ -86,6 +86,7 @@ export class Announcer {
     const { now = () => performance.now(), retryMs = 1_000, statusSpacingMs = 1_000, version = '' } = options;
     const fsmState = (): FsmState | undefined => this.#subscription.fsmState;
     this.#components = components;
+    metrics.dataHubUsable.set(urls.problem === undefined ? 1 : 0);
     this.#retryMs = retryMs;
     this.#statusSpacingMs = statusSpacingMs;
     this.#subscription = new ChainSubscription(
@@ -149,6 +150,13 @@ export class Announcer {
   /** The same for readiness, with the reason why not. */
   subscriptionHealth(): DependencyHealth {
     return this.#subscription.health();
+  }
+
+  /** Whether peers can reach the data hub that blocks and subtrees are announced under: a warning, for all else goes on. */
+  dataHubHealth(): DependencyHealth {
+    const { problem, dataHub } = this.#components.urls;
+    const message = problem === undefined ? dataHub || 'none, and none is told' : `warning: ${problem}`;
+    return { resource: 'data hub', status: 200, message };
   }
 
   /** Begins everything; resolves when our first status has been said. An absent chain or broker is waited for. */

@@ -18,6 +18,11 @@ export function createAnnounceMetrics(registry: Registry) {
       help: '1 while the subscription to the blockchain service is open, else 0.',
       registers,
     }),
+    dataHubUsable: new Gauge({
+      name: 'teranode_p2p_announce_data_hub_usable',
+      help: '0 while blocks and subtrees are not announced because peers could not reach the data hub that the settings name, else 1.',
+      registers,
+    }),
     waiting: new Gauge({
       name: 'teranode_p2p_announce_waiting',
       help: 'Notifications of the chain waiting to be announced.',

@@ -9,6 +9,7 @@ export type UrlSettings = Pick<
   Settings,
   | 'p2p_generation'
   | 'p2p_allow_private_ips'
+  | 'listen_mode'
   | 'network'
   | 'securityLevelHTTP'
   | 'asset_httpAddress'
@@ -22,9 +23,11 @@ export interface AnnouncedUrls {
   readonly propagation: string;
   /**
    * Whether blocks and subtrees can be announced under `dataHub`: with an empty or, unless private addresses are
-   * allowed, a private one, every peer would count each announcement as a violation, and ban us.
+   * allowed, a private one, every peer would drop each announcement, and the newest ones ban us.
    */
   readonly announceable: boolean;
+  /** Why not, beginning with the setting's key; where the listen mode lets announce nothing in any case, undefined. */
+  readonly problem?: string;
   /** For the log, each beginning with the setting's key. */
   readonly warnings: readonly string[];
 }
@@ -65,11 +68,13 @@ export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
   if (problems.length > 0) throw new ConfigurationError(problems);
 
   const fault = dataHubFault(dataHub, settings);
-  if (fault !== undefined) {
-    const key = settings.asset_httpPublicAddress === '' ? 'asset_httpAddress' : 'asset_httpPublicAddress';
-    warnings.push(`${key}: ${fault}; blocks and subtrees are not announced`);
-  }
-  return { dataHub, propagation, announceable: fault === undefined, warnings };
+  const announceable = fault === undefined;
+  if (announceable || settings.listen_mode !== 'full')
+    return { dataHub, propagation, announceable, warnings };
+  const key = settings.asset_httpPublicAddress === '' ? 'asset_httpAddress' : 'asset_httpPublicAddress';
+  const problem = `${key}: ${fault}; blocks and subtrees are not announced until asset_httpPublicAddress names one that peers can reach`;
+  warnings.push(problem);
+  return { dataHub, propagation, announceable, problem, warnings };
 }
 
 /** What a peer would find wrong with the URL. */

@@ -24,6 +24,8 @@ function isInside(host: string): boolean {
 interface Judgement {
   /** What is wrong with it as a data hub. */
   readonly problem?: string;
+  /** It is a good URL, but of an address that strangers cannot reach: what honest nodes' settings may come with. */
+  readonly inside?: true;
   readonly host: string;
 }
 
@@ -54,7 +56,9 @@ function judge(text: string, allowPrivate: boolean): Judgement {
   if (url.username !== '' || url.password !== '' || /^https?:\/\/[^/?#]*@/i.test(text)) {
     return { problem: 'carries credentials', host };
   }
-  if (!allowPrivate && isInside(host)) return { problem: 'is not on the public network', host };
+  if (!allowPrivate && isInside(host)) {
+    return { problem: 'is not on the public network', inside: true, host };
+  }
   return { host };
 }
 
@@ -95,15 +99,17 @@ function refuseBlacklisted(host: string, context: CheckContext): void {
 
 /**
  * The data hub of an announcement that others will fetch, percent-encoded where it must be. Throws Refusal: `bad_field` when too long or unprintable,
- * `bad_url` when empty, not http(s), with credentials or (unless allowed) not public, `blacklisted` by its host. Our own
- * may be empty or anywhere.
+ * `unusable_hub` when empty or (unless allowed) not public, `bad_url` when not http(s) or with credentials, `blacklisted` by its host.
+ * Our own may be empty or anywhere.
  */
 export function requiredUrl(told: string, context: CheckContext): string {
   const text = printable(told, context);
   if (context.own) return text;
-  if (text === '') throw new Refusal('bad_url', 'no data hub URL');
-  const { problem, host } = fault(text, context.allowPrivateUrls);
-  if (problem !== undefined) throw new Refusal('bad_url', `the data hub URL ${problem}`);
+  if (text === '') throw new Refusal('unusable_hub', 'no data hub URL');
+  const { problem, inside, host } = fault(text, context.allowPrivateUrls);
+  if (problem !== undefined) {
+    throw new Refusal(inside ? 'unusable_hub' : 'bad_url', `the data hub URL ${problem}`);
+  }
   refuseBlacklisted(host, context);
   return text;
 }

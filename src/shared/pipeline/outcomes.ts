@@ -23,6 +23,8 @@ export const OUTCOMES = [
   { name: 'malformed', verdict: 'ignore' },
   { name: 'unknown_framing', verdict: 'ignore' },
   { name: 'blacklisted', verdict: 'ignore' },
+  // Not scored: nodes of 2025 ship a data hub at localhost, so an honest node says so with each block and subtree.
+  { name: 'unusable_hub', verdict: 'ignore' },
   // Checker: dropped and scored
   { name: 'bad_field', verdict: 'blame', offence: 'protocol_violation' },
   { name: 'bad_url', verdict: 'blame', offence: 'protocol_violation' },

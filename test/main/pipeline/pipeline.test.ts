@@ -198,7 +198,7 @@ describe('the pipeline', () => {
   it('scores an author once for a message that somebody sends again and again', async (context) => {
     const { pipeline, verdicts, offences } = await pipelineOf(context);
     const kind = MESSAGE_KINDS.findIndex(({ name }) => name === 'subtree');
-    const data = sampleData('subtree', { dataHubUrl: 'http://10.0.0.1' });
+    const data = sampleData('subtree', { dataHubUrl: 'ftp://hub.example.org' });
     for (let count = 1; count <= 6; count++) {
       // As after GossipSub has forgotten it: the id is the author's and the sequence number's.
       pipeline.push({ id: 'the same', kind, author: AUTHOR, source: OTHER_PEER, data });
