@@ -13,7 +13,7 @@ import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { sumOf } from '../support/gossip.js';
-import { openFeed, startServer, type TestServer } from '../support/server.js';
+import { openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { settingsOf } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
@@ -131,3 +131,25 @@ async function rejectTransaction(
   const value = KafkaRejectedTxTopicMessage.encode({ txHash, reason: 'too low a fee', peer_id: '' }).finish();
   await producer.send([{ value }]);
 }
+
+test('a Go node of mid 2025 is named after 30 s, counted, and readiness says that no topic is shared', async (context) => {
+  const server = await startServer(context, serverSettings(context, { p2p_notification_servers: 1 }));
+  const began = performance.now();
+  const go = await BusClient.start(context, {
+    name: 'mid 2025',
+    bootstrap: [server.address],
+    dhtMode: 'off',
+    topics: ['bitcoin/regtest-block'],
+  });
+  const counted = async () =>
+    sumOf(await server.server.scrape(), 'teranode_p2p_node_peers_without_shared_topic');
+  await waitFor(async () => (await counted()) === 1, { what: 'the count', timeoutMs: 60_000, everyMs: 200 });
+  assert.ok(performance.now() - began >= 30_000, 'it has 30 s');
+  const line = await waitFor(() =>
+    server.log.lines.find(({ msg }) => /none of our topics/.test(String(msg))),
+  );
+  assert.deepEqual(line.peers, [{ id: go.id, topics: ['bitcoin/regtest-block'] }]);
+  const report = await server.server.health(false);
+  const libp2p = report.dependencies.find(({ resource }) => resource === 'libp2p');
+  assert.match(String(libp2p?.message), /connected peers share no topic/);
+});

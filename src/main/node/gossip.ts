@@ -68,6 +68,8 @@ export interface GossipComponents {
   readonly onUnblamed: () => void;
   /** A peer has sent a message in its own name that is not valid. */
   readonly onForged: (peerId: string) => void;
+  /** A peer has told that it is subscribed to a topic, ours or another. */
+  readonly onSubscribed: (peerId: string, topic: string) => void;
   /** A peer has not read for so long that its connection should be closed; may be called again until it is. */
   readonly onStalled: (peerId: string) => void;
 }
@@ -149,7 +151,7 @@ function controlCost({ subscriptions, messages, control }: RPC): { messages: num
 /** Budget and backpressure before anything is verified, traffic counted both ways. */
 function guard(
   gossip: GossipInternals,
-  { budgets, backpressure, traffic, onStalled }: GossipComponents,
+  { budgets, backpressure, traffic, onSubscribed, onStalled }: GossipComponents,
 ): void {
   const exchange = new PeerExchange(gossip);
   const receiveRpc = gossip.handleReceivedRpc.bind(gossip);
@@ -164,6 +166,9 @@ function guard(
       if (rpc.messages.length === 0) return Promise.resolve();
       rpc.subscriptions = [];
       delete rpc.control;
+    }
+    for (const { topic, subscribe } of rpc.subscriptions) {
+      if (subscribe === true && topic !== undefined) onSubscribed(peerId, topic);
     }
     for (const prune of rpc.control?.prune ?? []) {
       if ((prune.backoff ?? 0) > LONGEST_BACKOFF_S) prune.backoff = LONGEST_BACKOFF_S;

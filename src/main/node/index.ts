@@ -31,6 +31,7 @@ import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
 import { internalsOf } from './seams/host-internals.js';
+import { SharedTopics } from './shared-topics.js';
 import { Traffic } from './traffic.js';
 import type { BanGate, ConnectedPeer, HeardMessage, NodeEvents, P2PNode } from './types.js';
 import { SignatureVerifier } from './verification.js';
@@ -66,6 +67,8 @@ export interface NodeOptions {
   readonly verifierProgram?: URL;
   /** Resolves /dnsaddr; the system's resolver unless given. */
   readonly resolveTxt?: ResolveTxt;
+  /** How long a peer may be connected without a topic of ours before it is warned of, ms. Default 30,000. */
+  readonly topicPatienceMs?: number;
 }
 
 interface Awaiting {
@@ -95,6 +98,7 @@ export class Libp2pNode implements P2PNode {
   readonly #seams: Seams;
   readonly #topics: readonly string[];
   readonly #kindOfTopic: ReadonlyMap<string, number>;
+  readonly #sharedTopics: SharedTopics;
   readonly #allowed: AddressList;
   readonly #configured: ConfiguredPeers;
   /** Peers of exempt addresses: no application score. */
@@ -126,6 +130,16 @@ export class Libp2pNode implements P2PNode {
     this.#seams = options.seams ?? ALL_SEAMS;
     this.#topics = topicNames(settings, kinds);
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
+    this.#sharedTopics = new SharedTopics(
+      {
+        logger,
+        subscribers: (topic) => this.#host?.services.pubsub.getSubscribers(topic).map(String) ?? [],
+      },
+      {
+        topics: this.#topics,
+        ...(options.topicPatienceMs === undefined ? {} : { patienceMs: options.topicPatienceMs }),
+      },
+    );
     this.#allowed = new AddressList(settings.p2p_allowed_addresses);
     this.#configured = configuredPeers(settings);
     this.#budgets = new ConnectionBudgets(
@@ -182,6 +196,7 @@ export class Libp2pNode implements P2PNode {
       await this.stop();
       throw listenRefusal(error, settings);
     }
+    this.#sharedTopics.start();
     this.#sweep = setInterval(() => this.#forgetLostVerdicts(), SWEEP_MS).unref();
     logger.info(
       { peer: this.peerId, addresses: this.addresses(), topics: this.#topics, mode: settings.listen_mode },
@@ -191,6 +206,7 @@ export class Libp2pNode implements P2PNode {
 
   async stop(): Promise<void> {
     clearInterval(this.#sweep);
+    this.#sharedTopics.stop();
     const host = this.#host;
     const running = host?.status === 'started';
     if (running) {
@@ -354,7 +370,11 @@ export class Libp2pNode implements P2PNode {
     }
     const slower =
       this.#verifier?.offMainThread === false ? ', signatures are verified on the main thread' : '';
-    return { resource: 'libp2p', status: 200, message: `${peers} peers connected${slower}` };
+    // As with no peers at all: what only others can mend takes no node out of service.
+    const unheard = this.#sharedTopics.none
+      ? `, connected peers share no topic (ours: ${this.#topics[0]}, …)`
+      : '';
+    return { resource: 'libp2p', status: 200, message: `${peers} peers connected${unheard}${slower}` };
   }
 
   /** Messages being verified or without a verdict, now and at the most. */
@@ -406,6 +426,7 @@ export class Libp2pNode implements P2PNode {
           this.#metrics.forgeries.inc();
           this.#emit('forged', peerId);
         },
+        onSubscribed: (peerId, topic) => this.#sharedTopics.told(peerId, topic),
         onStalled: (peerId) => this.#closeStalled(peerId),
         gater: createGater({ bans, settings, logger, metrics: this.#peripheryMetrics }),
       },
@@ -471,6 +492,7 @@ export class Libp2pNode implements P2PNode {
       // Behind a /dnsaddr there was no ID to make a direct peer of before.
       if (hasDirectPeers(this.#components.settings) && this.#isConfigured(peerId))
         host.services.pubsub.direct.add(peerId);
+      this.#sharedTopics.opened(peerId);
       this.#emit('connected', peerId);
     });
     host.addEventListener('peer:disconnect', ({ detail }) => {
@@ -479,6 +501,7 @@ export class Libp2pNode implements P2PNode {
       this.#traffic.forget(peerId);
       this.#budgets.forget(peerId);
       this.#exempt.delete(peerId);
+      this.#sharedTopics.closed(peerId);
       this.#emit('disconnected', peerId, bytesReceived);
     });
     if (this.#components.settings.p2p_enable_mdns) {
@@ -535,5 +558,6 @@ export class Libp2pNode implements P2PNode {
   #observe(): void {
     this.#backpressure.observe();
     this.#metrics.peers.set(this.#host?.getPeers().length ?? 0);
+    this.#metrics.strangers.set(this.#sharedTopics.strangers().length);
   }
 }

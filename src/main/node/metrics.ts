@@ -90,5 +90,11 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       registers,
       collect: observe,
     }),
+    strangers: new Gauge({
+      name: 'teranode_p2p_node_peers_without_shared_topic',
+      help: 'Connected peers that have been subscribed to none of our topics for 30 s.',
+      registers,
+      collect: observe,
+    }),
   };
 }
