@@ -1,6 +1,6 @@
 /** Who holds how many WebSocket connections, over all notification servers together. */
 
-import { AddressList, canonicalIp, parseSubnet } from './ip.js';
+import { AddressList, sourceOf } from './ip.js';
 
 export interface ConnectionLimits {
   /** `p2p_websocket_max_connections`. */
@@ -14,12 +14,6 @@ const SMALLEST_SHARE = 4;
 
 /** All trusted connections together; no address is spelled so. */
 const TRUSTED = 'trusted';
-
-/** What counts as one source: an IPv4 address, or the /64 of an IPv6 one, which a single host can wander through. */
-function sourceOf(address: string): string {
-  const canonical = canonicalIp(address) ?? address;
-  return canonical.includes(':') ? (parseSubnet(`${canonical}/64`)?.cidr ?? canonical) : canonical;
-}
 
 export class ConnectionLedger {
   readonly #trusted: AddressList;

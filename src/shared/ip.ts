@@ -180,6 +180,12 @@ export function parseSubnet(text: string): Subnet | undefined {
   };
 }
 
+/** What a limit counts as one source: an IPv4 address, or the /64 of an IPv6 one, which a single host can wander through. */
+export function sourceOf(address: string): string {
+  const canonical = canonicalIp(address) ?? address;
+  return canonical.includes(':') ? (parseSubnet(`${canonical}/64`)?.cidr ?? canonical) : canonical;
+}
+
 /** Whether the address (canonical or not) lies in the subnet. False for text that is no address. */
 export function subnetContains(subnet: Subnet, address: string): boolean {
   const bytes = ipBytes(address);

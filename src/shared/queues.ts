@@ -10,6 +10,25 @@ export interface Queue {
 
 export const QUEUES = [
   {
+    name: 'connections without a handshake yet',
+    bound:
+      '64, 4 of them of an address, 8 s each, 3 s without a byte; static and allow-listed addresses besides',
+    whenFull: 'the eldest of the largest holder is closed and counted',
+    metric: 'teranode_p2p_node_connections_refused_total',
+  },
+  {
+    name: 'direct messages being read',
+    bound: '64, 4 of them of a peer, 16 of an address, 10 s each, 3 s without a byte',
+    whenFull: 'the eldest of the largest holder is reset and counted',
+    metric: 'teranode_p2p_node_direct_messages_total',
+  },
+  {
+    name: 'address requests being answered',
+    bound: '64, 8 of them of a peer, 16 of an address, 10 s each, 3 s without a byte',
+    whenFull: 'the eldest of the largest holder is reset and counted',
+    metric: 'teranode_p2p_node_address_lookups_total',
+  },
+  {
     name: 'connection budget',
     bound: 'p2p_connection_messages_per_second and p2p_connection_bytes_per_second',
     whenFull: 'the rest of the second is dropped unverified and counted; persistent excess is spam',

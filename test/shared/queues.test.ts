@@ -10,6 +10,18 @@ const TABLE: readonly Queue[] = QUEUES;
 
 /** For each queue the test that fills it up and sees its rule: file and title. */
 const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: string, title: string]>> = {
+  'connections without a handshake yet': [
+    'main/node/admission',
+    'gets in while more addresses than there are places hold one idle connection each',
+  ],
+  'direct messages being read': [
+    'main/node/direct-stream',
+    'is there for others while a crowd of peers holds as many half-open streams as it likes',
+  ],
+  'address requests being answered': [
+    'main/node/address-lookup',
+    'answers others while a crowd of peers holds as many open requests as it likes',
+  ],
   'connection budget': ['main/node/flood', 'what exceeds a connection’s budget is dropped unverified'],
   'signature verification': [
     'main/node/flood',

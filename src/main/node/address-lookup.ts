@@ -13,7 +13,8 @@ import type { Logger } from '../../shared/logging.js';
 import { isPrivateMultiaddr, isRelayed, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { KeyedRate } from './keyed-rate.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
-import { finishStream, OversizeError, readStream } from './stream-reading.js';
+import { GaveWayError, ServedStreams, STREAM_SILENCE_MS, type StreamShares } from './served-streams.js';
+import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
 
 export const LOOKUP_1_0 = '/p2p-msg-bus/peer-addr-request/1.0.0';
 export const LOOKUP_1_1 = '/p2p-msg-bus/peer-addr-request/1.1.0';
@@ -28,8 +29,8 @@ type Version = keyof typeof BOUNDS;
 const MAX_ADDRESSES = 32;
 const MAX_ADDRESS_TEXT = 512;
 const MAX_RATED_PEERS = 1_000;
-const MAX_STREAMS = 64;
-const STREAMS_PER_CONNECTION = 8;
+/** Requests answered at once. */
+const SHARES: StreamShares = { places: 64, peer: 8, source: 16 };
 const ASK_AGAIN_MS = 10 * 60_000;
 const MAX_WANTED_A_ROUND = 8;
 
@@ -49,6 +50,8 @@ export interface AddressLookupOptions {
   readonly sharePrivate?: boolean;
   /** One request, from open to close, ms. Default 10,000. */
   readonly timeoutMs?: number;
+  /** An asker that says nothing is cut after so many ms. Default 3,000. */
+  readonly silenceMs?: number;
   /** Answered for one peer. Default 512. */
   readonly requestsPerMinute?: number;
   /** Peers asked for one lookup. Default 10. */
@@ -114,8 +117,8 @@ export class AddressLookup {
   readonly #asked: LRUCache<string, true>;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
+  readonly #served = new ServedStreams(SHARES);
   #looking = false;
-  #open = 0;
 
   constructor(components: AddressLookupComponents, options: AddressLookupOptions = {}) {
     this.#components = components;
@@ -130,7 +133,8 @@ export class AddressLookup {
       await this.#components.libp2p.handle(
         [LOOKUP_1_1, LOOKUP_1_0],
         async (stream, connection) => this.#answer(stream, connection),
-        { maxInboundStreams: STREAMS_PER_CONNECTION },
+        // More than its share: which of a peer's streams gives way is decided here.
+        { maxInboundStreams: SHARES.peer * 2 },
       );
     }
     if (this.#options.wanted !== undefined) {
@@ -209,25 +213,13 @@ export class AddressLookup {
   async #answer(stream: Stream, connection: Connection): Promise<void> {
     const version = versionOf(stream.protocol);
     const remote = connection.remotePeer.toString();
-    if (this.#open >= MAX_STREAMS || !this.#rate.take(remote)) {
+    if (!this.#rate.take(remote)) {
       this.#count('answerer', version, 'limited');
       stream.abort(new Error('too many address requests'));
       return;
     }
-    this.#open += 1;
     try {
-      const signal = this.#limit();
-      const request = await readStream(stream, {
-        maxBytes: BOUNDS[version].request,
-        signal,
-        // The 1.0.0 asker does not close its half: its one write is the request.
-        ...(version === '1.0.0' ? { isComplete: () => true } : {}),
-      });
-      const target = parsePeerId(new TextDecoder().decode(request).trim());
-      if (target === undefined) throw new RangeError('the request is not a peer ID');
-      const addresses = await this.#known(target, version);
-      await finishStream(stream, new TextEncoder().encode(JSON.stringify(addresses)), signal);
-      this.#count('answerer', version, addresses.length === 0 ? 'unknown' : 'ok');
+      await this.#served.serve(connection, (signal) => this.#answerIn(stream, version, this.#limit(signal)));
     } catch (error) {
       this.#components.logger.debug(
         { peer: remote, error: errorMessage(error) },
@@ -235,9 +227,22 @@ export class AddressLookup {
       );
       this.#count('answerer', version, outcomeOf(error));
       stream.abort(error instanceof Error ? error : new Error(errorMessage(error)));
-    } finally {
-      this.#open -= 1;
     }
+  }
+
+  async #answerIn(stream: Stream, version: Version, signal: AbortSignal): Promise<void> {
+    const request = await readStream(stream, {
+      maxBytes: BOUNDS[version].request,
+      signal,
+      silenceMs: this.#options.silenceMs ?? STREAM_SILENCE_MS,
+      // The 1.0.0 asker does not close its half: its one write is the request.
+      ...(version === '1.0.0' ? { isComplete: () => true } : {}),
+    });
+    const target = parsePeerId(new TextDecoder().decode(request).trim());
+    if (target === undefined) throw new RangeError('the request is not a peer ID');
+    const addresses = await this.#known(target, version);
+    await finishStream(stream, new TextEncoder().encode(JSON.stringify(addresses)), signal);
+    this.#count('answerer', version, addresses.length === 0 ? 'unknown' : 'ok');
   }
 
   async #known(target: PeerId, version: Version): Promise<string[]> {
@@ -302,6 +307,8 @@ export class AddressLookup {
 
 function outcomeOf(error: unknown): string {
   if (error instanceof OversizeError) return 'oversized';
+  if (error instanceof SilenceError) return 'silent';
+  if (error instanceof GaveWayError) return 'displaced';
   if (error instanceof RangeError) return 'malformed';
   return error instanceof Error && error.name === 'TimeoutError' ? 'timeout' : 'failed';
 }

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
-import { addressScope, canonicalIp, isPrivateHost } from '../../shared/ip.js';
+import { addressScope, canonicalIp, isPrivateHost, sourceOf } from '../../shared/ip.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
 
 /** Where a multiaddr leads first: for a relayed one, the relay. */
@@ -53,6 +53,16 @@ export function multiaddrPeerId(address: Multiaddr): string | undefined {
 /** Whether the address goes through a relay. */
 export function isRelayed(address: Multiaddr): boolean {
   return address.getComponents().some(({ name }) => name === 'p2p-circuit');
+}
+
+/** What a limit counts as one source: an IPv4 address, an IPv6 /64, or the relay through which somebody comes. */
+export function multiaddrSource(address: Multiaddr): string | undefined {
+  if (isRelayed(address)) {
+    const relay = address.getComponents().find(({ name }) => name === 'p2p')?.value;
+    return relay === undefined ? undefined : `relay ${relay}`;
+  }
+  const host = multiaddrHost(address);
+  return host?.kind === 'ip' ? sourceOf(host.address) : undefined;
 }
 
 /** Whether the multiaddr's first host is one that strangers cannot reach. */

@@ -1,7 +1,7 @@
 /**
  * How many connections are kept. Go's connection manager lets the count pass a high mark and then closes the least valued
- * down to a low one, sparing those younger than a grace period; libp2p here only has a ceiling at which it refuses whoever comes. So the
- * ceiling is set well above, and the trimming is done here.
+ * down to a low one, sparing those younger than a grace period; libp2p here only has a ceiling at which it refuses whoever comes. So it
+ * has none, the gater has one well above (see admission.ts), and the trimming is done here.
  */
 
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface';
@@ -21,7 +21,7 @@ const TRIM_INTERVAL_MS = 10_000;
 export interface ConnectionMarks {
   readonly low: number;
   readonly high: number;
-  /** Connections beyond which newcomers are refused at once. */
+  /** Inbound connections at the most, before the trimming comes by. */
   readonly ceiling: number;
 }
 
@@ -35,18 +35,18 @@ export function connectionMarks(
 }
 
 /**
- * libp2p's `connectionManager` options for these marks. Its own inbound limits (5 a second and host, 10 pending) precede the gater
- * and would make its settings and exemptions void, so they stand aside; pending handshakes stay bounded.
+ * libp2p's `connectionManager` options. Its own inbound limits (connections, pending ones, new ones a second and host) precede the gater, know
+ * neither sources nor exemptions, and count nothing: they stand aside for admission.ts.
  */
-export function connectionManagerLimits(marks: ConnectionMarks): {
+export function connectionManagerLimits(): {
   maxConnections: number;
   inboundConnectionThreshold: number;
   maxIncomingPendingConnections: number;
 } {
   return {
-    maxConnections: marks.ceiling,
-    inboundConnectionThreshold: 1_000_000,
-    maxIncomingPendingConnections: Math.max(64, marks.ceiling),
+    maxConnections: Number.POSITIVE_INFINITY,
+    inboundConnectionThreshold: Number.POSITIVE_INFINITY,
+    maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
   };
 }
 

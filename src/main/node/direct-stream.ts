@@ -1,13 +1,14 @@
 /** The direct stream (WIRE §1, first generation): open, write one JSON message, close. */
 
-import type { Libp2p, Stream } from '@libp2p/interface';
+import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { KeyedRate } from './keyed-rate.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
-import { finishStream, OversizeError, readStream } from './stream-reading.js';
+import { GaveWayError, ServedStreams, STREAM_SILENCE_MS, type StreamShares } from './served-streams.js';
+import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
 
 /** Without a leading slash, as the Go service spells it. */
 export const DIRECT_PROTOCOL = 'teranode/bitcoin/1.0.0';
@@ -26,13 +27,14 @@ export interface DirectStreamOptions {
   readonly timeoutMs?: number;
   /** Default 32 KiB. */
   readonly maxBytes?: number;
-  /** Inbound streams read at once, of all peers. Default 64. */
-  readonly maxConcurrent?: number;
+  /** A stream that brings nothing is cut after so many ms. Default 3,000. */
+  readonly silenceMs?: number;
   /** Messages a second of one peer, and twice that at once. Default 10. */
   readonly perSecond?: number;
 }
 
-const STREAMS_PER_CONNECTION = 4;
+/** Streams read at once. */
+const SHARES: StreamShares = { places: 64, peer: 4, source: 16 };
 const MAX_RATED_PEERS = 1_000;
 
 export class DirectStream {
@@ -40,7 +42,7 @@ export class DirectStream {
   readonly #options: DirectStreamOptions;
   readonly #rate: KeyedRate;
   readonly #stopping = new AbortController();
-  #open = 0;
+  readonly #served = new ServedStreams(SHARES);
 
   constructor(components: DirectStreamComponents, options: DirectStreamOptions) {
     this.#components = components;
@@ -52,8 +54,9 @@ export class DirectStream {
   async start(): Promise<void> {
     await this.#components.libp2p.handle(
       DIRECT_PROTOCOL,
-      async (stream, connection) => this.#receive(stream, connection.remotePeer.toString()),
-      { maxInboundStreams: STREAMS_PER_CONNECTION },
+      async (stream, connection) => this.#receive(stream, connection),
+      // More than its share: which of a peer's streams gives way is decided here.
+      { maxInboundStreams: SHARES.peer * 2 },
     );
   }
 
@@ -83,31 +86,32 @@ export class DirectStream {
     }
   }
 
-  async #receive(stream: Stream, source: string): Promise<void> {
-    const { maxBytes = MAX_DIRECT_BYTES, maxConcurrent = 64 } = this.#options;
-    if (this.#open >= maxConcurrent || !this.#rate.take(source)) {
+  async #receive(stream: Stream, connection: Connection): Promise<void> {
+    const source = connection.remotePeer.toString();
+    if (!this.#rate.take(source)) {
       this.#count('received', 'limited');
       stream.abort(new Error('too many direct messages'));
       return;
     }
-    this.#open += 1;
     try {
-      const signal = this.#limit();
-      const data = await readStream(stream, { maxBytes, signal });
-      await finishStream(stream, undefined, signal).catch(() => {});
-      if (data.length === 0) {
-        this.#count('received', 'empty');
-        return;
-      }
-      this.#count('received', 'ok');
-      this.#options.onMessage({ source, data });
+      await this.#served.serve(connection, (signal) => this.#read(stream, source, this.#limit(signal)));
     } catch (error) {
-      this.#count('received', error instanceof OversizeError ? 'oversized' : 'failed');
+      this.#count('received', outcomeOf(error));
       this.#components.logger.debug({ peer: source, error: errorMessage(error) }, 'direct message not read');
       stream.abort(error instanceof Error ? error : new Error(errorMessage(error)));
-    } finally {
-      this.#open -= 1;
     }
+  }
+
+  async #read(stream: Stream, source: string, signal: AbortSignal): Promise<void> {
+    const { maxBytes = MAX_DIRECT_BYTES, silenceMs = STREAM_SILENCE_MS } = this.#options;
+    const data = await readStream(stream, { maxBytes, signal, silenceMs });
+    await finishStream(stream, undefined, signal).catch(() => {});
+    if (data.length === 0) {
+      this.#count('received', 'empty');
+      return;
+    }
+    this.#count('received', 'ok');
+    this.#options.onMessage({ source, data });
   }
 
   #limit(signal?: AbortSignal): AbortSignal {
@@ -117,6 +121,12 @@ export class DirectStream {
   #count(direction: 'sent' | 'received', outcome: string): void {
     this.#components.metrics.directMessages.inc({ direction, outcome });
   }
+}
+
+function outcomeOf(error: unknown): string {
+  if (error instanceof OversizeError) return 'oversized';
+  if (error instanceof SilenceError) return 'silent';
+  return error instanceof GaveWayError ? 'displaced' : 'failed';
 }
 
 function parsePeerId(text: string): ReturnType<typeof peerIdFromString> {

@@ -1,18 +1,20 @@
 /**
  * Who may connect. Addresses are judged before the handshake, both ways; inbound peer IDs right after it, the first moment they
- * are known. libp2p's own inbound limits come earlier and know no exemptions: see connection-limits.ts.
+ * are known. libp2p's own inbound limits would come earlier and know no exemptions: they stand aside, see connection-limits.ts.
  */
 
 import { lookup } from 'node:dns/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import { AddressList, canonicalIp, ipBytes, isLoopbackAddress, isPrivateAddress } from '../../shared/ip.js';
+import { AddressList, canonicalIp, isLoopbackAddress, isPrivateAddress, sourceOf } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
+import { Admission, type AdmissionOptions } from './admission.js';
 import { KeyedRate } from './keyed-rate.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
+import { type RefusalReason, Refusals } from './refusals.js';
 import type { BanGate } from './types.js';
 
 type GaterSettings = Pick<
@@ -34,17 +36,15 @@ export interface GaterInit {
   readonly metrics: Pick<PeripheryMetrics, 'connectionsRefused'>;
   /** Loopback is not limited: connections of this machine, and of a proxy on it, share one address. Default true. */
   readonly exemptLoopback?: boolean;
+  /** Inbound connections at the most, those that are not limited besides. No bound unless given. */
+  readonly places?: number;
+  /** Peers that are not limited wherever they come from, once they are known. */
+  readonly isProtected?: (peerId: string) => boolean;
+  /** Times of handshakes. */
+  readonly handshakes?: Pick<AdmissionOptions, 'silenceMs' | 'handshakeMs'>;
   /** All addresses of a host name; the system's resolver unless told. */
   readonly resolve?: (name: string, family: 0 | 4 | 6) => Promise<readonly string[]>;
 }
-
-type Reason =
-  | 'no_host'
-  | 'banned_address'
-  | 'banned_peer'
-  | 'private_address'
-  | 'address_rate'
-  | 'address_connections';
 
 /** Addresses whose rate is remembered; the least recently seen starts anew. */
 const MAX_RATED_ADDRESSES = 10_000;
@@ -84,15 +84,6 @@ function leadsNowhere(address: Multiaddr): boolean {
 }
 
 /**
- * What a limit counts as one address: an IPv4 address, or an IPv6 /64, which is what one subscriber gets.
- */
-export function limitKey(address: string): string {
-  const bytes = ipBytes(address);
-  if (bytes === undefined || bytes.length === 4) return address;
-  return `${Buffer.from(bytes.subarray(0, 8)).toString('hex')}/64`;
-}
-
-/**
  * The address at the other end of the socket. A dialled name is resolved again by the operating system, perhaps to something else
  * than was judged. libp2p does not show the socket in its types, so this is read with care and its absence is no error.
  */
@@ -103,29 +94,35 @@ function socketAddress(connection: MultiaddrConnection): string | undefined {
 
 class Gater implements ConnectionGater {
   readonly #bans: BanGate;
-  readonly #logger: Logger;
-  readonly #metrics: GaterInit['metrics'];
+  readonly #refusals: Refusals;
   readonly #allowPrivate: boolean;
   readonly #exempt: AddressList;
   readonly #exemptLoopback: boolean;
   readonly #configured: ReadonlySet<string>;
   readonly #resolve: NonNullable<GaterInit['resolve']>;
-  readonly #perAddress: number;
-  /** Open and opening inbound connections. */
-  readonly #inbound = new Map<string, number>();
+  readonly #isProtected: (peerId: string) => boolean;
+  /** What names that the operator wrote down were last seen to mean. */
+  readonly #configuredAddresses = new Map<string, ReadonlySet<string>>();
+  readonly #admission: Admission;
   readonly #rate: KeyedRate;
 
   constructor(init: GaterInit) {
     const { settings } = init;
     this.#bans = init.bans;
-    this.#logger = init.logger;
-    this.#metrics = init.metrics;
+    this.#refusals = new Refusals(init);
     this.#allowPrivate = settings.p2p_allow_private_ips;
     this.#exempt = new AddressList(settings.p2p_allowed_addresses);
     this.#exemptLoopback = init.exemptLoopback ?? true;
     this.#configured = configuredHosts(settings);
     this.#resolve = init.resolve ?? resolveBySystem;
-    this.#perAddress = settings.p2p_connections_per_address;
+    this.#isProtected = init.isProtected ?? (() => false);
+    this.#admission = new Admission({
+      perAddress: settings.p2p_connections_per_address,
+      places: init.places ?? Number.POSITIVE_INFINITY,
+      onRefused: ({ remoteAddr }, reason) =>
+        this.#refusals.count('inbound', reason, { address: remoteAddr.toString() }),
+      ...init.handshakes,
+    });
     const perSecond = settings.p2p_inbound_connections_per_second;
     this.#rate = new KeyedRate({ perSecond, burst: perSecond, maxKeys: MAX_RATED_ADDRESSES });
   }
@@ -146,7 +143,11 @@ class Gater implements ConnectionGater {
       this.#resolve(host.name, host.family).catch(() => []),
       delay(RESOLVE_TIMEOUT_MS, [] as readonly string[], { ref: false }),
     ]);
-    return answers.some((answer) => this.#refuseDialled(canonicalIp(answer) ?? answer, host.name));
+    const addresses = answers.map((answer) => canonicalIp(answer) ?? answer);
+    if (this.#configured.has(host.name) && addresses.length > 0) {
+      this.#configuredAddresses.set(host.name, new Set(addresses));
+    }
+    return addresses.some((address) => this.#refuseDialled(address, host.name));
   };
 
   denyOutboundConnection = (_peerId: PeerId, connection: MultiaddrConnection): boolean =>
@@ -156,23 +157,31 @@ class Gater implements ConnectionGater {
     this.#refusePeer('outbound', peerId.toString()) || this.#refuseConnected(connection);
 
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {
+    const relayed = isRelayed(connection.remoteAddr);
     const host = multiaddrHost(connection.remoteAddr);
-    if (host?.kind !== 'ip') return false;
+    if (host?.kind !== 'ip') return relayed && !this.#admission.admit(connection, true);
     const { address } = host;
     if (this.#bans.isAddressBanned(address)) return this.#refuse('inbound', 'banned_address', { address });
     // Through a relay the address is the relay's.
-    if (isRelayed(connection.remoteAddr) || this.#isExempt(address)) return false;
-    const key = limitKey(address);
-    if (!this.#rate.take(key)) return this.#refuse('inbound', 'address_rate', { address });
-    const open = this.#inbound.get(key) ?? 0;
-    if (open >= this.#perAddress) return this.#refuse('inbound', 'address_connections', { address });
-    this.#inbound.set(key, open + 1);
-    connection.addEventListener('close', () => this.#release(key), { once: true });
+    const limited = relayed || !this.#isExempt(address);
+    if (limited && !relayed && !this.#rate.take(sourceOf(address))) {
+      return this.#refuse('inbound', 'address_rate', { address });
+    }
+    return !this.#admission.admit(connection, limited);
+  };
+
+  denyInboundEncryptedConnection = (peerId: PeerId, connection: MultiaddrConnection): boolean => {
+    const peer = peerId.toString();
+    if (this.#refusePeer('inbound', peer)) return true;
+    if (this.#isProtected(peer)) this.#admission.exempt(connection);
     return false;
   };
 
-  denyInboundEncryptedConnection = (peerId: PeerId, _connection: MultiaddrConnection): boolean =>
-    this.#refusePeer('inbound', peerId.toString());
+  /** Never refuses: the last moment before a connection is open. */
+  denyInboundUpgradedConnection = (_peerId: PeerId, connection: MultiaddrConnection): boolean => {
+    this.#admission.opened(connection);
+    return false;
+  };
 
   denyInboundRelayedConnection = (relay: PeerId, remotePeer: PeerId): boolean =>
     this.#refusePeer('inbound', remotePeer.toString()) || this.#refusePeer('inbound', relay.toString());
@@ -186,7 +195,12 @@ class Gater implements ConnectionGater {
   };
 
   #isExempt(address: string): boolean {
-    return (this.#exemptLoopback && isLoopbackAddress(address)) || this.#exempt.has(address);
+    return (
+      (this.#exemptLoopback && isLoopbackAddress(address)) ||
+      this.#exempt.has(address) ||
+      this.#configured.has(address) ||
+      [...this.#configuredAddresses.values()].some((addresses) => addresses.has(address))
+    );
   }
 
   #isForbiddenPrivate(address: string, host: string): boolean {
@@ -218,16 +232,9 @@ class Gater implements ConnectionGater {
     return this.#bans.isPeerBanned(peer) && this.#refuse(direction, 'banned_peer', { peer });
   }
 
-  #refuse(direction: 'inbound' | 'outbound', reason: Reason, fields: Record<string, string>): true {
-    this.#metrics.connectionsRefused.inc({ direction, reason });
-    this.#logger.debug({ direction, reason, ...fields }, 'connection refused');
+  #refuse(direction: 'inbound' | 'outbound', reason: RefusalReason, fields: Record<string, string>): true {
+    this.#refusals.count(direction, reason, fields);
     return true;
-  }
-
-  #release(key: string): void {
-    const open = this.#inbound.get(key) ?? 0;
-    if (open <= 1) this.#inbound.delete(key);
-    else this.#inbound.set(key, open - 1);
   }
 }
 
@@ -243,6 +250,7 @@ export function createGater(
     | 'denyOutboundEncryptedConnection'
     | 'denyInboundConnection'
     | 'denyInboundEncryptedConnection'
+    | 'denyInboundUpgradedConnection'
     | 'denyInboundRelayedConnection'
     | 'filterMultiaddrForPeer'
   >

@@ -16,7 +16,7 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Registry } from 'prom-client';
 import type { Settings } from '../../shared/settings/table.js';
 import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
-import { type ConnectionMarks, connectionManagerLimits } from './connection-limits.js';
+import { connectionManagerLimits } from './connection-limits.js';
 import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
 import { HolePunching } from './hole-punching.js';
@@ -52,7 +52,6 @@ export interface HostComponents extends GossipComponents {
 }
 
 export interface HostOptions extends GossipOptions {
-  readonly marks: ConnectionMarks;
   /** Base58 IDs of relays; those behind a /dnsaddr are added before they are dialled. */
   readonly relayIds: ReadonlySet<string>;
   /** Told in identify. */
@@ -133,7 +132,7 @@ export async function createHost(components: HostComponents, options: HostOption
     ...(protector === undefined ? {} : { connectionProtector: protector }),
     connectionGater: components.gater,
     connectionManager: {
-      ...connectionManagerLimits(options.marks),
+      ...connectionManagerLimits(),
       // Never gives up on a peer that is to be kept, nor waits longer the longer it is gone.
       reconnectRetries: Number.POSITIVE_INFINITY,
       reconnectRetryInterval: 1000,

@@ -13,11 +13,11 @@ import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
+import { sourceOf } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { makeDirectory } from '../make-directory.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
-import { limitKey } from './gater.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
 /** Newest first: written is the first, read whichever is there. */
@@ -301,7 +301,7 @@ export class PeerCache {
 /** The address or IPv6 network that a peer connected from; undefined when it was dialled. */
 function inboundFrom({ direction, remoteAddr }: Connection): string | undefined {
   const host = direction === 'inbound' ? multiaddrHost(remoteAddr) : undefined;
-  return host?.kind === 'ip' ? limitKey(host.address) : undefined;
+  return host?.kind === 'ip' ? sourceOf(host.address) : undefined;
 }
 
 /** The address that was dialled is known to work; one that was dialled from is not an address to dial. */

@@ -6,26 +6,35 @@ export class OversizeError extends Error {
   override readonly name = 'OversizeError';
 }
 
+/** Nothing came. */
+export class SilenceError extends Error {
+  override readonly name = 'SilenceError';
+}
+
 export interface ReadOptions {
   /** More than this rejects with OversizeError. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
+  /** No byte for so many ms from now on rejects with SilenceError. */
+  readonly silenceMs?: number;
   /** Looked at after each piece: true ends the read before the remote end does. */
   readonly isComplete?: (bytes: Uint8Array) => boolean;
 }
 
 /**
- * Everything the remote end writes until it closes its half, or until `isComplete`. Rejects on OversizeError, on a reset, and with
- * the signal's reason. The stream stays open for writing; whoever gets a rejection aborts it.
+ * Everything the remote end writes until it closes its half, or until `isComplete`. Rejects on OversizeError, SilenceError, on a reset, and
+ * with the signal's reason. The stream stays open for writing; whoever gets a rejection aborts it.
  */
 export function readStream(
   stream: Stream,
-  { maxBytes, signal, isComplete }: ReadOptions,
+  { maxBytes, signal, silenceMs, isComplete }: ReadOptions,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const pieces: Uint8Array[] = [];
     let size = 0;
+    let silence: NodeJS.Timeout | undefined;
     const settle = (error?: unknown): void => {
+      clearTimeout(silence);
       stream.removeEventListener('message', onMessage);
       stream.removeEventListener('end', onEnd);
       stream.removeEventListener('close', onClose);
@@ -34,6 +43,7 @@ export function readStream(
       else reject(error);
     };
     const onMessage = ({ data }: { data: { byteLength: number; subarray(): Uint8Array } }): void => {
+      clearTimeout(silence);
       size += data.byteLength;
       if (size > maxBytes) {
         settle(new OversizeError(`more than ${maxBytes} bytes`));
@@ -52,6 +62,12 @@ export function readStream(
     if (signal.aborted) {
       reject(signal.reason);
       return;
+    }
+    if (silenceMs !== undefined) {
+      silence = setTimeout(() => {
+        // A turn later: what came while this process was busy is handed out first.
+        silence = setTimeout(() => settle(new SilenceError(`nothing came in ${silenceMs} ms`)));
+      }, silenceMs).unref();
     }
     signal.addEventListener('abort', onAbort, { once: true });
     stream.addEventListener('end', onEnd, { once: true });

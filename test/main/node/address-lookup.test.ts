@@ -142,6 +142,29 @@ for (const protocol of [LOOKUP_1_0, LOOKUP_1_1]) {
       assert.equal(await askByHand(await connect(other, host), protocol, request), '[]');
     });
 
+    it('answers others while a crowd of peers holds as many open requests as it likes', async (context) => {
+      const { host, parts } = await node(context, { silenceMs: 60_000 });
+      const crowd = await Promise.all(Array.from({ length: 8 }, () => createHost(context, { listen: [] })));
+      for (const peer of crowd) {
+        const connection = await connect(peer, host);
+        for (let count = 0; count < 8; count++) await connection.newStream(protocol);
+      }
+      const other = await createHost(context, { listen: [] });
+      const connection = await connect(other, host);
+      const request = Buffer.from((await stranger()).toString());
+      for (let count = 0; count < 3; count++)
+        assert.equal(await askByHand(connection, protocol, request), '[]');
+      assert.ok((await parts.value(LOOKUPS, { version, outcome: 'displaced' })) >= 1);
+    });
+
+    it('cuts an asker that says nothing', async (context) => {
+      const { host, parts } = await node(context, { silenceMs: 200, timeoutMs: 60_000 });
+      const connection = await connect(await createHost(context, { listen: [] }), host);
+      const silent = await connection.newStream(protocol);
+      await assert.rejects(within(readAll(silent), 30_000, 'the cut'), { name: 'StreamResetError' });
+      await counted(parts, { version, outcome: 'silent' }, 1);
+    });
+
     it('keeps an answer within its bounds', async (context) => {
       const { host } = await node(context);
       const asker = await createHost(context);

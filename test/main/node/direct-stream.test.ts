@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import type { Libp2p } from '@libp2p/interface';
+import type { Libp2p, Stream } from '@libp2p/interface';
 import {
   DIRECT_PROTOCOL,
   DirectStream,
@@ -104,6 +104,39 @@ describe('the direct stream', () => {
     await waitFor(() => heard.length === 3, { what: 'the modest one' });
     assert.deepEqual(heard.map(({ text }) => text).sort(), ['greedy', 'greedy', 'modest']);
     assert.equal(await parts.value(MESSAGES, { outcome: 'limited' }), 1);
+  });
+
+  it('is there for others while a crowd of peers holds as many half-open streams as it likes', async (context) => {
+    const { host, heard, parts } = await node(context, { perSecond: 1_000 });
+    const crowd = await Promise.all(Array.from({ length: 17 }, () => createHost(context, { listen: [] })));
+    const streams: Stream[] = [];
+    for (const peer of crowd) {
+      const connection = await peer.dial(host.getMultiaddrs());
+      for (let count = 0; count < 4; count++) {
+        const stream = await connection.newStream(DIRECT_PROTOCOL);
+        // More than nothing: it is at work, as far as anybody can tell.
+        stream.send(Buffer.from('{'));
+        streams.push(stream);
+      }
+    }
+    const modest = await node(context);
+    await modest.host.dial(host.getMultiaddrs());
+    for (const text of ['one', 'two', 'three']) {
+      await modest.direct.sendDirect(host.peerId.toString(), Buffer.from(text));
+    }
+    await waitFor(() => heard.length === 3, { what: 'all three messages', timeoutMs: 8_000 });
+    assert.ok((await parts.value(MESSAGES, { outcome: 'displaced' })) >= 4);
+    // Nobody of the crowd has lost more than was needed.
+    assert.ok(streams.filter(({ status }) => status === 'open').length >= 60);
+  });
+
+  it('cuts a stream that brings nothing', async (context) => {
+    const { host, parts } = await node(context, { silenceMs: 200, timeoutMs: 60_000 });
+    const peer = await createHost(context, { listen: [] });
+    const connection = await peer.dial(host.getMultiaddrs());
+    const stream = await connection.newStream(DIRECT_PROTOCOL);
+    await waitFor(() => stream.status === 'reset', { what: 'the reset' });
+    assert.equal(await parts.value(MESSAGES, { outcome: 'silent' }), 1);
   });
 
   it('refuses to send what is too long or to whom it cannot', async (context) => {
