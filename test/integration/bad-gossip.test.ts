@@ -129,7 +129,10 @@ function wrongValues({ type }: WireField): string[] {
     case 'optional float':
       return ['"5"', 'true', '[]', '{}', '1e400'];
     case 'object':
+    case 'optional object':
       return ['"5"', '5', 'true', '[]'];
+    case 'bytes':
+      return ['5', 'true', '{}', '"&&&&"'];
   }
 }
 

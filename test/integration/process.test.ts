@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindIndex, MESSAGE_KINDS, subtree } from '../../src/shared/messages/index.js';
 import { OutboxStore } from '../../src/shared/outbox/store.js';
 import type { RunFile } from '../../src/shared/run-file.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
@@ -73,7 +73,7 @@ test('SIGTERM under load: exit code 0 in time, and what the network got from us 
   // By itself: with code 1 it would have given up three seconds past its time. The rest is for signal and exit to arrive.
   assert.ok(took < 4_000 + 3_000 + 3_000, `it took ${took} ms`);
   const waiting = await waitingIn(run.directory);
-  const passedOn = observer.heard.map(({ data }) => String(unwrap(data, 32_768).fields.get('hash')));
+  const passedOn = observer.heard.map(({ data }) => unwrap(data, subtree).message.hash);
   assert.ok(passedOn.length > 200 && passedOn.every((hash) => hash.length === 64));
   const lost = passedOn.filter((hash) => !waiting.has(hash));
   assert.deepEqual(lost, [], `${lost.length} of ${passedOn.length} were passed on and are not in the outbox`);
@@ -108,7 +108,7 @@ test('on a full disk it lives on: announcements are kept or refused and counted,
   run.child.kill('SIGTERM');
   assert.equal((await within(run.exit, 30_000, 'the end of the process')).code, 0, run.stderr);
   const waiting = await waitingIn(run.directory);
-  const passedOn = observer.heard.map(({ data }) => String(unwrap(data, 32_768).fields.get('hash')));
+  const passedOn = observer.heard.map(({ data }) => unwrap(data, subtree).message.hash);
   assert.ok(passedOn.length > 10);
   assert.deepEqual(
     passedOn.filter((hash) => !waiting.has(hash)),

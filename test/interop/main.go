@@ -11,6 +11,7 @@ import (
 // parts are what this program can be. A part answers commands until its standard input ends.
 var parts = map[string]func(*lines) commands{
 	"bus":         busCommands,
+	"decode":      decodeCommands,
 	"grpc-client": grpcClientCommands,
 	"grpc-server": grpcServerCommands,
 	"hostile":     hostileCommands,

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sumOf } from '../support/gossip.js';
 import { startKafka } from '../support/kafka/index.js';
+import { randomNumbers } from '../support/random.js';
 import { launchServer, type ServerProcess } from '../support/server-process.js';
 import { keysIn, SubtreeTraffic, scrapeOf } from '../support/subtree-traffic.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -16,17 +17,6 @@ const PER_SECOND = 200;
 const LONGEST_MS = 3_000;
 /** Of a server that dies while it starts: from the second on, it has what the last one left. */
 const LONGEST_START_MS = 2_000;
-
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 async function kill({ child, exit }: ServerProcess): Promise<void> {
   child.kill('SIGKILL');

@@ -7,7 +7,7 @@ import { MESSAGE_KINDS as TABLE } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { announcedRecord } from '../../src/shared/messages/record.js';
 import { requiredHash } from '../../src/shared/messages/text.js';
-import { field, type MessageOf, readFields } from '../../src/shared/messages/wire-fields.js';
+import { field, type MessageOf } from '../../src/shared/messages/wire-fields.js';
 import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
 
 /** What the settings of a server with these kinds hold besides the table's. */
@@ -31,8 +31,7 @@ export const sighting: MessageKind<Sighting> = {
   wire: WIRE,
   priority: 4,
   repeats: true,
-  decode(fields) {
-    const message = readFields(WIRE, fields);
+  decode(message) {
     return { ...message, hash: requiredHash(message.hash, 'Hash') };
   },
   originator: (message) => message.peerId,
@@ -42,22 +41,22 @@ export const sighting: MessageKind<Sighting> = {
 };
 
 /** What its text says happens to the thread: `exit`, `hang`, `memory`; anything else is fine. */
-export const trap: MessageKind<string> = {
+export const trap: MessageKind<{ readonly spring: string }> = {
   name: 'trap',
   topicSetting: 'p2p_trap_topic' as SettingKey,
   sizeBound: 1024,
   wire: [field('spring', 'text', 'spring')],
   priority: 1,
   repeats: false,
-  decode(fields) {
-    const spring = String(fields.get('spring'));
+  decode(message) {
+    const { spring } = message;
     if (spring === 'exit') process.exit(1);
     if (spring === 'hang') for (;;);
     if (spring === 'memory') {
       const kept: number[][] = [];
       for (;;) kept.push(new Array(100_000).fill(kept.length));
     }
-    return spring;
+    return message;
   },
   originator: () => '',
   identity: () => ({ hash: '', url: '' }),

@@ -3,7 +3,7 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindIndex, MESSAGE_KINDS, subtree } from '../../src/shared/messages/index.js';
 import type { RunFile } from '../../src/shared/run-file.js';
 import { hashOf, subtreeData, topicOf } from './gossip.js';
 import type { KafkaCluster } from './kafka/index.js';
@@ -16,7 +16,6 @@ if (SUBTREE === undefined) throw new Error('no subtrees');
 const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
 const TICK_MS = 20;
 const JOIN_MS = 30_000;
-const MAX_FRAMED_BYTES = 32_768;
 
 export class SubtreeTraffic {
   readonly #sender: Peer;
@@ -42,9 +41,7 @@ export class SubtreeTraffic {
 
   /** Hashes of what the server passed on. */
   get passedOn(): Set<string> {
-    return new Set(
-      this.#observer.heard.map(({ data }) => String(unwrap(data, MAX_FRAMED_BYTES).fields.get('hash'))),
-    );
+    return new Set(this.#observer.heard.map(({ data }) => unwrap(data, subtree).message.hash));
   }
 
   /** Both peers join a server, the observer its mesh. */

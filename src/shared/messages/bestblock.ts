@@ -2,7 +2,7 @@
 
 import type { MessageKind } from './kind.js';
 import { peerIdText } from './text.js';
-import { field, type MessageOf, readFields } from './wire-fields.js';
+import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [field('peerId', 'text', 'PeerId', { bus: 'PeerID' })];
 
@@ -15,8 +15,7 @@ export const bestblock: MessageKind<BestBlock> = {
   wire: WIRE,
   priority: 2,
   repeats: false,
-  decode(fields) {
-    const message = readFields(WIRE, fields);
+  decode(message) {
     return { peerId: peerIdText(message.peerId, 'PeerId') };
   },
   originator: (message) => message.peerId,

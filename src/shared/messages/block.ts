@@ -5,7 +5,7 @@ import { checkedHeader } from './header.js';
 import type { MessageKind } from './kind.js';
 import { announcedRecord } from './record.js';
 import { displayText, peerIdText, requiredHash } from './text.js';
-import { field, type MessageOf, readFields } from './wire-fields.js';
+import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
   field('hash', 'text', 'Hash'),
@@ -26,8 +26,7 @@ export const block: MessageKind<Block> = {
   wire: WIRE,
   priority: 6,
   repeats: true,
-  decode(fields, context) {
-    const message = readFields(WIRE, fields);
+  decode(message, context) {
     const hash = requiredHash(message.hash, 'Hash');
     return {
       hash,

@@ -31,17 +31,6 @@ function claimsOriginator(kind: MessageKind): boolean {
   return kind.wire.some((field) => field.name === 'peerId');
 }
 
-/** Whether a message has at least one field of its kind; else its framing is one that we do not know. */
-function hasKnownField(kind: MessageKind, fields: ReadonlyMap<string, unknown>): boolean {
-  return kind.wire.length === 0 || kind.wire.some((field) => fields.has(field.folded));
-}
-
-function decode(kind: MessageKind, data: Uint8Array, context: CheckContext): unknown {
-  const { fields } = unwrap(data, kind.sizeBound);
-  if (!hasKnownField(kind, fields)) throw new Refusal('unknown_framing', `no field of ${kind.name}`);
-  return kind.decode(fields, context);
-}
-
 /** A message that goes no further than its outcome. */
 export function refusedMessage(
   outcome: number,
@@ -79,7 +68,7 @@ export function checkMessage(kind: MessageKind, raw: RawMessage, context: CheckC
 }
 
 function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
-  const message = decode(kind, raw.data, context);
+  const message = kind.decode(unwrap(raw.data, kind).message, context);
   const originator = kind.originator(message);
   if ((originator !== '' || claimsOriginator(kind)) && originator !== raw.author) {
     throw new Refusal('spoofed', 'PeerId is not the author');
@@ -115,7 +104,7 @@ export interface CheckedDirect {
  */
 export function checkDirect(source: string, data: Uint8Array, context: CheckContext): CheckedDirect {
   try {
-    const message = block.decode(unwrap(data, block.sizeBound).fields, context);
+    const message = block.decode(unwrap(data, block).message, context);
     if (message.peerId !== '' && message.peerId !== source) {
       throw new Refusal('spoofed', 'PeerId is not the sender');
     }

@@ -26,8 +26,9 @@ export function messageJson<M extends object>(
 ): string {
   const values = message as Readonly<Record<string, unknown>>;
   const members: string[] = [];
-  for (const { name, direct, bus, type, omitEmpty } of kind.wire) {
-    const zero = zeroOf(type);
+  for (const field of kind.wire) {
+    const { name, direct, bus, omitEmpty } = field;
+    const zero = zeroOf(field);
     const value = values[name] ?? zero;
     if (value === undefined || (omitEmpty && (value === zero || value === 0n))) continue;
     members.push(`"${framing === 'direct' ? direct : bus}":${stringify(value)}`);

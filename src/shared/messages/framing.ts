@@ -1,16 +1,20 @@
 /** The two framings of a gossip message: the JSON itself, or that in base64 in a message-bus envelope. */
 
-import { fieldsOf } from './fields.js';
-import { parseObject } from './json.js';
+import type { MessageKind } from './kind.js';
+import { readObject } from './object-reader.js';
 import { Refusal } from './refusal.js';
+import { field, type MessageOf, type WireField } from './wire-fields.js';
 
 export type Framing = 'direct' | 'message-bus';
 
-export interface Unwrapped {
+export interface Unwrapped<M> {
   readonly framing: Framing;
-  /** The inner message's fields by folded key. */
-  readonly fields: ReadonlyMap<string, unknown>;
+  /** As told: within Go's types, not yet within the kind's bounds. */
+  readonly message: M;
 }
+
+/** The message bus's struct. */
+const ENVELOPE = [field('name', 'text', 'name'), field('data', 'bytes', 'data')];
 
 /** Bytes of an envelope beside its base64: the name, which Go nodes do not bound, and JSON's own. */
 const ENVELOPE_OVERHEAD = 4096;
@@ -20,32 +24,34 @@ export function framedBound(innerBound: number): number {
   return Math.ceil(innerBound / 3) * 4 + ENVELOPE_OVERHEAD;
 }
 
-function decodeBase64(text: string): Buffer {
-  const bytes = Buffer.from(text, 'base64');
-  // Buffer skips what is no base64 and takes the URL alphabet; Go takes neither.
-  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  if (text.length % 4 !== 0 || bytes.length !== (text.length / 4) * 3 - padding || /[-_]/.test(text)) {
-    throw new Refusal('malformed', 'the envelope’s data is no base64');
+/**
+ * The message of `kind`, its framing told by content: an object with a key `data` is an envelope. Throws Refusal:
+ * `unknown_framing` when it is no JSON object or has no field of the kind, `malformed`, or `oversized` past the kind's bound of
+ * inner JSON.
+ */
+export function unwrap<M>(data: Uint8Array, kind: MessageKind<M>): Unwrapped<M> {
+  if (data.length > framedBound(kind.sizeBound)) throw new Refusal('oversized', `${data.length} bytes`);
+  const { message, wrong } = readObject(data, ENVELOPE);
+  const inner = (message as MessageOf<typeof ENVELOPE>).data;
+  // Whoever has no envelope may have a name of any sort.
+  if (inner === undefined && !wrong.some(({ name }) => name === 'data')) {
+    return { framing: 'direct', message: messageOf(data, kind) };
   }
-  return bytes;
+  refuseWrong(wrong);
+  return { framing: 'message-bus', message: messageOf(inner as Uint8Array, kind) };
 }
 
-/**
- * The inner message, its framing told by content: an object with a key `data` is an envelope. Throws Refusal:
- * `unknown_framing` when it is no JSON object, `malformed`, or `oversized` past `innerBound` bytes of inner JSON.
- */
-export function unwrap(data: Uint8Array, innerBound: number): Unwrapped {
-  if (data.length > framedBound(innerBound)) throw new Refusal('oversized', `${data.length} bytes`);
-  const outer = fieldsOf(parseObject(data));
-  const inner = outer.get('data');
-  if (inner === undefined) {
-    if (data.length > innerBound) throw new Refusal('oversized', `${data.length} bytes`);
-    return { framing: 'direct', fields: outer };
-  }
-  if (typeof inner !== 'string') throw new Refusal('malformed', 'the envelope’s data is no text');
-  const bytes = decodeBase64(inner);
-  if (bytes.length > innerBound) throw new Refusal('oversized', `${bytes.length} bytes`);
-  return { framing: 'message-bus', fields: fieldsOf(parseObject(bytes)) };
+/** The message of `kind` in `json`. Throws Refusal as `unwrap` does. */
+function messageOf<M>(json: Uint8Array, kind: MessageKind<M>): M {
+  if (json.length > kind.sizeBound) throw new Refusal('oversized', `${json.length} bytes`);
+  const { message, known, wrong } = readObject(json, kind.wire);
+  refuseWrong(wrong);
+  if (known === 0 && kind.wire.length > 0) throw new Refusal('unknown_framing', 'no field of its kind');
+  return message as M;
+}
+
+function refuseWrong([first]: readonly WireField[]): void {
+  if (first !== undefined) throw new Refusal('malformed', `${first.direct} is no ${first.type}`);
 }
 
 /** Frames `json` for sending. */

@@ -2,7 +2,6 @@
 
 import type { AnnouncedRecord, PeerFact } from '../pipeline/types.js';
 import type { SettingKey } from '../settings/table.js';
-import type { Fields } from './fields.js';
 import type { WireField } from './wire-fields.js';
 
 export { Refusal } from './refusal.js';
@@ -46,8 +45,8 @@ export interface MessageKind<M = unknown> {
   readonly repeats: boolean;
   /** Ignored of peers whose reputation is below 20. */
   readonly needsReputation?: true;
-  /** Reads and bounds the fields; throws Refusal. */
-  decode(fields: Fields, context: CheckContext): M;
+  /** The message, its fields held to their bounds; throws Refusal. */
+  decode(message: M, context: CheckContext): M;
   /** The `PeerId` the message claims; empty where the kind has none. */
   originator(message: M): string;
   /** Hash and URL that identify the announcement, empty where not meant. */

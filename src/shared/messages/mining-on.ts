@@ -3,7 +3,7 @@
 import { shownUrl } from './data-hub-url.js';
 import type { MessageKind } from './kind.js';
 import { displayText, optionalHash, peerIdText, requiredHash } from './text.js';
-import { field, type MessageOf, readFields } from './wire-fields.js';
+import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
   field('hash', 'text', 'Hash'),
@@ -25,8 +25,7 @@ export const miningOn: MessageKind<MiningOn> = {
   wire: WIRE,
   priority: 4,
   repeats: true,
-  decode(fields, context) {
-    const message = readFields(WIRE, fields);
+  decode(message, context) {
     return {
       hash: requiredHash(message.hash, 'Hash'),
       previousHash: optionalHash(message.previousHash, 'PreviousHash'),

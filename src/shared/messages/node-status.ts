@@ -1,11 +1,10 @@
 /** What a node says of itself every few seconds. */
 
 import { shownUrl } from './data-hub-url.js';
-import { feePolicyOf } from './fee-policy.js';
-import { fieldsOf } from './fields.js';
+import { FEE_POLICY } from './fee-policy.js';
 import type { MessageKind } from './kind.js';
 import { displayText, hexOrEmpty, optionalHash, peerIdText } from './text.js';
-import { field, type MessageOf, readFields } from './wire-fields.js';
+import { field, type MessageOf, objectField } from './wire-fields.js';
 
 const LEFT_OUT = { omitEmpty: true };
 
@@ -28,11 +27,11 @@ const WIRE = [
   field('listenMode', 'text', 'listen_mode'),
   field('chainWork', 'text', 'chain_work'),
   field('syncPeerId', 'text', 'sync_peer_id', LEFT_OUT),
-  field('syncPeerHeight', 'int64', 'sync_peer_height', LEFT_OUT),
+  field('syncPeerHeight', 'uint32', 'sync_peer_height', LEFT_OUT),
   field('syncPeerBlockHash', 'text', 'sync_peer_block_hash', LEFT_OUT),
   field('syncConnectedAt', 'int64', 'sync_connected_at', LEFT_OUT),
   field('minMiningTxFee', 'optional float', 'min_mining_tx_fee', LEFT_OUT),
-  field('feePolicy', 'object', 'fee_policy', LEFT_OUT),
+  objectField('feePolicy', 'optional object', 'fee_policy', FEE_POLICY, LEFT_OUT),
   field('connectedPeersCount', 'int64', 'connected_peers_count', LEFT_OUT),
   field('storage', 'text', 'storage', LEFT_OUT),
 ];
@@ -50,8 +49,7 @@ export const nodeStatus: MessageKind<NodeStatus> = {
   priority: 1,
   repeats: false,
   needsReputation: true,
-  decode(fields, context) {
-    const message = readFields(WIRE, fields);
+  decode(message, context) {
     return {
       ...message,
       peerId: peerIdText(message.peerId, 'peer_id'),
@@ -68,7 +66,6 @@ export const nodeStatus: MessageKind<NodeStatus> = {
       chainWork: hexOrEmpty(message.chainWork, CHAIN_WORK_MAX),
       syncPeerId: peerIdText(message.syncPeerId, 'sync_peer_id'),
       syncPeerBlockHash: optionalHash(message.syncPeerBlockHash, 'sync_peer_block_hash'),
-      feePolicy: message.feePolicy === undefined ? undefined : feePolicyOf(fieldsOf(message.feePolicy)),
       storage: displayText(message.storage),
     };
   },

@@ -2,7 +2,7 @@
 
 import type { MessageKind } from './kind.js';
 import { displayText, peerIdText, REASON_MAX, requiredHash } from './text.js';
-import { field, type MessageOf, readFields } from './wire-fields.js';
+import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
   field('txId', 'text', 'TxId', { bus: 'TxID' }),
@@ -21,8 +21,7 @@ export const rejectedTx: MessageKind<RejectedTx> = {
   priority: 3,
   repeats: true,
   needsReputation: true,
-  decode(fields) {
-    const message = readFields(WIRE, fields);
+  decode(message) {
     return {
       txId: requiredHash(message.txId, 'TxId'),
       reason: displayText(message.reason, REASON_MAX),

@@ -4,7 +4,7 @@ import { requiredUrl } from './data-hub-url.js';
 import type { MessageKind } from './kind.js';
 import { announcedRecord } from './record.js';
 import { displayText, peerIdText, requiredHash } from './text.js';
-import { field, type MessageOf, readFields } from './wire-fields.js';
+import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
   field('hash', 'text', 'Hash'),
@@ -23,8 +23,7 @@ export const subtree: MessageKind<Subtree> = {
   priority: 5,
   repeats: true,
   needsReputation: true,
-  decode(fields, context) {
-    const message = readFields(WIRE, fields);
+  decode(message, context) {
     return {
       hash: requiredHash(message.hash, 'Hash'),
       dataHubUrl: requiredUrl(message.dataHubUrl, context),

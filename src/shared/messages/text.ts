@@ -8,17 +8,22 @@ const DISPLAY_TEXT_MAX = 64;
 export const REASON_MAX = 1024;
 const PEER_ID_MAX = 128;
 
-// Everything but printable ASCII, and of that < > & " ' and the backtick. Control and bidirectional characters are in it.
-const UNSHOWN = /[^ !#-%(-;=?-_a-~]/g;
-const ANY_UNSHOWN = /[^ !#-%(-;=?-_a-~]/;
+// Printable ASCII without < > & " ' and the backtick: no control and no bidirectional characters.
+const ALL_SHOWN = /^[ !#-%(-;=?-_a-~]*$/;
+const SHOWN_RUNS = /[ !#-%(-;=?-_a-~]+/g;
 const UNPRINTABLE = /[^!-~]/;
 const HASH = /^[0-9a-fA-F]{64}$/;
 const HEX = /^[0-9a-fA-F]*$/;
 
 /** `text` without what is unsafe to show, cut to `max` characters. */
 export function displayText(text: string, max: number = DISPLAY_TEXT_MAX): string {
-  const shown = ANY_UNSHOWN.test(text) ? text.replace(UNSHOWN, '') : text;
-  return shown.length > max ? shown.slice(0, max) : shown;
+  if (text.length <= max && ALL_SHOWN.test(text)) return text;
+  let shown = '';
+  for (const [run] of text.matchAll(SHOWN_RUNS)) {
+    shown += run;
+    if (shown.length >= max) return shown.slice(0, max);
+  }
+  return shown;
 }
 
 /** A required hash of 64 hex digits, in lower case. Throws Refusal `bad_field`. */

@@ -5,16 +5,12 @@ import { ExpiryQueue } from '../../../src/main/bans/expiry-queue.js';
 import { NetworkSet } from '../../../src/main/bans/network-set.js';
 import { PrefixTable } from '../../../src/main/bans/prefix-table.js';
 import { ipBytes, parseSubnet, type Subnet, subnetContains } from '../../../src/shared/ip.js';
+import { randomNumbers } from '../../support/random.js';
 
-/** Repeatable numbers below `bound` (mulberry32). */
+/** Repeatable whole numbers below `bound`. */
 function numbers(seed: number): (bound: number) => number {
-  let state = seed;
-  return (bound) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-  };
+  const random = randomNumbers(seed);
+  return (bound) => Math.floor(random() * bound);
 }
 
 test('the fast parser agrees with the general one, on addresses and on near misses', () => {

@@ -76,10 +76,10 @@ describe('what is sent', () => {
       for (const framing of ['direct', 'message-bus'] as const) {
         const unwrapped = unwrap(
           encodeMessage(kind as { wire: typeof kind.wire }, fields, framing, 'me'),
-          kind.sizeBound,
+          kind,
         );
         assert.equal(unwrapped.framing, framing);
-        assert.deepEqual(kind.decode(unwrapped.fields, contextOf()), fields);
+        assert.deepEqual(kind.decode(unwrapped.message, contextOf()), fields);
       }
     }
   });
