@@ -225,19 +225,20 @@ test('bad messages that an honest peer relays', async (context) => {
       ['block malformed', 'block', () => `{"data":${nested(10_000, '[', ']')}}`],
       ['block malformed', 'block', () => `{"a":${nested(16_000, '[', '')}`],
       [
-        'subtree malformed',
+        'subtree bad_field',
         'subtree',
         () =>
           Buffer.concat([Buffer.from('{"Hash":"'), Buffer.from([0xff, 0xfe, 0xc0, 0x80]), Buffer.from('"}')]),
       ],
       [
-        'subtree malformed',
+        'subtree bad_field',
         'subtree',
         () =>
           enveloped(
             Buffer.concat([Buffer.from('{"Hash":"'), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}')]),
           ),
       ],
+      ['subtree malformed', 'subtree', () => Buffer.from('{"Hash"\u00ff:""}', 'latin1')],
       ['subtree malformed', 'subtree', () => '{"name":"x","data":5}'],
       ['subtree malformed', 'subtree', () => '{"name":"x","data":"not base64!"}'],
       ['subtree malformed', 'subtree', () => '{"name":"x","data":"e30"}'],
