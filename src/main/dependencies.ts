@@ -46,8 +46,6 @@ export interface ServerDependencies {
 }
 
 export interface ServerOptions {
-  /** Serve WebSocket clients also where no native build loads. */
-  readonly allowJsWebsocket?: boolean;
   /** Told in node_status and status where the setting is empty. */
   readonly version?: string;
   /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table, by every thread. */

@@ -170,7 +170,6 @@ export class ServerParts {
         frameSocketPath: publisher.frameSocketPath,
         peerId: this.node.peerId,
         baseUrl: urls.dataHub,
-        allowJsWebsocket: options.allowJsWebsocket ?? false,
       },
     );
 

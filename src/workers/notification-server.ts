@@ -11,7 +11,7 @@ import type { NotificationServerOrder, NotificationServerReport } from '../share
 import { createLogger } from '../shared/logging.js';
 import { createNotificationServerMetrics } from './notification-server/metrics.js';
 import { NotificationServer } from './notification-server/server.js';
-import { loadUws } from './notification-server/uws.js';
+import { chooseTransport } from './notification-server/transport/index.js';
 
 /** Close frames need a moment on their way. */
 const LEAVE_MS = 100;
@@ -49,13 +49,18 @@ function fail(error: unknown): void {
 async function begin(order: NotificationServerOrder & { type: 'config' }): Promise<void> {
   const { config } = order;
   logger.level = config.logLevel;
-  const uws = loadUws({ allowJavaScript: config.allowJsWebsocket });
-  if (!uws.native) logger.warn({ build: uws.build }, 'WebSocket server in JavaScript: slow');
+  const transport = chooseTransport(config.transport, config.processes);
+  const { build } = transport;
+  if (config.index > 0 && !transport.sharesPort) {
+    report({ type: 'unneeded' });
+    leave(0);
+    return;
+  }
   server = new NotificationServer(
     {
       logger,
       metrics,
-      uws,
+      transport,
       desk: {
         admit: (requests) => report({ type: 'admit', requests }),
         release: (addresses) => report({ type: 'release', addresses }),
@@ -66,8 +71,8 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
     config,
   );
   const port = await server.start();
-  logger.info({ port, build: uws.build }, 'notification server listens');
-  report({ type: 'ready', port, build: uws.build });
+  logger.info({ port, build }, 'notification server listens');
+  report({ type: 'ready', build });
 }
 
 function follow(order: NotificationServerOrder): void {

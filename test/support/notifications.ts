@@ -16,10 +16,21 @@ import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
 import type { Frame } from '../../src/shared/frames/types.js';
 import type { Settings } from '../../src/shared/settings/table.js';
+import { loadUws } from '../../src/workers/notification-server/transport/uws-build.js';
 import { keptLog } from './logger.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
+
+/** What serves on this machine: uWebSockets.js where a native build loads, and `ws` everywhere. */
+export const TRANSPORTS: readonly Settings['p2p_websocket_transport'][] = ((): ['uws', 'ws'] | ['ws'] => {
+  try {
+    loadUws();
+    return ['uws', 'ws'];
+  } catch {
+    return ['ws'];
+  }
+})();
 
 /** A stand-in for the publisher: numbers frames and serves them. */
 export class Feed {

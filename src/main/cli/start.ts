@@ -14,11 +14,6 @@ export function startCommand(program: Command, terminal: Terminal): void {
   program
     .command('start')
     .description('Run one server until SIGTERM or SIGINT.')
-    .option(
-      '--allow-js-websocket',
-      'serve WebSocket in JavaScript where no native build loads: slower, for trying out',
-      false,
-    )
     .addHelpText(
       'after',
       `
@@ -26,20 +21,16 @@ Examples:
   $ teranode-p2p start --set network=testnet --set clientName=alice
   $ SETTINGS_CONTEXT=docker.m teranode-p2p start`,
     )
-    .action(async ({ allowJsWebsocket }: { allowJsWebsocket: boolean }, command: Command) => {
+    .action(async (_options: object, command: Command) => {
       await import('../../shared/polyfill.js');
       // Loaded when a server is wanted: the other commands need not wait for it.
       const { settingsProblems } = await import('../settings-problems.js');
       const { settings, warnings } = settingsFor(command, terminal, settingsProblems);
-      await runServer(settings, warnings, allowJsWebsocket);
+      await runServer(settings, warnings);
     });
 }
 
-async function runServer(
-  settings: Settings,
-  warnings: readonly string[],
-  allowJsWebsocket: boolean,
-): Promise<void> {
+async function runServer(settings: Settings, warnings: readonly string[]): Promise<void> {
   const logger = createLogger({
     level: settings.logLevel,
     ...(settings.clientName ? { bindings: { node: settings.clientName } } : {}),
@@ -62,7 +53,7 @@ async function runServer(
     wished();
   };
   const { composeServer } = await import('../compose.js');
-  const server = await composeServer(settings, { logger, allowJsWebsocket });
+  const server = await composeServer(settings, { logger });
   onStopSignals(stop);
   const letGo = onParentWish(stop);
   try {

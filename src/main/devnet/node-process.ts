@@ -33,11 +33,7 @@ export class NodeProcess {
 
   constructor(options: NodeProcessOptions) {
     this.#options = options;
-    const args = [
-      'start',
-      '--allow-js-websocket',
-      ...options.settings.flatMap((setting) => ['--set', setting]),
-    ];
+    const args = ['start', ...options.settings.flatMap((setting) => ['--set', setting])];
     const [command, ...leading] = nodeCommand();
     const child = spawn(command, [...leading, CLI, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -5,7 +5,7 @@
  * strangers decide neither how much is verified nor how many connections are tried.
  */
 
-import { KeyedRate } from './keyed-rate.js';
+import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { GossipInternals, Recommended } from './library-seams.js';
 import { RECOMMENDER_SCORE } from './score-parameters.js';
 

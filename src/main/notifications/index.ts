@@ -27,6 +27,7 @@ type NotificationSettings = Pick<
   | 'p2p_websocket_allowed_origins'
   | 'p2p_websocket_text_ping'
   | 'p2p_websocket_client_buffer'
+  | 'p2p_websocket_transport'
   | 'securityLevelHTTP'
   | 'server_certFile'
   | 'server_keyFile'
@@ -45,8 +46,6 @@ export interface NotificationServersOptions {
   readonly peerId: string;
   /** This node's data hub URL, for the text ping; empty: left out. */
   readonly baseUrl: string;
-  /** `--allow-js-websocket`. */
-  readonly allowJsWebsocket?: boolean;
   /** Milliseconds between two beats, ten of which a process may leave unanswered; 1,000 unless told. */
   readonly beatMs?: number;
 }
@@ -87,6 +86,7 @@ export class NotificationServers implements HealthChecked {
   #greeting = '';
   #level: string;
   #port = 0;
+  #build = '';
 
   /** Throws ConfigurationError on the problems of {@link notificationProblems}. */
   constructor(
@@ -136,15 +136,12 @@ export class NotificationServers implements HealthChecked {
 
   /** Resolves when every process listens. Throws ConfigurationError, naming setting and port, where one cannot. */
   async start(): Promise<void> {
-    const { logger } = this.components;
     if (this.#processes.length === 0) this.prepare();
     try {
       this.#port = await probePort(this.#address, LISTEN_SETTING);
-      const builds = await Promise.all(this.#processes.map((each) => each.start()));
-      logger.info(
-        { port: this.#port, processes: builds.length, build: builds[0] },
-        'notification servers listen',
-      );
+      const started = await Promise.all(this.#processes.map((each) => each.start()));
+      this.#processes = this.#processes.filter((_, index) => started[index] !== undefined);
+      this.#listens(started[0] ?? '', started.length);
     } catch (error) {
       await this.stop();
       throw error;
@@ -184,10 +181,20 @@ export class NotificationServers implements HealthChecked {
     const all = this.#processes.length;
     const streaming = this.#processes.filter((each) => each.serving && each.streaming).length;
     const resource = 'notification servers';
-    const message = `${this.serving} of ${all} serve, ${streaming} hear the publisher, ${this.connections} clients`;
+    const message = `${this.serving} of ${all} serve, ${streaming} hear the publisher, ${this.connections} clients, through ${this.#build}`;
     if (this.serving === 0) return { resource, status: 503, error: 'no notification server serves', message };
     if (streaming === 0) return { resource, status: 503, error: 'the publisher is not reached', message };
     return { resource, status: 200, message };
+  }
+
+  #listens(build: string, wanted: number): void {
+    const { logger, metrics } = this.components;
+    const processes = this.#processes.length;
+    this.#build = build;
+    metrics.transport.set({ build }, 1);
+    logger.info({ port: this.#port, processes, build }, 'notification servers listen');
+    if (processes < wanted)
+      logger.warn({ wanted }, 'one notification server serves: processes cannot share a port here');
   }
 
   #process(index: number): ServerProcess {
@@ -200,7 +207,7 @@ export class NotificationServers implements HealthChecked {
     };
     const components: ServerProcessComponents = {
       logger,
-      config: () => this.#config(),
+      config: () => this.#config(index),
       admit: (addresses) => {
         const answers = addresses.map((address) => this.#ledger.admit(holder, address));
         const granted = addresses.filter((_, each) => answers[each]);
@@ -226,7 +233,7 @@ export class NotificationServers implements HealthChecked {
     return new ServerProcess(components, this.options);
   }
 
-  #config(): NotificationServerConfig {
+  #config(index: number): NotificationServerConfig {
     const { settings } = this.components;
     return {
       host: this.#address.host ?? '',
@@ -240,7 +247,9 @@ export class NotificationServers implements HealthChecked {
       peerId: this.options.peerId,
       generation: settings.p2p_generation,
       logLevel: this.#level,
-      allowJsWebsocket: this.options.allowJsWebsocket ?? false,
+      transport: settings.p2p_websocket_transport,
+      processes: settings.p2p_notification_servers,
+      index,
       status: this.#status,
       greeting: this.#greeting,
       limits: this.#limits,

@@ -18,6 +18,12 @@ export function createNotificationsMetrics(registry: Registry) {
       help: 'Notification server processes that no longer answered and were killed.',
       registers,
     }),
+    transport: new Gauge({
+      name: 'teranode_p2p_websocket_transport_info',
+      help: 'What serves WebSockets, package and version, in a label. Always 1.',
+      labelNames: ['build'] as const,
+      registers,
+    }),
     connections: new Gauge({
       name: 'teranode_p2p_websocket_connections_counted',
       help: 'WebSocket connections counted against the limits, over all processes.',

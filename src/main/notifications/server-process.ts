@@ -63,8 +63,8 @@ export class ServerProcess {
   #lastMetricsId = 0;
   readonly #metricsWaiting = new Map<number, (metrics: readonly object[]) => void>();
   /** Settled by the first start. */
-  readonly #first: Promise<string>;
-  #resolveFirst: (build: string) => void = () => {};
+  readonly #first: Promise<string | undefined>;
+  #resolveFirst: (build: string | undefined) => void = () => {};
   #rejectFirst: (error: Error) => void = () => {};
   #everReady = false;
   #unanswered = 0;
@@ -97,10 +97,10 @@ export class ServerProcess {
   }
 
   /**
-   * Resolves with the build of uWebSockets.js once it listens. Rejects with ConfigurationError when the first start cannot
-   * serve; from then on it is restarted for ever.
+   * Resolves with the package that serves once it listens, or with undefined when it is not needed. Rejects with
+   * ConfigurationError when the first start cannot serve; from then on it is restarted for ever.
    */
-  async start(): Promise<string> {
+  async start(): Promise<string | undefined> {
     const timer = setTimeout(() => {
       this.#rejectFirst(new Error(`a notification server did not listen within ${READY_TIMEOUT_MS} ms`));
     }, READY_TIMEOUT_MS);
@@ -200,6 +200,10 @@ export class ServerProcess {
         this.#everReady = true;
         this.#resolveFirst(report.build);
         changed({ ended: false });
+        break;
+      case 'unneeded':
+        this.#stopping = true;
+        this.#resolveFirst(undefined);
         break;
       case 'failed':
         this.#rejectFirst(new ConfigurationError(report.problems));

@@ -1,6 +1,7 @@
 /** What main and a notification server's process tell each other over IPC. */
 
 import type { ConnectionLimits } from '../connection-ledger.js';
+import type { Settings } from '../settings/table.js';
 import type { TlsFiles } from '../tls-files.js';
 
 /** Everything a notification server is told at its birth. */
@@ -23,8 +24,12 @@ export interface NotificationServerConfig {
   /** The current generation's pings carry `best_height`, as all of Go's current frames. */
   readonly generation: 'first' | 'current';
   readonly logLevel: string;
-  /** Serve through plain JavaScript where no native build loads. */
-  readonly allowJsWebsocket: boolean;
+  /** `p2p_websocket_transport`. */
+  readonly transport: Settings['p2p_websocket_transport'];
+  /** `p2p_notification_servers`: as many are to listen on the port. */
+  readonly processes: number;
+  /** Which of them this is, from 0; where a port cannot be shared, that one serves alone. */
+  readonly index: number;
   /** JSON for `/api/status`; empty until main has one. */
   readonly status: string;
   /** The newest own `node_status` that any process had, for clients until the publisher is heard; empty: none yet. */
@@ -55,7 +60,10 @@ export type NotificationServerOrder =
 
 /** Notification server → main. */
 export type NotificationServerReport =
-  | { readonly type: 'ready'; readonly port: number; readonly build: string }
+  /** It listens; `build` is the package that serves, and its version. */
+  | { readonly type: 'ready'; readonly build: string }
+  /** Another process listens on the port, which cannot be shared here: this one is not needed. */
+  | { readonly type: 'unneeded' }
   /** It cannot serve; the process ends. */
   | { readonly type: 'failed'; readonly problems: readonly string[] }
   /** May clients from these addresses, which have come in, stay? */

@@ -335,6 +335,11 @@ export const SETTINGS = {
     'Bytes queued for one client before it must drain (this server).',
     { min: 1024 },
   ),
+  p2p_websocket_transport: choice(
+    ['auto', 'uws', 'ws'],
+    'auto',
+    'Library behind the port: `ws`, or uWebSockets.js; see dependencies.md (this server).',
+  ),
   securityLevelHTTP: integer(0, '0 plain, 1 TLS.', { min: 0, max: 1 }),
   server_certFile: text('', 'Certificate for HTTPS.'),
   server_keyFile: text('', 'Key for HTTPS.'),

@@ -1,10 +1,9 @@
 /**
  * The connected clients and what each is owed: first the node's own status, then every frame in order, or an end.
  *
- * Frames go out through uWebSockets.js's `publish`, which formats a frame once for all. Its own limit on what may wait for a
- * client is switched off, because above that limit it leaves frames out without a word. Instead the clients are looked over every
- * 64 KiB published: one that has more than its bound waiting is unsubscribed, so that what it gets is a prefix of the feed, and
- * is given 5 s to take it. The look costs a native call a client, spread over some 280 frames of usual size.
+ * Frames go out through the transport's `publish`, which formats a frame once for all and bounds nothing. Instead the clients are
+ * looked over every 64 KiB published: one that has more than its bound waiting is unsubscribed, so that what it gets is a prefix of
+ * the feed, and is given 5 s to take it. The look costs a native call a client, spread over some 280 frames of usual size.
  */
 
 import { monotonic, wall } from '../../shared/clock.js';
@@ -12,7 +11,7 @@ import type { Logger } from '../../shared/logging.js';
 import { frameJson } from '../../shared/messages/frame.js';
 import type { Place } from './admission.js';
 import type { NotificationServerMetrics } from './metrics.js';
-import type { TemplatedApp, WebSocket } from './uws.js';
+import type { Listener, TransportSocket } from './transport/index.js';
 
 export const FEED = 'feed';
 
@@ -23,6 +22,9 @@ const QUIET_LOOK_MS = 1000;
 const DRAIN_MS = 5000;
 const EVICTION_TICK_MS = 250;
 const MESSAGES_A_MINUTE = 100;
+/** Pings, and pongs that nobody asked for: a client may keep its connection alive as often as it likes, within reason. */
+const PINGS_A_MINUTE = 600;
+const MINUTE_MS = 60_000;
 /** Seconds between protocol pings, and the most a client may leave unanswered: Go's 54 s of 60. */
 const PING_SECONDS = 54;
 const TEXT_PING_MS = 10_000;
@@ -30,21 +32,21 @@ const TEXT_PING_MS = 10_000;
 /** Close codes of RFC 6455. */
 export const CLOSE = { goingAway: 1001, policy: 1008, restart: 1012, tryLater: 1013 } as const;
 
-/** uWebSockets.js's user data. */
+/** What is kept of a client. */
 export interface Client {
   readonly place: Place;
-  readonly app: TemplatedApp;
   subscribed: boolean;
   /** By when it must have drained (monotonic); 0 while it keeps up. */
   drainBy: number;
   windowStart: number;
   windowMessages: number;
+  windowPings: number;
   /** Second of the ping period in which it is pinged, so that not all are at once. */
   readonly phase: number;
   awaitsPong: boolean;
 }
 
-export type ClientSocket = WebSocket<Client>;
+export type ClientSocket = TransportSocket<Client>;
 
 export interface TextPing {
   readonly baseUrl: string;
@@ -63,7 +65,7 @@ export interface ClientsOptions {
 export class Clients {
   readonly #all = new Set<ClientSocket>();
   readonly #slow = new Set<ClientSocket>();
-  readonly #apps = new Set<TemplatedApp>();
+  #listener: Pick<Listener, 'publish'> | undefined;
   #greeting: Uint8Array | undefined;
   #sinceLook = 0;
   #lookedAt = 0;
@@ -92,30 +94,19 @@ export class Clients {
     this.endAll(CLOSE.goingAway, 'server is going away');
   }
 
-  /** An app whose clients are to get frames. */
-  addApp(app: TemplatedApp): void {
-    this.#apps.add(app);
+  /** Through what frames go to all. */
+  publishThrough(listener: Pick<Listener, 'publish'>): void {
+    this.#listener = listener;
   }
 
-  removeApp(app: TemplatedApp): void {
-    this.#apps.delete(app);
-  }
-
-  /** How many clients came through `app`. */
-  countOf(app: TemplatedApp): number {
-    let count = 0;
-    for (const socket of this.#all) if (socket.getUserData().app === app) count++;
-    return count;
-  }
-
-  newClient(place: Place, app: TemplatedApp): Client {
+  newClient(place: Place): Client {
     return {
       place,
-      app,
       subscribed: false,
       drainBy: 0,
       windowStart: 0,
       windowMessages: 0,
+      windowPings: 0,
       phase: (this.#second + PING_SECONDS - 1) % PING_SECONDS,
       awaitsPong: false,
     };
@@ -130,34 +121,31 @@ export class Clients {
   closed(socket: ClientSocket): void {
     this.#all.delete(socket);
     this.#slow.delete(socket);
-    if (socket.getUserData().subscribed) this.#subscribed--;
-    socket.getUserData().subscribed = false;
+    if (socket.data.subscribed) this.#subscribed--;
+    socket.data.subscribed = false;
     this.options.metrics.clients.set(this.#all.size);
   }
 
-  /** Anything a client sent, pings and pongs that nobody asked for included. What it says does not matter, only how often. */
+  /** A message. What it says does not matter, only how often. */
   received(socket: ClientSocket): void {
-    const client = socket.getUserData();
-    const now = monotonic();
-    if (now - client.windowStart >= 60_000) {
-      client.windowStart = now;
-      client.windowMessages = 0;
-    }
-    if (++client.windowMessages > MESSAGES_A_MINUTE) {
-      this.options.metrics.evictions.inc({ reason: 'messages' });
-      socket.end(CLOSE.policy, 'too many messages');
-    }
+    const client = this.#windowOf(socket);
+    if (++client.windowMessages > MESSAGES_A_MINUTE) this.#endBusy(socket, 'messages');
   }
 
-  /** A pong: the answer to our ping, or, where none is awaited, something that it sent like anything else. */
+  pinged(socket: ClientSocket): void {
+    const client = this.#windowOf(socket);
+    if (++client.windowPings > PINGS_A_MINUTE) this.#endBusy(socket, 'pings');
+  }
+
+  /** A pong: the answer to our ping, or, where none is awaited, a heartbeat like a ping. */
   ponged(socket: ClientSocket): void {
-    const client = socket.getUserData();
+    const client = socket.data;
     if (client.awaitsPong) client.awaitsPong = false;
-    else this.received(socket);
+    else this.pinged(socket);
   }
 
   drained(socket: ClientSocket): void {
-    if (socket.getUserData().drainBy !== 0 && socket.getBufferedAmount() === 0) this.#endSlow(socket);
+    if (socket.data.drainBy !== 0 && socket.bufferedBytes() === 0) this.#endSlow(socket);
   }
 
   /** The newest own `node_status`: greets those who come from now on, and those who wait for it. */
@@ -168,7 +156,7 @@ export class Clients {
 
   /** Sends one frame to every client that keeps up. */
   publish(json: Uint8Array): void {
-    for (const app of this.#apps) app.publish(FEED, json, false);
+    this.#listener?.publish(FEED, json);
     const { metrics } = this.options;
     metrics.frames.inc();
     metrics.bytes.inc(json.length);
@@ -182,15 +170,25 @@ export class Clients {
     for (const socket of [...this.#all]) socket.end(code, reason);
   }
 
-  /** Cuts every client of an app at once. */
-  endOf(app: TemplatedApp, code: number, reason: string): void {
-    for (const socket of [...this.#all]) if (socket.getUserData().app === app) socket.end(code, reason);
+  #windowOf({ data }: ClientSocket): Client {
+    const now = monotonic();
+    if (now - data.windowStart >= MINUTE_MS) {
+      data.windowStart = now;
+      data.windowMessages = 0;
+      data.windowPings = 0;
+    }
+    return data;
+  }
+
+  #endBusy(socket: ClientSocket, reason: 'messages' | 'pings'): void {
+    this.options.metrics.evictions.inc({ reason });
+    socket.end(CLOSE.policy, `too many ${reason}`);
   }
 
   #greet(socket: ClientSocket): void {
-    const client = socket.getUserData();
+    const client = socket.data;
     if (this.#greeting === undefined || client.subscribed || client.drainBy !== 0) return;
-    socket.send(this.#greeting, false);
+    socket.send(this.#greeting);
     client.subscribed = socket.subscribe(FEED);
     if (client.subscribed) this.#subscribed++;
   }
@@ -200,8 +198,8 @@ export class Clients {
     this.#lookedAt = monotonic();
     const { clientBuffer } = this.options;
     for (const socket of this.#all) {
-      if (socket.getBufferedAmount() <= clientBuffer) continue;
-      const client = socket.getUserData();
+      if (socket.bufferedBytes() <= clientBuffer) continue;
+      const client = socket.data;
       if (client.drainBy !== 0) continue;
       // Leaving out frames that were published but not yet handed to this socket would be a hole; they are sent first.
       socket.unsubscribe(FEED);
@@ -217,10 +215,10 @@ export class Clients {
     // A feed too thin for a look by bytes has one by time; more often it would cost 10,000 clients' fan-out a tenth.
     if (this.#sinceLook > 0 && now - this.#lookedAt >= QUIET_LOOK_MS) this.#look();
     for (const socket of [...this.#slow]) {
-      if (socket.getBufferedAmount() === 0) this.#endSlow(socket);
-      else if (now >= socket.getUserData().drainBy) {
+      if (socket.bufferedBytes() === 0) this.#endSlow(socket);
+      else if (now >= socket.data.drainBy) {
         this.options.metrics.evictions.inc({ reason: 'slow_cut' });
-        this.options.logger.info({ source: socket.getUserData().place.address }, 'slow client cut');
+        this.options.logger.info({ source: socket.data.place.address }, 'slow client cut');
         socket.close();
       }
     }
@@ -228,14 +226,14 @@ export class Clients {
 
   #endSlow(socket: ClientSocket): void {
     this.options.metrics.evictions.inc({ reason: 'slow' });
-    this.options.logger.info({ source: socket.getUserData().place.address }, 'slow client closed');
+    this.options.logger.info({ source: socket.data.place.address }, 'slow client closed');
     socket.end(CLOSE.tryLater, 'too slow');
   }
 
   #ping(): void {
     this.#second = (this.#second + 1) % PING_SECONDS;
     for (const socket of [...this.#all]) {
-      const client = socket.getUserData();
+      const client = socket.data;
       if (client.phase !== this.#second) continue;
       if (client.awaitsPong) {
         this.options.metrics.evictions.inc({ reason: 'silent' });
@@ -250,6 +248,6 @@ export class Clients {
   #textPing({ baseUrl, peerId, generation }: TextPing): void {
     const fields = { type: 'PING', base_url: baseUrl, peer_id: peerId, best_height: 0 };
     const ping = frameJson(fields, wall.told(), generation);
-    for (const app of this.#apps) app.publish(FEED, ping, false);
+    this.#listener?.publish(FEED, ping);
   }
 }

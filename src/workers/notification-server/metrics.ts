@@ -14,6 +14,12 @@ export function createNotificationServerMetrics(registry: Registry) {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    http: new Counter({
+      name: 'teranode_p2p_websocket_http_requests_total',
+      help: 'Plain HTTP requests to the WebSocket port by what became of them, and connections refused before any.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
     frames: new Counter({
       name: 'teranode_p2p_websocket_frames_total',
       help: 'Frames published to clients, each counted once however many clients there are.',

@@ -7,22 +7,24 @@ import { FrameStreamClient } from '../../shared/frames/stream-client.js';
 import type { Logger } from '../../shared/logging.js';
 import { checkTlsFiles } from '../../shared/tls-files.js';
 import { Admission, type AdmissionDesk } from './admission.js';
-import { type AppParts, NotificationApp } from './app.js';
+import { ENDPOINT, NotificationApp } from './app.js';
 import { CertificateWatch } from './certificate.js';
 import { CLOSE, Clients } from './clients.js';
+import { HttpGate } from './http-gate.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
 import { loadPage } from './page-files.js';
-import type { LoadedUws } from './uws.js';
+import type { Listener, Transport } from './transport/index.js';
 
-/** Former apps that may still have clients after certificates changed; above it the oldest one's are ended. */
-const MAX_RETIRED = 4;
-const RETIRED_LOOK_MS = 10_000;
+/** WIRE §6: what a client may send at once. */
+const MAX_MESSAGE_BYTES = 1024;
+/** Ends what neither sends nor takes anything; pings come more often. */
+const IDLE_SECONDS = 120;
 
 export interface NotificationServerComponents {
   readonly logger: Logger;
   readonly metrics: NotificationServerMetrics;
-  readonly uws: LoadedUws;
+  readonly transport: Transport;
   readonly desk: AdmissionDesk;
   /** Whether the publisher is reached. */
   readonly streaming: (connected: boolean) => void;
@@ -35,13 +37,10 @@ export class NotificationServer {
   readonly #ledger: ConnectionLedger;
   readonly #clients: Clients;
   readonly #stream: FrameStreamClient;
-  readonly #parts: AppParts;
-  #app: NotificationApp | undefined;
-  #retired: NotificationApp[] = [];
+  readonly #app: NotificationApp;
+  #listener: Listener | undefined;
   #certificate: CertificateWatch | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #status: string;
-  #port = 0;
 
   constructor(
     private readonly components: NotificationServerComponents,
@@ -61,14 +60,15 @@ export class NotificationServer {
       metrics,
     });
     if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
-    this.#parts = {
+    this.#app = new NotificationApp({
       clients: this.#clients,
       admission: this.admission,
+      gate: new HttpGate(config.limits),
       origins: new AllowedOrigins(config.allowedOrigins),
       page: loadPage(),
       metrics,
       status: () => this.#status,
-    };
+    });
     let inherited = config.greeting !== '';
     this.#stream = new FrameStreamClient(
       {
@@ -118,12 +118,16 @@ export class NotificationServer {
       this.#certificate = watch;
       await watch.start();
     }
-    this.#app = new NotificationApp(components.uws, this.#parts, config.tls);
-    this.#port = await this.#app.listen(config.host, config.port);
+    const { tls, host, port } = config;
+    this.#listener = components.transport.listener(
+      { tls, endpoint: ENDPOINT, maxMessageBytes: MAX_MESSAGE_BYTES, idleSeconds: IDLE_SECONDS },
+      this.#app,
+    );
+    this.#clients.publishThrough(this.#listener);
+    const taken = await this.#listener.listen(host, port);
     this.#clients.start();
     this.#stream.start();
-    this.#timer = setInterval(() => this.#sweep(), RETIRED_LOOK_MS);
-    return this.#port;
+    return taken;
   }
 
   setStatus(json: string): void {
@@ -141,55 +145,26 @@ export class NotificationServer {
 
   /** Ends every client with 1001 and closes everything, in the order that uWebSockets.js needs. */
   stop(): void {
-    clearInterval(this.#timer);
     this.#certificate?.stop();
     this.#stream.stop();
-    this.#app?.stopListening();
+    this.#listener?.stopListening();
     this.#clients.stop();
     this.admission.stop();
-    for (const app of [...this.#retired, ...(this.#app === undefined ? [] : [this.#app])]) app.close();
-    this.#retired = [];
-    this.#app = undefined;
+    this.#listener?.close();
+    this.#listener = undefined;
   }
 
-  /** The certificate changed: a new app listens beside the old one, which keeps its clients and gets no more. */
   #renew(): void {
-    const { logger, metrics, uws } = this.components;
-    const former = this.#app;
-    let app: NotificationApp;
-    try {
-      app = new NotificationApp(uws, this.#parts, this.config.tls);
-    } catch (error) {
-      logger.error({ err: error }, 'new certificate refused, the old one stays');
-      metrics.certificate.inc({ outcome: 'refused' });
-      return;
-    }
-    app.listen(this.config.host, this.#port).then(
+    const { logger, metrics } = this.components;
+    this.#listener?.renew().then(
       () => {
-        this.#app = app;
-        if (former !== undefined) {
-          former.stopListening();
-          this.#retired.push(former);
-        }
-        this.#sweep();
         metrics.certificate.inc({ outcome: 'reloaded' });
         logger.info('certificate reloaded');
       },
       (error: unknown) => {
-        app.close();
         metrics.certificate.inc({ outcome: 'refused' });
         logger.error({ err: error }, 'new certificate refused, the old one stays');
       },
     );
-  }
-
-  #sweep(): void {
-    const oldest = this.#retired.length > MAX_RETIRED ? this.#retired[0] : undefined;
-    oldest?.endClients(CLOSE.restart, 'certificate changed');
-    this.#retired = this.#retired.filter((app) => {
-      if (app.clients > 0) return true;
-      app.close();
-      return false;
-    });
   }
 }

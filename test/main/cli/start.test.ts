@@ -21,7 +21,7 @@ test('a server whose parent is gone before it listens for that ends all the same
     'profilerAddr=',
     'p2p_httpListenAddress=127.0.0.1:0',
   ];
-  const args = ['start', '--allow-js-websocket', ...settings.flatMap((setting) => ['--set', setting])];
+  const args = ['start', ...settings.flatMap((setting) => ['--set', setting])];
   const child = spawn(process.execPath, [resolve('bin/teranode-p2p.mjs'), ...args], {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

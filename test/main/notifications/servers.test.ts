@@ -9,7 +9,7 @@ import { createNotificationsMetrics, NotificationServers } from '../../../src/ma
 import { ConfigurationError } from '../../../src/shared/errors.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
-import { listen, metricSum, serveNotifications, takenPort } from '../../support/notifications.js';
+import { listen, metricSum, serveNotifications, TRANSPORTS, takenPort } from '../../support/notifications.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -117,17 +117,6 @@ describe('notification servers', () => {
     assert.match(figures, /teranode_p2p_notification_server_restarts_total 1/);
   });
 
-  it('ends clients with 1001 and leaves no process', async (t) => {
-    const { url, servers } = await serveNotifications(t);
-    const listeners = await Promise.all(Array.from({ length: 6 }, () => listen(t, url)));
-    const pids = servers.pids;
-    await servers.stop();
-    await waitFor(() => listeners.every((each) => each.code !== undefined), { what: 'closes' });
-    assert.deepEqual(new Set(listeners.map((each) => each.code)), new Set([1001]));
-    for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/);
-    assert.equal(servers.serving, 0);
-  });
-
   it('reports figures of every process, and takes another log level', async (t) => {
     const { url, servers, feed } = await serveNotifications(t);
     const listener = await listen(t, url);
@@ -211,38 +200,59 @@ describe('notification servers', () => {
       assert.match(problems({}), /server_keyFile: .*EACCES/);
     }
   });
-
-  it('takes a changed certificate without losing clients, and keeps the old one when the new is bad', async (t) => {
-    const directory = temporaryDirectory(t);
-    const certFile = join(directory, 'cert.pem');
-    const keyFile = join(directory, 'key.pem');
-    const write = (pem: { cert: string; private: string }) => {
-      writeFileSync(certFile, pem.cert);
-      writeFileSync(keyFile, pem.private);
-    };
-    const first = await certificate('first.example');
-    write(first);
-    const { feed, servers } = await serveNotifications(t, {
-      securityLevelHTTP: 1,
-      server_certFile: certFile,
-      server_keyFile: keyFile,
-    });
-    const url = `wss://localhost:${servers.port}/p2p-ws`;
-    const options = { rejectUnauthorized: false };
-    const before = await listen(t, url.replace('localhost', '127.0.0.1'), options);
-    assert.equal(await shownName(servers.port), 'first.example');
-
-    writeFileSync(keyFile, 'junk');
-    const outcomes = () => metricSum(servers, 'teranode_p2p_websocket_certificate_reloads_total');
-    await waitFor(async () => (await outcomes()) === 2, { what: 'both processes to refuse junk' });
-    assert.equal(await shownName(servers.port), 'first.example');
-
-    write(await certificate('second.example'));
-    await waitFor(async () => (await outcomes()) === 4, { what: 'both processes to take the new one' });
-    for (let count = 0; count < 6; count++) assert.equal(await shownName(servers.port), 'second.example');
-    const after = await listen(t, url.replace('localhost', '127.0.0.1'), options);
-    const last = feed.blocks(10);
-    await waitFor(() => [before, after].every((each) => each.heights().at(-1) === last), { what: 'blocks' });
-    assert.equal(before.code, undefined);
-  });
 });
+
+for (const transport of TRANSPORTS)
+  describe(`notification servers on ${transport}`, () => {
+    it('ends clients with 1001 and leaves no process', async (t) => {
+      const { url, servers } = await serveNotifications(t, { p2p_websocket_transport: transport });
+      const listeners = await Promise.all(Array.from({ length: 6 }, () => listen(t, url)));
+      const pids = servers.pids;
+      await servers.stop();
+      await waitFor(() => listeners.every((each) => each.code !== undefined), { what: 'closes' });
+      assert.deepEqual(new Set(listeners.map((each) => each.code)), new Set([1001]));
+      for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/);
+      assert.equal(servers.serving, 0);
+    });
+
+    it('takes a changed certificate without losing clients, and keeps the old one when the new is bad', async (t) => {
+      const directory = temporaryDirectory(t);
+      const certFile = join(directory, 'cert.pem');
+      const keyFile = join(directory, 'key.pem');
+      const write = (pem: { cert: string; private: string }) => {
+        writeFileSync(certFile, pem.cert);
+        writeFileSync(keyFile, pem.private);
+      };
+      const first = await certificate('first.example');
+      write(first);
+      const { feed, servers } = await serveNotifications(t, {
+        p2p_websocket_transport: transport,
+        securityLevelHTTP: 1,
+        server_certFile: certFile,
+        server_keyFile: keyFile,
+      });
+      const url = `wss://localhost:${servers.port}/p2p-ws`;
+      const options = { rejectUnauthorized: false };
+      const before = await listen(t, url.replace('localhost', '127.0.0.1'), options);
+      assert.equal(await shownName(servers.port), 'first.example');
+
+      writeFileSync(keyFile, 'junk');
+      const outcomes = () => metricSum(servers, 'teranode_p2p_websocket_certificate_reloads_total');
+      await waitFor(async () => (await outcomes()) === servers.serving, {
+        what: 'every process to refuse junk',
+      });
+      assert.equal(await shownName(servers.port), 'first.example');
+
+      write(await certificate('second.example'));
+      await waitFor(async () => (await outcomes()) === 2 * servers.serving, {
+        what: 'every process to take the new one',
+      });
+      for (let count = 0; count < 6; count++) assert.equal(await shownName(servers.port), 'second.example');
+      const after = await listen(t, url.replace('localhost', '127.0.0.1'), options);
+      const last = feed.blocks(10);
+      await waitFor(() => [before, after].every((each) => each.heights().at(-1) === last), {
+        what: 'blocks',
+      });
+      assert.equal(before.code, undefined);
+    });
+  });

@@ -12,7 +12,7 @@
 
 import { identifyPush } from '@libp2p/identify';
 import type { Connection, PeerStore, Stream } from '@libp2p/interface';
-import { KeyedRate } from '../keyed-rate.js';
+import { KeyedRate } from '../../../shared/keyed-rate.js';
 import { replacing } from './replacing.js';
 
 /** Pushes of one peer. Honest ones come some at the start, and then when an address changes. */

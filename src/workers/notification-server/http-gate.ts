@@ -1,0 +1,38 @@
+/** How much HTTP one source may ask of this process, before and besides the WebSockets that `Admission` counts. */
+
+import { ConnectionLedger, type ConnectionLimits } from '../../shared/connection-ledger.js';
+import { AddressList, sourceOf } from '../../shared/ip.js';
+import { KeyedRate } from '../../shared/keyed-rate.js';
+
+/** Connections that are no WebSocket yet, at the least; one source may have a twentieth. */
+const MIN_CONNECTIONS = 1000;
+/** Of one source: a page is five files, and a dashboard asks for the status every few seconds. */
+const REQUESTS = { perSecond: 50, burst: 200, maxKeys: 10_000 } as const;
+
+const HOLDER = 'http';
+
+export class HttpGate {
+  readonly #connections: ConnectionLedger;
+  readonly #requests = new KeyedRate(REQUESTS);
+  readonly #trusted: AddressList;
+
+  /** `limits` of WebSockets: as many may come at once as may stay. */
+  constructor(limits: ConnectionLimits) {
+    this.#connections = new ConnectionLedger({ ...limits, max: Math.max(limits.max, MIN_CONNECTIONS) });
+    this.#trusted = new AddressList(limits.trusted.filter((entry) => entry.toLowerCase() !== 'none'));
+  }
+
+  /** Whether a connection from `address` may stay until it has become a WebSocket or is gone. */
+  enter(address: string): boolean {
+    return this.#connections.admit(HOLDER, address);
+  }
+
+  leave(address: string): void {
+    this.#connections.release(HOLDER, address);
+  }
+
+  /** Whether one more request of this source is answered now. */
+  admits(address: string): boolean {
+    return this.#trusted.has(address) || this.#requests.take(sourceOf(address));
+  }
+}

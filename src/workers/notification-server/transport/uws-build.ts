@@ -1,0 +1,61 @@
+/** Finds a build of uWebSockets.js that loads here. */
+
+import type * as UWebSockets from 'uWebSockets.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
+
+export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, WebSocket } from 'uWebSockets.js';
+
+export type UwsModule = Pick<
+  typeof UWebSockets,
+  'App' | 'SSLApp' | 'us_listen_socket_close' | 'us_socket_local_port' | 'DISABLED'
+>;
+
+export interface LoadedUws {
+  readonly uws: UwsModule;
+  /** Which one, for logs: package and version. */
+  readonly build: string;
+}
+
+const require = createRequire(import.meta.url);
+
+/** Packages need not export their package.json; ours keep their entry at the root or one folder below. */
+export function packageVersion(name: string): string {
+  const folder = dirname(require.resolve(name));
+  const file = [folder, dirname(folder)]
+    .map((each) => join(each, 'package.json'))
+    .find((each) => existsSync(each));
+  return file === undefined ? '' : (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/**
+ * The newest build that loads. Of the older package only its binaries are asked for: where none loads, its own entry would
+ * go on in JavaScript that publishes nothing. Throws ConfigurationError, saying what each build lacks, when none loads.
+ */
+export function loadUws(): LoadedUws {
+  const { platform, arch, versions } = process;
+  const binary = `uws_${platform}_${arch}_${versions.modules}.node`;
+  const faults: string[] = [];
+  for (const [name, path] of [
+    ['uWebSockets.js', `uWebSockets.js/${binary}`],
+    // The author's own package has its binaries elsewhere.
+    ['uWebSockets.js', 'uWebSockets.js'],
+    ['uwebsockets-compat', `uwebsockets-compat/binaries/${binary}`],
+  ] as const) {
+    try {
+      return { uws: require(path) as UwsModule, build: `${name} ${packageVersion(name)}` };
+    } catch (error) {
+      // The last line that says something: below it are the names of who asked.
+      const lines = errorMessage(error)
+        .split('\n')
+        .filter((line) => !/^(- .*|Require stack:|\s*)$/.test(line));
+      faults.push(`${name}: ${lines.at(-1)}`);
+    }
+  }
+  throw new ConfigurationError([
+    `p2p_websocket_transport: no native build of uWebSockets.js loads here (${platform} ${arch}, Node ${versions.node}): ` +
+      faults.join('; '),
+  ]);
+}

@@ -1,0 +1,354 @@
+/**
+ * The transport on `ws` and Node's own HTTP server: runs wherever Node does. What is published in one turn is formatted once and
+ * goes to each client in one write, which is most of what there is to gain: a write costs some microseconds, whatever is in it.
+ */
+
+import { readFileSync } from 'node:fs';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { AddressInfo, ListenOptions, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocket, type ServerOptions as WebSocketOptions, WebSocketServer } from 'ws';
+import { canonicalIp } from '../../../shared/ip.js';
+import type { TlsFiles } from '../../../shared/tls-files.js';
+import type {
+  HttpAnswer,
+  HttpRequest,
+  Listener,
+  ListenerOptions,
+  Transport,
+  TransportHandlers,
+  TransportSocket,
+} from './types.js';
+import { packageVersion } from './uws-build.js';
+
+/** For a TLS handshake, for a request's head, and for taking an answer. */
+const HTTP_TIMEOUT_MS = 10_000;
+/** Between two looks for requests that take too long. */
+const TIMEOUT_LOOK_MS = 1000;
+/** For the other side's close frame, after ours. */
+const CLOSE_TIMEOUT_MS = 3000;
+/** Bytes of a request's head; more is answered with 431. */
+const MAX_HEAD_BYTES = 16_384;
+
+/** Node's `reusePort` is there from 22.12 and 23.1 on, for systems that share connections out among those who listen. */
+export function reusesPorts(version = process.versions.node, platform: string = process.platform): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const has = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+  return has && ['linux', 'freebsd', 'sunos', 'aix'].includes(platform);
+}
+
+/** A text message in one unmasked frame (RFC 6455, section 5.2). */
+function textFrame(payload: Uint8Array): Buffer {
+  const { length } = payload;
+  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(head + length);
+  frame[0] = 0x81;
+  if (head === 2) frame[1] = length;
+  else if (head === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  frame.set(payload, head);
+  return frame;
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return canonicalIp(remoteAddress) ?? remoteAddress;
+}
+
+/** A path, an absolute URL's path, or what else the target is, and its query. */
+function targetOf(url: string): { path: string; query: string } {
+  const target =
+    url.startsWith('/') || !URL.canParse(url) ? url : url.slice(new URL(url).origin.length) || '/';
+  const mark = target.indexOf('?');
+  return mark === -1
+    ? { path: target, query: '' }
+    : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+function readRequest(request: IncomingMessage): HttpRequest {
+  const headers: (readonly [string, string])[] = [];
+  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2)
+    headers.push([String(request.rawHeaders[index]).toLowerCase(), String(request.rawHeaders[index + 1])]);
+  return {
+    method: request.method ?? '',
+    ...targetOf(request.url ?? ''),
+    address: addressOf(request.socket),
+    headers,
+  };
+}
+
+function answer(response: ServerResponse, { status, headers, body }: HttpAnswer): void {
+  const own = [
+    ['Content-Length', String(Buffer.byteLength(body))],
+    ['Connection', 'close'],
+  ] as const;
+  response.writeHead(status, [...headers, ...own].flat());
+  response.end(body);
+}
+
+class WsSocket<Data> implements TransportSocket<Data> {
+  readonly topics = new Set<string>();
+  #over = false;
+
+  constructor(
+    readonly data: Data,
+    private readonly listener: WsListener<Data>,
+    private readonly webSocket: WebSocket,
+    private readonly raw: Socket,
+  ) {}
+
+  get open(): boolean {
+    return !this.#over && this.webSocket.readyState === WebSocket.OPEN;
+  }
+
+  send(message: string | Uint8Array): void {
+    this.listener.flush();
+    if (this.open) this.webSocket.send(message, { binary: false });
+  }
+
+  /** Frames that were made before. */
+  write(frames: Buffer): void {
+    // Past the library, which would wrap them again; it queues nothing itself without compression.
+    if (this.open) this.raw.write(frames);
+  }
+
+  subscribe(topic: string): boolean {
+    if (!this.open) return false;
+    this.listener.subscribe(this, topic);
+    return true;
+  }
+
+  unsubscribe(topic: string): void {
+    this.listener.unsubscribe(this, topic);
+  }
+
+  bufferedBytes(): number {
+    return this.#over ? 0 : this.raw.writableLength;
+  }
+
+  ping(): void {
+    if (this.open) this.webSocket.ping();
+  }
+
+  end(code: number, reason: string): void {
+    if (this.#over) return;
+    this.listener.flush();
+    this.webSocket.close(code, reason);
+    this.finish();
+  }
+
+  close(): void {
+    if (!this.#over) this.webSocket.terminate();
+  }
+
+  /** Nothing more is heard from it or sent to it. */
+  finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.listener.finished(this);
+  }
+}
+
+class WsListener<Data> implements Listener {
+  readonly #server: Server | TlsServer;
+  readonly #webSockets: WebSocketServer;
+  readonly #sockets = new Set<WsSocket<Data>>();
+  readonly #topics = new Map<string, Set<WsSocket<Data>>>();
+  /** Frames published in this turn to one topic. */
+  #pending: Buffer[] = [];
+  #pendingTopic = '';
+  /** Ends the count of a connection as one that speaks HTTP, by its remote address and port. */
+  readonly #visits = new Map<string, () => void>();
+  readonly #answered = new WeakSet<Socket>();
+
+  constructor(
+    private readonly options: ListenerOptions,
+    private readonly handlers: TransportHandlers<Data>,
+  ) {
+    const { tls, maxMessageBytes } = options;
+    const http: ServerOptions = {
+      headersTimeout: HTTP_TIMEOUT_MS,
+      requestTimeout: HTTP_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_LOOK_MS,
+      maxHeaderSize: MAX_HEAD_BYTES,
+    };
+    this.#server =
+      tls === undefined
+        ? createServer(http)
+        : createTlsServer({ ...http, ...readPair(tls), handshakeTimeout: HTTP_TIMEOUT_MS });
+    // One that takes no answer, or asks for nothing.
+    this.#server.timeout = HTTP_TIMEOUT_MS;
+    // The types do not know these two yet.
+    const webSockets: WebSocketOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: maxMessageBytes,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      // How many pings are too many is decided above.
+      maxPendingAutoPongs: Number.MAX_SAFE_INTEGER,
+    };
+    this.#webSockets = new WebSocketServer(webSockets);
+    this.#server.on('connection', (socket: Socket) => this.#visit(socket));
+    this.#server.on('request', (request, response) => this.#request(request, response));
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on('connect', (request, socket) => this.#refuse(request, socket));
+  }
+
+  async listen(host: string, port: number): Promise<number> {
+    const options: ListenOptions & { reusePort: boolean } = { port, reusePort: reusesPorts() };
+    if (host !== '') options.host = host;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(options, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  publish(topic: string, message: string | Uint8Array): void {
+    if (topic !== this.#pendingTopic) this.flush();
+    this.#pendingTopic = topic;
+    if (this.#pending.length === 0) process.nextTick(() => this.flush());
+    this.#pending.push(textFrame(typeof message === 'string' ? Buffer.from(message) : message));
+  }
+
+  async renew(): Promise<void> {
+    if (this.options.tls !== undefined)
+      (this.#server as TlsServer).setSecureContext(readPair(this.options.tls));
+  }
+
+  close(): void {
+    this.stopListening();
+    for (const socket of [...this.#sockets]) socket.close();
+  }
+
+  /** Hands over what was published: anything that concerns one client alone comes behind it. */
+  flush(): void {
+    const [first, ...more] = this.#pending;
+    if (first === undefined) return;
+    this.#pending = [];
+    const frames = more.length === 0 ? first : Buffer.concat([first, ...more]);
+    for (const socket of this.#topics.get(this.#pendingTopic) ?? []) socket.write(frames);
+  }
+
+  subscribe(socket: WsSocket<Data>, topic: string): void {
+    this.flush();
+    const subscribers = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, subscribers.add(socket));
+    socket.topics.add(topic);
+  }
+
+  unsubscribe(socket: WsSocket<Data>, topic: string): void {
+    this.flush();
+    const subscribers = this.#topics.get(topic);
+    subscribers?.delete(socket);
+    if (subscribers?.size === 0) this.#topics.delete(topic);
+    socket.topics.delete(topic);
+  }
+
+  finished(socket: WsSocket<Data>): void {
+    for (const topic of [...socket.topics]) this.unsubscribe(socket, topic);
+    this.#sockets.delete(socket);
+    this.handlers.close(socket);
+  }
+
+  #visit(socket: Socket): void {
+    const address = addressOf(socket);
+    if (!this.handlers.connected(address)) {
+      socket.destroy();
+      return;
+    }
+    const key = visitKey(socket);
+    const leave = () => {
+      if (this.#visits.get(key) !== leave) return;
+      this.#visits.delete(key);
+      this.handlers.disconnected(address);
+    };
+    this.#visits.set(key, leave);
+    socket.once('close', leave);
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    // What comes behind a request whose answer ends the connection is not answered (RFC 9112, section 9.6).
+    if (this.#answered.has(request.socket)) return;
+    this.#answered.add(request.socket);
+    answer(response, this.handlers.request(readRequest(request)));
+  }
+
+  #upgrade(request: IncomingMessage, duplex: Duplex, head: Buffer): void {
+    const raw = duplex as Socket;
+    const read = readRequest(request);
+    if (read.path !== this.options.endpoint || request.httpVersion !== '1.1') {
+      this.#refuse(request, raw);
+      return;
+    }
+    const verdict = this.handlers.upgrade(read);
+    if (!('data' in verdict)) {
+      this.#refuse(request, raw, verdict);
+      return;
+    }
+    const { data } = verdict;
+    this.#webSockets.handleUpgrade(request, raw, head, (webSocket) => {
+      this.#visits.get(visitKey(raw))?.();
+      this.#opened(new WsSocket(data, this, webSocket, raw), webSocket, raw);
+    });
+  }
+
+  /** Answers on a connection that Node has taken off HTTP. */
+  #refuse(request: IncomingMessage, duplex: Duplex, why = this.handlers.request(readRequest(request))): void {
+    const socket = duplex as Socket;
+    socket.on('error', () => {});
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.once('finish', () => socket.destroySoon());
+    answer(response, why);
+  }
+
+  #opened(socket: WsSocket<Data>, webSocket: WebSocket, raw: Socket): void {
+    const { handlers, options } = this;
+    this.#sockets.add(socket);
+    raw.setTimeout(options.idleSeconds * 1000, () => socket.close());
+    raw.on('drain', () => socket.open && handlers.drain(socket));
+    webSocket.on('message', () => socket.open && handlers.message(socket));
+    webSocket.on('ping', () => socket.open && handlers.ping(socket));
+    webSocket.on('pong', () => socket.open && handlers.pong(socket));
+    // What went wrong is told to the client in its close frame.
+    webSocket.on('error', () => {});
+    webSocket.on('close', () => socket.finish());
+    handlers.open(socket);
+  }
+}
+
+function visitKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function readPair({ certFile, keyFile }: TlsFiles): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+}
+
+export function wsTransport(): Transport {
+  return {
+    build: `ws ${packageVersion('ws')}`,
+    sharesPort: reusesPorts(),
+    listener: (options, handlers) => new WsListener(options, handlers),
+  };
+}

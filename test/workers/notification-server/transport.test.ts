@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigurationError } from '../../../src/shared/errors.js';
+import { chooseTransport } from '../../../src/workers/notification-server/transport/index.js';
+import { reusesPorts } from '../../../src/workers/notification-server/transport/ws.js';
+import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { waitFor } from '../../support/wait.js';
+
+const UWS = /^(uWebSockets\.js|uwebsockets-compat) 20\.\d+/;
+const loads = TRANSPORTS.includes('uws');
+
+describe('what serves WebSockets', () => {
+  it('is `ws`, unless several processes are to share a port that only uWebSockets.js can share', () => {
+    assert.match(chooseTransport('auto', 1).build, /^ws 8\.\d+/);
+    const several = reusesPorts() || !loads ? /^ws 8\.\d+/ : UWS;
+    assert.match(chooseTransport('auto', 2).build, several);
+  });
+
+  it('is what the setting says, named with its version; where no native build loads that says why', () => {
+    assert.match(chooseTransport('ws', 2).build, /^ws 8\.\d+/);
+    if (loads) assert.match(chooseTransport('uws').build, UWS);
+    else
+      assert.throws(
+        () => chooseTransport('uws'),
+        (error) =>
+          error instanceof ConfigurationError &&
+          /^p2p_websocket_transport: no native build .*Node \d+.*uWebSockets\.js: /.test(
+            error.problems[0] ?? '',
+          ),
+      );
+  });
+
+  it('is not led elsewhere by the environment', (t) => {
+    process.env.UWS_USE_FALLBACK = 'true';
+    t.after(() => {
+      delete process.env.UWS_USE_FALLBACK;
+    });
+    if (loads) assert.match(chooseTransport('uws').build, UWS);
+    assert.match(chooseTransport('auto').build, /^ws/);
+  });
+
+  for (const transport of TRANSPORTS) {
+    it(`is told by readiness and metrics: ${transport}`, async (t) => {
+      const { servers, registry } = await serveNotifications(t, { p2p_websocket_transport: transport });
+      const name = transport === 'ws' ? 'ws 8' : 'uW\\S+ 20';
+      assert.match((await servers.health()).message, new RegExp(`through ${name}\\.`, 'i'));
+      assert.match(
+        await registry.metrics(),
+        new RegExp(`websocket_transport_info\\{build="${name}[^"]*"\\} 1`, 'i'),
+      );
+    });
+  }
+
+  it('shares the port between processes with `ws` where Node can, and else serves from one', async (t) => {
+    const { url, feed, servers } = await serveNotifications(t, {
+      p2p_websocket_transport: 'ws',
+      p2p_notification_servers: 3,
+    });
+    assert.equal(servers.serving, reusesPorts() ? 3 : 1);
+    assert.equal(servers.pids.length, servers.serving);
+    assert.equal((await servers.health()).status, 200);
+    const listeners = await Promise.all(Array.from({ length: 20 }, () => listen(t, url)));
+    const last = feed.blocks(5);
+    await waitFor(() => listeners.every((each) => each.heights().at(-1) === last), { what: 'blocks' });
+  });
+
+  it('knows which versions of Node share ports, on which systems', () => {
+    for (const version of ['22.12.0', '22.21.1', '23.1.0', '24.0.0', '26.1.0'])
+      assert.ok(reusesPorts(version, 'linux'));
+    for (const version of ['20.12.0', '20.20.2', '22.11.0', '23.0.0'])
+      assert.ok(!reusesPorts(version, 'linux'));
+    for (const platform of ['darwin', 'win32']) assert.ok(!reusesPorts('24.0.0', platform));
+  });
+});
