@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { joinPeer, topicOf } from '../support/gossip.js';
+import { joinPeer, sumOf, topicOf } from '../support/gossip.js';
 import type { Peer } from '../support/peer.js';
 import { chainOf, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
@@ -36,6 +36,25 @@ async function joined(
   const peer = await joinPeer(context, server, { topics: [topic], ...(sharedKey ? { sharedKey } : {}) });
   return [server, peer, topic];
 }
+
+test('nobody is asked for a best block who does not listen to that; who comes and does is', async (context) => {
+  const server = await startServer(context, serverSettings(context, { p2p_node_status_interval: 250 }));
+  const [request, status] = ['bestblock', 'node_status'].map((name) =>
+    topicOf(server, MESSAGE_KINDS[kindIndex(name)] as NonNullable<typeof BESTBLOCK>),
+  );
+  const asked = async () =>
+    sumOf(await server.server.scrape(), 'teranode_p2p_announce_messages_total', { kind: 'bestblock' });
+  // As a node of today's network: it has all topics but this one.
+  const today = await joinPeer(context, server, { topics: [status ?? ''], localAddress: '127.0.0.2' });
+  const told = () => today.heard.filter(({ author }) => author === server.server.peerId).length;
+  await waitFor(() => told() >= 12, { what: 'three seconds of statuses' });
+  assert.equal(await asked(), 0);
+  const older = await joinPeer(context, server, { topics: [request ?? ''], localAddress: '127.0.0.3' });
+  await waitFor(() => older.heard.some(({ author }) => author === server.server.peerId), {
+    what: 'the request',
+  });
+  assert.equal(await asked(), 1);
+});
 
 for (const generation of ['first', 'current'] as const) {
   test(`${generation} generation: who asks is told our best block on the direct stream`, async (context) => {

@@ -11,6 +11,7 @@ import type { DependencyHealth } from '../../shared/health.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
 import { block, miningOn, nodeStatus, subtree } from '../../shared/messages/index.js';
+import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { ChainSubscription, type ChainSubscriptionOptions } from '../blockchain/subscription.js';
 import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from '../blockchain/types.js';
@@ -28,7 +29,7 @@ export interface AnnouncerComponents {
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: BlockchainClient;
-  readonly node: Pick<P2PNode, 'publish' | 'sendDirect' | 'peers' | 'peerId'>;
+  readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId'>;
   /** Hands framed bytes of our own to the pipeline, for WebSocket clients. */
   readonly showOwn: (kind: number, data: Uint8Array) => void;
   readonly urls: AnnouncedUrls;
@@ -277,7 +278,12 @@ export class Announcer {
     const key = `subtree ${hash}`;
     if (this.#announced.has(key)) return;
     if (this.#voice.maySay(subtree.name)) this.#announced.set(key, true);
-    const message = { hash, dataHubUrl: urls.dataHub, peerId: node.peerId, clientName: settings.clientName };
+    const message = {
+      hash,
+      dataHubUrl: urls.dataHub,
+      peerId: node.peerId,
+      clientName: toldName(settings.clientName),
+    };
     await this.#voice.say(subtree, message, urls.announceable);
   }
 
@@ -298,7 +304,7 @@ export class Announcer {
       dataHubUrl: this.#components.urls.dataHub,
       peerId: this.#components.node.peerId,
       height: info.height,
-      miner: info.miner,
+      miner: toldName(info.miner),
       sizeInBytes: info.sizeInBytes,
       txCount: info.txCount,
     });

@@ -5,7 +5,8 @@ import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
 import type { Logger } from '../../shared/logging.js';
 import { messageJson } from '../../shared/messages/encode.js';
-import { bestblock, block } from '../../shared/messages/index.js';
+import { bestblock, block, kindIndex } from '../../shared/messages/index.js';
+import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../blockchain/types.js';
 import type { P2PNode } from '../node/types.js';
@@ -23,15 +24,16 @@ const ANSWERS_PER_SECOND = 20;
 /** Answers under way: a peer that does not read its stream holds one of these. */
 const MAX_UNDER_WAY = 16;
 
-/** Attempts to be heard by at least one of our peers, a second apart: they take a while to say what they listen to. */
+/** Requests at the most, a second apart, while peers listen and each goes to none of them. */
 const ASK_ATTEMPTS = 60;
+const BESTBLOCK = kindIndex(bestblock.name);
 
 export interface BestBlockComponents {
   readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName' | 'listen_mode'>;
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
-  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'peers'>;
+  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'listeners'>;
   readonly voice: Voice;
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
@@ -54,14 +56,14 @@ export class BestBlock {
   }
 
   /**
-   * Asks until one peer has been asked, the attempts are over, or the signal comes. What is no attempt does not count: while
-   * the chain is not RUNNING, or nobody is connected, it waits. Never rejects.
+   * Asks until one peer has been asked, the attempts are over, or the signal comes. While the chain is not RUNNING, or no peer
+   * listens to such requests, as none of today's network does, it waits and says nothing. Never rejects.
    */
   async ask(signal: AbortSignal): Promise<void> {
     const { voice, node, askEveryMs, settings } = this.#components;
     if (settings.listen_mode !== 'full') return;
     for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; ) {
-      if (voice.mayTell(bestblock.name) && node.peers().length > 0) {
+      if (voice.mayTell(bestblock.name) && node.listeners(BESTBLOCK) > 0) {
         if ((await voice.say(bestblock, { peerId: node.peerId })) > 0) return;
         attempt++;
       }
@@ -101,7 +103,7 @@ export function blockMessage(info: BlockHeaderInfo, peerId: string, dataHubUrl: 
     height: info.height,
     dataHubUrl,
     peerId,
-    clientName,
+    clientName: toldName(clientName),
     header: Buffer.from(info.header).toString('hex'),
     coinbase: '',
   };

@@ -4,6 +4,7 @@ import { monotonic, wall } from '../../shared/clock.js';
 import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/block-assembly-client.js';
 import type { Logger } from '../../shared/logging.js';
 import type { NodeStatus } from '../../shared/messages/node-status.js';
+import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../blockchain/types.js';
 import type { P2PNode } from '../node/types.js';
@@ -93,12 +94,12 @@ export class Status {
     const listening = settings.listen_mode === 'listen_only';
     return {
       peerId: node.peerId,
-      clientName: settings.clientName,
+      clientName: toldName(settings.clientName),
       type: 'node_status',
       baseUrl: listening ? '' : urls.dataHub,
       propagationUrl: listening ? '' : urls.propagation,
-      version: settings.version || version,
-      commitHash: settings.commit,
+      version: toldName(settings.version || version),
+      commitHash: toldName(settings.commit),
       bestBlockHash: best?.hash ?? '',
       bestHeight: best?.height ?? 0,
       txCount: assembled?.txCount ?? 0,
@@ -106,7 +107,7 @@ export class Status {
       fsmState: fsmState() ?? 'UNKNOWN',
       startTime: Math.floor(startedAt / 1000),
       uptime: (monotonic() - this.#began) / 1000,
-      minerName: best?.miner ?? '',
+      minerName: toldName(best?.miner ?? ''),
       listenMode: settings.listen_mode,
       chainWork: best === undefined ? '' : Buffer.from(best.chainWork).toString('hex'),
       syncPeerId: sync?.id ?? '',

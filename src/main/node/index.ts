@@ -238,6 +238,11 @@ export class Libp2pNode implements P2PNode {
     return recipients.length;
   }
 
+  listeners(kind: number): number {
+    const topic = this.#topics[kind];
+    return topic === undefined ? 0 : (this.#host?.services.pubsub.getSubscribers(topic).length ?? 0);
+  }
+
   report(messageId: string, _source: string, verdict: 'accept' | 'ignore' | 'reject'): void {
     const awaiting = this.#awaiting.get(messageId);
     if (awaiting === undefined) {

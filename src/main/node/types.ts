@@ -64,6 +64,8 @@ export interface P2PNode {
   on<E extends keyof NodeEvents>(event: E, listener: NodeEvents[E]): void;
   /** Publishes already framed bytes on a kind's topic. Resolves with the number of peers it went to. */
   publish(kind: number, data: Uint8Array): Promise<number>;
+  /** Connected peers that have said that they listen to a kind's topic. */
+  listeners(kind: number): number;
   report(messageId: string, source: string, verdict: 'accept' | 'ignore' | 'reject'): void;
   /** Writes one message on the direct stream and closes it. */
   sendDirect(peerId: string, data: Uint8Array): Promise<void>;

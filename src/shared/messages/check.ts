@@ -6,10 +6,11 @@ import type { CheckedMessage, PeerFact, RawMessage } from '../pipeline/types.js'
 import { block } from './block.js';
 import { frameJson } from './frame.js';
 import { unwrap } from './framing.js';
-import type { CheckContext, MessageKind } from './kind.js';
+import { type CheckContext, forwardBoundOf, type MessageKind } from './kind.js';
 import { Refusal } from './refusal.js';
 
 const OK = outcomeIndex('ok');
+const UNFORWARDED = outcomeIndex('unforwarded');
 const POISONOUS = outcomeIndex('poisonous');
 const NOTHING = new Uint8Array(0);
 /** Bytes of a digest that are kept: collisions are out of reach, and an attacker could only silence itself. */
@@ -68,7 +69,8 @@ export function checkMessage(kind: MessageKind, raw: RawMessage, context: CheckC
 }
 
 function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
-  const message = kind.decode(unwrap(raw.data, kind).message, context);
+  const { message: told, size } = unwrap(raw.data, kind);
+  const message = kind.decode(told, context);
   const originator = kind.originator(message);
   if ((originator !== '' || claimsOriginator(kind)) && originator !== raw.author) {
     throw new Refusal('spoofed', 'PeerId is not the author');
@@ -77,7 +79,7 @@ function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): Check
   const frame = kind.frame?.(message);
   const fact = raw.own ? undefined : kind.fact?.(message);
   return {
-    outcome: OK,
+    outcome: size > forwardBoundOf(kind) && !raw.own ? UNFORWARDED : OK,
     kind: raw.kind,
     own: raw.own,
     author: raw.author,

@@ -11,6 +11,8 @@ export interface Unwrapped<M> {
   readonly framing: Framing;
   /** As told: within Go's types, not yet within the kind's bounds. */
   readonly message: M;
+  /** Bytes of the inner JSON. */
+  readonly size: number;
 }
 
 /** The message bus's struct. */
@@ -35,10 +37,11 @@ export function unwrap<M>(data: Uint8Array, kind: MessageKind<M>): Unwrapped<M> 
   const inner = (message as MessageOf<typeof ENVELOPE>).data;
   // Whoever has no envelope may have a name of any sort.
   if (inner === undefined && !wrong.some(({ name }) => name === 'data')) {
-    return { framing: 'direct', message: messageOf(data, kind) };
+    return { framing: 'direct', message: messageOf(data, kind), size: data.length };
   }
   refuseWrong(wrong);
-  return { framing: 'message-bus', message: messageOf(inner as Uint8Array, kind) };
+  const json = inner as Uint8Array;
+  return { framing: 'message-bus', message: messageOf(json, kind), size: json.length };
 }
 
 /** The message of `kind` in `json`. Throws Refusal as `unwrap` does. */

@@ -37,6 +37,11 @@ export interface MessageKind<M = unknown> {
   readonly topicSetting: SettingKey;
   /** Bytes of inner JSON at the most. */
   readonly sizeBound: number;
+  /**
+   * Bytes of inner JSON that the newest nodes take of it (WIRE §8), where that is less: what is larger is taken, not passed on, and
+   * not sent.
+   */
+  readonly forwardBound?: number;
   /** The fields on the wire, in the order in which they are sent; empty where any JSON will do. */
   readonly wire: readonly WireField[];
   /** Shed order within one source: the lowest goes first. */
@@ -57,4 +62,9 @@ export interface MessageKind<M = unknown> {
   frame?(message: M): FrameFields;
   record?(message: M, context: CheckContext): AnnouncedRecord;
   fact?(message: M): PeerFact | undefined;
+}
+
+/** Bytes of inner JSON of a kind that every node takes: what is larger does not leave this one. */
+export function forwardBoundOf(kind: Pick<MessageKind, 'sizeBound' | 'forwardBound'>): number {
+  return kind.forwardBound ?? kind.sizeBound;
 }

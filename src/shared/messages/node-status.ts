@@ -45,6 +45,7 @@ export const nodeStatus: MessageKind<NodeStatus> = {
   name: 'node_status',
   topicSetting: 'p2p_node_status_topic',
   sizeBound: 64 * 1024,
+  forwardBound: 16 * 1024,
   wire: WIRE,
   priority: 1,
   repeats: false,

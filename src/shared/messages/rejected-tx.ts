@@ -17,6 +17,7 @@ export const rejectedTx: MessageKind<RejectedTx> = {
   name: 'rejected_tx',
   topicSetting: 'p2p_rejected_tx_topic',
   sizeBound: 16 * 1024,
+  forwardBound: 8 * 1024,
   wire: WIRE,
   priority: 3,
   repeats: true,

@@ -19,6 +19,7 @@ export const subtree: MessageKind<Subtree> = {
   name: 'subtree',
   topicSetting: 'p2p_subtree_topic',
   sizeBound: 32 * 1024,
+  forwardBound: 8 * 1024,
   wire: WIRE,
   priority: 5,
   repeats: true,

@@ -26,6 +26,14 @@ export function displayText(text: string, max: number = DISPLAY_TEXT_MAX): strin
   return shown;
 }
 
+/** Characters of a name of ours that are told: longer ones would make messages that others do not take. */
+const TOLD_NAME_MAX = 256;
+
+/** A name as this node tells it, cut to 256 characters: who hears it shows 64 at the most. */
+export function toldName(text: string): string {
+  return text.slice(0, TOLD_NAME_MAX);
+}
+
 /** A required hash of 64 hex digits, in lower case. Throws Refusal `bad_field`. */
 export function requiredHash(text: string, key: string): string {
   if (!HASH.test(text)) throw new Refusal('bad_field', `${key} is not 64 hex digits`);

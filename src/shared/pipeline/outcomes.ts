@@ -18,6 +18,8 @@ export interface Outcome {
 
 export const OUTCOMES = [
   { name: 'ok', verdict: 'accept' },
+  // As good as ok, but larger than what the newest nodes take of us: they would hold it against us
+  { name: 'unforwarded', verdict: 'ignore' },
   // Checker: dropped, not scored
   { name: 'oversized', verdict: 'ignore' },
   { name: 'malformed', verdict: 'ignore' },
@@ -51,6 +53,13 @@ const INDEX = new Map<string, number>(OUTCOMES.map((outcome, index) => [outcome.
 /** Position of an outcome in the table: what crosses threads. */
 export function outcomeIndex(name: OutcomeName): number {
   return INDEX.get(name) as number;
+}
+
+const TAKEN: ReadonlySet<number> = new Set([outcomeIndex('ok'), outcomeIndex('unforwarded')]);
+
+/** Whether the outcome at `index` is that of a message that becomes frames, records and facts. */
+export function isTaken(index: number): boolean {
+  return TAKEN.has(index);
 }
 
 /** The outcome at `index`. Throws RangeError outside the table. */

@@ -75,7 +75,7 @@ export type PeerFact =
 
 /** A message after the checker. */
 export interface CheckedMessage {
-  /** Index in OUTCOMES; everything below `receivedAt` is empty unless it is `ok`. */
+  /** Index in OUTCOMES; everything below `receivedAt` is empty unless it says that the message is taken. */
   readonly outcome: number;
   readonly kind: number;
   readonly own: boolean;

@@ -19,7 +19,7 @@ import { createOutboxMetrics } from '../../shared/outbox/metrics.js';
 import type { OutboxRecord } from '../../shared/outbox/records.js';
 import { type Appended, type Chunk, OutboxStore, type Reopened } from '../../shared/outbox/store.js';
 import { decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
-import { OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
+import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type {
   AnnouncedRecord,
   CheckedMessage,
@@ -47,7 +47,6 @@ const HEALTH_MS = 1500;
 const ACQUAINTANCES_A_CONNECTION = 8;
 /** Of the outbox's room for a topic, what strangers' announcements leave to everybody else's: they could fill all of it. */
 const KEPT_FROM_STRANGERS = 0.1;
-const OK = outcomeIndex('ok');
 
 /** A batch on its way through `publish`. */
 interface Sorted {
@@ -201,7 +200,7 @@ export class Publisher {
     await this.#keep(sorted, now);
     const facts: PeerFact[] = [];
     messages.forEach((message, index) => {
-      if (sorted.outcomes[index] !== OK) return;
+      if (!isTaken(sorted.outcomes[index] ?? -1)) return;
       if (message.fact !== '') facts.push(JSON.parse(message.fact) as PeerFact);
       if (message.record !== undefined && !message.own) {
         this.#announcers.remember(message.record, message.author);
@@ -221,7 +220,7 @@ export class Publisher {
     const rooms = new Map([...this.#drainers.keys()].map((topic) => [topic, this.#room(topic)]));
     messages.forEach((message, index) => {
       outcomes[index] = message.outcome;
-      if (message.outcome !== OK) return;
+      if (!isTaken(message.outcome)) return;
       if (message.own) {
         if (message.frame.length > 0) stored.push({ index, message, isNew: false });
         return;
@@ -232,8 +231,10 @@ export class Publisher {
       const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
       const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;
       if (outcome === 'ok' && room <= kept) outcome = 'outbox_full';
-      outcomes[index] = outcomeIndex(outcome);
-      if (outcome !== 'ok') return;
+      if (outcome !== 'ok') {
+        outcomes[index] = outcomeIndex(outcome);
+        return;
+      }
       if (topic !== undefined) rooms.set(topic, room - 1);
       this.#admission.remember(message, now);
       if (message.frame.length > 0 || message.record !== undefined)

@@ -8,11 +8,13 @@ import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
 import { announcedUrls } from '../../../src/main/announce/urls.js';
 import { EmbeddedChain } from '../../../src/main/blockchain/embedded-chain.js';
 import { GrpcBlockchainClient } from '../../../src/main/blockchain/grpc-client.js';
-import type { BlockchainClient, FsmState } from '../../../src/main/blockchain/types.js';
+import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../../../src/main/blockchain/types.js';
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
 import { FSMStateType } from '../../../src/shared/generated/blockchain_api.js';
+import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { headerHash, parseHeader } from '../../../src/shared/header.js';
+import type { ConsumedRecord } from '../../../src/shared/kafka/types.js';
 import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import type { Generation, Settings } from '../../../src/shared/settings/table.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
@@ -26,6 +28,9 @@ const HUB = 'https://hub.example/api/v1';
 interface Said {
   readonly kind: string;
   readonly message: Record<string, any>;
+  /** Bytes of the JSON, and of all that is published. */
+  readonly json: number;
+  readonly framed: number;
 }
 
 /** An announcer on `chain` whose node writes down what it is to publish. */
@@ -36,8 +41,8 @@ function announcing(
   generation: Generation = 'current',
   options: AnnouncerOptions = {},
   isInvalid: (hash: string) => boolean = () => false,
-  /** Peers that are connected, and those of them that listen. */
-  mesh = { connected: 1, listening: 1 },
+  /** Peers that are connected, those of them that have said to listen to a topic, and those to whom a message goes. */
+  mesh = { connected: 1, listening: 1, reached: 1 },
 ) {
   const settings = settingsOf(
     {
@@ -55,7 +60,12 @@ function announcing(
     const outer = JSON.parse(Buffer.from(data).toString());
     const text = outer.data === undefined ? data : Buffer.from(outer.data, 'base64');
     texts.push(Buffer.from(text).toString());
-    return { kind: MESSAGE_KINDS[kind]!.name, message: JSON.parse(texts.at(-1)!) };
+    return {
+      kind: MESSAGE_KINDS[kind]!.name,
+      message: JSON.parse(texts.at(-1)!),
+      json: text.length,
+      framed: data.length,
+    };
   };
   const told: Said[] = [];
   const shown: Said[] = [];
@@ -72,8 +82,9 @@ function announcing(
         peers: () => Array.from({ length: mesh.connected }, () => ({}) as ConnectedPeer),
         publish: async (kind, data) => {
           told.push(read(kind, data));
-          return mesh.listening;
+          return mesh.reached;
         },
+        listeners: () => mesh.listening,
         sendDirect: async (peer, data) => {
           direct.push({ peer, message: JSON.parse(Buffer.from(data).toString()) });
         },
@@ -203,6 +214,52 @@ test('what may be said, by listen mode, state and generation', async (context) =
         }
       }
     }
+  }
+});
+
+test('whatever names and reasons are ours, what is told is no larger than other nodes take', async (context) => {
+  // The newest Go nodes' bounds of JSON; of an envelope besides, what leaves room for its base64 and a name.
+  const BOUNDS = new Map([
+    ['block', 32_768],
+    ['subtree', 8_192],
+    ['mining_on', 32_768],
+    ['rejected_tx', 8_192],
+    ['node_status', 16_384],
+  ]);
+  const huge = '\u0001"ü'.repeat(20_000);
+  const real = await embedded(context);
+  const miner = async (info: Promise<BlockHeaderInfo>) => ({ ...(await info), miner: huge });
+  const chain: BlockchainClient = Object.assign(Object.create(real), {
+    getBestBlockHeader: () => miner(real.getBestBlockHeader()),
+    getBlockHeader: (hash: never) => miner(real.getBlockHeader(hash)),
+    getFsmState: () => real.getFsmState(),
+    getState: (key: string) => real.getState(key),
+    subscribe: (source: string, signal: AbortSignal) => real.subscribe(source, signal),
+  });
+  const { announcer, told, kinds } = announcing(context, chain, {
+    clientName: huge,
+    version: huge,
+    commit: huge,
+    asset_httpPublicAddress: `https://hub.example/${'ü'.repeat(2_000)}`,
+    asset_propagation_public_url: `https://hub.example/${'ü'.repeat(2_000)}`,
+  });
+  await announcer.start();
+  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  await real.makeSubtree();
+  await real.mine();
+  const value = KafkaRejectedTxTopicMessage.encode({
+    txHash: 'ab'.repeat(32),
+    reason: huge,
+    peer_id: '',
+  }).finish();
+  await announcer.handleRejected([{ value } as ConsumedRecord]);
+  await waitFor(() => BOUNDS.size === kinds(told).filter((kind) => BOUNDS.has(kind)).length, {
+    what: 'one of each kind',
+  });
+  for (const { kind, json, framed } of told) {
+    const bound = BOUNDS.get(kind) ?? Number.POSITIVE_INFINITY;
+    assert.ok(json <= bound, `a ${kind} of ${json} bytes`);
+    assert.ok(framed <= Math.ceil(bound / 3) * 4 + 4_096, `a framed ${kind} of ${framed} bytes`);
   }
 });
 
@@ -383,13 +440,14 @@ test('an absent chain does not keep the node from starting or saying its status'
   assert.deepEqual([status!.fsm_state, status!.best_height], ['UNKNOWN', 0]);
 });
 
-test('our best-block request waits for RUNNING and for a peer, and goes on until one has it', async (context) => {
+test('our best-block request waits for RUNNING and for a peer that listens to it, and goes on until one has it', async (context) => {
   const [served, client] = await service(context);
   served.add(minedChain(1)[0]!, { height: 1 });
   served.fsm = FSMStateType.CATCHINGBLOCKS;
   const mesh = {
-    connected: 0,
-    get listening() {
+    connected: 1,
+    listening: 0,
+    get reached() {
       return asked() < 5 ? 0 : 1;
     },
   };
@@ -397,7 +455,7 @@ test('our best-block request waits for RUNNING and for a peer, and goes on until
   const { announcer, told, of, count } = announcing(context, client, {}, 'current', options, undefined, mesh);
   const asked = () => of(told, 'bestblock').length;
   await announcer.start();
-  // More time than the attempts would take, twice: while catching up, then while nobody is connected.
+  // More time than the attempts would take, twice: while catching up, then while nobody listens, as in today's network.
   for (const state of [FSMStateType.CATCHINGBLOCKS, FSMStateType.RUNNING]) {
     served.fsm = state;
     const name = FSMStateType[state];
@@ -406,7 +464,7 @@ test('our best-block request waits for RUNNING and for a peer, and goes on until
     await waitFor(() => performance.now() > until, { what: 'the time of the attempts' });
     assert.equal(asked(), 0, name);
   }
-  mesh.connected = 1;
+  mesh.listening = 1;
   await waitFor(async () => (await count('announcements', 'bestblock', 'told')) === 1, {
     what: 'the request told',
   });

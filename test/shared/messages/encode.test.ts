@@ -11,6 +11,7 @@ import {
   rejectedTx,
   subtree,
 } from '../../../src/shared/messages/index.js';
+import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import { AUTHOR, contextOf, sampleFields } from '../../support/sample-messages.js';
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
@@ -74,10 +75,7 @@ describe('what is sent', () => {
       if (kind.wire.length === 0) continue;
       const fields = sampleFields(kind.name);
       for (const framing of ['direct', 'message-bus'] as const) {
-        const unwrapped = unwrap(
-          encodeMessage(kind as { wire: typeof kind.wire }, fields, framing, 'me'),
-          kind,
-        );
+        const unwrapped = unwrap(encodeMessage(kind as MessageKind<object>, fields, framing, 'me'), kind);
         assert.equal(unwrapped.framing, framing);
         assert.deepEqual(kind.decode(unwrapped.message, contextOf()), fields);
       }
