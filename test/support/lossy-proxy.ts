@@ -1,4 +1,7 @@
-/** A TCP proxy that can lose what the other side answers, as a connection does that breaks at the wrong moment. */
+/**
+ * A TCP proxy that can lose what the other side answers, as a connection does that breaks at the wrong moment, or what either side sends
+ * without ending anything, as a network does that dies.
+ */
 
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -6,6 +9,9 @@ import type { TestContext } from 'node:test';
 export class LossyProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #clients = new WeakSet<Socket>();
+  /** What comes from these is lost. */
+  readonly #silenced = new WeakSet<Socket>();
   #losing = false;
   #lost = 0;
   /** Port on 127.0.0.1 to which it passes everything on. */
@@ -43,7 +49,15 @@ export class LossyProxy {
     this.#losing = losing;
   }
 
+  /** From now on nothing that clients send gets through over the connections that are open, nor what they are answered; none ends. */
+  silence(what: 'clients' | 'both'): void {
+    for (const socket of this.#sockets) {
+      if (what === 'both' || this.#clients.has(socket)) this.#silenced.add(socket);
+    }
+  }
+
   #pass(client: Socket): void {
+    this.#clients.add(client);
     const server = dial({ host: '127.0.0.1', port: this.target });
     const end = (): void => {
       for (const socket of [client, server]) {
@@ -55,8 +69,11 @@ export class LossyProxy {
       this.#sockets.add(socket);
       socket.on('error', end).on('close', end);
     }
-    client.on('data', (bytes) => server.write(bytes));
+    client.on('data', (bytes) => {
+      if (!this.#silenced.has(client)) server.write(bytes);
+    });
     server.on('data', (bytes) => {
+      if (this.#silenced.has(server)) return;
       if (!this.#losing) {
         client.write(bytes);
         return;

@@ -138,8 +138,8 @@ export async function createHost(components: HostComponents, options: HostOption
       reconnectRetryInterval: 1000,
       reconnectBackoffFactor: 1,
     },
-    // A busy peer answers pings late: it is the last one to cut.
-    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // See peer-pings.ts.
+    connectionMonitor: { enabled: false },
     metrics: (logging) =>
       traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
     peerDiscovery: discoverers(settings),

@@ -28,6 +28,7 @@ import { createHost, forgetHostMetrics, type Host, type HostComponents } from '.
 import { Identities } from './identities.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
+import { PeerPings } from './peer-pings.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
 import { internalsOf } from './seams/host-internals.js';
@@ -111,6 +112,7 @@ export class Libp2pNode implements P2PNode {
   #host: Host | undefined;
   #peering: Peering | undefined;
   #direct: DirectStream | undefined;
+  #pings: PeerPings | undefined;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(components: NodeComponents, options: NodeOptions = {}) {
@@ -186,8 +188,13 @@ export class Libp2pNode implements P2PNode {
           ...(this.#options.resolveTxt === undefined ? {} : { resolveTxt: this.#options.resolveTxt }),
         },
       );
+      this.#pings = new PeerPings(
+        { libp2p: host, traffic: this.#traffic, logger, metrics: this.#metrics },
+        { deadAfterMs: settings.p2p_dead_peer_timeout },
+      );
       this.#listenTo(host);
       await host.start();
+      this.#pings.start();
       signal?.throwIfAborted();
       for (const topic of this.#topics) host.services.pubsub.subscribe(topic);
       await this.#direct?.start();
@@ -213,6 +220,8 @@ export class Libp2pNode implements P2PNode {
       await this.#peering?.stop();
       await this.#direct?.stop();
     }
+    this.#pings?.stop();
+    this.#pings = undefined;
     this.#peering = undefined;
     this.#direct = undefined;
     this.#host = undefined;

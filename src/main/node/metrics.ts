@@ -84,6 +84,11 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Connections closed because their peer did not read what it was sent.',
       registers,
     }),
+    deadConnections: new Counter({
+      name: 'teranode_p2p_node_dead_connections_total',
+      help: 'Connections ended because nothing came over them any more and pings were not answered.',
+      registers,
+    }),
     peers: new Gauge({
       name: 'teranode_p2p_node_peers',
       help: 'Connected peers.',

@@ -1,12 +1,12 @@
 /**
  * What went to and from each connected peer: bytes as they were on the wire, gossip messages, and when last. libp2p shows
- * a connection to its metrics before it knows who is there, so bytes are counted by address first and given to the peer
- * when the connection opens.
+ * what a connection is made of to its metrics before it knows who is there, so bytes are counted by that first and given to the peer when
+ * the connection opens.
  */
 
 import type { Connection, Metrics, MultiaddrConnection } from '@libp2p/interface';
-import type { Multiaddr } from '@multiformats/multiaddr';
 import { wall } from '../../shared/clock.js';
+import { transportOf } from './seams/host-internals.js';
 
 interface Link {
   sent: number;
@@ -35,11 +35,6 @@ export interface TrafficFigures {
 
 const newLink = (): Link => ({ sent: 0, received: 0, lastSend: 0, lastReceive: 0 });
 
-/** A remote address without the peer ID that only some show. */
-function linkKey(address: Multiaddr): string {
-  return address.toString().replace(/\/p2p\/[^/]+$/, '');
-}
-
 function fold(into: Link, link: Link): void {
   into.sent += link.sent;
   into.received += link.received;
@@ -48,8 +43,8 @@ function fold(into: Link, link: Link): void {
 }
 
 export class Traffic {
-  /** Connections being made, by address. */
-  readonly #unnamed = new Map<string, Link>();
+  /** By what a connection is made of. */
+  readonly #links = new WeakMap<object, Link>();
   readonly #peers = new Map<string, PeerTraffic>();
 
   /** Counts every connection that these metrics are shown. */
@@ -64,15 +59,7 @@ export class Traffic {
 
   #count(connection: MultiaddrConnection): void {
     const link = newLink();
-    const key = linkKey(connection.remoteAddr);
-    this.#unnamed.set(key, link);
-    connection.addEventListener(
-      'close',
-      () => {
-        if (this.#unnamed.get(key) === link) this.#unnamed.delete(key);
-      },
-      { once: true },
-    );
+    this.#links.set(connection, link);
     // Watching dispatch instead of listening: a listener would make the stream give up data before its reader is there.
     const dispatch = connection.dispatchEvent.bind(connection);
     connection.dispatchEvent = (event) => {
@@ -92,9 +79,7 @@ export class Traffic {
 
   /** A connection has opened: what was counted is its peer's. */
   opened(connection: Connection): void {
-    const key = linkKey(connection.remoteAddr);
-    const link = this.#unnamed.get(key) ?? newLink();
-    this.#unnamed.delete(key);
+    const link = this.#links.get(transportOf(connection)) ?? newLink();
     this.#of(connection.remotePeer.toString()).links.set(connection.id, link);
   }
 
@@ -104,6 +89,11 @@ export class Traffic {
     if (traffic === undefined || link === undefined) return;
     traffic.links.delete(connection.id);
     fold(traffic.past, link);
+  }
+
+  /** Bytes that have come over one connection, open or not. */
+  receivedOver(connection: Connection): number {
+    return this.#links.get(transportOf(connection))?.received ?? 0;
   }
 
   /** Gossip messages that came from a peer, good or bad. */

@@ -177,6 +177,10 @@ export const SETTINGS = {
     'Gossip bytes a second that one connection may send (this server).',
     { min: 1 },
   ),
+  p2p_dead_peer_timeout: duration(
+    30 * SECOND,
+    'A connection over which nothing comes for so long, pings not answered, is ended; 0: none is (this server).',
+  ),
   p2p_heartbeat_interval: duration(1 * SECOND, 'GossipSub heartbeat (this server; tests shorten it).'),
 
   // Topics and messages

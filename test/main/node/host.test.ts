@@ -30,7 +30,7 @@ test('everything that libp2p needs to be told is told', async (context) => {
   for (const limit of [maxConnections, maxIncomingPendingConnections, inboundConnectionRateLimiter.points]) {
     assert.equal(limit, Number.POSITIVE_INFINITY);
   }
-  assert.equal(components.connectionMonitor.abortConnectionOnPingFailure, false);
+  assert.throws(() => components.connectionMonitor, /not set/, 'peer-pings.ts does its work');
   const [muxer] = [...components.upgrader.streamMuxers.values()];
   assert.equal(muxer._init.streamOptions.maxStreamWindowSize, 262_144);
   assert.equal(components.peerStore.store.maxAddressAge, 7 * 86_400_000);

@@ -5,7 +5,7 @@
  * back, and none here does; Go nodes tell them.
  */
 
-import type { Libp2p } from '@libp2p/interface';
+import type { Connection, Libp2p, MultiaddrConnection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { isPrivateMultiaddr, isRelayed } from '../addresses.js';
 import type { TransportManagerInternals } from './relay-places.js';
@@ -22,6 +22,11 @@ export interface HostInternals {
 
 export function internalsOf(host: object): HostInternals {
   return (host as { readonly components: HostInternals }).components;
+}
+
+/** What a connection is made of: a socket, or a stream through a relay. */
+export function transportOf(connection: Connection): MultiaddrConnection {
+  return (connection as unknown as { readonly maConn: MultiaddrConnection }).maConn;
 }
 
 /** Tells peers of public addresses of this machine's interfaces, as Go nodes do, for `ttl` ms. */

@@ -28,13 +28,14 @@ test('what gossip.ts and peer-exchange.ts lean on is as it was', () => {
   );
 });
 
-test('what host.ts and its addresses lean on is as it was', () => {
+test('what host.ts, its addresses, traffic.ts and admission.ts lean on is as it was', () => {
   assert.deepEqual(
     {
       ...digestsOf(libraryFolder('libp2p'), {
         confirmObservedAddr: ['address-manager/index.js', 'confirmObservedAddr('],
         getAddresses: ['address-manager/index.js', 'getAddresses('],
         upgrader: ['upgrader.js'],
+        connection: ['connection.js'],
         onDisconnect: ['connection-manager/index.js', 'onDisconnect('],
       }),
       ...digestsOf(libraryFolder('@libp2p/peer-store'), { peerStore: ['index.js'] }),
@@ -43,6 +44,7 @@ test('what host.ts and its addresses lean on is as it was', () => {
       confirmObservedAddr: '87ca594612922a38',
       getAddresses: '85eb37d2be56f02f',
       upgrader: '7384461023cee236',
+      connection: 'c372d958d88994c1',
       onDisconnect: 'f2eb204d696fb588',
       peerStore: 'a0cc5ac1a25783a5',
     },
