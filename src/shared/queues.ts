@@ -49,7 +49,8 @@ export const QUEUES = [
   {
     name: 'gossip to batches',
     bound: 'p2p_queue_bytes, a fair share of it each source',
-    whenFull: 'that source loses its lowest-priority kind first, blocks and subtrees last',
+    whenFull:
+      'that source loses its lowest-priority kind first, blocks and subtrees last, what it passes on of strangers before its own',
     metric: 'teranode_p2p_pipeline_queued_bytes',
   },
   {

@@ -1,7 +1,7 @@
 /**
- * What was heard and waits for a checker. A lane for each propagation source and kind; a batch takes from the lanes in turn, so
- * that a flood of one lane delays that lane alone. Past the bound the source with the most bytes loses the oldest of its
- * lowest-priority kind.
+ * What was heard and waits for a checker. A lane for each propagation source and kind, and another for what the source passes on
+ * of strangers; a batch takes from the lanes in turn, so that a flood of one lane delays that lane alone. Past the bound the source
+ * with the most bytes loses the oldest of its lowest-priority kind, strangers' first.
  *
  * An originator's messages of one kind keep their order although they may come by several sources: while one of them waits
  * in a lane, the next join it there. Where the next come by a source of which less waits, those that wait go over to it: who
@@ -76,6 +76,8 @@ interface Lane {
   readonly source: string;
   readonly share: Share;
   readonly kind: number;
+  /** Of authors who were strangers when they were heard. */
+  readonly strangers: boolean;
   readonly waiting: Fifo;
 }
 
@@ -88,6 +90,12 @@ interface Line {
   count: number;
   bytes: number;
 }
+
+/**
+ * By how much the priority of what is no stranger's is higher: strangers' blocks go before such a peer's subtrees, and after its
+ * statuses.
+ */
+const NO_STRANGER = 2;
 
 /** Messages that go over to another lane together at the most: a push must not cost more with what waits. */
 const MAX_MOVED = 256;
@@ -127,7 +135,7 @@ export class FairQueue {
     const key = `${message.kind} ${message.author}`;
     let line = this.#lines.get(key);
     if (line === undefined) {
-      const lane = this.#lane(message.source, message.kind);
+      const lane = this.#lane(message.source, message.kind, message.standing === 'stranger');
       line = { key, lane, first: undefined, last: undefined, count: 0, bytes: 0 };
       this.#lines.set(key, line);
     } else if (line.lane.source !== message.source) this.#relieve(line, message.source);
@@ -164,8 +172,8 @@ export class FairQueue {
     return batch.map(({ message }) => message);
   }
 
-  #lane(source: string, kind: number): Lane {
-    const key = `${kind} ${source}`;
+  #lane(source: string, kind: number, strangers: boolean): Lane {
+    const key = `${kind} ${source}${strangers ? ' strangers' : ''}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       let share = this.#shares.get(source);
@@ -173,7 +181,7 @@ export class FairQueue {
         share = { bytes: 0 };
         this.#shares.set(source, share);
       }
-      lane = { key, source, share, kind, waiting: new Fifo() };
+      lane = { key, source, share, kind, strangers, waiting: new Fifo() };
       this.#lanes.set(key, lane);
     }
     return lane;
@@ -203,7 +211,7 @@ export class FairQueue {
     const { lane: from, bytes } = line;
     const load = this.#shares.get(source)?.bytes ?? 0;
     if (line.count > MAX_MOVED || load >= from.share.bytes - bytes) return;
-    const to = this.#lane(source, from.kind);
+    const to = this.#lane(source, from.kind, from.strangers);
     line.lane = to;
     for (let item = line.first; item !== undefined; item = item.nextOfLine) {
       from.waiting.remove(item);
@@ -253,6 +261,6 @@ export class FairQueue {
   }
 
   #priority(lane: Lane): number {
-    return this.#options.priorityOf(lane.kind);
+    return this.#options.priorityOf(lane.kind) + (lane.strangers ? 0 : NO_STRANGER);
   }
 }

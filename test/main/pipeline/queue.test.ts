@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FairQueue, type QueuedMessage } from '../../../src/main/pipeline/queue.js';
+import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
 
 const LOW = 0;
 const HIGH = 1;
@@ -181,6 +182,38 @@ describe('the queue of gossip', () => {
     assert.ok(last.includes(blocks[0]!.id), 'then the oldest block');
     assert.ok(!last.includes(honest.id));
     assert.ok(queue.bytes <= 10_000);
+  });
+
+  it('strangers’ flood that a peer passes on neither holds up nor sheds what it or another peer says itself', () => {
+    const queue = queueOf({ maxBytes: 10_000 });
+    const standing = 'connected';
+    const peers: QueuedMessage[] = [];
+    const shed: QueuedMessage[] = [];
+    const flood = () => {
+      for (let n = 0; n < 50; n++)
+        shed.push(...queue.push(message({ kind: HIGH, source: 'relay', author: `made up ${n}` })));
+    };
+    flood();
+    for (const author of ['relay', 'another']) {
+      const one = message({ kind: HIGH, source: 'relay', author, standing });
+      peers.push(one);
+      shed.push(...queue.push(one));
+    }
+    flood();
+    assert.ok(shed.length > 80 && shed.every(({ standing }) => standing === 'stranger'));
+    const first = ids(queue.take());
+    assert.ok(peers.every(({ id }) => first.includes(id)));
+  });
+
+  it('of one source strangers’ blocks go before a peer’s subtrees, and after its statuses', () => {
+    const [STATUS, SUBTREE, BLOCK] = [1, 5, 6];
+    const queue = queueOf({ maxBytes: 2_500 });
+    const push = (name: string, kind: number, standing: AuthorStanding) =>
+      queue.push(message({ id: name, source: 'relay', author: name, kind, standing }));
+    push('a peer’s subtree', SUBTREE, 'reputed');
+    push('a stranger’s block', BLOCK, 'stranger');
+    assert.deepEqual(ids(push('a peer’s status', STATUS, 'connected')), ['a peer’s status']);
+    assert.deepEqual(ids(push('a peer’s block', BLOCK, 'configured')), ['a stranger’s block']);
   });
 
   it('counts empty messages too', () => {
