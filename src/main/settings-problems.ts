@@ -11,7 +11,12 @@ import { miningProblem } from './blockchain/embedded-chain.js';
 import { AdminKey } from './grpc/admin-key.js';
 import { grpcServerProblems } from './grpc/server.js';
 import { announceMultiaddrs, listenMultiaddrs } from './node/addresses.js';
-import { bootstrapPeerAddresses, relayPeerAddresses, staticPeerAddresses } from './node/bootstrap.js';
+import {
+  bootstrapPeerAddresses,
+  olderBootstrapIds,
+  relayPeerAddresses,
+  staticPeerAddresses,
+} from './node/bootstrap.js';
 import { connectionProtector } from './node/pre-shared-key.js';
 import { notificationProblems } from './notifications/index.js';
 
@@ -47,7 +52,7 @@ export function settingsProblems(
     thrown('p2p_advertise_addresses', () => announceMultiaddrs(settings)),
     thrown('p2p_static_peers', () => staticPeerAddresses(settings)),
     thrown('p2p_bootstrap_peers', () => bootstrapPeerAddresses({ ...settings, p2p_bootstrapAddresses: [] })),
-    thrown('p2p_bootstrapAddresses', () => bootstrapPeerAddresses({ ...settings, p2p_bootstrap_peers: [] })),
+    thrown('p2p_bootstrapAddresses', () => olderBootstrapIds(settings)),
     thrown('p2p_relay_peers', () => relayPeerAddresses(settings)),
     embeddedProblems(settings, unread),
   ]) {

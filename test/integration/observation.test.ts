@@ -169,7 +169,7 @@ test('no secret is ever in the log, at the lowest level', async (context) => {
     blockchain_store: 'postgres://someone:hunter2hunter2@127.0.0.1:1/bans',
   };
   const run = launchServer(context, {
-    set: { ...secrets, logLevel: 'trace', p2p_dht_use_private: 'true' },
+    set: { ...secrets, logLevel: 'trace', p2p_private_network: 'true' },
   });
   const file = await run.ready();
   await fetch(`http://127.0.0.1:${file.ports.health}/health`);

@@ -2,6 +2,7 @@
 
 import { LRUCache } from 'lru-cache';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
+import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ConnectedPeer } from '../node/types.js';
 import { canonicalPeerId, hostOfMultiaddr } from './subject.js';
@@ -9,6 +10,7 @@ import { canonicalPeerId, hostOfMultiaddr } from './subject.js';
 type ProtectionSettings = Pick<
   Settings,
   | 'p2p_static_peers'
+  | 'p2p_generation'
   | 'p2p_bootstrap_peers'
   | 'p2p_bootstrapAddresses'
   | 'p2p_relay_peers'
@@ -51,8 +53,7 @@ export function createBanProtection(
   const allowed = new AddressList(settings.p2p_allowed_addresses);
   const configured = peerIdsOf([
     ...settings.p2p_static_peers,
-    ...settings.p2p_bootstrap_peers,
-    ...settings.p2p_bootstrapAddresses,
+    ...bootstrapMultiaddrs(settings),
     ...settings.p2p_relay_peers,
   ]);
   const addressOf = (peer: ConnectedPeer): string | undefined => {

@@ -58,21 +58,27 @@ export function staticPeerAddresses(settings: Pick<Settings, 'p2p_static_peers'>
   return checked('p2p_static_peers', settings.p2p_static_peers);
 }
 
-/** Both generations' bootstrap settings together, checked. Throws ConfigurationError naming each bad entry. */
-export function bootstrapPeerAddresses(
-  settings: Pick<Settings, 'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>,
-): string[] {
+type BootstrapSettings = Pick<Settings, 'p2p_generation' | 'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>;
+
+/** The bootstrap peers of the generation, checked. Throws ConfigurationError naming each bad entry. */
+export function bootstrapPeerAddresses(settings: BootstrapSettings): string[] {
+  const older = settings.p2p_generation === 'first' ? settings.p2p_bootstrapAddresses : [];
   return [
     ...new Set([
       ...checked('p2p_bootstrap_peers', settings.p2p_bootstrap_peers),
-      ...checked('p2p_bootstrapAddresses', settings.p2p_bootstrapAddresses),
+      ...checked('p2p_bootstrapAddresses', older),
     ]),
   ];
 }
 
+/** Base58 IDs of `p2p_bootstrapAddresses`, which GetPeers leaves out in both generations. Throws ConfigurationError naming each bad entry. */
+export function olderBootstrapIds(settings: Pick<Settings, 'p2p_bootstrapAddresses'>): ReadonlySet<string> {
+  return namedPeerIds(checked('p2p_bootstrapAddresses', settings.p2p_bootstrapAddresses));
+}
+
 /** `p2p_relay_peers`, else the bootstrap peers, checked. Throws ConfigurationError naming each bad entry. */
 export function relayPeerAddresses(
-  settings: Pick<Settings, 'p2p_relay_peers' | 'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>,
+  settings: BootstrapSettings & Pick<Settings, 'p2p_relay_peers'>,
 ): string[] {
   const relays = checked('p2p_relay_peers', settings.p2p_relay_peers);
   return relays.length > 0 ? relays : bootstrapPeerAddresses(settings);

@@ -10,6 +10,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { AddressList, canonicalIp, isLoopbackAddress, isPrivateAddress, sourceOf } from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { Logger } from '../../shared/logging.js';
+import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
 import { Admission, type AdmissionOptions } from './admission.js';
@@ -24,6 +25,7 @@ type GaterSettings = Pick<
   | 'p2p_connections_per_address'
   | 'p2p_inbound_connections_per_second'
   | 'p2p_static_peers'
+  | 'p2p_generation'
   | 'p2p_bootstrap_peers'
   | 'p2p_bootstrapAddresses'
   | 'p2p_relay_peers'
@@ -61,8 +63,7 @@ function configuredHosts(settings: GaterSettings): ReadonlySet<string> {
   const hosts = new Set<string>();
   for (const text of [
     ...settings.p2p_static_peers,
-    ...settings.p2p_bootstrap_peers,
-    ...settings.p2p_bootstrapAddresses,
+    ...bootstrapMultiaddrs(settings),
     ...settings.p2p_relay_peers,
   ]) {
     try {

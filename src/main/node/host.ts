@@ -14,6 +14,7 @@ import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Registry } from 'prom-client';
+import { dhtPrefix, isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
 import { connectionManagerLimits } from './connection-limits.js';
@@ -22,6 +23,7 @@ import { type GossipComponents, type GossipOptions, gossipService } from './goss
 import { HolePunching } from './hole-punching.js';
 import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
 import { connectionProtector } from './pre-shared-key.js';
+import type { Preambles } from './preambles.js';
 import { isRelaying } from './relays.js';
 import { announcePublicAddresses } from './seams/host-internals.js';
 import { boundedIdentifyPush, identifyAs } from './seams/identifying.js';
@@ -49,6 +51,7 @@ export interface HostComponents extends GossipComponents {
   readonly datastore: NonNullable<Libp2pOptions['datastore']>;
   readonly registry: Registry;
   readonly gater: ConnectionGater;
+  readonly preambles: Preambles;
 }
 
 export interface HostOptions extends GossipOptions {
@@ -67,9 +70,9 @@ async function dhtService(settings: Settings) {
   if (settings.p2p_dht_mode === 'off' || settings.listen_mode === 'silent') return {};
   // Loaded where it is used, as most nodes of the current generation have none.
   const { kadDHT, passthroughMapper, removePrivateAddressesMapper } = await import('@libp2p/kad-dht');
-  const privateAddresses = settings.p2p_dht_use_private || settings.p2p_allow_private_ips;
+  const privateAddresses = isPrivateNetwork(settings) || settings.p2p_allow_private_ips;
   const create = kadDHT({
-    protocol: `${settings.p2p_dht_protocol_id}/kad/1.0.0`,
+    protocol: `${dhtPrefix(settings)}/kad/1.0.0`,
     // Said, not guessed: libp2p's guess never becomes server on private addresses, and drops those of others.
     clientMode: settings.p2p_dht_mode === 'client',
     peerInfoMapper: privateAddresses ? passthroughMapper : removePrivateAddressesMapper,
@@ -141,7 +144,9 @@ export async function createHost(components: HostComponents, options: HostOption
     // See peer-pings.ts.
     connectionMonitor: { enabled: false },
     metrics: (logging) =>
-      traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
+      components.preambles.observe(
+        traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
+      ),
     peerDiscovery: discoverers(settings),
     services: {
       identify: identify(),

@@ -16,6 +16,7 @@ import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { Logger } from '../../shared/logging.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
+import { isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
@@ -31,6 +32,7 @@ import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { PeerPings } from './peer-pings.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
+import { Preambles } from './preambles.js';
 import { internalsOf } from './seams/host-internals.js';
 import { SharedTopics } from './shared-topics.js';
 import { Traffic } from './traffic.js';
@@ -105,6 +107,7 @@ export class Libp2pNode implements P2PNode {
   /** Peers of exempt addresses: no application score. */
   readonly #exempt = new Set<string>();
   readonly #identities = new Identities();
+  readonly #preambles: Preambles;
   /** Own messages that were not valid and may be by mistake. Outlives the connection. */
   readonly #mistakes = new KeyedRate(MISTAKES);
   /** Messages that are owed a verdict. Bounded by backpressure. */
@@ -129,6 +132,10 @@ export class Libp2pNode implements P2PNode {
       reject: verdicts.labels('reject'),
     };
     this.#peripheryMetrics = createPeripheryMetrics(registry);
+    this.#preambles = new Preambles(
+      { logger, metrics: this.#peripheryMetrics },
+      { isPrivate: isPrivateNetwork(settings) },
+    );
     this.#seams = options.seams ?? ALL_SEAMS;
     this.#topics = topicNames(settings, kinds);
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
@@ -335,10 +342,13 @@ export class Libp2pNode implements P2PNode {
     try {
       await host.dial(parsed, signal === undefined ? {} : { signal });
     } catch (error) {
+      const seen = this.#preambles.hintFor(parsed);
       // With another key each side waits for a handshake that it can read: all there is to see is silence.
-      const hint = this.#components.settings.p2p_dht_use_private
-        ? ' (on a private network this is also what another p2p_shared_key looks like)'
+      const unseen = isPrivateNetwork(this.#components.settings)
+        ? 'on a private network this is also what another p2p_shared_key looks like'
         : '';
+      const why = seen === '' ? unseen : seen;
+      const hint = why === '' ? '' : ` (${why})`;
       throw new UnavailableError(`no connection to ${address}: ${errorMessage(error)}${hint}`, {
         cause: error,
       });
@@ -363,9 +373,12 @@ export class Libp2pNode implements P2PNode {
     return matching.length;
   }
 
-  /** Base58 IDs; those behind a /dnsaddr are added when it is resolved, before such a peer is dialled. */
+  /**
+   * Base58 IDs that GetPeers leaves out, those of p2p_bootstrapAddresses in both generations; those behind a /dnsaddr are added when it
+   * is resolved, before such a peer is dialled.
+   */
   get bootstrapPeers(): ReadonlySet<string> {
-    return this.#configured.bootstrapIds;
+    return this.#configured.unlistedIds;
   }
 
   /** Static, bootstrap and relay peers. */
@@ -442,6 +455,7 @@ export class Libp2pNode implements P2PNode {
         },
         onSubscribed: (peerId, topic) => this.#sharedTopics.told(peerId, topic),
         onStalled: (peerId) => this.#closeStalled(peerId),
+        preambles: this.#preambles,
         gater: createGater({
           bans,
           settings,

@@ -4,7 +4,13 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { AddressLookup } from './address-lookup.js';
-import { bootstrapPeerAddresses, namedPeerIds, type ResolveTxt, staticPeerAddresses } from './bootstrap.js';
+import {
+  bootstrapPeerAddresses,
+  namedPeerIds,
+  olderBootstrapIds,
+  type ResolveTxt,
+  staticPeerAddresses,
+} from './bootstrap.js';
 import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
 import { Discovery } from './discovery.js';
 import type { Host } from './host.js';
@@ -32,6 +38,8 @@ export interface ConfiguredPeers {
   readonly staticIds: Set<string>;
   readonly bootstrapIds: Set<string>;
   readonly relayIds: Set<string>;
+  /** Left out of what GetPeers tells: the bootstrap peers and those of p2p_bootstrapAddresses. */
+  readonly unlistedIds: Set<string>;
   readonly marks: ConnectionMarks;
 }
 
@@ -40,13 +48,15 @@ export function configuredPeers(settings: Settings): ConfiguredPeers {
   const staticAddresses = staticPeerAddresses(settings);
   const bootstrapAddresses = bootstrapPeerAddresses(settings);
   const relays = relayAddresses(settings);
+  const bootstrapIds = new Set(namedPeerIds(bootstrapAddresses));
   return {
     staticAddresses,
     bootstrapAddresses,
     relayAddresses: relays,
     staticIds: new Set(namedPeerIds(staticAddresses)),
-    bootstrapIds: new Set(namedPeerIds(bootstrapAddresses)),
+    bootstrapIds,
     relayIds: new Set(namedPeerIds(relays)),
+    unlistedIds: new Set([...bootstrapIds, ...olderBootstrapIds(settings)]),
     marks: connectionMarks(settings, staticAddresses.length + bootstrapAddresses.length),
   };
 }
@@ -106,7 +116,11 @@ export class Peering {
       kind: 'bootstrap',
       addresses: configured.bootstrapAddresses,
       persistent: settings.p2p_bootstrap_persistent,
-      onResolved: addTo(configured.bootstrapIds, ...(bootstrapsRelay ? [configured.relayIds] : [])),
+      onResolved: addTo(
+        configured.bootstrapIds,
+        configured.unlistedIds,
+        ...(bootstrapsRelay ? [configured.relayIds] : []),
+      ),
       ...resolving,
     });
     this.#cache = new PeerCache(parts, { directory: peerCacheDirectory(settings) });

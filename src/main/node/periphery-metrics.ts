@@ -16,6 +16,12 @@ export function createPeripheryMetrics(registry: Registry) {
       help: 'Connections closed because there were more than p2p_max_connections',
       registers,
     }),
+    keyMismatches: new Counter({
+      name: 'teranode_p2p_node_key_mismatches_total',
+      help: 'Connections whose first bytes look as if one end alone had a pre-shared key, by whose',
+      labelNames: ['key'] as const,
+      registers,
+    }),
     configuredPeers: new Gauge({
       name: 'teranode_p2p_node_configured_peers',
       help: 'Static and bootstrap peers by whether they are connected',

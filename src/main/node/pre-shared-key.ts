@@ -3,6 +3,7 @@
 import type { ConnectionProtector } from '@libp2p/interface';
 import { preSharedKey } from '@libp2p/pnet';
 import { ConfigurationError } from '../../shared/errors.js';
+import { isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 
 /** The text of a swarm key file. Throws RangeError unless `hex` is 64 hex digits. */
@@ -14,16 +15,19 @@ export function preSharedKeyText(hex: string): string {
 }
 
 /**
- * What libp2p takes as `connectionProtector`: set where `p2p_dht_use_private` is, undefined on a public network. Throws
+ * What libp2p takes as `connectionProtector`: set on a private network, undefined on a public one. Throws
  * ConfigurationError when the key is missing or malformed.
  */
 export function connectionProtector(
-  settings: Pick<Settings, 'p2p_dht_use_private' | 'p2p_shared_key'>,
+  settings: Pick<
+    Settings,
+    'p2p_generation' | 'p2p_private_network' | 'p2p_dht_use_private' | 'p2p_shared_key'
+  >,
 ): (() => ConnectionProtector) | undefined {
-  if (!settings.p2p_dht_use_private) return undefined;
+  if (!isPrivateNetwork(settings)) return undefined;
   const hex = settings.p2p_shared_key.trim();
   if (hex === '') {
-    throw new ConfigurationError(['p2p_shared_key: a private network (p2p_dht_use_private) needs it']);
+    throw new ConfigurationError(['p2p_shared_key: a private network needs it']);
   }
   let text: string;
   try {

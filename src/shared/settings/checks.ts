@@ -7,6 +7,7 @@ import { ConfigurationError, errorMessage } from '../errors.js';
 import { compressionProblem } from '../kafka/kafkajs/compression.js';
 import { parseKafkaUrl } from '../kafka/url.js';
 import { parseDialAddress, parseListenAddress } from '../listen-address.js';
+import { isPrivateNetwork } from './generations.js';
 import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 
 /** Values of `logLevel`, as pino names them. */
@@ -181,10 +182,15 @@ export function checkSettings(settings: Settings): readonly string[] {
 type Problem = (key: SettingKey, message: string) => void;
 
 function checkKeys(settings: Settings, problem: Problem): void {
-  if (settings.p2p_shared_key !== '') {
-    if (!/^[0-9a-fA-F]{64}$/.test(settings.p2p_shared_key)) problem('p2p_shared_key', 'is not 64 hex digits');
-  } else if (settings.p2p_dht_use_private && settings.p2p_generation !== 'first') {
-    problem('p2p_shared_key', 'must not be empty where p2p_dht_use_private is true');
+  // On a public network it is a leftover, whatever it is.
+  if (isPrivateNetwork(settings)) {
+    if (settings.p2p_shared_key === '') {
+      if (settings.p2p_generation !== 'first') {
+        problem('p2p_shared_key', 'must not be empty where p2p_private_network is true');
+      }
+    } else if (!/^[0-9a-fA-F]{64}$/.test(settings.p2p_shared_key)) {
+      problem('p2p_shared_key', 'is not 64 hex digits');
+    }
   }
   const key = settings.p2p_private_key.toLowerCase();
   if (key === '') return;

@@ -3,6 +3,7 @@
 import { ConfigurationError, errorMessage } from '../errors.js';
 import { checkSettings, isRequired, requiredProblem } from './checks.js';
 import { type ConfFile, findConf } from './conf-file.js';
+import { leftoverWarnings } from './generations.js';
 import { type Found, Lookup } from './lookup.js';
 import { nearestKey } from './nearest.js';
 import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
@@ -23,7 +24,7 @@ export type SettingsCheck = (settings: Settings, unread: ReadonlySet<string>) =>
 
 export interface LoadedSettings {
   readonly settings: Settings;
-  /** For the log: unknown keys, references to nothing. */
+  /** For the log: unknown keys, settings that are not followed, references to nothing. */
   readonly warnings: readonly string[];
   /** Where each value comes from: `default`, `environment`, `--set` or a file. */
   readonly sources: Readonly<Record<SettingKey, string>>;
@@ -89,6 +90,7 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
     settings: Object.freeze(settings),
     warnings: [
       ...unknownKeys(files, options.env),
+      ...leftoverWarnings(settings),
       ...[...lookup.unknownReferences].map((name) => `\${${name}} is referred to and nowhere set`),
     ],
     sources: sources as Record<SettingKey, string>,

@@ -127,10 +127,22 @@ export const SETTINGS = {
     secret: true,
     required: 'first',
   }),
-  p2p_dht_use_private: flag({ first: true, current: false }, 'Join a private network by p2p_shared_key.'),
-  p2p_dht_protocol_id: text({ first: '/teranode', current: '/ipfs' }, 'DHT protocol prefix.'),
+  p2p_private_network: flag(
+    false,
+    'Join a private network by p2p_shared_key, in the current generation too (this server).',
+  ),
+  p2p_dht_use_private: flag(
+    { first: true, current: false },
+    'First generation: join a private network by p2p_shared_key. Not followed in the current one.',
+  ),
+  p2p_dht_protocol_id: text(
+    { first: '/teranode', current: '/ipfs' },
+    'DHT protocol prefix; on a public network of the current generation always /ipfs.',
+  ),
   p2p_dht_mode: choice(['server', 'client', 'off'], { first: 'server', current: 'off' }, 'DHT mode.'),
-  p2p_bootstrapAddresses: list('Bootstrap multiaddrs (first generation).'),
+  p2p_bootstrapAddresses: list(
+    'Bootstrap multiaddrs (first generation); in the current one peers that GetPeers leaves out.',
+  ),
   p2p_bootstrap_peers: list(
     'Bootstrap multiaddrs, /dnsaddr allowed; also relays and direct peers (current generation).',
   ),

@@ -15,7 +15,7 @@ describe('the pre-shared key', () => {
     assert.equal(connectionProtector(settingsOf({ p2p_shared_key: KEY })), undefined);
     assert.equal(typeof connectionProtector(settingsOf({ p2p_shared_key: KEY }, 'first')), 'function');
     assert.equal(
-      typeof connectionProtector(settingsOf({ p2p_shared_key: ` ${KEY}\n`, p2p_dht_use_private: true })),
+      typeof connectionProtector(settingsOf({ p2p_shared_key: ` ${KEY}\n`, p2p_private_network: true })),
       'function',
     );
   });

@@ -285,6 +285,7 @@ test('no error quotes a secret', (context) => {
   const secret = 'hunter2hunter2';
   const problems = problemsOf(context, {
     env: {
+      p2p_private_network: 'true',
       p2p_shared_key: secret,
       p2p_private_key: secret,
       blockchain_store: `postgres://user:${secret}@:::/x`,
@@ -293,4 +294,25 @@ test('no error quotes a secret', (context) => {
   });
   assert.equal(problems.length, 4);
   assert.ok(!problems.join().includes(secret), problems.join('\n'));
+});
+
+test('settings of 2025 that the current generation does not follow are warned of, and never shown', (context) => {
+  const secret = 'ab'.repeat(32);
+  const env = {
+    p2p_dht_use_private: 'true',
+    p2p_shared_key: secret,
+    p2p_dht_protocol_id: '/teranode',
+    p2p_bootstrapAddresses:
+      '/dns4/boot.example/tcp/9901/p2p/12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt',
+  };
+  const { warnings } = load(context, { env });
+  assert.deepEqual(warnings.map((line) => line.split(':', 1)[0]).sort(), Object.keys(env).sort());
+  assert.ok(warnings.every((line) => !line.includes(secret)));
+  for (const followed of [
+    { ...env, p2p_bootstrapAddresses: '', p2p_private_network: 'true' },
+    { ...env, ...FIRST },
+    { p2p_dht_use_private: 'false' },
+  ]) {
+    assert.deepEqual(load(context, { env: followed }).warnings, []);
+  }
 });

@@ -1,0 +1,54 @@
+/**
+ * What the generation makes of settings that files of several years share. Files of 2025 still ship settings that no node of the
+ * current generation reads: followed here, they would put the server where none of them is.
+ */
+
+import { SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
+
+type Chosen<K extends SettingKey> = Pick<Settings, K | 'p2p_generation'>;
+
+/** Whether connections are protected by `p2p_shared_key`. */
+export function isPrivateNetwork(settings: Chosen<'p2p_dht_use_private' | 'p2p_private_network'>): boolean {
+  return (
+    settings.p2p_private_network || (settings.p2p_generation === 'first' && settings.p2p_dht_use_private)
+  );
+}
+
+/** What stands before `/kad/1.0.0` in the DHT's protocol: `/ipfs` on a public network, whatever `p2p_dht_protocol_id` is. */
+export function dhtPrefix(
+  settings: Chosen<'p2p_dht_protocol_id' | 'p2p_dht_use_private' | 'p2p_private_network'>,
+): string {
+  const followed = settings.p2p_generation === 'first' || isPrivateNetwork(settings);
+  return followed ? settings.p2p_dht_protocol_id : '/ipfs';
+}
+
+/** Multiaddrs of bootstrap peers as they are set. */
+export function bootstrapMultiaddrs(
+  settings: Chosen<'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>,
+): readonly string[] {
+  return settings.p2p_generation === 'first'
+    ? [...settings.p2p_bootstrap_peers, ...settings.p2p_bootstrapAddresses]
+    : settings.p2p_bootstrap_peers;
+}
+
+/** One line for each setting that is set and not followed, beginning with its key. */
+export function leftoverWarnings(settings: Settings): readonly string[] {
+  if (settings.p2p_generation === 'first') return [];
+  const warnings: string[] = [];
+  const warn = (key: SettingKey, why: string): void => {
+    const { default: standard } = SETTINGS[key] as Setting;
+    const usual = typeof standard === 'object' && 'current' in standard ? standard.current : standard;
+    if (String(settings[key]) !== String(usual)) warnings.push(`${key}: ${why}`);
+  };
+  if (!settings.p2p_private_network) {
+    const why =
+      'is not followed in the current generation, whose network is public, unless p2p_private_network is true';
+    for (const key of ['p2p_dht_use_private', 'p2p_shared_key', 'p2p_dht_protocol_id'] as const)
+      warn(key, why);
+  }
+  warn(
+    'p2p_bootstrapAddresses',
+    'names no bootstrap peers in the current generation, only peers that GetPeers leaves out; see p2p_bootstrap_peers',
+  );
+  return warnings;
+}
