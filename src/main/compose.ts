@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { localSocketPath } from '../shared/frames/socket-path.js';
 import { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../shared/grpc/block-validation-client.js';
+import { createNeighbourMetrics } from '../shared/grpc/neighbour-metrics.js';
 import { createConsumerMetrics } from '../shared/kafka/consumer-metrics.js';
 import {
   createConsumer,
@@ -44,6 +45,7 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     : undefined;
   const kafka = { logger: loggers.of('kafka'), brokerSocketPath };
   const registry = new Registry();
+  const neighbours = { settings, metrics: createNeighbourMetrics(registry) };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
   const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
     settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
@@ -57,9 +59,9 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     loggers,
     registry,
     directory,
-    blockchain: chain ?? new GrpcBlockchainClient({ settings, logger: loggers.of('blockchain') }),
-    validation: createBlockValidationClient(settings),
-    assembly: new BlockAssemblyClient({ settings, logger: loggers.of('assembly') }),
+    blockchain: chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') }),
+    validation: createBlockValidationClient({ ...neighbours, logger: loggers.of('validation') }),
+    assembly: new BlockAssemblyClient({ ...neighbours, logger: loggers.of('assembly') }),
     banStore: createBanStore(settings, {
       level: directory.store,
       logger: loggers.of('bans'),

@@ -116,6 +116,10 @@ describe('the dashboard and the alerts', () => {
       teranode_p2p_outbox_damaged_records_total: { topic: topics.outbox },
       teranode_p2p_kafka_consumer_ends_total: { topic: topics.consumed, reason: CONSUMER_ENDS },
       teranode_p2p_messages_total: { kind: ['block', 'subtree'] },
+      teranode_p2p_grpc_calls_refused_total: { service: ['blockchain', 'blockvalidation', 'blockassembly'] },
+      teranode_p2p_grpc_connections_given_up_total: {
+        service: ['blockchain', 'blockvalidation', 'blockassembly'],
+      },
       teranode_p2p_pipeline_worker_deaths_total: { pool: ['checker', 'publisher'] },
     };
     const { server } = await startServer(

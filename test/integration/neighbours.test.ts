@@ -1,6 +1,8 @@
 /** The services beside a whole server: absent, gone, back. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { EmbeddedBrokerThread } from '../../src/main/broker/index.js';
 import { EmbeddedValidationService } from '../../src/main/devnet/validation-service.js';
@@ -94,6 +96,59 @@ test('the chain service goes and comes back: readiness says why, announcing resu
   const began = performance.now();
   await within(server.server.stop(), 8_000, 'a stop without the chain service');
   context.diagnostic(`stopped in ${Math.round(performance.now() - began)} ms`);
+});
+
+test('a chain service that wants the key of admin calls: with it all is well, with another readiness says which setting', async (context) => {
+  const [first] = minedChain(1) as [Uint8Array];
+  const service = await chainService(context, [first]);
+  service.apiKey = 'the-key-of-the-node';
+  const start = (key: string) =>
+    startServer(
+      context,
+      serverSettings(context, {
+        blockchain_grpcAddress: service.address,
+        grpc_admin_api_key: key,
+        p2p_notification_servers: 1,
+      }),
+    );
+  const { server } = await start(service.apiKey);
+  assert.deepEqual(ailing(await untilReady(server, true)), []);
+  assert.deepEqual(
+    service.callers.filter(({ key }) => key !== service.apiKey),
+    [],
+  );
+
+  service.apiKey = 'another';
+  for (const stream of service.streams) stream.end();
+  await waitFor(() => (service.calls.get('subscribe') ?? 0) > 1, { what: 'a subscription that is refused' });
+  const refused = await waitFor(
+    async () => {
+      const { dependencies } = await untilReady(server, false);
+      const bad = dependencies.filter(({ status }) => status !== '200');
+      return bad.every(({ error }) => error.startsWith('grpc_admin_api_key: ')) ? bad : undefined;
+    },
+    { what: 'the setting in readiness' },
+  );
+  assert.deepEqual(
+    refused.map(({ resource }) => resource),
+    ['FSM', 'blockchain subscription'],
+  );
+});
+
+test('the key that a server made for its own admin calls goes to nobody', async (context) => {
+  const [first] = minedChain(1) as [Uint8Array];
+  const service = await chainService(context, [first]);
+  const settings = serverSettings(context, {
+    blockchain_grpcAddress: service.address,
+    p2p_notification_servers: 1,
+  });
+  await startServer(context, settings);
+  assert.match(readFileSync(join(settings.DATADIR, 'admin.key'), 'utf8'), /^[0-9a-f]{64}/);
+  await waitFor(() => service.calls.get('subscribe'), { what: 'the subscription' });
+  assert.deepEqual(
+    service.callers.filter(({ key }) => key !== undefined),
+    [],
+  );
 });
 
 test('the validation service hears of blocks; while it is gone they are counted, and it hears of those that come after', async (context) => {

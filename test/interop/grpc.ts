@@ -107,10 +107,10 @@ export class GoGrpcServer {
     this.program = new Neighbour(context, 'grpc-server', () => this.#take());
   }
 
-  /** Listens; after a stop on the same port again. */
-  async listen(tls: GoTls | Record<string, never> = {}): Promise<void> {
+  /** Listens; after a stop on the same port again. With `apiKey`, calls without it are refused, HealthGRPC’s aside. */
+  async listen(how: GoTls | { readonly apiKey?: string } = {}): Promise<void> {
     const { address } = this;
-    const options = { address, descriptors: DESCRIPTORS, services: this.#services, ...tls };
+    const options = { address, descriptors: DESCRIPTORS, services: this.#services, ...how };
     this.address = await this.program.call('listen', options);
   }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -8,11 +9,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -56,6 +59,8 @@ func (s *grpcServer) listen(arguments struct {
 	Certificate string `json:"certificate"`
 	Key         string `json:"key"`
 	ClientCA    string `json:"clientCa"`
+	// Wanted with every call but HealthGRPC.
+	APIKey string `json:"apiKey"`
 }) (any, error) {
 	known, err := readContracts(arguments.Descriptors)
 	if err != nil {
@@ -68,6 +73,9 @@ func (s *grpcServer) listen(arguments struct {
 			return nil, err
 		}
 		options = append(options, grpc.Creds(credentials.NewTLS(secured)))
+	}
+	if arguments.APIKey != "" {
+		options = append(options, grpc.StreamInterceptor(requireKey(arguments.APIKey)))
 	}
 	s.server = grpc.NewServer(options...)
 	for _, name := range arguments.Services {
@@ -83,6 +91,24 @@ func (s *grpcServer) listen(arguments struct {
 	}
 	go s.server.Serve(listener)
 	return listener.Addr().String(), nil
+}
+
+// requireKey refuses calls as the newest of Teranode's services do.
+func requireKey(key string) grpc.StreamServerInterceptor {
+	return func(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if strings.HasSuffix(info.FullMethod, "/HealthGRPC") {
+			return handler(service, stream)
+		}
+		sent, _ := metadata.FromIncomingContext(stream.Context())
+		keys := sent.Get("x-api-key")
+		if len(keys) == 0 {
+			return status.Error(codes.Unauthenticated, "missing API key")
+		}
+		if len(keys) != 1 || subtle.ConstantTimeCompare([]byte(keys[0]), []byte(key)) != 1 {
+			return status.Error(codes.Unauthenticated, "invalid API key")
+		}
+		return handler(service, stream)
+	}
 }
 
 func serverTLS(certificate, key, clientCA string) (*tls.Config, error) {

@@ -15,6 +15,7 @@ import type { Settings } from '../../src/shared/settings/table.js';
 import { makeCertificate } from '../support/certificates.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
+import { LossyProxy } from '../support/lossy-proxy.js';
 import { settingsOf } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
@@ -210,6 +211,117 @@ test('a Go server whose heartbeat falls silent is subscribed to again', async (c
   );
 });
 
+test('a Go server that moves without a FIN is heard again over a new connection, and its blocks are told', async (context) => {
+  const proxy = await LossyProxy.listen(context);
+  const serve = async () => {
+    const go: GoGrpcServer = new GoGrpcServer(context, [CHAIN], {
+      HealthGRPC: () => ({ ok: true }),
+      GetFSMCurrentState: () => ({ state: 'RUNNING' }),
+      GetBestBlockHeader: () => ANSWER,
+      Subscribe: async ({ call }) => {
+        await go.send(call, [{ type: 'Block', hash: wire(HASH) }]);
+        return undefined;
+      },
+    });
+    await go.listen();
+    proxy.target = Number(go.address.split(':')[1]);
+    return go;
+  };
+  await serve();
+  const { logger } = keptLog();
+  const client = new GrpcBlockchainClient(
+    { settings: settingsOf({ blockchain_grpcAddress: `127.0.0.1:${proxy.port}` }), logger },
+    { deadlineMs: 1_000, ...{ probeMs: 1_000 } },
+  );
+  const news: ChainNotification[] = [];
+  const tips: string[] = [];
+  const subscription = new ChainSubscription(
+    { chain: client, logger },
+    { notification: (notification) => news.push(notification), opened: (tip) => tips.push(tip) },
+  );
+  context.after(async () => {
+    await subscription.stop();
+    await client.close();
+  });
+  subscription.start();
+  await waitFor(() => tips.length === 1, { what: 'the subscription' });
+  const asking = setInterval(() => void client.getBestBlockHeader().catch(() => {}), 250);
+  context.after(() => clearInterval(asking));
+  proxy.silence('both');
+  const moved = await serve();
+  const began = performance.now();
+  await waitFor(() => tips.length === 2, { what: 'the subscription to the moved server' });
+  context.diagnostic(`heard again after ${Math.round(performance.now() - began)} ms`);
+  const subscribed = moved.calls.find(({ method }) => method === 'Subscribe');
+  await moved.send(subscribed?.call ?? 0, [{ type: 'Block', hash: wire('cd'.repeat(32) as HashHex) }]);
+  await waitFor(() => news.some(({ type }) => type === 'block'), { what: 'its next block' });
+});
+
+test('a Go server that wants x-api-key gets it with every call and every stream, and its refusal names the setting', async (context) => {
+  const go: GoGrpcServer = new GoGrpcServer(
+    context,
+    [CHAIN, 'blockvalidation_api.BlockValidationAPI', 'blockassembly_api.BlockAssemblyAPI'],
+    {
+      HealthGRPC: () => ({ ok: true }),
+      GetFSMCurrentState: () => ({ state: 'RUNNING' }),
+      GetBestBlockHeader: () => ANSWER,
+      BlockFound: () => ({}),
+      GetBlockAssemblyState: () => ({ subtreeCount: 3 }),
+      Subscribe: async ({ call }) => {
+        await go.send(call, [{ type: 'Block', hash: wire(HASH) }]);
+        return undefined;
+      },
+    },
+  );
+  await go.listen({ apiKey: 'the-key-of-the-node' });
+  const clients = (key: string) => {
+    const components = {
+      settings: settingsOf({
+        blockchain_grpcAddress: go.address,
+        blockvalidation_grpcAddress: go.address,
+        blockassembly_grpcAddress: go.address,
+        grpc_admin_api_key: key,
+      }),
+      logger: keptLog().logger,
+    };
+    const chain = new GrpcBlockchainClient(components);
+    const validation = new GrpcBlockValidationClient(components);
+    const assembly = new BlockAssemblyClient(components, { deadlineMs: 20_000 });
+    context.after(async () => {
+      await chain.close();
+      validation.close();
+      assembly.close();
+    });
+    return { chain, validation, assembly };
+  };
+  const block = { hash: HASH, baseUrl: 'http://hub', peerId: 'somebody' };
+  const first = async (chain: GrpcBlockchainClient): Promise<ChainNotification | undefined> => {
+    const stopping = new AbortController();
+    for await (const notification of chain.subscribe('p2pServer', stopping.signal)) {
+      stopping.abort();
+      return notification;
+    }
+    return undefined;
+  };
+  const knowing = clients('the-key-of-the-node');
+  assert.equal((await knowing.chain.getBestBlockHeader()).hash, HASH);
+  assert.equal((await first(knowing.chain))?.type, 'block');
+  await knowing.validation.blockFound(block);
+  assert.equal((await knowing.assembly.state())?.subtreeCount, 3);
+  for (const [key, what] of [
+    ['', 'missing API key'],
+    ['another', 'invalid API key'],
+  ] as const) {
+    const { chain, validation, assembly } = clients(key);
+    const refused = new RegExp(`^RpcError: grpc_admin_api_key: .*${what}$`);
+    await assert.rejects(chain.getBestBlockHeader(), refused);
+    await assert.rejects(first(chain), refused);
+    await assert.rejects(validation.blockFound(block), refused);
+    assert.equal(await assembly.state(), undefined);
+    assert.equal((await chain.health(AbortSignal.timeout(30_000))).status, 200);
+  }
+});
+
 test('each status code of a Go server is told apart, and a slow answer ends at the deadline', async (context) => {
   let code = 0;
   const answers = {
@@ -298,7 +410,7 @@ test('every call of block validation and block assembly', async (context) => {
     blockvalidation_grpcAddress: go.address,
     blockassembly_grpcAddress: go.address,
   });
-  const validation = new GrpcBlockValidationClient(settings);
+  const validation = new GrpcBlockValidationClient({ settings, logger: keptLog().logger });
   const assembly = new BlockAssemblyClient({ settings, logger: keptLog().logger });
   context.after(() => {
     validation.close();

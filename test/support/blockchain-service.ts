@@ -35,6 +35,16 @@ export class BlockchainService {
   /** Milliseconds before each answer. */
   delayMs = 0;
   healthy = true;
+  /** Methods that are never answered. */
+  readonly ignored = new Set<Method>();
+  /** Where set, calls without this x-api-key are refused, HealthGRPC's aside, as by the newest of Teranode's services. */
+  apiKey: string | undefined;
+  /** Who called, and with which x-api-key. */
+  readonly callers: {
+    readonly method: Method | 'subscribe';
+    readonly key: string | undefined;
+    readonly peer: string;
+  }[] = [];
   /** False: a subscription is taken and never answered, not even with its opening block. */
   opens = true;
   /** Called as a subscription is taken, before its opening block. */
@@ -103,13 +113,29 @@ export class BlockchainService {
     for (const resolve of this.#leaveIdle.splice(0)) resolve();
   }
 
-  #count(method: Method | 'subscribe'): void {
+  /** Counts the call; what it is refused with for its key. */
+  #take(
+    method: Method | 'subscribe',
+    call: { readonly metadata: Metadata; getPeer(): string },
+  ): { code: Status; details: string } | undefined {
     this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
+    const key = call.metadata.get('x-api-key')[0]?.toString();
+    this.callers.push({ method, key, peer: call.getPeer() });
+    if (this.apiKey === undefined || method === 'health' || key === this.apiKey) return undefined;
+    return {
+      code: Status.UNAUTHENTICATED,
+      details: key === undefined ? 'missing API key' : 'invalid API key',
+    };
   }
 
   #unary<Q, R>(method: Method, answer: (request: Q) => R | Promise<R>): handleUnaryCall<Q, R> {
     return (call, callback) => {
-      this.#count(method);
+      const refusal = this.#take(method, call);
+      if (refusal !== undefined) {
+        callback(refusal);
+        return;
+      }
+      if (this.ignored.has(method)) return;
       const failure = this.#failures.find((entry) => entry.method === method && entry.left > 0);
       if (failure !== undefined) {
         failure.left--;
@@ -162,7 +188,11 @@ export class BlockchainService {
         return {};
       }),
       subscribe: (stream) => {
-        this.#count('subscribe');
+        const refusal = this.#take('subscribe', stream);
+        if (refusal !== undefined) {
+          stream.emit('error', refusal);
+          return;
+        }
         this.onSubscribe();
         this.streams.add(stream);
         stream.on('close', () => this.streams.delete(stream));

@@ -1,7 +1,7 @@
 /** The blockchain service over gRPC. */
 
 import { status as Status } from '@grpc/grpc-js';
-import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import { errorMessage } from '../../shared/errors.js';
 import {
   BlockchainAPIClient,
   FSMStateType,
@@ -9,15 +9,8 @@ import {
   type Notification,
 } from '../../shared/generated/blockchain_api.js';
 import { NotificationType } from '../../shared/generated/model.js';
-import {
-  callUnary,
-  NotFoundError,
-  pause,
-  RpcError,
-  rpcError,
-  untilItAnswers,
-} from '../../shared/grpc/call.js';
-import { type GrpcTlsSettings, openChannel } from '../../shared/grpc/channel.js';
+import { NotFoundError, pause, RpcError, untilItAnswers } from '../../shared/grpc/call.js';
+import { Neighbour, type NeighbourComponents, type NeighbourSettings } from '../../shared/grpc/neighbour.js';
 import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/hash.js';
 import { HEADER_LENGTH, headerHash } from '../../shared/header.js';
 import type { DependencyHealth } from '../../shared/health.js';
@@ -27,7 +20,7 @@ import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } f
 
 const RESOURCE = 'BlockchainClient';
 
-export type BlockchainSettings = GrpcTlsSettings & Pick<Settings, 'blockchain_grpcAddress'>;
+export type BlockchainSettings = NeighbourSettings & Pick<Settings, 'blockchain_grpcAddress'>;
 
 export interface GrpcBlockchainOptions {
   /** Milliseconds for one call, retries included; 5,000 unless told. */
@@ -36,74 +29,76 @@ export interface GrpcBlockchainOptions {
   readonly idleWaitMs?: number;
   /** Milliseconds between two attempts while waiting for a service that is away; 1,000 unless told. */
   readonly absentRetryMs?: number;
+  /** Milliseconds for the answer to whether a silent connection still leads to the service; 2,000 unless told. */
+  readonly probeMs?: number;
 }
 
 export class GrpcBlockchainClient implements BlockchainClient {
-  readonly #client: InstanceType<typeof BlockchainAPIClient>;
+  readonly #service: Neighbour<InstanceType<typeof BlockchainAPIClient>>;
   readonly #logger: Logger;
-  readonly #address: string;
   readonly #deadlineMs: number;
   readonly #idleWaitMs: number;
   readonly #absentRetryMs: number;
 
   /** Throws ConfigurationError for an address or TLS files that cannot be used; connects with the first call. */
   constructor(
-    { settings, logger }: { readonly settings: BlockchainSettings; readonly logger: Logger },
-    { deadlineMs = 5_000, idleWaitMs = 60_000, absentRetryMs = 1_000 }: GrpcBlockchainOptions = {},
+    components: NeighbourComponents<BlockchainSettings>,
+    {
+      deadlineMs = 5_000,
+      idleWaitMs = 60_000,
+      absentRetryMs = 1_000,
+      probeMs = 2_000,
+    }: GrpcBlockchainOptions = {},
   ) {
-    this.#logger = logger;
+    this.#logger = components.logger;
     this.#deadlineMs = deadlineMs;
     this.#idleWaitMs = idleWaitMs;
     this.#absentRetryMs = absentRetryMs;
-    this.#address = settings.blockchain_grpcAddress;
-    const channel = openChannel(this.#address, settings, 'blockchain_grpcAddress');
-    this.#client = new BlockchainAPIClient(channel.target, channel.credentials, channel.options);
+    this.#service = new Neighbour(components, {
+      setting: 'blockchain_grpcAddress',
+      address: components.settings.blockchain_grpcAddress,
+      connect: ({ target, credentials, options }) => new BlockchainAPIClient(target, credentials, options),
+      probe: (client) => client.healthGrpc,
+      probeMs,
+    });
   }
 
   async getBestBlockHeader(signal?: AbortSignal): Promise<BlockHeaderInfo> {
-    const method = this.#client.getBestBlockHeader.bind(this.#client);
-    return headerInfo(await callUnary(method, {}, { deadlineMs: this.#deadlineMs, signal }));
+    const policy = { deadlineMs: this.#deadlineMs, signal };
+    return headerInfo(await this.#service.call((client) => client.getBestBlockHeader, {}, policy));
   }
 
   /** Rejects with NotFoundError when the service does not know the block. */
   async getBlockHeader(hash: HashHex, signal?: AbortSignal): Promise<BlockHeaderInfo> {
-    const method = this.#client.getBlockHeader.bind(this.#client);
     const request = { blockHash: Buffer.from(hashToBytes(hash)) };
-    const info = headerInfo(await callUnary(method, request, { deadlineMs: this.#deadlineMs, signal }));
+    const policy = { deadlineMs: this.#deadlineMs, signal };
+    const info = headerInfo(await this.#service.call((client) => client.getBlockHeader, request, policy));
     if (info.hash !== hash) throw malformed(`asked for block ${hash}, got ${info.hash}`);
     return info;
   }
 
   async *subscribe(source: string, signal: AbortSignal): AsyncIterable<ChainNotification> {
-    if (signal.aborted) return;
-    const call = this.#client.subscribe({ source });
-    const abort = (): void => call.cancel();
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      for await (const notification of call) yield chainNotification(notification as Notification);
-    } catch (error) {
-      if (!signal.aborted) throw rpcError(error);
-    } finally {
-      signal.removeEventListener('abort', abort);
-      // After a break, cancelling says so again to nobody.
-      call.on('error', () => {});
-      call.cancel();
-    }
-    if (!signal.aborted) throw new UnavailableError('the blockchain service ended the notification stream');
+    const notifications = this.#service.stream<Notification>(
+      (client, metadata) => client.subscribe({ source }, metadata),
+      signal,
+    );
+    for await (const notification of notifications) yield chainNotification(notification);
   }
 
   async getFsmState(signal?: AbortSignal): Promise<FsmState> {
-    const method = this.#client.getFsmCurrentState.bind(this.#client);
-    const answer = await callUnary(method, {}, { deadlineMs: this.#deadlineMs, signal });
-    return fsmStateOf(answer.state);
+    const policy = { deadlineMs: this.#deadlineMs, signal };
+    return fsmStateOf((await this.#service.call((client) => client.getFsmCurrentState, {}, policy)).state);
   }
 
   /** Waits as long as it takes, through absences of the service too. Rejects with AbortedError alone. */
   async waitUntilNotIdle(signal: AbortSignal): Promise<void> {
-    const wait = this.#client.waitUntilFsmTransitionFromIdleState.bind(this.#client);
     const leftIdle = async (): Promise<boolean> => {
       if ((await this.getFsmState(signal)) !== 'IDLE') return true;
-      await callUnary(wait, {}, { deadlineMs: this.#idleWaitMs, retries: 0, signal });
+      await this.#service.call(
+        (client) => client.waitUntilFsmTransitionFromIdleState,
+        {},
+        { deadlineMs: this.#idleWaitMs, retries: 0, signal, patient: true },
+      );
       if ((await this.getFsmState(signal)) !== 'IDLE') return true;
       // The answer should mean that IDLE is over; where it does not, it must not be asked for without a pause.
       await pause(this.#absentRetryMs, signal);
@@ -115,8 +110,8 @@ export class GrpcBlockchainClient implements BlockchainClient {
 
   async getState(key: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
     try {
-      const method = this.#client.getState.bind(this.#client);
-      return (await callUnary(method, { key }, { deadlineMs: this.#deadlineMs, signal })).data;
+      const policy = { deadlineMs: this.#deadlineMs, signal };
+      return (await this.#service.call((client) => client.getState, { key }, policy)).data;
     } catch (error) {
       if (error instanceof NotFoundError) return undefined;
       throw error;
@@ -124,24 +119,25 @@ export class GrpcBlockchainClient implements BlockchainClient {
   }
 
   async setState(key: string, data: Uint8Array): Promise<void> {
-    const method = this.#client.setState.bind(this.#client);
-    await callUnary(method, { key, data: Buffer.from(data) }, { deadlineMs: this.#deadlineMs });
+    const request = { key, data: Buffer.from(data) };
+    await this.#service.call((client) => client.setState, request, { deadlineMs: this.#deadlineMs });
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
+    const { address } = this.#service;
     try {
-      const method = this.#client.healthGrpc.bind(this.#client);
-      const answer = await callUnary(method, {}, { deadlineMs: 2_000, signal });
+      const policy = { deadlineMs: 2_000, signal };
+      const answer = await this.#service.call((client) => client.healthGrpc, {}, policy);
       return answer.ok
-        ? { resource: RESOURCE, status: 200, message: `serving at ${this.#address}` }
+        ? { resource: RESOURCE, status: 200, message: `serving at ${address}` }
         : { resource: RESOURCE, status: 503, error: 'not healthy', message: answer.details };
     } catch (error) {
-      return { resource: RESOURCE, status: 503, error: errorMessage(error), message: `at ${this.#address}` };
+      return { resource: RESOURCE, status: 503, error: errorMessage(error), message: `at ${address}` };
     }
   }
 
   async close(): Promise<void> {
-    this.#client.close();
+    this.#service.close();
   }
 }
 

@@ -3,6 +3,7 @@
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
+import { SilenceError } from '../../shared/grpc/neighbour.js';
 import type { HashHex } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
@@ -52,7 +53,8 @@ export interface ChainSubscriptionOptions {
 /**
  * Subscribes again `resumeMs` after every break, also when the opening block does not come in time. A service that sends
  * PINGs is expected to go on: their interval is measured, and two of it in silence are a break. One that never pings
- * may be silent for ever.
+ * may be silent for ever; that its connection is dead is found by the calls beside (`Neighbour`). After a silence the next attempt is
+ * made over a new connection.
  *
  * The FSM state is read before each subscription, and once more behind its opening block: a change between that reading
  * and the service's taking us in is told to nobody. While it is unreadable or not RUNNING it is read every `fsmPollMs`
@@ -147,9 +149,10 @@ export class ChainSubscription {
     const { openingMs, heartbeatBounds, source } = this.#options;
     const ended = new AbortController();
     const end = (): void => ended.abort();
+    const silent = (what: string): void => ended.abort(new SilenceError(what));
     this.#stopping.signal.addEventListener('abort', end, { once: true });
-    const heartbeat = new Heartbeat(heartbeatBounds, end);
-    const opening = setTimeout(end, openingMs);
+    const heartbeat = new Heartbeat(heartbeatBounds, () => silent('the heartbeat stopped'));
+    const opening = setTimeout(() => silent(`no opening block within ${openingMs} ms`), openingMs);
     try {
       for await (const notification of this.#chain.subscribe(source, ended.signal)) {
         if (this.#stopping.signal.aborted) return;
@@ -157,8 +160,7 @@ export class ChainSubscription {
         this.#take(notification);
         if (this.#connected) clearTimeout(opening);
       }
-      if (heartbeat.silent) throw new Error('the heartbeat stopped');
-      if (!this.#connected) throw new Error(`no opening block within ${openingMs} ms`);
+      if (ended.signal.reason instanceof SilenceError) throw ended.signal.reason;
     } finally {
       clearTimeout(opening);
       heartbeat.stop();
@@ -224,18 +226,17 @@ export class ChainSubscription {
   }
 }
 
-/** Ends a subscription after two silent intervals, once two PINGs have told the interval. */
+/** Calls `ended` after two silent intervals, once two PINGs have told the interval. */
 class Heartbeat {
   readonly #bounds: readonly [number, number];
-  readonly #end: () => void;
+  readonly #ended: () => void;
   #lastPing: number | undefined;
   #interval: number | undefined;
   #timer: NodeJS.Timeout | undefined;
-  silent = false;
 
-  constructor(bounds: readonly [number, number], end: () => void) {
+  constructor(bounds: readonly [number, number], ended: () => void) {
     this.#bounds = bounds;
-    this.#end = end;
+    this.#ended = ended;
   }
 
   heard(ping: boolean): void {
@@ -251,10 +252,7 @@ class Heartbeat {
     }
     if (this.#interval === undefined) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.silent = true;
-      this.#end();
-    }, 2 * this.#interval);
+    this.#timer = setTimeout(this.#ended, 2 * this.#interval);
   }
 
   stop(): void {

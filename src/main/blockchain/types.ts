@@ -42,7 +42,7 @@ export interface BlockchainClient extends HealthChecked {
   getBlockHeader(hash: HashHex, signal?: AbortSignal): Promise<BlockHeaderInfo>;
   /**
    * Notifications from now on, the first a Block with the tip. Ends with an error when the stream breaks; the caller
-   * subscribes again.
+   * subscribes again. Where the signal's reason is a SilenceError, the connection is given up for a new one.
    */
   subscribe(source: string, signal: AbortSignal): AsyncIterable<ChainNotification>;
   getFsmState(signal?: AbortSignal): Promise<FsmState>;

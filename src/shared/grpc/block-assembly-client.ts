@@ -5,15 +5,14 @@ import { errorMessage } from '../errors.js';
 import { BlockAssemblyAPIClient } from '../generated/blockassembly_api.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
-import { callUnary } from './call.js';
-import { type GrpcTlsSettings, openChannel } from './channel.js';
+import { Neighbour, type NeighbourComponents, type NeighbourSettings } from './neighbour.js';
 
 export interface BlockAssemblyState {
   readonly txCount: bigint;
   readonly subtreeCount: number;
 }
 
-export type BlockAssemblySettings = GrpcTlsSettings & Pick<Settings, 'blockassembly_grpcAddress'>;
+export type BlockAssemblySettings = NeighbourSettings & Pick<Settings, 'blockassembly_grpcAddress'>;
 
 export interface BlockAssemblyOptions {
   /** Milliseconds an answer, or a failure, is kept; 5,000 unless told. */
@@ -23,7 +22,7 @@ export interface BlockAssemblyOptions {
 }
 
 export class BlockAssemblyClient {
-  readonly #client: InstanceType<typeof BlockAssemblyAPIClient> | undefined;
+  readonly #service: Neighbour<InstanceType<typeof BlockAssemblyAPIClient>> | undefined;
   readonly #logger: Logger;
   readonly #freshMs: number;
   readonly #deadlineMs: number;
@@ -32,40 +31,46 @@ export class BlockAssemblyClient {
 
   /** Throws ConfigurationError; connects with the first call. An empty address is "not configured". */
   constructor(
-    { settings, logger }: { readonly settings: BlockAssemblySettings; readonly logger: Logger },
+    components: NeighbourComponents<BlockAssemblySettings>,
     { freshMs = 5_000, deadlineMs = 1_000 }: BlockAssemblyOptions = {},
   ) {
+    const { settings, logger } = components;
     this.#logger = logger;
     this.#freshMs = freshMs;
     this.#deadlineMs = deadlineMs;
     if (settings.blockassembly_grpcAddress !== '') {
-      const channel = openChannel(settings.blockassembly_grpcAddress, settings, 'blockassembly_grpcAddress');
-      this.#client = new BlockAssemblyAPIClient(channel.target, channel.credentials, channel.options);
+      this.#service = new Neighbour(components, {
+        setting: 'blockassembly_grpcAddress',
+        address: settings.blockassembly_grpcAddress,
+        connect: ({ target, credentials, options }) =>
+          new BlockAssemblyAPIClient(target, credentials, options),
+        probe: (client) => client.getBlockAssemblyState,
+        probeMs: deadlineMs,
+      });
     }
   }
 
   /** The state, at most `freshMs` old, or undefined where there is no service or it does not answer. Never rejects. */
   state(): Promise<BlockAssemblyState | undefined> {
-    const client = this.#client;
-    if (client === undefined) return Promise.resolve(undefined);
+    const service = this.#service;
+    if (service === undefined) return Promise.resolve(undefined);
     const now = monotonic();
     if (this.#asked === undefined || now - this.#asked.at >= this.#freshMs) {
-      this.#asked = { at: now, answer: this.#ask(client) };
+      this.#asked = { at: now, answer: this.#ask(service) };
     }
     return this.#asked.answer;
   }
 
   close(): void {
-    this.#client?.close();
+    this.#service?.close();
   }
 
-  async #ask(client: InstanceType<typeof BlockAssemblyAPIClient>): Promise<BlockAssemblyState | undefined> {
+  async #ask(
+    service: Neighbour<InstanceType<typeof BlockAssemblyAPIClient>>,
+  ): Promise<BlockAssemblyState | undefined> {
     try {
-      const answer = await callUnary(
-        client.getBlockAssemblyState.bind(client),
-        {},
-        { deadlineMs: this.#deadlineMs, retries: 0 },
-      );
+      const policy = { deadlineMs: this.#deadlineMs, retries: 0 };
+      const answer = await service.call((client) => client.getBlockAssemblyState, {}, policy);
       this.#failing = false;
       return { txCount: answer.txCount, subtreeCount: answer.subtreeCount };
     } catch (error) {

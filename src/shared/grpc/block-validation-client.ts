@@ -5,8 +5,7 @@ import { BlockValidationAPIClient } from '../generated/blockvalidation_api.js';
 import { type HashHex, hashToBytes } from '../hash.js';
 import type { DependencyHealth, HealthChecked } from '../health.js';
 import type { Settings } from '../settings/table.js';
-import { callUnary } from './call.js';
-import { type GrpcTlsSettings, openChannel } from './channel.js';
+import { Neighbour, type NeighbourComponents, type NeighbourSettings } from './neighbour.js';
 
 const RESOURCE = 'BlockValidationClient';
 
@@ -21,18 +20,20 @@ export interface FoundBlock {
 
 export interface BlockValidationClient extends HealthChecked {
   /**
-   * Tells the service of a block and does not wait for its validation. Within 2 s, with bounded retries; rejects with
-   * the errors of `callUnary`.
+   * Tells the service of a block and does not wait for its validation. Within 2 s, with bounded retries, and once more within as
+   * much where the connection turns out to be dead; rejects with the errors of `callUnary`, or KeyRefusedError.
    */
   blockFound(block: FoundBlock, signal?: AbortSignal): Promise<void>;
   close(): void;
 }
 
-export type BlockValidationSettings = GrpcTlsSettings & Pick<Settings, 'blockvalidation_grpcAddress'>;
+export type BlockValidationSettings = NeighbourSettings & Pick<Settings, 'blockvalidation_grpcAddress'>;
 
 export interface BlockValidationOptions {
   /** Milliseconds for one block, retries included; 2,000 unless told. */
   readonly deadlineMs?: number;
+  /** Milliseconds for the answer to whether a silent connection still leads to the service; 2,000 unless told. */
+  readonly probeMs?: number;
 }
 
 /**
@@ -40,56 +41,61 @@ export interface BlockValidationOptions {
  * ConfigurationError; connects with the first call.
  */
 export function createBlockValidationClient(
-  settings: BlockValidationSettings,
+  components: NeighbourComponents<BlockValidationSettings>,
   options: BlockValidationOptions = {},
 ): BlockValidationClient {
-  return settings.blockvalidation_grpcAddress === ''
+  return components.settings.blockvalidation_grpcAddress === ''
     ? new UnconfiguredBlockValidationClient()
-    : new GrpcBlockValidationClient(settings, options);
+    : new GrpcBlockValidationClient(components, options);
 }
 
 export class GrpcBlockValidationClient implements BlockValidationClient {
-  readonly #client: InstanceType<typeof BlockValidationAPIClient>;
-  readonly #address: string;
+  readonly #service: Neighbour<InstanceType<typeof BlockValidationAPIClient>>;
   readonly #deadlineMs: number;
 
-  constructor(settings: BlockValidationSettings, { deadlineMs = 2_000 }: BlockValidationOptions = {}) {
-    this.#address = settings.blockvalidation_grpcAddress;
+  constructor(
+    components: NeighbourComponents<BlockValidationSettings>,
+    { deadlineMs = 2_000, probeMs = 2_000 }: BlockValidationOptions = {},
+  ) {
     this.#deadlineMs = deadlineMs;
-    const channel = openChannel(this.#address, settings, 'blockvalidation_grpcAddress');
-    this.#client = new BlockValidationAPIClient(channel.target, channel.credentials, channel.options);
+    this.#service = new Neighbour(components, {
+      setting: 'blockvalidation_grpcAddress',
+      address: components.settings.blockvalidation_grpcAddress,
+      connect: ({ target, credentials, options }) =>
+        new BlockValidationAPIClient(target, credentials, options),
+      probe: (client) => client.healthGrpc,
+      probeMs,
+    });
   }
 
   async blockFound(block: FoundBlock, signal?: AbortSignal): Promise<void> {
-    await callUnary(
-      this.#client.blockFound.bind(this.#client),
+    await this.#service.call(
+      (client) => client.blockFound,
       {
         hash: Buffer.from(hashToBytes(block.hash)),
         base_url: block.baseUrl,
         wait_to_complete: false,
         peer_id: block.peerId,
       },
-      { deadlineMs: this.#deadlineMs, signal },
+      { deadlineMs: this.#deadlineMs, signal, onceMore: true },
     );
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
+    const { address } = this.#service;
     try {
-      const answer = await callUnary(
-        this.#client.healthGrpc.bind(this.#client),
-        {},
-        { deadlineMs: 2_000, signal },
-      );
+      const policy = { deadlineMs: 2_000, signal };
+      const answer = await this.#service.call((client) => client.healthGrpc, {}, policy);
       return answer.ok
-        ? { resource: RESOURCE, status: 200, message: `serving at ${this.#address}` }
+        ? { resource: RESOURCE, status: 200, message: `serving at ${address}` }
         : { resource: RESOURCE, status: 503, error: 'not healthy', message: answer.details };
     } catch (error) {
-      return { resource: RESOURCE, status: 503, error: errorMessage(error), message: `at ${this.#address}` };
+      return { resource: RESOURCE, status: 503, error: errorMessage(error), message: `at ${address}` };
     }
   }
 
   close(): void {
-    this.#client.close();
+    this.#service.close();
   }
 }
 

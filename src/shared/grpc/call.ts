@@ -36,6 +36,11 @@ export class RpcError extends Error {
   }
 }
 
+/** Whether time ran out: a DeadlineError, or the reason of a signal that a timer has aborted. */
+export function isLate(error: unknown): boolean {
+  return error instanceof DeadlineError || (error instanceof Error && error.name === 'TimeoutError');
+}
+
 export interface CallPolicy {
   /** Milliseconds for the call with all its attempts; 5,000 unless told. */
   readonly deadlineMs?: number;
@@ -53,7 +58,7 @@ const MAX_BACKOFF_MS = 2_000;
  * The deadline travels with the call, so the server gives it up at the same moment and may say so first, with a reset that
  * reads as CANCELLED. Clocks and timers of the two differ by a few milliseconds.
  */
-const DEADLINE_SLACK_MS = 20;
+export const DEADLINE_SLACK_MS = 20;
 
 /** A generated client's method, bound to its client. */
 export type UnaryMethod<Request, Response> = (

@@ -4,6 +4,7 @@ import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Settings } from '../settings/table.js';
 import { pemProblems, tlsFileReader } from '../tls-files.js';
+import { ConnectionCredentials } from './connection-credentials.js';
 
 /** Largest message in either direction: Teranode's services allow each other 1 GiB. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
@@ -18,6 +19,8 @@ export interface Channel {
   readonly target: string;
   readonly credentials: ChannelCredentials;
   readonly options: ClientOptions;
+  /** Ends its connections, whatever runs on them: for a client that is closed and has nothing under way. */
+  readonly end: () => void;
 }
 
 /**
@@ -25,10 +28,14 @@ export interface Channel {
  * ConfigurationError for an address or a TLS file that cannot be used; `settingKey` names the address in it.
  */
 export function openChannel(address: string, settings: GrpcTlsSettings, settingKey: string): Channel {
+  const target = grpcTarget(address, settingKey);
+  const current = channelCredentials(settings);
+  const credentials = new ConnectionCredentials(() => current);
   return {
-    target: grpcTarget(address, settingKey),
-    credentials: channelCredentials(settings),
+    target,
+    credentials,
     options: CHANNEL_OPTIONS,
+    end: () => credentials.end(),
   };
 }
 
@@ -36,7 +43,8 @@ const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   // A Go server that sets no policy of its own, as Teranode's do not, ends a connection that is pinged more often than
-  // every 5 minutes, or at all while no call runs. Silence on the notification stream is noticed by its heartbeat.
+  // every 5 minutes, or at all while no call runs. A silent peer is found sooner by TCP's keepalive, by calls that get no answer
+  // (`Neighbour`) and by the heartbeat of the notification stream.
   'grpc.keepalive_time_ms': 310_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.keepalive_permit_without_calls': 0,
@@ -45,7 +53,7 @@ const CHANNEL_OPTIONS: ClientOptions = {
   'grpc.max_reconnect_backoff_ms': 2_000,
   // `k8s:` names resolve to every pod of a service.
   'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-  // A channel of its own for each client: closing one leaves the others alone.
+  // Connections of its own for each client: closing one leaves the others alone, and a new one does not take up a dead one's.
   'grpc.use_local_subchannel_pool': 1,
 };
 

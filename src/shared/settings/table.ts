@@ -330,10 +330,14 @@ export const SETTINGS = {
   // gRPC offered
   p2p_grpcListenAddress: text('localhost:9904', 'PeerService listens here; empty: not at all.'),
   p2p_grpcAddress: text('localhost:9904', 'Where others, and the CLI, reach PeerService.'),
-  grpc_admin_api_key: text('', 'Key of admin calls; empty: made and kept in DATADIR/admin.key.', {
-    secret: true,
-    aliases: ['grpcAdminAPIKey'],
-  }),
+  grpc_admin_api_key: text(
+    '',
+    'Key of admin calls, and x-api-key of our calls to other services; empty: one is made for the former and kept in DATADIR/admin.key, and none is sent.',
+    {
+      secret: true,
+      aliases: ['grpcAdminAPIKey'],
+    },
+  ),
 
   // HTTP and WebSocket
   p2p_httpListenAddress: text(':9906', 'WebSocket, page and /health listen here.', { required: 'always' }),

@@ -4,14 +4,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockValidationClient, FoundBlock } from '../../shared/grpc/block-validation-client.js';
+import { DeadlineError } from '../../shared/grpc/call.js';
+import { KeyRefusedError } from '../../shared/grpc/neighbour.js';
+import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
 import type { PublisherMetrics } from './metrics.js';
 
 /** Bound of the queue `BlockFound calls`. */
 const MAX_WAITING = 256;
 const CONCURRENCY = 8;
-/** For one block, retries included. */
-const DEADLINE_MS = 2000;
+/**
+ * For one block, everything included: the client allows it 2 s, and as much again where it then finds, within 2 s, that the connection was
+ * dead.
+ */
+const DEADLINE_MS = 6500;
 const ATTEMPTS = 3;
 const BACKOFF_MS = 100;
 
@@ -22,6 +28,7 @@ export class BlockFoundForwarder {
   readonly #stopping = new AbortController();
   #waiting: FoundBlock[] = [];
   #calls = 0;
+  #refusal: string | undefined;
 
   constructor({
     client,
@@ -44,6 +51,13 @@ export class BlockFoundForwarder {
     this.#next();
   }
 
+  /** For readiness, where the service refuses our key: its own health is told to anybody. Until a block is told. */
+  refusal(): DependencyHealth | undefined {
+    if (this.#refusal === undefined) return undefined;
+    const message = 'the validation service is told of no block; Kafka has them';
+    return { resource: 'BlockFound', status: 503, error: this.#refusal, message };
+  }
+
   #next(): void {
     while (this.#calls < CONCURRENCY) {
       const block = this.#waiting.shift();
@@ -53,6 +67,7 @@ export class BlockFoundForwarder {
         () => this.#ended('told'),
         (error: unknown) => {
           this.#logger.warn({ hash: block.hash, reason: errorMessage(error) }, 'BlockFound failed');
+          if (error instanceof KeyRefusedError) this.#refusal = error.message;
           this.#ended('failed');
         },
       );
@@ -62,6 +77,7 @@ export class BlockFoundForwarder {
 
   #ended(outcome: string): void {
     this.#calls--;
+    if (outcome === 'told') this.#refusal = undefined;
     this.#metrics.blockFound.inc({ outcome });
     this.#next();
   }
@@ -73,7 +89,8 @@ export class BlockFoundForwarder {
         await this.#client.blockFound(block, signal);
         return;
       } catch (error) {
-        if (attempt === ATTEMPTS || signal.aborted) throw error;
+        // Where no answer came, the block is told already or will not be.
+        if (attempt === ATTEMPTS || signal.aborted || error instanceof DeadlineError) throw error;
         await delay(BACKOFF_MS * 2 ** (attempt - 1), undefined, { signal });
       }
     }

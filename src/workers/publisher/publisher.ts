@@ -7,6 +7,7 @@ import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
 import { FrameStreamServer } from '../../shared/frames/stream-server.js';
 import type { Frame } from '../../shared/frames/types.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
+import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
@@ -106,7 +107,11 @@ export class Publisher {
       maxAcquaintancesPerHash: ACQUAINTANCES_A_CONNECTION * settings.p2p_max_connections,
     });
     if (settings.blockvalidation_grpcAddress !== '' && settings.p2p_validation_forward) {
-      const client = createBlockValidationClient(settings);
+      const client = createBlockValidationClient({
+        settings,
+        logger,
+        metrics: createNeighbourMetrics(this.#registry),
+      });
       this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
     }
     if (settings.kafka_notificationsConfig !== '') {
@@ -312,7 +317,12 @@ export class Publisher {
       ...this.#drainers.values(),
       ...(this.#notifications === undefined ? [] : [this.#notifications]),
     ];
-    return [this.#outboxHealth(), ...(await Promise.all(others.map((other) => other.health(signal))))];
+    const refused = this.#blockFound?.refusal();
+    return [
+      ...(refused === undefined ? [] : [refused]),
+      this.#outboxHealth(),
+      ...(await Promise.all(others.map((other) => other.health(signal)))),
+    ];
   }
 
   #outboxHealth(): DependencyHealth {

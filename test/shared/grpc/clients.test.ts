@@ -23,6 +23,7 @@ const BLOCK: FoundBlock = {
   peerId: '12D3KooWPeer',
 };
 const never = new AbortController().signal;
+const { logger } = keptLog();
 
 test('the validation service is told of a block as it was announced', async (context) => {
   const found: FoundBlock[] = [];
@@ -32,9 +33,10 @@ test('the validation service is told of a block as it was announced', async (con
   );
   await service.start();
   context.after(() => service.stop());
-  const client = createBlockValidationClient(
-    settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }),
-  );
+  const client = createBlockValidationClient({
+    settings: settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }),
+    logger,
+  });
   context.after(() => client.close());
   await client.blockFound(BLOCK);
   assert.deepEqual(found, [BLOCK]);
@@ -46,7 +48,7 @@ test('an absent validation service is UnavailableError within the deadline, and 
   const service = new EmbeddedValidationService({ logger: keptLog().logger });
   await service.start();
   const client = createBlockValidationClient(
-    settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }),
+    { settings: settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${service.port}` }), logger },
     { deadlineMs: 20_000 },
   );
   context.after(() => client.close());
@@ -59,7 +61,10 @@ test('an absent validation service is UnavailableError within the deadline, and 
 });
 
 test('without an address validation is not configured, which is healthy', async () => {
-  const client = createBlockValidationClient(settingsOf({ blockvalidation_grpcAddress: '' }));
+  const client = createBlockValidationClient({
+    settings: settingsOf({ blockvalidation_grpcAddress: '' }),
+    logger,
+  });
   const health = await client.health(never);
   assert.deepEqual([health.status, health.message], [200, 'not configured']);
   await assert.doesNotReject(client.blockFound(BLOCK));
@@ -67,7 +72,11 @@ test('without an address validation is not configured, which is healthy', async 
 
 test('a bad address names its setting', () => {
   assert.throws(
-    () => createBlockValidationClient(settingsOf({ blockvalidation_grpcAddress: 'nowhere' })),
+    () =>
+      createBlockValidationClient({
+        settings: settingsOf({ blockvalidation_grpcAddress: 'nowhere' }),
+        logger,
+      }),
     (error) => error instanceof ConfigurationError && error.message.startsWith('blockvalidation_grpcAddress'),
   );
 });

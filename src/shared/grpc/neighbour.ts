@@ -1,0 +1,316 @@
+/** A service of the node that this server calls, over a connection that is given up for a new one when nothing comes back. */
+
+import {
+  type CallOptions,
+  type Client,
+  type ClientReadableStream,
+  Metadata,
+  type ServiceError,
+  status as Status,
+} from '@grpc/grpc-js';
+import { libraryTime } from '../clock.js';
+import { errorMessage, UnavailableError } from '../errors.js';
+import type { Logger } from '../logging.js';
+import type { Settings } from '../settings/table.js';
+import {
+  type CallPolicy,
+  callUnary,
+  DEADLINE_SLACK_MS,
+  isLate,
+  RpcError,
+  rpcError,
+  type UnaryMethod,
+} from './call.js';
+import { type Channel, type GrpcTlsSettings, openChannel } from './channel.js';
+import type { NeighbourMetrics } from './neighbour-metrics.js';
+
+export type NeighbourSettings = GrpcTlsSettings & Pick<Settings, 'grpc_admin_api_key'>;
+
+type AddressSetting = 'blockchain_grpcAddress' | 'blockvalidation_grpcAddress' | 'blockassembly_grpcAddress';
+
+export interface NeighbourComponents<S = unknown> {
+  readonly settings: NeighbourSettings & S;
+  readonly logger: Logger;
+  /** Shared by all neighbours of a thread; none are kept unless told. */
+  readonly metrics?: NeighbourMetrics;
+}
+
+/** Between two lines of the log about a key that is refused. */
+const REFUSAL_TOLD_MS = 600_000;
+
+/** A caller found a stream silent that should not be: the reason of its AbortSignal, which gives the connection up too. */
+export class SilenceError extends Error {
+  override readonly name = 'SilenceError';
+}
+
+/** The service wants another key, or any. */
+export class KeyRefusedError extends RpcError {}
+
+export interface NeighbourOptions<C extends Client> {
+  /** The setting that has the address. */
+  readonly setting: AddressSetting;
+  readonly address: string;
+  readonly connect: (channel: Channel) => C;
+  /** A call without effect that a working service answers at once. */
+  readonly probe: (client: C) => UnaryMethod<Record<never, never>, unknown>;
+  /** Milliseconds that its answer may take; 2,000 unless told. */
+  readonly probeMs?: number;
+}
+
+export interface NeighbourCallPolicy extends CallPolicy {
+  /** The answer may rightly be long in coming: a deadline that it misses says nothing of the connection. */
+  readonly patient?: boolean;
+  /** A call that was lost with its connection is made once more, with the same time, over the new one. */
+  readonly onceMore?: boolean;
+}
+
+/** A stream that is open. */
+interface OpenStream {
+  readonly call: ClientReadableStream<unknown>;
+  /** Why its connection was given up. */
+  lost: Error | undefined;
+}
+
+/** A client and what became of its calls, by peer: a name may lead to several. */
+class Line<C extends Client> {
+  /** When the last call to a peer missed its deadline, `performance.now()`, where nothing was heard of it since. */
+  readonly missed = new Map<string, number>();
+  readonly streams = new Set<OpenStream>();
+  readonly client: C;
+  /** The question that a missed deadline raised, while it is open. */
+  asking: Promise<void> | undefined;
+  readonly #channel: Channel;
+  /** Calls and streams under way. */
+  #open = 0;
+  #closed = false;
+
+  constructor(channel: Channel, connect: (channel: Channel) => C) {
+    this.#channel = channel;
+    this.client = connect(channel);
+  }
+
+  began(): void {
+    this.#open++;
+  }
+
+  ended(): void {
+    this.#open--;
+    if (this.#closed && this.#open === 0) this.#channel.end();
+  }
+
+  /** What is under way goes on to its end. */
+  close(): void {
+    this.#closed = true;
+    this.client.close();
+    if (this.#open === 0) this.#channel.end();
+  }
+}
+
+/**
+ * Calls carry `x-api-key` where `grpc_admin_api_key` is set.
+ *
+ * A host that dies and an address that leads elsewhere say nothing on the connection they leave: HTTP/2 would go on using it until the
+ * kernel gives it up, after a quarter of an hour. So a call that misses its deadline is followed by a question (`probe`), and where
+ * that, or any later call to the same peer, misses its own with nothing heard in between, a new client takes over: it resolves
+ * the name anew and dials. What runs on the old one's other connections goes on; streams on the silent one end with UnavailableError.
+ */
+export class Neighbour<C extends Client> {
+  readonly address: string;
+  readonly #components: NeighbourComponents;
+  readonly #options: NeighbourOptions<C>;
+  readonly #metadata = new Metadata();
+  readonly #service: string;
+  #line: Line<C>;
+  #closed = false;
+  /** A connection was given up, and none has answered since. */
+  #silent = false;
+  #refusalTold = Number.NEGATIVE_INFINITY;
+
+  /** Throws ConfigurationError for an address or TLS files that cannot be used; connects with the first call. */
+  constructor(components: NeighbourComponents, options: NeighbourOptions<C>) {
+    this.#components = components;
+    this.#options = options;
+    this.address = options.address;
+    this.#service = options.setting.replace('_grpcAddress', '');
+    const key = components.settings.grpc_admin_api_key;
+    if (key !== '') this.#metadata.set('x-api-key', key);
+    this.#line = this.#open();
+  }
+
+  /** Rejects with the errors of `callUnary`, or KeyRefusedError. */
+  async call<Q, R>(
+    select: (client: C) => UnaryMethod<Q, R>,
+    request: Q,
+    policy: NeighbourCallPolicy = {},
+  ): Promise<R> {
+    let line = this.#line;
+    const method = this.#recorded(select, policy, (used) => {
+      line = used;
+    });
+    const attempt = () => callUnary(method, request, policy, this.#metadata.clone());
+    try {
+      return await attempt().catch(async (error: unknown) => {
+        if (!policy.onceMore || !isLate(error)) throw error;
+        await line.asking;
+        if (line === this.#line || this.#closed) throw error;
+        return attempt();
+      });
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  /**
+   * The messages of a stream until `signal`. Throws UnavailableError when it ends or its connection is given up, KeyRefusedError, or
+   * RpcError. A signal whose reason is a SilenceError gives the connection up.
+   */
+  async *stream<R>(
+    open: (client: C, metadata: Metadata) => ClientReadableStream<R>,
+    signal: AbortSignal,
+  ): AsyncIterable<R> {
+    if (signal.aborted) return;
+    const line = this.#line;
+    const call = open(line.client, this.#metadata.clone());
+    const stream: OpenStream = { call, lost: undefined };
+    line.streams.add(stream);
+    line.began();
+    const abort = (): void => call.cancel();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      for await (const message of call) {
+        this.#heard(line, call.getPeer());
+        yield message as R;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw stream.lost ?? this.#explained(rpcError(error));
+    } finally {
+      signal.removeEventListener('abort', abort);
+      line.streams.delete(stream);
+      // After a break, cancelling says so again to nobody.
+      call.on('error', () => {});
+      call.cancel();
+      line.ended();
+      if (signal.reason instanceof SilenceError) this.#giveUp(line, call.getPeer(), signal.reason.message);
+    }
+    if (!signal.aborted) throw new UnavailableError(`the ${this.#service} service ended the stream`);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#line.close();
+  }
+
+  #open(): Line<C> {
+    const { address, setting, connect } = this.#options;
+    return new Line(openChannel(address, this.#components.settings, setting), connect);
+  }
+
+  /** A method of whichever client is in use when it is called, which tells `used` so, and of whose outcome a record is kept. */
+  #recorded<Q, R>(
+    select: (client: C) => UnaryMethod<Q, R>,
+    { patient = false, signal }: NeighbourCallPolicy,
+    used: (line: Line<C>) => void = () => {},
+  ): UnaryMethod<Q, R> {
+    return (request, metadata, options, callback) => {
+      const line = this.#line;
+      used(line);
+      const began = performance.now();
+      line.began();
+      const call = select(line.client).call(line.client, request, metadata, options, (error, response) => {
+        line.ended();
+        if (isAnswer(error)) this.#heard(line, call.getPeer());
+        else if (!patient && isMissed(error, options, signal)) this.#missed(line, call.getPeer(), began);
+        callback(error, response);
+      });
+      return call;
+    };
+  }
+
+  #heard(line: Line<C>, peer: string): void {
+    line.missed.delete(peer);
+    if (line !== this.#line || !this.#silent) return;
+    this.#silent = false;
+    this.#components.logger.info({ service: this.#service, peer }, 'the service answers again');
+  }
+
+  #missed(line: Line<C>, peer: string, began: number): void {
+    if (line !== this.#line || this.#closed) return;
+    const before = line.missed.get(peer);
+    // Calls that were under way together and missed it together are one silence, perhaps this process's own.
+    if (before !== undefined && began >= before) {
+      this.#giveUp(line, peer, 'two calls in a row got no answer');
+      return;
+    }
+    if (before === undefined) line.missed.set(peer, performance.now());
+    line.asking ??= this.#ask().finally(() => {
+      line.asking = undefined;
+    });
+  }
+
+  async #ask(): Promise<void> {
+    const { probe, probeMs = 2_000 } = this.#options;
+    const policy = { deadlineMs: probeMs, retries: 0 };
+    await callUnary(this.#recorded(probe, policy), {}, policy, this.#metadata.clone()).catch(() => {});
+  }
+
+  #giveUp(line: Line<C>, peer: string, reason: string): void {
+    if (line !== this.#line || this.#closed) return;
+    this.#line = this.#open();
+    this.#components.metrics?.givenUp.inc({ service: this.#service });
+    // Once an outage.
+    const level = this.#silent ? 'debug' : 'warn';
+    this.#silent = true;
+    this.#components.logger[level](
+      { service: this.#service, peer, reason },
+      'a service is silent: connecting anew',
+    );
+    const unconnected = line.client.getChannel().getTarget();
+    for (const stream of line.streams) {
+      const at = stream.call.getPeer();
+      if (at !== peer && at !== unconnected) continue;
+      stream.lost = new UnavailableError(`${this.address} is silent: ${reason}`);
+      stream.call.cancel();
+    }
+    line.close();
+  }
+
+  #explained(error: unknown): unknown {
+    if (!(error instanceof RpcError)) return error;
+    const { code, codeName } = error;
+    if (code !== Status.UNAUTHENTICATED && code !== Status.PERMISSION_DENIED) return error;
+    this.#components.metrics?.refused.inc({ service: this.#service });
+    const { setting } = this.#options;
+    const wants =
+      this.#components.settings.grpc_admin_api_key === ''
+        ? 'wants a key, and none is set'
+        : 'refuses the key';
+    const message = `grpc_admin_api_key: ${this.address} (${setting}) ${wants}: ${errorMessage(error)}`;
+    if (performance.now() - this.#refusalTold >= REFUSAL_TOLD_MS) {
+      this.#refusalTold = performance.now();
+      this.#components.logger.error(
+        { service: this.#service, reason: message },
+        'a service refuses our calls',
+      );
+    }
+    return new KeyRefusedError(message, code, codeName);
+  }
+}
+
+/** Whether the service itself has spoken, whatever it said. */
+function isAnswer(error: ServiceError | null): boolean {
+  if (error === null) return true;
+  const { code } = error;
+  return code !== Status.UNAVAILABLE && code !== Status.DEADLINE_EXCEEDED && code !== Status.CANCELLED;
+}
+
+/** Whether time ran out: the deadline, which the service may be the first to say, or what the caller had allowed. */
+function isMissed(
+  error: ServiceError | null,
+  { deadline }: Partial<CallOptions>,
+  signal: AbortSignal | undefined,
+): boolean {
+  if (error?.code === Status.DEADLINE_EXCEEDED) return true;
+  if (error?.code !== Status.CANCELLED) return false;
+  if (signal?.aborted) return isLate(signal.reason);
+  return libraryTime() >= Number(deadline) - DEADLINE_SLACK_MS;
+}

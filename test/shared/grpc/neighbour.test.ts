@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { createServer, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { Registry } from 'prom-client';
+import { BlockchainAPIClient, type Notification } from '../../../src/shared/generated/blockchain_api.js';
+import { NotificationType } from '../../../src/shared/generated/model.js';
+import { Neighbour } from '../../../src/shared/grpc/neighbour.js';
+import { createNeighbourMetrics } from '../../../src/shared/grpc/neighbour-metrics.js';
+import { BlockchainService } from '../../support/blockchain-service.js';
+import { minedChain } from '../../support/headers.js';
+import { keptLog } from '../../support/logger.js';
+import { LossyProxy } from '../../support/lossy-proxy.js';
+import { settingsOf } from '../../support/settings.js';
+import { waitFor } from '../../support/wait.js';
+
+const [FIRST, SECOND] = minedChain(2) as [Uint8Array, Uint8Array];
+const POLICY = { deadlineMs: 300, retries: 0 };
+
+/** The blockchain service at each of `ports`, as under a name that resolves to all of them. */
+function neighbourAt(context: TestContext, ...ports: readonly number[]) {
+  const metrics = createNeighbourMetrics(new Registry());
+  const neighbour = new Neighbour(
+    { settings: settingsOf(), logger: keptLog().logger, metrics },
+    {
+      setting: 'blockchain_grpcAddress',
+      address: 'blockchain:8087',
+      connect: ({ credentials, options }) =>
+        new BlockchainAPIClient(
+          `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`,
+          credentials,
+          options,
+        ),
+      probe: (client) => client.healthGrpc,
+      probeMs: 300,
+    },
+  );
+  context.after(() => neighbour.close());
+  const givenUp = async () => (await metrics.givenUp.get()).values[0]?.value ?? 0;
+  return { neighbour, givenUp };
+}
+
+async function behindProxy(context: TestContext): Promise<{ service: BlockchainService; proxy: LossyProxy }> {
+  const proxy = await LossyProxy.listen(context);
+  const service = new BlockchainService();
+  service.add(FIRST);
+  await service.start();
+  context.after(() => service.stop());
+  proxy.target = Number(service.address.split(':')[1]);
+  return { service, proxy };
+}
+
+test('of two hosts behind one name the silent one is given up, and the stream from the other goes on', async (context) => {
+  const hosts = [await behindProxy(context), await behindProxy(context)];
+  const { neighbour, givenUp } = neighbourAt(context, ...hosts.map(({ proxy }) => proxy.port));
+  const ask = () => neighbour.call((client) => client.getFsmCurrentState, {}, POLICY).catch(() => undefined);
+  await waitFor(async () => (await ask()) && hosts.every(({ service }) => service.calls.get('fsm')), {
+    what: 'answers of both',
+  });
+  const heard: Notification[] = [];
+  const stopping = new AbortController();
+  const stream = neighbour.stream<Notification>(
+    (client, metadata) => client.subscribe({ source: 'test' }, metadata),
+    stopping.signal,
+  );
+  const following = (async () => {
+    for await (const notification of stream) heard.push(notification);
+  })();
+  context.after(async () => {
+    stopping.abort();
+    await following.catch(() => {});
+  });
+  await waitFor(() => heard.length === 1, { what: 'the opening block' });
+  const [told, silent] = hosts.sort((a, b) => b.service.streams.size - a.service.streams.size);
+  silent?.proxy.silence('both');
+  const asked = async () => {
+    await ask();
+    return (await givenUp()) === 1;
+  };
+  await waitFor(asked, { what: 'the end of the silent connection' });
+  for (let round = 0; round < 10; round++) assert.ok((await ask()) !== undefined, `call ${round} afterwards`);
+  told?.service.notify(NotificationType.Block, told.service.add(SECOND));
+  await waitFor(() => heard.length === 2, { what: 'the next block on the same stream' });
+  assert.equal(told?.service.calls.get('subscribe'), 1);
+  assert.equal(await givenUp(), 1);
+});
+
+test('a service that stays silent is dialled again and again, and holds no more than two sockets here', async (context) => {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    // Taken and never answered; what the other side closes is seen all the same.
+    socket
+      .resume()
+      .on('error', () => {})
+      .on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { neighbour, givenUp } = neighbourAt(context, (server.address() as { port: number }).port);
+  const asked = async () => {
+    await neighbour.call((client) => client.getFsmCurrentState, {}, POLICY).catch(() => {});
+    return (await givenUp()) >= 6;
+  };
+  await waitFor(asked, { what: 'six connections given up' });
+  await waitFor(() => sockets.size <= 2, { what: 'the end of their sockets' });
+});
