@@ -17,6 +17,8 @@ export interface LoadedUws {
   readonly uws: UwsModule;
   /** Which one, for logs: package and version. */
   readonly build: string;
+  /** Whether an answer to HEAD can tell the length of what it leaves out; the older build's does not end, and aborts the process. */
+  readonly endsWithoutBody: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -45,7 +47,8 @@ export function loadUws(): LoadedUws {
     ['uwebsockets-compat', `uwebsockets-compat/binaries/${binary}`],
   ] as const) {
     try {
-      return { uws: require(path) as UwsModule, build: `${name} ${packageVersion(name)}` };
+      const build = `${name} ${packageVersion(name)}`;
+      return { uws: require(path) as UwsModule, build, endsWithoutBody: name === 'uWebSockets.js' };
     } catch (error) {
       // The last line that says something: below it are the names of who asked.
       const lines = errorMessage(error)

@@ -40,11 +40,6 @@ function readRequest(response: Uws.HttpResponse, request: Uws.HttpRequest): Http
   };
 }
 
-/** The older build cannot tell the length of a body that it does not send. */
-function tellsLength(response: Partial<Pick<Uws.HttpResponse, 'endWithoutBody'>>): boolean {
-  return response.endWithoutBody !== undefined;
-}
-
 /** uWebSockets.js's user data. */
 interface UserData<Data> {
   readonly data: Data;
@@ -102,15 +97,15 @@ class App<Data> {
   #listening: us_listen_socket | undefined;
 
   constructor(
-    private readonly uws: Uws.UwsModule,
+    private readonly loaded: LoadedUws,
     private readonly options: ListenerOptions,
     private readonly handlers: TransportHandlers<Data>,
   ) {
     const { tls } = options;
     this.#app =
       tls === undefined
-        ? uws.App()
-        : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+        ? loaded.uws.App()
+        : loaded.uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
     this.#routes();
   }
 
@@ -122,7 +117,7 @@ class App<Data> {
           return;
         }
         this.#listening = socket;
-        resolve(this.uws.us_socket_local_port(socket));
+        resolve(this.loaded.uws.us_socket_local_port(socket));
       };
       if (host === '') this.#app.listen(port, listening);
       else this.#app.listen(host, port, listening);
@@ -130,7 +125,7 @@ class App<Data> {
   }
 
   stopListening(): void {
-    if (this.#listening !== undefined) this.uws.us_listen_socket_close(this.#listening);
+    if (this.#listening !== undefined) this.loaded.uws.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
   }
 
@@ -144,7 +139,11 @@ class App<Data> {
   }
 
   #routes(): void {
-    const { options, handlers, uws } = this;
+    const {
+      options,
+      handlers,
+      loaded: { uws },
+    } = this;
     const seen = (socket: WebSocket<UserData<Data>>) => socket.getUserData().socket as UwsSocket<Data>;
     this.#app.ws<UserData<Data>>(options.endpoint, {
       maxPayloadLength: options.maxMessageBytes,
@@ -203,7 +202,7 @@ class App<Data> {
       response.writeStatus(`${status} ${STATUS_CODES[status]}`);
       for (const [name, value] of headers) response.writeHeader(name, value);
       if (method !== 'HEAD') response.end(body, true);
-      else if (tellsLength(response)) response.endWithoutBody(Buffer.byteLength(body), true);
+      else if (this.loaded.endsWithoutBody) response.endWithoutBody(Buffer.byteLength(body), true);
       else response.end('', true);
     });
   }
@@ -218,11 +217,11 @@ class UwsListener<Data> implements Listener {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly uws: Uws.UwsModule,
+    private readonly loaded: LoadedUws,
     private readonly options: ListenerOptions,
     private readonly handlers: TransportHandlers<Data>,
   ) {
-    this.#app = new App(uws, options, handlers);
+    this.#app = new App(loaded, options, handlers);
   }
 
   async listen(host: string, port: number): Promise<number> {
@@ -242,7 +241,7 @@ class UwsListener<Data> implements Listener {
 
   /** A new app listens beside the old one, which keeps its clients and gets no more. */
   async renew(): Promise<void> {
-    const app = new App(this.uws, this.options, this.handlers);
+    const app = new App(this.loaded, this.options, this.handlers);
     try {
       await app.listen(this.#host, this.#port);
     } catch (error) {
@@ -274,10 +273,10 @@ class UwsListener<Data> implements Listener {
   }
 }
 
-export function uwsTransport({ uws, build }: LoadedUws): Transport {
+export function uwsTransport(loaded: LoadedUws): Transport {
   return {
-    build,
+    build: loaded.build,
     sharesPort: true,
-    listener: (options, handlers) => new UwsListener(uws, options, handlers),
+    listener: (options, handlers) => new UwsListener(loaded, options, handlers),
   };
 }

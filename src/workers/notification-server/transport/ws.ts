@@ -5,15 +5,13 @@
 
 import { readFileSync } from 'node:fs';
 import {
-  createServer,
+  createServer as createHttpServer,
+  type Server as HttpServer,
   type IncomingMessage,
-  type Server,
-  type ServerOptions,
   ServerResponse,
 } from 'node:http';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import type { AddressInfo, ListenOptions, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { WebSocket, type ServerOptions as WebSocketOptions, WebSocketServer } from 'ws';
 import { canonicalIp } from '../../../shared/ip.js';
 import type { TlsFiles } from '../../../shared/tls-files.js';
@@ -27,16 +25,12 @@ import type {
   TransportSocket,
 } from './types.js';
 import { packageVersion } from './uws-build.js';
+import { MAX_HEAD_BYTES, Visitor } from './visitor.js';
 
-/** For a TLS handshake, for a request's head, and for taking an answer. */
-const HTTP_TIMEOUT_MS = 10_000;
-/** Between two looks for requests that take too long. */
-const TIMEOUT_LOOK_MS = 1000;
+/** For a TLS handshake. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** For the other side's close frame, after ours. */
 const CLOSE_TIMEOUT_MS = 3000;
-/** Bytes of a request's head; more is answered with 431. */
-const MAX_HEAD_BYTES = 16_384;
-
 /** Node's `reusePort` is there from 22.12 and 23.1 on, for systems that share connections out among those who listen. */
 export function reusesPorts(version = process.versions.node, platform: string = process.platform): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
@@ -62,10 +56,6 @@ function textFrame(payload: Uint8Array): Buffer {
   return frame;
 }
 
-function addressOf({ remoteAddress = '' }: Socket): string {
-  return canonicalIp(remoteAddress) ?? remoteAddress;
-}
-
 /** A path, an absolute URL's path, or what else the target is, and its query. */
 function targetOf(url: string): { path: string; query: string } {
   const target =
@@ -76,14 +66,14 @@ function targetOf(url: string): { path: string; query: string } {
     : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-function readRequest(request: IncomingMessage): HttpRequest {
+function readRequest(request: IncomingMessage, address: string): HttpRequest {
   const headers: (readonly [string, string])[] = [];
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2)
     headers.push([String(request.rawHeaders[index]).toLowerCase(), String(request.rawHeaders[index + 1])]);
   return {
     method: request.method ?? '',
     ...targetOf(request.url ?? ''),
-    address: addressOf(request.socket),
+    address,
     headers,
   };
 }
@@ -161,7 +151,9 @@ class WsSocket<Data> implements TransportSocket<Data> {
 }
 
 class WsListener<Data> implements Listener {
-  readonly #server: Server | TlsServer;
+  /** Takes connections, and hands each as a {@link Visitor} to `#http`, which parses and answers. */
+  readonly #server: Server;
+  readonly #http: HttpServer;
   readonly #webSockets: WebSocketServer;
   readonly #sockets = new Set<WsSocket<Data>>();
   readonly #topics = new Map<string, Set<WsSocket<Data>>>();
@@ -170,25 +162,18 @@ class WsListener<Data> implements Listener {
   #pendingTopic = '';
   /** Ends the count of a connection as one that speaks HTTP, by its remote address and port. */
   readonly #visits = new Map<string, () => void>();
-  readonly #answered = new WeakSet<Socket>();
 
   constructor(
     private readonly options: ListenerOptions,
     private readonly handlers: TransportHandlers<Data>,
   ) {
     const { tls, maxMessageBytes } = options;
-    const http: ServerOptions = {
-      headersTimeout: HTTP_TIMEOUT_MS,
-      requestTimeout: HTTP_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_LOOK_MS,
-      maxHeaderSize: MAX_HEAD_BYTES,
-    };
+    const common = { allowHalfOpen: true, noDelay: true };
     this.#server =
       tls === undefined
-        ? createServer(http)
-        : createTlsServer({ ...http, ...readPair(tls), handshakeTimeout: HTTP_TIMEOUT_MS });
-    // One that takes no answer, or asks for nothing.
-    this.#server.timeout = HTTP_TIMEOUT_MS;
+        ? createServer(common)
+        : createTlsServer({ ...common, ...readPair(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
+    this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES });
     // The types do not know these two yet.
     const webSockets: WebSocketOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
       noServer: true,
@@ -200,10 +185,11 @@ class WsListener<Data> implements Listener {
       maxPendingAutoPongs: Number.MAX_SAFE_INTEGER,
     };
     this.#webSockets = new WebSocketServer(webSockets);
-    this.#server.on('connection', (socket: Socket) => this.#visit(socket));
-    this.#server.on('request', (request, response) => this.#request(request, response));
-    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#server.on('connect', (request, socket) => this.#refuse(request, socket));
+    this.#server.on('connection', (socket: Socket) => this.#connection(socket));
+    if (tls !== undefined) this.#server.on('secureConnection', (socket: TLSSocket) => this.#visit(socket));
+    this.#http.on('request', (request, response) => this.#request(request, response));
+    this.#http.on('upgrade', (request, visitor) => this.#upgrade(request, visitor as Visitor));
+    this.#http.on('connect', (request, visitor) => this.#refuse(request, visitor as Visitor));
   }
 
   async listen(host: string, port: number): Promise<number> {
@@ -270,12 +256,14 @@ class WsListener<Data> implements Listener {
     this.handlers.close(socket);
   }
 
-  #visit(socket: Socket): void {
+  /** Counts it, from before a TLS handshake on. */
+  #connection(socket: Socket): void {
     const address = addressOf(socket);
     if (!this.handlers.connected(address)) {
       socket.destroy();
       return;
     }
+    // The handshake's socket has the same remote port, and nothing else that names this one.
     const key = visitKey(socket);
     const leave = () => {
       if (this.#visits.get(key) !== leave) return;
@@ -284,41 +272,45 @@ class WsListener<Data> implements Listener {
     };
     this.#visits.set(key, leave);
     socket.once('close', leave);
+    if (this.options.tls === undefined) this.#visit(socket);
+  }
+
+  #visit(socket: Socket): void {
+    this.#http.emit('connection', new Visitor(socket));
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {
-    // What comes behind a request whose answer ends the connection is not answered (RFC 9112, section 9.6).
-    if (this.#answered.has(request.socket)) return;
-    this.#answered.add(request.socket);
-    answer(response, this.handlers.request(readRequest(request)));
+    answer(response, this.handlers.request(readRequest(request, addressOf(visitorOf(request).raw))));
   }
 
-  #upgrade(request: IncomingMessage, duplex: Duplex, head: Buffer): void {
-    const raw = duplex as Socket;
-    const read = readRequest(request);
+  #upgrade(request: IncomingMessage, visitor: Visitor): void {
+    const { raw, rest } = visitor;
+    const read = readRequest(request, addressOf(raw));
     if (read.path !== this.options.endpoint || request.httpVersion !== '1.1') {
-      this.#refuse(request, raw);
+      this.#refuse(request, visitor);
       return;
     }
     const verdict = this.handlers.upgrade(read);
     if (!('data' in verdict)) {
-      this.#refuse(request, raw, verdict);
+      this.#refuse(request, visitor, verdict);
       return;
     }
-    const { data } = verdict;
-    this.#webSockets.handleUpgrade(request, raw, head, (webSocket) => {
+    visitor.takeOver();
+    this.#webSockets.handleUpgrade(request, raw, rest, (webSocket) => {
       this.#visits.get(visitKey(raw))?.();
-      this.#opened(new WsSocket(data, this, webSocket, raw), webSocket, raw);
+      this.#opened(new WsSocket(verdict.data, this, webSocket, raw), webSocket, raw);
     });
   }
 
   /** Answers on a connection that Node has taken off HTTP. */
-  #refuse(request: IncomingMessage, duplex: Duplex, why = this.handlers.request(readRequest(request))): void {
-    const socket = duplex as Socket;
-    socket.on('error', () => {});
+  #refuse(
+    request: IncomingMessage,
+    visitor: Visitor,
+    why = this.handlers.request(readRequest(request, addressOf(visitor.raw))),
+  ): void {
     const response = new ServerResponse(request);
-    response.assignSocket(socket);
-    response.once('finish', () => socket.destroySoon());
+    response.assignSocket(visitor as unknown as Socket);
+    response.once('finish', () => visitor.end());
     answer(response, why);
   }
 
@@ -335,6 +327,15 @@ class WsListener<Data> implements Listener {
     webSocket.on('close', () => socket.finish());
     handlers.open(socket);
   }
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return canonicalIp(remoteAddress) ?? remoteAddress;
+}
+
+/** Every connection of the HTTP server is one. */
+function visitorOf(request: IncomingMessage): Visitor {
+  return request.socket as unknown as Visitor;
 }
 
 function visitKey({ remoteAddress, remotePort }: Socket): string {
