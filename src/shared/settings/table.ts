@@ -260,7 +260,7 @@ export const SETTINGS = {
   }),
   p2p_outbox_max: integer(
     1_000_000,
-    'Announcements the outbox holds for each topic; past it readiness fails and new ones for that topic are refused (this server).',
+    'Announcements the outbox holds for each topic, the last tenth not strangers’; past it readiness fails and new ones for that topic are refused (this server).',
     { min: 1 },
   ),
   p2p_outbox_fsync: flag(false, 'Outbox survives power loss too (this server).'),
