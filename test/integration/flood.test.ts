@@ -1,15 +1,13 @@
 /** A peer that sends 5,000 pieces of junk a second, beside one whose blocks must arrive in time. */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { flood, percentile } from '../support/flood.js';
 import { heldBytes } from '../support/garbage.js';
 import { hashOf, joinPeer, numberOf, sumOf } from '../support/gossip.js';
 import { sampleData } from '../support/sample-messages.js';
-import { openFeed, recordsOf, serverSettings, startServer, type TestServer } from '../support/server.js';
+import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
@@ -25,33 +23,6 @@ const IN_TIME_MS = 2_000;
 const IN_TIME_PIECES = (PER_SECOND * IN_TIME_MS) / 1000;
 const MEMORY_BYTES = 64 * 1024 * 1024;
 const FLOODER_ADDRESS = '127.0.0.2';
-const FLOODER = fileURLToPath(new URL('programs/flooder.js', import.meta.url));
-
-interface Flood {
-  /** Lines it has printed. */
-  readonly lines: Record<string, number>[];
-  readonly process: ChildProcess;
-}
-
-/** Starts a flooder and resolves when it begins. */
-async function flood(
-  context: Pick<TestContext, 'after'>,
-  { server, address }: TestServer,
-  { from, count, how }: { from: string; count: number; how: 'signed' | 'forged' },
-): Promise<Flood> {
-  const rest = [address, server.peerId, TOPIC, from, String(count), String(PER_SECOND), how];
-  const child = spawn(process.execPath, [FLOODER, ...rest], { stdio: ['ignore', 'pipe', 'inherit'] });
-  context.after(() => {
-    child.kill('SIGKILL');
-  });
-  const lines: Record<string, number>[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-  await waitFor(() => lines.length > 0, { what: 'the flood to begin', timeoutMs: 60_000 });
-  return { lines, process: child };
-}
-
-const percentile = (sorted: readonly number[], share: number) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 
 for (const how of ['signed', 'forged'] as const) {
   test(`while one peer sends ${PER_SECOND} ${how} pieces of junk a second, another’s blocks arrive in time`, async (context) => {
@@ -84,7 +55,13 @@ for (const how of ['signed', 'forged'] as const) {
       }
     }, 5);
     context.after(() => clearInterval(look));
-    const flooder = await flood(context, server, { from: FLOODER_ADDRESS, count: PIECES, how });
+    const flooder = await flood(context, server, {
+      topic: TOPIC,
+      from: FLOODER_ADDRESS,
+      count: PIECES,
+      perSecond: PER_SECOND,
+      how,
+    });
     const heldBefore = heldBytes();
     let memory = 0;
     let measuredAt = performance.now();

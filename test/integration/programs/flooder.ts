@@ -1,6 +1,7 @@
 /**
- * A peer that sends so much junk, as fast as it is told, in a process of its own. Arguments: server multiaddr, its peer ID, topic,
- * local address, messages, messages a second, `signed` or `forged`. Prints one JSON line when it begins and one when it ends.
+ * A peer that sends so much, as fast as it is told, in a process of its own. Arguments: server multiaddr, its peer ID, topic, local
+ * address, messages, messages a second, and what it sends: `signed` or `forged` junk, or messages as large as they may be and as
+ * `costly` to read as it knows how. Prints one JSON line when it begins and one when it ends.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -20,10 +21,13 @@ const peer = await createPeer({ topics: [topic], localAddress });
 const junk = (n: number): string =>
   ['{"Hash":"', `{"name":"x","data":"${'A'.repeat(n % 700)}"}`, `${n}`.repeat(40), `{"Hash":${n}}`][n % 4] ??
   '';
+/** What no kind has, but JSON, near the 32 KiB that a block may have: nobody is scored for it. */
+const costly = (n: number): string => `{"n":${1e15 + n}1,"x":[${'1,'.repeat(16_000)}1]}`;
 const messages: RawMessage[] = [];
 const real = await peer.sign(topic, junk(0));
 for (let n = 0; n < total; n++) {
-  if (how === 'signed') messages.push(await peer.sign(topic, junk(n)));
+  if (how === 'costly') messages.push(await peer.sign(topic, costly(n)));
+  else if (how === 'signed') messages.push(await peer.sign(topic, junk(n)));
   else {
     const seqno = Buffer.alloc(8);
     seqno.writeBigUInt64BE(BigInt(n + 1));
