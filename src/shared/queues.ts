@@ -48,7 +48,7 @@ export const QUEUES = [
   },
   {
     name: 'gossip to batches',
-    bound: 'p2p_queue_bytes, a fair share of it each source',
+    bound: 'p2p_queue_bytes, a fair share of it, and of the checkers’ time, each source',
     whenFull:
       'that source loses its lowest-priority kind first, blocks and subtrees last, what it passes on of strangers before its own',
     metric: 'teranode_p2p_pipeline_queued_bytes',

@@ -24,10 +24,14 @@ async function kindsOf(module: string | undefined): Promise<readonly MessageKind
 
 export default function check(task: CheckTask): unknown {
   const context = task.tipBits === base.tipBits ? base : { ...base, tipBits: task.tipBits };
+  const micros: number[] = [];
   const checked = decodeRawBatch(task.batch).map((message) => {
     const kind = kinds[message.kind];
     if (kind === undefined) throw new RangeError(`no message kind ${message.kind}`);
-    return checkMessage(kind, { ...message, source: '' }, context);
+    const began = performance.now();
+    const result = checkMessage(kind, { ...message, source: '' }, context);
+    micros.push((performance.now() - began) * 1000);
+    return result;
   });
-  return move(encodeCheckedBatch(checked));
+  return move(encodeCheckedBatch(checked, micros));
 }

@@ -40,7 +40,7 @@ export const sighting: MessageKind<Sighting> = {
   record: (message, context) => announcedRecord('subtrees', message, context.recordFormat),
 };
 
-/** What its text says happens to the thread: `exit`, `hang`, `memory`; anything else is fine. */
+/** What its text says happens to the thread: `exit`, `hang`, `memory`, `busy` for 5 ms; anything else is fine. */
 export const trap: MessageKind<{ readonly spring: string }> = {
   name: 'trap',
   topicSetting: 'p2p_trap_topic' as SettingKey,
@@ -52,6 +52,8 @@ export const trap: MessageKind<{ readonly spring: string }> = {
     const { spring } = message;
     if (spring === 'exit') process.exit(1);
     if (spring === 'hang') for (;;);
+    const busyUntil = performance.now() + 5;
+    while (spring === 'busy' && performance.now() < busyUntil);
     if (spring === 'memory') {
       const kept: number[][] = [];
       for (;;) kept.push(new Array(100_000).fill(kept.length));

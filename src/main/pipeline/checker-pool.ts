@@ -5,7 +5,7 @@ import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { refusedMessage } from '../../shared/messages/check.js';
-import { concatCheckedBatches, encodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
+import { concatCheckedBatches, encodeCheckedBatch, MICROS_MAX } from '../../shared/pipeline/checked-batch.js';
 import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import { type BatchMessage, encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
@@ -100,7 +100,7 @@ export class CheckerPool {
         await delay(0);
         if (generation !== this.#generation || this.#rebuilding !== undefined) continue;
         this.#logger.error({ err: error, author: message.author, kind: message.kind }, 'poisonous message');
-        return encodeCheckedBatch([refusedMessage(outcomeIndex('poisonous'), message)]);
+        return encodeCheckedBatch([refusedMessage(outcomeIndex('poisonous'), message)], [MICROS_MAX]);
       }
     }
   }

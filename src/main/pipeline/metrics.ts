@@ -17,6 +17,7 @@ export interface PipelineMetrics {
   readonly batchMessages: Histogram;
   /** Stages: `queued`, `checked`, `published`. */
   readonly stageSeconds: Histogram<'stage'>;
+  readonly checkingSeconds: Counter<'kind'>;
   readonly batchesInFlight: Gauge;
   /** Has the scrape ask `queue`: gauges set at every message would cost more than the queue itself. */
   showQueue(queue: Waiting): void;
@@ -70,6 +71,12 @@ export function createPipelineMetrics(
       buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
       registers,
     }),
+    checkingSeconds: new Counter({
+      name: 'teranode_p2p_pipeline_checking_seconds_total',
+      help: 'Seconds that checkers spent on messages, by kind.',
+      labelNames: ['kind'],
+      registers,
+    }),
     batchesInFlight: new Gauge({
       name: 'teranode_p2p_pipeline_batches_in_flight',
       help: 'Batches handed out and without a verdict.',
@@ -83,6 +90,7 @@ export function createPipelineMetrics(
     }),
   };
   for (const { name: kind } of kinds) {
+    metrics.checkingSeconds.inc({ kind }, 0);
     for (const { name: outcome } of OUTCOMES) metrics.messages.inc({ kind, outcome }, 0);
   }
   for (const pool of ['checker', 'publisher']) metrics.workerDeaths.inc({ pool }, 0);

@@ -3,12 +3,16 @@
  * of strangers; a batch takes from the lanes in turn, so that a flood of one lane delays that lane alone. Past the bound the source
  * with the most bytes loses the oldest of its lowest-priority kind, strangers' first.
  *
+ * A turn is a time, not a message: a source whose messages lately took longer to check than a turn lets others go first until its
+ * turns have saved up for one. Who is alone waits for nobody.
+ *
  * An originator's messages of one kind keep their order although they may come by several sources: while one of them waits
  * in a lane, the next join it there. Where the next come by a source of which less waits, those that wait go over to it: who
  * floods and passes on one message first would else hold up, and have shed, all that follow it. Within a batch everything is
  * in the order of arrival.
  */
 
+import { LRUCache } from 'lru-cache';
 import type { RawMessage } from '../../shared/pipeline/types.js';
 
 export interface QueuedMessage extends RawMessage {
@@ -25,6 +29,8 @@ export interface QueueOptions {
   readonly batchMessages: number;
   /** Bytes of data in a batch at the most; one message may be larger. */
   readonly batchBytes: number;
+  /** µs that a batch may take to check, by what its sources' messages lately took; one message may take longer. */
+  readonly batchMicros: number;
   /** Shed order of a kind: the lowest goes first. */
   readonly priorityOf: (kind: number) => number;
 }
@@ -66,8 +72,17 @@ class Fifo {
   }
 }
 
+/** What the messages of a source cost, remembered beyond what waits. */
+interface Pace {
+  /** µs that the check of one lately took, on average. */
+  micros: number;
+  /** µs that its turns have given it and that it has not used. */
+  saved: number;
+}
+
 /** What waits of one source, in all its lanes. */
 interface Share {
+  readonly pace: Pace;
   bytes: number;
 }
 
@@ -100,6 +115,24 @@ const NO_STRANGER = 2;
 /** Messages that go over to another lane together at the most: a push must not cost more with what waits. */
 const MAX_MOVED = 256;
 
+/** µs of checking that a turn gives: some ten times what a good message takes. */
+const TURN_MICROS = 250;
+/** Turns that a message waits at the most: looking for the next one must not take long where all are that slow. */
+const TURNS_MAX = 20;
+/** What one more message counts in the average. */
+const PACE_SHARE = 1 / 8;
+/** Sources whose pace is remembered. */
+const MAX_PACES = 10_000;
+
+/** Gives a source its turn; answers whether that suffices for a message. */
+function affords(pace: Pace): boolean {
+  const price = Math.min(pace.micros, TURN_MICROS * TURNS_MAX);
+  pace.saved = Math.min(pace.saved + TURN_MICROS, Math.max(price, TURN_MICROS));
+  if (pace.saved < price) return false;
+  pace.saved -= price;
+  return true;
+}
+
 /** Small objects beside the data count too, or a flood of empty messages would be free. */
 const OVERHEAD_BYTES = 512;
 
@@ -113,6 +146,7 @@ export class FairQueue {
   readonly #lanes = new Map<string, Lane>();
   readonly #lines = new Map<string, Line>();
   readonly #shares = new Map<string, Share>();
+  readonly #paces = new LRUCache<string, Pace>({ max: MAX_PACES });
   #arrivals = 0;
   #bytes = 0;
   #length = 0;
@@ -149,23 +183,33 @@ export class FairQueue {
     return shed;
   }
 
+  /** Tells that the check of a message of `source` took `micros` µs. */
+  charge(source: string, micros: number): void {
+    const pace = this.#pace(source);
+    pace.micros += (micros - pace.micros) * PACE_SHARE;
+  }
+
   /** The next batch, in order of arrival; empty when nothing waits. */
   take(): QueuedMessage[] {
     const batch: Waiting[] = [];
     let bytes = 0;
+    let micros = 0;
     while (batch.length < this.#options.batchMessages) {
       const next = this.#lanes.values().next();
       if (next.done === true) break;
       const lane = next.value;
       const size = lane.waiting.first?.message.data.length ?? 0;
-      if (batch.length > 0 && bytes + size > this.#options.batchBytes) break;
-      const item = this.#takeFrom(lane);
-      if (item === undefined) continue;
+      const { pace } = lane.share;
+      const { batchBytes, batchMicros } = this.#options;
+      if (batch.length > 0 && (bytes + size > batchBytes || micros + pace.micros > batchMicros)) break;
+      const item = affords(pace) ? this.#takeFrom(lane) : undefined;
       if (lane.waiting.first !== undefined) {
         this.#lanes.delete(lane.key);
         this.#lanes.set(lane.key, lane);
       }
+      if (item === undefined) continue;
       bytes += size;
+      micros += pace.micros;
       batch.push(item);
     }
     batch.sort((a, b) => a.arrival - b.arrival);
@@ -178,13 +222,22 @@ export class FairQueue {
     if (lane === undefined) {
       let share = this.#shares.get(source);
       if (share === undefined) {
-        share = { bytes: 0 };
+        share = { pace: this.#pace(source), bytes: 0 };
         this.#shares.set(source, share);
       }
       lane = { key, source, share, kind, strangers, waiting: new Fifo() };
       this.#lanes.set(key, lane);
     }
     return lane;
+  }
+
+  #pace(source: string): Pace {
+    let pace = this.#paces.get(source);
+    if (pace === undefined) {
+      pace = { micros: 0, saved: 0 };
+      this.#paces.set(source, pace);
+    }
+    return pace;
   }
 
   #append(line: Line, message: QueuedMessage): void {

@@ -1,7 +1,7 @@
 /**
  * A batch of checked messages in one ArrayBuffer, from a checker through main to the publisher, in the order of the raw batch.
  *
- * u32 count; for each: u8 outcome, u8 kind, u8 flags, u8 author length, f64 receivedAt, u32 frame length, u32 fact length,
+ * u32 count; for each u16 µs that its check took; for each: u8 outcome, u8 kind, u8 flags, u8 author length, f64 receivedAt, u32 frame length, u32 fact length,
  * author (ASCII), frame, fact (UTF-8); with flag REPEAT 16 bytes, with flag HASH 16 bytes; with flag RECORD 32 bytes of hash,
  * u16 key length, u16 URL length, u32 value length, key, URL (UTF-8), value. The highest two bits of the flags are the standing.
  * Little-endian.
@@ -11,6 +11,9 @@ import { standingAt, standingIndex } from './standing.js';
 import type { AnnouncedRecord, CheckedMessage } from './types.js';
 
 const COUNT_BYTES = 4;
+const MICROS_BYTES = 2;
+/** The longest time that is told. */
+export const MICROS_MAX = 0xffff;
 const HEAD_BYTES = 20;
 const DIGEST_BYTES = 16;
 const HASH_BYTES = 32;
@@ -89,13 +92,36 @@ function write(room: Room, message: CheckedMessage): void {
   if (message.record !== undefined) writeRecord(room, message.record);
 }
 
-/** Throws RangeError on an author past 255 characters or a record's URL past 65,535 bytes. */
-export function encodeCheckedBatch(messages: readonly CheckedMessage[]): ArrayBuffer {
+/**
+ * `micros`: what the check of each took, 0 where nothing is said. Throws RangeError on an author past 255 characters or a
+ * record's URL past 65,535 bytes.
+ */
+export function encodeCheckedBatch(
+  messages: readonly CheckedMessage[],
+  micros: readonly number[] = [],
+): ArrayBuffer {
   const room = new Room();
+  room.ensure(bodyAt(messages.length));
   room.bytes.writeUInt32LE(messages.length, 0);
-  room.at = COUNT_BYTES;
+  messages.forEach((_, index) => {
+    const told = Math.min(Math.round(micros[index] ?? 0), MICROS_MAX);
+    room.bytes.writeUInt16LE(told, COUNT_BYTES + index * MICROS_BYTES);
+  });
+  room.at = bodyAt(messages.length);
   for (const message of messages) write(room, message);
   return exact(room.bytes, room.at);
+}
+
+/** Where the messages begin. */
+function bodyAt(count: number): number {
+  return COUNT_BYTES + count * MICROS_BYTES;
+}
+
+/** What the check of each message took in µs, without opening the batch. Throws RangeError on a batch cut short. */
+export function microsOf(batch: ArrayBuffer): number[] {
+  const bytes = Buffer.from(batch);
+  const count = bytes.readUInt32LE(0);
+  return Array.from({ length: count }, (_, index) => bytes.readUInt16LE(COUNT_BYTES + index * MICROS_BYTES));
 }
 
 function exact(bytes: Buffer, length: number): ArrayBuffer {
@@ -112,7 +138,12 @@ export function concatCheckedBatches(batches: readonly ArrayBuffer[]): ArrayBuff
   const count = bodies.reduce((sum, body) => sum + body.readUInt32LE(0), 0);
   const head = Buffer.alloc(COUNT_BYTES);
   head.writeUInt32LE(count);
-  const whole = Buffer.concat([head, ...bodies.map((body) => body.subarray(COUNT_BYTES))]);
+  const heads = bodies.map((body) => body.subarray(COUNT_BYTES, bodyAt(body.readUInt32LE(0))));
+  const whole = Buffer.concat([
+    head,
+    ...heads,
+    ...bodies.map((body) => body.subarray(bodyAt(body.readUInt32LE(0)))),
+  ]);
   return exact(whole, whole.length);
 }
 
@@ -139,7 +170,7 @@ export function decodeCheckedBatch(batch: ArrayBuffer): CheckedMessage[] {
   const bytes = Buffer.from(batch);
   const count = bytes.readUInt32LE(0);
   const messages: CheckedMessage[] = [];
-  let at = COUNT_BYTES;
+  let at = bodyAt(count);
   for (let index = 0; index < count; index++) {
     const flags = bytes.readUInt8(at + 2);
     const authorAt = at + HEAD_BYTES;

@@ -127,6 +127,36 @@ const sighting = (hash: string, peer = AUTHOR) =>
 const numbered = (n: number) => n.toString(16).padStart(64, '0');
 
 describe('the pipeline', () => {
+  it('checks a newcomer’s message soon beside a source whose messages take long', async (context) => {
+    const { push, verdicts } = await pipelineOf(context, { p2p_checkers: 1 });
+    const busy = JSON.stringify({ spring: 'busy' });
+    const slow = new Set<string>();
+    const done = () => verdicts.filter(({ id }) => slow.has(id)).length;
+    // Always 200 in front of whoever comes.
+    const fill = () => {
+      while (slow.size < done() + 200) slow.add(push('trap', busy, OTHER_PEER));
+    };
+    await waitFor(
+      () => {
+        fill();
+        return done() >= 250;
+      },
+      { what: 'verdicts on messages that take long', timeoutMs: 60_000, everyMs: 1 },
+    );
+    const before = done();
+    const id = push('sighting', sighting(numbered(1)));
+    const verdict = await waitFor(
+      () => {
+        fill();
+        return verdicts.find((one) => one.id === id);
+      },
+      { what: 'the newcomer’s verdict', timeoutMs: 60_000, everyMs: 1 },
+    );
+    assert.equal(verdict.verdict, 'accept');
+    // Two batches are with the checker, each of 20 ms at the most; the third is the newcomer's.
+    assert.ok(done() - before <= 30, `${done() - before} messages went first`);
+  });
+
   it('keeps each originator’s order across three checkers', async (context) => {
     const { push, settled, journal, verdicts } = await pipelineOf(context);
     const authors = [AUTHOR, OTHER_PEER];

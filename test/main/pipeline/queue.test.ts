@@ -11,6 +11,7 @@ function queueOf(changes: Partial<ConstructorParameters<typeof FairQueue>[0]> = 
     maxBytes: 1e9,
     batchMessages: 10,
     batchBytes: 1e6,
+    batchMicros: 1e6,
     priorityOf: (kind) => kind,
     ...changes,
   });
@@ -66,6 +67,38 @@ describe('the queue of gossip', () => {
     const batch = ids(queue.take());
     assert.ok(batch.includes(block.id));
     assert.ok(batch.includes(own.id), 'and a block that came through the flood is in a lane of its own');
+  });
+
+  it('gives a source whose messages take long as much time as others, not as many turns', () => {
+    const queue = queueOf({ batchMessages: 1 });
+    const sources = ['quick', 'slow'] as const;
+    const micros = { quick: 100, slow: 2_000 };
+    const taken = { quick: 0, slow: 0 };
+    for (let n = 0; n < 1000; n++) {
+      for (const source of sources) queue.push(message({ source, author: source }));
+    }
+    for (let n = 0; n < 1000; n++) {
+      const source = queue.take()[0]?.source as (typeof sources)[number];
+      taken[source] += 1;
+      queue.charge(source, micros[source]);
+    }
+    // A turn is as long as two and a half of the quick ones: what is not used is not kept.
+    const times = taken.slow / taken.quick;
+    assert.ok(times > 1 / 12 && times < 1 / 7, `${taken.slow} slow and ${taken.quick} quick ones`);
+    // Nobody else waits: it is served at every turn.
+    while (queue.take().length > 0);
+    for (let n = 0; n < 10; n++) queue.push(message({ source: 'slow', author: 'slow' }));
+    for (let n = 0; n < 10; n++) assert.equal(queue.take().length, 1);
+  });
+
+  it('bounds a batch by the time that its sources’ messages took, but lets one long one through', () => {
+    const queue = queueOf({ batchMicros: 3_000 });
+    for (let n = 0; n < 100; n++) queue.charge('slow', 1_000);
+    for (let n = 0; n < 100; n++) queue.charge('slower', 5_000);
+    for (let n = 0; n < 5; n++) queue.push(message({ source: 'slow', author: 'slow' }));
+    assert.deepEqual([queue.take().length, queue.take().length, queue.take().length], [3, 2, 0]);
+    for (let n = 0; n < 2; n++) queue.push(message({ source: 'slower', author: 'slower' }));
+    assert.deepEqual([queue.take().length, queue.take().length, queue.take().length], [1, 1, 0]);
   });
 
   it('keeps each originator’s order of a kind, by whatever way its messages come', () => {

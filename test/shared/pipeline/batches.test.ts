@@ -6,6 +6,7 @@ import {
   concatCheckedBatches,
   decodeCheckedBatch,
   encodeCheckedBatch,
+  microsOf,
 } from '../../../src/shared/pipeline/checked-batch.js';
 import { outcomeIndex } from '../../../src/shared/pipeline/outcomes.js';
 import { decodeRawBatch, encodeRawBatch } from '../../../src/shared/pipeline/raw-batch.js';
@@ -53,6 +54,21 @@ describe('a checked batch', () => {
   it('gives back its messages', () => {
     const messages = [...CHECKED, poisonous];
     assert.deepEqual(decodeCheckedBatch(encodeCheckedBatch(messages)).map(plain), messages.map(plain));
+  });
+
+  it('tells what the check of each took, unopened, up to 65 ms', () => {
+    const micros = CHECKED.map((_, index) => index * 1.4);
+    const told = micros.map(Math.round);
+    assert.deepEqual(microsOf(encodeCheckedBatch(CHECKED, micros)), told);
+    assert.deepEqual(
+      microsOf(encodeCheckedBatch(CHECKED)),
+      told.map(() => 0),
+    );
+    const alone = encodeCheckedBatch([poisonous], [1e9]);
+    assert.deepEqual(microsOf(concatCheckedBatches([encodeCheckedBatch(CHECKED, micros), alone])), [
+      ...told,
+      65_535,
+    ]);
   });
 
   it('grows past any first guess', () => {
