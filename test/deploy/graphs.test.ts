@@ -120,6 +120,7 @@ describe('the dashboard and the alerts', () => {
       teranode_p2p_grpc_connections_given_up_total: {
         service: ['blockchain', 'blockvalidation', 'blockassembly'],
       },
+      teranode_p2p_node_key_elsewhere_total: { seen: ['handshake', 'gossip'] },
       teranode_p2p_pipeline_worker_deaths_total: { pool: ['checker', 'publisher'] },
     };
     const { server } = await startServer(

@@ -5,6 +5,7 @@ import '../../src/shared/polyfill.js';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
+import type { PrivateKey } from '@libp2p/interface';
 import { LevelDatastore } from 'datastore-level';
 import { Registry } from 'prom-client';
 import { Libp2pNode, type NodeOptions } from '../../src/main/node/index.js';
@@ -23,6 +24,8 @@ export interface TestNodeOptions extends NodeOptions {
   readonly generation?: Generation;
   readonly settings?: Partial<Settings>;
   readonly bans?: Partial<BanGate>;
+  /** A new one unless given. */
+  readonly privateKey?: PrivateKey;
   /** What to answer for each message; nothing unless given. */
   readonly verdict?: 'accept' | 'ignore' | 'reject';
   /** False: not started. */
@@ -41,7 +44,7 @@ export interface TestNode {
 
 /** Starts a node; it and its store are gone when the test ends. */
 export async function createTestNode(context: TestContext, options: TestNodeOptions = {}): Promise<TestNode> {
-  const { generation = 'current', bans, verdict, start = true, ...nodeOptions } = options;
+  const { generation = 'current', bans, verdict, start = true, privateKey, ...nodeOptions } = options;
   const directory = temporaryDirectory(context);
   const settings = settingsOf(
     {
@@ -65,7 +68,7 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
     {
       settings,
       logger,
-      privateKey: await generateKeyPair('Ed25519'),
+      privateKey: privateKey ?? (await generateKeyPair('Ed25519')),
       datastore,
       registry,
       bans: {

@@ -155,6 +155,24 @@ export class AddressLookup {
   async lookup(target: string, signal?: AbortSignal): Promise<Multiaddr[]> {
     const peerId = parsePeerId(target);
     if (peerId === undefined) throw new RangeError(`not a peer ID: ${JSON.stringify(target.slice(0, 128))}`);
+    for await (const addresses of this.#answers(target, signal)) {
+      await this.#components.libp2p.peerStore.merge(peerId, { multiaddrs: addresses });
+      return addresses;
+    }
+    return [];
+  }
+
+  /** Where connected peers say that we are ourselves: what each of a few knows. Nothing is kept. */
+  async lookupOwn(signal?: AbortSignal): Promise<Multiaddr[]> {
+    const found = new Map<string, Multiaddr>();
+    for await (const addresses of this.#answers(this.#components.libp2p.peerId.toString(), signal)) {
+      for (const address of addresses) found.set(address.toString(), address);
+    }
+    return [...found.values()];
+  }
+
+  /** What one peer after the other answers, if anything. */
+  async *#answers(target: string, signal?: AbortSignal): AsyncGenerator<Multiaddr[]> {
     const seen = new Set<string>([target]);
     for (const connection of this.#components.libp2p.getConnections()) {
       const remote = connection.remotePeer.toString();
@@ -164,11 +182,8 @@ export class AddressLookup {
       if (signal?.aborted === true || this.#stopping.signal.aborted) break;
       if (!(await this.#speaks(connection.remotePeer))) continue;
       const addresses = await this.#ask(connection, target, signal);
-      if (addresses.length === 0) continue;
-      await this.#components.libp2p.peerStore.merge(peerId, { multiaddrs: addresses });
-      return addresses;
+      if (addresses.length > 0) yield addresses;
     }
-    return [];
   }
 
   /** Whether identify told that the peer answers; one not identified yet is asked anyway. */

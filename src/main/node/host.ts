@@ -22,6 +22,7 @@ import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
 import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
 import { HolePunching } from './hole-punching.js';
 import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
+import type { OwnKey } from './own-key.js';
 import { connectionProtector } from './pre-shared-key.js';
 import type { Preambles } from './preambles.js';
 import { isRelaying } from './relays.js';
@@ -52,6 +53,7 @@ export interface HostComponents extends GossipComponents {
   readonly registry: Registry;
   readonly gater: ConnectionGater;
   readonly preambles: Preambles;
+  readonly ownKey: OwnKey;
 }
 
 export interface HostOptions extends GossipOptions {
@@ -125,7 +127,7 @@ export async function createHost(components: HostComponents, options: HostOption
       announceFilter: announceFilter(settings),
     },
     transports: [holePunching?.transport() ?? tcp(), ...(isRelaying(settings) ? [circuit] : [])],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [components.ownKey.watch(noise())],
     streamMuxers: [
       () => {
         const factory = muxer();

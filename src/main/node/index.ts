@@ -16,6 +16,7 @@ import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { Logger } from '../../shared/logging.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
+import { nodeStatus } from '../../shared/messages/node-status.js';
 import { isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
@@ -29,6 +30,7 @@ import { createHost, forgetHostMetrics, type Host, type HostComponents } from '.
 import { Identities } from './identities.js';
 import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
+import { OwnKey } from './own-key.js';
 import { PeerPings } from './peer-pings.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
@@ -68,6 +70,8 @@ export interface NodeOptions {
   readonly userAgent?: string;
   /** Program of the verifying thread; this build's unless given. */
   readonly verifierProgram?: URL;
+  /** Milliseconds between two questions to others where this node is. Default 300,000. */
+  readonly ownLookupMs?: number;
   /** Resolves /dnsaddr; the system's resolver unless given. */
   readonly resolveTxt?: ResolveTxt;
   /** How long a peer may be connected without a topic of ours before it is warned of, ms. Default 30,000. */
@@ -116,6 +120,7 @@ export class Libp2pNode implements P2PNode {
   #peering: Peering | undefined;
   #direct: DirectStream | undefined;
   #pings: PeerPings | undefined;
+  readonly #ownKey: OwnKey;
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(components: NodeComponents, options: NodeOptions = {}) {
@@ -136,6 +141,7 @@ export class Libp2pNode implements P2PNode {
       { logger, metrics: this.#peripheryMetrics },
       { isPrivate: isPrivateNetwork(settings) },
     );
+    this.#ownKey = new OwnKey({ peerId: this.peerId, logger, metrics: this.#metrics });
     this.#seams = options.seams ?? ALL_SEAMS;
     this.#topics = topicNames(settings, kinds);
     this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
@@ -188,8 +194,9 @@ export class Libp2pNode implements P2PNode {
         { onMessage: (message) => this.#emit('direct', message) },
       );
       this.#peering = new Peering(
-        { ...parts, host, settings },
+        { ...parts, host, settings, ownKey: this.#ownKey },
         {
+          ...(this.#options.ownLookupMs === undefined ? {} : { ownLookupMs: this.#options.ownLookupMs }),
           configured: this.#configured,
           topics: this.#topics,
           ...(this.#options.resolveTxt === undefined ? {} : { resolveTxt: this.#options.resolveTxt }),
@@ -249,6 +256,7 @@ export class Libp2pNode implements P2PNode {
     const topic = this.#topics[kind];
     if (topic === undefined) throw new RangeError(`no message kind ${kind}`);
     const host = this.#running();
+    if (this.#kindName(kind) === nodeStatus.name) this.#ownKey.sent(data);
     const { recipients } = await host.services.pubsub.publish(topic, data);
     this.#metrics.published.inc({ kind: this.#kindName(kind) });
     return recipients.length;
@@ -339,6 +347,12 @@ export class Libp2pNode implements P2PNode {
     const peerId = multiaddrPeerId(parsed);
     if (peerId === undefined) throw new RangeError(`${address}: does not end in /p2p/<peer ID>`);
     const host = this.#running();
+    if (peerId === this.peerId) {
+      await this.#ownKey.look(host, [parsed], signal);
+      throw new UnavailableError(
+        `no connection to ${address}: that is this node's own peer ID${this.#ownKey.warning === undefined ? '' : `; ${this.#ownKey.warning}`}`,
+      );
+    }
     try {
       await host.dial(parsed, signal === undefined ? {} : { signal });
     } catch (error) {
@@ -401,7 +415,9 @@ export class Libp2pNode implements P2PNode {
     const unheard = this.#sharedTopics.none
       ? `, connected peers share no topic (ours: ${this.#topics[0]}, …)`
       : '';
-    return { resource: 'libp2p', status: 200, message: `${peers} peers connected${unheard}${slower}` };
+    const twin = this.#ownKey.warning === undefined ? '' : `, ${this.#ownKey.warning}`;
+    const message = `${peers} peers connected${twin}${unheard}${slower}`;
+    return { resource: 'libp2p', status: 200, message };
   }
 
   /** Messages being verified or without a verdict, now and at the most. */
@@ -456,6 +472,7 @@ export class Libp2pNode implements P2PNode {
         onSubscribed: (peerId, topic) => this.#sharedTopics.told(peerId, topic),
         onStalled: (peerId) => this.#closeStalled(peerId),
         preambles: this.#preambles,
+        ownKey: this.#ownKey,
         gater: createGater({
           bans,
           settings,
@@ -555,6 +572,9 @@ export class Libp2pNode implements P2PNode {
       this.#backpressure.enter(source);
       // Our own come back after a restart, when GossipSub has forgotten them.
       if (kind === undefined || author === '' || author === this.peerId) {
+        if (author === this.peerId && kind !== undefined && this.#kindName(kind) === nodeStatus.name) {
+          this.#ownKey.heard(msg.data, source);
+        }
         this.report(msgId, source, 'ignore');
         return;
       }

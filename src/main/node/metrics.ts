@@ -7,7 +7,16 @@ export type NodeMetrics = ReturnType<typeof createNodeMetrics>;
 /** Registers the node's metrics; once a registry. `observe` is called before each scrape, to set the gauges. */
 export function createNodeMetrics(registry: Registry, observe: () => void = () => {}) {
   const registers = [registry];
+  const keyElsewhere = new Counter({
+    name: 'teranode_p2p_node_key_elsewhere_total',
+    help: "Signs that another node runs with this node's key: its handshake, or gossip in our name.",
+    labelNames: ['seen'],
+    registers,
+  });
+  // There before the first: an alert on what happens once sees nothing else.
+  for (const seen of ['handshake', 'gossip']) keyElsewhere.inc({ seen }, 0);
   return {
+    keyElsewhere,
     heard: new Counter({
       name: 'teranode_p2p_node_heard_total',
       help: 'Gossip messages whose signature holds, by kind.',

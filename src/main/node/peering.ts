@@ -1,6 +1,8 @@
 /** How the node comes by its peers and keeps them: everything that dials, remembers, asks and lets go. */
 
+import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
+import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { AddressLookup } from './address-lookup.js';
@@ -14,6 +16,7 @@ import {
 import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
 import { Discovery } from './discovery.js';
 import type { Host } from './host.js';
+import type { OwnKey } from './own-key.js';
 import { PeerCache, peerCacheDirectory } from './peer-cache.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 import { Relays, relayAddresses } from './relays.js';
@@ -24,6 +27,8 @@ import { StoredPeers } from './stored-peers.js';
 
 /** Between rounds of discovery, as the Go nodes of each generation. */
 const DISCOVERY_MS = { first: 5_000, current: 30_000 } as const;
+/** Between two questions to others where we ourselves are. */
+const OWN_LOOKUP_MS = 5 * 60_000;
 /** Authors known only through others, whose addresses may be asked for. */
 const STRANGERS = { max: 256, ttl: 600_000 };
 
@@ -71,9 +76,12 @@ export interface PeeringComponents {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly metrics: PeripheryMetrics;
+  readonly ownKey: OwnKey;
 }
 
 export interface PeeringOptions {
+  /** Milliseconds between two questions to others where we ourselves are. Default 300,000. */
+  readonly ownLookupMs?: number;
   readonly configured: ConfiguredPeers;
   readonly topics: readonly string[];
   /** The system's resolver unless given. */
@@ -89,11 +97,18 @@ export class Peering {
   readonly #trimmer: ConnectionTrimmer;
   readonly #relays: Relays;
   readonly #stored: StoredPeers;
+  readonly #components: PeeringComponents;
+  readonly #ownLookupMs: number;
+  readonly #stopping = new AbortController();
+  #ownLookup: NodeJS.Timeout | undefined;
   readonly #strangers = new LRUCache<string, true>(STRANGERS);
 
   constructor(components: PeeringComponents, options: PeeringOptions) {
     const { host, settings, logger, metrics } = components;
-    const { configured, topics, resolveTxt } = options;
+    const { configured, topics, resolveTxt, ownLookupMs = OWN_LOOKUP_MS } = options;
+    this.#components = components;
+    this.#ownLookupMs = ownLookupMs;
+    const onOwnId = (addresses: readonly Multiaddr[]) => void this.#lookAt(addresses);
     const resolving = resolveTxt === undefined ? {} : { resolveTxt };
     const addTo =
       (...known: Set<string>[]) =>
@@ -110,6 +125,7 @@ export class Peering {
       kind: 'static',
       addresses: configured.staticAddresses,
       onResolved: addTo(configured.staticIds),
+      onOwnId,
       ...resolving,
     });
     this.#bootstrap = new StaticPeers(parts, {
@@ -121,6 +137,7 @@ export class Peering {
         configured.unlistedIds,
         ...(bootstrapsRelay ? [configured.relayIds] : []),
       ),
+      onOwnId,
       ...resolving,
     });
     this.#cache = new PeerCache(parts, { directory: peerCacheDirectory(settings) });
@@ -165,10 +182,13 @@ export class Peering {
     this.#trimmer.start();
     this.#relays.start();
     this.#stored.start();
+    this.#ownLookup = setInterval(() => void this.#lookForOwn(), this.#ownLookupMs).unref();
   }
 
   /** Before the host stops. */
   async stop(): Promise<void> {
+    clearInterval(this.#ownLookup);
+    this.#stopping.abort();
     this.#relays.stop();
     this.#trimmer.stop();
     await Promise.all([
@@ -179,6 +199,28 @@ export class Peering {
       this.#lookup.stop(),
       this.#stored.stop(),
     ]);
+  }
+
+  /** Addresses that others have of us and we do not know: a router's, or another node's with our key. */
+  async #lookForOwn(): Promise<void> {
+    const { host, logger } = this.#components;
+    try {
+      const ours = new Set(
+        internalsOf(host)
+          .transportManager.getAddrs()
+          .concat(host.getMultiaddrs())
+          .map((address) => address.decapsulateCode(CODE_P2P).toString()),
+      );
+      const told = await this.#lookup.lookupOwn(this.#stopping.signal);
+      await this.#lookAt(told.filter((address) => !ours.has(address.decapsulateCode(CODE_P2P).toString())));
+    } catch (error) {
+      logger.debug({ error: errorMessage(error) }, 'could not ask others where this node is');
+    }
+  }
+
+  #lookAt(addresses: readonly Multiaddr[]): Promise<void> {
+    const { host, ownKey } = this.#components;
+    return ownKey.look(host, addresses, this.#stopping.signal);
   }
 
   /** Somebody was heard through somebody else. */

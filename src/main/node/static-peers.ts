@@ -39,6 +39,8 @@ export interface StaticPeersOptions {
   /** One dial, ms. Default 10,000. */
   readonly dialTimeoutMs?: number;
   readonly resolveTxt?: ResolveTxt;
+  /** Told the addresses at which our own ID is said to be, or has answered: none of them is kept connected. */
+  readonly onOwnId?: (addresses: readonly Multiaddr[]) => void;
   /** Told the base58 IDs of the peers before one is dialled. */
   readonly onResolved?: (peerIds: Iterable<string>) => void;
 }
@@ -119,6 +121,8 @@ export class StaticPeers {
       signal,
       ...(resolveTxt === undefined ? {} : { resolveTxt }),
     });
+    const own = peers.get(libp2p.peerId.toString());
+    if (own !== undefined) this.#options.onOwnId?.(own);
     peers.delete(libp2p.peerId.toString());
     for (const id of peers.keys()) this.#ids.add(id);
     onResolved?.(peers.keys());
@@ -153,10 +157,17 @@ export class StaticPeers {
       logger.info({ peer: id, kind }, 'connected to configured peer');
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
+      if (answersAs(error, libp2p.peerId)) this.#options.onOwnId?.(addresses);
       // Once a peer and outage loudly, then quietly.
       const level = this.#failing.has(id) ? 'debug' : 'warn';
       this.#failing.add(id);
       logger[level]({ peer: id, kind, error: errorMessage(error) }, 'configured peer cannot be reached');
     }
   }
+}
+
+/** Whether a dial failed because another ID than expected answered, this one: noise says so in its message alone, before it is proven. */
+function answersAs(error: unknown, id: PeerId): boolean {
+  const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  return errors.some((each) => errorMessage(each).includes(`identity key ${id} `));
 }
