@@ -34,7 +34,7 @@ const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   nightly: { runMs: 7_200_000, fileMs: 3_600_000, concurrency: 1 },
 };
 /** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
-const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'nightly', 'smoke'];
+const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'nightly', 'proxies', 'smoke'];
 const ENDURANCE =
   /^(bench|bin|main\/(cli|devnet))\/|^integration\/(costly-messages|dead-peers|deaths|first-frame|flood|hanging-broker|hostile-clients|lifecycle|process|refused-starts)\./;
 const COVERAGE = 'coverage';

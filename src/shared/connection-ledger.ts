@@ -5,7 +5,7 @@ import { AddressList, sourceOf } from './ip.js';
 export interface ConnectionLimits {
   /** `p2p_websocket_max_connections`. */
   readonly max: number;
-  /** `p2p_websocket_trusted_source_cidrs`: neither counted against a limit nor refused; `none` as in Teranode: nobody. */
+  /** `p2p_websocket_trusted_source_cidrs`: have no share, but count among all; `none` as in Teranode: nobody. */
   readonly trusted: readonly string[];
 }
 
@@ -22,7 +22,6 @@ export class ConnectionLedger {
   /** Of each holder, such as a process: how many connections from each source. */
   readonly #byHolder = new Map<string, Map<string, number>>();
   #total = 0;
-  #limited = 0;
 
   /** Throws RangeError on a trusted entry that does not parse. */
   constructor(private readonly limits: ConnectionLimits) {
@@ -38,10 +37,9 @@ export class ConnectionLedger {
   /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), or refuses it. */
   admit(holder: string, address: string): boolean {
     const source = this.#sourceOf(address);
-    if (source !== TRUSTED) {
-      if (this.#limited >= this.limits.max) return false;
-      if ((this.#bySource.get(source) ?? 0) >= this.#perSource && address !== '') return false;
-    }
+    if (this.#total >= this.limits.max) return false;
+    const shares = source !== TRUSTED && address !== '';
+    if (shares && (this.#bySource.get(source) ?? 0) >= this.#perSource) return false;
     this.#take(holder, source, 1);
     return true;
   }
@@ -74,7 +72,6 @@ export class ConnectionLedger {
 
   #take(holder: string, source: string, count: number): void {
     this.#total += count;
-    if (source !== TRUSTED) this.#limited += count;
     this.#bySource.set(source, (this.#bySource.get(source) ?? 0) + count);
     const sources = this.#byHolder.get(holder) ?? new Map<string, number>();
     this.#byHolder.set(holder, sources);
@@ -92,6 +89,5 @@ export class ConnectionLedger {
     if (left > 0) this.#bySource.set(source, left);
     else this.#bySource.delete(source);
     this.#total -= count;
-    if (source !== TRUSTED) this.#limited -= count;
   }
 }

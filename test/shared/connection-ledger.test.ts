@@ -20,17 +20,18 @@ describe('connection ledger', () => {
     assert.equal(admitted(ledger, 'a', '2001:db8:0:1::1', 10), 5);
   });
 
-  it('exempts trusted sources from every limit, and unknown ones from the share alone', () => {
+  it('exempts trusted sources and unknown ones from the share, and counts them among all', () => {
     const ledger = new ConnectionLedger({ max: 100, trusted: ['192.0.2.0/24', '2001:db8::1'] });
-    assert.equal(admitted(ledger, 'a', '192.0.2.1', 150), 150);
-    assert.equal(admitted(ledger, 'a', '', 160), 100);
-    assert.equal(ledger.admit('a', '198.51.100.1'), false);
-    assert.equal(ledger.admit('b', '2001:db8::1'), true);
-    assert.equal(ledger.admit('b', '2001:db8::2'), false);
-    assert.equal(ledger.total, 251);
+    assert.equal(admitted(ledger, 'a', '192.0.2.1', 40), 40);
+    assert.equal(admitted(ledger, 'b', '2001:db8::1', 20), 20);
+    assert.equal(admitted(ledger, 'b', '2001:db8::2', 20), 5);
+    assert.equal(admitted(ledger, 'a', '', 160), 35);
+    for (const address of ['192.0.2.1', '2001:db8::1', '198.51.100.1', ''])
+      assert.equal(ledger.admit('c', address), false);
+    assert.equal(ledger.total, 100);
     ledger.releaseHolder('a');
-    assert.equal(ledger.total, 1);
-    assert.equal(admitted(ledger, 'a', '', 160), 100);
+    assert.equal(ledger.total, 25);
+    assert.equal(admitted(ledger, 'a', '192.0.2.7', 160), 75);
   });
 
   it('trusts nobody where the list says none', () => {

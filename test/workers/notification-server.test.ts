@@ -248,8 +248,8 @@ for (const transport of TRANSPORTS)
       });
       assert.equal(
         await upgradeStatus(url, { localAddress: '127.0.0.9' }),
-        101,
-        'trusted sources still come in',
+        503,
+        'trusted ones count as well',
       );
       assert.equal((await fetch(`${http}/health`)).status, 200);
     });

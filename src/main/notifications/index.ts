@@ -4,6 +4,7 @@ import { ConnectionLedger, type ConnectionLimits } from '../../shared/connection
 import { ConfigurationError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
+import { AddressList } from '../../shared/ip.js';
 import { type ListenAddress, listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -16,6 +17,7 @@ export { createNotificationsMetrics, type NotificationsMetrics } from './metrics
 
 const LISTEN_SETTING = 'p2p_httpListenAddress';
 const TRUSTED_SETTING = 'p2p_websocket_trusted_source_cidrs';
+const PROXIES_SETTING = 'p2p_websocket_trusted_proxies';
 
 type NotificationSettings = Pick<
   Settings,
@@ -24,6 +26,7 @@ type NotificationSettings = Pick<
   | 'p2p_websocket_max_connections'
   | 'p2p_generation'
   | 'p2p_websocket_trusted_source_cidrs'
+  | 'p2p_websocket_trusted_proxies'
   | 'p2p_websocket_allowed_origins'
   | 'p2p_websocket_text_ping'
   | 'p2p_websocket_client_buffer'
@@ -66,6 +69,7 @@ export function notificationProblems(settings: NotificationSettings): readonly s
     () => new ConnectionLedger({ max: 1, trusted: settings.p2p_websocket_trusted_source_cidrs }),
     TRUSTED_SETTING,
   );
+  collect(() => new AddressList(settings.p2p_websocket_trusted_proxies), PROXIES_SETTING);
   const tls = tlsOf(settings);
   if (tls !== undefined) collect(() => checkTlsFiles(tls), 'server_certFile');
   return problems;
@@ -240,6 +244,7 @@ export class NotificationServers implements HealthChecked {
       port: this.#port,
       tls: tlsOf(settings),
       frameSocketPath: this.options.frameSocketPath,
+      trustedProxies: settings.p2p_websocket_trusted_proxies,
       allowedOrigins: settings.p2p_websocket_allowed_origins,
       clientBuffer: settings.p2p_websocket_client_buffer,
       textPing: settings.p2p_websocket_text_ping,

@@ -12,6 +12,8 @@ export interface NotificationServerConfig {
   /** Undefined: plain HTTP. */
   readonly tls: TlsFiles | undefined;
   readonly frameSocketPath: string;
+  /** `p2p_websocket_trusted_proxies`. */
+  readonly trustedProxies: readonly string[];
   /** `p2p_websocket_allowed_origins`; empty: any. */
   readonly allowedOrigins: readonly string[];
   /** `p2p_websocket_client_buffer`, in bytes. */

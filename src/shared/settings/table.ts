@@ -347,7 +347,12 @@ export const SETTINGS = {
     'WebSocket connections at the most; one source a twentieth, never under 4.',
     { min: 1 },
   ),
-  p2p_websocket_trusted_source_cidrs: list('Sources exempt from these limits; none: nobody.'),
+  p2p_websocket_trusted_source_cidrs: list(
+    'Sources of which one may hold more than its share; they count among all. none: nobody.',
+  ),
+  p2p_websocket_trusted_proxies: list(
+    'Addresses and subnets of proxies whose X-Forwarded-For, or Forwarded, is believed (this server).',
+  ),
   p2p_websocket_allowed_origins: list('Origins allowed; empty: any.'),
   p2p_websocket_text_ping: flag(true, 'Send the text frame of type PING every 10 s besides protocol pings.'),
   p2p_websocket_client_buffer: integer(

@@ -7,6 +7,7 @@ import type { HttpGate } from './http-gate.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { AllowedOrigins } from './origins.js';
 import { PAGE_HEADERS, type PageFile } from './page-files.js';
+import type { TrustedProxies } from './proxies.js';
 import type { HttpAnswer, HttpRequest, TransportHandlers } from './transport/index.js';
 
 /** Where WebSockets are. */
@@ -18,6 +19,7 @@ export interface AppParts {
   readonly clients: Clients;
   readonly admission: Admission;
   readonly gate: HttpGate;
+  readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
   readonly page: readonly PageFile[];
   readonly metrics: NotificationServerMetrics;
@@ -72,8 +74,8 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   request(request: HttpRequest): HttpAnswer {
-    const { gate, metrics } = this.parts;
-    if (!gate.admits(request.address)) {
+    const { gate, metrics, proxies } = this.parts;
+    if (!gate.admits(proxies.clientOf(request))) {
       metrics.http.inc({ outcome: 'rate' });
       return this.#answer(request, plain(429, 'too many requests', [['retry-after', '1']]));
     }
@@ -83,7 +85,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
-    const { metrics, origins, admission, clients } = this.parts;
+    const { metrics, origins, admission, clients, proxies } = this.parts;
     const refuse = (resource: Resource, outcome: string) => {
       metrics.connections.inc({ outcome });
       return this.#answer(request, resource);
@@ -95,7 +97,7 @@ export class NotificationApp implements TransportHandlers<Client> {
       return refuse(plain(fault.status, fault.why, fault.status === 426 ? UPGRADE : NOT_STORED), 'handshake');
     if (!origins.admits(headerOf(request, 'origin'), headerOf(request, 'host')))
       return refuse(plain(403, 'origin not allowed'), 'origin');
-    const place = admission.enter(request.address);
+    const place = admission.enter(proxies.clientOf(request));
     if (place === undefined) return refuse(plain(503, 'too many connections'), 'limit');
     return { data: clients.newClient(place) };
   }

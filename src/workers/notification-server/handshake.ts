@@ -7,7 +7,8 @@ export function headerOf({ headers }: HttpRequest, name: string): string {
   return headers.find(([each]) => each === name)?.[1] ?? '';
 }
 
-function valuesOf({ headers }: HttpRequest, name: string): string[] {
+/** The values of all headers of this name. */
+export function valuesOf({ headers }: HttpRequest, name: string): string[] {
   return headers.filter(([each]) => each === name).map(([, value]) => value.trim());
 }
 

@@ -16,9 +16,12 @@ export class HttpGate {
   readonly #requests = new KeyedRate(REQUESTS);
   readonly #trusted: AddressList;
 
-  /** `limits` of WebSockets: as many may come at once as may stay. */
-  constructor(limits: ConnectionLimits) {
-    this.#connections = new ConnectionLedger({ ...limits, max: Math.max(limits.max, MIN_CONNECTIONS) });
+  /** `limits` of WebSockets: as many may come at once as may stay. The connections of `proxies` are those of many sources. */
+  constructor(limits: ConnectionLimits, proxies: readonly string[]) {
+    this.#connections = new ConnectionLedger({
+      max: Math.max(limits.max, MIN_CONNECTIONS),
+      trusted: [...limits.trusted, ...proxies],
+    });
     this.#trusted = new AddressList(limits.trusted.filter((entry) => entry.toLowerCase() !== 'none'));
   }
 

@@ -14,6 +14,7 @@ import { HttpGate } from './http-gate.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
 import { loadPage } from './page-files.js';
+import { TrustedProxies } from './proxies.js';
 import type { Listener, Transport } from './transport/index.js';
 
 /** WIRE §6: what a client may send at once. */
@@ -63,7 +64,8 @@ export class NotificationServer {
     this.#app = new NotificationApp({
       clients: this.#clients,
       admission: this.admission,
-      gate: new HttpGate(config.limits),
+      gate: new HttpGate(config.limits, config.trustedProxies),
+      proxies: new TrustedProxies(config.trustedProxies),
       origins: new AllowedOrigins(config.allowedOrigins),
       page: loadPage(),
       metrics,

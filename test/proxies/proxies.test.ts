@@ -1,0 +1,150 @@
+/** The settings of `docs/operations.md` for nginx, HAProxy and Caddy, in those programs. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { listen, serveNotifications, upgradeStatus } from '../support/notifications.js';
+import { freePorts } from '../support/ports.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor } from '../support/wait.js';
+
+const DOCS = readFileSync('docs/operations.md', 'utf8');
+
+/** The block of a program, with ports of this test in place of the documented ones. */
+function block(program: string, listenPort: number, serverPort: number): string {
+  const [, text] = new RegExp(`\`\`\`${program}\\n([\\s\\S]*?)\`\`\``).exec(DOCS) ?? [];
+  assert.ok(text !== undefined, `no block for ${program}`);
+  return text
+    .replaceAll('127.0.0.1:9906', `127.0.0.1:${serverPort}`)
+    .replace('listen 80;', `listen 127.0.0.1:${listenPort};`)
+    .replace('bind :80', `bind 127.0.0.1:${listenPort}`)
+    .replace('http://:80', `http://127.0.0.1:${listenPort}`);
+}
+
+function run(t: TestContext, command: string, args: readonly string[], directory: string): ChildProcess {
+  const child = spawn(command, args, {
+    cwd: directory,
+    env: { PATH: `${process.env.PATH}:/usr/sbin`, HOME: directory, XDG_DATA_HOME: directory },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (output += text));
+  child.on('error', (error) => (output += error.message));
+  t.after(async () => {
+    if (child.exitCode === null && child.pid !== undefined) {
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await gone;
+    }
+    t.diagnostic(output.slice(-2000));
+  });
+  return child;
+}
+
+type Start = (t: TestContext, listenPort: number, serverPort: number) => void;
+
+const PROGRAMS: Readonly<Record<string, Start>> = {
+  nginx(t, listenPort, serverPort) {
+    const directory = temporaryDirectory(t);
+    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      (each) => `${each}_temp_path ${join(directory, each)};`,
+    );
+    const file = join(directory, 'nginx.conf');
+    writeFileSync(
+      file,
+      `daemon off; master_process off; pid ${join(directory, 'pid')}; error_log stderr; events {}\n` +
+        `http { access_log off; ${paths.join(' ')}\n${block('nginx', listenPort, serverPort)}}\n`,
+    );
+    run(t, 'nginx', ['-p', directory, '-c', file, '-e', 'stderr'], directory);
+  },
+  haproxy(t, listenPort, serverPort) {
+    const directory = temporaryDirectory(t);
+    const file = join(directory, 'haproxy.cfg');
+    writeFileSync(file, block('haproxy', listenPort, serverPort));
+    run(t, 'haproxy', ['-db', '-f', file], directory);
+  },
+  caddy(t, listenPort, serverPort) {
+    const directory = temporaryDirectory(t);
+    const file = join(directory, 'Caddyfile');
+    writeFileSync(file, `{\n admin off\n}\n${block('caddy', listenPort, serverPort)}`);
+    run(t, 'caddy', ['run', '--config', file, '--adapter', 'caddyfile'], directory);
+  },
+};
+
+for (const [name, start] of Object.entries(PROGRAMS))
+  describe(`behind ${name}`, () => {
+    it('page, status and feed are there, and each client has the share of its own address', async (t) => {
+      const { feed, servers } = await serveNotifications(t, {
+        p2p_websocket_max_connections: 100,
+        p2p_websocket_trusted_source_cidrs: ['none'],
+        p2p_websocket_trusted_proxies: ['127.0.0.1'],
+        p2p_websocket_allowed_origins: ['https://elsewhere.example'],
+        p2p_notification_servers: 1,
+      });
+      const [port = 0] = await freePorts(1);
+      start(t, port, servers.port);
+      const http = `http://127.0.0.1:${port}`;
+      await waitFor(async () => (await fetch(`${http}/health`).catch(() => undefined))?.status === 200, {
+        what: `${name} to pass on`,
+        timeoutMs: 20_000,
+      });
+      // Checks, and everything else, find it up for longer than it takes to mark a server down.
+      for (let count = 0; count < 20; count++) {
+        assert.equal((await fetch(`${http}/health`)).status, 200);
+        await (await fetch(`${http}/app.js`)).text();
+      }
+      assert.equal((await fetch(`${http}/app.js`, { method: 'HEAD' })).status, 200);
+      assert.match(await (await fetch(`${http}/`)).text(), /<title>/);
+      const url = `ws://127.0.0.1:${port}/p2p-ws`;
+      const clients = await Promise.all(
+        Array.from({ length: 4 }, () => listen(t, url, { localAddress: '127.0.0.5', origin: http })),
+      );
+      const last = feed.blocks(20);
+      await waitFor(() => clients.every((each) => each.heights().at(-1) === last), { what: 'blocks' });
+      // The fifth is the last that has a place.
+      clients.push(await listen(t, url, { localAddress: '127.0.0.5' }));
+      await waitFor(() => servers.connections === 5, { what: 'five places counted' });
+      assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.5' }), 503);
+      assert.equal(await upgradeStatus(url, { localAddress: '127.0.0.6' }), 101);
+      assert.equal(
+        await upgradeStatus(url, { localAddress: '127.0.0.6', origin: 'https://evil.example' }),
+        403,
+      );
+    });
+  });
+
+describe('what a check of HAProxy and nginx asks', () => {
+  it('is up where the check of HAProxy, as it comes, is answered', async (t) => {
+    const { servers } = await serveNotifications(t, { p2p_notification_servers: 1 });
+    const down = createServer((_request, response) => response.writeHead(500).end());
+    await new Promise<void>((resolve) => down.listen(0, '127.0.0.1', () => resolve()));
+    t.after(() => down.close());
+    const [port = 0] = await freePorts(1);
+    const directory = temporaryDirectory(t);
+    const file = join(directory, 'haproxy.cfg');
+    const other = `    server down 127.0.0.1:${(down.address() as AddressInfo).port} check inter 200 fall 1\n`;
+    // The other server, whose check fails, shows that checks are made.
+    const text = block('haproxy', port, servers.port).replace(/ check\n/, ' check inter 200 fall 1\n');
+    const log = `frontend stats\n    bind 127.0.0.1:${(await freePorts(1))[0]}\n    stats enable\n    stats uri /\n`;
+    const stats = Number(/bind 127\.0\.0\.1:(\d+)\n {4}stats/.exec(log)?.[1]);
+    writeFileSync(file, text + other + log);
+    run(t, 'haproxy', ['-db', '-f', file], directory);
+    const rows = async () =>
+      (await (await fetch(`http://127.0.0.1:${stats}/;csv`)).text())
+        .split('\n')
+        .map((line) => line.split(','))
+        .filter(([backend]) => backend === 'teranode_p2p');
+    const statusOf = async (server: string) => (await rows()).find(([, each]) => each === server)?.[17];
+    await waitFor(async () => (await statusOf('down').catch(() => '')) === 'DOWN', {
+      what: 'the checks to be made',
+    });
+    await waitFor(async () => (await rows()).find(([, each]) => each === 'node1')?.[36] === 'L7OK', {
+      what: 'the check to be answered',
+    });
+    assert.equal(await statusOf('node1'), 'UP');
+  });
+});
