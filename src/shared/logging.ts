@@ -1,6 +1,7 @@
 /** The one logger: JSON lines on standard output from every thread and process, each component with a child of its own. */
 
 import { type Logger, pino } from 'pino';
+import { wall } from './clock.js';
 
 export type { Logger };
 
@@ -31,7 +32,7 @@ export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
     {
       level,
       base: bindings,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${new Date(wall.shown()).toISOString()}"`,
       redact: { paths: SECRET_PATHS, censor: '[secret]' },
     },
     pino.destination({ dest: 1, sync: true }),

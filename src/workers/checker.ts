@@ -5,6 +5,7 @@
 
 import { workerData } from 'node:worker_threads';
 import { move } from 'piscina';
+import { steadyLibraries } from '../shared/clock.js';
 import { checkMessage } from '../shared/messages/check.js';
 import { checkContextOf } from '../shared/messages/context.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
@@ -12,6 +13,8 @@ import type { MessageKind } from '../shared/messages/kind.js';
 import { encodeCheckedBatch } from '../shared/pipeline/checked-batch.js';
 import { decodeRawBatch } from '../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../shared/pipeline/worker-config.js';
+
+steadyLibraries();
 
 const config = workerData as CheckerConfig;
 const base = checkContextOf(config.settings);

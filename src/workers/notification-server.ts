@@ -6,12 +6,15 @@
  */
 
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { steadyLibraries } from '../shared/clock.js';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import type { NotificationServerOrder, NotificationServerReport } from '../shared/frames/control.js';
 import { createLogger } from '../shared/logging.js';
 import { createNotificationServerMetrics } from './notification-server/metrics.js';
 import { NotificationServer } from './notification-server/server.js';
 import { chooseTransport } from './notification-server/transport/index.js';
+
+steadyLibraries();
 
 /** Close frames need a moment on their way. */
 const LEAVE_MS = 100;

@@ -5,10 +5,13 @@
  */
 
 import { workerData } from 'node:worker_threads';
+import { steadyLibraries } from '../shared/clock.js';
 import { createLogger } from '../shared/logging.js';
 import { DatabasePort } from '../shared/outbox/database-port.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
 import { Publisher } from './publisher/publisher.js';
+
+steadyLibraries();
 
 const config = workerData as PublisherConfig;
 const logger = createLogger({ level: config.logLevel, bindings: { component: 'publisher' } });

@@ -5,7 +5,10 @@
 
 import { parentPort } from 'node:worker_threads';
 import sodium from 'sodium-native';
+import { steadyLibraries } from '../shared/clock.js';
 import { decodeSignatures, type VerifyRequest, type VerifyResponse } from '../shared/signature-batch.js';
+
+steadyLibraries();
 
 const port = parentPort;
 if (port === null) throw new Error('the verifier runs as a worker thread');

@@ -8,7 +8,7 @@ export class ExpiryQueue {
     return this.#keys.length;
   }
 
-  /** Unix ms of the soonest; Infinity when empty. */
+  /** Time of the soonest; Infinity when empty. */
   get soonest(): number {
     return this.#times[0] ?? Number.POSITIVE_INFINITY;
   }

@@ -1,7 +1,11 @@
-/** The ban list: in memory, asked synchronously; behind it a store, which may be away. */
+/**
+ * The ban list: in memory, asked synchronously; behind it a store, which may be away.
+ *
+ * A ban is told, stored and given as a date, and lasts for what there is from now to that date when it is made or loaded: a clock that is
+ * set later neither ends it nor prolongs it. After a restart the date counts.
+ */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { wall } from '../../shared/clock.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Subnet } from '../../shared/ip.js';
@@ -11,14 +15,21 @@ import type { BanMetrics } from './metrics.js';
 import { NetworkSet } from './network-set.js';
 import { StoredChanges } from './stored-changes.js';
 import { type BanSubject, InvalidBanSubjectError, parseBanSubject } from './subject.js';
-import { type BanEntry, type BanEvents, type BanStore, PartialLoadError } from './types.js';
+import {
+  type BanClocks,
+  type BanEntry,
+  type BanEvents,
+  type BanStore,
+  PartialLoadError,
+  REAL_CLOCKS,
+} from './types.js';
 
 export interface BanListComponents {
   readonly store: BanStore;
   readonly logger: Logger;
   readonly metrics: BanMetrics;
-  /** Unix ms; wall.date unless told. */
-  readonly clock?: () => number;
+  /** The real ones unless told. */
+  readonly clocks?: BanClocks;
 }
 
 export interface BanListOptions {
@@ -45,17 +56,24 @@ const LONGEST_TIMER_MS = 60_000;
 /** A million bans must not stop everything else while they are taken over. */
 const ENTRIES_A_TURN = 1000;
 
+/** A ban in memory. */
+interface Held {
+  readonly entry: BanEntry;
+  /** Monotonic. */
+  readonly ends: number;
+}
+
 type Listeners = { [E in keyof BanEvents]: Set<BanEvents[E]> };
 
 export class BanList implements HealthChecked {
   readonly #store: BanStore;
   readonly #logger: Logger;
   readonly #metrics: BanMetrics;
-  readonly #now: () => number;
+  readonly #clocks: BanClocks;
   readonly #maxByScore: number;
   readonly #reloadIntervalMs: number;
   readonly #changes: StoredChanges;
-  readonly #entries = new Map<string, BanEntry>();
+  readonly #entries = new Map<string, Held>();
   readonly #peers = new Map<string, number>();
   readonly #networks = new NetworkSet();
   readonly #queues = { operator: new ExpiryQueue(), score: new ExpiryQueue() };
@@ -74,7 +92,7 @@ export class BanList implements HealthChecked {
     this.#store = components.store;
     this.#logger = components.logger;
     this.#metrics = components.metrics;
-    this.#now = components.clock ?? wall.date;
+    this.#clocks = components.clocks ?? REAL_CLOCKS;
     this.#maxByScore = options.maxByScore ?? 100_000;
     this.#reloadIntervalMs = options.reloadIntervalMs ?? 30_000;
     this.#changes = new StoredChanges(components);
@@ -132,11 +150,11 @@ export class BanList implements HealthChecked {
    */
   async add(text: string, until: number, origin: BanEntry['origin'], peer?: string): Promise<BanEntry> {
     const subject = parseBanSubject(text);
-    const now = this.#now();
-    if (!(until > now)) throw new RangeError('a ban must end in the future');
+    if (!(until > this.#clocks.date())) throw new RangeError('a ban must end in the future');
     const present = this.#entries.get(subject.key);
-    if (origin === 'score' && present !== undefined && present.until > now) {
-      if (present.origin === 'operator' || present.until >= until) return present;
+    if (origin === 'score' && present !== undefined && this.#lasts(present)) {
+      const shorter = present.entry.until < until && present.ends < this.#endOf(until);
+      if (present.entry.origin === 'operator' || !shorter) return present.entry;
     }
     const entry: BanEntry = {
       key: subject.key,
@@ -161,7 +179,7 @@ export class BanList implements HealthChecked {
    */
   async remove(text: string): Promise<RemovalResult> {
     const subject = parseBanSubject(text);
-    const peer = this.#entries.get(subject.key)?.peer;
+    const peer = this.#entries.get(subject.key)?.entry.peer;
     const addresses = subject.kind === 'peer' ? this.#bannedWith(subject.key) : [];
     const removed = [subject.key, ...addresses].filter((key) => this.#drop(key));
     const stored = removed.map((key) => {
@@ -191,19 +209,18 @@ export class BanList implements HealthChecked {
 
   /** The bans in force, in no order. */
   list(): BanEntry[] {
-    const now = this.#now();
-    return [...this.#entries.values()].filter(({ until }) => until > now);
+    return [...this.#entries.values()].filter((held) => this.#lasts(held)).map(({ entry }) => entry);
   }
 
   /** Whether the address is banned, alone or in a subnet. False for text that is no address. Constant time. */
   isAddressBanned(address: string): boolean {
-    return this.#networks.covers(address, this.#now());
+    return this.#networks.covers(address, this.#clocks.monotonic());
   }
 
   /** Whether the base58 peer ID is banned. Constant time. */
   isPeerBanned(peerId: string): boolean {
-    const until = this.#peers.get(peerId);
-    return until !== undefined && until > this.#now();
+    const ends = this.#peers.get(peerId);
+    return ends !== undefined && ends > this.#clocks.monotonic();
   }
 
   /**
@@ -213,13 +230,13 @@ export class BanList implements HealthChecked {
   isBanned(text: string): boolean {
     const subject = parseBanSubject(text);
     if (subject.kind === 'peer') return this.isPeerBanned(subject.key);
-    return this.#networks.coveringPrefix(subject.subnet, this.#now()) !== -1;
+    return this.#networks.coveringPrefix(subject.subnet, this.#clocks.monotonic()) !== -1;
   }
 
   /** When the ban of exactly this key ends in unix ms; 0 when there is none in force. */
   until(key: string): number {
-    const until = this.#entries.get(key)?.until ?? 0;
-    return until > this.#now() ? until : 0;
+    const held = this.#entries.get(key);
+    return held !== undefined && this.#lasts(held) ? held.entry.until : 0;
   }
 
   /** Reads the store and takes over what others changed. Rejects when it cannot be read; the bans in memory stay. */
@@ -275,8 +292,8 @@ export class BanList implements HealthChecked {
   }
 
   #takeOver(entry: BanEntry): void {
-    if (entry.until <= this.#now() || this.#touched.has(entry.key)) return;
-    const present = this.#entries.get(entry.key);
+    if (entry.until <= this.#clocks.date() || this.#touched.has(entry.key)) return;
+    const present = this.#entries.get(entry.key)?.entry;
     if (present?.until === entry.until && present.origin === entry.origin) return;
     try {
       this.#put(entry, parseBanSubject(entry.key));
@@ -288,18 +305,27 @@ export class BanList implements HealthChecked {
     this.#emit('added', entry);
   }
 
+  /** When (monotonic) a ban until `until` ends, made now. */
+  #endOf(until: number): number {
+    return this.#clocks.monotonic() + (until - this.#clocks.date());
+  }
+
+  #lasts({ ends }: Held): boolean {
+    return ends > this.#clocks.monotonic();
+  }
+
   #touch(key: string): void {
     if (this.#loading !== undefined) this.#touched.add(key);
   }
 
   /** Looks at every entry, for an operator who seldom asks. */
   #bannedWith(peerId: string): string[] {
-    return [...this.#entries.values()].filter(({ peer }) => peer === peerId).map(({ key }) => key);
+    return [...this.#entries.values()].flatMap(({ entry }) => (entry.peer === peerId ? entry.key : []));
   }
 
   #coveringSubnet(subject: BanSubject): string | undefined {
     if (subject.kind === 'peer') return undefined;
-    const prefix = this.#networks.coveringPrefix(subject.subnet, this.#now());
+    const prefix = this.#networks.coveringPrefix(subject.subnet, this.#clocks.monotonic());
     if (prefix === -1) return undefined;
     const network = parseBanSubject(`${subject.subnet.network}/${prefix}`);
     return network.key;
@@ -307,19 +333,20 @@ export class BanList implements HealthChecked {
 
   #put(entry: BanEntry, subject: BanSubject): void {
     this.#drop(entry.key);
-    this.#entries.set(entry.key, entry);
-    if (subject.kind === 'peer') this.#peers.set(entry.key, entry.until);
-    else this.#networks.set(subject.subnet, entry.until);
+    const ends = this.#endOf(entry.until);
+    this.#entries.set(entry.key, { entry, ends });
+    if (subject.kind === 'peer') this.#peers.set(entry.key, ends);
+    else this.#networks.set(subject.subnet, ends);
     if (entry.origin === 'score') this.#byScore++;
     this.#metrics.entries.inc({ kind: entry.kind, origin: entry.origin });
     const queue = this.#queues[entry.origin];
     if (queue.size > 2 * this.#entries.size + 1024) this.#rebuild();
-    queue.push(entry.key, entry.until);
-    if (queue.soonest === entry.until) this.#schedule();
+    queue.push(entry.key, ends);
+    if (queue.soonest === ends) this.#schedule();
   }
 
   #drop(key: string): boolean {
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.get(key)?.entry;
     if (entry === undefined) return false;
     this.#entries.delete(key);
     if (entry.kind === 'peer') this.#peers.delete(key);
@@ -343,7 +370,7 @@ export class BanList implements HealthChecked {
   #rebuild(): void {
     this.#queues.operator.clear();
     this.#queues.score.clear();
-    for (const { key, until, origin } of this.#entries.values()) this.#queues[origin].push(key, until);
+    for (const { entry, ends } of this.#entries.values()) this.#queues[entry.origin].push(entry.key, ends);
   }
 
   #evict(): void {
@@ -354,14 +381,15 @@ export class BanList implements HealthChecked {
     }
   }
 
-  #isCurrent(key: string, until: number, origin: BanEntry['origin']): boolean {
-    const entry = this.#entries.get(key);
-    return entry !== undefined && entry.until === until && entry.origin === origin;
+  #isCurrent(key: string, ends: number, origin: BanEntry['origin']): boolean {
+    const held = this.#entries.get(key);
+    return held !== undefined && held.ends === ends && held.entry.origin === origin;
   }
 
   #end(key: string, change: 'expired' | 'evicted'): void {
-    // Somebody else may have prolonged it in a shared store: only what has ended there too goes.
-    const stored = change === 'expired' ? { endedAt: this.#now() } : {};
+    // Somebody else may have prolonged it in a shared store: only what ends there as early goes.
+    const endedAt = this.#entries.get(key)?.entry.until;
+    const stored = change === 'expired' && endedAt !== undefined ? { endedAt } : {};
     this.#drop(key);
     this.#metrics.changes.inc({ change });
     this.#touch(key);
@@ -370,9 +398,9 @@ export class BanList implements HealthChecked {
     this.#emit('removed', key);
   }
 
-  /** Ends every ban whose time has come. The timer calls it; so may anybody who moved the clock. */
+  /** Ends every ban whose time has come. The timer calls it; so may a test that moved the clock. */
   expire(): void {
-    const now = this.#now();
+    const now = this.#clocks.monotonic();
     for (const origin of ['operator', 'score'] as const) {
       const queue = this.#queues[origin];
       while (queue.soonest <= now) {
@@ -388,7 +416,7 @@ export class BanList implements HealthChecked {
     if (!this.#running) return;
     const soonest = Math.min(this.#queues.operator.soonest, this.#queues.score.soonest);
     if (soonest === Number.POSITIVE_INFINITY) return;
-    const wait = Math.min(LONGEST_TIMER_MS, Math.max(0, soonest - this.#now()));
+    const wait = Math.min(LONGEST_TIMER_MS, Math.max(0, soonest - this.#clocks.monotonic()));
     this.#expiryTimer = setTimeout(() => this.expire(), wait).unref();
   }
 

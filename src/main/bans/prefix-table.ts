@@ -18,7 +18,7 @@ export class PrefixTable {
   /** Eight bits of the hash of each slot's key, 0 for an empty slot: what a look that finds nothing reads, and no more. */
   #tags = new Uint8Array(SMALLEST);
   #keys: Uint32Array;
-  /** Unix ms. */
+  /** Ms, by the clock of whoever asks. */
   #until = new Float64Array(SMALLEST);
   #size = 0;
 
@@ -58,7 +58,7 @@ export class PrefixTable {
     }
   }
 
-  /** When the ban of `key` ends in unix ms; 0 when there is none. */
+  /** When the ban of `key` ends; 0 when there is none. */
   until(key: AddressWords): number {
     const slot = this.#slot(key, this.#hash(key, 0));
     return this.#tags[slot] === 0 ? 0 : (this.#until[slot] ?? 0);

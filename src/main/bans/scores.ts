@@ -1,12 +1,12 @@
 /** Ban scores: points for offences, forgiven with time, and the automatic ban at the threshold. */
 
 import { LRUCache } from 'lru-cache';
-import { wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Generation } from '../../shared/settings/table.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
 import { canonicalPeerId, InvalidBanSubjectError } from './subject.js';
+import { type BanClocks, REAL_CLOCKS } from './types.js';
 
 /** Points of each reason (WIRE §5; `catchup_malicious` is the newest nodes'). */
 export const OFFENCE_POINTS = {
@@ -33,8 +33,8 @@ export interface BanScoresComponents {
   readonly isProtected: (peerId: string) => boolean;
   /** Addresses banned along with the peer; none unless told. */
   readonly addressesOf?: (peerId: string) => readonly string[];
-  /** Unix ms; wall.date unless told. */
-  readonly clock?: () => number;
+  /** The real ones unless told. */
+  readonly clocks?: BanClocks;
 }
 
 export interface BanScoresOptions {
@@ -49,7 +49,7 @@ export interface BanScoresOptions {
 
 interface Score {
   readonly points: number;
-  /** Unix ms from which the next point is forgiven. */
+  /** From when (monotonic) the next point is forgiven. */
   readonly since: number;
 }
 
@@ -65,7 +65,7 @@ export class BanScores {
   readonly #metrics: BanMetrics;
   readonly #isProtected: (peerId: string) => boolean;
   readonly #addressesOf: (peerId: string) => readonly string[];
-  readonly #now: () => number;
+  readonly #clocks: BanClocks;
   readonly #durationMs: number;
   readonly #unknownPoints: number;
   readonly #scores: LRUCache<string, Score>;
@@ -79,7 +79,7 @@ export class BanScores {
     this.#metrics = components.metrics;
     this.#isProtected = components.isProtected;
     this.#addressesOf = components.addressesOf ?? (() => []);
-    this.#now = components.clock ?? wall.date;
+    this.#clocks = components.clocks ?? REAL_CLOCKS;
     this.#durationMs = options.durationMs;
     this.#unknownPoints = options.generation === 'first' ? 1 : 0;
     this.#scores = new LRUCache({ max: options.maxPeers ?? MAX_SCORES });
@@ -131,11 +131,8 @@ export class BanScores {
 
   /** Whole points only; what is left of a minute counts on. */
   #decayed(peerId: string): Score {
-    const now = this.#now();
-    const stored = this.#scores.peek(peerId) ?? { points: 0, since: now };
-    const { points } = stored;
-    // A clock that was set back forgives nothing, and begins to forgive at once.
-    const since = Math.min(stored.since, now);
+    const now = this.#clocks.monotonic();
+    const { points, since } = this.#scores.peek(peerId) ?? { points: 0, since: now };
     const forgiven = Math.floor((now - since) / DECAY_MS);
     if (forgiven >= points) return { points: 0, since: now };
     return { points: points - forgiven, since: since + forgiven * DECAY_MS };
@@ -147,7 +144,7 @@ export class BanScores {
   }
 
   #ban(peerId: string, score: number): void {
-    const until = this.#now() + this.#durationMs;
+    const until = this.#clocks.date() + this.#durationMs;
     if (this.#durationMs <= 0) return;
     const addresses = this.#addressesOf(peerId);
     this.#log({ peer: peerId, addresses, score, until: new Date(until).toISOString() });

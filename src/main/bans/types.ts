@@ -1,7 +1,18 @@
 /** Bans: who is kept out, until when, and the scores that lead there. */
 
+import { monotonic, wall } from '../../shared/clock.js';
 import { UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
+
+/** What bans are reckoned with. */
+export interface BanClocks {
+  /** Unix ms; may be set at any moment. */
+  readonly date: () => number;
+  /** Ms; never set. */
+  readonly monotonic: () => number;
+}
+
+export const REAL_CLOCKS: BanClocks = { date: wall.date, monotonic };
 
 /** One ban as stored. */
 export interface BanEntry {

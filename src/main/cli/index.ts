@@ -2,8 +2,11 @@
 
 import './environment.js';
 
+import { steadyLibraries } from '../../shared/clock.js';
 import { runProgram } from './program.js';
 import { Terminal } from './terminal.js';
+
+steadyLibraries();
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -20,7 +20,10 @@ const SIGNAL = AbortSignal.timeout(60_000);
 
 class Clock {
   now = 1_800_000_000_000;
-  readonly read = () => this.now;
+  /** By how much the time of day was set. */
+  set = 0;
+  readonly date = () => this.now + this.set;
+  readonly monotonic = () => this.now;
 }
 
 interface Setup extends BanListOptions {
@@ -37,7 +40,7 @@ async function openList(context: TestContext, { path, wrap = (store) => store, .
   const registry = new Registry();
   const store = wrap(new LevelBanStore({ level, logger }));
   const list = new BanList(
-    { store, logger, metrics: createBanMetrics(registry), clock: clock.read },
+    { store, logger, metrics: createBanMetrics(registry), clocks: clock },
     { reloadIntervalMs: 0, ...options },
   );
   await list.open();
@@ -191,6 +194,36 @@ test('a ban ends on time, asked or not, and the store forgets it', async (contex
   const bans = level.sublevel<string, string>('bans', { valueEncoding: 'utf8' });
   await waitFor(async () => (await bans.keys().all()).length === 0, { what: 'an empty store' });
 });
+
+for (const [how, set] of [
+  ['back', -HOUR],
+  ['forward', HOUR],
+] as const) {
+  test(`a clock that is set ${how} an hour neither ends a ban nor prolongs it`, async (context) => {
+    const { list, clock } = await openList(context);
+    await list.add('192.0.2.1', clock.date() + HOUR / 2, 'operator');
+    await list.add(PEER, clock.date() + HOUR / 2, 'score');
+    clock.set = set;
+    clock.now += HOUR / 2 - 1;
+    list.expire();
+    await list.reload();
+    assert.equal(list.isAddressBanned('192.0.2.1'), true);
+    assert.equal(list.isPeerBanned(PEER), true);
+    assert.equal(list.list().length, 2);
+    clock.now += 1;
+    assert.equal(list.isAddressBanned('192.0.2.1'), false);
+    assert.equal(list.isPeerBanned(PEER), false);
+    list.expire();
+    assert.equal(list.size, 0);
+    await list.reload();
+    assert.equal(list.size, 0, 'nor does the store bring it back');
+    await list.add('192.0.2.2', clock.date() + HOUR, 'operator');
+    clock.now += HOUR - 1;
+    assert.equal(list.isAddressBanned('192.0.2.2'), true, 'an end is given by the clock as it is now');
+    clock.now += 1;
+    assert.equal(list.isAddressBanned('192.0.2.2'), false);
+  });
+}
 
 test('the timer ends bans by the real clock', async (context) => {
   const { list, clock } = await openList(context);

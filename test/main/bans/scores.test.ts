@@ -38,10 +38,10 @@ async function openScores(context: TestContext, { isProtected, addressesOf, path
     path === undefined
       ? new MemoryLevel<string, Uint8Array>({ valueEncoding: 'view' })
       : new ClassicLevel<string, Uint8Array>(path, { valueEncoding: 'view' });
-  const time = { now: 1_800_000_000_000 };
-  const clock = () => time.now;
+  const time = { now: 1_800_000_000_000, set: 0 };
+  const clocks = { date: () => time.now + time.set, monotonic: () => time.now };
   const store = new LevelBanStore({ level, logger });
-  const list = new BanList({ store, logger, metrics, clock }, { reloadIntervalMs: 0 });
+  const list = new BanList({ store, logger, metrics, clocks }, { reloadIntervalMs: 0 });
   await list.open();
   const close = closing(context, async () => {
     await list.stop();
@@ -52,7 +52,7 @@ async function openScores(context: TestContext, { isProtected, addressesOf, path
       list,
       logger,
       metrics,
-      clock,
+      clocks,
       isProtected: isProtected ?? (() => false),
       ...(addressesOf && { addressesOf }),
     },
@@ -93,12 +93,17 @@ test('a point is forgiven each minute, and what is left of a minute counts on', 
   assert.equal(scores.score(PEER), 18, 'two minutes since the first offence');
   time.now += HOUR;
   assert.equal(scores.score(PEER), 0);
-  time.now -= 2 * HOUR;
-  assert.equal(
-    scores.add(PEER, 'spam').score,
-    69,
-    'a clock that goes back forgives nothing and breaks nothing',
-  );
+});
+
+test('a clock that is set forgives as it did', async (context) => {
+  const { scores, time } = await openScores(context);
+  scores.add(PEER, 'invalid_block');
+  for (const set of [-HOUR, HOUR]) {
+    time.set = set;
+    const before = scores.score(PEER);
+    time.now += 2 * MINUTE;
+    assert.equal(scores.score(PEER), before - 2);
+  }
 });
 
 test('at the threshold the peer is banned for the duration, then starts anew', async (context) => {
