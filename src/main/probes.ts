@@ -6,6 +6,7 @@ import { HealthServer, MetricsServer } from './health/http.js';
 import { Liveness, type VitalSign } from './health/liveness.js';
 import { Readiness, type ReadinessCheck } from './health/readiness.js';
 import { MetricsAggregate } from './metrics/aggregate.js';
+import { ClockMetrics } from './metrics/clock.js';
 import { ProcessMetrics } from './metrics/process.js';
 import type { ServerParts } from './parts.js';
 
@@ -20,6 +21,7 @@ export interface ProbesOptions {
 
 export class Probes {
   readonly #process: ProcessMetrics;
+  readonly #clock: ClockMetrics;
   readonly #metrics: MetricsAggregate;
   readonly #liveness: Liveness;
   readonly #readiness: Readiness;
@@ -30,6 +32,7 @@ export class Probes {
     const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
     const logger = loggers.of('metrics');
     this.#process = new ProcessMetrics({ registry });
+    this.#clock = new ClockMetrics({ registry, logger });
     this.#metrics = new MetricsAggregate({ registry, logger });
     this.#liveness = new Liveness({ signs });
     this.#readiness = new Readiness({ checks }, { timeoutMs: READINESS_TIMEOUT_MS });
@@ -56,6 +59,7 @@ export class Probes {
   /** Throws ConfigurationError naming the setting whose port cannot be had. */
   async start(): Promise<void> {
     this.#process.start();
+    this.#clock.start();
     this.#liveness.start();
     await this.#healthServer?.start();
     await this.#metricsServer?.start();
@@ -64,6 +68,7 @@ export class Probes {
   async stop(): Promise<void> {
     this.#liveness.stop();
     this.#process.stop();
+    this.#clock.stop();
     await Promise.all([this.#healthServer?.stop(), this.#metricsServer?.stop()]);
   }
 

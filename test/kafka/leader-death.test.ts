@@ -71,12 +71,12 @@ async function endLeader(testing: TestContext, end: 'kill' | 'pause'): Promise<v
   const leader = partition?.leader ?? -1;
   context.after(() => kafka.broker(leader).resume());
   await kafka.broker(leader)[end]();
-  const killed = Date.now();
+  const killed = performance.now();
   const announcedThen = announced;
   await waitFor(async () => (await readiness()) === 503, { what: 'readiness 503', timeoutMs: RECOVERY_MS });
-  const told = Date.now() - killed;
+  const told = performance.now() - killed;
   await waitFor(async () => (await readiness()) === 200, { what: 'readiness 200', timeoutMs: RECOVERY_MS });
-  const recovered = Date.now() - killed;
+  const recovered = performance.now() - killed;
   await waitFor(() => announced >= announcedThen + AFTER, { what: 'more of them', timeoutMs: 60_000 });
   going.abort();
   await announcing;

@@ -14,8 +14,8 @@ import { waitFor } from './wait.js';
 const SHIFT_FILE = 'TEST_CLOCK_SHIFT';
 const LOOK_MS = 20;
 
-/** Shifts `Date` of this thread by what `shift` gives, ms. */
-export function shiftDate(shift: () => number): void {
+/** Shifts `Date` of this thread by what `shift` gives, ms; what it returns takes that back. */
+export function shiftDate(shift: () => number): () => void {
   const real = Date;
   const now = (): number => real.now() + shift();
   globalThis.Date = new Proxy(real, {
@@ -24,6 +24,9 @@ export function shiftDate(shift: () => number): void {
       Reflect.construct(target, given.length === 0 ? [now()] : given, newTarget),
     apply: (target) => new target(now()).toString(),
   });
+  return () => {
+    globalThis.Date = real;
+  };
 }
 
 /** What is written at once, so that nobody reads a half. */

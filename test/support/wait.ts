@@ -17,11 +17,11 @@ export async function waitFor<T>(
   options: WaitOptions = {},
 ): Promise<NonNullable<T>> {
   const { timeoutMs = 30_000, what = 'condition', everyMs = 10 } = options;
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await look();
     if (value) return value as NonNullable<T>;
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
     await delay(everyMs);
   }
 }

@@ -8,7 +8,7 @@
  */
 
 import { LRUCache } from 'lru-cache';
-import { steadyTime } from '../../shared/clock.js';
+import { steadyTime, wall } from '../../shared/clock.js';
 import type { HashHex } from '../../shared/hash.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
@@ -40,7 +40,7 @@ export interface InvalidReportsComponents {
   readonly ownPeerId: () => string;
   readonly blocks?: KafkaConsumer | undefined;
   readonly subtrees?: KafkaConsumer | undefined;
-  /** Unix ms; steadyTime unless told. */
+  /** Unix ms; unless told the earlier of wall.date and steadyTime: a record is late only where no clock that was set makes it so. */
   readonly clock?: () => number;
 }
 
@@ -76,7 +76,7 @@ export class InvalidReports {
 
   constructor(components: InvalidReportsComponents) {
     this.#components = components;
-    this.#now = components.clock ?? steadyTime;
+    this.#now = components.clock ?? (() => Math.min(wall.date(), steadyTime()));
   }
 
   /** Begins to consume; does not wait for the broker. */

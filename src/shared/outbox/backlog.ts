@@ -1,5 +1,6 @@
 /** What waits for one topic: the live tail in memory, what does not fit there in the database. */
 
+import { monotonic, wall } from '../clock.js';
 import { type OutboxRecord, recordBytes } from './records.js';
 import type { Chunk, OutboxStore, StoredChunk } from './store.js';
 
@@ -24,6 +25,8 @@ export class Backlog {
   readonly #store: OutboxStore;
   readonly #bound: BacklogBound;
   #chunks: Chunk[] = [];
+  /** When (monotonic) what is in each chunk in memory was received. */
+  readonly #since = new WeakMap<Chunk, number>();
   #records = 0;
   #bytes = 0;
   /** Records of the first chunk that are done. */
@@ -46,6 +49,13 @@ export class Backlog {
   /** Unix ms of the oldest record in memory; 0 when there is none. */
   get oldest(): number {
     return this.#chunks[0]?.records[this.#done]?.receivedAt ?? 0;
+  }
+
+  /** Ms since the oldest record in memory was received, whatever became of the clock; 0 when there is none. */
+  get ageMs(): number {
+    const [first] = this.#chunks;
+    const since = first === undefined ? undefined : this.#since.get(first);
+    return since === undefined ? 0 : monotonic() - since;
   }
 
   get empty(): boolean {
@@ -72,6 +82,11 @@ export class Backlog {
 
   #load(chunk: Chunk): void {
     this.#chunks.push(chunk);
+    const [oldest] = chunk.records;
+    this.#since.set(
+      chunk,
+      monotonic() - Math.max(0, wall.told() - (oldest?.receivedAt ?? Number.POSITIVE_INFINITY)),
+    );
     this.#loadedId = chunk.id;
     this.#records += chunk.records.length;
     for (const record of chunk.records) this.#bytes += recordBytes(record);

@@ -1,7 +1,7 @@
 /** Takes one topic's records from the outbox to Kafka, in order. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { monotonic, wall } from '../clock.js';
+import { monotonic } from '../clock.js';
 import { errorMessage } from '../errors.js';
 import type { DependencyHealth } from '../health.js';
 import { type KafkaProducer, type KafkaRecord, RecordFaultError, TopicFaultError } from '../kafka/types.js';
@@ -151,11 +151,7 @@ export class TopicDrainer {
 
   /** Brings the gauges up to date before a scrape. */
   observe(): void {
-    const { oldest } = this.#backlog;
-    this.#components.metrics.lag.set(
-      { topic: this.topic },
-      oldest === 0 ? 0 : Math.max(0, wall.told() - oldest) / 1000,
-    );
+    this.#components.metrics.lag.set({ topic: this.topic }, this.#backlog.ageMs / 1000);
   }
 
   /** Stops when nothing waits, or at `deadline` (monotonic). Gives the number of records left. */
@@ -255,7 +251,7 @@ export class TopicDrainer {
     }
     metrics.requestSeconds.observe({ topic }, (performance.now() - startedAt) / 1000);
     metrics.requestRecords.observe({ topic }, records.length);
-    metrics.ackSeconds.observe({ topic }, Math.max(0, wall.told() - (records[0]?.receivedAt ?? 0)) / 1000);
+    metrics.ackSeconds.observe({ topic }, this.#backlog.ageMs / 1000);
     this.#backoff = FIRST_BACKOFF_MS;
     this.#flows();
     this.#completed(records.length, 'acknowledged');

@@ -38,11 +38,11 @@ await peer.dial(address);
 await peer.sees(peerId, topic);
 say({ begun: messages.length });
 
-const began = Date.now();
+const began = performance.now();
 let sent = 0;
 let refused = 0;
 while (sent + refused < total) {
-  const due = Math.min(total, Math.ceil(((Date.now() - began) / 1000) * perSecond));
+  const due = Math.min(total, Math.ceil(((performance.now() - began) / 1000) * perSecond));
   const batch = messages.slice(sent + refused, due);
   for (let at = 0; at < batch.length; at += 20) {
     const part = batch.slice(at, at + 20);
@@ -55,5 +55,5 @@ while (sent + refused < total) {
   }
   await delay(TICK_MS);
 }
-say({ sent, refused, ms: Date.now() - began });
+say({ sent, refused, ms: performance.now() - began });
 await peer.stop();

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import { ConnectionBudgets } from '../../../src/main/node/budgets.js';
 import { createNodeMetrics } from '../../../src/main/node/metrics.js';
+import { shiftDate } from '../../support/shifted-clock.js';
+import { waitFor } from '../../support/wait.js';
 
 function createBudgets(messagesPerSecond: number, bytesPerSecond: number) {
   const clock = { now: 1_000_000 };
@@ -40,3 +42,25 @@ test('excess in five seconds is reported once, less is forgiven', () => {
   budgets.forget('a');
   assert.equal(send('a', 1), 1);
 });
+
+for (const [how, ms] of [
+  ['back', -3_600_000],
+  ['forward', 3_600_000],
+] as const) {
+  test(`a clock that is set ${how} an hour costs a peer whose second is used up no more than that second`, async (context) => {
+    let shift = 0;
+    context.after(shiftDate(() => shift));
+    const metrics = createNodeMetrics(new Registry());
+    const budgets = new ConnectionBudgets(
+      { metrics },
+      { messagesPerSecond: 2, bytesPerSecond: 1000, onExcess: () => {} },
+    );
+    const began = performance.now();
+    budgets.admit('a', 1);
+    budgets.admit('a', 1);
+    shift = ms;
+    const atOnce = budgets.admit('a', 1);
+    assert.ok(!atOnce || performance.now() - began >= 1000, 'nor is it a second that passes');
+    await waitFor(() => budgets.admit('a', 1), { what: 'the next second', timeoutMs: 10_000 });
+  });
+}

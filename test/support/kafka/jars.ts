@@ -134,6 +134,7 @@ function removeAbandoned(cache: string): void {
     const path = join(cache, name);
     const isAside = /\.[0-9a-f]{8}-[0-9a-f-]{27}$/.test(name);
     const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() };
+    // biome-ignore lint/plugin: the age of a file.
     if (isAside && Date.now() - mtimeMs > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
   }
 }
