@@ -153,8 +153,8 @@ export class BanList implements HealthChecked {
     if (!(until > this.#clocks.date())) throw new RangeError('a ban must end in the future');
     const present = this.#entries.get(subject.key);
     if (origin === 'score' && present !== undefined && this.#lasts(present)) {
-      const shorter = present.entry.until < until && present.ends < this.#endOf(until);
-      if (present.entry.origin === 'operator' || !shorter) return present.entry;
+      const endsEarlier = present.entry.until < until && present.ends < this.#endOf(until);
+      if (present.entry.origin === 'operator' || !endsEarlier) return present.entry;
     }
     const entry: BanEntry = {
       key: subject.key,
