@@ -31,6 +31,7 @@ import { createPeerServiceMetrics } from './grpc/metrics.js';
 import { createPeerService } from './grpc/peer-service.js';
 import { CATCHUP_ERROR_MAX } from './grpc/registry-service.js';
 import { GrpcServer } from './grpc/server.js';
+import { olderBootstrapIds } from './node/bootstrap.js';
 import { Libp2pNode } from './node/index.js';
 import type { BanGate } from './node/types.js';
 import { createNotificationsMetrics, NotificationServers } from './notifications/index.js';
@@ -266,9 +267,11 @@ export class ServerParts {
     });
   }
 
-  /** Base58 IDs, those behind a /dnsaddr once it is resolved. */
-  get bootstrapPeers(): ReadonlySet<string> {
-    return this.node.bootstrapPeers;
+  /** Those that lists leave out: base58 IDs, those behind a /dnsaddr once it is resolved; those of p2p_bootstrapAddresses in both generations. */
+  get bootstrapPeers(): Pick<ReadonlySet<string>, 'has'> {
+    const { bootstrapPeers } = this.node;
+    const older = olderBootstrapIds(this.#dependencies.settings);
+    return { has: (peerId) => bootstrapPeers.has(peerId) || older.has(peerId) };
   }
 
   /** From the node's events to those who care. */

@@ -54,6 +54,7 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
       p2p_listen_addresses: ['127.0.0.1'],
       p2p_ip: '127.0.0.1',
       p2p_allow_private_ips: true,
+      p2p_bootstrap_peers: [],
       p2p_heartbeat_interval: 100,
       ...(generation === 'first' ? { p2p_shared_key: SHARED_KEY } : {}),
       ...options.settings,

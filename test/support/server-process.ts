@@ -16,6 +16,7 @@ const SETTINGS = {
   p2p_listen_addresses: '127.0.0.1',
   p2p_port: '0',
   p2p_allow_private_ips: 'true',
+  p2p_bootstrap_peers: '',
   p2p_heartbeat_interval: '200ms',
   p2p_checkers: '2',
   p2p_grpcListenAddress: '127.0.0.1:0',

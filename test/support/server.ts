@@ -42,6 +42,8 @@ export function serverSettings(
       p2p_listen_addresses: ['127.0.0.1'],
       p2p_port: 0,
       p2p_allow_private_ips: true,
+      // Whatever the network: nobody outside is called.
+      p2p_bootstrap_peers: [],
       p2p_heartbeat_interval: 200,
       p2p_checkers: 3,
       p2p_notification_servers: 2,

@@ -1,13 +1,13 @@
 /** Settings for tests: the table's defaults with a few changes. */
 
+import { defaultOf } from '../../src/shared/settings/defaults.js';
 import { type Generation, SETTINGS, type Setting, type Settings } from '../../src/shared/settings/table.js';
 
-/** Every setting at its default for `generation`, then `changes`. */
+/** Every setting at its default for `generation` and the changes' network, then `changes`. */
 export function settingsOf(changes: Partial<Settings> = {}, generation: Generation = 'current'): Settings {
-  const entries = Object.entries(SETTINGS as Record<string, Setting>).map(([key, setting]) => {
-    const value = setting.default;
-    const plural = typeof value === 'object' && !Array.isArray(value) && 'first' in value;
-    return [key, plural ? (value as Record<Generation, unknown>)[generation] : value];
-  });
-  return { ...(Object.fromEntries(entries) as Settings), p2p_generation: generation, ...changes };
+  const { network = 'mainnet' } = changes;
+  const entries = Object.entries(SETTINGS as Record<string, Setting>).map(
+    ([key, setting]) => [key, defaultOf(setting, { generation, network })] as const,
+  );
+  return { ...(Object.fromEntries(entries) as unknown as Settings), p2p_generation: generation, ...changes };
 }

@@ -29,7 +29,7 @@ export interface PeerServiceOptions {
   /** p2p_ban_duration in milliseconds: how long a ban with `until` 0 lasts. */
   readonly banDurationMs: number;
   /** Base58 IDs of bootstrap peers, which GetPeers leaves out. */
-  readonly bootstrapPeers: ReadonlySet<string>;
+  readonly bootstrapPeers: Pick<ReadonlySet<string>, 'has'>;
   /** Lower-case hosts whose data hubs are not offered for catching up. */
   readonly blacklistedHosts: readonly string[];
 }

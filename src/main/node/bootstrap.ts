@@ -89,6 +89,13 @@ export function namedPeerIds(addresses: readonly string[]): ReadonlySet<string> 
   return new Set(addresses.flatMap((text) => multiaddrPeerId(multiaddr(text)) ?? []));
 }
 
+export interface ResolveOptions {
+  /** The system's resolver unless given. */
+  readonly resolveTxt?: ResolveTxt;
+  /** Entries that did not resolve the last time, kept here from one time to the next. */
+  readonly unresolved?: Set<string>;
+}
+
 async function resolveOne(
   address: Multiaddr,
   resolveTxt: ResolveTxt,
@@ -117,22 +124,27 @@ async function resolveOne(
 }
 
 /**
- * Addresses by base58 peer ID, with `/dnsaddr` entries resolved. An entry that does not resolve is logged and left out: it may the
- * next time.
+ * Addresses by base58 peer ID, with `/dnsaddr` entries resolved. An entry that does not resolve is left out, and a warning when it did the
+ * last time: it may the next time.
  */
 export async function resolvePeers(
   addresses: readonly string[],
-  options: { readonly logger: Logger; readonly signal?: AbortSignal; readonly resolveTxt?: ResolveTxt },
+  options: ResolveOptions & { readonly logger: Logger; readonly signal?: AbortSignal },
 ): Promise<Map<string, Multiaddr[]>> {
-  const { logger, resolveTxt = resolveTxtBySystem } = options;
+  const { logger, resolveTxt = resolveTxtBySystem, unresolved = new Set() } = options;
   const signal = deadlineSignal(RESOLVE_TIMEOUT_MS * 2, options.signal);
   const peers = new Map<string, Multiaddr[]>();
   const resolved = await Promise.all(
     addresses.map(async (text) => {
       try {
-        return await resolveOne(multiaddr(text), resolveTxt, signal, 0);
+        const found = await resolveOne(multiaddr(text), resolveTxt, signal, 0);
+        if (unresolved.delete(text)) logger.info({ address: text }, 'peer address resolves again');
+        return found;
       } catch (error) {
-        logger.warn({ address: text, error: errorMessage(error) }, 'peer address does not resolve');
+        if (options.signal?.aborted) return [];
+        const level = unresolved.has(text) ? 'debug' : 'warn';
+        unresolved.add(text);
+        logger[level]({ address: text, error: errorMessage(error) }, 'peer address does not resolve');
         return [];
       }
     }),

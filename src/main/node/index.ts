@@ -387,12 +387,9 @@ export class Libp2pNode implements P2PNode {
     return matching.length;
   }
 
-  /**
-   * Base58 IDs that GetPeers leaves out, those of p2p_bootstrapAddresses in both generations; those behind a /dnsaddr are added when it
-   * is resolved, before such a peer is dialled.
-   */
+  /** Base58 IDs; those behind a /dnsaddr are added when it is resolved, before such a peer is dialled. */
   get bootstrapPeers(): ReadonlySet<string> {
-    return this.#configured.unlistedIds;
+    return this.#configured.bootstrapIds;
   }
 
   /** Static, bootstrap and relay peers. */

@@ -6,13 +6,7 @@ import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { AddressLookup } from './address-lookup.js';
-import {
-  bootstrapPeerAddresses,
-  namedPeerIds,
-  olderBootstrapIds,
-  type ResolveTxt,
-  staticPeerAddresses,
-} from './bootstrap.js';
+import { bootstrapPeerAddresses, namedPeerIds, type ResolveTxt, staticPeerAddresses } from './bootstrap.js';
 import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
 import { Discovery } from './discovery.js';
 import type { Host } from './host.js';
@@ -43,8 +37,6 @@ export interface ConfiguredPeers {
   readonly staticIds: Set<string>;
   readonly bootstrapIds: Set<string>;
   readonly relayIds: Set<string>;
-  /** Left out of what GetPeers tells: the bootstrap peers and those of p2p_bootstrapAddresses. */
-  readonly unlistedIds: Set<string>;
   readonly marks: ConnectionMarks;
 }
 
@@ -61,7 +53,6 @@ export function configuredPeers(settings: Settings): ConfiguredPeers {
     staticIds: new Set(namedPeerIds(staticAddresses)),
     bootstrapIds,
     relayIds: new Set(namedPeerIds(relays)),
-    unlistedIds: new Set([...bootstrapIds, ...olderBootstrapIds(settings)]),
     marks: connectionMarks(settings, staticAddresses.length + bootstrapAddresses.length),
   };
 }
@@ -89,6 +80,7 @@ export interface PeeringOptions {
 }
 
 export class Peering {
+  readonly #configured: ConfiguredPeers;
   readonly #static: StaticPeers;
   readonly #bootstrap: StaticPeers;
   readonly #cache: PeerCache;
@@ -107,9 +99,10 @@ export class Peering {
     const { host, settings, logger, metrics } = components;
     const { configured, topics, resolveTxt, ownLookupMs = OWN_LOOKUP_MS } = options;
     this.#components = components;
+    this.#configured = configured;
     this.#ownLookupMs = ownLookupMs;
     const onOwnId = (addresses: readonly Multiaddr[]) => void this.#lookAt(addresses);
-    const resolving = resolveTxt === undefined ? {} : { resolveTxt };
+    const resolving = { unresolved: new Set<string>(), ...(resolveTxt === undefined ? {} : { resolveTxt }) };
     const addTo =
       (...known: Set<string>[]) =>
       (ids: Iterable<string>): void => {
@@ -132,11 +125,7 @@ export class Peering {
       kind: 'bootstrap',
       addresses: configured.bootstrapAddresses,
       persistent: settings.p2p_bootstrap_persistent,
-      onResolved: addTo(
-        configured.bootstrapIds,
-        configured.unlistedIds,
-        ...(bootstrapsRelay ? [configured.relayIds] : []),
-      ),
+      onResolved: addTo(configured.bootstrapIds, ...(bootstrapsRelay ? [configured.relayIds] : [])),
       onOwnId,
       ...resolving,
     });
@@ -174,6 +163,7 @@ export class Peering {
 
   /** After the host has started. Waits for no connection. */
   async start(): Promise<void> {
+    this.#warnWithoutPeers();
     await this.#lookup.start();
     await this.#cache.start();
     this.#static.start();
@@ -183,6 +173,19 @@ export class Peering {
     this.#relays.start();
     this.#stored.start();
     this.#ownLookup = setInterval(() => void this.#lookForOwn(), this.#ownLookupMs).unref();
+  }
+
+  /** On a network of one's own, peers may all be those that call. */
+  #warnWithoutPeers(): void {
+    const { settings, logger } = this.#components;
+    const { staticAddresses, bootstrapAddresses } = this.#configured;
+    if (staticAddresses.length + bootstrapAddresses.length > 0) return;
+    if (settings.network === 'regtest' || settings.p2p_enable_mdns) return;
+    const bootstrap = settings.p2p_generation === 'first' ? 'p2p_bootstrapAddresses' : 'p2p_bootstrap_peers';
+    logger.warn(
+      { settings: [bootstrap, 'p2p_static_peers'] },
+      'no peer to call is named: only peers known from before and those that call are met',
+    );
   }
 
   /** Before the host stops. */

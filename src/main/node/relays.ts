@@ -12,7 +12,7 @@ import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { isRelayed } from './addresses.js';
-import { type ResolveTxt, relayPeerAddresses, resolvePeers } from './bootstrap.js';
+import { type ResolveOptions, relayPeerAddresses, resolvePeers } from './bootstrap.js';
 import type { RelayPlaces } from './seams/relay-places.js';
 
 /** After a first round in which a relay had no place for us, and then twice as long each time. */
@@ -42,14 +42,13 @@ export interface RelaysComponents {
   readonly logger: Logger;
 }
 
-export interface RelaysOptions {
+export interface RelaysOptions extends ResolveOptions {
   /** Multiaddrs ending in /p2p/<id>, or /dnsaddr. */
   readonly addresses: readonly string[];
   /** Told the base58 IDs of the relays before one is dialled. */
   readonly onResolved?: (peerIds: Iterable<string>) => void;
   /** Milliseconds until the first retry, which double. Default 5,000. */
   readonly firstRetryMs?: number;
-  readonly resolveTxt?: ResolveTxt;
 }
 
 export class Relays {
@@ -117,13 +116,9 @@ export class Relays {
   /** One round; true when a place is missing. */
   async #look(places: RelayPlaces): Promise<boolean> {
     const { libp2p, logger } = this.#components;
-    const { addresses, onResolved, resolveTxt } = this.#options;
+    const { addresses, onResolved } = this.#options;
     const { signal } = this.#stopping;
-    const relays = await resolvePeers(addresses, {
-      logger,
-      signal,
-      ...(resolveTxt === undefined ? {} : { resolveTxt }),
-    });
+    const relays = await resolvePeers(addresses, { ...this.#options, logger, signal });
     relays.delete(libp2p.peerId.toString());
     onResolved?.(relays.keys());
     await Promise.all([...relays].map(([relay, known]) => this.#take(places, relay, known)));

@@ -10,7 +10,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
-import { namedPeerIds, type ResolveTxt, resolvePeers } from './bootstrap.js';
+import { namedPeerIds, type ResolveOptions, resolvePeers } from './bootstrap.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
 /** Tags of this prefix make libp2p reconnect by itself, and weigh when connections are closed for being too many. */
@@ -26,7 +26,7 @@ export interface StaticPeersComponents {
   readonly metrics: Pick<PeripheryMetrics, 'configuredPeers'>;
 }
 
-export interface StaticPeersOptions {
+export interface StaticPeersOptions extends ResolveOptions {
   readonly kind: 'static' | 'bootstrap';
   /** Multiaddrs ending in /p2p/<id>, or /dnsaddr. */
   readonly addresses: readonly string[];
@@ -38,7 +38,6 @@ export interface StaticPeersOptions {
   readonly settledIntervalMs?: number;
   /** One dial, ms. Default 10,000. */
   readonly dialTimeoutMs?: number;
-  readonly resolveTxt?: ResolveTxt;
   /** Told the addresses at which our own ID is said to be, or has answered: none of them is kept connected. */
   readonly onOwnId?: (addresses: readonly Multiaddr[]) => void;
   /** Told the base58 IDs of the peers before one is dialled. */
@@ -113,14 +112,10 @@ export class StaticPeers {
   /** One round; true when nothing is missing. */
   async #look(): Promise<boolean> {
     const { libp2p, logger, metrics } = this.#components;
-    const { kind, addresses, persistent = true, resolveTxt, onResolved } = this.#options;
+    const { kind, addresses, persistent = true, onResolved } = this.#options;
     const { signal } = this.#stopping;
     if (!persistent && this.#reached && libp2p.getConnections().length > 0) return true;
-    const peers = await resolvePeers(addresses, {
-      logger,
-      signal,
-      ...(resolveTxt === undefined ? {} : { resolveTxt }),
-    });
+    const peers = await resolvePeers(addresses, { ...this.#options, logger, signal });
     const own = peers.get(libp2p.peerId.toString());
     if (own !== undefined) this.#options.onOwnId?.(own);
     peers.delete(libp2p.peerId.toString());

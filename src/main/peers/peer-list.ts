@@ -17,7 +17,7 @@ export interface PeerListComponents {
   readonly knownPeers: Pick<KnownPeers, 'get'>;
   readonly scores: Pick<BanScores, 'score'>;
   /** Base58 IDs of bootstrap peers, which are left out. */
-  readonly bootstrapPeers: ReadonlySet<string>;
+  readonly bootstrapPeers: Pick<ReadonlySet<string>, 'has'>;
 }
 
 /** The peers connected now, without the node itself and its bootstrap peers. */

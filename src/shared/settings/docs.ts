@@ -1,6 +1,6 @@
 /** `docs/settings.md` from the table. */
 
-import { defaultOf } from './load.js';
+import { defaultOf } from './defaults.js';
 import { formatValue } from './show.js';
 import { SETTINGS, type Setting } from './table.js';
 
@@ -15,7 +15,7 @@ working directory upward. A line is \`key = value\`; \`#\` cuts it anywhere; sur
 named as the key beats both files, and \`--set key=value\` beats all. Lists are separated by \`|\`; durations are Go's
 (\`500ms\`, \`10s\`, \`5m\`, \`24h\`). An empty value counts for texts; for everything else it means the default.
 
-Where the default depends on \`p2p_generation\`, both are given. \`teranode-p2p settings show\` prints what is in force and
+Where the default depends on \`p2p_generation\`, both are given, and those of contexts. \`teranode-p2p settings show\` prints what is in force and
 where each value comes from, without secrets.
 
 | key | type | default | meaning |
@@ -44,10 +44,11 @@ function typeOf(setting: Setting): string {
 
 function defaults(setting: Setting): string {
   const [first, current] = (['first', 'current'] as const).map((generation) => {
-    const text = formatValue(setting, defaultOf(setting, generation));
+    const text = formatValue(setting, defaultOf(setting, { generation }));
     return text === '' ? 'empty' : `\`${text.replaceAll('|', '\\|')}\``;
   });
-  return first === current ? `${current}` : `${current}; first: ${first}`;
+  const contexts = Object.entries(setting.contexts ?? {}).map(([name, value]) => `; ${name}: \`${value}\``);
+  return `${current}${first === current ? '' : `; first: ${first}`}${contexts.join('')}`;
 }
 
 function meaning({ doc, secret, required, aliases = [] }: Setting): string {

@@ -3,7 +3,8 @@
  * current generation reads: followed here, they would put the server where none of them is.
  */
 
-import { SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
+import { defaultOf } from './defaults.js';
+import { SETTINGS, type SettingKey, type Settings } from './table.js';
 
 type Chosen<K extends SettingKey> = Pick<Settings, K | 'p2p_generation'>;
 
@@ -36,8 +37,7 @@ export function leftoverWarnings(settings: Settings): readonly string[] {
   if (settings.p2p_generation === 'first') return [];
   const warnings: string[] = [];
   const warn = (key: SettingKey, why: string): void => {
-    const { default: standard } = SETTINGS[key] as Setting;
-    const usual = typeof standard === 'object' && 'current' in standard ? standard.current : standard;
+    const usual = defaultOf(SETTINGS[key], { generation: 'current' });
     if (String(settings[key]) !== String(usual)) warnings.push(`${key}: ${why}`);
   };
   if (!settings.p2p_private_network) {

@@ -3,6 +3,7 @@
 import { ConfigurationError, errorMessage } from '../errors.js';
 import { checkSettings, isRequired, requiredProblem } from './checks.js';
 import { type ConfFile, findConf } from './conf-file.js';
+import { defaultOf } from './defaults.js';
 import { leftoverWarnings } from './generations.js';
 import { type Found, Lookup } from './lookup.js';
 import { nearestKey } from './nearest.js';
@@ -40,12 +41,6 @@ const SPELLINGS: ReadonlyMap<string, SettingKey> = new Map(
   TABLE.flatMap(([key, { aliases = [] }]) => [key, ...aliases].map((spelling) => [spelling, key] as const)),
 );
 
-/** The default of `setting` in `generation`. */
-export function defaultOf(setting: Setting, generation: Generation): Value {
-  const value = setting.default;
-  return typeof value === 'object' && 'first' in value ? value[generation] : value;
-}
-
 /**
  * Loads settings as gocore does: contexts from `SETTINGS_CONTEXT` (default `dev`), `${other}` replaced, environment
  * before files, `sets` before all; `check` says what their values must be beyond their types. Throws ConfigurationError with every problem, each naming its key; no message quotes
@@ -55,29 +50,32 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
   const problems: string[] = [];
   const sets = parseSets(options.sets ?? [], problems);
   const files = readFiles(options, problems);
-  const lookup = new Lookup({
-    sets,
-    env: options.env,
-    files,
-    context: options.env.SETTINGS_CONTEXT || 'dev',
-  });
+  const context = options.env.SETTINGS_CONTEXT || 'dev';
+  const lookup = new Lookup({ sets, env: options.env, files, context });
 
   const generation = generationOf(lookup);
   const values: Record<string, Value> = {};
+  const standard = (setting: Setting): Value =>
+    // Read before any default that hangs on it: the table has it first.
+    defaultOf(setting, {
+      generation,
+      context,
+      ...(values.network === undefined ? {} : { network: values.network as Settings['network'] }),
+    });
   const sources: Record<string, string> = {};
   for (const [key, setting] of TABLE) {
     try {
       const found = findSpelled(lookup, key, setting);
       const parsed = found && parse(key, setting, found.text);
       const missing = parsed === '' || (found !== undefined && parsed === undefined);
-      values[key] = parsed ?? defaultOf(setting, generation);
+      values[key] = parsed ?? standard(setting);
       sources[key] = parsed === undefined ? 'default' : (found?.source ?? 'default');
       if (isRequired(setting, generation) && (missing || values[key] === '')) {
         throw new RangeError(requiredProblem(setting));
       }
     } catch (error) {
       problems.push(`${key}: ${errorMessage(error)}`);
-      values[key] ??= defaultOf(setting, generation);
+      values[key] ??= standard(setting);
       sources[key] ??= 'default';
     }
   }

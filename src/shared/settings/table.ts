@@ -16,6 +16,8 @@ interface Common<T> {
   readonly required?: 'always' | 'first';
   /** Other spellings that are accepted. */
   readonly aliases?: readonly string[];
+  /** Another default where `SETTINGS_CONTEXT` is this or one below it: `docker.m.x` is below `docker.m`. */
+  readonly contexts?: Readonly<Record<string, T>>;
 }
 
 export interface TextSetting extends Common<string> {
@@ -37,6 +39,8 @@ export interface NumberSetting extends Common<number> {
 export interface ListSetting extends Common<readonly string[]> {
   /** `|`-separated. */
   readonly type: 'list';
+  /** Set and empty, it is an empty list; others then have their default. As in Go, where a file and not the program has it. */
+  readonly emptyIsNone?: true;
 }
 
 export type Setting = TextSetting | ChoiceSetting | BooleanSetting | NumberSetting | ListSetting;
@@ -76,15 +80,19 @@ const duration = (milliseconds: Default<number>, doc: string, min = 0): NumberSe
   doc,
   min,
 });
-const list = (doc: string, value: readonly string[] = []): ListSetting => ({
-  type: 'list',
-  default: value,
-  doc,
-});
+const list = (
+  doc: string,
+  value: Default<readonly string[]> = [],
+  options: { emptyIsNone?: true } = {},
+): ListSetting => ({ type: 'list', default: value, doc, ...options });
 
 const SECOND = 1000;
 const HOUR = 3_600_000;
 const PORT = { min: 0, max: 65_535 };
+
+/** Stands for the network's name in a default, as it would in a file. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a settings file.
+export const NETWORK_REFERENCE = '${network}';
 
 export const SETTINGS = {
   // Which network, which generation
@@ -144,7 +152,9 @@ export const SETTINGS = {
     'Bootstrap multiaddrs (first generation); in the current one peers that GetPeers leaves out.',
   ),
   p2p_bootstrap_peers: list(
-    'Bootstrap multiaddrs, /dnsaddr allowed; also relays and direct peers (current generation).',
+    'Bootstrap multiaddrs, /dnsaddr allowed; also relays and direct peers (current generation). Set and empty: none, as by default on regtest.',
+    { first: [], current: [`/dnsaddr/${NETWORK_REFERENCE}.bootstrap.teranode.bsvb.tech`] },
+    { emptyIsNone: true },
   ),
   p2p_bootstrap_persistent: flag(false, 'Keep connections to bootstrap peers as if static.'),
   p2p_static_peers: list('Multiaddrs ending in /p2p/<id>, kept connected.'),
@@ -328,7 +338,9 @@ export const SETTINGS = {
   KAFKA_SASL_PASSWORD_FILE: text('', 'File whose one line is the password (this server).'),
 
   // gRPC offered
-  p2p_grpcListenAddress: text('localhost:9904', 'PeerService listens here; empty: not at all.'),
+  p2p_grpcListenAddress: text('localhost:9904', 'PeerService listens here; empty: not at all.', {
+    contexts: { 'docker.m': ':9904', 'docker.ss': ':9904', operator: ':9904' },
+  }),
   p2p_grpcAddress: text('localhost:9904', 'Where others, and the CLI, reach PeerService.'),
   grpc_admin_api_key: text(
     '',

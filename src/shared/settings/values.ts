@@ -56,11 +56,11 @@ export function formatGoDuration(milliseconds: number): string {
 
 /**
  * The value that `text` means for `setting`, or `undefined` where an empty text counts as absent: for everything but
- * strings. Throws ValueError.
+ * strings and lists that say otherwise. Throws ValueError.
  */
 export function parseValue(setting: Setting, text: string): Value | undefined {
   if (setting.type === 'string') return text;
-  if (text === '') return undefined;
+  if (text === '') return setting.type === 'list' && setting.emptyIsNone === true ? [] : undefined;
   switch (setting.type) {
     case 'choice':
       if (!setting.choices.includes(text)) {

@@ -40,6 +40,26 @@ test('who is named by a /dnsaddr alone is a configured peer once it is resolved'
   assert.equal(node.isNamed(node.peerId), false);
 });
 
+test('in the current generation p2p_bootstrapAddresses names nobody to call, only whom the server does not list', async (context) => {
+  const peer = await createPeer({ context });
+  const other = await createPeer({ context });
+  const settings = serverSettings(context, { p2p_bootstrapAddresses: [peer.address] });
+  const server = await startServer(context, settings);
+  for (const each of [peer, other]) await each.dial(server.address);
+  const { parts } = server.server;
+  const connected = () => parts.node.peers().filter(({ id }) => id === peer.id || id === other.id);
+  await waitFor(() => connected().length === 2, { what: 'both connected' });
+  assert.ok(
+    connected().every(({ inbound, configured }) => inbound && !configured),
+    'it called nobody',
+  );
+  const listed = await adminClient(context, server).getPeers();
+  assert.deepEqual(
+    listed.map(({ id }) => id),
+    [other.id],
+  );
+});
+
 test('a bootstrap peer behind a name is not among the peers that the server lists, nor banned', async (context) => {
   const server = await startServer(context, serverSettings(context));
   const { parts } = server.server;

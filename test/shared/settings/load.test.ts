@@ -316,3 +316,27 @@ test('settings of 2025 that the current generation does not follow are warned of
     assert.deepEqual(load(context, { env: followed }).warnings, []);
   }
 });
+
+test('the bootstrap peers are those that Teranode ships for the network, unless the setting is there, empty or not', (context) => {
+  const bootstrap = (env: Record<string, string>) => load(context, { env }).settings.p2p_bootstrap_peers;
+  assert.deepEqual(bootstrap({}), ['/dnsaddr/mainnet.bootstrap.teranode.bsvb.tech']);
+  assert.deepEqual(bootstrap({ network: 'teratestnet' }), [
+    '/dnsaddr/teratestnet.bootstrap.teranode.bsvb.tech',
+  ]);
+  assert.deepEqual(bootstrap({ network: 'regtest' }), [], 'a network of one’s own has no public names');
+  assert.deepEqual(bootstrap({ p2p_bootstrap_peers: '' }), []);
+  assert.deepEqual(bootstrap(FIRST), []);
+  const shipped = '/dnsaddr/${network}.bootstrap.teranode.bsvb.tech';
+  assert.deepEqual(bootstrap({ network: 'stn', p2p_bootstrap_peers: shipped }), [
+    '/dnsaddr/stn.bootstrap.teranode.bsvb.tech',
+  ]);
+});
+
+test('in the contexts of Teranode’s containers PeerService listens where others reach it', (context) => {
+  const listens = (SETTINGS_CONTEXT: string, env = {}) =>
+    load(context, { env: { ...env, SETTINGS_CONTEXT } }).settings.p2p_grpcListenAddress;
+  for (const name of ['docker.m', 'docker.ss', 'operator', 'docker.m.mine'])
+    assert.equal(listens(name), ':9904', name);
+  for (const name of ['', 'dev', 'docker', 'docker.mm']) assert.equal(listens(name), 'localhost:9904', name);
+  assert.equal(listens('operator', { p2p_grpcListenAddress: '' }), '', 'what is set is what counts');
+});

@@ -31,7 +31,6 @@ const SHIPPED: Partial<Settings> = {
   p2p_share_private_addresses: true,
   p2p_enable_nat: false,
   p2p_max_connections: 35,
-  p2p_bootstrap_peers: [],
   securityLevelHTTP: 0,
   security_level_grpc: 0,
   shutdown_timeout: 10_000,
@@ -41,6 +40,7 @@ const SHIPPED: Partial<Settings> = {
 const BY_GENERATION = {
   first: {
     p2p_dht_use_private: true,
+    p2p_bootstrap_peers: [],
     p2p_dht_protocol_id: '/teranode',
     p2p_dht_mode: 'server',
     p2p_payload_framing: 'direct',
@@ -48,6 +48,7 @@ const BY_GENERATION = {
   },
   current: {
     p2p_dht_use_private: false,
+    p2p_bootstrap_peers: ['/dnsaddr/mainnet.bootstrap.teranode.bsvb.tech'],
     p2p_dht_protocol_id: '/ipfs',
     p2p_dht_mode: 'off',
     p2p_payload_framing: 'message-bus',
