@@ -83,9 +83,11 @@ export class Preambles {
     connection.dispatchEvent = (event) => {
       if (event.type === 'message' && first.length < GREETING.length) {
         const { data } = event as Event & {
-          readonly data: { subarray(from: number, to: number): Uint8Array };
+          readonly data: { readonly byteLength: number; subarray(from: number, to: number): Uint8Array };
         };
-        first = Buffer.concat([first, data.subarray(0, GREETING.length - first.length)]);
+        // A list of buffers throws where an array would be short.
+        const wanted = Math.min(GREETING.length - first.length, data.byteLength);
+        first = Buffer.concat([first, data.subarray(0, wanted)]);
         if (first.length === GREETING.length) this.#judge(connection, first);
       }
       return dispatch(event);

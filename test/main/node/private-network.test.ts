@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { BLOCK, BLOCK_TOPIC, createTestNode, SHARED_KEY, type TestNode } from '../../support/node.js';
 import { createPeer, type Peer } from '../../support/peer.js';
@@ -70,4 +72,37 @@ test('a peer without a pre-shared key is told from others when this node has one
   const [warning] = warnings(tested);
   assert.match(String(warning?.hint), /speaks without a pre-shared key, and this node has one/);
   assert.equal(warning?.direction, 'inbound');
+});
+
+/** Writes each piece by itself to the node's port, as far as it listens, and then ends. */
+async function write({ node }: TestNode, pieces: readonly Uint8Array[]): Promise<void> {
+  const socket = connect({ host: '127.0.0.1', port: node.port ?? 0, noDelay: true });
+  // It is cut off for what it says.
+  socket.on('error', () => {});
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  await new Promise((resolve) => socket.once('connect', resolve));
+  for (const piece of pieces) await new Promise((resolve) => socket.write(piece, resolve));
+  socket.end();
+  socket.resume();
+  await closed;
+}
+
+test('first bytes that come one by one, too few or from something else are read with care, and blamed on no key', async (context) => {
+  const tested = await createTestNode(context);
+  const nonce = Uint8Array.from({ length: 24 }, (_, index) => 0x80 + index);
+  for (const said of [
+    [nonce.subarray(0, 5)],
+    [...nonce.subarray(0, 19)].map((byte) => Uint8Array.of(byte)),
+    [Buffer.from('GET / HTTP/1.1\r\nHost: example.org\r\n\r\n')],
+    [Buffer.concat([Buffer.from('16030100f0010000ec0303', 'hex'), randomBytes(200)])],
+    [Buffer.from('e3e1f3e876657273696f6e000000000066000000aabbccdd', 'hex')],
+    [Buffer.from('\x13/multi'), Buffer.from('stream/1.0.0\n')],
+  ]) {
+    await write(tested, said);
+  }
+  assert.equal(await tested.metric(METRIC), 0);
+  await write(tested, [nonce]);
+  await waitFor(async () => (await tested.metric(METRIC, { key: 'theirs' })) === 1, { what: 'the count' });
+  const peer = await createPeer({ context });
+  await peer.dial(tested.address);
 });
