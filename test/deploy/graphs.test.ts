@@ -115,6 +115,7 @@ describe('the dashboard and the alerts', () => {
       teranode_p2p_kafka_faults_total: { topic: topics.outbox },
       teranode_p2p_outbox_damaged_records_total: { topic: topics.outbox },
       teranode_p2p_kafka_consumer_ends_total: { topic: topics.consumed, reason: CONSUMER_ENDS },
+      teranode_p2p_kafka_consumed_batches_total: { topic: topics.consumed, outcome: ['passed'] },
       teranode_p2p_messages_total: { kind: ['block', 'subtree'] },
       teranode_p2p_grpc_calls_refused_total: { service: ['blockchain', 'blockvalidation', 'blockassembly'] },
       teranode_p2p_grpc_connections_given_up_total: {

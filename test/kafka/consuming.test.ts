@@ -10,6 +10,7 @@ import { Registry } from 'prom-client';
 import { createConsumerMetrics } from '../../src/shared/kafka/consumer-metrics.js';
 import { createConsumer, type KafkaSettingKey } from '../../src/shared/kafka/index.js';
 import { createKafkaClient } from '../../src/shared/kafka/kafkajs/client.js';
+import { compressionCodecs } from '../../src/shared/kafka/kafkajs/compression.js';
 import { KafkaJsConsumer } from '../../src/shared/kafka/kafkajs/consumer.js';
 import { RangeAssigner } from '../../src/shared/kafka/kafkajs/range-assigner.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/kafka/types.js';
@@ -463,6 +464,54 @@ describe('consuming from Kafka', { concurrency: 1 }, () => {
     assert.equal(read.length, 4);
     assert.equal(read.at(-1), 'last');
     assert.equal(await countOf(metrics.records, 'tombstone'), 2);
+  });
+
+  test('batches that unpack to more than can be held are passed, counted and told, and what is beside them is read', async (context) => {
+    const topic = await topicOf();
+    const { CompressionCodecs, CompressionTypes } = kafkajs;
+    const { GZIP, LZ4, Snappy } = CompressionTypes;
+    // The library's producer knows gzip alone.
+    Object.assign(CompressionCodecs, compressionCodecs());
+    const group = `test-${randomUUID()}`;
+    const send = (compression: number, value: string | Buffer) =>
+      producer.send({ topic, acks: -1, compression, messages: [{ key: 'k', value }] });
+    let bombs = 0;
+    for (const codec of [GZIP, LZ4]) {
+      await send(codec, `before ${codec}`);
+      // Some tens or hundreds of kilobytes on their way and in the log.
+      for (let n = 0; n < 3; n++, bombs++) await send(codec, Buffer.alloc(100 * 1024 * 1024));
+    }
+    // Within bounds, but not all of them at once.
+    for (let n = 0; n < 3; n++) await send(GZIP, Buffer.alloc(40 * 1024 * 1024, `large ${n}`));
+    await send(Snappy, 'behind');
+    const memory: number[] = [];
+    const watch = setInterval(() => memory.push(process.memoryUsage.rss()), 20);
+    context.after(() => clearInterval(watch));
+    const before = process.memoryUsage.rss();
+    const lengths: number[] = [];
+    const { consumer, read, metrics, log } = await reading(context, topic, {
+      group,
+      work: async (records) => {
+        lengths.push(...records.map(({ value }) => value.length).filter((length) => length > 1000));
+      },
+    });
+    await all(read, [`before ${GZIP}`, `before ${LZ4}`, 'behind']);
+    assert.deepEqual(lengths, new Array(3).fill(40 * 1024 * 1024));
+    const mebibytes = Math.round((Math.max(...memory) - before) / 1024 / 1024);
+    context.diagnostic(`${mebibytes} MiB more at the most`);
+    assert.ok(mebibytes < 768, `${mebibytes} MiB more`);
+    assert.equal(await countOf(metrics.batches, 'passed'), bombs);
+    assert.equal(await countOf(metrics.records, 'tombstone'), 0);
+    assert.equal(await countOf(metrics.ends, 'crash'), 0);
+    const told = log.lines.filter((line) => JSON.stringify(line).includes('cannot be read and is passed'));
+    assert.equal(told.length, bombs);
+    const { status, message } = await consumer.health(AbortSignal.timeout(5000));
+    assert.equal(status, 200);
+    assert.match(message, /a batch of .* was passed: partition 0, offset \d+, \d+ bytes \(lz4\)/);
+    const end = String(2 + bombs + 3 + 1);
+    await waitFor(async () => (await committedOf(group, topic))[0] === end, {
+      what: 'the place behind all of them',
+    });
   });
 
   test('when retention has taken what comes next, reading goes on by the reset rule', async (context) => {

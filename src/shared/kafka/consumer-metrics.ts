@@ -23,7 +23,7 @@ export function createConsumerMetrics(registry: Registry) {
     }),
     batches: new Counter({
       name: 'teranode_p2p_kafka_consumed_batches_total',
-      help: 'Batches read: committed, failed (tried again), given_up (stopped or the partition was taken: read again), uncommitted (handled, the commit refused: may be read again)',
+      help: 'Batches read: committed, failed (tried again), given_up (stopped or the partition was taken: read again), uncommitted (handled, the commit refused: may be read again), passed (unpacked too large for this server: skipped for good)',
       labelNames: ['topic', 'outcome'] as const,
       registers,
     }),

@@ -58,6 +58,7 @@ export function createConsumer(
   const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
   // There before the first: a series that is born with it shows no increase.
   for (const reason of CONSUMER_ENDS) metrics?.ends.inc({ topic: url.topic, reason }, 0);
+  metrics?.batches.inc({ topic: url.topic, outcome: 'passed' }, 0);
   if (url.scheme === 'memory') {
     const broker = embeddedClient(url, brokerSocketPath);
     return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });

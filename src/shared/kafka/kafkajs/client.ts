@@ -11,6 +11,7 @@ import {
 } from '../security-settings.js';
 import type { KafkaTopicUrl } from '../url.js';
 import { compressionCodecs } from './compression.js';
+import { boundFetchedBatches } from './fetched-batches.js';
 import { kafkajs } from './library.js';
 import { correctNegativeTimeouts } from './negative-timeout.js';
 import { namingSockets, seedOf } from './sockets.js';
@@ -40,6 +41,7 @@ export function createKafkaClient(
   retry: RetryOptions = RETRY,
 ): Kafka {
   correctNegativeTimeouts();
+  boundFetchedBatches();
   // The library knows gzip alone, and what it knows is one table for all its clients.
   const { CompressionCodecs, Kafka, logLevel } = kafkajs();
   Object.assign(CompressionCodecs, compressionCodecs());

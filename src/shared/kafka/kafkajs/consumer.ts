@@ -10,6 +10,7 @@ import type { KafkaTopicUrl } from '../url.js';
 import { RETRY } from './client.js';
 import { Coverage, type CoverageOptions } from './coverage.js';
 import { faultFrom } from './faults.js';
+import { type PassedBatch, passedBatchOf } from './fetched-batches.js';
 import { GroupMember, StalledError } from './group-member.js';
 import { RangeAssigner } from './range-assigner.js';
 import { KafkaTopic } from './topic.js';
@@ -42,6 +43,8 @@ const MAX_WAIT_MS = 1000;
 const SESSION_MS = 30_000;
 const HEARTBEAT_MS = 3000;
 const REBALANCE_MS = 60_000;
+/** How long readiness tells of a batch that was passed. */
+const PASSED_TOLD_MS = 3_600_000;
 /** A batch under way for longer is told in readiness where `maxProcessingTime` says nothing. */
 const PROCESSING_MS = 60_000;
 
@@ -66,6 +69,8 @@ export class KafkaJsConsumer implements KafkaConsumer {
    */
   #began = false;
   readonly #coverage: Coverage;
+  /** The last batch that was passed. */
+  #passed = { what: '', at: Number.NEGATIVE_INFINITY };
   /** Partitions whose lag is told. */
   readonly #lagging = new Set<number>();
   /** When the batch in hand was taken. */
@@ -215,6 +220,8 @@ export class KafkaJsConsumer implements KafkaConsumer {
     const { batch } = payload;
     const { topic } = this;
     const records = recordsOf(batch);
+    const passed = batch.messages.flatMap((message) => passedBatchOf(message) ?? []);
+    for (const one of passed) this.#pass(batch.partition, one);
     const heartbeat = setInterval(() => {
       payload.heartbeat().catch(() => {});
     }, this.#config.heartbeatInterval);
@@ -231,10 +238,22 @@ export class KafkaJsConsumer implements KafkaConsumer {
       this.#batchSince = undefined;
     }
     this.#metrics?.records.inc({ topic, outcome: 'handled' }, records.length);
-    this.#metrics?.records.inc({ topic, outcome: 'tombstone' }, batch.messages.length - records.length);
+    this.#metrics?.records.inc(
+      { topic, outcome: 'tombstone' },
+      batch.messages.length - records.length - passed.length,
+    );
     await this.#commit(payload);
     this.#lagging.add(batch.partition);
     this.#metrics?.lag.set({ topic, partition: batch.partition }, Number(batch.offsetLag()));
+  }
+
+  /** Says of a batch that it is lost to this server: it is passed with the next commit. */
+  #pass(partition: number, { firstOffset, reason }: PassedBatch): void {
+    const { topic } = this;
+    const what = `a batch of ${topic} was passed: partition ${partition}, offset ${firstOffset}, ${reason}`;
+    this.#metrics?.batches.inc({ topic, outcome: 'passed' });
+    this.#logger.error({ topic, partition, firstOffset, reason }, 'a batch cannot be read and is passed');
+    this.#passed = { what, at: performance.now() };
   }
 
   /** Hands `records` over until that succeeds. False when the batch is not to be worked on any more. */
@@ -274,7 +293,11 @@ export class KafkaJsConsumer implements KafkaConsumer {
     const health = await this.#topic.health(signal);
     if (health.status !== 200) return health;
     const error = this.#failure || this.#coverage.problem || this.#overdue();
-    return error === '' ? health : { ...health, status: 503, error };
+    if (error !== '') return { ...health, status: 503, error };
+    const { what, at } = this.#passed;
+    return performance.now() - at < PASSED_TOLD_MS
+      ? { ...health, message: `${health.message}; ${what}` }
+      : health;
   }
 
   #overdue(): string {

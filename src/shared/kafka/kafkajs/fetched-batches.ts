@@ -1,0 +1,139 @@
+/**
+ * Where this server reaches into kafkajs 2.2.4 to bound what a fetched record batch becomes. A megabyte that whoever may write to a
+ * topic has packed can be gigabytes; the library unpacks whatever it is, and a consumer that dies of it begins anew at the same
+ * place. A batch past the bounds is unreadable for good: in its place comes one record without a value at the batch's last offset, so
+ * that reading goes on behind it. What only together is too much is read with the next fetch. Formats from before Kafka 0.11 have
+ * nothing to stand in for a batch: there the codecs' own bound is an error.
+ */
+
+import { createRequire } from 'node:module';
+import { COMPRESSION_TYPES, DECOMPRESSED_MAX, TooLargeError } from './compression.js';
+
+/** Records of a batch at the most: the library hands them on as arguments of one call, and the stack has no room for more. */
+export const BATCH_RECORDS_MAX = 100_000;
+
+/** Of a record's place: why its whole batch was passed. */
+export interface PassedBatch {
+  readonly firstOffset: string;
+  readonly reason: string;
+}
+
+/** The library's reader of bytes; it stands where a batch begins. */
+interface Decoder {
+  readonly buffer: Buffer;
+  offset: number;
+}
+
+interface Library {
+  readonly Decoder: new (bytes: Buffer) => Decoder;
+  readonly PartialMessageError: new (message: string) => Error;
+  readonly lookupCodecByAttributes: (
+    attributes: number,
+  ) => { decompress(bytes: Buffer, bound: number): Promise<Buffer> } | null;
+}
+
+type DecodeBatch = (decoder: Decoder) => Promise<{ readonly records: readonly unknown[] }>;
+
+// Places within a batch (KIP-98), and what is before its length ends.
+const LENGTH_AT = 8;
+const LENGTH_END = 12;
+const ATTRIBUTES_AT = 21;
+const LAST_OFFSET_DELTA_AT = 23;
+const MAX_TIMESTAMP_AT = 35;
+const RECORDS_COUNT_AT = 57;
+const RECORDS_AT = 61;
+const MAGIC = 2;
+const CODEC_MASK = 7;
+const bounded = Symbol('batches are bounded');
+
+/** Bounds what kafkajs makes of fetched batches, once in this thread, however often it is called. */
+export function boundFetchedBatches(): void {
+  const require = createRequire(import.meta.url);
+  // Whoever decodes a fetch takes it from the cache when the first of its version comes.
+  const path = require.resolve('kafkajs/src/protocol/recordBatch/v0/decoder');
+  const original = require(path) as DecodeBatch & { [bounded]?: true };
+  const module = require.cache[path];
+  if (original[bounded] === true || module === undefined) return;
+  const library: Library = {
+    Decoder: require('kafkajs/src/protocol/decoder') as Library['Decoder'],
+    PartialMessageError: (
+      require('kafkajs/src/errors') as { KafkaJSPartialMessageError: Library['PartialMessageError'] }
+    ).KafkaJSPartialMessageError,
+    lookupCodecByAttributes: (require('kafkajs/src/protocol/message/compression') as Library)
+      .lookupCodecByAttributes,
+  };
+  module.exports = Object.assign(boundedDecoder(original, library), { [bounded]: true });
+}
+
+function boundedDecoder(original: DecodeBatch, library: Library): DecodeBatch {
+  /** Bytes that the batches of one partition in one fetch have become. */
+  const unpacked = new WeakMap<Decoder, number>();
+  return async (decoder) => {
+    const bytes = decoder.buffer.subarray(decoder.offset);
+    // What is cut off at the fetch's bound is the library's to tell.
+    if (bytes.length < RECORDS_AT) return original(decoder);
+    const end = LENGTH_END + bytes.readInt32BE(LENGTH_AT);
+    if (bytes.length < end) return original(decoder);
+    const batch = bytes.subarray(0, end);
+    const count = batch.readInt32BE(RECORDS_COUNT_AT);
+    const codec = library.lookupCodecByAttributes(batch.readInt16BE(ATTRIBUTES_AT));
+    if (count > BATCH_RECORDS_MAX) {
+      decoder.offset += end;
+      return passed(batch, `${count} records, more than ${BATCH_RECORDS_MAX}`);
+    }
+    // A compacted topic keeps batches of which no record is left.
+    if (codec === null || count <= 0) return original(decoder);
+    const before = unpacked.get(decoder) ?? 0;
+    let records: Buffer;
+    try {
+      records = await codec.decompress(batch.subarray(RECORDS_AT), DECOMPRESSED_MAX - before);
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error;
+      if (before > 0) throw new library.PartialMessageError('for the next fetch');
+      decoder.offset += end;
+      return passed(batch, error.message);
+    }
+    unpacked.set(decoder, before + records.length);
+    decoder.offset += end;
+    return original(new library.Decoder(plain(batch, records)));
+  };
+}
+
+/** The batch with `records` in place of what was packed. */
+function plain(batch: Buffer, records: Buffer): Buffer {
+  const whole = Buffer.concat([batch.subarray(0, RECORDS_AT), records]);
+  whole.writeInt32BE(whole.length - LENGTH_END, LENGTH_AT);
+  const attributes = whole.readInt16BE(ATTRIBUTES_AT);
+  whole.writeInt16BE(attributes & ~CODEC_MASK, ATTRIBUTES_AT);
+  return whole;
+}
+
+function passed(batch: Buffer, what: string): { readonly records: readonly unknown[] } {
+  const first = batch.readBigInt64BE(0);
+  const codec = batch.readInt16BE(ATTRIBUTES_AT) & CODEC_MASK;
+  const [name = 'none'] = Object.entries(COMPRESSION_TYPES).find(([, number]) => number === codec) ?? [];
+  const passedBatch: PassedBatch = {
+    firstOffset: String(first),
+    reason: `${batch.length} bytes (${name}): ${what}`,
+  };
+  return {
+    records: [
+      {
+        magicByte: MAGIC,
+        attributes: 0,
+        timestamp: String(batch.readBigInt64BE(MAX_TIMESTAMP_AT)),
+        offset: String(first + BigInt(batch.readInt32BE(LAST_OFFSET_DELTA_AT))),
+        key: null,
+        value: null,
+        headers: {},
+        isControlRecord: false,
+        batchContext: { passed: passedBatch },
+      },
+    ],
+  };
+}
+
+/** Of which batch a fetched message is the stand-in, if of any. */
+export function passedBatchOf(message: object): PassedBatch | undefined {
+  return (message as { readonly batchContext?: { readonly passed?: PassedBatch } }).batchContext?.passed;
+}

@@ -1,0 +1,137 @@
+/** What a fetch becomes when its batches are larger than they look, decoded as the library decodes a broker's answer. */
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { describe, it } from 'node:test';
+import { createKafkaClient } from '../../../src/shared/kafka/kafkajs/client.js';
+import {
+  COMPRESSION_TYPES,
+  type CompressionName,
+  compressionCodecs,
+  compressionProblem,
+} from '../../../src/shared/kafka/kafkajs/compression.js';
+import { encodeRecordBatch } from '../../../src/shared/kafka/kafkajs/record-batch.js';
+import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
+import { keptLog } from '../../support/logger.js';
+import { settingsOf } from '../../support/settings.js';
+
+const require = createRequire(import.meta.url);
+const MIB = 1024 * 1024;
+const HEAD = { producerId: -1n, producerEpoch: -1, firstSequence: -1, timestamp: 1_700_000_000_000 };
+
+interface Message {
+  readonly offset: string;
+  readonly value: Buffer | null;
+}
+
+/** What the library makes of a partition's batches in one answer, as a consumer of this server has it. */
+async function fetched(...batches: readonly Buffer[]): Promise<readonly Message[]> {
+  createKafkaClient(
+    parseKafkaUrl('kafka_rejectedTxConfig', 'kafka://127.0.0.1:1/topic'),
+    settingsOf({}),
+    keptLog().logger,
+  );
+  const Decoder = require('kafkajs/src/protocol/decoder') as new (bytes: Buffer) => object;
+  const decode = require('kafkajs/src/protocol/requests/fetch/v4/decodeMessages') as (
+    decoder: object,
+  ) => Promise<readonly Message[]>;
+  const size = Buffer.alloc(4);
+  size.writeInt32BE(batches.reduce((sum, { length }) => sum + length, 0));
+  return decode(new Decoder(Buffer.concat([size, ...batches])));
+}
+
+/** A batch of records at `offset`. */
+async function batchOf(
+  offset: number,
+  values: readonly (Buffer | string)[],
+  name: CompressionName = 'none',
+): Promise<Buffer> {
+  const codec = COMPRESSION_TYPES[name];
+  const compress = (buffer: Buffer) => compressionCodecs()[codec]?.().compress({ buffer }) as Promise<Buffer>;
+  const records = values.map((value) => ({ value: Buffer.from(value as string) }));
+  const batch = await encodeRecordBatch(
+    records,
+    HEAD,
+    name === 'none' ? {} : { compression: { codec, compress } },
+  );
+  // The library does not look at the checksum, and the broker has.
+  batch.writeBigInt64BE(BigInt(offset));
+  return batch;
+}
+
+const shown = (messages: readonly Message[]) =>
+  messages.map(
+    ({ offset, value }) =>
+      `${offset} ${value === null ? 'nothing' : value.length > 100 ? value.length : value}`,
+  );
+
+describe('a fetched batch', () => {
+  for (const name of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as CompressionName[]) {
+    if (compressionProblem(name) !== undefined) continue;
+    it(`of ${name} is read whole, beside others`, async () => {
+      const large = Buffer.alloc(20 * MIB, 'announcement ');
+      const messages = await fetched(
+        await batchOf(5, ['a', 'b'], name),
+        await batchOf(7, [large, 'c'], name),
+        await batchOf(9, ['d']),
+      );
+      assert.deepEqual(shown(messages), ['5 a', '6 b', `7 ${large.length}`, '8 c', '9 d']);
+      assert.deepEqual(messages[2]?.value, large);
+    });
+
+    if (name === 'none') continue;
+    it(`of ${name} that would be more than 64 MiB is passed, and what is beside it is read`, async () => {
+      const bomb = await batchOf(7, ['e', Buffer.alloc(65 * MIB)], name);
+      assert.ok(bomb.length < 4 * MIB);
+      const behind = await batchOf(9, ['c'], name);
+      assert.deepEqual(shown(await fetched(await batchOf(5, ['a', 'b'], name), bomb, behind)), [
+        '5 a',
+        '6 b',
+      ]);
+      // With the offset of its last record, so that what is committed is behind it.
+      assert.deepEqual(shown(await fetched(bomb, behind)), ['8 nothing', '9 c']);
+    });
+
+    it(`of ${name} that is too much beside those before it is left to the next fetch`, async () => {
+      const batches = [5, 7, 9].map((offset) => batchOf(offset, [Buffer.alloc(40 * MIB), 'f'], name));
+      const [first, second, third] = await Promise.all(batches);
+      assert.deepEqual(shown(await fetched(first!, second!, third!)), [`5 ${40 * MIB}`, '6 f']);
+      assert.deepEqual(shown(await fetched(second!, third!)), [`7 ${40 * MIB}`, '8 f']);
+    });
+  }
+
+  it('with more records than the library can hand on is passed', async () => {
+    const values = new Array<string>(150_000).fill('');
+    for (const name of ['none', 'gzip'] as const) {
+      const messages = await fetched(await batchOf(5, values, name), await batchOf(150_005, ['a'], name));
+      assert.deepEqual(shown(messages), ['150004 nothing', '150005 a']);
+    }
+    assert.equal((await fetched(await batchOf(5, values.slice(0, 100_000), 'gzip'))).length, 100_000);
+  });
+
+  it('in blocks of snappy-java is bounded by all of them together', async () => {
+    const packed = await compressionCodecs()
+      [COMPRESSION_TYPES.snappy]?.()
+      .compress({ buffer: Buffer.alloc(MIB) });
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(packed!.length);
+    const head = Buffer.from('82534e4150505900000000010000000100', 'hex').subarray(0, 16);
+    const stream = Buffer.concat([head, ...new Array<Buffer>(65).fill(Buffer.concat([length, packed!]))]);
+    const codec = compressionCodecs()[COMPRESSION_TYPES.snappy]?.();
+    await assert.rejects(codec!.decompress(stream), { name: 'TooLargeError' });
+    assert.equal(
+      (await codec!.decompress(stream.subarray(0, 16 + 64 * (4 + packed!.length)))).length,
+      64 * MIB,
+    );
+  });
+
+  it('in several frames of LZ4 is bounded by all of them together', async () => {
+    const codec = compressionCodecs()[COMPRESSION_TYPES.lz4]?.();
+    const stored = Buffer.from(Array.from({ length: 100_000 }, (_, n) => (n * n * 31) & 0xff));
+    for (const part of [Buffer.alloc(33 * MIB), Buffer.concat(new Array<Buffer>(340).fill(stored))]) {
+      const packed = await codec!.compress({ buffer: part });
+      assert.equal((await codec!.decompress(packed)).length, part.length);
+      await assert.rejects(codec!.decompress(Buffer.concat([packed, packed])), { name: 'TooLargeError' });
+    }
+  });
+});
