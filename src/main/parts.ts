@@ -70,6 +70,7 @@ export class ServerParts {
   /** Undefined where the settings, or an embedded chain that follows by itself, have no use for it. */
   readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
+  readonly adminKey: AdminKey;
   /** The tip as the chain told it last. */
   best: BlockHeaderInfo | undefined;
   readonly #dependencies: ServerDependencies;
@@ -84,6 +85,7 @@ export class ServerParts {
   ) {
     const { settings, registry, directory } = dependencies;
     this.#dependencies = dependencies;
+    this.adminKey = adminKey;
     this.#logger = loggers.of('server');
 
     const banMetrics = createBanMetrics(registry);

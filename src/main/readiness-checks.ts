@@ -27,6 +27,7 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
     { resource: 'data hub', check: async () => parts.announcer.dataHubHealth() },
     { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
     { resource: 'notification servers', check: () => parts.notifications.health() },
+    { resource: 'admin key', check: async () => parts.adminKey.health() },
     { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },
     { resource: 'libp2p', check: () => parts.node.health() },
   ];

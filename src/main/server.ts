@@ -10,6 +10,7 @@ import type { MessageKind } from '../shared/messages/kind.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { loadAdminKey } from './grpc/admin-key.js';
+import { grpcExposed } from './grpc/server.js';
 import { loadOrCreateKey } from './node/keys.js';
 import { ServerParts } from './parts.js';
 import { startPlan } from './plan.js';
@@ -109,7 +110,11 @@ export class P2PServer {
       getState: (key) => untilItAnswers(() => blockchain.getState(key, signal), patience),
     });
     const adminKey = await loadAdminKey(
-      { apiKey: settings.grpc_admin_api_key, dataDirectory: directory.path },
+      {
+        apiKey: settings.grpc_admin_api_key,
+        dataDirectory: directory.path,
+        exposed: grpcExposed(settings),
+      },
       this.#logger,
     );
     const kinds = await loadKinds(this.#options.kindsModule);

@@ -1,12 +1,15 @@
 /** Errors that a caller can tell apart by class or by `name`. */
 
-/** The settings do not make a server. Carries every problem at once. */
+import { withoutSecrets } from './redaction.js';
+
+/** The settings do not make a server. Carries every problem at once, without secrets of URLs that it quotes. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   /** One line a problem, each beginning with the setting's key. */
   readonly problems: readonly string[];
 
-  constructor(problems: readonly string[]) {
+  constructor(quoting: readonly string[]) {
+    const problems = quoting.map(withoutSecrets);
     super(problems.length === 1 ? problems[0] : `${problems.length} problems:\n  ${problems.join('\n  ')}`);
     this.problems = problems;
   }

@@ -2,6 +2,7 @@
 
 import { type Logger, pino } from 'pino';
 import { wall } from './clock.js';
+import { REDACTED, withoutSecrets } from './redaction.js';
 
 export type { Logger };
 
@@ -25,7 +26,7 @@ export interface LoggerOptions {
 
 /**
  * A logger that writes to standard output at once, so that a line written just before a crash is there. Threads write to
- * the same descriptor; a line is one write.
+ * the same descriptor; a line is one write. What URLs carry in the way of secrets is left out of every line.
  */
 export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
   return pino(
@@ -33,7 +34,8 @@ export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
       level,
       base: bindings,
       timestamp: () => `,"time":"${new Date(wall.shown()).toISOString()}"`,
-      redact: { paths: SECRET_PATHS, censor: '[secret]' },
+      redact: { paths: SECRET_PATHS, censor: REDACTED },
+      hooks: { streamWrite: withoutSecrets },
     },
     pino.destination({ dest: 1, sync: true }),
   );

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { askServer } from '../../src/main/control/client.js';
+import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { samplesOf, sumOf } from '../support/gossip.js';
 import { chainOf, openFeed, serverSettings, startServer } from '../support/server.js';
@@ -69,6 +70,41 @@ test('a node that announces nothing because of its data hub says so wherever an 
   // It announces nothing in any case.
   const quiet = await look({ asset_httpAddress: '', listen_mode: 'listen_only' });
   assert.deepEqual(quiet, { usable: 1, warned: 0, line: 'none, and none is told' });
+});
+
+test('a key that everybody knows opens nothing where other machines reach it: the server says so, and all else goes on', async (context) => {
+  const look = async (p2p_grpcListenAddress: string, grpc_admin_api_key: string) => {
+    const { server, log } = await startServer(
+      context,
+      serverSettings(context, { p2p_notification_servers: 1, p2p_grpcListenAddress, grpc_admin_api_key }),
+    );
+    const client = new PeerServiceClient(`127.0.0.1:${server.ports.grpc}`, { adminKey: grpc_admin_api_key });
+    context.after(() => client.close());
+    assert.deepEqual(await client.getPeers(), [], 'what needs no key is answered');
+    const answer = await client.banPeer('203.0.113.7', BigInt(Math.floor(Date.now() / 1000) + 60)).then(
+      () => 'taken',
+      (error: Error) => error.message,
+    );
+    const health = await server.health(false);
+    assert.equal(health.status, 200);
+    const line = health.dependencies.find(({ resource }) => resource === 'admin key')?.message;
+    const said = log.lines.filter(
+      ({ level, msg }) => Number(level) >= 40 && /admin_api_key/.test(String(msg)),
+    );
+    await server.stop();
+    return { answer, line, said: said.map(({ level }) => level) };
+  };
+  // As public settings files and manuals have them; Teranode's services refuse these as well.
+  for (const key of ['testkey', 'ChangeMe']) {
+    const { answer, line, said } = await look('0.0.0.0:0', key);
+    assert.match(answer, /admin calls are refused: grpc_admin_api_key is a placeholder/);
+    assert.match(line ?? '', /^warning: admin calls are refused: .*p2p_grpcListenAddress/);
+    assert.deepEqual(said, [50]);
+  }
+  const well = { answer: 'taken', line: 'admin calls need it', said: [] };
+  assert.deepEqual(await look('127.0.0.1:0', 'testkey'), well);
+  assert.deepEqual(await look('0.0.0.0:0', 'correct-horse-battery-staple'), well);
+  assert.deepEqual(await look('0.0.0.0:0', 'tooshort'), { ...well, said: [40] });
 });
 
 test('one scrape has every process’s figures, and none goes backwards when a notification server is replaced', async (context) => {
@@ -167,16 +203,22 @@ test('no secret is ever in the log, at the lowest level', async (context) => {
     p2p_shared_key: '5a'.repeat(32),
     grpc_admin_api_key: 'correct-horse-battery-staple',
     blockchain_store: 'postgres://someone:hunter2hunter2@127.0.0.1:1/bans',
+    asset_httpAddress: 'http://127.0.0.1:8090/?access_token=hunter3hunter3',
   };
   const run = launchServer(context, {
     set: { ...secrets, logLevel: 'trace', p2p_private_network: 'true' },
   });
   const file = await run.ready();
-  await fetch(`http://127.0.0.1:${file.ports.health}/health`);
+  const health = await fetch(`http://127.0.0.1:${file.ports.health}/health`);
+  const told = await health.text();
+  assert.match(told, /data hub/);
   run.child.kill('SIGTERM');
   assert.equal((await run.exit).code, 0, run.stderr);
   const said = run.stdout + run.stderr;
   assert.ok(said.length > 1000);
-  for (const secret of [secrets.p2p_shared_key, secrets.grpc_admin_api_key, 'hunter2hunter2'])
-    assert.ok(!said.includes(secret), `${secret.slice(0, 4)}… is in the log`);
+  const { p2p_shared_key, grpc_admin_api_key } = secrets;
+  for (const secret of [p2p_shared_key, grpc_admin_api_key, 'hunter2hunter2', 'hunter3hunter3']) {
+    assert.ok(!said.includes(secret), `${secret.slice(0, 7)}… is in the log`);
+    assert.ok(!told.includes(secret), `${secret.slice(0, 7)}… is in readiness`);
+  }
 });

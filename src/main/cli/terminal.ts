@@ -2,6 +2,7 @@
 
 import { styleText } from 'node:util';
 import { stringify } from '../../shared/messages/json.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -26,9 +27,9 @@ export class Terminal {
     this.line(stringify(value));
   }
 
-  /** For a person beside the output. */
+  /** For a person beside the output, without secrets of URLs in it. */
   note(text: string): void {
-    this.err.write(`${text}\n`);
+    this.err.write(`${withoutSecrets(text)}\n`);
   }
 
   style(style: Style, text: string): string {

@@ -4,6 +4,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
@@ -13,16 +14,47 @@ const SENDABLE = /^[\x21-\x7e]{1,256}$/;
 /** A kept key is 64 hex digits; one put there by hand may be anything of some length. */
 const MIN_KEPT = 16;
 
+/** Keys of public settings files and manuals, which guard nothing: those that Teranode's services refuse, in any case. */
+const PLACEHOLDERS: ReadonlySet<string> = new Set([
+  'testkey',
+  'test',
+  'changeme',
+  'change_me',
+  'change-me',
+  'password',
+  'secret',
+  'admin',
+  'apikey',
+  'api_key',
+  'default',
+]);
+/** A shorter one can be guessed over the network; Teranode's services warn of it as well. */
+const MIN_LENGTH = 16;
+
 /** A key that is compared in constant time and never shown. */
 export class AdminKey {
   readonly #digest: Buffer;
+  /** Why the key opens nothing here although it is the right one. */
+  readonly refused: string | undefined;
 
-  /** Throws RangeError on a key that metadata cannot carry. */
-  constructor(key: string) {
+  /**
+   * `exposed`: more than this machine can reach where it is asked for. Throws RangeError on a key that metadata cannot carry.
+   */
+  constructor(key: string, { exposed = false }: { readonly exposed?: boolean } = {}) {
     if (!SENDABLE.test(key)) {
       throw new RangeError('must be 1 to 256 printable ASCII characters without spaces');
     }
     this.#digest = digest(key);
+    this.refused =
+      exposed && PLACEHOLDERS.has(key.toLowerCase())
+        ? 'admin calls are refused: grpc_admin_api_key is a placeholder that everybody knows, and p2p_grpcListenAddress is open to other machines'
+        : undefined;
+  }
+
+  /** For readiness: a key that opens nothing is a warning, for all but admin calls goes on. */
+  health(): DependencyHealth {
+    const message = this.refused === undefined ? 'admin calls need it' : `warning: ${this.refused}`;
+    return { resource: 'admin key', status: 200, message };
   }
 
   /** Takes the same time wherever the first difference is, and for any length. */
@@ -37,18 +69,28 @@ function digest(text: string): Buffer {
 
 /**
  * The key from `grpc_admin_api_key`, or, where that is empty, from `DATADIR/admin.key`, made there with mode 0600 when it is
- * missing. Throws ConfigurationError on a key that cannot be used or a file that cannot be read or holds none.
+ * missing. A placeholder is refused, not followed, where the listener is `exposed` to other machines. Throws ConfigurationError on a key that cannot be used or a file that cannot be read or holds none.
  */
 export async function loadAdminKey(
-  { apiKey, dataDirectory }: { readonly apiKey: string; readonly dataDirectory: string },
+  {
+    apiKey,
+    dataDirectory,
+    exposed = false,
+  }: { readonly apiKey: string; readonly dataDirectory: string; readonly exposed?: boolean },
   logger: Logger,
 ): Promise<AdminKey> {
   if (apiKey !== '') {
+    let key: AdminKey;
     try {
-      return new AdminKey(apiKey);
+      key = new AdminKey(apiKey, { exposed });
     } catch (error) {
       throw new ConfigurationError([`grpc_admin_api_key: ${errorMessage(error)}`]);
     }
+    if (key.refused !== undefined) logger.error(key.refused);
+    else if (exposed && apiKey.length < MIN_LENGTH) {
+      logger.warn(`grpc_admin_api_key has fewer than ${MIN_LENGTH} characters and other machines can try it`);
+    }
+    return key;
   }
   const path = join(dataDirectory, ADMIN_KEY_FILE);
   const kept = await read(path);

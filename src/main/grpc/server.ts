@@ -131,6 +131,14 @@ function refusal(address: BindAddress, error: unknown): ConfigurationError {
   return new ConfigurationError([`p2p_grpcListenAddress: cannot listen on ${address.target}: ${reason}`]);
 }
 
+/** Whether other machines can reach PeerService. Throws ConfigurationError on an address that does not parse. */
+export function grpcExposed({
+  p2p_grpcListenAddress,
+}: Pick<GrpcServerSettings, 'p2p_grpcListenAddress'>): boolean {
+  const address = p2p_grpcListenAddress.trim();
+  return address !== '' && !bindAddress(address).loopback;
+}
+
 /** What is wrong with the files that the server needs, each line beginning with its setting. */
 export function grpcServerProblems(settings: GrpcServerSettings): readonly string[] {
   const level = settings.security_level_grpc;

@@ -9,6 +9,7 @@ import {
 import { libraryTime } from '../../shared/clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 import type { AdminKey } from './admin-key.js';
 import type { PeerServiceMetrics } from './metrics.js';
 
@@ -69,7 +70,7 @@ export function unary<Request, Response>(
           if (code === Status.INTERNAL) logger.error({ err: error, method }, 'a gRPC call failed');
           else if (error instanceof AbortedError) logger.debug({ method }, 'a gRPC call was given up');
           // What went wrong inside is not the caller's to read.
-          const details = code === Status.INTERNAL ? 'internal error' : errorMessage(error);
+          const details = code === Status.INTERNAL ? 'internal error' : withoutSecrets(errorMessage(error));
           callback({ code, details } satisfies Partial<ServiceError>);
         },
       )
@@ -88,6 +89,8 @@ function requireKey(call: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey)
     throw new CallError(Status.UNAUTHENTICATED, 'this call needs the metadata key x-api-key');
   }
   if (!adminKey.matches(key)) throw new CallError(Status.UNAUTHENTICATED, 'wrong x-api-key');
+  // Told only to who knows the key.
+  if (adminKey.refused !== undefined) throw new CallError(Status.UNAUTHENTICATED, adminKey.refused);
 }
 
 /** Why a call was given up: its caller went, or its deadline, or what this server allows for it, has passed. */

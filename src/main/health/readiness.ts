@@ -2,6 +2,7 @@
 
 import { errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth, HealthReport } from '../../shared/health.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 
 /** Asks one dependency, or a part that speaks for several. */
 export interface ReadinessCheck {
@@ -61,7 +62,18 @@ export class Readiness {
   }
 }
 
-/** The whole's health from its parts'. */
+/** The whole's health from its parts', which everybody may read: without secrets of URLs in it. */
 export function healthReport(dependencies: readonly DependencyHealth[]): HealthReport {
-  return { status: dependencies.every(({ status }) => status === 200) ? 200 : 503, dependencies };
+  return {
+    status: dependencies.every(({ status }) => status === 200) ? 200 : 503,
+    dependencies: dependencies.map(shown),
+  };
+}
+
+function shown({ error, message, ...dependency }: DependencyHealth): DependencyHealth {
+  return {
+    ...dependency,
+    ...(error === undefined ? {} : { error: withoutSecrets(error) }),
+    message: withoutSecrets(message),
+  };
 }

@@ -1,14 +1,8 @@
 /** Settings for a person's eyes: secrets left out. */
 
+import { REDACTED, withoutSecrets } from '../redaction.js';
 import { SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 import { formatGoDuration, type Value } from './values.js';
-
-export const REDACTED = '[secret]';
-
-/** `text` without the passwords of URLs in it. */
-export function withoutPasswords(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/?#:@|]*):[^\s/?#|]*@/gi, `$1:${REDACTED}@`);
-}
 
 /** A value as it would stand in a file. */
 export function formatValue(setting: Setting, value: Value): string {
@@ -23,15 +17,23 @@ export interface ShownSetting {
   readonly source: string;
 }
 
-/** Every setting in the table's order. A secret that is set shows as `[secret]`, an empty one as empty. */
+/**
+ * Every setting in the table's order. A secret that is set shows as `[secret]`, an empty one as empty; what a URL carries in the
+ * way of secrets is left out.
+ */
 export function showSettings(
   settings: Settings,
   sources: Readonly<Record<SettingKey, string>>,
 ): readonly ShownSetting[] {
   return (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
     const setting: Setting = SETTINGS[key];
-    const value = formatValue(setting, settings[key]);
-    const secret = setting.secret === true && value !== '';
-    return { key, value: secret ? REDACTED : withoutPasswords(value), source: sources[key] };
+    const value = settings[key];
+    // Entry by entry: a secret at one's end would reach into the next.
+    const shown = formatValue(
+      setting,
+      Array.isArray(value) ? (value as string[]).map(withoutSecrets) : value,
+    );
+    const secret = setting.secret === true && shown !== '';
+    return { key, value: secret ? REDACTED : withoutSecrets(shown), source: sources[key] };
   });
 }

@@ -1,0 +1,64 @@
+/** Text for people's eyes without the secrets that URLs carry: passwords before the host, and values under names of secrets. */
+
+export const REDACTED = '[secret]';
+
+/** What a query parameter's name has in it when its value is a secret; those of Teranode's settings page, and `key` alone. */
+const SECRET_NAME =
+  /pass|pwd|secret|token|api[-_]?key|auth|credential|private[-_]?key|access[-_]?key|sas|signature|^key$/i;
+
+/** From `://` to where a URL in a text must have ended, or another begins. In JSON, a quote within a string has a backslash. */
+const AFTER_SCHEME = /:\/\/(?:(?!:\/\/)(?:\\[^\s]|[^\s"\\]))*/g;
+
+/**
+ * `text`, which may be anything that has URLs in it, with `[secret]` for the password in each, for every parameter whose name
+ * looks like a secret's, and for a name without a password where the scheme is HTTP, as tokens are written. Rather hides too
+ * much than too little of what is no well-formed URL. Takes time proportional to the text.
+ */
+export function withoutSecrets(text: string): string {
+  if (!text.includes('://')) return text;
+  return text.replace(AFTER_SCHEME, (rest: string, offset: number) => {
+    const http = /(?:^|[^a-z0-9+.-])https?$/i.test(text.slice(Math.max(0, offset - 6), offset));
+    return `://${withoutParameters(withoutPassword(rest.slice(3), http))}`;
+  });
+}
+
+/** `rest` begins with a URL's user information or host. */
+function withoutPassword(rest: string, http: boolean): string {
+  const end = rest.search(/[/?#]/);
+  const authority = end === -1 ? rest : rest.slice(0, end);
+  const colon = authority.indexOf(':');
+  let at = authority.lastIndexOf('@');
+  // A password that nobody encoded may hold what ends an authority; what follows a host's colon is a number.
+  if (at === -1 && colon > 0 && !/^(?:\[|[^:]*:\d*$)/.test(authority)) at = rest.lastIndexOf('@');
+  if (at === -1) return rest;
+  if (colon !== -1 && colon < at) return `${rest.slice(0, colon)}:${REDACTED}${rest.slice(at)}`;
+  return http ? `${REDACTED}${rest.slice(at)}` : rest;
+}
+
+function withoutParameters(url: string): string {
+  const query = url.search(/[?#]/);
+  if (query === -1) return url;
+  const parameters = url.slice(query).split('&').map(withoutParameter);
+  return `${url.slice(0, query)}${parameters.join('&')}`;
+}
+
+/** A secret's value goes on to the next `&`, whatever else might end it. */
+function withoutParameter(parameter: string): string {
+  let start = 0;
+  for (const part of parameter.split(/(?<=[?;#])/)) {
+    const equals = part.indexOf('=');
+    if (equals !== -1 && SECRET_NAME.test(decoded(part.slice(0, equals)))) {
+      return `${parameter.slice(0, start + equals + 1)}${REDACTED}`;
+    }
+    start += part.length;
+  }
+  return parameter;
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
