@@ -25,13 +25,21 @@ export function monotonic(): number {
   return Number(process.hrtime.bigint()) / NS_PER_MS;
 }
 
+/**
+ * When (monotonic) something was at the unix ms `at`, by the clock as it is now: for what an earlier run stored with `wall.date`. What lies in the
+ * future, as after a clock was set back, was just now.
+ */
+export function monotonicOf(at: number): number {
+  return monotonic() - Math.max(0, wall.date() - at);
+}
+
 /** The time of day in unix ms, which may be set at any moment: for these uses, and no difference of two of them is a duration. */
 export const wall = {
   /** Stamped on what others read: frames, node_status, blocks, gRPC answers. */
   told: wallClock,
   /** The time of a Kafka record. */
   record: wallClock,
-  /** Compared with a date that came from outside or from disk, or stored as one: the end of a ban. */
+  /** Compared with a date that came from outside or from disk, or stored as one: the end of a ban, when an announcement was accepted. */
   date: wallClock,
   /** Compared with the validity of a certificate. */
   certificate: wallClock,
@@ -70,8 +78,8 @@ const steady = new SteadyClock({ wall: wallClock, monotonic: () => performance.n
 
 /**
  * Unix ms that never jump and never go back: the time of day when this thread began, and from then on as much as passes. Where the clock is set, it
- * follows, a tenth faster or slower until it is there: an hour takes ten. So what is stored with it means the same in the next run, and no age is
- * wrong by more than a tenth.
+ * follows, a tenth faster or slower until it is there: an hour takes ten. So no age is wrong by more than a tenth; over a restart, one that is stored
+ * may be wrong by what there was left to follow.
  */
 export function steadyTime(): number {
   return steady.now();

@@ -1,6 +1,6 @@
 /** Which announcements of the last minutes were accepted, as the outbox keeps them: they outlast the ring of frames. */
 
-import { steadyTime } from '../clock.js';
+import { monotonic, monotonicOf } from '../clock.js';
 import type { Logger } from '../logging.js';
 import type { Operation, OutboxDatabase } from './database.js';
 import * as keys from './keys.js';
@@ -22,6 +22,7 @@ export interface Remembered {
 
 interface Part {
   readonly key: string;
+  /** Monotonic. */
   readonly at: number;
   readonly count: number;
 }
@@ -47,16 +48,14 @@ export class StoredRepeats {
     const found: Remembered[] = [];
     this.#parts = [];
     this.#count = 0;
-    const now = steadyTime();
     for await (const [key, value] of level.entries(keys.REPEATS)) {
-      // Of a clock that was ahead: else nothing would be old until it is there again.
-      const at = Math.min(keys.repeatsAt(key), now);
+      const at = keys.repeatsAt(key);
       const bytes = unlessDamaged(() => unseal(value));
       // It costs no more than that a repeat of these is taken for news.
       if (bytes === undefined)
         this.#logger.warn({ key }, 'remembered announcements are damaged: they are forgotten');
       const count = Math.floor((bytes?.length ?? 0) / KEY_BYTES);
-      this.#keep({ key, at, count });
+      this.#keep({ key, at: monotonicOf(at), count });
       if (bytes === undefined || known.has(key)) continue;
       for (let n = 0; n < count; n++) {
         found.push({ key: bytes.toString('latin1', n * KEY_BYTES, (n + 1) * KEY_BYTES), at });
@@ -70,7 +69,7 @@ export class StoredRepeats {
    */
   add(repeatKeys: readonly string[], now: number): { operations: readonly Operation[]; done: () => void } {
     if (repeatKeys.length === 0) return { operations: [], done: () => {} };
-    const part = { key: keys.repeatsKey(now, this.#nextId++), at: now, count: repeatKeys.length };
+    const part = { key: keys.repeatsKey(now, this.#nextId++), at: monotonic(), count: repeatKeys.length };
     const value = seal(Buffer.from(repeatKeys.join(''), 'latin1'));
     const gone = this.#expired(part);
     return {

@@ -1,7 +1,7 @@
 /** The outbox's database: what was accepted and is not yet in Kafka, the newest frames, and the sequence. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { steadyTime } from '../clock.js';
+import { wall } from '../clock.js';
 import type { Frame } from '../frames/types.js';
 import type { Logger } from '../logging.js';
 import { LevelDatabase, type OpenDatabase, type Operation, type OutboxDatabase } from './database.js';
@@ -233,7 +233,7 @@ export class OutboxStore {
   /** Stores a batch. One at a time. Throws OutboxFailingError when it cannot: then nothing of it counts as stored. */
   async append(batch: OutboxBatch): Promise<Appended> {
     const { frames: unnumbered, repeatKeys, records } = batch;
-    const now = steadyTime();
+    const now = wall.date();
     const before = { seq: this.#nextSeq, id: this.#nextId };
     const level = this.#usable();
     const frames = unnumbered.map((frame, index) => ({ ...frame, seq: before.seq + index }));

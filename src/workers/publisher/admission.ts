@@ -53,7 +53,7 @@ export class Admission {
     return this.#repeats.size;
   }
 
-  /** An announcement of an earlier run, made at `at` (unix ms). */
+  /** An announcement of an earlier run, made at `at` (monotonic). */
   restore(repeatKey: string, at: number): void {
     this.#repeats.set(repeatKey, true, at);
   }

@@ -1,7 +1,7 @@
 /** The publisher: everything that remembers is here. Repeats, sequence, outbox, Kafka, BlockFound, frames. */
 
 import { Registry } from 'prom-client';
-import { steadyTime, wall } from '../../shared/clock.js';
+import { monotonic, monotonicOf, wall } from '../../shared/clock.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
 import { FrameStreamServer } from '../../shared/frames/stream-server.js';
@@ -133,8 +133,7 @@ export class Publisher {
 
   async #resume(found: Reopened): Promise<void> {
     const { settings, frameSocketPath } = this.#config;
-    const now = steadyTime();
-    for (const { key, at } of found.repeats) this.#admission.restore(key, Math.min(at, now));
+    for (const { key, at } of found.repeats) this.#admission.restore(key, monotonicOf(at));
     await this.#deadLetters.open();
     this.#frames = new FrameStreamServer({
       socketPath: frameSocketPath,
@@ -146,7 +145,7 @@ export class Publisher {
     await this.#frames.start(found.frames, this.#store.nextSeq);
     this.#addStored(found);
     this.#store.onReopened = (more) => {
-      for (const { key, at } of more.repeats) this.#admission.restore(key, Math.min(at, steadyTime()));
+      for (const { key, at } of more.repeats) this.#admission.restore(key, monotonicOf(at));
       this.#addStored(more);
       this.#emit(more.frames);
     };
@@ -200,7 +199,7 @@ export class Publisher {
 
   async #publish(messages: readonly CheckedMessage[], retry: boolean): Promise<PublishedBatch> {
     const end = this.#metrics.batchSeconds.startTimer();
-    const now = steadyTime();
+    const now = monotonic();
     const sorted = this.#sort(messages, retry, now);
     await this.#keep(sorted, now);
     const facts: PeerFact[] = [];
