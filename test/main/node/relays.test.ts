@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { tcp } from '@libp2p/tcp';
 import { isRelaying, Relays, relayAddresses } from '../../../src/main/node/relays.js';
 import { internalsOf } from '../../../src/main/node/seams/host-internals.js';
-import { RelayPlaces } from '../../../src/main/node/seams/relay-places.js';
+import { RelayPlaces, relayTransport } from '../../../src/main/node/seams/relay-places.js';
+import { createHost } from '../../support/host.js';
 import { digestsOf, libraryFolder } from '../../support/library-source.js';
 import { keptLog } from '../../support/logger.js';
 import { createTestNode, type TestNode } from '../../support/node.js';
@@ -144,4 +146,21 @@ test('a node speaks through relays in the current generation, in the first where
   const { node } = await createTestNode(context);
   await node.connect(`${hub.address}/p2p-circuit/p2p/${behind.node.peerId}`);
   assert.ok(node.peers().some(({ id }) => id === behind.node.peerId));
+});
+
+test('a place that seems to last, as to a node whose clock is behind its relay’s, is asked for again in time', async (context) => {
+  // Two hours.
+  const relay = await createRelay(context);
+  const host = await createHost(context, {
+    listen: [`${relay.address}/p2p-circuit`],
+    extra: { transports: [tcp(), relayTransport({ longestMs: 1200 })] },
+  });
+  let places = 0;
+  const { components } = host as unknown as {
+    components: { transportManager: { getTransports(): { reservationStore?: EventTarget }[] } };
+  };
+  const store = components.transportManager.getTransports().find(({ reservationStore }) => reservationStore);
+  store?.reservationStore?.addEventListener('relay:created-reservation', () => places++);
+  await waitFor(() => places >= 2, { what: 'two more places' });
+  assert.ok(host.getMultiaddrs().some((address) => RELAYED.test(String(address))));
 });

@@ -6,7 +6,10 @@
  * each try makes a listener that stays, and closing one gives up the places of all. And whoever opens a stream of the relay's protocol
  * to us makes us ask it for a place, with one more listener each time.
  *
- * Gain: a place is taken again after its relay's restart, in seconds, and strangers have us do nothing.
+ * And a relay says by its own clock when a place ends: to a node whose clock is behind, places seem to last for longer than they do, and are lost for
+ * that long. Go's relays give a place for an hour, so none is believed to last longer.
+ *
+ * Gain: a place is taken again after its relay's restart, in seconds, and before it ends whatever the clocks; strangers have us do nothing.
  *
  * Switch: `Seams.relayPlaces`; without it libp2p's own, where the places of one start are all there are.
  */
@@ -15,11 +18,27 @@ import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
 import type { Connection, Listener, PeerId, Stream, Transport } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { libraryTime } from '../../../shared/clock.js';
+
+/** How long a place is believed to last at the most, ms: `ReservationTTL` of go-libp2p's relay. */
+const LONGEST_MS = 3_600_000;
+/** Of that, before the place is asked for again. */
+const ASK_AGAIN = 11 / 12;
 
 type RelayTransportFactory = ReturnType<typeof circuitRelayTransport>;
 type RelayTransport = ReturnType<RelayTransportFactory>;
 
+interface Place {
+  /** Asks for it again. */
+  timeout: NodeJS.Timeout;
+  readonly type: string;
+  /** Unix seconds, by the relay's clock. */
+  readonly reservation: { expire: bigint };
+}
+
 interface ReservationStoreInternals {
+  readonly reservations: { set(relay: PeerId, place: Place): void };
+  addRelay(relay: PeerId, type: string): Promise<unknown>;
   hasReservation(relay: PeerId): boolean;
   relayFilter: { has(relay: Uint8Array): boolean; add(relay: Uint8Array): unknown };
   addEventListener(type: 'relay:removed', listener: (event: RelayRemoved) => void): void;
@@ -41,12 +60,34 @@ export interface TransportManagerInternals {
   listen(addresses: Multiaddr[]): Promise<void>;
 }
 
-/** libp2p's circuit transport with the seam laid on it. */
-export function relayTransport(): RelayTransportFactory {
+/** A place that is said to last longer than `longestMs` from now is asked for again as one that does not. */
+function boundPlaces(store: ReservationStoreInternals, longestMs: number): void {
+  const set = store.reservations.set.bind(store.reservations);
+  store.reservations.set = (relay, place) => {
+    const latest = libraryTime() + longestMs;
+    if (Number(place.reservation.expire) * 1000 > latest) {
+      place.reservation.expire = BigInt(Math.floor(latest / 1000));
+      clearTimeout(place.timeout);
+      place.timeout = setTimeout(() => {
+        // What fails, the library logs, and gives the place up.
+        store.addRelay(relay, place.type).catch(() => {});
+      }, longestMs * ASK_AGAIN);
+    }
+    set(relay, place);
+  };
+}
+
+/** libp2p's circuit transport with the seam laid on it. `longestMs`: that a place is believed to last; an hour unless told. */
+export function relayTransport({
+  longestMs = LONGEST_MS,
+}: {
+  readonly longestMs?: number;
+} = {}): RelayTransportFactory {
   const create = circuitRelayTransport();
   return (components) => {
     const transport = create(components) as Transport as RelayTransportInternals;
     transport.reservationStore.relayFilter = { has: () => false, add: () => true };
+    boundPlaces(transport.reservationStore, longestMs);
     const onStop = transport.onStop;
     transport.onStop = (stream, connection) => {
       if (transport.reservationStore.hasReservation(connection.remotePeer)) return onStop(stream, connection);
