@@ -85,7 +85,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
-    const { metrics, origins, admission, clients, proxies } = this.parts;
+    const { metrics, origins, admission, clients, gate, proxies } = this.parts;
     const refuse = (resource: Resource, outcome: string) => {
       metrics.connections.inc({ outcome });
       return this.#answer(request, resource);
@@ -97,7 +97,9 @@ export class NotificationApp implements TransportHandlers<Client> {
       return refuse(plain(fault.status, fault.why, fault.status === 426 ? UPGRADE : NOT_STORED), 'handshake');
     if (!origins.admits(headerOf(request, 'origin'), headerOf(request, 'host')))
       return refuse(plain(403, 'origin not allowed'), 'origin');
-    const place = admission.enter(proxies.clientOf(request));
+    const client = proxies.clientOf(request);
+    if (!gate.admits(client)) return refuse(plain(429, 'too many requests', [['retry-after', '1']]), 'rate');
+    const place = admission.enter(client);
     if (place === undefined) return refuse(plain(503, 'too many connections'), 'limit');
     return { data: clients.newClient(place) };
   }

@@ -1,9 +1,13 @@
 /** What the WebSocket port says to requests, as the standards have it: RFC 9110, 9112 and, for handshakes, RFC 6455. */
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { generate } from 'selfsigned';
+import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../../support/notifications.js';
+import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
 interface Raw {
@@ -164,7 +168,10 @@ for (const transport of TRANSPORTS)
     });
 
     it('answers a source only so many requests at once, and others as before', async (t) => {
-      const { servers, http } = await serve(t, { p2p_websocket_trusted_source_cidrs: ['127.0.0.1'] });
+      const { servers, http, url } = await serve(t, {
+        p2p_notification_servers: 1,
+        p2p_websocket_trusted_source_cidrs: ['127.0.0.1'],
+      });
       const ended: Raw[] = [];
       for (let round = 0; round < 15; round++) {
         const some = await Promise.all(
@@ -179,7 +186,12 @@ for (const transport of TRANSPORTS)
       const answered = ended.filter((each) => each.text().startsWith('HTTP/1.1 200'));
       assert.ok(answered.length >= 200, `${answered.length} answered`);
       assert.ok(refused.length > 0);
+      const statuses = await Promise.all(
+        Array.from({ length: 40 }, () => upgradeStatus(url, { localAddress: '127.0.0.2' })),
+      );
+      assert.ok(statuses.includes(429), 'handshakes are requests');
       assert.equal((await fetch(`${http}/health`)).status, 200);
+      await listen(t, url);
     });
   });
 
@@ -232,31 +244,47 @@ describe('HTTP on ws, by the letter', () => {
     for (let count = 0; count < 20; count++) assert.equal((await ask(t, servers.port, text)).status, 405);
   });
 
-  it('takes only a share of the connections from one source, whatever they do, and others’ as before', async (t) => {
-    const { servers, http, url } = await serveNotifications(t, {
-      p2p_websocket_transport: 'ws',
-      p2p_notification_servers: 1,
-      p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
+  for (const tls of [false, true])
+    it(`takes only a share of the connections from one source, whatever they do, ${tls ? 'TLS handshakes too' : 'and others’ as before'}`, async (t) => {
+      const { servers, url } = await serveNotifications(t, {
+        p2p_websocket_transport: 'ws',
+        p2p_notification_servers: 1,
+        p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
+        ...(tls ? await certificateSettings(t) : {}),
+      });
+      const idle = await Promise.all(
+        Array.from({ length: 80 }, () => say(t, servers.port, tls ? '' : 'GET /he', '127.0.0.2')),
+      );
+      await waitFor(() => idle.filter(({ ended }) => ended).length === 30, {
+        what: 'all above the share to be closed',
+      });
+      const feed = tls ? url.replace('ws:', 'wss:') : url;
+      await listen(t, feed, { rejectUnauthorized: false });
+      const trusted = await Promise.all(
+        Array.from({ length: 80 }, () => say(t, servers.port, 'GET /he', '127.0.0.9')),
+      );
+      if (!tls) {
+        for (const { socket } of trusted) socket.write('alth HTTP/1.1\r\nHost: x\r\n\r\n');
+        await waitFor(() => trusted.every((each) => each.text().startsWith('HTTP/1.1 200')), {
+          what: 'answers',
+        });
+      }
+      // Who gives up gives back.
+      await assert.rejects(listen(t, feed, { localAddress: '127.0.0.2', rejectUnauthorized: false }));
+      for (const { socket } of idle) socket.destroy();
+      await waitFor(
+        () =>
+          listen(t, feed, { localAddress: '127.0.0.2', rejectUnauthorized: false }).catch(() => undefined),
+        { what: 'a place again', timeoutMs: 5_000 },
+      );
     });
-    const idle = await Promise.all(
-      Array.from({ length: 80 }, () => say(t, servers.port, 'GET /he', '127.0.0.2')),
-    );
-    await waitFor(() => idle.filter(({ ended }) => ended).length === 30, {
-      what: 'all above the share to be closed',
-    });
-    assert.equal((await fetch(`${http}/health`)).status, 200);
-    await listen(t, url);
-    const trusted = await Promise.all(
-      Array.from({ length: 80 }, () => say(t, servers.port, 'GET /he', '127.0.0.9')),
-    );
-    for (const { socket } of trusted) socket.write('alth HTTP/1.1\r\nHost: x\r\n\r\n');
-    await waitFor(() => trusted.every((each) => each.text().startsWith('HTTP/1.1 200')), { what: 'answers' });
-    // Who gives up gives back.
-    for (const { socket } of idle) socket.destroy();
-    await waitFor(
-      async () =>
-        (await say(t, servers.port, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n', '127.0.0.2')).ended === false,
-      { what: 'a place again' },
-    );
-  });
 });
+
+async function certificateSettings(context: Pick<TestContext, 'after'>) {
+  const directory = temporaryDirectory(context);
+  const pem = await generate([{ name: 'commonName', value: 'localhost' }], { keySize: 2048 });
+  const [server_certFile, server_keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+  writeFileSync(server_certFile, pem.cert);
+  writeFileSync(server_keyFile, pem.private);
+  return { securityLevelHTTP: 1, server_certFile, server_keyFile };
+}

@@ -27,6 +27,9 @@ function endOfHead(bytes: Buffer, from: number): number {
   return -1;
 }
 
+/** Of this file, not of a visitor: it outlives it on a WebSocket's connection. */
+function forget(): void {}
+
 export class Visitor extends Duplex {
   /** What came behind the head. */
   rest = Buffer.alloc(0);
@@ -41,10 +44,10 @@ export class Visitor extends Duplex {
     raw.setTimeout(HEAD_TIMEOUT_MS, () => raw.destroy());
     raw.on('data', this.#onData);
     raw.on('end', this.#onEnd);
-    raw.on('error', () => {});
+    raw.on('error', forget);
     raw.on('close', this.#onClose);
     // Node's server tells it to whoever asks it; what is wrong is answered already.
-    this.on('error', () => {});
+    this.on('error', forget);
   }
 
   /** The connection is a WebSocket's from now on. */

@@ -31,6 +31,8 @@ import { MAX_HEAD_BYTES, Visitor } from './visitor.js';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** For the other side's close frame, after ours. */
 const CLOSE_TIMEOUT_MS = 3000;
+/** What is still read of a client after our close frame: its own is of 131 bytes at the most, behind what was under way. */
+const LAST_BYTES = 65_536;
 /** Node's `reusePort` is there from 22.12 and 23.1 on, for systems that share connections out among those who listen. */
 export function reusesPorts(version = process.versions.node, platform: string = process.platform): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
@@ -135,6 +137,11 @@ class WsSocket<Data> implements TransportSocket<Data> {
     if (this.#over) return;
     this.listener.flush();
     this.webSocket.close(code, reason);
+    let left = LAST_BYTES;
+    this.raw.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) this.raw.destroy();
+    });
     this.finish();
   }
 
@@ -168,11 +175,11 @@ class WsListener<Data> implements Listener {
     private readonly handlers: TransportHandlers<Data>,
   ) {
     const { tls, maxMessageBytes } = options;
-    const common = { allowHalfOpen: true, noDelay: true };
     this.#server =
       tls === undefined
-        ? createServer(common)
-        : createTlsServer({ ...common, ...readPair(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
+        ? // Who has closed its side may still have an answer.
+          createServer({ noDelay: true, allowHalfOpen: true })
+        : createTlsServer({ noDelay: true, ...readPair(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
     this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES });
     // The types do not know these two yet.
     const webSockets: WebSocketOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
