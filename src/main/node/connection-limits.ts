@@ -1,5 +1,5 @@
 /**
- * How many connections are kept. Go's connection manager lets the count pass a high mark and then closes the least valued
+ * How many peers are kept. Go's connection manager lets the count pass a high mark and then closes the least valued
  * down to a low one, sparing those younger than a grace period; libp2p here only has a ceiling at which it refuses whoever comes. So it
  * has none, the gater has one well above (see admission.ts), and the trimming is done here.
  */
@@ -11,12 +11,15 @@ import { AddressList } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { multiaddrHost } from './addresses.js';
+import { closeConnection } from './closing-connections.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
 /** Go's marks are 25 and 35. */
 const LOW_SHARE = 25 / 35;
 export const GRACE_MS = 20_000;
 const TRIM_INTERVAL_MS = 10_000;
+/** Connections of one peer. A Go node keeps two or three: TCP over both IP versions, a relayed one. */
+const CONNECTIONS_A_PEER = 8;
 
 export interface ConnectionMarks {
   readonly low: number;
@@ -48,6 +51,11 @@ export function connectionManagerLimits(): {
     inboundConnectionThreshold: Number.POSITIVE_INFINITY,
     maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
   };
+}
+
+/** Of one peer's connections the youngest, where there are too many. */
+function beyondAPeersShare(connections: readonly Connection[]): Connection[] {
+  return [...connections].sort((a, b) => a.timeline.open - b.timeline.open).slice(CONNECTIONS_A_PEER);
 }
 
 export interface ConnectionTrimmerComponents {
@@ -96,7 +104,7 @@ export class ConnectionTrimmer {
     this.#timer = undefined;
   }
 
-  /** One look. Resolves with how many connections were closed. */
+  /** One look. Resolves with how many peers were let go. */
   async trim(): Promise<number> {
     if (this.#running) return 0;
     this.#running = true;
@@ -109,19 +117,28 @@ export class ConnectionTrimmer {
 
   async #trim(): Promise<number> {
     const { marks, graceMs = GRACE_MS } = this.#options;
-    const counted = this.#components.libp2p
-      .getConnections()
-      .filter((connection) => !this.#isProtected(connection));
+    const peers = new Map<string, Connection[]>();
+    for (const connection of this.#components.libp2p.getConnections()) {
+      const id = connection.remotePeer.toString();
+      peers.set(id, [...(peers.get(id) ?? []), connection]);
+    }
+    const counted = [...peers.values()].filter((ofPeer) => !ofPeer.some((each) => this.#isProtected(each)));
+    await Promise.all(counted.flatMap(beyondAPeersShare).map((connection) => this.#close(connection)));
     if (counted.length <= marks.high) return 0;
     const youngest = libraryTime() - graceMs;
-    const old = counted.filter(({ timeline }) => timeline.open <= youngest);
     const valued = await Promise.all(
-      old.map(async (connection) => ({ connection, value: await this.#value(connection.remotePeer) })),
+      counted.map(async (connections) => ({
+        connections,
+        since: Math.min(...connections.map(({ timeline }) => timeline.open)),
+        value: await this.#value(connections[0]?.remotePeer),
+      })),
     );
-    valued.sort((a, b) => a.value - b.value || b.connection.timeline.open - a.connection.timeline.open);
+    const old = valued.filter(({ since }) => since <= youngest);
+    old.sort((a, b) => a.value - b.value || b.since - a.since);
     // As Go does: the young are not made room for, or a crowd of newcomers would cost everybody else's place.
-    const closing = valued.slice(0, Math.max(0, old.length - marks.low));
-    await Promise.all(closing.map(({ connection }) => this.#close(connection)));
+    const closing = old.slice(0, Math.max(0, old.length - marks.low));
+    const connections = closing.flatMap((peer) => peer.connections);
+    await Promise.all(connections.map((connection) => this.#close(connection)));
     return closing.length;
   }
 
@@ -131,7 +148,8 @@ export class ConnectionTrimmer {
     return host?.kind === 'ip' && this.#allowed.has(host.address);
   }
 
-  async #value(peerId: PeerId): Promise<number> {
+  async #value(peerId: PeerId | undefined): Promise<number> {
+    if (peerId === undefined) return 0;
     let value = this.#options.worthOf?.(peerId.toString()) ?? 0;
     try {
       const peer = await this.#components.libp2p.peerStore.get(peerId);
@@ -148,10 +166,6 @@ export class ConnectionTrimmer {
       { peer: connection.remotePeer.toString() },
       'too many connections: closing one',
     );
-    try {
-      await connection.close({ signal: AbortSignal.timeout(1000) });
-    } catch (error) {
-      connection.abort(error instanceof Error ? error : new Error(errorMessage(error)));
-    }
+    await closeConnection(connection);
   }
 }

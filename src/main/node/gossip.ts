@@ -21,6 +21,7 @@ import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
 import { SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import { meshWithDirectPeers } from './seams/direct-peers.js';
+import type { GossipStreams, StreamComponents } from './seams/gossip-streams.js';
 import { retainScores } from './seams/retained-scores.js';
 import type { Traffic } from './traffic.js';
 import type { SignatureVerifier } from './verification.js';
@@ -62,6 +63,8 @@ export interface GossipComponents {
   readonly budgets: ConnectionBudgets;
   readonly backpressure: Backpressure;
   readonly traffic: Traffic;
+  /** Undefined: as many streams as the library opens. */
+  readonly streams: GossipStreams | undefined;
   /** Undefined: signatures are verified where the library does it. */
   readonly verifier: SignatureVerifier | undefined;
   /** A message was dropped that is not valid, without blame for who sent it. */
@@ -118,7 +121,9 @@ export function gossipService(
     if (options.seams.directPeersInMesh) meshWithDirectPeers(gossip);
     if (options.seams.retainedScores) retainScores(gossip.score);
     keepUncheckedMessages(gossip);
-    resetReplacedStreams(gossip);
+    const { streams } = components;
+    streams?.lay(gossip, libp2pComponents as object as StreamComponents);
+    resetReplacedStreams(gossip, streams && ((...replaced) => streams.drains(...replaced)));
     resetOversizedStreams(gossip);
     guard(gossip, components);
     return gossip;

@@ -24,6 +24,7 @@ import { Backpressure } from './backpressure.js';
 import type { ResolveTxt } from './bootstrap.js';
 import { ConnectionBudgets } from './budgets.js';
 import { DirectStream } from './direct-stream.js';
+import { DuplicateConnections } from './duplicate-connections.js';
 import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
 import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
@@ -35,6 +36,7 @@ import { PeerPings } from './peer-pings.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
 import { Preambles } from './preambles.js';
+import { GossipStreams, type GossipStreamsOptions } from './seams/gossip-streams.js';
 import { internalsOf } from './seams/host-internals.js';
 import { SharedTopics } from './shared-topics.js';
 import { Traffic } from './traffic.js';
@@ -72,6 +74,8 @@ export interface NodeOptions {
   readonly verifierProgram?: URL;
   /** Milliseconds between two questions to others where this node is. Default 300,000. */
   readonly ownLookupMs?: number;
+  /** How long a gossip stream may be missing before more is done about it; see seams/gossip-streams.ts. */
+  readonly gossipStreams?: GossipStreamsOptions;
   /** Resolves /dnsaddr; the system's resolver unless given. */
   readonly resolveTxt?: ResolveTxt;
   /** How long a peer may be connected without a topic of ours before it is warned of, ms. Default 30,000. */
@@ -101,6 +105,7 @@ export class Libp2pNode implements P2PNode {
   readonly #traffic = new Traffic();
   readonly #budgets: ConnectionBudgets;
   readonly #backpressure: Backpressure;
+  readonly #streams: GossipStreams | undefined;
   readonly #verifier: SignatureVerifier | undefined;
   readonly #seams: Seams;
   readonly #topics: readonly string[];
@@ -172,9 +177,13 @@ export class Libp2pNode implements P2PNode {
       { metrics: this.#metrics },
       { streamOf: (source) => this.#host?.services.pubsub.streamsInbound.get(source)?.rawStream },
     );
+    const parts = { logger, metrics: this.#metrics };
+    this.#streams = this.#seams.gossipStreams
+      ? new GossipStreams({ ...parts, duplicates: new DuplicateConnections(parts) }, options.gossipStreams)
+      : undefined;
     this.#verifier = this.#seams.verification
       ? new SignatureVerifier(
-          { logger, metrics: this.#metrics },
+          parts,
           options.verifierProgram === undefined ? {} : { worker: options.verifierProgram },
         )
       : undefined;
@@ -356,6 +365,8 @@ export class Libp2pNode implements P2PNode {
     try {
       await host.dial(parsed, signal === undefined ? {} : { signal });
     } catch (error) {
+      // It has dialled us at the same time, and its connection is the one that both keep.
+      if (host.getConnections(peerIdFromString(peerId)).some(({ status }) => status === 'open')) return;
       const seen = this.#preambles.hintFor(parsed);
       // With another key each side waits for a handshake that it can read: all there is to see is silence.
       const unseen = isPrivateNetwork(this.#components.settings)
@@ -408,12 +419,14 @@ export class Libp2pNode implements P2PNode {
     }
     const slower =
       this.#verifier?.offMainThread === false ? ', signatures are verified on the main thread' : '';
+    const silent = this.#streams?.missing().peers ?? 0;
+    const deaf = silent > 0 ? ` (${silent} of them without a gossip stream)` : '';
     // As with no peers at all: what only others can mend takes no node out of service.
     const unheard = this.#sharedTopics.none
       ? `, connected peers share no topic (ours: ${this.#topics[0]}, …)`
       : '';
     const twin = this.#ownKey.warning === undefined ? '' : `, ${this.#ownKey.warning}`;
-    const message = `${peers} peers connected${twin}${unheard}${slower}`;
+    const message = `${peers} peers connected${deaf}${twin}${unheard}${slower}`;
     return { resource: 'libp2p', status: 200, message };
   }
 
@@ -459,6 +472,7 @@ export class Libp2pNode implements P2PNode {
         budgets: this.#budgets,
         backpressure: this.#backpressure,
         traffic: this.#traffic,
+        streams: this.#streams,
         verifier: this.#verifier,
         onUnblamed: () => this.#metrics.unblamed.inc(),
         onForged: (peerId) => {
@@ -608,6 +622,7 @@ export class Libp2pNode implements P2PNode {
 
   #observe(): void {
     this.#backpressure.observe();
+    this.#streams?.observe();
     this.#metrics.peers.set(this.#host?.getPeers().length ?? 0);
     this.#metrics.strangers.set(this.#sharedTopics.strangers().length);
   }

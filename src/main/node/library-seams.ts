@@ -16,6 +16,7 @@ import { LRUCache } from 'lru-cache';
 import * as Digest from 'multiformats/hashes/digest';
 import { messageIdText } from './message-id.js';
 import type { DirectGossip } from './seams/direct-peers.js';
+import type { StreamedGossip } from './seams/gossip-streams.js';
 import type { ScoreInternals } from './seams/retained-scores.js';
 import type { SignatureVerifier } from './verification.js';
 
@@ -33,6 +34,8 @@ export interface Seams {
   readonly relayPlaces: boolean;
   /** Direct peers that do not reciprocate are in the mesh as well; see seams/direct-peers.ts. */
   readonly directPeersInMesh: boolean;
+  /** Gossip streams that come back while their peer stays connected; see seams/gossip-streams.ts. */
+  readonly gossipStreams: boolean;
 }
 
 export const ALL_SEAMS: Seams = {
@@ -42,6 +45,7 @@ export const ALL_SEAMS: Seams = {
   retainedScores: true,
   relayPlaces: true,
   directPeersInMesh: true,
+  gossipStreams: true,
 };
 
 type Validated =
@@ -53,7 +57,7 @@ type Validated =
 export type Recommended = RPC.PeerInfo;
 
 /** What GossipSub has and its exported type does not show. */
-export interface GossipInternals extends GossipSub, DirectGossip {
+export interface GossipInternals extends GossipSub, DirectGossip, StreamedGossip {
   getScore(peerId: string): number;
   getMeshPeers(topic: string): string[];
   reportMessageValidationResult(id: string, source: string, verdict: TopicValidatorResult): void;
@@ -67,8 +71,6 @@ export interface GossipInternals extends GossipSub, DirectGossip {
   readonly outbound: ReadonlyMap<string, boolean>;
   sendIDontWants(id: Uint8Array, topic: string, except: string): void;
   readonly gossipTracer: { readonly promises: ReadonlyMap<string, Map<string, number>> };
-  createInboundStream(peerId: PeerId, stream: Stream): void;
-  handlePeerReadStreamError(error: Error, peerId: PeerId): void;
   readonly mcache: {
     readonly msgs: ReadonlyMap<string, { readonly validated: boolean }>;
     getWithIWantCount(
@@ -76,8 +78,7 @@ export interface GossipInternals extends GossipSub, DirectGossip {
       peerId: string,
     ): { readonly msg: RPC.Message; readonly count: number } | null;
   };
-  readonly streamsInbound: Map<string, { readonly rawStream: Stream }>;
-  readonly streamsOutbound: Map<string, { readonly rawStream: Stream }>;
+  readonly streamsOutbound: StreamedGossip['streamsOutbound'];
   readonly score: ScoreInternals;
   readonly seenCache: { has(id: string): boolean; put(id: string): boolean };
   readonly fastMsgIdCache?: { get(id: string): string | undefined; put(id: string, value: string): boolean };
@@ -283,18 +284,22 @@ export function keepUncheckedMessages(gossip: GossipInternals): void {
 }
 
 /**
- * A peer has one inbound stream: the one before it is reset.
+ * A peer has one inbound stream: the one before it is reset, unless `drains` takes it upon itself to end it.
  *
  * Reason: the library closes only our half of it and reads on, so a peer that opens a second stream could flood the first
  * while backpressure pauses the second.
  */
-export function resetReplacedStreams(gossip: GossipInternals): void {
+export function resetReplacedStreams(
+  gossip: GossipInternals,
+  drains: (peerId: PeerId, replaced: Stream, stream: Stream) => boolean = () => false,
+): void {
   const create = gossip.createInboundStream.bind(gossip);
   gossip.createInboundStream = (peerId, stream) => {
     const id = peerId.toString();
     const before = gossip.streamsInbound.get(id)?.rawStream;
     create(peerId, stream);
-    if (before !== undefined && gossip.streamsInbound.get(id)?.rawStream === stream) {
+    if (before === undefined || gossip.streamsInbound.get(id)?.rawStream !== stream) return;
+    if (!drains(peerId, before, stream)) {
       before.abort(new Error('the peer has opened another stream'));
     }
   };

@@ -98,6 +98,30 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Connections ended because nothing came over them any more and pings were not answered.',
       registers,
     }),
+    gossipStreamsMissing: new Gauge({
+      name: 'teranode_p2p_node_gossip_streams_missing',
+      help: 'Connected peers of the gossip protocol without a gossip stream, by direction: outbound is ours to them.',
+      labelNames: ['direction'],
+      registers,
+      collect: observe,
+    }),
+    gossipStreamsOpened: new Counter({
+      name: 'teranode_p2p_node_gossip_streams_opened_total',
+      help: 'Gossip streams opened to peers, by why: the first of a connected peer, the one before was lost, moved to the kept connection, or renewed to have the peer open its own.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    deafPeers: new Counter({
+      name: 'teranode_p2p_node_deaf_peers_total',
+      help: 'Peers whose connections were closed because a gossip stream was missing for 30 s.',
+      registers,
+    }),
+    duplicateConnections: new Counter({
+      name: 'teranode_p2p_node_duplicate_connections_total',
+      help: 'Connections to a peer that has another: closed, or left because it comes back with one each time.',
+      labelNames: ['outcome'],
+      registers,
+    }),
     peers: new Gauge({
       name: 'teranode_p2p_node_peers',
       help: 'Connected peers.',

@@ -145,8 +145,10 @@ export class StaticPeers {
         multiaddrs: addresses,
         ...(persistent ? { tags: { [KEEP_ALIVE_TAG]: { value: TAG_VALUE } } } : {}),
       });
-      await libp2p.dial(addresses, {
-        signal: deadlineSignal(dialTimeoutMs, this.#stopping.signal),
+      const signal = deadlineSignal(dialTimeoutMs, this.#stopping.signal);
+      await libp2p.dial(addresses, { signal }).catch((error: unknown) => {
+        // It has dialled us at the same time, and its connection is the one that both keep.
+        if (!this.#isConnected(id)) throw error;
       });
       this.#failing.delete(id);
       logger.info({ peer: id, kind }, 'connected to configured peer');

@@ -171,7 +171,7 @@ export const SETTINGS = {
   p2p_peer_cache_dir: text('', 'Directory of p2p.key and the peer cache; empty: DATADIR.'),
   p2p_max_connections: integer(
     35,
-    'Connections kept at the most; static and bootstrap peers besides (this server).',
+    'Peers kept at the most; static and bootstrap peers besides (this server).',
     {
       min: 1,
     },

@@ -64,6 +64,32 @@ describe('connection limits', () => {
     for (const guest of [first, second]) assert.ok(left.includes(guest!.peerId.toString()));
   });
 
+  it('count peers, not connections, and keep eight connections of a peer', async (context) => {
+    const host = await createHost(context);
+    const parts = peripheryParts();
+    const guests = await Promise.all(Array.from({ length: 4 }, () => createHost(context, { listen: [] })));
+    for (const guest of guests) {
+      for (let count = 0; count < 3; count++) await guest.dial(host.getMultiaddrs(), { force: true });
+    }
+    await waitFor(() => host.getConnections().length === 12, { what: 'twelve connections' });
+    const trimmer = (high: number) =>
+      new ConnectionTrimmer(
+        { libp2p: host, logger: parts.log.logger, metrics: parts.metrics },
+        { marks: { low: 3, high, ceiling: 100 }, isProtected: () => false, graceMs: 0 },
+      );
+    assert.equal(await trimmer(4).trim(), 0);
+    assert.equal(host.getConnections().length, 12);
+    // One peer too many: it goes with all that it has, and the rest keep theirs.
+    assert.equal(await trimmer(3).trim(), 1);
+    await waitFor(() => host.getConnections().length === 9, { what: 'three connections to be closed' });
+    assert.equal(host.getPeers().length, 3);
+    const [left] = guests.filter(({ peerId }) => host.getConnections(peerId).length > 0);
+    for (let count = 3; count < 11; count++) await left!.dial(host.getMultiaddrs(), { force: true });
+    await waitFor(() => host.getConnections(left!.peerId).length === 11, { what: 'eleven of one peer' });
+    await trimmer(4).trim();
+    await waitFor(() => host.getConnections(left!.peerId).length === 8, { what: 'eight of it' });
+  });
+
   it('do not count allow-listed addresses', async (context) => {
     const host = await createHost(context);
     const parts = peripheryParts();
