@@ -14,7 +14,7 @@ import { JSON_CASES } from '../support/json-cases.js';
 import { JsonInputs } from '../support/json-inputs.js';
 import { Neighbour } from './neighbour.js';
 
-const ROUNDS = 40;
+const ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 40);
 const INPUTS_A_ROUND = 1000;
 
 const decode = (go: Neighbour, inputs: readonly Input[]): Promise<GoDecoding[]> =>

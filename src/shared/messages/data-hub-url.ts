@@ -63,11 +63,11 @@ function judge(text: string, allowPrivate: boolean): Judgement {
 }
 
 /**
- * What nobody takes as a URL, whatever its scheme: a text past 2,048 characters or with unprintable ones. Undefined where
- * neither.
+ * What nobody takes as a URL, whatever its scheme: a text past 2,048 bytes of UTF-8 or with unprintable characters. Undefined
+ * where neither.
  */
 export function printFault(text: string): string | undefined {
-  if (text.length > URL_MAX) return `is longer than ${URL_MAX} characters`;
+  if (Buffer.byteLength(text) > URL_MAX) return `is longer than ${URL_MAX} bytes`;
   return !PLAIN.test(text) && UNPRINTABLE.test(text) ? 'has unprintable characters' : undefined;
 }
 

@@ -73,7 +73,7 @@ test('what every peer would refuse to read is an error naming every key', () => 
       assert.deepEqual(error.problems, [
         'asset_httpAddress: has unprintable characters',
         'asset_httpPublicAddress: has unprintable characters',
-        'asset_propagation_public_url: is longer than 2048 characters',
+        'asset_propagation_public_url: is longer than 2048 bytes',
       ]);
       return true;
     },

@@ -500,6 +500,8 @@ describe('data hub URLs', () => {
 
   for (const url of [
     `http://hub.example.org/${'x'.repeat(2048)}`,
+    // Bytes count, as in Go: these are 1,524 characters.
+    `http://hub.example.org/${'é'.repeat(1500)}`,
     'http://hub.example.org/\n',
     'http://hub.example.org/\u202E',
     'http://hub.example.org/\u00A0',
