@@ -19,10 +19,17 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** Settings with the command's `--set`, checked by `check`; warnings go to standard error. */
-export function settingsFor(command: Command, terminal: Terminal, check?: SettingsCheck): LoadedSettings {
+/** Settings with the command's `--set`, whose warnings go to standard error. */
+export function settingsFor(command: Command, terminal: Terminal): LoadedSettings {
+  const loaded = loadFor(command);
+  for (const warning of loaded.warnings) terminal.note(`warning: ${warning}`);
+  return loaded;
+}
+
+/** Settings with the command's `--set`, checked by `check`; what to warn of is the caller's to say. */
+export function loadFor(command: Command, check?: SettingsCheck): LoadedSettings {
   const { set = [] } = command.optsWithGlobals<{ set?: string[] }>();
-  const loaded = loadSettings(
+  return loadSettings(
     {
       sets: set,
       env: process.env,
@@ -31,8 +38,6 @@ export function settingsFor(command: Command, terminal: Terminal, check?: Settin
     },
     check,
   );
-  for (const warning of loaded.warnings) terminal.note(`warning: ${warning}`);
-  return loaded;
 }
 
 /** How to reach the server that runs on this `DATADIR`. Throws UnavailableError when none does. */

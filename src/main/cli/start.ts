@@ -3,14 +3,13 @@
 import type { Command } from 'commander';
 import { createLogger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { settingsFor } from './context.js';
+import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
-import type { Terminal } from './terminal.js';
 
 /** What a stop may take beyond `shutdown_timeout` before the process ends all the same. */
 const GRACE_MS = 3000;
 
-export function startCommand(program: Command, terminal: Terminal): void {
+export function startCommand(program: Command): void {
   program
     .command('start')
     .description('Run one server until SIGTERM or SIGINT.')
@@ -25,7 +24,7 @@ Examples:
       await import('../../shared/polyfill.js');
       // Loaded when a server is wanted: the other commands need not wait for it.
       const { settingsProblems } = await import('../settings-problems.js');
-      const { settings, warnings } = settingsFor(command, terminal, settingsProblems);
+      const { settings, warnings } = loadFor(command, settingsProblems);
       await runServer(settings, warnings);
     });
 }

@@ -15,6 +15,9 @@ working directory upward. A line is \`key = value\`; \`#\` cuts it anywhere; sur
 named as the key beats both files, and \`--set key=value\` beats all. Lists are separated by \`|\`; durations are Go's
 (\`500ms\`, \`10s\`, \`5m\`, \`24h\`). An empty value counts for texts; for everything else it means the default.
 
+A file in UTF-16 is refused. Warned of, with the line's number: a key that is there twice, a line without \`=\`, a quote at one end alone, a value that
+\`#\` cuts in its middle, bytes that are no UTF-8, and a \`SETTINGS_CONTEXT\` of which no file has a key.
+
 Where the default depends on \`p2p_generation\`, both are given, and those of contexts. \`teranode-p2p settings show\` prints what is in force and
 where each value comes from, without secrets.
 

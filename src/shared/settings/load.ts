@@ -3,6 +3,7 @@
 import { ConfigurationError, errorMessage } from '../errors.js';
 import { checkSettings, isRequired, requiredProblem } from './checks.js';
 import { type ConfFile, findConf } from './conf-file.js';
+import { baseOf, contextWarnings, oddLineWarnings } from './conf-warnings.js';
 import { defaultOf } from './defaults.js';
 import { leftoverWarnings } from './generations.js';
 import { type Found, Lookup } from './lookup.js';
@@ -87,6 +88,8 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
   return {
     settings: Object.freeze(settings),
     warnings: [
+      ...oddLineWarnings(files, isOurs(files)),
+      ...contextWarnings(files, options.env.SETTINGS_CONTEXT),
       ...unknownKeys(files, options.env),
       ...leftoverWarnings(settings),
       ...[...lookup.unknownReferences].map((name) => `\${${name}} is referred to and nowhere set`),
@@ -154,17 +157,38 @@ function unknown(key: string): string {
     : `no such setting; the nearest is ${JSON.stringify(nearest.key)}`;
 }
 
+/** Keys of Teranode's own files that begin with `p2p_` and that none of its services reads. */
+const READ_BY_NOBODY: ReadonlySet<string> = new Set([
+  'p2p_enable_hole_punching',
+  'p2p_enable_nat_port_map',
+  'p2p_enable_nat_service',
+  'p2p_enable_relay',
+  'p2p_peer_id',
+  'p2p_port_coinbase',
+  'p2p_sync_stuck_retry_threshold',
+]);
+
+/** Whether this server reads a key, or would if it were spelled right: itself or as part of another's value. */
+function isOurs(files: readonly ConfFile[]): (key: string) => boolean {
+  const referred = referredNames(files);
+  return (key) => SPELLINGS.has(key) || key.startsWith('p2p_') || referred.has(key);
+}
+
+function referredNames(files: readonly ConfFile[]): ReadonlySet<string> {
+  const values = files.flatMap(({ lines }) => [...lines.values()]);
+  return new Set(values.flatMap((value) => [...value.matchAll(/\$\{(.*?)\}/g)].map(([, name = '']) => name)));
+}
+
 /**
  * Keys that were probably meant for this server: all that begin with `p2p_`, and whatever is almost one of ours. The
  * files are shared with Teranode's other services, whose keys are none of our business.
  */
 function unknownKeys(files: readonly ConfFile[], env: LoadOptions['env']): readonly string[] {
-  const referred = new Set<string>();
+  const referred = referredNames(files);
   const places = new Map<string, string>();
   for (const { path, lines } of files) {
-    for (const [full, value] of lines) {
-      for (const [, name = ''] of value.matchAll(/\$\{(.*?)\}/g)) referred.add(name);
-      const key = full.split('.', 1)[0] ?? '';
+    for (const full of lines.keys()) {
+      const key = baseOf(full);
       if (!places.has(key)) places.set(key, path);
     }
   }
@@ -172,7 +196,7 @@ function unknownKeys(files: readonly ConfFile[], env: LoadOptions['env']): reado
 
   const warnings: string[] = [];
   for (const [key, place] of places) {
-    if (SPELLINGS.has(key) || referred.has(key)) continue;
+    if (SPELLINGS.has(key) || referred.has(key) || READ_BY_NOBODY.has(key)) continue;
     const nearest = nearestKey(key, SPELLINGS.keys());
     const close = nearest !== undefined && key.length >= 6 && nearest.distance <= 2;
     if (!key.startsWith('p2p_') && !close) continue;

@@ -7,8 +7,8 @@ import { type LoadedSettings, loadSettings } from '../../../src/shared/settings/
 import { temporaryDirectory } from '../../support/temporary.js';
 
 interface Given {
-  conf?: string;
-  local?: string;
+  conf?: string | Uint8Array;
+  local?: string | Uint8Array;
   env?: Record<string, string>;
   sets?: string[];
 }
@@ -209,6 +209,105 @@ test('unknown keys warn with the nearest known one; other services’ keys are l
   assert.match(warnings[0] ?? '', /settings\.conf: p2p_pork: no such setting; the nearest is "p2p_port"$/);
   assert.match(warnings[1] ?? '', /clientname: no such setting; the nearest is "clientName"$/);
   assert.match(warnings[2] ?? '', /^environment: p2p_checker: .*"p2p_checkers"$/);
+});
+
+test('what a file says otherwise than its writer may have meant is warned of by line, without values', (context) => {
+  const secret = 'hunter2hunter2';
+  const { warnings, settings } = load(context, {
+    conf: [
+      '# p2p_port = 1, a comment',
+      'p2p_port = 1',
+      'p2p_port.docker = 2 # another key',
+      'p2p_port = 3',
+      `grpc_admin_api_key = ${secret}#${secret}`,
+      'clientName = "alice # bob"',
+      'version = 1.2"',
+      'commit = abc # a comment',
+      'p2p_shared_key = # none needed',
+      `KAFKA_SASL_PASSWORD = #${secret}`,
+      `p2p_private_key: ${secret}`,
+      '[p2p]',
+      'asset_httpAddress=http://x.example/#fragment',
+      'KAFKA_PORT = "9092',
+      'version.docker = ${KAFKA_PORT}',
+      // Of other services:
+      'alert_topic_name = "x',
+      'alert_topic_name = y',
+      '',
+    ].join('\n'),
+    local: 'p2p_port = 4',
+  });
+  assert.equal(settings.p2p_port, 4);
+  const told = warnings.map((warning) => warning.replace(/^.*\/settings\.conf: /, ''));
+  const sharp = 'is cut at #, which ends a value wherever it stands, in quotes too';
+  const quote = 'has a quote at one end alone, which stays part of the value';
+  assert.deepEqual(told, [
+    'line 4: p2p_port is there already in line 2; the last one counts',
+    `line 5: grpc_admin_api_key ${sharp}`,
+    `line 6: clientName ${sharp}`,
+    `line 7: version ${quote}`,
+    `line 10: KAFKA_SASL_PASSWORD ${sharp}`,
+    `line 13: asset_httpAddress ${sharp}`,
+    `line 14: KAFKA_PORT ${quote}`,
+    'lines 11, 12: each is no key = value, and is not read',
+  ]);
+  assert.ok(!warnings.join().includes(secret));
+});
+
+test('a file without any sense in it makes one warning, not a flood', (context) => {
+  const { warnings } = load(context, { conf: 'nonsense\n'.repeat(10_000) });
+  assert.deepEqual(
+    warnings.map((warning) => warning.replace(/^.*: line/, 'line')),
+    ['lines 1, 2, 3, 4, 5 and 9995 more: each is no key = value, and is not read'],
+  );
+});
+
+test('a file in UTF-16, or with carriage returns alone, is refused by name; bytes of Latin-1 are warned of', (context) => {
+  const conf = 'p2p_port = 1\nnetwork = regtest\n';
+  const swapped = (text: string) => Buffer.from(text, 'utf16le').swap16();
+  for (const bytes of [
+    Buffer.from(`\uFEFF${conf}`, 'utf16le'),
+    Buffer.from(conf, 'utf16le'),
+    swapped(`\uFEFF${conf}`),
+    swapped(conf),
+    Buffer.from(conf.replaceAll('\n', '\r')),
+  ]) {
+    const [problem = 'none', ...others] = problemsOf(context, { conf: bytes });
+    assert.match(
+      problem,
+      /^settings\.conf: cannot be read: .*\/settings\.conf (is UTF-16|ends its lines with carriage)/,
+    );
+    assert.deepEqual(others, []);
+  }
+  const { warnings } = load(context, { local: Buffer.from('# für\nclientName = Jürgen\n', 'latin1') });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /settings_local\.conf: line 2: clientName has bytes that are no UTF-8$/);
+});
+
+test('a context of which no file has a key is warned of, with the one that was meant', (context) => {
+  const conf = 'clientName = x\nblockstore.docker.m = y\nclientName.operator = z\n';
+  const warned = (SETTINGS_CONTEXT: string, given: Given = { conf }) =>
+    load(context, { ...given, env: { SETTINGS_CONTEXT } }).warnings;
+  for (const known of ['', 'docker.m', 'docker', 'operator']) assert.deepEqual(warned(known), []);
+  assert.deepEqual(warned('docker.n'), [
+    'SETTINGS_CONTEXT: no settings file has a key of "docker.n"; the nearest is "docker.m"',
+  ]);
+  assert.deepEqual(warned('live'), ['SETTINGS_CONTEXT: no settings file has a key of "live"']);
+  assert.deepEqual(warned('docker.m', {}), [], 'no file, no context in it');
+});
+
+test('keys that Teranode ships and none of its services reads are not warned of', (context) => {
+  // As its settings.conf of October 2025 and later has them.
+  const conf = [
+    'p2p_enable_hole_punching = true',
+    'p2p_enable_nat_port_map = true',
+    'p2p_enable_nat_service = true',
+    'p2p_enable_relay = true',
+    'p2p_peer_id.docker.ss.teranode1 = 12D3KooWAFXWuxgdJoRsaA4J4RRRr8yu6WCrAPf8FaS7UfZg3ceG',
+    'p2p_port_coinbase = 9907',
+    'p2p_sync_stuck_retry_threshold = 1',
+  ].join('\n');
+  assert.deepEqual(load(context, { conf }).warnings, []);
 });
 
 test('an unknown key in --set is an error, as is one without =', (context) => {
