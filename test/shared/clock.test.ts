@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { monotonic, SteadyClock } from '../../src/shared/clock.js';
@@ -63,4 +64,14 @@ test('the monotonic clock is the same in every thread', async () => {
   );
   await worker.terminate();
   assert.ok(theirs >= before && theirs <= monotonic(), `${before} ${theirs}`);
+});
+
+test('every process and thread of the server gives libraries a time that does not jump', () => {
+  const entries = readdirSync('src/workers').filter(
+    (name) => name.endsWith('.ts') && !name.endsWith('.d.ts'),
+  );
+  assert.ok(entries.length >= 5, String(entries));
+  for (const path of ['src/main/cli/index.ts', ...entries.map((name) => `src/workers/${name}`)]) {
+    assert.match(readFileSync(path, 'utf8'), /^steadyLibraries\(\);$/m, path);
+  }
 });
