@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { localSocketPath } from '../shared/frames/socket-path.js';
 import { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../shared/grpc/block-validation-client.js';
+import { serviceFiles } from '../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../shared/grpc/neighbour-metrics.js';
 import { createConsumerMetrics } from '../shared/kafka/consumer-metrics.js';
 import {
@@ -13,10 +14,13 @@ import {
   type KafkaSettingKey,
   needsEmbeddedBroker,
 } from '../shared/kafka/index.js';
+import { kafkaFiles } from '../shared/kafka/security-settings.js';
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import { ComponentLoggers, type Logger } from '../shared/logging.js';
 import { checkContextOf } from '../shared/messages/context.js';
 import type { Settings } from '../shared/settings/table.js';
+import { createTlsMetrics } from '../shared/tls-metrics.js';
+import { TlsWatch } from '../shared/tls-watch.js';
 import { createBanStore } from './bans/create-store.js';
 import { EmbeddedChain } from './blockchain/embedded-chain.js';
 import { EmbeddedRejections } from './blockchain/embedded-rejections.js';
@@ -24,6 +28,8 @@ import { GrpcBlockchainClient } from './blockchain/grpc-client.js';
 import { EmbeddedBrokerThread } from './broker/index.js';
 import { DataDirectory } from './data-directory.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
+import { grpcServerFiles } from './grpc/server.js';
+import { notificationFiles } from './notifications/index.js';
 import { P2PServer } from './server.js';
 import { refuseProblems } from './settings-problems.js';
 import { GuardedHttp } from './sync/guarded-http.js';
@@ -43,9 +49,18 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
   const brokerSocketPath = needsEmbeddedBroker(settings)
     ? localSocketPath(directory.path, 'broker.sock')
     : undefined;
-  const kafka = { logger: loggers.of('kafka'), brokerSocketPath };
   const registry = new Registry();
-  const neighbours = { settings, metrics: createNeighbourMetrics(registry) };
+  const tls = new TlsWatch(
+    { logger: loggers.of('tls'), metrics: createTlsMetrics(registry) },
+    {
+      websocket: notificationFiles(settings),
+      peerservice: grpcServerFiles(settings),
+      services: serviceFiles(settings),
+      kafka: kafkaFiles(settings),
+    },
+  );
+  const neighbours = { settings, tls: tls.of('services'), metrics: createNeighbourMetrics(registry) };
+  const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka') };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
   const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
     settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
@@ -58,6 +73,7 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     logger,
     loggers,
     registry,
+    tls,
     directory,
     blockchain: chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') }),
     validation: createBlockValidationClient({ ...neighbours, logger: loggers.of('validation') }),

@@ -6,6 +6,7 @@ import type { BlockValidationClient } from '../shared/grpc/block-validation-clie
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { Settings } from '../shared/settings/table.js';
+import type { TlsWatch } from '../shared/tls-watch.js';
 import type { BanStore } from './bans/types.js';
 import type { EmbeddedChain } from './blockchain/embedded-chain.js';
 import type { EmbeddedRejections } from './blockchain/embedded-rejections.js';
@@ -22,6 +23,8 @@ export interface ServerDependencies {
   readonly loggers: ComponentLoggers;
   /** Of the main process; the figures of the others are added at each scrape. */
   readonly registry: Registry;
+  /** The files of TLS that the server uses; looked at from `init` to the end of `stop`. */
+  readonly tls: TlsWatch;
   /** Opened in `init`, closed at the end of `stop`. */
   readonly directory: DataDirectory;
   readonly blockchain: BlockchainClient;

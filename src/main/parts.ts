@@ -223,6 +223,7 @@ export class ServerParts {
     this.grpc = new GrpcServer(
       {
         logger: grpcLogger,
+        tls: dependencies.tls.of('peerservice'),
         service: createPeerService(
           {
             logger: grpcLogger,

@@ -100,6 +100,7 @@ export class P2PServer {
     await directory.open();
     signal.throwIfAborted();
     await this.#probes.start();
+    this.#dependencies.tls.start();
     for (const warning of this.#urls.warnings) this.#logger.warn(warning);
     if (onCluster(settings)) {
       for (const warning of kafkaSecurityWarnings(settings)) this.#logger.warn(warning);
@@ -292,6 +293,7 @@ export class P2PServer {
       () => this.#parts?.bans.stop(),
       () => this.#parts?.registry.stop(),
       () => embedded.chain?.close(),
+      () => this.#dependencies.tls.stop(),
       () => directory.close(),
       () => this.#probes.stop(),
     ]) {

@@ -1,6 +1,8 @@
-/** Certificate and key of HTTPS, from files. */
+/** Certificates, keys and authorities of TLS, from files. */
 
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { ConfigurationError, errorMessage } from './errors.js';
 
@@ -11,25 +13,6 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** The file of `setting` at `path`; null when the path is empty or the file cannot be read. */
-export type TlsFileReader = (setting: string, path: string, required: boolean) => Buffer | null;
-
-/** Reads files and puts what is wrong into `problems`, each line naming its setting; `level` says what needs them. */
-export function tlsFileReader(problems: string[], level: string): TlsFileReader {
-  return (setting, path, required) => {
-    if (path === '') {
-      if (required) problems.push(`${setting}: needed at ${level}`);
-      return null;
-    }
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      problems.push(`${setting}: ${path} cannot be read: ${errorMessage(error)}`);
-      return null;
-    }
-  };
-}
-
 /** A setting and the file that it names. */
 export interface NamedFile {
   readonly setting: string;
@@ -38,52 +21,117 @@ export interface NamedFile {
   readonly required?: boolean;
 }
 
-/** Files in PEM: a certificate with its key, and the authorities that the other side's is checked against. */
-export interface PemFiles {
-  readonly cert?: NamedFile;
-  readonly key?: NamedFile;
-  readonly ca?: NamedFile;
+const PARTS = ['cert', 'key', 'ca'] as const;
+type Part = (typeof PARTS)[number];
+
+/** Files in PEM that belong together: a certificate with its key, and the authorities that the other side's is checked against. */
+export interface TlsFileSet {
+  readonly files: { readonly [part in Part]?: NamedFile };
+  /** The setting, and its value, that needs them. */
+  readonly level: string;
 }
 
-/** What is wrong with `files`, each line naming a setting whose file is missing, unreadable or does not fit; `level` needs them. */
-export function pemProblems(files: PemFiles, level: string): readonly string[] {
-  const problems: string[] = [];
-  const read = tlsFileReader(problems, level);
-  const checked = (part: keyof PemFiles, what: string): Buffer | null => {
-    const file = files[part];
-    const bytes = file === undefined ? null : read(file.setting, file.path, file.required ?? true);
-    if (file === undefined || bytes === null) return null;
+/** What is in the files of a set. */
+export type Pem = { readonly [part in Part]?: Buffer };
+
+/** What was read of a set: a text says why a file cannot be read. */
+export type TlsFileContents = ReadonlyMap<Part, Buffer | string>;
+
+const WHAT: Readonly<Record<Part, string>> = { cert: 'certificate', key: 'key', ca: 'certificate' };
+
+/** The same without and with waiting: a network volume that hangs must not hold the thread. */
+export function readTlsFilesSync({ files }: TlsFileSet): TlsFileContents {
+  const found = new Map<Part, Buffer | string>();
+  for (const [part, { path }] of namedIn(files)) {
     try {
-      createSecureContext({ [part]: bytes });
-      return bytes;
+      found.set(part, readFileSync(path));
     } catch (error) {
-      problems.push(`${file.setting}: ${file.path} is not a PEM ${what}: ${errorMessage(error)}`);
-      return null;
+      found.set(part, errorMessage(error));
     }
-  };
-  const cert = checked('cert', 'certificate');
-  const key = checked('key', 'key');
-  checked('ca', 'certificate');
-  if (cert === null || key === null) return problems;
-  try {
-    createSecureContext({ cert, key });
-  } catch (error) {
-    const { path } = files.cert ?? {};
-    problems.push(
-      `${files.key?.setting}: ${files.key?.path} does not belong to ${path}: ${errorMessage(error)}`,
-    );
   }
-  return problems;
+  return found;
 }
 
-/** Throws ConfigurationError naming each setting whose file is missing, unreadable or does not fit. */
-export function checkTlsFiles({ certFile, keyFile }: TlsFiles): void {
-  const problems = pemProblems(
-    {
+/** One file after the other: what hangs takes one of libuv's threads, not all. */
+export async function readTlsFiles({ files }: TlsFileSet): Promise<TlsFileContents> {
+  const found = new Map<Part, Buffer | string>();
+  for (const [part, { path }] of namedIn(files)) {
+    found.set(part, await readFile(path).catch(errorMessage));
+  }
+  return found;
+}
+
+function namedIn(files: TlsFileSet['files']): [Part, NamedFile][] {
+  return PARTS.flatMap((part): [Part, NamedFile][] => {
+    const file = files[part];
+    return file === undefined || file.path === '' ? [] : [[part, file]];
+  });
+}
+
+/** What `contents` make, or what is wrong: each line names a setting whose file is missing, unreadable or does not fit. */
+export function wholePem(
+  { files, level }: TlsFileSet,
+  contents: TlsFileContents,
+): { readonly problems: readonly string[]; readonly pem: Pem } {
+  const problems: string[] = [];
+  const pem: { [part in Part]?: Buffer } = {};
+  for (const part of PARTS) {
+    const file = files[part];
+    if (file === undefined) continue;
+    const { setting, path, required = true } = file;
+    const found = contents.get(part);
+    if (found === undefined) {
+      if (required) problems.push(`${setting}: needed at ${level}`);
+    } else if (typeof found === 'string') {
+      problems.push(`${setting}: ${path} cannot be read: ${found}`);
+    } else {
+      try {
+        if (part === 'ca') checkAuthorities(found);
+        else createSecureContext({ [part]: found });
+        pem[part] = found;
+      } catch (error) {
+        problems.push(`${setting}: ${path} is not a PEM ${WHAT[part]}: ${errorMessage(error)}`);
+      }
+    }
+  }
+  const { cert, key } = pem;
+  if (cert !== undefined && key !== undefined) {
+    try {
+      createSecureContext({ cert, key });
+    } catch (error) {
+      const [of, to] = [files.key, files.cert];
+      problems.push(`${of?.setting}: ${of?.path} does not belong to ${to?.path}: ${errorMessage(error)}`);
+    }
+  }
+  return { problems, pem };
+}
+
+/** OpenSSL takes anything for authorities and ignores what are none, all of them if need be. */
+function checkAuthorities(pem: Buffer): void {
+  const text = pem.toString('latin1');
+  const count = (line: string): number => text.split(`-----${line} CERTIFICATE-----`).length;
+  if (count('BEGIN') !== count('END')) throw new Error('it breaks off within a certificate');
+  new X509Certificate(pem);
+}
+
+/** What is wrong with the files of `set`, each line beginning with a setting. */
+export function tlsFileProblems(set: TlsFileSet | undefined): readonly string[] {
+  return set === undefined ? [] : wholePem(set, readTlsFilesSync(set)).problems;
+}
+
+/** The set of an HTTPS server. */
+export function serverFiles({ certFile, keyFile }: TlsFiles, level = 'securityLevelHTTP 1'): TlsFileSet {
+  return {
+    files: {
       cert: { setting: 'server_certFile', path: certFile },
       key: { setting: 'server_keyFile', path: keyFile },
     },
-    'securityLevelHTTP 1',
-  );
+    level,
+  };
+}
+
+/** Throws ConfigurationError naming each setting whose file is missing, unreadable or does not fit. */
+export function checkTlsFiles(files: TlsFiles): void {
+  const problems = tlsFileProblems(serverFiles(files));
   if (problems.length > 0) throw new ConfigurationError(problems);
 }

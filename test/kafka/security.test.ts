@@ -5,12 +5,15 @@ import { after, before, describe, test } from 'node:test';
 import { Senders } from '../../bench/gossip/arena.js';
 import { hashAt } from '../../bench/gossip/traffic.js';
 import { createProducer } from '../../src/shared/kafka/index.js';
+import { kafkaFiles } from '../../src/shared/kafka/security-settings.js';
 import { BrokerFaultError, TopicFaultError } from '../../src/shared/kafka/types.js';
 import type { Settings } from '../../src/shared/settings/table.js';
+import { TlsWatch } from '../../src/shared/tls-watch.js';
 import { makeCertificate, type TestCertificate } from '../support/certificates.js';
 import { sumOf } from '../support/gossip.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { keptLog } from '../support/logger.js';
+import { RotatingFiles } from '../support/rotating-files.js';
 import { launchServer } from '../support/server-process.js';
 import { settingsOf } from '../support/settings.js';
 import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
@@ -118,6 +121,32 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
       assertNoSecret(lines);
     });
   }
+
+  test('a client certificate that the brokers refuse is exchanged in its files, and the next connection is taken', async (testing) => {
+    const files = new RotatingFiles(testing);
+    files.swap(certificates.get('stranger') as TestCertificate);
+    const settings = settingsOf({
+      ...tls(),
+      KAFKA_TLS_CERT_FILE: files.certFile,
+      KAFKA_TLS_KEY_FILE: files.keyFile,
+      kafka_blocksConfig: cluster.url(cluster.topic(), {}, cluster.listener('mutual')),
+    });
+    const { logger, lines } = keptLog();
+    const watch = new TlsWatch({ logger }, { kafka: kafkaFiles(settings) });
+    watch.start();
+    testing.after(() => watch.stop());
+    const producer = createProducer(settings, 'kafka_blocksConfig', {
+      logger,
+      brokerSocketPath: undefined,
+      tls: watch.of('kafka'),
+    });
+    testing.after(() => producer.disconnect());
+    await assert.rejects(producer.connect(), /KAFKA_TLS_CERT_FILE/);
+    files.swap(certificates.get('client') as TestCertificate);
+    await waitFor(() => lines.some(({ msg }) => msg === 'TLS files reloaded'), { what: 'the new pair' });
+    await producer.connect();
+    await producer.send([{ value: Buffer.from('by the new pair') }]);
+  });
 
   test('Kafka has what each of them sent', async () => {
     const printed = await cluster.consoleConsumer({ topic: 'shared-by-all', max: CONNECTING.length });

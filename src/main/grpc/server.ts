@@ -1,12 +1,13 @@
 /** The gRPC server: PeerService, health and reflection on one port. */
 
-import { type KeyCertPair, Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import type { HealthImplementation } from 'grpc-health-check';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { type PeerServiceServer, PeerServiceService } from '../../shared/generated/p2p_api.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { pemProblems, tlsFileReader } from '../../shared/tls-files.js';
+import { type Pem, serverFiles, type TlsFileSet, tlsFileProblems } from '../../shared/tls-files.js';
+import { WatchedPem } from '../../shared/tls-watch.js';
 import { type BindAddress, bindAddress } from './listen-address.js';
 
 export type GrpcServerSettings = Pick<
@@ -17,6 +18,8 @@ export type GrpcServerSettings = Pick<
 export interface GrpcServerComponents {
   readonly service: PeerServiceServer;
   readonly logger: Logger;
+  /** The files of {@link grpcServerFiles}, where they are watched; without it they are read at the start. */
+  readonly tls?: WatchedPem | undefined;
 }
 
 const SERVICE = 'p2p_api.PeerService';
@@ -38,6 +41,7 @@ const DRAIN_MS = 2_000;
 export class GrpcServer {
   readonly #settings: GrpcServerSettings;
   readonly #logger: Logger;
+  readonly #tls: WatchedPem | undefined;
   readonly #server = new Server(OPTIONS);
   #introspection: Promise<typeof import('./introspection.js')> | undefined;
   #health: HealthImplementation | undefined;
@@ -45,8 +49,9 @@ export class GrpcServer {
   #port: number | undefined;
 
   /** Throws ConfigurationError on an address that does not parse. Nothing is touched before `start`. */
-  constructor({ service, logger }: GrpcServerComponents, settings: GrpcServerSettings) {
+  constructor({ service, logger, tls }: GrpcServerComponents, settings: GrpcServerSettings) {
     this.#settings = settings;
+    this.#tls = tls;
     this.#logger = logger;
     const address = settings.p2p_grpcListenAddress.trim();
     this.#address = address === '' ? undefined : bindAddress(address);
@@ -75,7 +80,7 @@ export class GrpcServer {
     }
     this.prepare();
     this.#health = (await this.#introspection)?.addIntrospection(this.#server, SERVICE);
-    this.#port = await this.#bind(address, serverCredentials(this.#settings));
+    this.#port = await this.#bind(address, serverCredentials(this.#settings, this.#tls));
     this.#setServing('SERVING');
     this.#logger.info({ address: address.target, port: this.#port }, 'PeerService listens');
     if (!address.loopback && this.#settings.security_level_grpc === 0) {
@@ -139,34 +144,50 @@ export function grpcExposed({
   return address !== '' && !bindAddress(address).loopback;
 }
 
-/** What is wrong with the files that the server needs, each line beginning with its setting. */
-export function grpcServerProblems(settings: GrpcServerSettings): readonly string[] {
+/** The files that the server needs. */
+export function grpcServerFiles(settings: GrpcServerSettings): TlsFileSet | undefined {
   const level = settings.security_level_grpc;
-  if (level === 0 || settings.p2p_grpcListenAddress.trim() === '') return [];
-  return pemProblems(
-    {
-      cert: { setting: 'server_certFile', path: settings.server_certFile },
-      key: { setting: 'server_keyFile', path: settings.server_keyFile },
-      ...(level === 3 ? { ca: { setting: 'grpc_ca_file', path: settings.grpc_ca_file } } : {}),
-    },
-    `security_level_grpc ${level}`,
-  );
+  if (level === 0 || settings.p2p_grpcListenAddress.trim() === '') return undefined;
+  const { files } = serverFiles({ certFile: settings.server_certFile, keyFile: settings.server_keyFile });
+  const ca = { setting: 'grpc_ca_file', path: settings.grpc_ca_file };
+  return { files: level === 3 ? { ...files, ca } : files, level: `security_level_grpc ${level}` };
 }
 
-/** Plain at level 0, TLS above it, with client certificates at 3. Throws ConfigurationError naming each file. */
-function serverCredentials(settings: GrpcServerSettings): ServerCredentials {
-  const level = settings.security_level_grpc;
-  if (level === 0) return ServerCredentials.createInsecure();
-  const problems: string[] = [];
-  const read = tlsFileReader(problems, `security_level_grpc ${level}`);
-  const chain = read('server_certFile', settings.server_certFile, true);
-  const key = read('server_keyFile', settings.server_keyFile, true);
-  const ca = level === 3 ? read('grpc_ca_file', settings.grpc_ca_file, true) : null;
-  if (problems.length > 0 || chain === null || key === null) throw new ConfigurationError(problems);
-  const pair: KeyCertPair = { cert_chain: chain, private_key: key };
-  try {
-    return ServerCredentials.createSsl(ca, [pair], level === 3);
-  } catch (error) {
-    throw new ConfigurationError([`server_certFile, server_keyFile: ${errorMessage(error)}`]);
+/** What is wrong with them, each line beginning with its setting. */
+export function grpcServerProblems(settings: GrpcServerSettings): readonly string[] {
+  return tlsFileProblems(grpcServerFiles(settings));
+}
+
+/** Server credentials that can be exchanged: connections there are go on, those that come see the new ones. */
+class RenewableCredentials extends ServerCredentials {
+  constructor(first: ServerCredentials) {
+    super(first._getConstructorOptions(), first._getSecureContextOptions() ?? undefined);
   }
+
+  renew(next: ServerCredentials): void {
+    this.updateSecureContextOptions(next._getSecureContextOptions());
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+/**
+ * Plain at level 0, TLS above it, with client certificates at 3, following the files of `watched`; without it they are read once. Throws
+ * ConfigurationError naming each file.
+ */
+function serverCredentials(settings: GrpcServerSettings, watched: WatchedPem | undefined): ServerCredentials {
+  const files = grpcServerFiles(settings);
+  if (files === undefined) return ServerCredentials.createInsecure();
+  const made = ({ ca, cert, key }: Pem): ServerCredentials =>
+    ServerCredentials.createSsl(
+      ca ?? null,
+      [{ cert_chain: cert as Buffer, private_key: key as Buffer }],
+      settings.security_level_grpc === 3,
+    );
+  const tls = watched ?? new WatchedPem(files);
+  const credentials = new RenewableCredentials(made(tls.current));
+  tls.onChange((pem) => credentials.renew(made(pem)));
+  return credentials;
 }

@@ -8,7 +8,7 @@ import { AddressList } from '../../shared/ip.js';
 import { type ListenAddress, listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { checkTlsFiles, type TlsFiles } from '../../shared/tls-files.js';
+import { serverFiles, type TlsFileSet, type TlsFiles, tlsFileProblems } from '../../shared/tls-files.js';
 import type { NotificationsMetrics } from './metrics.js';
 import { probePort } from './probe.js';
 import { ServerProcess, type ServerProcessComponents } from './server-process.js';
@@ -70,9 +70,14 @@ export function notificationProblems(settings: NotificationSettings): readonly s
     TRUSTED_SETTING,
   );
   collect(() => new AddressList(settings.p2p_websocket_trusted_proxies), PROXIES_SETTING);
-  const tls = tlsOf(settings);
-  if (tls !== undefined) collect(() => checkTlsFiles(tls), 'server_certFile');
+  problems.push(...tlsFileProblems(notificationFiles(settings)));
   return problems;
+}
+
+/** The files of HTTPS, where it is on. */
+export function notificationFiles(settings: NotificationSettings): TlsFileSet | undefined {
+  const tls = tlsOf(settings);
+  return tls === undefined ? undefined : serverFiles(tls);
 }
 
 function tlsOf(settings: NotificationSettings): TlsFiles | undefined {

@@ -1,9 +1,10 @@
 /** Where and how this server's gRPC clients connect: target, TLS, message size, keepalive, reconnection. */
 
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
-import { ConfigurationError, errorMessage } from '../errors.js';
+import { ConfigurationError } from '../errors.js';
 import type { Settings } from '../settings/table.js';
-import { pemProblems, tlsFileReader } from '../tls-files.js';
+import { type Pem, type TlsFileSet, tlsFileProblems } from '../tls-files.js';
+import { WatchedPem } from '../tls-watch.js';
 import { ConnectionCredentials } from './connection-credentials.js';
 
 /** Largest message in either direction: Teranode's services allow each other 1 GiB. */
@@ -24,13 +25,18 @@ export interface Channel {
 }
 
 /**
- * Everything a generated client's constructor takes for `address` (`host:port` or `k8s:///host:port`). Throws
- * ConfigurationError for an address or a TLS file that cannot be used; `settingKey` names the address in it.
+ * Everything a generated client's constructor takes for `address` (`host:port` or `k8s:///host:port`). Each connection takes the files of
+ * `tls` as they are then; without it they are read once. Throws ConfigurationError for an address or a TLS file that cannot be used;
+ * `settingKey` names the address in it.
  */
-export function openChannel(address: string, settings: GrpcTlsSettings, settingKey: string): Channel {
+export function openChannel(
+  address: string,
+  settings: GrpcTlsSettings,
+  settingKey: string,
+  tls?: WatchedPem,
+): Channel {
   const target = grpcTarget(address, settingKey);
-  const current = channelCredentials(settings);
-  const credentials = new ConnectionCredentials(() => current);
+  const credentials = new ConnectionCredentials(currentCredentials(settings, tls));
   return {
     target,
     credentials,
@@ -70,13 +76,13 @@ export function grpcTarget(address: string, settingKey: string): string {
   return `dns:///${hostAndPort}`;
 }
 
-/** What is wrong with the files that `security_level_grpc` needs of who calls, each line beginning with its setting. */
-export function channelProblems(settings: GrpcTlsSettings): readonly string[] {
+/** The files that `security_level_grpc` needs of who calls. */
+export function channelFiles(settings: GrpcTlsSettings): TlsFileSet | undefined {
   const level = settings.security_level_grpc;
-  if (level < 2) return [];
   const { grpc_ca_file, grpc_cert_file, grpc_key_file } = settings;
-  return pemProblems(
-    {
+  if (level < 2) return undefined;
+  return {
+    files: {
       ca: { setting: 'grpc_ca_file', path: grpc_ca_file, required: false },
       ...(level === 3
         ? {
@@ -85,28 +91,56 @@ export function channelProblems(settings: GrpcTlsSettings): readonly string[] {
           }
         : {}),
     },
-    `security_level_grpc ${level}`,
-  );
+    level: `security_level_grpc ${level}`,
+  };
+}
+
+/** The same, where any service is called. */
+export function serviceFiles(
+  settings: GrpcTlsSettings &
+    Pick<Settings, 'blockchain_grpcAddress' | 'blockvalidation_grpcAddress' | 'blockassembly_grpcAddress'>,
+): TlsFileSet | undefined {
+  const { blockchain_grpcAddress, blockvalidation_grpcAddress, blockassembly_grpcAddress } = settings;
+  const called = `${blockchain_grpcAddress}${blockvalidation_grpcAddress}${blockassembly_grpcAddress}`;
+  return called === '' ? undefined : channelFiles(settings);
+}
+
+/** What is wrong with them, each line beginning with its setting. */
+export function channelProblems(settings: GrpcTlsSettings): readonly string[] {
+  return tlsFileProblems(channelFiles(settings));
 }
 
 /** Credentials for `security_level_grpc`. Throws ConfigurationError naming the file that cannot be read. */
 export function channelCredentials(settings: GrpcTlsSettings): ChannelCredentials {
+  return currentCredentials(settings, undefined)();
+}
+
+/** The credentials that a connection takes now. Throws ConfigurationError naming the file that cannot be read, here and never later. */
+function currentCredentials(
+  settings: GrpcTlsSettings,
+  watched: WatchedPem | undefined,
+): () => ChannelCredentials {
   const level = settings.security_level_grpc;
-  if (level === 0) return credentials.createInsecure();
-  const problems: string[] = [];
-  const read = tlsFileReader(problems, `security_level_grpc ${level}`);
-  const ca = level === 1 ? null : read('grpc_ca_file', settings.grpc_ca_file, false);
-  const key = level === 3 ? read('grpc_key_file', settings.grpc_key_file, true) : null;
-  const certificate = level === 3 ? read('grpc_cert_file', settings.grpc_cert_file, true) : null;
-  if (problems.length > 0) throw new ConfigurationError(problems);
-  try {
-    return credentials.createSsl(
-      ca,
-      key,
-      certificate,
-      level === 1 ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {},
-    );
-  } catch (error) {
-    throw new ConfigurationError([`security_level_grpc ${level}: ${errorMessage(error)}`]);
+  if (level === 0) {
+    const plain = credentials.createInsecure();
+    return () => plain;
   }
+  if (level === 1) {
+    const verify = { rejectUnauthorized: false, checkServerIdentity: () => undefined };
+    const unverified = credentials.createSsl(null, null, null, verify);
+    return () => unverified;
+  }
+  const files = channelFiles(settings) as TlsFileSet;
+  const tls = watched ?? new WatchedPem(files);
+  let of: Pem | undefined;
+  let made: ChannelCredentials | undefined;
+  return () => {
+    const pem = tls.current;
+    if (made === undefined || pem !== of) {
+      const { ca = null, key = null, cert = null } = pem;
+      made = credentials.createSsl(ca, key, cert, {});
+      of = pem;
+    }
+    return made;
+  };
 }

@@ -12,6 +12,7 @@ import { libraryTime } from '../clock.js';
 import { errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
+import type { WatchedPem } from '../tls-watch.js';
 import {
   type CallPolicy,
   callUnary,
@@ -31,6 +32,8 @@ type AddressSetting = 'blockchain_grpcAddress' | 'blockvalidation_grpcAddress' |
 export interface NeighbourComponents<S = unknown> {
   readonly settings: NeighbourSettings & S;
   readonly logger: Logger;
+  /** The files of `channelFiles`, where they are watched; without it they are read for each client. */
+  readonly tls?: WatchedPem | undefined;
   /** Shared by all neighbours of a thread; none are kept unless told. */
   readonly metrics?: NeighbourMetrics;
 }
@@ -202,7 +205,8 @@ export class Neighbour<C extends Client> {
 
   #open(): Line<C> {
     const { address, setting, connect } = this.#options;
-    return new Line(openChannel(address, this.#components.settings, setting), connect);
+    const { settings, tls } = this.#components;
+    return new Line(openChannel(address, settings, setting, tls), connect);
   }
 
   /** A method of whichever client is in use when it is called, which tells `used` so, and of whose outcome a record is kept. */

@@ -3,6 +3,7 @@
 import { ConfigurationError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
+import type { WatchedPem } from '../tls-watch.js';
 import { CONSUMER_ENDS, type ConsumerMetrics } from './consumer-metrics.js';
 import { EmbeddedBrokerClient } from './embedded/client.js';
 import { EmbeddedConsumer } from './embedded/consumer.js';
@@ -21,6 +22,8 @@ export interface KafkaOptions {
   readonly logger: Logger;
   /** Local socket of the embedded broker; needed for `memory://`. */
   readonly brokerSocketPath: string | undefined;
+  /** The files of `kafkaFiles`, where they are watched. */
+  readonly tls?: WatchedPem | undefined;
 }
 
 export interface ConsumerOptions extends KafkaOptions {
@@ -34,7 +37,7 @@ export interface ConsumerOptions extends KafkaOptions {
 export function createProducer(
   settings: Settings,
   key: KafkaSettingKey,
-  { logger, brokerSocketPath }: KafkaOptions,
+  { logger, brokerSocketPath, tls }: KafkaOptions,
 ): KafkaProducer {
   const url = topicUrl(settings, key, logger);
   if (url.scheme === 'memory') {
@@ -44,7 +47,7 @@ export function createProducer(
   const compression = settings.p2p_kafka_compression;
   const problem = compressionProblem(compression);
   if (problem !== undefined) throw new ConfigurationError([`p2p_kafka_compression: ${problem}`]);
-  const kafka = createKafkaClient(url, settings, logger, PRODUCER_RETRY);
+  const kafka = createKafkaClient(url, settings, logger, { retry: PRODUCER_RETRY, watched: tls });
   return new KafkaJsProducer({ kafka, logger }, url, { compression });
 }
 
@@ -52,7 +55,7 @@ export function createProducer(
 export function createConsumer(
   settings: Settings,
   key: KafkaSettingKey,
-  { logger, brokerSocketPath, group, metrics }: ConsumerOptions,
+  { logger, brokerSocketPath, group, metrics, tls }: ConsumerOptions,
 ): KafkaConsumer {
   const url = topicUrl(settings, key, logger);
   const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
@@ -63,7 +66,8 @@ export function createConsumer(
     const broker = embeddedClient(url, brokerSocketPath);
     return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });
   }
-  return new KafkaJsConsumer({ kafka: createKafkaClient(url, settings, logger), ...parts }, url, { group });
+  const kafka = createKafkaClient(url, settings, logger, { watched: tls });
+  return new KafkaJsConsumer({ kafka, ...parts }, url, { group });
 }
 
 /** Whether any topic of `settings` is on the embedded broker. Throws ConfigurationError. */

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { wall } from '../clock.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Settings } from '../settings/table.js';
+import type { TlsFileSet } from '../tls-files.js';
 
 /** The settings that are read here. */
 export type KafkaSecuritySettings = Pick<
@@ -47,6 +48,24 @@ export function onCluster(settings: Settings): boolean {
   return Object.entries(settings).some(
     ([key, value]) => /^kafka_.*Config$/.test(key) && /^\s*kafka:/i.test(String(value)),
   );
+}
+
+/** The files of TLS to the brokers, where they are on a cluster and any is set. */
+export function kafkaFiles(settings: Settings): TlsFileSet | undefined {
+  if (!onCluster(settings) || !settings.KAFKA_ENABLE_TLS) return undefined;
+  const named = (setting: 'KAFKA_TLS_CA_FILE' | 'KAFKA_TLS_CERT_FILE' | 'KAFKA_TLS_KEY_FILE') => ({
+    setting,
+    path: settings[setting],
+    required: false,
+  });
+  return {
+    files: {
+      cert: named('KAFKA_TLS_CERT_FILE'),
+      key: named('KAFKA_TLS_KEY_FILE'),
+      ca: named('KAFKA_TLS_CA_FILE'),
+    },
+    level: 'KAFKA_ENABLE_TLS',
+  };
 }
 
 /** Throws ConfigurationError with every problem, each naming its setting. Nothing quotes a password. */

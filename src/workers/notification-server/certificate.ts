@@ -1,40 +1,32 @@
 /** Watches the certificate files. */
 
-import { stat } from 'node:fs/promises';
 import type { Logger } from '../../shared/logging.js';
-import { checkTlsFiles, type TlsFiles } from '../../shared/tls-files.js';
+import { serverFiles, type TlsFiles } from '../../shared/tls-files.js';
+import { WatchedPem } from '../../shared/tls-watch.js';
 
 const LOOK_MS = 500;
 
-async function signature(path: string): Promise<string> {
-  try {
-    // Through links: certificates are often renewed by pointing a link elsewhere.
-    const { mtimeMs, size, ino } = await stat(path);
-    return `${mtimeMs} ${size} ${ino}`;
-  } catch {
-    return 'missing';
-  }
-}
-
 export class CertificateWatch {
-  #used = '';
-  #seen = '';
+  readonly #pem: WatchedPem;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
 
-  /** `changed` is called with a new pair that fits together; a bad one is logged and the old one stays in use. */
+  /**
+   * `changed` is called with a new pair that fits together; a bad one is logged and the old one stays in use. Throws ConfigurationError
+   * naming each setting whose file is missing, unreadable or does not fit.
+   */
   constructor(
     private readonly components: {
       readonly logger: Logger;
       readonly changed: () => void;
       readonly refused: () => void;
     },
-    private readonly files: TlsFiles,
-  ) {}
+    files: TlsFiles,
+  ) {
+    this.#pem = new WatchedPem(serverFiles(files));
+  }
 
-  async start(): Promise<void> {
-    this.#used = await this.#signature();
-    this.#seen = this.#used;
+  start(): void {
     this.#timer = setInterval(() => {
       if (this.#looking) return;
       this.#looking = true;
@@ -51,23 +43,11 @@ export class CertificateWatch {
   }
 
   async #look(): Promise<void> {
-    const now = await this.#signature();
-    // Two equal looks in a row: certificate and key are not written in one moment.
-    const settled = now === this.#seen;
-    this.#seen = now;
-    if (!settled || now === this.#used) return;
-    this.#used = now;
-    try {
-      checkTlsFiles(this.files);
-    } catch (error) {
-      this.components.logger.error({ err: error }, 'new certificate refused, the old one stays');
+    const found = await this.#pem.look();
+    if (found?.outcome === 'refused') {
+      const { problems } = found;
+      this.components.logger.error({ problems }, 'new certificate refused, the old one stays');
       this.components.refused();
-      return;
-    }
-    this.components.changed();
-  }
-
-  async #signature(): Promise<string> {
-    return `${await signature(this.files.certFile)} | ${await signature(this.files.keyFile)}`;
+    } else if (found?.outcome === 'reloaded') this.components.changed();
   }
 }

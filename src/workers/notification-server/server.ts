@@ -5,7 +5,6 @@ import { ConnectionLedger } from '../../shared/connection-ledger.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import { FrameStreamClient } from '../../shared/frames/stream-client.js';
 import type { Logger } from '../../shared/logging.js';
-import { checkTlsFiles } from '../../shared/tls-files.js';
 import { Admission, type AdmissionDesk } from './admission.js';
 import { ENDPOINT, NotificationApp } from './app.js';
 import { CertificateWatch } from './certificate.js';
@@ -108,7 +107,6 @@ export class NotificationServer {
   async start(): Promise<number> {
     const { config, components } = this;
     if (config.tls !== undefined) {
-      checkTlsFiles(config.tls);
       const watch = new CertificateWatch(
         {
           logger: components.logger,
@@ -118,7 +116,7 @@ export class NotificationServer {
         config.tls,
       );
       this.#certificate = watch;
-      await watch.start();
+      watch.start();
     }
     const { tls, host, port } = config;
     this.#listener = components.transport.listener(

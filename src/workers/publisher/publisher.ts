@@ -7,10 +7,12 @@ import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
 import { FrameStreamServer } from '../../shared/frames/stream-server.js';
 import type { Frame } from '../../shared/frames/types.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
+import { serviceFiles } from '../../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
+import { kafkaFiles } from '../../shared/kafka/security-settings.js';
 import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Logger } from '../../shared/logging.js';
 import { type DatabasePort, RemoteDatabase } from '../../shared/outbox/database-port.js';
@@ -29,6 +31,7 @@ import type {
   PublishedBatch,
 } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { TlsWatch } from '../../shared/tls-watch.js';
 import { Admission, STORED_REPEATS } from './admission.js';
 import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
@@ -69,6 +72,7 @@ export class Publisher {
   readonly #announcers = new Announcers();
   readonly #blockFound: BlockFoundForwarder | undefined;
   readonly #notifications: NotificationsTopic | undefined;
+  readonly #tls: TlsWatch;
   #frames: FrameStreamServer | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -95,9 +99,12 @@ export class Publisher {
     const metrics = this.#outboxMetrics;
     this.#deadLetters = new DeadLetters({ store, logger, metrics });
     const deadLetters = this.#deadLetters;
+    // Main tells of these files.
+    this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
+    const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka') };
     this.#drainers = new Map(
       Object.entries(TOPICS).map(([topic, key]) => {
-        const producer = createProducer(settings, key, { logger, brokerSocketPath });
+        const producer = createProducer(settings, key, kafka);
         const place = placeOf(key, settings[key]);
         return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic, place })];
       }),
@@ -110,18 +117,20 @@ export class Publisher {
       const client = createBlockValidationClient({
         settings,
         logger,
+        tls: this.#tls.of('services'),
         metrics: createNeighbourMetrics(this.#registry),
       });
       this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
     }
     if (settings.kafka_notificationsConfig !== '') {
-      const producer = createProducer(settings, 'kafka_notificationsConfig', { logger, brokerSocketPath });
+      const producer = createProducer(settings, 'kafka_notificationsConfig', kafka);
       this.#notifications = new NotificationsTopic({ producer, store, logger, metrics: this.#metrics });
     }
   }
 
   /** Opens the outbox and takes up where the last publisher ended. Throws OutboxUnusableError. */
   async start(): Promise<void> {
+    this.#tls.start();
     const found = await this.#store.open();
     try {
       await this.#resume(found);
@@ -386,6 +395,7 @@ export class Publisher {
       this.#notifications?.stop(deadline),
     ]);
     this.#blockFound?.stop();
+    this.#tls.stop();
     await this.#store.close().catch((error: unknown) => {
       this.#logger.error({ reason: errorMessage(error) }, 'the outbox did not close');
     });

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { connect as connectTls } from 'node:tls';
 import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { createNotificationsMetrics, NotificationServers } from '../../../src/main/notifications/index.js';
@@ -10,6 +9,7 @@ import { ConfigurationError } from '../../../src/shared/errors.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { listen, metricSum, serveNotifications, TRANSPORTS, takenPort } from '../../support/notifications.js';
+import { fingerprint, RotatingFiles, shownAt } from '../../support/rotating-files.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -34,18 +34,6 @@ const problemsOf = (error: unknown): string =>
 
 async function certificate(name: string) {
   return generate([{ name: 'commonName', value: name }], { keySize: 2048 });
-}
-
-/** Common name of the certificate that a server on `port` shows. */
-async function shownName(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-      const { CN } = socket.getPeerCertificate().subject;
-      socket.destroy();
-      resolve(String(CN));
-    });
-    socket.on('error', reject);
-  });
 }
 
 describe('notification servers', () => {
@@ -215,39 +203,39 @@ for (const transport of TRANSPORTS)
       assert.equal(servers.serving, 0);
     });
 
-    it('takes a changed certificate without losing clients, and keeps the old one when the new is bad', async (t) => {
-      const directory = temporaryDirectory(t);
-      const certFile = join(directory, 'cert.pem');
-      const keyFile = join(directory, 'key.pem');
-      const write = (pem: { cert: string; private: string }) => {
-        writeFileSync(certFile, pem.cert);
-        writeFileSync(keyFile, pem.private);
-      };
-      const first = await certificate('first.example');
-      write(first);
+    it('takes a changed certificate, written over the old or behind a moved link, without losing clients, and keeps the old one when the new is bad', async (t) => {
+      const files = new RotatingFiles(t);
+      const [first, second, third] = [await files.make(), await files.make(), await files.make()] as const;
+      files.swap(first);
       const { feed, servers } = await serveNotifications(t, {
         p2p_websocket_transport: transport,
         securityLevelHTTP: 1,
-        server_certFile: certFile,
-        server_keyFile: keyFile,
+        server_certFile: files.certFile,
+        server_keyFile: files.keyFile,
       });
       const url = `wss://localhost:${servers.port}/p2p-ws`;
       const options = { rejectUnauthorized: false };
       const before = await listen(t, url.replace('localhost', '127.0.0.1'), options);
-      assert.equal(await shownName(servers.port), 'first.example');
+      const shown = () => shownAt(servers.port, 'http/1.1');
+      assert.equal(await shown(), fingerprint(first));
 
-      writeFileSync(keyFile, 'junk');
+      writeFileSync(files.keyFile, 'junk');
       const outcomes = () => metricSum(servers, 'teranode_p2p_websocket_certificate_reloads_total');
       await waitFor(async () => (await outcomes()) === servers.serving, {
         what: 'every process to refuse junk',
       });
-      assert.equal(await shownName(servers.port), 'first.example');
+      assert.equal(await shown(), fingerprint(first));
 
-      write(await certificate('second.example'));
+      files.overwrite(second);
       await waitFor(async () => (await outcomes()) === 2 * servers.serving, {
         what: 'every process to take the new one',
       });
-      for (let count = 0; count < 6; count++) assert.equal(await shownName(servers.port), 'second.example');
+      for (let count = 0; count < 6; count++) assert.equal(await shown(), fingerprint(second));
+      files.swap(third);
+      await waitFor(async () => (await outcomes()) === 3 * servers.serving, {
+        what: 'every process to take the one behind the link',
+      });
+      for (let count = 0; count < 6; count++) assert.equal(await shown(), fingerprint(third));
       const after = await listen(t, url.replace('localhost', '127.0.0.1'), options);
       const last = feed.blocks(10);
       await waitFor(() => [before, after].every((each) => each.heights().at(-1) === last), {

@@ -37,7 +37,7 @@ test('every TLS file that is missing is named at once', () => {
     (error) => {
       assert.ok(error instanceof ConfigurationError);
       const keys = error.problems.map((problem) => problem.split(':')[0]);
-      assert.deepEqual(keys, ['grpc_ca_file', 'grpc_key_file', 'grpc_cert_file']);
+      assert.deepEqual(keys, ['grpc_cert_file', 'grpc_key_file', 'grpc_ca_file']);
       return true;
     },
   );

@@ -3,6 +3,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Kafka, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../../logging.js';
+import type { Pem } from '../../tls-files.js';
+import type { WatchedPem } from '../../tls-watch.js';
 import {
   type KafkaSasl,
   type KafkaSecuritySettings,
@@ -33,12 +35,18 @@ const CONNECTION_TIMEOUT_MS = 2000;
 /** A broker may wait for its replicas; a request given up too early is sent twice. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Throws ConfigurationError when a file of TLS or SASL is missing or unusable, or credentials are not whole. */
+/**
+ * Each connection takes the files of `watched` as they are then; without it they are read once. Throws ConfigurationError when a file of
+ * TLS or SASL is missing or unusable, or credentials are not whole.
+ */
 export function createKafkaClient(
   url: KafkaTopicUrl,
   settings: KafkaSecuritySettings,
   logger: Logger,
-  retry: RetryOptions = RETRY,
+  {
+    retry = RETRY,
+    watched,
+  }: { readonly retry?: RetryOptions; readonly watched?: WatchedPem | undefined } = {},
 ): Kafka {
   correctNegativeTimeouts();
   boundFetchedBatches();
@@ -54,7 +62,11 @@ export function createKafkaClient(
     retry,
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => log(logger, entry),
-    socketFactory: namingSockets({ setting: url.setting, sasl: sasl !== undefined }),
+    socketFactory: namingSockets({
+      setting: url.setting,
+      sasl: sasl !== undefined,
+      tls: watched && (() => filesOf(watched.current)),
+    }),
     ...(tls === undefined ? {} : { ssl: tlsOptions(tls) }),
     ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
   });
@@ -86,6 +98,12 @@ function log(
 function tlsOptions({ verify, ca, cert, key }: KafkaTls): ConnectionOptions {
   return {
     rejectUnauthorized: verify,
+    ...filesOf({ ca, cert, key }),
+  };
+}
+
+function filesOf({ ca, cert, key }: Pem): ConnectionOptions {
+  return {
     ...(ca === undefined ? {} : { ca: [ca] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),

@@ -31,6 +31,8 @@ export interface SocketOptions {
   readonly sasl: boolean;
   /** Milliseconds of silence after a question that end a connection: 9,500, and 5,000 for the first, unless told. */
   readonly silenceMs?: number;
+  /** What each connection over TLS takes of its files as they are then, instead of what the library hands it. */
+  readonly tls?: (() => ConnectionOptions) | undefined;
 }
 
 interface Tried {
@@ -50,13 +52,13 @@ export function seedOf(broker: string): string {
 }
 
 /** Puts the setting before the message of what a connection fails with. */
-export function namingSockets({ setting, sasl, silenceMs }: SocketOptions): ISocketFactory {
+export function namingSockets({ setting, sasl, silenceMs, tls }: SocketOptions): ISocketFactory {
   const resting = new RestingBrokers();
   return ({ host: named, port, ssl, onConnect }) => {
     const host = named.replaceAll(COLON, ':');
     const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
     if (resting.has(broker)) return refused(broker);
-    const options = ssl as ConnectionOptions | undefined;
+    const options = ssl ? { ...(ssl as ConnectionOptions), ...tls?.() } : undefined;
     const tried = { setting, host, port, tls: Boolean(ssl), hasCertificate: options?.cert !== undefined };
     // kafkajs ends a socket that takes too long to connect, and would hold it for connected if it did so afterwards.
     const connected = (): void => {
