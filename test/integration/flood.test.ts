@@ -27,7 +27,10 @@ const FLOODER_ADDRESS = '127.0.0.2';
 for (const how of ['signed', 'forged'] as const) {
   test(`while one peer sends ${PER_SECOND} ${how} pieces of junk a second, another’s blocks arrive in time`, async (context) => {
     // GossipSub forwards nothing whose verdict takes more than five heartbeats: 25 s, for a busy machine.
-    const server = await startServer(context, serverSettings(context, { p2p_heartbeat_interval: 5_000 }));
+    const server = await startServer(
+      context,
+      serverSettings(context, { p2p_heartbeat_interval: 5_000, p2p_dead_peer_timeout: 3_000 }),
+    );
     const feed = await openFeed(context, server.server);
     const { records } = await recordsOf(context, server, 'kafka_blocksConfig');
     const quiet = await joinPeer(context, server, { topics: [TOPIC], localAddress: '127.0.0.3' });
@@ -126,6 +129,7 @@ for (const how of ['signed', 'forged'] as const) {
     assert.ok(refused > 0, 'the junk is counted');
     const score = server.server.parts.node.peers().find(({ id }) => id === quiet.id)?.score ?? -1;
     assert.ok(score >= 0, `the quiet peer's score is ${score}`);
+    assert.equal(sumOf(scrape, 'teranode_p2p_node_dead_connections_total'), 0, 'who is busy is not dead');
     assert.equal((await server.server.health(true)).status, 200);
   });
 }

@@ -13,7 +13,7 @@ import { waitFor } from '../support/wait.js';
 const SERVER = '10.77.0.1';
 const addresses = (first: number, count: number): string[] =>
   Array.from({ length: count }, (_, index) => `10.77.0.${first + index}`);
-const TOPIC = 'bitcoin/regtest-subtree';
+const TOPIC = 'teranode/bitcoin/1.0.0/regtest-subtree';
 
 test('newcomers get in, are heard, and stay while ten addresses hold a hundred silent connections, opened again when closed', async (context) => {
   const [listed = '', ...strangers] = addresses(14, 6);

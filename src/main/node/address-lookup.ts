@@ -163,12 +163,12 @@ export class AddressLookup {
   }
 
   /** Where connected peers say that we are ourselves: what each of a few knows. Nothing is kept. */
-  async lookupOwn(signal?: AbortSignal): Promise<Multiaddr[]> {
-    const found = new Map<string, Multiaddr>();
+  async lookupOwn(signal?: AbortSignal): Promise<Multiaddr[][]> {
+    const answers: Multiaddr[][] = [];
     for await (const addresses of this.#answers(this.#components.libp2p.peerId.toString(), signal)) {
-      for (const address of addresses) found.set(address.toString(), address);
+      answers.push(addresses);
     }
-    return [...found.values()];
+    return answers;
   }
 
   /** What one peer after the other answers, if anything. */

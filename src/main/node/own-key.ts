@@ -87,7 +87,7 @@ export class OwnKey {
    * is tried every ten minutes at the most.
    */
   async look(
-    libp2p: Pick<Libp2p, 'dial'>,
+    libp2p: Pick<Libp2p, 'dial' | 'getConnections'>,
     addresses: readonly Multiaddr[],
     signal?: AbortSignal,
   ): Promise<void> {
@@ -101,8 +101,9 @@ export class OwnKey {
       untried.map(async ([text, address]) => {
         this.#tried.set(text, true);
         try {
-          // Whoever else is there is a peer like any other.
-          await libp2p.dial(address, { signal: deadlineSignal(DIAL_MS, signal) });
+          const before = new Set(libp2p.getConnections());
+          const connection = await libp2p.dial(address, { signal: deadlineSignal(DIAL_MS, signal) });
+          if (!before.has(connection)) connection.abort(new Error('not the peer that was looked for'));
         } catch (error) {
           this.#components.logger.debug(
             { address: text, error: errorMessage(error) },

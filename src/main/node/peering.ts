@@ -21,6 +21,8 @@ import { StoredPeers } from './stored-peers.js';
 
 /** Between rounds of discovery, as the Go nodes of each generation. */
 const DISCOVERY_MS = { first: 5_000, current: 30_000 } as const;
+/** Addresses of one answer about ourselves that are looked at. */
+const TOLD_OWN = 2;
 /** Between two questions to others where we ourselves are. */
 const OWN_LOOKUP_MS = 5 * 60_000;
 /** Authors known only through others, whose addresses may be asked for. */
@@ -214,8 +216,11 @@ export class Peering {
           .concat(host.getMultiaddrs())
           .map((address) => address.decapsulateCode(CODE_P2P).toString()),
       );
-      const told = await this.#lookup.lookupOwn(this.#stopping.signal);
-      await this.#lookAt(told.filter((address) => !ours.has(address.decapsulateCode(CODE_P2P).toString())));
+      const isNews = (address: Multiaddr) => !ours.has(address.decapsulateCode(CODE_P2P).toString());
+      // Of each a few, so that one that makes addresses up does not hide what others know.
+      for (const told of await this.#lookup.lookupOwn(this.#stopping.signal)) {
+        await this.#lookAt(told.filter(isNews).slice(0, TOLD_OWN));
+      }
     } catch (error) {
       logger.debug({ error: errorMessage(error) }, 'could not ask others where this node is');
     }

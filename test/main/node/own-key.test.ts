@@ -15,6 +15,7 @@ const ELSEWHERE = 'teranode_p2p_node_key_elsewhere_total';
 const NAMED = /another node runs with the key of this one \(p2p\.key\)/;
 
 const portOf = (address: string): number => Number(/\/tcp\/(\d+)/.exec(address)?.[1]);
+const bare = (address: string): string => address.replace(/\/p2p\/.*/, '');
 const message = async ({ node }: TestNode): Promise<string> => String((await node.health()).message);
 const told = ({ lines }: TestNode) =>
   lines.filter(({ msg, level }) => Number(level) >= 40 && NAMED.test(String(msg)));
@@ -59,14 +60,21 @@ describe('another node with this node’s key', () => {
 
   it('is named when another peer tells where this node is', async (context) => {
     const { one, other } = await twins(context, () => ({ ownLookupMs: 100 }));
-    const peer = await createPeer({ context });
+    const [peer, third] = [await createPeer({ context }), await createPeer({ context })];
     await peer.libp2p.handle(LOOKUP_1_1, async (stream) => {
-      stream.send(Buffer.from(JSON.stringify([one.address, other.address])));
+      stream.send(Buffer.from(JSON.stringify([one.address, bare(third.address), other.address])));
       await stream.close();
     });
     await peer.dial(one.address);
     await waitFor(async () => NAMED.test(await message(one)), { what: 'readiness to say so' });
     assert.ok((await other.metric(ELSEWHERE, { seen: 'handshake' })) > 0);
+    await waitFor(() => third.libp2p.getConnections().length === 0, {
+      what: 'whoever else is there to be let go',
+    });
+    assert.deepEqual(
+      one.node.peers().map(({ id }) => id),
+      [peer.id],
+    );
   });
 
   it('is named when its node status comes by others, an old one of our own is not', async (context) => {
