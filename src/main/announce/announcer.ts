@@ -29,7 +29,7 @@ export interface AnnouncerComponents {
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: BlockchainClient;
-  readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId'>;
+  readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId' | 'isConnected'>;
   /** Hands framed bytes of our own to the pipeline, for WebSocket clients. */
   readonly showOwn: (kind: number, data: Uint8Array) => void;
   readonly urls: AnnouncedUrls;

@@ -9,6 +9,7 @@ import { bestblock, block, kindIndex } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../blockchain/types.js';
+import { Shares } from '../node/shares.js';
 import type { P2PNode } from '../node/types.js';
 import type { AnnounceMetrics } from './metrics.js';
 import { TokenBucket } from './token-bucket.js';
@@ -19,10 +20,11 @@ import type { Voice } from './voice.js';
 const ANSWER_EVERY_MS = 10_000;
 /** Peers whose last answer is remembered. */
 const MAX_REMEMBERED = 1_000;
-/** Answers a second to everybody together, and at once. */
+/** Answers a second to all who are not connected together, and at once: who asks may be anybody whose message somebody passed on. */
 const ANSWERS_PER_SECOND = 20;
-/** Answers under way: a peer that does not read its stream holds one of these. */
-const MAX_UNDER_WAY = 16;
+/** Answers under way, those to who is not connected among them. A peer that does not read its stream holds one until another needs it. */
+const PLACES = 16;
+const PLACES_OF_STRANGERS = 8;
 
 /** Requests at the most, a second apart, while peers listen and each goes to none of them. */
 const ASK_ATTEMPTS = 60;
@@ -33,7 +35,7 @@ export interface BestBlockComponents {
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
-  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'listeners'>;
+  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'listeners' | 'isConnected'>;
   readonly voice: Voice;
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
@@ -46,13 +48,13 @@ export interface BestBlockComponents {
 export class BestBlock {
   readonly #components: BestBlockComponents;
   readonly #answered: LRUCache<string, number>;
-  readonly #everybody: TokenBucket;
-  #underWay = 0;
+  readonly #strangers: TokenBucket;
+  readonly #underWay = new Shares<AbortController>({ places: PLACES, givesWay: 'eldest' });
 
   constructor(components: BestBlockComponents) {
     this.#components = components;
     this.#answered = new LRUCache({ max: MAX_REMEMBERED });
-    this.#everybody = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND, components.now);
+    this.#strangers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND, components.now);
   }
 
   /**
@@ -78,20 +80,24 @@ export class BestBlock {
     if (!voice.mayTell(block.name) || !urls.announceable) return count('silent');
     const last = this.#answered.get(peer);
     if (last !== undefined && now() - last < ANSWER_EVERY_MS) return count('limited');
-    if (this.#underWay >= MAX_UNDER_WAY || !this.#everybody.take()) return count('limited');
+    const connected = node.isConnected(peer);
+    if (!connected && !this.#strangers.take()) return count('limited');
     this.#answered.set(peer, now());
-    this.#underWay++;
+    const place = new AbortController();
+    const holder = connected ? { name: peer, share: 1 } : { name: 'strangers', share: PLACES_OF_STRANGERS };
+    for (const { item } of this.#underWay.take(place, [holder])) item.abort(new Error('others ask'));
     try {
       const best = await chain.getBestBlockHeader();
       if (isInvalid(best)) return count('silent');
       const message = blockMessage(best, node.peerId, urls.dataHub, settings.clientName);
-      await node.sendDirect(peer, Buffer.from(messageJson(block, message, settings.p2p_payload_framing)));
+      const json = messageJson(block, message, settings.p2p_payload_framing);
+      await node.sendDirect(peer, Buffer.from(json), place.signal);
       count('answered');
     } catch (error) {
-      count('failed');
+      count(place.signal.aborted ? 'displaced' : 'failed');
       logger.debug({ peer, reason: errorMessage(error) }, 'could not answer with our best block');
     } finally {
-      this.#underWay--;
+      this.#underWay.release(place);
     }
   }
 }

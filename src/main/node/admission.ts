@@ -5,7 +5,7 @@
  */
 
 import type { MultiaddrConnection } from '@libp2p/interface';
-import { multiaddrSource } from './addresses.js';
+import { isRelayed, multiaddrSource } from './addresses.js';
 import { Shares } from './shares.js';
 
 /** Pending at once, of all sources that are limited. */
@@ -25,6 +25,12 @@ export type AdmissionReason =
   | 'handshake_places'
   | 'address_connections'
   | 'connection_places';
+
+/**
+ * What a connection is counted against. `source`: its source's shares and the places of all. `places`: those of all alone, for sources that stand for
+ * many, as loopback does behind a proxy on this machine. `nothing`: it takes no place.
+ */
+export type AdmissionLimit = 'source' | 'places' | 'nothing';
 
 export interface AdmissionOptions {
   /** `p2p_connections_per_address`: inbound connections of one address, pending or not. */
@@ -56,9 +62,9 @@ export class Admission {
     return this.#deadlines.size;
   }
 
-  /** A connection has come in. False: it has no place. Not `limited`: it takes none, but its handshakes have their time. */
-  admit(connection: MultiaddrConnection, limited: boolean): boolean {
-    if (limited && !this.#take(connection)) return false;
+  /** A connection has come in. False: it has no place. Whatever it is counted against, its handshakes have their time. */
+  admit(connection: MultiaddrConnection, limit: AdmissionLimit): boolean {
+    if (limit !== 'nothing' && !this.#take(connection, limit)) return false;
     this.#watch(connection);
     connection.addEventListener('close', () => this.#forget(connection), { once: true });
     return true;
@@ -75,19 +81,20 @@ export class Admission {
     this.#inbound.release(connection);
   }
 
-  #take(connection: MultiaddrConnection): boolean {
-    const source = multiaddrSource(connection.remoteAddr) ?? 'unknown';
-    const relayed = source.startsWith('relay ');
-    const { perAddress, places } = this.#options;
-    const share = relayed ? places : perAddress;
-    for (const { item, because } of this.#inbound.take(connection, [{ name: source, share }])) {
+  #take(connection: MultiaddrConnection, limit: AdmissionLimit): boolean {
+    const name = multiaddrSource(connection.remoteAddr) ?? 'unknown';
+    const isRelay = isRelayed(connection.remoteAddr);
+    const { perAddress } = this.#options;
+    const share = limit === 'places' || isRelay ? Number.POSITIVE_INFINITY : perAddress;
+    for (const { item, because } of this.#inbound.take(connection, [{ name, share }])) {
       const reason = because === 'share' ? 'address_connections' : 'connection_places';
       this.#options.onRefused(item, reason);
       if (item === connection) return false;
       item.abort(new Error('others have taken the place of this connection'));
     }
-    const pendingShare = relayed ? PENDING_OF_RELAY : PENDING_OF_SOURCE;
-    for (const { item, because } of this.#pending.take(connection, [{ name: source, share: pendingShare }])) {
+    const pendingShare =
+      limit === 'places' ? Number.POSITIVE_INFINITY : isRelay ? PENDING_OF_RELAY : PENDING_OF_SOURCE;
+    for (const { item, because } of this.#pending.take(connection, [{ name, share: pendingShare }])) {
       this.#end(item, because === 'share' ? 'handshake_share' : 'handshake_places');
     }
     return true;

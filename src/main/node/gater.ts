@@ -13,7 +13,7 @@ import type { Logger } from '../../shared/logging.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { isRelayed, multiaddrHost } from './addresses.js';
-import { Admission, type AdmissionOptions } from './admission.js';
+import { Admission, type AdmissionLimit, type AdmissionOptions } from './admission.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 import { type RefusalReason, Refusals } from './refusals.js';
 import type { BanGate } from './types.js';
@@ -36,7 +36,7 @@ export interface GaterInit {
   readonly settings: GaterSettings;
   readonly logger: Logger;
   readonly metrics: Pick<PeripheryMetrics, 'connectionsRefused'>;
-  /** Loopback is not limited: connections of this machine, and of a proxy on it, share one address. Default true. */
+  /** Loopback is limited in all alone: connections of this machine, and of a proxy on it, share one address. Default true. */
   readonly exemptLoopback?: boolean;
   /** Inbound connections at the most, those that are not limited besides. No bound unless given. */
   readonly places?: number;
@@ -160,15 +160,15 @@ class Gater implements ConnectionGater {
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {
     const relayed = isRelayed(connection.remoteAddr);
     const host = multiaddrHost(connection.remoteAddr);
-    if (host?.kind !== 'ip') return relayed && !this.#admission.admit(connection, true);
+    if (host?.kind !== 'ip') return relayed && !this.#admission.admit(connection, 'source');
     const { address } = host;
     if (this.#bans.isAddressBanned(address)) return this.#refuse('inbound', 'banned_address', { address });
     // Through a relay the address is the relay's.
-    const limited = relayed || !this.#isExempt(address);
-    if (limited && !relayed && !this.#rate.take(sourceOf(address))) {
+    const limit = relayed ? 'source' : this.#limitOf(address);
+    if (limit === 'source' && !relayed && !this.#rate.take(sourceOf(address))) {
       return this.#refuse('inbound', 'address_rate', { address });
     }
-    return !this.#admission.admit(connection, limited);
+    return !this.#admission.admit(connection, limit);
   };
 
   denyInboundEncryptedConnection = (peerId: PeerId, connection: MultiaddrConnection): boolean => {
@@ -195,13 +195,14 @@ class Gater implements ConnectionGater {
     return !this.#isForbiddenPrivate(host.address, host.address);
   };
 
-  #isExempt(address: string): boolean {
-    return (
-      (this.#exemptLoopback && isLoopbackAddress(address)) ||
-      this.#exempt.has(address) ||
+  #limitOf(address: string): AdmissionLimit {
+    if (this.#exempt.has(address)) return 'nothing';
+    // Also where a static peer is there: it is known by its ID.
+    if (this.#exemptLoopback && isLoopbackAddress(address)) return 'places';
+    const isConfigured =
       this.#configured.has(address) ||
-      [...this.#configuredAddresses.values()].some((addresses) => addresses.has(address))
-    );
+      [...this.#configuredAddresses.values()].some((addresses) => addresses.has(address));
+    return isConfigured ? 'nothing' : 'source';
   }
 
   #isForbiddenPrivate(address: string, host: string): boolean {

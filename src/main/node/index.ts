@@ -299,9 +299,13 @@ export class Libp2pNode implements P2PNode {
     this.#backpressure.leave(source);
   }
 
-  async sendDirect(peerId: string, data: Uint8Array): Promise<void> {
+  isConnected(peerId: string): boolean {
+    return this.#traffic.has(peerId);
+  }
+
+  async sendDirect(peerId: string, data: Uint8Array, signal?: AbortSignal): Promise<void> {
     if (this.#direct === undefined) throw new UnavailableError('the libp2p node is not running');
-    await this.#direct.sendDirect(peerId, data);
+    await this.#direct.sendDirect(peerId, data, signal);
   }
 
   peers(): readonly ConnectedPeer[] {

@@ -112,6 +112,11 @@ export class Traffic {
     this.#peers.delete(peerId);
   }
 
+  /** Whether the peer is connected. */
+  has(peerId: string): boolean {
+    return this.#peers.has(peerId);
+  }
+
   of(peerId: string): TrafficFigures {
     const traffic = this.#peers.get(peerId);
     const sum = newLink();

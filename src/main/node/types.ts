@@ -68,7 +68,8 @@ export interface P2PNode {
   listeners(kind: number): number;
   report(messageId: string, source: string, verdict: 'accept' | 'ignore' | 'reject'): void;
   /** Writes one message on the direct stream and closes it. */
-  sendDirect(peerId: string, data: Uint8Array): Promise<void>;
+  sendDirect(peerId: string, data: Uint8Array, signal?: AbortSignal): Promise<void>;
+  isConnected(peerId: string): boolean;
   peers(): readonly ConnectedPeer[];
   /** Multiaddrs others can dial, with /p2p/<id>. */
   addresses(): readonly string[];

@@ -85,8 +85,14 @@ function announcing(
           return mesh.reached;
         },
         listeners: () => mesh.listening,
-        sendDirect: async (peer, data) => {
+        isConnected: (peer) => peer.startsWith('connected'),
+        sendDirect: async (peer, data, signal) => {
           direct.push({ peer, message: JSON.parse(Buffer.from(data).toString()) });
+          // Some do not read what they are sent.
+          if (peer.includes('deaf')) {
+            signal?.throwIfAborted();
+            await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+          }
         },
       },
       showOwn: (kind, data) => shown.push(read(kind, data)),
@@ -411,6 +417,25 @@ test('our best block is told to one who asks, once in ten seconds however often'
   assert.equal(direct.length, 3);
   for (let n = 0; n < 100; n++) await announcer.answerBestBlock(`peer ${n}`);
   assert.ok(direct.length <= 3 + 20, 'a hundred identities share twenty answers a second');
+  await announcer.answerBestBlock('connected, and asks after all of them');
+  assert.equal(direct.at(-1)?.peer, 'connected, and asks after all of them');
+});
+
+test('peers that ask for our best block and do not read it keep no others from it', async (context) => {
+  const chain = await embedded(context);
+  await chain.mine();
+  const { announcer, direct, count } = announcing(context, chain, {}, 'first');
+  await announcer.start();
+  const deaf = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(`connected, deaf ${n}`));
+  const strangers = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(`deaf ${n}`));
+  await waitFor(() => direct.length === 40, { what: 'the deaf to be sent it' });
+  await announcer.answerBestBlock('connected');
+  assert.equal(direct.at(-1)?.peer, 'connected');
+  // Strangers have half of the places, and those who are connected the others.
+  await waitFor(async () => (await count('bestBlockAnswers', 'displaced')) === 25, {
+    what: 'those who gave way',
+  });
+  void [...deaf, ...strangers];
 });
 
 test('a listening or silent node answers nobody, nor one that is catching up', async (context) => {

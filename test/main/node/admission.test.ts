@@ -109,6 +109,20 @@ describe('a newcomer', () => {
     assert.equal(await parts.value(REFUSED, { reason: 'connection_places' }), 1);
   });
 
+  it('from loopback is held to no share of an address, for a proxy may stand there, and to the places of all', async (context) => {
+    const { host, parts } = await admittingHost(
+      context,
+      { p2p_connections_per_address: 1, p2p_inbound_connections_per_second: 1 },
+      { exemptLoopback: true, places: 3 },
+    );
+    const guests: Libp2p[] = [];
+    for (let count = 0; count < 3; count++) guests.push(await dialFrom(context, '127.0.0.2', host));
+    await waitFor(() => guests.every((guest) => isIn(host, guest)), { what: 'all three to be in' });
+    await assert.rejects(dialFrom(context, '127.0.0.2', host));
+    assert.equal(await parts.value(REFUSED, { reason: 'connection_places' }), 1);
+    assert.ok(guests.every((guest) => isIn(host, guest)));
+  });
+
   it('that is allow-listed, or at a static peer’s address, or a static peer, takes nobody’s place and needs none', async (context) => {
     const peers = new Set<string>();
     const { host } = await admittingHost(
