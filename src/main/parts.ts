@@ -123,6 +123,7 @@ export class ServerParts {
       },
       {
         maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead,
+        storageDoubtMs: settings.p2p_full_storage_penalty_duration,
         isConfigured: (peer) => this.node.isNamed(peer),
       },
     );

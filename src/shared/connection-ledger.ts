@@ -3,20 +3,34 @@
 import { AddressList, sourceOf } from './ip.js';
 
 export interface ConnectionLimits {
-  /** `p2p_websocket_max_connections`. */
+  /** `p2p_websocket_max_connections`; 0: any number. */
   readonly max: number;
+  /** `p2p_websocket_max_connections_per_source`: 0, the default, is a twentieth of `max` and at least 4, below 0 any number. */
+  readonly perSource?: number;
   /** `p2p_websocket_trusted_source_cidrs`: have no share, but count among all; `none` as in Teranode: nobody. */
   readonly trusted: readonly string[];
 }
 
-/** One source may hold a twentieth of all, and never fewer than this. */
+/** One source may hold a twentieth of all, and never fewer than this, unless told otherwise. */
 const SMALLEST_SHARE = 4;
+
+/** The entries of a list of trusted sources, where `none` among them stands for nobody, as in Teranode. */
+export function trustedSources(entries: readonly string[]): readonly string[] {
+  return entries.some((entry) => entry.toLowerCase() === 'none') ? [] : entries;
+}
+
+function shareOf({ max, perSource = 0 }: ConnectionLimits): number {
+  if (perSource > 0) return perSource;
+  if (perSource < 0 || max === 0) return Number.POSITIVE_INFINITY;
+  return Math.max(SMALLEST_SHARE, Math.floor(max / 20));
+}
 
 /** All trusted connections together; no address is spelled so. */
 const TRUSTED = 'trusted';
 
 export class ConnectionLedger {
   readonly #trusted: AddressList;
+  readonly #max: number;
   readonly #perSource: number;
   readonly #bySource = new Map<string, number>();
   /** Of each holder, such as a process: how many connections from each source. */
@@ -24,9 +38,10 @@ export class ConnectionLedger {
   #total = 0;
 
   /** Throws RangeError on a trusted entry that does not parse. */
-  constructor(private readonly limits: ConnectionLimits) {
-    this.#trusted = new AddressList(limits.trusted.filter((entry) => entry.toLowerCase() !== 'none'));
-    this.#perSource = Math.max(SMALLEST_SHARE, Math.floor(limits.max / 20));
+  constructor(limits: ConnectionLimits) {
+    this.#trusted = new AddressList(trustedSources(limits.trusted));
+    this.#perSource = shareOf(limits);
+    this.#max = limits.max === 0 ? Number.POSITIVE_INFINITY : limits.max;
   }
 
   /** Connections, trusted ones too. */
@@ -37,7 +52,7 @@ export class ConnectionLedger {
   /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), or refuses it. */
   admit(holder: string, address: string): boolean {
     const source = this.#sourceOf(address);
-    if (this.#total >= this.limits.max) return false;
+    if (this.#total >= this.#max) return false;
     const shares = source !== TRUSTED && address !== '';
     if (shares && (this.#bySource.get(source) ?? 0) >= this.#perSource) return false;
     this.#take(holder, source, 1);

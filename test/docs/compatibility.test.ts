@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { NOT_READ } from '../../src/shared/settings/not-read.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 
 const ROOT = new URL('../../../', import.meta.url);
@@ -73,6 +74,7 @@ test('every setting that Go has is in one row, which names a test that speaks of
 test('what is said not to be read is not, and what is named in its place is there', () => {
   const rows = tableUnder('### Not read');
   assert.ok(rows.length > 8);
+  assert.deepEqual(rows.flatMap(([keys]) => keysIn(keys)).sort(), [...NOT_READ].sort());
   for (const [keys, instead] of rows) {
     for (const key of keysIn(keys)) assert.ok(!Object.hasOwn(SETTINGS, key), key);
     for (const key of keysIn(instead)) assert.ok(Object.hasOwn(SETTINGS, key), key);

@@ -25,6 +25,7 @@ test('main stands still: clients are greeted, limits hold, and all goes on when 
       p2p_node_status_interval: '300ms',
       // One source a twentieth.
       p2p_websocket_max_connections: '100',
+      p2p_websocket_trusted_source_cidrs: 'none',
     },
   });
   const { ports, peerId } = await run.ready();

@@ -34,8 +34,21 @@ describe('connection ledger', () => {
     assert.equal(admitted(ledger, 'a', '192.0.2.7', 160), 75);
   });
 
+  it('has no limit where it is 0, none for one source where that is -1, and another where it is told', () => {
+    const all = (limits: { max: number; perSource?: number }) =>
+      admitted(new ConnectionLedger({ trusted: [], ...limits }), 'a', '192.0.2.1', 3000);
+    assert.equal(all({ max: 0 }), 3000);
+    assert.equal(all({ max: 0, perSource: 7 }), 7);
+    assert.equal(all({ max: 1000, perSource: -1 }), 1000);
+    assert.equal(all({ max: 1000, perSource: 60 }), 60);
+    assert.equal(all({ max: 10, perSource: 60 }), 10);
+  });
+
   it('trusts nobody where the list says none', () => {
-    assert.equal(admitted(new ConnectionLedger({ max: 10, trusted: ['none'] }), 'a', '192.0.2.1', 10), 4);
+    assert.equal(
+      admitted(new ConnectionLedger({ max: 10, trusted: ['192.0.2.0/24', 'None'] }), 'a', '192.0.2.1', 10),
+      4,
+    );
   });
 
   it('takes back one by one, and all of a holder at once', () => {

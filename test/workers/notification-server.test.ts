@@ -230,6 +230,30 @@ for (const transport of TRANSPORTS)
       await waitFor(async () => (await upgradeStatus(url)) === 101, { what: 'a place taken again' });
     });
 
+    it('gives clients of this machine no share as shipped, others none where that is -1, and all any number at 0', async (t) => {
+      const shipped = ['127.0.0.1/32', '::1/128'];
+      const open = (url: string, count: number, localAddress: string) =>
+        Promise.all(Array.from({ length: count }, () => listen(t, url, { localAddress })));
+      const limited = await serve(t, {
+        p2p_websocket_max_connections: 40,
+        p2p_websocket_trusted_source_cidrs: shipped,
+      });
+      await open(limited.url, 12, '127.0.0.1');
+      await open(limited.url, 4, '127.0.0.2');
+      await waitFor(() => limited.servers.connections === 16, { what: 'sixteen places counted' });
+      await waitFor(async () => (await upgradeStatus(limited.url, { localAddress: '127.0.0.2' })) === 503, {
+        what: '503 for the other one',
+      });
+      for (const changes of [
+        { p2p_websocket_max_connections: 40, p2p_websocket_max_connections_per_source: -1 },
+        { p2p_websocket_max_connections: 0 },
+      ]) {
+        const { url, servers } = await serve(t, { ...changes, p2p_websocket_trusted_source_cidrs: ['none'] });
+        await open(url, 20, '127.0.0.2');
+        await waitFor(() => servers.connections === 20, { what: 'twenty places counted' });
+      }
+    });
+
     it('holds the limit of all connections over all processes together', async (t) => {
       const { url, http, servers } = await serve(t, {
         p2p_websocket_max_connections: 10,

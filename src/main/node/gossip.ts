@@ -19,7 +19,7 @@ import {
 } from './library-seams.js';
 import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
-import { SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
+import { NO_SCORES, SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import { meshWithDirectPeers } from './seams/direct-peers.js';
 import type { GossipStreams, StreamComponents } from './seams/gossip-streams.js';
 import { retainScores } from './seams/retained-scores.js';
@@ -104,14 +104,16 @@ export function gossipService(
     ignoreDuplicatePublishError: true,
     emitSelf: false,
     fallbackToFloodsub: false,
-    doPX: settings.p2p_generation === 'current',
+    doPX: settings.p2p_enable_peer_exchange,
     directPeers: [...options.directPeers],
     heartbeatInterval: settings.p2p_heartbeat_interval,
     maxInboundDataLength: RPC_BOUND,
     decodeRpcLimits: RPC_LIMITS,
     // A backstop: the library gives up the stream alone, and the peer would hear nothing and not know.
     maxOutboundBufferSize: OUTBOUND_BOUND * 2,
-    scoreParams: scoreParameters(options),
+    scoreParams: settings.p2p_enable_peer_scoring
+      ? scoreParameters(options, settings.p2p_peer_score_ip_colocation_threshold)
+      : NO_SCORES,
     scoreThresholds: SCORE_THRESHOLDS,
   });
   return (libp2pComponents) => {

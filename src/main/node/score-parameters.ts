@@ -58,8 +58,7 @@ export const TOPIC_SCORE: TopicScoreParams = {
   invalidMessageDeliveriesDecay: 0.93,
 };
 
-/** Peers of one address that cost nothing, and the decay interval of Go's table. */
-const COLOCATION_THRESHOLD = 10;
+/** Go's. */
 const DECAY_INTERVAL_MS = 12_000;
 
 /** A set that GossipSub only ever asks `has`: subnets do not fit into a list of addresses. */
@@ -82,8 +81,11 @@ export interface ScoreInputs {
   isExempt(address: string): boolean;
 }
 
-/** The parameters for these topics. */
-export function scoreParameters({ topics, applicationScore, isExempt }: ScoreInputs): PeerScoreParams {
+/** The parameters for these topics; `colocated` peers of one address cost nothing. */
+export function scoreParameters(
+  { topics, applicationScore, isExempt }: ScoreInputs,
+  colocated: number,
+): PeerScoreParams {
   return {
     topics: Object.fromEntries(topics.map((topic) => [topic, TOPIC_SCORE])),
     // What all topics together can earn: far from any threshold.
@@ -92,7 +94,7 @@ export function scoreParameters({ topics, applicationScore, isExempt }: ScoreInp
     appSpecificWeight: 1,
     // Go's: 11 peers of one address cost each 35, 18 the gossip threshold.
     IPColocationFactorWeight: -35,
-    IPColocationFactorThreshold: COLOCATION_THRESHOLD,
+    IPColocationFactorThreshold: colocated,
     IPColocationFactorWhitelist: new ExemptAddresses(isExempt),
     // Go's: broken promises (IHAVE without a message, GRAFT too early) are forgiven six times, then cost their square.
     behaviourPenaltyWeight: -16,
@@ -104,3 +106,11 @@ export function scoreParameters({ topics, applicationScore, isExempt }: ScoreInp
     retainScore: 3_600_000,
   };
 }
+
+/** Nothing costs or earns anything: every peer's score is 0. */
+export const NO_SCORES: PeerScoreParams = {
+  ...scoreParameters({ topics: [], applicationScore: () => 0, isExempt: () => true }, 1),
+  appSpecificWeight: 0,
+  IPColocationFactorWeight: 0,
+  behaviourPenaltyWeight: 0,
+};

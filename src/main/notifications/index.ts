@@ -24,6 +24,7 @@ type NotificationSettings = Pick<
   | 'p2p_notification_servers'
   | 'p2p_httpListenAddress'
   | 'p2p_websocket_max_connections'
+  | 'p2p_websocket_max_connections_per_source'
   | 'p2p_generation'
   | 'p2p_websocket_trusted_source_cidrs'
   | 'p2p_websocket_trusted_proxies'
@@ -109,6 +110,7 @@ export class NotificationServers implements HealthChecked {
     this.#level = logger.level;
     this.#limits = {
       max: settings.p2p_websocket_max_connections,
+      perSource: settings.p2p_websocket_max_connections_per_source,
       trusted: settings.p2p_websocket_trusted_source_cidrs,
     };
     this.#ledger = new ConnectionLedger(this.#limits);

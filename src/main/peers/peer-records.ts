@@ -80,8 +80,6 @@ const MAX_INT64 = 2n ** 63n - 1n;
 const MAX_UINT32 = 2 ** 32 - 1;
 /** A failed catch-up is reported by a call and by a notification of the chain: within this it is the same one. */
 const SAME_FAILURE_MS = 10_000;
-/** How long a peer that lacked a block is not believed to store everything. */
-const STORAGE_DOUBT_MS = 3_600_000;
 
 export type FailureSource = 'call' | 'notification';
 
@@ -96,6 +94,8 @@ export interface PeerRecordsComponents {
 export interface PeerRecordsOptions {
   /** 10,000 unless told; past it the one that was least recently reported is forgotten. */
   readonly maxPeers?: number;
+  /** How long a peer that lacked a block is not believed to store everything, ms. Default an hour. */
+  readonly storageDoubtMs?: number;
 }
 
 /** Records by base58 peer ID. Who has the admin key adds to them, and the node's reports within a bound: strangers cannot crowd them out. */
@@ -103,12 +103,17 @@ export class PeerRecords {
   readonly #metrics: PeerMetrics;
   readonly #onChange: (peerId: string) => void;
   readonly #now: () => number;
+  readonly #storageDoubtMs: number;
   readonly #records: LRUCache<string, PeerRecord>;
   /** Low peers, and when (unix ms) each recovers: asked for every message. */
   readonly #low = new Map<string, number>();
   readonly #lastFailures: LRUCache<string, { readonly at: number; readonly source: FailureSource }>;
 
-  constructor(components: PeerRecordsComponents, { maxPeers = MAX_RECORDS }: PeerRecordsOptions = {}) {
+  constructor(
+    components: PeerRecordsComponents,
+    { maxPeers = MAX_RECORDS, storageDoubtMs = 3_600_000 }: PeerRecordsOptions = {},
+  ) {
+    this.#storageDoubtMs = storageDoubtMs;
     this.#metrics = components.metrics;
     this.#onChange = components.onChange ?? (() => {});
     this.#now = components.clock ?? steadyTime;
@@ -188,7 +193,7 @@ export class PeerRecords {
 
   /** The peer had announced a block and did not have all of it. */
   doubtStorage(peer: string): void {
-    this.#set(peer, { storageDoubtedUntil: this.#now() + STORAGE_DOUBT_MS });
+    this.#set(peer, { storageDoubtedUntil: this.#now() + this.#storageDoubtMs });
   }
 
   /** `text` is safe to show and at most 1,024 characters. */
@@ -289,7 +294,7 @@ export class PeerRecords {
       ...record,
       lastFailure: Math.min(record.lastFailure, now),
       lastRecovery: Math.min(record.lastRecovery, now),
-      storageDoubtedUntil: Math.min(record.storageDoubtedUntil, now + STORAGE_DOUBT_MS),
+      storageDoubtedUntil: Math.min(record.storageDoubtedUntil, now + this.#storageDoubtMs),
     });
     this.#consider(peer);
   }

@@ -37,6 +37,8 @@ export interface PeerRegistryOptions {
   readonly isConfigured?: (peerId: string) => boolean;
   /** Peers known, and as many more of which there is a record; 10,000 unless told. */
   readonly maxPeers?: number;
+  /** p2p_full_storage_penalty_duration; an hour unless told. */
+  readonly storageDoubtMs?: number;
   readonly storeEveryMs?: number;
   readonly countEveryMs?: number;
 }
@@ -79,7 +81,13 @@ export class PeerRegistry {
       },
       { maxHeightLead, ...bound, isConfigured },
     );
-    this.records = new PeerRecords({ metrics, onChange: (peer) => this.#recorded(peer), ...time }, bound);
+    this.records = new PeerRecords(
+      { metrics, onChange: (peer) => this.#recorded(peer), ...time },
+      {
+        ...bound,
+        ...(options.storageDoubtMs === undefined ? {} : { storageDoubtMs: options.storageDoubtMs }),
+      },
+    );
     const { known, records } = this;
     this.#toStore = [
       new WriteBehind(

@@ -31,7 +31,7 @@ export interface SyncCoordinatorComponents {
     | 'p2p_allow_pruned_node_fallback'
     | 'p2p_health_check_enabled'
     | 'p2p_sync_interval'
-    | 'p2p_sync_standstill'
+    | 'p2p_sync_peer_no_progress_timeout'
   >;
   readonly logger: Logger;
   readonly metrics: SyncMetrics;
@@ -202,7 +202,7 @@ export class SyncCoordinator {
     const state = fsmState();
     if (state === 'CATCHINGBLOCKS') attempt.lastCatching = now;
     const still = Math.max(this.#roseAt, attempt.since);
-    if (now - still >= settings.p2p_sync_standstill) return 'standstill';
+    if (now - still >= settings.p2p_sync_peer_no_progress_timeout) return 'standstill';
     // The chain was at it and is no longer, without having got there.
     const { lastCatching } = attempt;
     if (lastCatching === undefined || state !== 'RUNNING') return undefined;

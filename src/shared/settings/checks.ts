@@ -100,6 +100,9 @@ export function checkSettings(settings: Settings): readonly string[] {
     problem('logLevel', `${JSON.stringify(settings.logLevel)} is none of ${LOG_LEVELS.join(', ')}`);
   }
   checkKeys(settings, problem);
+  if (settings.p2p_enable_peer_exchange && !settings.p2p_enable_peer_scoring) {
+    problem('p2p_enable_peer_exchange', 'needs p2p_enable_peer_scoring');
+  }
   checkTopics(settings, problem);
   for (const key of LISTENING) {
     if (settings[key] !== '') attempt(key, () => parseListenAddress(settings[key]));

@@ -8,6 +8,7 @@ import { defaultOf } from './defaults.js';
 import { leftoverWarnings } from './generations.js';
 import { type Found, Lookup } from './lookup.js';
 import { nearestKey } from './nearest.js';
+import { NOT_READ } from './not-read.js';
 import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 import { parseValue, type Value } from './values.js';
 
@@ -157,17 +158,6 @@ function unknown(key: string): string {
     : `no such setting; the nearest is ${JSON.stringify(nearest.key)}`;
 }
 
-/** Keys of Teranode's own files that begin with `p2p_` and that none of its services reads. */
-const READ_BY_NOBODY: ReadonlySet<string> = new Set([
-  'p2p_enable_hole_punching',
-  'p2p_enable_nat_port_map',
-  'p2p_enable_nat_service',
-  'p2p_enable_relay',
-  'p2p_peer_id',
-  'p2p_port_coinbase',
-  'p2p_sync_stuck_retry_threshold',
-]);
-
 /** Whether this server reads a key, or would if it were spelled right: itself or as part of another's value. */
 function isOurs(files: readonly ConfFile[]): (key: string) => boolean {
   const referred = referredNames(files);
@@ -196,7 +186,7 @@ function unknownKeys(files: readonly ConfFile[], env: LoadOptions['env']): reado
 
   const warnings: string[] = [];
   for (const [key, place] of places) {
-    if (SPELLINGS.has(key) || referred.has(key) || READ_BY_NOBODY.has(key)) continue;
+    if (SPELLINGS.has(key) || NOT_READ.has(key) || referred.has(key)) continue;
     const nearest = nearestKey(key, SPELLINGS.keys());
     const close = nearest !== undefined && key.length >= 6 && nearest.distance <= 2;
     if (!key.startsWith('p2p_') && !close) continue;

@@ -74,12 +74,12 @@ const decimal = (
   doc: string,
   bounds: { min?: number; max?: number } = {},
 ): NumberSetting => ({ type: 'number', default: value, doc, ...bounds });
-const duration = (milliseconds: Default<number>, doc: string, min = 0): NumberSetting => ({
-  type: 'duration',
-  default: milliseconds,
-  doc,
-  min,
-});
+const duration = (
+  milliseconds: Default<number>,
+  doc: string,
+  min = 0,
+  options: Options<number> = {},
+): NumberSetting => ({ type: 'duration', default: milliseconds, doc, min, ...options });
 const list = (
   doc: string,
   value: Default<readonly string[]> = [],
@@ -155,6 +155,14 @@ export const SETTINGS = {
     'Bootstrap multiaddrs, /dnsaddr allowed; also relays and direct peers (current generation). Set and empty: none, as by default on regtest.',
     { first: [], current: [`/dnsaddr/${NETWORK_REFERENCE}.bootstrap.teranode.bsvb.tech`] },
     { emptyIsNone: true },
+  ),
+  p2p_enable_peer_scoring: flag(true, 'Score peers by their gossip: bad ones lose their voice.'),
+  p2p_peer_score_ip_colocation_threshold: integer(10, 'Peers of one address that cost them no score.', {
+    min: 1,
+  }),
+  p2p_enable_peer_exchange: flag(
+    { first: false, current: true },
+    'Tell peers for which there is no place of others; needs p2p_enable_peer_scoring.',
   ),
   p2p_bootstrap_persistent: flag(false, 'Keep connections to bootstrap peers as if static.'),
   p2p_static_peers: list('Multiaddrs ending in /p2p/<id>, kept connected.'),
@@ -232,6 +240,10 @@ export const SETTINGS = {
   p2p_rejected_tx_publish_rate: decimal(10, 'Rejected transactions published a second.', { min: 0 }),
   p2p_rejected_tx_publish_burst: integer(100, 'Rejected transactions published at once.', { min: 0 }),
   p2p_node_status_interval: duration(10 * SECOND, 'How often node_status is told (this server).'),
+  p2p_peer_map_max_size: integer(10_000, 'Announcers of blocks, and of subtrees, that are remembered.', {
+    min: 1,
+  }),
+  p2p_peer_map_ttl: duration(10 * 60 * SECOND, 'How long they are, for reports of what is invalid.', SECOND),
   subtreevalidation_blacklisted_baseurls: list('Data hub URLs, by host, whose announcements are ignored.'),
 
   // Bans
@@ -354,13 +366,17 @@ export const SETTINGS = {
   // HTTP and WebSocket
   p2p_httpListenAddress: text(':9906', 'WebSocket, page and /health listen here.', { required: 'always' }),
   p2p_httpAddress: text('localhost:9906', 'Where others, and the CLI, reach it.'),
-  p2p_websocket_max_connections: integer(
-    1000,
-    'WebSocket connections at the most; one source a twentieth, never under 4.',
-    { min: 1 },
+  p2p_websocket_max_connections: integer(1000, 'WebSocket connections at the most; 0: any number.', {
+    min: 0,
+  }),
+  p2p_websocket_max_connections_per_source: integer(
+    0,
+    'WebSocket connections of one source at the most; 0: a twentieth of all, never under 4; -1: any number.',
+    { min: -1 },
   ),
   p2p_websocket_trusted_source_cidrs: list(
     'Sources of which one may hold more than its share; they count among all. none: nobody.',
+    ['127.0.0.1/32', '::1/128'],
   ),
   p2p_websocket_trusted_proxies: list(
     'Addresses and subnets of proxies whose X-Forwarded-For, or Forwarded, is believed (this server).',
@@ -399,9 +415,15 @@ export const SETTINGS = {
     'Choose a peer to catch up from when behind; never with the embedded chain (this server).',
   ),
   p2p_sync_interval: duration(2 * SECOND, 'Between two looks at whether to catch up (this server).', 10),
-  p2p_sync_standstill: duration(
+  p2p_sync_peer_no_progress_timeout: duration(
     5 * 60 * SECOND,
-    'Without a new block for this long, another peer is chosen (this server).',
+    'Without a new block for this long, another peer is chosen to catch up from.',
+    0,
+    { aliases: ['p2p_sync_standstill'] },
+  ),
+  p2p_full_storage_penalty_duration: duration(
+    HOUR,
+    'How long a peer that lacked a block is not believed to store everything.',
   ),
 } as const satisfies Record<string, Setting>;
 

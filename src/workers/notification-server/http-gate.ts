@@ -1,6 +1,6 @@
 /** How much HTTP one source may ask of this process, before and besides the WebSockets that `Admission` counts. */
 
-import { ConnectionLedger, type ConnectionLimits } from '../../shared/connection-ledger.js';
+import { ConnectionLedger, type ConnectionLimits, trustedSources } from '../../shared/connection-ledger.js';
 import { AddressList, sourceOf } from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 
@@ -20,9 +20,11 @@ export class HttpGate {
   constructor(limits: ConnectionLimits, proxies: readonly string[]) {
     this.#connections = new ConnectionLedger({
       max: Math.max(limits.max, MIN_CONNECTIONS),
-      trusted: [...limits.trusted, ...proxies],
+      // A source that may hold any number of WebSockets may also open them at once.
+      perSource: Math.min(limits.perSource ?? 0, 0),
+      trusted: [...trustedSources(limits.trusted), ...proxies],
     });
-    this.#trusted = new AddressList(limits.trusted.filter((entry) => entry.toLowerCase() !== 'none'));
+    this.#trusted = new AddressList(trustedSources(limits.trusted));
   }
 
   /** Whether a connection from `address` may stay until it has become a WebSocket or is gone. */

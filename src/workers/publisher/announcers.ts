@@ -4,17 +4,16 @@ import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/hash.js';
 import type { AnnouncedRecord, Announcer } from '../../shared/pipeline/types.js';
 
-/** Bound of the queue `who announced what`: announcements of a topic, and how long each is remembered. */
-const MAX_ANNOUNCEMENTS = 10_000;
-const REMEMBERED_MS = 10 * 60_000;
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
 const MAX_A_HASH = 64;
 /** Nor of one peer more data hubs than this: it would take the places of all others. */
 const MAX_URLS_A_PEER = 4;
 
 export interface AnnouncersOptions {
-  /** 10,000 of each topic unless told. */
+  /** Bound of the queue `who announced what`: announcers of each topic. Default 10,000. */
   readonly max?: number;
+  /** How long each is remembered, ms. Default ten minutes. */
+  readonly rememberMs?: number;
   /** Ms, never going back; performance.now unless told. */
   readonly clock?: () => number;
 }
@@ -32,24 +31,30 @@ interface Announced {
 export class Announcers {
   readonly #topics: Readonly<Record<Topic, LRUCache<string, Announced>>>;
   readonly #clock: () => number;
+  readonly #rememberMs: number;
   /** When an announcement of each topic last lost its place. */
   readonly #lost: Record<Topic, number> = {
     blocks: Number.NEGATIVE_INFINITY,
     subtrees: Number.NEGATIVE_INFINITY,
   };
 
-  constructor({ max = MAX_ANNOUNCEMENTS, clock = () => performance.now() }: AnnouncersOptions = {}) {
+  constructor({
+    max = 10_000,
+    rememberMs = 600_000,
+    clock = () => performance.now(),
+  }: AnnouncersOptions = {}) {
     this.#clock = clock;
+    this.#rememberMs = rememberMs;
     // Subtrees cost nothing to make, so they do not push blocks out. lru-cache takes 0 for "no time".
     const memory = (topic: Topic) =>
       new LRUCache<string, Announced>({
         maxSize: max,
         sizeCalculation: ({ announcers }) => announcers.length,
-        ttl: REMEMBERED_MS,
+        ttl: rememberMs,
         ttlResolution: 0,
         perf: { now: () => clock() + 1 },
         dispose: ({ at }, _, reason) => {
-          if (reason === 'evict' && clock() - at <= REMEMBERED_MS) this.#lost[topic] = clock();
+          if (reason === 'evict' && clock() - at <= rememberMs) this.#lost[topic] = clock();
         },
       });
     this.#topics = { blocks: memory('blocks'), subtrees: memory('subtrees') };
@@ -79,7 +84,7 @@ export class Announcers {
 
   /** Whether everybody who announced `hash` in the last ten minutes is remembered. */
   isWhole(topic: Topic, hash: HashHex): boolean {
-    if (this.#clock() - this.#lost[topic] <= REMEMBERED_MS) return false;
+    if (this.#clock() - this.#lost[topic] <= this.#rememberMs) return false;
     return this.#announced(topic, hash)?.crowded !== true;
   }
 

@@ -69,7 +69,7 @@ export class Publisher {
   readonly #deadLetters: DeadLetters;
   readonly #drainers: ReadonlyMap<string, TopicDrainer>;
   readonly #admission: Admission;
-  readonly #announcers = new Announcers();
+  readonly #announcers: Announcers;
   readonly #blockFound: BlockFoundForwarder | undefined;
   readonly #notifications: NotificationsTopic | undefined;
   readonly #tls: TlsWatch;
@@ -84,6 +84,10 @@ export class Publisher {
   ) {
     const { settings, brokerSocketPath } = config;
     this.#config = config;
+    this.#announcers = new Announcers({
+      max: settings.p2p_peer_map_max_size,
+      rememberMs: settings.p2p_peer_map_ttl,
+    });
     this.#logger = logger;
     this.#store = new OutboxStore(
       { logger },

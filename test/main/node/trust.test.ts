@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { validatePeerScoreParams, validatePeerScoreThresholds } from '@chainsafe/libp2p-gossipsub/score';
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import { SCORE_THRESHOLDS, scoreParameters } from '../../../src/main/node/score-parameters.js';
+import { NO_SCORES, SCORE_THRESHOLDS, scoreParameters } from '../../../src/main/node/score-parameters.js';
 import { BLOCK_TOPIC, createTestNode } from '../../support/node.js';
 import { createPeer, signMessage } from '../../support/peer.js';
 import { waitFor } from '../../support/wait.js';
@@ -214,11 +214,15 @@ test('forgeries in its own name are told of a peer once they are too many for a 
 });
 
 test('the application score comes from the bans, except for loopback and allow-listed peers', async (context) => {
-  const parameters = scoreParameters({
-    topics: [BLOCK_TOPIC],
-    applicationScore: () => -50,
-    isExempt: (address) => address === '10.1.2.3',
-  });
+  const parameters = scoreParameters(
+    {
+      topics: [BLOCK_TOPIC],
+      applicationScore: () => -50,
+      isExempt: (address) => address === '10.1.2.3',
+    },
+    7,
+  );
+  assert.equal(parameters.IPColocationFactorThreshold, 7);
   validatePeerScoreParams(parameters);
   validatePeerScoreThresholds(SCORE_THRESHOLDS);
   assert.deepEqual(Object.keys(parameters.topics), [BLOCK_TOPIC]);
@@ -232,6 +236,31 @@ test('the application score comes from the bans, except for loopback and allow-l
   await peer.sees(node.peerId, BLOCK_TOPIC);
   await waitFor(() => node.peers()[0]?.agent);
   assert.ok(node.peers()[0]!.score >= 0);
+});
+
+test('with p2p_enable_peer_scoring off nothing that a peer does costs it its voice', async (context) => {
+  validatePeerScoreParams(NO_SCORES);
+  const { node, heard, address, metric } = await createTestNode(context, {
+    verdict: 'accept',
+    settings: { p2p_enable_peer_scoring: false, p2p_enable_peer_exchange: false },
+    bans: { applicationScore: () => -50_000 },
+  });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const real = await peer.sign(BLOCK_TOPIC, 'real');
+  const forgery = () => ({ ...real, signature: crypto.getRandomValues(new Uint8Array(64)) });
+  peer.send(node.peerId, Array.from({ length: 30 }, forgery));
+  await waitFor(
+    async () => (await metric('teranode_p2p_node_signatures_total', { result: 'forged' })) === 30,
+    {
+      what: 'the forgeries',
+      everyMs: 20,
+    },
+  );
+  peer.send(node.peerId, [await peer.sign(BLOCK_TOPIC, 'honest')]);
+  await waitFor(() => heard.length === 1, { what: 'the honest message' });
+  assert.equal(node.peers()[0]?.score, 0);
 });
 
 test('an own message that comes back is not heard', async (context) => {

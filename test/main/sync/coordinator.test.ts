@@ -256,7 +256,9 @@ describe('the sync coordinator', () => {
   });
 
   it('leaves a peer with which our height stands still, and not one with which it rises', async (context) => {
-    const { after, chosen, state, figure } = await syncing(context, { p2p_sync_standstill: 60_000 });
+    const { after, chosen, state, figure } = await syncing(context, {
+      p2p_sync_peer_no_progress_timeout: 60_000,
+    });
     for (let own = 101; own < 105; own++) {
       await after(59_000);
       state.own = own;

@@ -33,6 +33,7 @@ const BAD: readonly (readonly [string, Partial<Settings>])[] = [
   ['p2p_subtree_topic', { p2p_subtree_topic: 'block' }],
   ['p2p_block_topic', { p2p_block_topic: '' }],
   ['p2p_topic_prefix', { p2p_topic_prefix: 'a b' }],
+  ['p2p_enable_peer_exchange', { p2p_enable_peer_scoring: false }],
   ['p2p_allowed_addresses', { p2p_allowed_addresses: ['10.0.0.0/33'] }],
   ['p2p_websocket_trusted_source_cidrs', { p2p_websocket_trusted_source_cidrs: ['everyone'] }],
   ['prometheusEndpoint', { prometheusEndpoint: 'metrics' }],

@@ -1,7 +1,65 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { loadSettings } from '../../../src/shared/settings/load.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+
+/** Teranode's shipped settings of 2026, written out as its files and its reference have them. */
+const TERANODE_2026 = {
+  p2p_bootstrap_peers: ['/dnsaddr/mainnet.bootstrap.teranode.bsvb.tech'],
+  p2p_dht_mode: 'off',
+  p2p_enable_peer_scoring: true,
+  p2p_enable_peer_exchange: true,
+  p2p_peer_score_ip_colocation_threshold: 10,
+  p2p_health_check_enabled: true,
+  p2p_peer_map_max_size: 10_000,
+  p2p_peer_map_ttl: 600_000,
+  p2p_websocket_max_connections: 1000,
+  p2p_websocket_max_connections_per_source: 0,
+  p2p_websocket_trusted_source_cidrs: ['127.0.0.1/32', '::1/128'],
+  p2p_websocket_allowed_origins: [],
+  p2p_full_storage_penalty_duration: 3_600_000,
+  p2p_sync_peer_no_progress_timeout: 300_000,
+  p2p_grpcListenAddress: 'localhost:9904',
+  p2p_port: 9905,
+  p2p_ban_threshold: 100,
+  p2p_ban_duration: 86_400_000,
+  p2p_share_private_addresses: true,
+  p2p_allow_pruned_node_fallback: true,
+  p2p_enable_nat: false,
+  p2p_enable_mdns: false,
+  p2p_allow_private_ips: false,
+  p2p_static_peers: [],
+  p2p_listen_addresses: [],
+  p2p_advertise_addresses: [],
+  listen_mode: 'full',
+};
+
+/** Teranode's too, of what this server does not have: a file with them is taken without a word. */
+const TERANODE_2026_ELSEWHERE = [
+  'p2p_sync_coordinator_periodic_evaluation_interval',
+  'p2p_gossip_handler_concurrency',
+  'p2p_max_unproven_sync_probes_per_backoff_window',
+  'p2p_full_delivery_freshness_window',
+  'p2p_peer_registry_batch_interval',
+  'p2p_peer_map_cleanup_interval',
+  'p2p_dht_cleanup_interval',
+  'p2p_peer_id',
+];
+
+test('without a word from the operator every setting is as Teranode ships it', (context) => {
+  const directory = temporaryDirectory(context);
+  const load = (env: Record<string, string>) =>
+    loadSettings({ env, cwd: directory, programDirectory: directory });
+  const { settings, warnings }: { settings: Readonly<Record<string, unknown>>; warnings: readonly string[] } =
+    load({});
+  const keys = Object.keys(TERANODE_2026);
+  assert.deepEqual(Object.fromEntries(keys.map((key) => [key, settings[key]])), TERANODE_2026);
+  assert.deepEqual(warnings, []);
+  const others = Object.fromEntries(TERANODE_2026_ELSEWHERE.map((key) => [key, '1']));
+  assert.deepEqual(load(others).warnings, []);
+});
 
 /** What Teranode ships, in both generations. */
 const SHIPPED: Partial<Settings> = {

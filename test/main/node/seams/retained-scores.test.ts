@@ -21,7 +21,7 @@ async function createScore(max?: number): Promise<Score> {
   const { PeerScore } = await import(join(SCORES, 'peer-score.js'));
   const log = Object.assign(() => {}, { error() {}, trace() {} });
   const score = new PeerScore(
-    scoreParameters({ topics: ['t'], applicationScore: () => 0, isExempt: () => false }),
+    scoreParameters({ topics: ['t'], applicationScore: () => 0, isExempt: () => false }, 10),
     null,
     { forComponent: () => log },
     { scoreCacheValidityMs: 1000 },
