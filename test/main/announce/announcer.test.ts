@@ -246,8 +246,8 @@ test('whatever names and reasons are ours, what is told is no larger than other 
     clientName: huge,
     version: huge,
     commit: huge,
-    asset_httpPublicAddress: `https://hub.example/${'ü'.repeat(2_000)}`,
-    asset_propagation_public_url: `https://hub.example/${'ü'.repeat(2_000)}`,
+    asset_httpPublicAddress: `https://hub.example/${'ü'.repeat(330)}`,
+    asset_propagation_public_url: `https://hub.example/${'ü'.repeat(330)}`,
   });
   await announcer.start();
   await waitFor(() => announcer.subscribed, { what: 'the subscription' });
