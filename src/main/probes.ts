@@ -4,6 +4,7 @@ import type { HealthReport } from '../shared/health.js';
 import type { ServerDependencies } from './dependencies.js';
 import { HealthServer, MetricsServer } from './health/http.js';
 import { Liveness, type VitalSign } from './health/liveness.js';
+import { createProbeMetrics } from './health/metrics.js';
 import { Readiness, type ReadinessCheck } from './health/readiness.js';
 import { MetricsAggregate } from './metrics/aggregate.js';
 import { ClockMetrics } from './metrics/clock.js';
@@ -34,6 +35,7 @@ export class Probes {
     this.#process = new ProcessMetrics({ registry });
     this.#clock = new ClockMetrics({ registry, logger });
     this.#metrics = new MetricsAggregate({ registry, logger });
+    const { closed } = createProbeMetrics(registry);
     this.#liveness = new Liveness({ signs });
     this.#readiness = new Readiness({ checks }, { timeoutMs: READINESS_TIMEOUT_MS });
     this.#healthServer =
@@ -42,6 +44,7 @@ export class Probes {
         : new HealthServer(
             {
               logger: loggers.of('health'),
+              closed,
               readiness: () => this.health(false),
               liveness: () => this.health(true),
             },
@@ -51,7 +54,7 @@ export class Probes {
       profilerAddr === '' || prometheusEndpoint === ''
         ? undefined
         : new MetricsServer(
-            { logger, scrape: () => this.#metrics.scrape() },
+            { logger, closed, scrape: () => this.#metrics.scrape() },
             { address: profilerAddr, path: prometheusEndpoint },
           );
   }

@@ -29,6 +29,12 @@ export const QUEUES = [
     metric: 'teranode_p2p_node_address_lookups_total',
   },
   {
+    name: 'connections to the health and metrics ports',
+    bound: '128 on each, 16 of them of a source, 15 s each, one request each; 100 a second of a source',
+    whenFull: 'the eldest of the largest holder is closed and counted',
+    metric: 'teranode_p2p_probe_connections_closed_total',
+  },
+  {
     name: 'connection budget',
     bound: 'p2p_connection_messages_per_second and p2p_connection_bytes_per_second',
     whenFull: 'the rest of the second is dropped unverified and counted; persistent excess is spam',

@@ -149,7 +149,13 @@ test('one scrape has every process’s figures, and none goes backwards when a n
   await waitFor(async () => (await notifications.health()).message.includes(' 2 hear'), {
     what: 'both at the stream',
   });
-  const after = await scrape();
+  const after = await waitFor(
+    async () => {
+      const text = await scrape();
+      return sumOf(text, 'teranode_p2p_notification_server_restarts_total') > 0 ? text : undefined;
+    },
+    { what: 'a scrape that knows of the other', everyMs: 100 },
+  );
   for (const [index, value] of figures(after).entries()) {
     assert.ok(value >= (figures(before)[index] ?? 0), `${counters[index]} went backwards`);
   }

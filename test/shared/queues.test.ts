@@ -22,6 +22,10 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/node/address-lookup',
     'answers others while a crowd of peers holds as many open requests as it likes',
   ],
+  'connections to the health and metrics ports': [
+    'main/health/strangers',
+    'probes are answered while others, of their own source too, hold every place they can',
+  ],
   'connection budget': ['main/node/flood', 'what exceeds a connection’s budget is dropped unverified'],
   'signature verification': [
     'main/node/flood',

@@ -1,15 +1,24 @@
-/** The small HTTP server behind the health and metrics ports: GET alone, bounded in every way. */
+/**
+ * The small HTTP server behind the health and metrics ports: GET alone, one request a connection, bounded in every way. Whoever
+ * asks is a stranger, for the ports are open on all interfaces unless told otherwise.
+ */
 
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Counter } from 'prom-client';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { MAX_HEAD_BYTES, Visitor } from '../../shared/http-visitor.js';
+import { sourceOf } from '../../shared/ip.js';
+import { KeyedRate } from '../../shared/keyed-rate.js';
 import { listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
 import type { SettingKey } from '../../shared/settings/table.js';
+import { Shares } from '../node/shares.js';
 
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 export interface ListenerOptions {
@@ -19,59 +28,62 @@ export interface ListenerOptions {
   readonly address: string;
 }
 
+export interface ListenerComponents {
+  readonly logger: Logger;
+  /** Connections closed early, by `setting` and `reason`: `rate`, `share`, `full` or `time`; nothing is counted without it. */
+  readonly closed?: Counter<'setting' | 'reason'>;
+}
+
+/** Connections on one port, and those of one source: an IPv4 address, or a /64 of IPv6. */
+const PLACES = 128;
+const SHARE = 16;
+/** Connections of one source, each of which is one request: a test or a person looks ten times a second, a probe every few seconds. */
+const RATE = { perSecond: 100, burst: 500, maxKeys: 10_000 } as const;
+/** From accepting to the last byte of the answer: a look at readiness takes 2 s, and the rest is the network's. */
+const CONNECTION_MS = 15_000;
+
 export class Listener {
   readonly #logger: Logger;
+  readonly #closed: ListenerComponents['closed'];
   readonly #options: ListenerOptions;
+  /** Takes connections, and hands each as a {@link Visitor} to `#http`, which parses and answers. */
   readonly #server: Server;
+  readonly #http: HttpServer;
+  /** A connection is brief, so the eldest of a source gives way: whoever probes gets in, however many hang. */
+  readonly #places = new Shares<Socket>({ places: PLACES, givesWay: 'eldest' });
+  readonly #rate = new KeyedRate(RATE);
+  readonly #sockets = new Set<Socket>();
   #port = 0;
 
   /** `routes`: path to what answers it. A rejection becomes 500 with nothing told. */
   constructor(
-    { logger, routes }: { logger: Logger; routes: ReadonlyMap<string, () => Promise<Answer>> },
+    { logger, closed, routes }: ListenerComponents & { routes: ReadonlyMap<string, () => Promise<Answer>> },
     options: ListenerOptions,
   ) {
     this.#logger = logger;
+    this.#closed = closed;
     this.#options = options;
-    this.#server = createServer(
-      {
-        maxHeaderSize: 8192,
-        headersTimeout: 5000,
-        requestTimeout: 10_000,
-        keepAliveTimeout: 5000,
-        connectionsCheckingInterval: 1000,
-      },
-      (request, response) => {
-        // A body is nobody's business here: it is not read, and the connection ends with the answer.
-        if (
-          request.headers['content-length'] !== undefined ||
-          request.headers['transfer-encoding'] !== undefined
-        ) {
-          response.setHeader('Connection', 'close');
-        }
-        const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-        if (request.method !== 'GET' && request.method !== 'HEAD') {
-          response.setHeader('Allow', 'GET, HEAD');
-          write(response, { status: 405, contentType: 'text/plain', body: 'GET alone\n' });
-          return;
-        }
-        const route = routes.get(path);
-        if (route === undefined) {
-          write(response, { status: 404, contentType: 'text/plain', body: 'not found\n' });
-          return;
-        }
-        route().then(
-          (answer) => write(response, answer),
-          (error: unknown) => {
-            this.#logger.error({ err: error, path }, 'request failed');
-            write(response, { status: 500, contentType: 'text/plain', body: 'failed\n' });
-          },
-        );
-      },
-    );
-    this.#server.maxConnections = 128;
-    this.#server.on('clientError', (_, socket) => {
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-      else socket.destroy();
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connection(socket));
+    this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES }, (request, response) => {
+      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        response.setHeader('Allow', 'GET, HEAD');
+        write(response, { status: 405, contentType: 'text/plain', body: 'GET alone\n' });
+        return;
+      }
+      const route = routes.get(path);
+      if (route === undefined) {
+        write(response, { status: 404, contentType: 'text/plain', body: 'not found\n' });
+        return;
+      }
+      (request.socket as unknown as Visitor).awaitAnswer();
+      route().then(
+        (answer) => write(response, answer),
+        (error: unknown) => {
+          this.#logger.error({ err: error, path }, 'request failed');
+          write(response, { status: 500, contentType: 'text/plain', body: 'failed\n' });
+        },
+      );
     });
   }
 
@@ -103,8 +115,31 @@ export class Listener {
   async stop(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
+  }
+
+  #connection(socket: Socket): void {
+    const source = sourceOf(socket.remoteAddress ?? '');
+    if (!this.#rate.take(source)) {
+      this.#close(socket, 'rate');
+      return;
+    }
+    this.#sockets.add(socket);
+    const timer = setTimeout(() => this.#close(socket, 'time'), CONNECTION_MS);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#sockets.delete(socket);
+      this.#places.release(socket);
+    });
+    this.#http.emit('connection', new Visitor(socket));
+    for (const { item, because } of this.#places.take(socket, [{ name: source, share: SHARE }]))
+      this.#close(item, because);
+  }
+
+  #close(socket: Socket, reason: string): void {
+    this.#closed?.inc({ setting: this.#options.setting, reason });
+    socket.destroy();
   }
 }
 
@@ -115,6 +150,7 @@ function write(response: ServerResponse, { status, contentType, body }: Answer):
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    Connection: 'close',
   });
   response.end(body);
 }

@@ -163,7 +163,7 @@ test('a taken port is an error that names setting and port', async (context) => 
 });
 
 test('metrics are at their path alone, by GET alone; a scrape that fails tells nothing', async (context) => {
-  let fails = false;
+  let fails = true;
   const scrape = async () => {
     if (fails) throw new Error('the secret reason');
     return { contentType: 'text/plain; version=0.0.4', body: 'a 1\n' };
@@ -172,13 +172,13 @@ test('metrics are at their path alone, by GET alone; a scrape that fails tells n
   await server.start();
   context.after(() => server.stop());
   const url = `http://127.0.0.1:${server.port}`;
-  assert.equal(await (await fetch(`${url}/m?x=1`)).text(), 'a 1\n');
-  assert.equal((await fetch(`${url}/metrics`)).status, 404);
-  assert.equal((await fetch(`${url}/m`, { method: 'POST', body: 'x' })).status, 405);
-  fails = true;
   const failed = await fetch(`${url}/m`);
   assert.equal(failed.status, 500);
   assert.equal(await failed.text(), 'failed\n');
+  fails = false;
+  assert.equal(await (await fetch(`${url}/m?x=1`)).text(), 'a 1\n');
+  assert.equal((await fetch(`${url}/metrics`)).status, 404);
+  assert.equal((await fetch(`${url}/m`, { method: 'POST', body: 'x' })).status, 405);
 });
 
 test('garbage on the port is answered with 400 and the server goes on', async (context) => {

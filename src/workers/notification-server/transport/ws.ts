@@ -13,6 +13,7 @@ import {
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { WebSocket, type ServerOptions as WebSocketOptions, WebSocketServer } from 'ws';
+import { MAX_HEAD_BYTES, Visitor } from '../../../shared/http-visitor.js';
 import { canonicalIp } from '../../../shared/ip.js';
 import type { TlsFiles } from '../../../shared/tls-files.js';
 import type {
@@ -25,7 +26,6 @@ import type {
   TransportSocket,
 } from './types.js';
 import { packageVersion } from './uws-build.js';
-import { MAX_HEAD_BYTES, Visitor } from './visitor.js';
 
 /** For a TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;

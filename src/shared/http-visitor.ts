@@ -50,6 +50,11 @@ export class Visitor extends Duplex {
     this.on('error', forget);
   }
 
+  /** A request was read whose answer comes in a later turn. */
+  awaitAnswer(): void {
+    this.#answered = true;
+  }
+
   /** The connection is a WebSocket's from now on. */
   takeOver(): void {
     this.#taken = true;
@@ -105,7 +110,7 @@ export class Visitor extends Duplex {
     this.raw.off('data', this.#onData);
     this.raw.off('end', this.#onEnd);
     if (head.length > 0) this.push(head);
-    // Answers come in the turn in which a request is read; what Node's parser takes for half a request gets none.
+    // Requests are answered, or said to be, in the turn in which they are read; what Node's parser takes for half a request is not.
     setImmediate(() => {
       if (!this.#answered && !this.#taken) this.#refuse(400);
     });
