@@ -2,6 +2,7 @@
 
 import { type Logger, pino } from 'pino';
 import { wall } from './clock.js';
+import { LogSink } from './log-sink.js';
 import { REDACTED, withoutSecrets } from './redaction.js';
 
 export type { Logger };
@@ -25,7 +26,8 @@ export interface LoggerOptions {
 }
 
 /**
- * A logger that writes to standard output at once, so that a line written just before a crash is there. Threads write to
+ * A logger that writes to standard output at once, so that a line written just before a crash is there, and that no state of
+ * standard output stops or ends. Threads write to
  * the same descriptor; a line is one write. What URLs carry in the way of secrets is left out of every line.
  */
 export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
@@ -37,7 +39,7 @@ export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
       redact: { paths: SECRET_PATHS, censor: REDACTED },
       hooks: { streamWrite: withoutSecrets },
     },
-    pino.destination({ dest: 1, sync: true }),
+    new LogSink(1),
   );
 }
 

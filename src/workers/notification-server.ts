@@ -5,10 +5,11 @@
  * uWebSockets.js aborts its process when it exits with an app open: every way out closes the server first.
  */
 
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
 import { steadyLibraries } from '../shared/clock.js';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import type { NotificationServerOrder, NotificationServerReport } from '../shared/frames/control.js';
+import { droppedLogLines } from '../shared/log-sink.js';
 import { createLogger } from '../shared/logging.js';
 import { createNotificationServerMetrics } from './notification-server/metrics.js';
 import { NotificationServer } from './notification-server/server.js';
@@ -22,6 +23,15 @@ const LEAVE_MS = 100;
 const logger = createLogger({ level: 'info', bindings: { name: 'notification-server', pid: process.pid } });
 const registry = new Registry();
 const metrics = createNotificationServerMetrics(registry);
+new Counter({
+  name: 'teranode_p2p_notification_server_log_lines_dropped_total',
+  help: 'Log lines that standard output did not take from a notification server.',
+  registers: [registry],
+  collect() {
+    this.reset();
+    this.inc(droppedLogLines());
+  },
+});
 collectDefaultMetrics({ register: registry, prefix: 'teranode_p2p_notification_server_' });
 
 let server: NotificationServer | undefined;

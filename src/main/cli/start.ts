@@ -1,7 +1,9 @@
 /** `teranode-p2p start`: one server in this process. */
 
 import type { Command } from 'commander';
-import { createLogger } from '../../shared/logging.js';
+import { ConfigurationError } from '../../shared/errors.js';
+import { createLogger, type Logger } from '../../shared/logging.js';
+import type { LoadedSettings } from '../../shared/settings/load.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
@@ -12,7 +14,7 @@ const GRACE_MS = 3000;
 export function startCommand(program: Command): void {
   program
     .command('start')
-    .description('Run one server until SIGTERM or SIGINT.')
+    .description('Run one server until SIGTERM, SIGINT or SIGHUP.')
     .addHelpText(
       'after',
       `
@@ -24,9 +26,26 @@ Examples:
       await import('../../shared/polyfill.js');
       // Loaded when a server is wanted: the other commands need not wait for it.
       const { settingsProblems } = await import('../settings-problems.js');
-      const { settings, warnings } = loadFor(command, settingsProblems);
-      await runServer(settings, warnings);
+      // Whatever becomes of them, the server goes on.
+      for (const stream of [process.stdout, process.stderr]) {
+        stream.removeAllListeners('error');
+        stream.on('error', () => {});
+      }
+      let loaded: LoadedSettings;
+      try {
+        loaded = loadFor(command, settingsProblems);
+      } catch (error) {
+        tellFailure(createLogger({ level: 'info' }), error);
+        throw error;
+      }
+      await runServer(loaded.settings, loaded.warnings);
     });
+}
+
+/** In the log as well, which may be all that anybody keeps. */
+function tellFailure(logger: Logger, error: unknown): void {
+  if (error instanceof ConfigurationError) logger.fatal({ problems: error.problems }, 'did not start');
+  else logger.fatal({ err: error }, 'did not start');
 }
 
 async function runServer(settings: Settings, warnings: readonly string[]): Promise<void> {
@@ -52,7 +71,13 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
     wished();
   };
   const { composeServer } = await import('../compose.js');
-  const server = await composeServer(settings, { logger });
+  let server: ReturnType<typeof composeServer>;
+  try {
+    server = composeServer(settings, { logger });
+  } catch (error) {
+    tellFailure(logger, error);
+    throw error;
+  }
   onStopSignals(stop);
   const letGo = onParentWish(stop);
   try {
@@ -63,6 +88,7 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   } catch (error) {
     // What a stop in the middle of the start interrupts is no failure.
     if (stopping === undefined) {
+      tellFailure(logger, error);
       setTimeout(() => {
         logger.error({ err: error }, 'did not start, nor stop in time');
         process.exit(1);

@@ -1,7 +1,8 @@
 /** Figures of the main process: CPU, memory, garbage collection, and how late the event loop is. */
 
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
+import { droppedLogLines } from '../../shared/log-sink.js';
 
 const NANOSECONDS = 1e9;
 
@@ -12,6 +13,15 @@ export class ProcessMetrics {
     const delay = monitorEventLoopDelay({ resolution: 10 });
     this.#delay = delay;
     collectDefaultMetrics({ register: registry });
+    new Counter({
+      name: 'teranode_p2p_log_lines_dropped_total',
+      help: 'Log lines that standard output did not take from this process and its threads.',
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(droppedLogLines());
+      },
+    });
     new Gauge({
       name: 'teranode_p2p_event_loop_delay_seconds',
       help: 'How late the main event loop was since the last scrape, by quantile; 1 is the longest.',

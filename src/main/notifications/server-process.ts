@@ -12,6 +12,7 @@ import type {
   NotificationServerOrder,
   NotificationServerReport,
 } from '../../shared/frames/control.js';
+import { unblockSocket } from '../../shared/log-sink.js';
 import type { Logger } from '../../shared/logging.js';
 import { nodeCommand } from '../../shared/node-command.js';
 
@@ -154,6 +155,7 @@ export class ServerProcess {
     const { logger } = this.components;
     const [command, ...leading] = nodeCommand();
     const child = spawn(command, [...leading, PROGRAM], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    unblockSocket();
     this.#child = child;
     child.on('message', (message) => {
       this.#unanswered = 0;
@@ -172,7 +174,10 @@ export class ServerProcess {
       logger.error({ err: error }, 'notification server process failed');
       if (child.pid === undefined) ended({ err: error });
     });
-    child.on('exit', (code, signal) => ended({ code, signal }));
+    child.on('exit', (code, signal) => {
+      unblockSocket();
+      ended({ code, signal });
+    });
   }
 
   #configure(): void {

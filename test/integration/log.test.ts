@@ -1,0 +1,113 @@
+/** What becomes of standard output is no affair of the server's: full disk, a pipe that nobody reads, one that is broken. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { readRunFile } from '../../src/shared/run-file.js';
+import { sumOf } from '../support/gossip.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor, within } from '../support/wait.js';
+
+/** A server that logs much, whose standard output is `stdout`. */
+function launch(context: TestContext, stdout: 'pipe' | 'fifo' | number, directory: string): ChildProcess {
+  const settings = {
+    network: 'regtest',
+    DATADIR: directory,
+    logLevel: 'trace',
+    p2p_listen_addresses: '127.0.0.1',
+    p2p_port: '0',
+    p2p_allow_private_ips: 'true',
+    p2p_checkers: '1',
+    p2p_notification_servers: '1',
+    p2p_heartbeat_interval: '200ms',
+    p2p_embedded_mining_interval: '20ms',
+    p2p_embedded_subtree_interval: '5ms',
+    p2p_grpcListenAddress: '',
+    p2p_httpListenAddress: '127.0.0.1:0',
+    health_check_httpListenAddress: '127.0.0.1:0',
+    profilerAddr: '127.0.0.1:0',
+    asset_httpAddress: 'http://127.0.0.1:8090/api/v1',
+    shutdown_timeout: '10s',
+  };
+  const args = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const program = [process.execPath, resolve('bin/teranode-p2p.mjs'), 'start', ...args];
+  // Node's own pipes are sockets.
+  const command =
+    stdout === 'fifo' ? ['bash', '-c', 'exec "$@" > >(exec sleep 150)', 'bash', ...program] : program;
+  const [file = '', ...rest] = command;
+  const child = spawn(file, rest, {
+    env,
+    stdio: ['ignore', stdout === 'fifo' ? 'ignore' : stdout, 'inherit'],
+  });
+  context.after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+const bodyOf = async (port: number | undefined, path: string) =>
+  (await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(10_000) })).text();
+
+/** Asserts that it serves on after it has dropped lines, and that `signal` ends it in its time. */
+async function servesOn(
+  context: TestContext,
+  { child, directory, signal }: { child: ChildProcess; directory: string; signal: NodeJS.Signals },
+): Promise<void> {
+  const exit = once(child, 'exit');
+  const { ports } = await waitFor(
+    () => {
+      assert.equal(child.exitCode, null, 'it ended at its start');
+      return readRunFile(directory);
+    },
+    { what: 'a server', timeoutMs: 60_000 },
+  );
+  const dropped = async () =>
+    sumOf(await bodyOf(ports.metrics, '/metrics'), 'teranode_p2p_log_lines_dropped_total');
+  await waitFor(async () => (await dropped()) > 0, {
+    what: 'dropped lines',
+    timeoutMs: 60_000,
+    everyMs: 200,
+  });
+  const socket = new WebSocket(`ws://127.0.0.1:${ports.http}/p2p-ws`);
+  context.after(() => socket.terminate());
+  let blocks = 0;
+  socket.on('message', (data) => {
+    if ((JSON.parse(String(data)) as { type: string }).type === 'block') blocks++;
+  });
+  await waitFor(() => blocks >= 10, { what: 'ten blocks on the feed', timeoutMs: 30_000 });
+  await bodyOf(ports.health, '/health/liveness');
+  child.kill(signal);
+  const [code] = await within(exit, 20_000, `the end after ${signal}`);
+  assert.equal(code, 0);
+}
+
+for (const [stdout, what] of [
+  ['pipe', 'a socket'],
+  ['fifo', 'a pipe'],
+] as const) {
+  test(`a server whose log is ${what} that nobody reads serves on, counts what it drops, and ends in its time`, async (context) => {
+    const directory = temporaryDirectory(context);
+    const child = launch(context, stdout, directory);
+    child.stdout?.pause();
+    await servesOn(context, { child, directory, signal: 'SIGTERM' });
+  });
+}
+
+test('a server whose log goes to a full disk serves on, counts what it drops, and ends at a hang-up as well', async (context) => {
+  const directory = temporaryDirectory(context);
+  // Every write to it fails as on a full disk.
+  const full = openSync('/dev/full', 'a');
+  const child = launch(context, full, directory);
+  closeSync(full);
+  await servesOn(context, { child, directory, signal: 'SIGHUP' });
+});
+
+test('a server whose log has a broken pipe serves on', async (context) => {
+  const directory = temporaryDirectory(context);
+  const child = launch(context, 'pipe', directory);
+  child.stdout?.once('data', () => child.stdout?.destroy());
+  await servesOn(context, { child, directory, signal: 'SIGTERM' });
+});
