@@ -62,7 +62,7 @@ function fail(error: unknown): void {
 async function begin(order: NotificationServerOrder & { type: 'config' }): Promise<void> {
   const { config } = order;
   logger.level = config.logLevel;
-  const transport = chooseTransport(config.transport, config.processes);
+  const transport = chooseTransport(config.transport);
   const { build } = transport;
   if (config.index > 0 && !transport.sharesPort) {
     report({ type: 'unneeded' });

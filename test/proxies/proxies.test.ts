@@ -6,8 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
-import { listen, serveNotifications, upgradeStatus } from '../support/notifications.js';
+import { it, type TestContext } from 'node:test';
+import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../support/notifications.js';
 import { freePorts } from '../support/ports.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
@@ -76,14 +76,15 @@ const PROGRAMS: Readonly<Record<string, Start>> = {
 };
 
 for (const [name, start] of Object.entries(PROGRAMS))
-  describe(`behind ${name}`, () => {
-    it('page, status and feed are there, and each client has the share of its own address', async (t) => {
+  for (const transport of TRANSPORTS) {
+    it(`page, status and feed are there, and each client has the share of its own address, behind ${name}: ${transport}`, async (t) => {
       const { feed, servers } = await serveNotifications(t, {
         p2p_websocket_max_connections: 100,
         p2p_websocket_trusted_source_cidrs: ['none'],
         p2p_websocket_trusted_proxies: ['127.0.0.1'],
         p2p_websocket_allowed_origins: ['https://elsewhere.example'],
         p2p_notification_servers: 1,
+        p2p_websocket_transport: transport,
       });
       const [port = 0] = await freePorts(1);
       start(t, port, servers.port);
@@ -115,36 +116,45 @@ for (const [name, start] of Object.entries(PROGRAMS))
         403,
       );
     });
-  });
+  }
 
-describe('what a check of HAProxy and nginx asks', () => {
-  it('is up where the check of HAProxy, as it comes, is answered', async (t) => {
-    const { servers } = await serveNotifications(t, { p2p_notification_servers: 1 });
-    const down = createServer((_request, response) => response.writeHead(500).end());
-    await new Promise<void>((resolve) => down.listen(0, '127.0.0.1', () => resolve()));
-    t.after(() => down.close());
-    const [port = 0] = await freePorts(1);
-    const directory = temporaryDirectory(t);
-    const file = join(directory, 'haproxy.cfg');
-    const other = `    server down 127.0.0.1:${(down.address() as AddressInfo).port} check inter 200 fall 1\n`;
-    // The other server, whose check fails, shows that checks are made.
-    const text = block('haproxy', port, servers.port).replace(/ check\n/, ' check inter 200 fall 1\n');
-    const log = `frontend stats\n    bind 127.0.0.1:${(await freePorts(1))[0]}\n    stats enable\n    stats uri /\n`;
-    const stats = Number(/bind 127\.0\.0\.1:(\d+)\n {4}stats/.exec(log)?.[1]);
-    writeFileSync(file, text + other + log);
-    run(t, 'haproxy', ['-db', '-f', file], directory);
-    const rows = async () =>
-      (await (await fetch(`http://127.0.0.1:${stats}/;csv`)).text())
-        .split('\n')
-        .map((line) => line.split(','))
-        .filter(([backend]) => backend === 'teranode_p2p');
-    const statusOf = async (server: string) => (await rows()).find(([, each]) => each === server)?.[17];
-    await waitFor(async () => (await statusOf('down').catch(() => '')) === 'DOWN', {
-      what: 'the checks to be made',
+/** HAProxy's own check, and the documented one that speaks HTTP/1.1. */
+const CHECKS = { 'as it comes': /\n.*http-check.*/, 'as documented': /$^/ };
+
+for (const [check, omitted] of Object.entries(CHECKS))
+  for (const transport of check === 'as it comes' ? (['ws'] as const) : TRANSPORTS) {
+    it(`is up by HAProxy’s check ${check}: ${transport}`, async (t) => {
+      const { servers } = await serveNotifications(t, {
+        p2p_notification_servers: 1,
+        p2p_websocket_transport: transport,
+      });
+      const down = createServer((_request, response) => response.writeHead(500).end());
+      await new Promise<void>((resolve) => down.listen(0, '127.0.0.1', () => resolve()));
+      t.after(() => down.close());
+      const [port = 0] = await freePorts(1);
+      const directory = temporaryDirectory(t);
+      const file = join(directory, 'haproxy.cfg');
+      const other = `    server down 127.0.0.1:${(down.address() as AddressInfo).port} check inter 200 fall 1\n`;
+      // The other server, whose check fails, shows that checks are made.
+      const text = block('haproxy', port, servers.port)
+        .replace(omitted, '')
+        .replace(/ check\n/, ' check inter 200 fall 1\n');
+      const log = `frontend stats\n    bind 127.0.0.1:${(await freePorts(1))[0]}\n    stats enable\n    stats uri /\n`;
+      const stats = Number(/bind 127\.0\.0\.1:(\d+)\n {4}stats/.exec(log)?.[1]);
+      writeFileSync(file, text + other + log);
+      run(t, 'haproxy', ['-db', '-f', file], directory);
+      const rows = async () =>
+        (await (await fetch(`http://127.0.0.1:${stats}/;csv`)).text())
+          .split('\n')
+          .map((line) => line.split(','))
+          .filter(([backend]) => backend === 'teranode_p2p');
+      const statusOf = async (server: string) => (await rows()).find(([, each]) => each === server)?.[17];
+      await waitFor(async () => (await statusOf('down').catch(() => '')) === 'DOWN', {
+        what: 'the checks to be made',
+      });
+      await waitFor(async () => (await rows()).find(([, each]) => each === 'node1')?.[36] === 'L7OK', {
+        what: 'the check to be answered',
+      });
+      assert.equal(await statusOf('node1'), 'UP');
     });
-    await waitFor(async () => (await rows()).find(([, each]) => each === 'node1')?.[36] === 'L7OK', {
-      what: 'the check to be answered',
-    });
-    assert.equal(await statusOf('node1'), 'UP');
-  });
-});
+  }

@@ -260,7 +260,6 @@ export class NotificationServers implements HealthChecked {
       generation: settings.p2p_generation,
       logLevel: this.#level,
       transport: settings.p2p_websocket_transport,
-      processes: settings.p2p_notification_servers,
       index,
       status: this.#status,
       greeting: this.#greeting,

@@ -28,8 +28,6 @@ export interface NotificationServerConfig {
   readonly logLevel: string;
   /** `p2p_websocket_transport`. */
   readonly transport: Settings['p2p_websocket_transport'];
-  /** `p2p_notification_servers`: as many are to listen on the port. */
-  readonly processes: number;
   /** Which of them this is, from 0; where a port cannot be shared, that one serves alone. */
   readonly index: number;
   /** JSON for `/api/status`; empty until main has one. */

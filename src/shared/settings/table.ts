@@ -391,7 +391,7 @@ export const SETTINGS = {
   p2p_websocket_transport: choice(
     ['auto', 'uws', 'ws'],
     'auto',
-    'Library behind the port: `ws`, or uWebSockets.js; see dependencies.md (this server).',
+    'Library behind the port; auto: uWebSockets.js where a native build loads, else `ws` (this server).',
   ),
   securityLevelHTTP: integer(0, '0 plain, 1 TLS.', { min: 0, max: 1 }),
   server_certFile: text('', 'Certificate for HTTPS.'),
