@@ -54,7 +54,12 @@ const bodyOf = async (port: number | undefined, path: string) =>
 /** Asserts that it serves on after it has dropped lines, and that `signal` ends it in its time. */
 async function servesOn(
   context: TestContext,
-  { child, directory, signal }: { child: ChildProcess; directory: string; signal: NodeJS.Signals },
+  {
+    child,
+    directory,
+    signal,
+    before,
+  }: { child: ChildProcess; directory: string; signal: NodeJS.Signals; before?: () => Promise<void> },
 ): Promise<void> {
   const exit = once(child, 'exit');
   const { ports } = await waitFor(
@@ -79,6 +84,7 @@ async function servesOn(
   });
   await waitFor(() => blocks >= 10, { what: 'ten blocks on the feed', timeoutMs: 30_000 });
   await bodyOf(ports.health, '/health/liveness');
+  await before?.();
   child.kill(signal);
   const [code] = await within(exit, 20_000, `the end after ${signal}`);
   assert.equal(code, 0);
@@ -92,7 +98,21 @@ for (const [stdout, what] of [
     const directory = temporaryDirectory(context);
     const child = launch(context, stdout, directory);
     child.stdout?.pause();
-    await servesOn(context, { child, directory, signal: 'SIGTERM' });
+    let log = '';
+    // Somebody reads again: what was lost is told, and every line is whole.
+    const before = async () => {
+      child.stdout?.setEncoding('utf8').on('data', (text) => (log += text));
+      child.stdout?.resume();
+      const told = /"lines":[1-9]\d*,"msg":"log lines were dropped"/;
+      await waitFor(() => told.test(log), { what: 'word of what was dropped', timeoutMs: 30_000 });
+      for (const line of log.split('\n').slice(0, -1)) assert.doesNotThrow(() => JSON.parse(line), line);
+    };
+    await servesOn(context, {
+      child,
+      directory,
+      signal: 'SIGTERM',
+      ...(child.stdout === null ? {} : { before }),
+    });
   });
 }
 

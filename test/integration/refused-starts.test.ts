@@ -63,6 +63,21 @@ test('the command line says it in one line and exits with 1', async (context) =>
   await refuses(context, { set }, /^error: p2p_grpcListenAddress: .* is in use$/m);
 });
 
+test('the log says it as well, of which nobody may keep standard error', async (context) => {
+  const port = await takenPort(context);
+  for (const set of [{ p2p_grpcListenAddress: `127.0.0.1:${port}` }, { p2p_grpcListenAddress: 'nonsense' }]) {
+    const { stdout } = await refusedStart(context, { set });
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [said, ...others] = lines.filter(({ msg }) => msg === 'did not start');
+    assert.equal(said?.level, 60, stdout);
+    assert.match(String(said?.problems), /^p2p_grpcListenAddress: /);
+    assert.deepEqual(others, []);
+  }
+});
+
 test('everything that is wrong with the settings is told at once, before the network is touched', async (context) => {
   const garbage = join(temporaryDirectory(context), 'garbage.pem');
   writeFileSync(garbage, 'nonsense');
