@@ -27,6 +27,7 @@ import { canonicalPeerId } from './bans/subject.js';
 import type { BlockHeaderInfo, ChainNotification } from './blockchain/types.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import type { AdminKey } from './grpc/admin-key.js';
+import { GrpcConnections } from './grpc/connections.js';
 import { createPeerServiceMetrics } from './grpc/metrics.js';
 import { createPeerService } from './grpc/peer-service.js';
 import { CATCHUP_ERROR_MAX } from './grpc/registry-service.js';
@@ -221,14 +222,18 @@ export class ServerParts {
     });
 
     const grpcLogger = loggers.of('grpc');
+    const grpcMetrics = createPeerServiceMetrics(registry);
+    const connections = new GrpcConnections({ metrics: grpcMetrics });
     this.grpc = new GrpcServer(
       {
         logger: grpcLogger,
+        connections,
         tls: dependencies.tls.of('peerservice'),
         service: createPeerService(
           {
             logger: grpcLogger,
-            metrics: createPeerServiceMetrics(registry),
+            metrics: grpcMetrics,
+            connections,
             adminKey,
             node: this.node,
             list: this.bans,

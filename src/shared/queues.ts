@@ -35,6 +35,19 @@ export const QUEUES = [
     metric: 'teranode_p2p_probe_connections_closed_total',
   },
   {
+    name: 'connections to the gRPC port',
+    bound: '128, 32 of them of a source, 10 s each for the first byte',
+    whenFull: 'the youngest of the largest holder is closed and counted',
+    metric: 'teranode_p2p_grpc_connections_closed_total',
+  },
+  {
+    name: 'long answers of PeerService',
+    bound: '64 MiB, 16 MiB of them or one answer of a source, 30 s each to be taken',
+    whenFull:
+      'a source with less takes the place of the one with the most, whose connection is closed and counted; else the call is refused with RESOURCE_EXHAUSTED',
+    metric: 'teranode_p2p_grpc_calls_total',
+  },
+  {
     name: 'connection budget',
     bound: 'p2p_connection_messages_per_second and p2p_connection_bytes_per_second',
     whenFull: 'the rest of the second is dropped unverified and counted; persistent excess is spam',

@@ -26,6 +26,14 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/health/strangers',
     'probes are answered while others, of their own source too, hold every place they can',
   ],
+  'connections to the gRPC port': [
+    'main/grpc/strangers',
+    'connections of one source leave room for those of others',
+  ],
+  'long answers of PeerService': [
+    'main/grpc/strangers',
+    'calls whose answers nobody reads leave room and memory for others',
+  ],
   'connection budget': ['main/node/flood', 'what exceeds a connection’s budget is dropped unverified'],
   'signature verification': [
     'main/node/flood',

@@ -1,11 +1,13 @@
-/** Where PeerService listens, as grpc-js wants to be told. */
+/** Where PeerService listens. */
 
 import { isIP } from 'node:net';
 import { listenAddressOf } from '../../shared/listen-address.js';
 
 export interface BindAddress {
-  /** As grpc-js binds it. */
+  /** Host and port as they are written, for log and errors. */
   readonly target: string;
+  /** An address without brackets, or a name. */
+  readonly host: string;
   readonly port: number;
   /** Only this machine can reach it. */
   readonly loopback: boolean;
@@ -19,5 +21,5 @@ export function bindAddress(text: string): BindAddress {
   const { host: written = '::', port } = listenAddressOf('p2p_grpcListenAddress', text);
   const host = written === 'localhost' ? '127.0.0.1' : written;
   const loopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-  return { target: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`, port, loopback };
+  return { target: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`, host, port, loopback };
 }

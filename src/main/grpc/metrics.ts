@@ -5,11 +5,18 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 export interface PeerServiceMetrics {
   readonly calls: Counter<'method' | 'code'>;
   readonly seconds: Histogram<'method'>;
+  readonly closed: Counter<'reason'>;
 }
 
 export function createPeerServiceMetrics(registry: Registry): PeerServiceMetrics {
   const registers = [registry];
   return {
+    closed: new Counter({
+      name: 'teranode_p2p_grpc_connections_closed_total',
+      help: 'Connections to PeerService closed by the server, by why: more at once than the share of a source, all places taken, nothing said, a long answer not taken in time or in the way of others.',
+      labelNames: ['reason'],
+      registers,
+    }),
     calls: new Counter({
       name: 'teranode_p2p_grpc_calls_total',
       help: 'Calls of PeerService by method and gRPC code',

@@ -5,7 +5,12 @@ import { libraryTime, wall } from '../../shared/clock.js';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
-import type { Peer, PeerServiceServer } from '../../shared/generated/p2p_api.js';
+import {
+  GetPeersResponse,
+  ListBannedResponse,
+  type Peer,
+  type PeerServiceServer,
+} from '../../shared/generated/p2p_api.js';
 import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import { canonicalPeerId, InvalidBanSubjectError, MAX_SUBJECT_LENGTH } from '../bans/subject.js';
@@ -14,6 +19,7 @@ import { type ListedPeer, listPeers } from '../peers/peer-list.js';
 import { RegisteredPeers } from '../peers/registered-peers.js';
 import type { PeerRegistry } from '../peers/registry.js';
 import { createRegistryService } from './registry-service.js';
+import { encodeInSlices, SharedAnswer } from './shared-answer.js';
 import { type CallContext, CallError, unary } from './unary.js';
 
 export interface PeerServiceComponents extends CallContext {
@@ -56,15 +62,25 @@ export function createPeerService(
     return Number(until) * 1000;
   };
 
+  const connected = new SharedAnswer(() =>
+    encodeInSlices(listPeers({ node, scores, knownPeers: registry.known, bootstrapPeers }), (slice) =>
+      GetPeersResponse.encode({ peers: slice.map((peer) => toPeer(peer, libraryTime())) }).finish(),
+    ),
+  );
+  const banned = new SharedAnswer(() =>
+    encodeInSlices(list.list(), (slice) =>
+      ListBannedResponse.encode({
+        banned: slice.map(({ key }) => key),
+        peers: slice.map(({ peer = '' }) => peer),
+      }).finish(),
+    ),
+  );
+
   return {
     ...createRegistryService({ ...components, records: registry.records, registered }),
-    getPeers: unary(components, 'GetPeers', {
+    getPeers: unary<Empty, GetPeersResponse>(components, 'GetPeers', {
       admin: false,
-      answer: (_: Empty) => ({
-        peers: listPeers({ node, scores, knownPeers: registry.known, bootstrapPeers }).map((peer) =>
-          toPeer(peer, libraryTime()),
-        ),
-      }),
+      answer: (_: Empty) => connected.get(),
     }),
     banPeer: unary(components, 'BanPeer', {
       admin: true,
@@ -92,12 +108,9 @@ export function createPeerService(
       admin: false,
       answer: ({ ipOrSubnet }) => ({ isBanned: list.isBanned(ipOrSubnet) }),
     }),
-    listBanned: unary(components, 'ListBanned', {
+    listBanned: unary<Empty, ListBannedResponse>(components, 'ListBanned', {
       admin: false,
-      answer: (_: Empty) => {
-        const entries = list.list();
-        return { banned: entries.map(({ key }) => key), peers: entries.map(({ peer = '' }) => peer) };
-      },
+      answer: (_: Empty) => banned.get(),
     }),
     clearBanned: unary(components, 'ClearBanned', {
       admin: true,

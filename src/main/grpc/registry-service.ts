@@ -1,10 +1,13 @@
 /** PeerService's calls about the peer registry (WIRE §5's second table). */
 
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
-import type {
-  PeerInfoForCatchup,
-  PeerRegistryInfo,
-  PeerServiceServer,
+import {
+  GetPeerRegistryResponse,
+  type GetPeersForCatchupRequest,
+  GetPeersForCatchupResponse,
+  type PeerInfoForCatchup,
+  type PeerRegistryInfo,
+  type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
 import { parseHashHex } from '../../shared/hash.js';
 import { displayText } from '../../shared/messages/text.js';
@@ -12,6 +15,7 @@ import { canonicalPeerId, InvalidBanSubjectError } from '../bans/subject.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { RegisteredPeer, RegisteredPeers } from '../peers/registered-peers.js';
 import { HEALTHY_REPUTATION } from '../peers/reputation.js';
+import { encodeInSlices, SharedAnswer } from './shared-answer.js';
 import { type CallContext, unary } from './unary.js';
 
 export interface RegistryServiceComponents extends CallContext {
@@ -70,6 +74,16 @@ function durationOf(ms: bigint): bigint {
 export function createRegistryService(components: RegistryServiceComponents): RegistryService {
   const { records, registered } = components;
   const ok = { ok: true } as const;
+  const forCatchup = new SharedAnswer(async () =>
+    encodeInSlices(await registered.forCatchupInSlices(), (slice) =>
+      GetPeersForCatchupResponse.encode({ peers: slice.map(toCatchupInfo) }).finish(),
+    ),
+  );
+  const all = new SharedAnswer(async () =>
+    encodeInSlices(await registered.allInSlices(), (slice) =>
+      GetPeerRegistryResponse.encode({ peers: slice.map(toRegistryInfo) }).finish(),
+    ),
+  );
 
   return {
     recordCatchupAttempt: unary(components, 'RecordCatchupAttempt', {
@@ -167,10 +181,14 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         return ok;
       },
     }),
-    getPeersForCatchup: unary(components, 'GetPeersForCatchup', {
-      admin: false,
-      answer: () => ({ peers: registered.forCatchup().map(toCatchupInfo) }),
-    }),
+    getPeersForCatchup: unary<GetPeersForCatchupRequest, GetPeersForCatchupResponse>(
+      components,
+      'GetPeersForCatchup',
+      {
+        admin: false,
+        answer: () => forCatchup.get(),
+      },
+    ),
     isPeerMalicious: unary(components, 'IsPeerMalicious', {
       admin: false,
       answer({ peer_id }) {
@@ -209,9 +227,9 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         return { is_unhealthy: false, reason: '', reputation_score: reputation };
       },
     }),
-    getPeerRegistry: unary(components, 'GetPeerRegistry', {
+    getPeerRegistry: unary<Empty, GetPeerRegistryResponse>(components, 'GetPeerRegistry', {
       admin: false,
-      answer: (_: Empty) => ({ peers: registered.all().map(toRegistryInfo) }),
+      answer: (_: Empty) => all.get(),
     }),
     getPeer: unary(components, 'GetPeer', {
       admin: false,

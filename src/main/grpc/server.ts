@@ -8,7 +8,9 @@ import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { type Pem, serverFiles, type TlsFileSet, tlsFileProblems } from '../../shared/tls-files.js';
 import { WatchedPem } from '../../shared/tls-watch.js';
+import type { GrpcConnections } from './connections.js';
 import { type BindAddress, bindAddress } from './listen-address.js';
+import { Encoded } from './shared-answer.js';
 
 export type GrpcServerSettings = Pick<
   Settings,
@@ -17,6 +19,7 @@ export type GrpcServerSettings = Pick<
 
 export interface GrpcServerComponents {
   readonly service: PeerServiceServer;
+  readonly connections: GrpcConnections;
   readonly logger: Logger;
   /** The files of {@link grpcServerFiles}, where they are watched; without it they are read at the start. */
   readonly tls?: WatchedPem | undefined;
@@ -34,6 +37,17 @@ const OPTIONS: ServerOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_connection_idle_ms': 15 * 60_000,
 };
+/** Methods whose answers may be bytes already. */
+const SERVICE_DEFINITION = Object.fromEntries(
+  Object.entries(PeerServiceService).map(([name, method]) => [
+    name,
+    {
+      ...method,
+      responseSerialize: (value: unknown): Buffer =>
+        value instanceof Encoded ? value.bytes : method.responseSerialize(value as never),
+    },
+  ]),
+) as typeof PeerServiceService;
 /** How long calls under way may take when the server stops. */
 const DRAIN_MS = 2_000;
 
@@ -42,6 +56,7 @@ export class GrpcServer {
   readonly #settings: GrpcServerSettings;
   readonly #logger: Logger;
   readonly #tls: WatchedPem | undefined;
+  readonly #connections: GrpcConnections;
   readonly #server = new Server(OPTIONS);
   #introspection: Promise<typeof import('./introspection.js')> | undefined;
   #health: HealthImplementation | undefined;
@@ -49,13 +64,14 @@ export class GrpcServer {
   #port: number | undefined;
 
   /** Throws ConfigurationError on an address that does not parse. Nothing is touched before `start`. */
-  constructor({ service, logger, tls }: GrpcServerComponents, settings: GrpcServerSettings) {
+  constructor({ service, connections, logger, tls }: GrpcServerComponents, settings: GrpcServerSettings) {
     this.#settings = settings;
     this.#tls = tls;
+    this.#connections = connections;
     this.#logger = logger;
     const address = settings.p2p_grpcListenAddress.trim();
     this.#address = address === '' ? undefined : bindAddress(address);
-    this.#server.addService(PeerServiceService, service);
+    this.#server.addService(SERVICE_DEFINITION, service);
   }
 
   /** The port it listens on; undefined while it does not. */
@@ -94,10 +110,12 @@ export class GrpcServer {
   /** Lets calls under way end, for 2 s at the most. */
   async stop(): Promise<void> {
     this.#setServing('NOT_SERVING');
+    this.#connections.stopListening();
     const drained = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const timer = setTimeout(() => this.#server.forceShutdown(), DRAIN_MS);
     await drained;
     clearTimeout(timer);
+    this.#connections.stop();
     this.#port = undefined;
   }
 
@@ -107,26 +125,20 @@ export class GrpcServer {
   }
 
   async #bind(address: BindAddress, credentials: ServerCredentials): Promise<number> {
+    // Our own sockets, because grpc-js counts none of its connections.
+    const { injectConnection } = this.#server.createConnectionInjector(credentials);
+    const { host, port } = address;
     try {
-      return await this.#bindTo(address.target, credentials);
+      return await this.#connections.listen(host, port, injectConnection);
     } catch (error) {
       // A machine without IPv6 has no `::`.
-      if (address.target.startsWith('[::]:') && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(errorMessage(error))) {
-        return this.#bindTo(`0.0.0.0:${address.port}`, credentials).catch((again: unknown) => {
+      if (host === '::' && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(errorMessage(error))) {
+        return this.#connections.listen('0.0.0.0', port, injectConnection).catch((again: unknown) => {
           throw refusal(address, again);
         });
       }
       throw refusal(address, error);
     }
-  }
-
-  #bindTo(target: string, credentials: ServerCredentials): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(target, credentials, (error, port) => {
-        if (error === null) resolve(port);
-        else reject(error);
-      });
-    });
   }
 }
 

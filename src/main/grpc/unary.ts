@@ -11,7 +11,9 @@ import { AbortedError, errorMessage, UnavailableError } from '../../shared/error
 import type { Logger } from '../../shared/logging.js';
 import { withoutSecrets } from '../../shared/redaction.js';
 import type { AdminKey } from './admin-key.js';
+import type { GrpcConnections } from './connections.js';
 import type { PeerServiceMetrics } from './metrics.js';
+import { Encoded } from './shared-answer.js';
 
 /** Answered to the caller with this code and text. */
 export class CallError extends Error {
@@ -28,13 +30,17 @@ export interface CallContext {
   readonly logger: Logger;
   readonly metrics: PeerServiceMetrics;
   readonly adminKey: AdminKey;
+  readonly connections: Pick<GrpcConnections, 'answering'>;
 }
 
 export interface MethodOptions<Request, Response> {
   /** Needs the metadata key x-api-key. */
   readonly admin: boolean;
   /** The signal fires when the caller gives up or its deadline passes. */
-  readonly answer: (request: Request, signal: AbortSignal) => Promise<Response> | Response;
+  readonly answer: (
+    request: Request,
+    signal: AbortSignal,
+  ) => Promise<Response | Encoded> | Response | Encoded;
 }
 
 /** Longer than any answer here may take; a caller's own deadline is usually shorter. */
@@ -47,7 +53,7 @@ export function unary<Request, Response>(
   method: string,
   { admin, answer }: MethodOptions<Request, Response>,
 ): handleUnaryCall<Request, Response> {
-  const { logger, metrics, adminKey } = context;
+  const { logger, metrics, adminKey, connections } = context;
   return (call, callback) => {
     const seconds = metrics.seconds.startTimer({ method });
     const giveUp = new AbortController();
@@ -56,7 +62,15 @@ export function unary<Request, Response>(
     const timer = setTimeout(give, LONGEST_CALL_MS).unref();
     const work = async (): Promise<Response> => {
       if (admin) requireKey(call, adminKey);
-      return answer(call.request, giveUp.signal);
+      const response = await answer(call.request, giveUp.signal);
+      if (!(response instanceof Encoded)) return response;
+      // Emitted at the end of each call, whatever the end.
+      if (call.cancelled) throw new AbortedError('given up');
+      const release = connections.answering(call.getPeer(), response.bytes.length);
+      if (release === undefined)
+        throw new CallError(Status.RESOURCE_EXHAUSTED, 'too many long answers are not taken yet');
+      call.once('cancelled', release);
+      return response as Response;
     };
     work()
       .then(

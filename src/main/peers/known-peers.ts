@@ -19,7 +19,7 @@ export interface KnownPeer {
   readonly startingHeight: number;
   /** Best block, 64 hex digits in display order, or empty. */
   readonly bestBlock: string;
-  /** Data hub, or empty. */
+  /** Data hub, or empty; empty where it is longer than 256 bytes and of a peer that was never connected and has no record. */
   readonly url: string;
   /** Client name, or empty. */
   readonly name: string;
@@ -75,6 +75,9 @@ const STRANGER: Omit<KnownPeer, 'id'> = {
   bytesReceived: 0n,
 };
 
+/** Bytes of a data hub's URL that are kept of who only spoke; real ones are below a hundred, and 2,048 may be told. */
+const STRANGERS_URL_MAX = 256;
+
 /** Heights are 32-bit on every wire. */
 const MAX_HEIGHT = 0xffff_ffff;
 
@@ -126,7 +129,9 @@ export class KnownPeers {
   learn(fact: PeerFact): KnownPeer {
     const now = this.#now();
     const before = this.#of(fact.peer);
-    return this.#set({ ...before, ...this.#told(fact, before), lastHeard: now });
+    const known = { ...before, ...this.#told(fact, before), lastHeard: now };
+    const tooLong = known.url.length > STRANGERS_URL_MAX && this.#placeOf(known) === this.#strangers;
+    return this.#set(tooLong ? { ...known, url: '' } : known);
   }
 
   /** Whether a base58 peer ID is connected now. Constant time. */

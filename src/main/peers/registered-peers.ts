@@ -2,6 +2,7 @@
 
 import { steadyTime } from '../../shared/clock.js';
 import { plainHost } from '../../shared/messages/data-hub-url.js';
+import { inSlices } from '../../shared/slices.js';
 import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import type { ConnectedPeer, P2PNode } from '../node/types.js';
@@ -45,6 +46,14 @@ export interface RegisteredPeersOptions {
 
 const STORAGE_ORDER: Readonly<Record<string, number>> = { full: 2, pruned: 1 };
 
+function bestFirst(one: RegisteredPeer, other: RegisteredPeer): number {
+  return (
+    (STORAGE_ORDER[other.storage] ?? 0) - (STORAGE_ORDER[one.storage] ?? 0) ||
+    other.record.reputation - one.record.reputation ||
+    other.record.lastSuccess - one.record.lastSuccess
+  );
+}
+
 export class RegisteredPeers {
   readonly #components: RegisteredPeersComponents;
   readonly #blacklistedHosts: ReadonlySet<string>;
@@ -57,18 +66,12 @@ export class RegisteredPeers {
   }
 
   /** Everybody known, recorded or connected, without this node; the best reputation first, then the last heard. */
-  all(): RegisteredPeer[] {
-    const { registry, node } = this.#components;
-    const connections = new Map(node.peers().map((connection) => [connection.id, connection]));
-    const ids = new Set([...connections.keys(), ...registry.peers()]);
-    ids.delete(node.peerId);
-    return [...ids]
-      .map((id) => this.#joined(id, connections.get(id)))
-      .sort(
-        (one, other) =>
-          other.record.reputation - one.record.reputation ||
-          (other.known?.lastHeard ?? 0) - (one.known?.lastHeard ?? 0),
-      );
+  async allInSlices(): Promise<RegisteredPeer[]> {
+    return (await inSlices(this.#each())).sort(
+      (one, other) =>
+        other.record.reputation - one.record.reputation ||
+        (other.known?.lastHeard ?? 0) - (one.known?.lastHeard ?? 0),
+    );
   }
 
   /** One peer by its base58 ID; undefined for a stranger. */
@@ -91,22 +94,35 @@ export class RegisteredPeers {
    * pruned before unknown, then by reputation, then by the last success.
    */
   forCatchup(): RegisteredPeer[] {
-    return this.all()
-      .filter(({ known, banned }) => !banned && this.#isUsable(known?.url ?? ''))
-      .sort(
-        (one, other) =>
-          (STORAGE_ORDER[other.storage] ?? 0) - (STORAGE_ORDER[one.storage] ?? 0) ||
-          other.record.reputation - one.record.reputation ||
-          other.record.lastSuccess - one.record.lastSuccess,
-      );
+    return [...this.#usable()].sort(bestFirst);
+  }
+
+  /** The same, with turns of the event loop between slices. */
+  async forCatchupInSlices(): Promise<RegisteredPeer[]> {
+    return (await inSlices(this.#usable())).sort(bestFirst);
   }
 
   /** Resets the reputation of one peer, or of all. Gives how many peers that were. */
   reset(id?: string): number {
     const { records } = this.#components.registry;
-    const ids = id === undefined ? this.all().map((peer) => peer.id) : this.get(id) === undefined ? [] : [id];
+    const ids =
+      id === undefined ? [...this.#each()].map((peer) => peer.id) : this.get(id) === undefined ? [] : [id];
     for (const each of ids) records.reset(each);
     return ids.length;
+  }
+
+  *#each(): Generator<RegisteredPeer> {
+    const { registry, node } = this.#components;
+    const connections = new Map(node.peers().map((connection) => [connection.id, connection]));
+    const ids = new Set([...connections.keys(), ...registry.peers()]);
+    ids.delete(node.peerId);
+    for (const id of ids) yield this.#joined(id, connections.get(id));
+  }
+
+  *#usable(): Generator<RegisteredPeer> {
+    for (const peer of this.#each()) {
+      if (!peer.banned && this.#isUsable(peer.known?.url ?? '')) yield peer;
+    }
   }
 
   #isUsable(url: string): boolean {

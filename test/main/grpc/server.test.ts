@@ -79,12 +79,18 @@ test('a port that is taken is named with its setting', async (context) => {
 test('listen addresses are read as Go reads them, and refused when they are none', () => {
   assert.deepEqual(bindAddress('localhost:9904'), {
     target: '127.0.0.1:9904',
+    host: '127.0.0.1',
     port: 9904,
     loopback: true,
   });
-  assert.deepEqual(bindAddress(':9904'), { target: '[::]:9904', port: 9904, loopback: false });
-  assert.deepEqual(bindAddress('[::1]:0'), { target: '[::1]:0', port: 0, loopback: true });
-  assert.deepEqual(bindAddress('0.0.0.0:1'), { target: '0.0.0.0:1', port: 1, loopback: false });
+  assert.deepEqual(bindAddress(':9904'), { target: '[::]:9904', host: '::', port: 9904, loopback: false });
+  assert.deepEqual(bindAddress('[::1]:0'), { target: '[::1]:0', host: '::1', port: 0, loopback: true });
+  assert.deepEqual(bindAddress('0.0.0.0:1'), {
+    target: '0.0.0.0:1',
+    host: '0.0.0.0',
+    port: 1,
+    loopback: false,
+  });
   for (const bad of [
     '9904',
     'localhost',
@@ -154,7 +160,10 @@ test('TLS by security_level_grpc, mutual at 3; files that are missing are named'
   unknown.close();
 
   const { logger } = one;
-  const lacking = new GrpcServer({ service: {} as never, logger }, { ...PLAIN, security_level_grpc: 1 });
+  const lacking = new GrpcServer(
+    { service: {} as never, connections: {} as never, logger },
+    { ...PLAIN, security_level_grpc: 1 },
+  );
   await assert.rejects(lacking.start(), (error: Error) => {
     assert.ok(error instanceof ConfigurationError);
     assert.deepEqual(

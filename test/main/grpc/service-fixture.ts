@@ -11,6 +11,7 @@ import { createBanMetrics } from '../../../src/main/bans/metrics.js';
 import { BanScores } from '../../../src/main/bans/scores.js';
 import type { BanStore } from '../../../src/main/bans/types.js';
 import { AdminKey } from '../../../src/main/grpc/admin-key.js';
+import { GrpcConnections } from '../../../src/main/grpc/connections.js';
 import { createPeerServiceMetrics } from '../../../src/main/grpc/metrics.js';
 import { createPeerService } from '../../../src/main/grpc/peer-service.js';
 import { GrpcServer, type GrpcServerSettings } from '../../../src/main/grpc/server.js';
@@ -113,6 +114,8 @@ export async function startService(context: TestContext, options: ServiceOptions
   await peerRegistry.open();
   const peer = await createPeer({ context });
   const node = nodeOf(peer, options.changes);
+  const grpcMetrics = createPeerServiceMetrics(registry);
+  const connections = new GrpcConnections({ metrics: grpcMetrics });
   const service = createPeerService(
     {
       node,
@@ -120,7 +123,8 @@ export async function startService(context: TestContext, options: ServiceOptions
       scores,
       registry: peerRegistry,
       logger,
-      metrics: createPeerServiceMetrics(registry),
+      metrics: grpcMetrics,
+      connections,
       adminKey: new AdminKey(ADMIN_KEY),
     },
     {
@@ -129,7 +133,7 @@ export async function startService(context: TestContext, options: ServiceOptions
       blacklistedHosts: ['blacklisted.example'],
     },
   );
-  const server = new GrpcServer({ service, logger }, { ...PLAIN, ...options.settings });
+  const server = new GrpcServer({ service, connections, logger }, { ...PLAIN, ...options.settings });
   await server.start();
   // Nobody is there when it does not listen.
   const address = `127.0.0.1:${server.port ?? 1}`;
