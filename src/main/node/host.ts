@@ -3,7 +3,7 @@
 import '../../shared/polyfill.js';
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
-import { type Identify, identify } from '@libp2p/identify';
+import type { Identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
 import type { KadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
@@ -27,7 +27,7 @@ import { connectionProtector } from './pre-shared-key.js';
 import type { Preambles } from './preambles.js';
 import { isRelaying } from './relays.js';
 import { announcePublicAddresses } from './seams/host-internals.js';
-import { boundedIdentifyPush, identifyAs } from './seams/identifying.js';
+import { boundedIdentifyPush, identifyAs, patientIdentify } from './seams/identifying.js';
 import { relayTransport } from './seams/relay-places.js';
 import { boundAddresses } from './stored-addresses.js';
 
@@ -151,7 +151,7 @@ export async function createHost(components: HostComponents, options: HostOption
       ),
     peerDiscovery: discoverers(settings),
     services: {
-      identify: identify(),
+      identify: patientIdentify(),
       identifyPush: boundedIdentifyPush(),
       ping: ping(),
       pubsub: gossipService(components, options),

@@ -6,6 +6,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { createHost } from '../../../support/host.js';
 import { digestsOf, libraryFolder } from '../../../support/library-source.js';
 import { createTestNode, type TestNode } from '../../../support/node.js';
+import { acquainted, createPair, hostOf, speakBothWays } from '../../../support/pair.js';
 import { waitFor } from '../../../support/wait.js';
 
 const PUSH = '/ipfs/id/push/1.0.0';
@@ -90,4 +91,29 @@ test('an address that a connected peer learns later is known here, and one that 
     node.peers().some(({ id }) => id === peer.peerId.toString()),
     'it is still connected',
   );
+});
+
+test('two nodes of which neither gets an answer to identify at first get one later, and hear one another', async (context) => {
+  const pair = await createPair(context);
+  const [one, two] = pair;
+  let refused = 0;
+  for (const each of pair) {
+    const { identify } = hostOf(each).services as any;
+    let first = true;
+    await hostOf(each).handle(
+      '/ipfs/id/1.0.0',
+      (stream, connection) => {
+        if (!first) return identify.handleProtocol(stream, connection);
+        first = false;
+        refused++;
+        stream.abort(new Error('test'));
+      },
+      { force: true },
+    );
+  }
+  await one.node.connect(two.address);
+  await acquainted(pair);
+  await speakBothWays(pair);
+  assert.equal(refused, 2);
+  await waitFor(() => pair.every(({ node }) => node.peers()[0]?.agent !== ''), { what: 'who they are' });
 });
