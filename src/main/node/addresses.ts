@@ -131,8 +131,8 @@ function parseEach(
 }
 
 /**
- * Multiaddrs to listen on. Without `p2p_listen_addresses`: `p2p_ip` where set (first generation), else every IPv4 and, in the current
- * generation, IPv6 address. Throws ConfigurationError naming the setting.
+ * Multiaddrs to listen on. Without `p2p_listen_addresses`: in the first generation `p2p_ip` or every IPv4 address, in the current one
+ * every address of either family. Throws ConfigurationError naming the setting.
  */
 export function listenMultiaddrs(
   settings: Pick<Settings, 'p2p_generation' | 'p2p_listen_addresses' | 'p2p_ip' | 'p2p_port'>,
@@ -145,8 +145,9 @@ export function listenMultiaddrs(
   };
   const listed = parseEach('p2p_listen_addresses', settings.p2p_listen_addresses, parse);
   if (listed.length > 0) return listed;
-  if (settings.p2p_ip.trim() !== '') return parseEach('p2p_ip', [settings.p2p_ip], parse);
-  const any = settings.p2p_generation === 'current' ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+  const first = settings.p2p_generation === 'first';
+  if (first && settings.p2p_ip.trim() !== '') return parseEach('p2p_ip', [settings.p2p_ip], parse);
+  const any = first ? ['0.0.0.0'] : ['0.0.0.0', '::'];
   return any.map((entry) => parse(entry).toString());
 }
 
@@ -192,13 +193,14 @@ export function announceFilter(
 /** What libp2p says when it cannot listen, as problems of the settings; any other error as it is. */
 export function listenRefusal(
   error: unknown,
-  settings: Pick<Settings, 'p2p_listen_addresses' | 'p2p_port'>,
+  settings: Pick<Settings, 'p2p_generation' | 'p2p_listen_addresses' | 'p2p_port'>,
 ): unknown {
   if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return error;
   const refused = [
     ...error.message.matchAll(/^\s*\/ip[46]\/([^/\s]+)\/tcp\/(\d+)\S*: .*?(?:\b(E[A-Z]{3,})\b|$)/gm),
   ];
-  const hosts = settings.p2p_listen_addresses.length > 0 ? 'p2p_listen_addresses' : 'p2p_ip';
+  const older = settings.p2p_generation === 'first' && settings.p2p_listen_addresses.length === 0;
+  const hosts = older ? 'p2p_ip' : 'p2p_listen_addresses';
   const problems = refused.map(([, host = '', port = '', code = 'no reason was given']) => {
     if (code === 'EADDRINUSE') return `p2p_port: port ${port} of ${host} is in use`;
     if (code === 'EADDRNOTAVAIL') return `${hosts}: ${host} is no address of this machine`;

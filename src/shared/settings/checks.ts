@@ -7,7 +7,7 @@ import { ConfigurationError, errorMessage } from '../errors.js';
 import { compressionProblem } from '../kafka/kafkajs/compression.js';
 import { parseKafkaUrl } from '../kafka/url.js';
 import { parseDialAddress, parseListenAddress } from '../listen-address.js';
-import { isPrivateNetwork } from './generations.js';
+import { dhtPrefix, isPrivateNetwork } from './generations.js';
 import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 
 /** Values of `logLevel`, as pino names them. */
@@ -111,7 +111,8 @@ export function checkSettings(settings: Settings): readonly string[] {
   for (const key of DIALLED) {
     if (settings[key] !== '') attempt(key, () => parseDialAddress(settings[key]));
   }
-  if (settings.p2p_ip !== '' && isIP(settings.p2p_ip) === 0) {
+  // In the current generation it is a leftover, whatever it is; so is the DHT's prefix where it is not followed.
+  if (settings.p2p_generation === 'first' && settings.p2p_ip !== '' && isIP(settings.p2p_ip) === 0) {
     problem('p2p_ip', `${JSON.stringify(settings.p2p_ip)} is not an IP address`);
   }
   for (const address of settings.p2p_listen_addresses) {
@@ -170,7 +171,7 @@ export function checkSettings(settings: Settings): readonly string[] {
   if (settings.prometheusEndpoint !== '' && !/^\/[\w./-]*$/.test(settings.prometheusEndpoint)) {
     problem('prometheusEndpoint', 'is not a path such as /metrics');
   }
-  if (!/^\/[\w./-]*$/.test(settings.p2p_dht_protocol_id)) {
+  if (!/^\/[\w./-]*$/.test(dhtPrefix(settings))) {
     problem('p2p_dht_protocol_id', 'is not a prefix such as /teranode');
   }
   if (

@@ -46,6 +46,7 @@ export function leftoverWarnings(settings: Settings): readonly string[] {
     for (const key of ['p2p_dht_use_private', 'p2p_shared_key', 'p2p_dht_protocol_id'] as const)
       warn(key, why);
   }
+  warn('p2p_ip', 'is not followed in the current generation; see p2p_listen_addresses');
   warn(
     'p2p_bootstrapAddresses',
     'names no bootstrap peers in the current generation, only peers that GetPeers leaves out; see p2p_bootstrap_peers',

@@ -121,7 +121,9 @@ export const SETTINGS = {
   p2p_listen_addresses: list(
     'Bare addresses to listen on; empty: every IPv4 and, in the current generation, IPv6 address.',
   ),
-  p2p_ip: text('', 'Address to listen on in the first generation.', { required: 'first' }),
+  p2p_ip: text('', 'First generation: address to listen on. Not followed in the current one.', {
+    required: 'first',
+  }),
   p2p_port: integer(9905, 'libp2p TCP port; 0 takes a free one.', {
     ...PORT,
     required: 'first',

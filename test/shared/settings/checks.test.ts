@@ -19,7 +19,6 @@ const BAD: readonly (readonly [string, Partial<Settings>])[] = [
   ['p2p_static_peers', { p2p_static_peers: ['/ip4/127.0.0.1/tcp/9905'] }],
   ['p2p_bootstrap_peers', { p2p_bootstrap_peers: ['127.0.0.1:9905'] }],
   ['p2p_listen_addresses', { p2p_listen_addresses: ['/ip4/0.0.0.0/tcp/1'] }],
-  ['p2p_ip', { p2p_ip: 'localhost' }],
   ['p2p_httpListenAddress', { p2p_httpListenAddress: '9906' }],
   ['p2p_grpcListenAddress', { p2p_grpcListenAddress: 'localhost:99999' }],
   ['profilerAddr', { profilerAddr: ':9906' }],
@@ -48,6 +47,16 @@ for (const [key, changes] of BAD) {
     assert.ok(problems[0]?.startsWith(`${key}: `), problems[0]);
   });
 }
+
+test('what the current generation does not follow may be anything, and is checked where it is followed', () => {
+  const leftovers = { p2p_ip: 'localhost', p2p_dht_protocol_id: '', p2p_shared_key: 'ab' };
+  assert.deepEqual(checkSettings(settingsOf(leftovers)), []);
+  const keysOf = (lines: readonly string[]) => lines.map((line) => line.split(':', 1)[0]).sort();
+  const first = settingsOf({ ...leftovers, p2p_topic_prefix: 'bitcoin' }, 'first');
+  assert.deepEqual(keysOf(checkSettings(first)), Object.keys(leftovers).sort());
+  const own = settingsOf({ ...leftovers, p2p_private_network: true });
+  assert.deepEqual(keysOf(checkSettings(own)), ['p2p_dht_protocol_id', 'p2p_shared_key']);
+});
 
 test('what Teranode deploys is accepted', () => {
   const problems = checkSettings(

@@ -401,6 +401,7 @@ test('settings of 2025 that the current generation does not follow are warned of
     p2p_dht_use_private: 'true',
     p2p_shared_key: secret,
     p2p_dht_protocol_id: '/teranode',
+    p2p_ip: '127.0.0.1',
     p2p_bootstrapAddresses:
       '/dns4/boot.example/tcp/9901/p2p/12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt',
   };
@@ -408,7 +409,7 @@ test('settings of 2025 that the current generation does not follow are warned of
   assert.deepEqual(warnings.map((line) => line.split(':', 1)[0]).sort(), Object.keys(env).sort());
   assert.ok(warnings.every((line) => !line.includes(secret)));
   for (const followed of [
-    { ...env, p2p_bootstrapAddresses: '', p2p_private_network: 'true' },
+    { ...env, p2p_bootstrapAddresses: '', p2p_ip: '', p2p_private_network: 'true' },
     { ...env, ...FIRST },
     { p2p_dht_use_private: 'false' },
   ]) {
