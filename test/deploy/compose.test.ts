@@ -69,6 +69,11 @@ describe('docker-compose.yml', () => {
     for (const key of Object.keys(serverEnvironment())) assert.ok(Object.hasOwn(SETTINGS, key), key);
     const { settings, warnings } = serverSettings(context);
     assert.deepEqual(warnings, []);
+    assert.deepEqual(
+      settings.p2p_bootstrap_peers,
+      ['/dnsaddr/mainnet.bootstrap.teranode.bsvb.tech'],
+      'it calls whom Teranode calls',
+    );
     const [mount] = service('server').volumes ?? [];
     assert.equal(mount, `server-data:${settings.DATADIR}`);
   });
