@@ -108,6 +108,7 @@ async function resolveOne(
   if (host?.kind !== 'dns') return [];
   const wanted = multiaddrPeerId(address);
   const found: Multiaddr[] = [];
+  let failure: unknown;
   for (const record of await resolveTxt(`_dnsaddr.${host.name}`, signal)) {
     const text = /^\s*dnsaddr=(\S+)\s*$/.exec(record)?.[1];
     if (text === undefined || found.length >= MAX_RESOLVED) continue;
@@ -118,14 +119,21 @@ async function resolveOne(
       continue;
     }
     if (wanted !== undefined && multiaddrPeerId(next) !== wanted) continue;
-    found.push(...(await resolveOne(next, resolveTxt, signal, depth + 1)));
+    try {
+      found.push(...(await resolveOne(next, resolveTxt, signal, depth + 1)));
+    } catch (error) {
+      // Of several names one may be out of order.
+      failure = error;
+      if (signal.aborted) break;
+    }
   }
+  if (found.length === 0 && failure !== undefined) throw failure;
   return found.slice(0, MAX_RESOLVED);
 }
 
 /**
- * Addresses by base58 peer ID, with `/dnsaddr` entries resolved. An entry that does not resolve is left out, and a warning when it did the
- * last time: it may the next time.
+ * Addresses by base58 peer ID, with `/dnsaddr` entries resolved. An entry that does not resolve, or leads to no peer, is left out, with a
+ * warning unless it was so the last time: it may be otherwise the next time.
  */
 export async function resolvePeers(
   addresses: readonly string[],
@@ -138,6 +146,7 @@ export async function resolvePeers(
     addresses.map(async (text) => {
       try {
         const found = await resolveOne(multiaddr(text), resolveTxt, signal, 0);
+        if (!found.some(multiaddrPeerId)) throw new Error('there is no peer behind it');
         if (unresolved.delete(text)) logger.info({ address: text }, 'peer address resolves again');
         return found;
       } catch (error) {

@@ -89,6 +89,22 @@ describe('configured peers', () => {
     assert.equal(asked.length, 5);
   });
 
+  it('behind a name of which a part is out of order are the others', async () => {
+    const { found, warnings } = await resolve(['/dnsaddr/boot.example'], {
+      '_dnsaddr.boot.example': ['dnsaddr=/dnsaddr/gone.example', 'dnsaddr=nonsense', `dnsaddr=${ONE}`],
+    });
+    assert.deepEqual(found, { [ID]: [ONE] });
+    assert.equal(warnings, 0);
+  });
+
+  it('behind a name that leads to no peer are missed aloud, as where it does not resolve', async () => {
+    for (const records of [[], ['v=spf1 -all'], ['dnsaddr=/ip4/192.0.2.1/tcp/9905']]) {
+      const { found, warnings } = await resolve(['/dnsaddr/boot.example'], { '_dnsaddr.boot.example': records });
+      assert.deepEqual(found, {});
+      assert.equal(warnings, 1, records.join());
+    }
+  });
+
   it('of one name are bounded', async () => {
     const many = Array.from({ length: 500 }, (_, port) => `dnsaddr=/ip4/192.0.2.1/tcp/${port}/p2p/${ID}`);
     const { found } = await resolve(['/dnsaddr/many.example'], { '_dnsaddr.many.example': many });
