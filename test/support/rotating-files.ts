@@ -10,10 +10,12 @@ import { temporaryDirectory } from './temporary.js';
 
 /** `tls.crt`, `tls.key` and `ca.crt`, each a link through `..data` into a folder of its version. */
 export class RotatingFiles {
+  readonly #context: Pick<TestContext, 'after'>;
   readonly #directory: string;
   #version = 0;
 
   constructor(context: Pick<TestContext, 'after'>) {
+    this.#context = context;
     this.#directory = temporaryDirectory(context);
     for (const name of ['tls.crt', 'tls.key', 'ca.crt']) symlinkSync(join('..data', name), this.#path(name));
   }
@@ -32,7 +34,7 @@ export class RotatingFiles {
 
   /** A new pair, in no file that anybody reads. */
   make(): Promise<TestCertificate> {
-    return makeCertificate(temporaryDirectory({ after: () => {} }), 'made');
+    return makeCertificate(temporaryDirectory(this.#context), 'made');
   }
 
   /** Points the link at a new folder, as the kubelet does. */

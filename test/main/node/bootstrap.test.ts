@@ -99,7 +99,9 @@ describe('configured peers', () => {
 
   it('behind a name that leads to no peer are missed aloud, as where it does not resolve', async () => {
     for (const records of [[], ['v=spf1 -all'], ['dnsaddr=/ip4/192.0.2.1/tcp/9905']]) {
-      const { found, warnings } = await resolve(['/dnsaddr/boot.example'], { '_dnsaddr.boot.example': records });
+      const { found, warnings } = await resolve(['/dnsaddr/boot.example'], {
+        '_dnsaddr.boot.example': records,
+      });
       assert.deepEqual(found, {});
       assert.equal(warnings, 1, records.join());
     }
