@@ -46,6 +46,11 @@ export class DataDirectory {
     this.store = this.#level;
   }
 
+  /** The lock, held open from `open` to `close`. */
+  get lockPath(): string {
+    return join(this.path, 'store', 'LOCK');
+  }
+
   /** Path of something in the directory. */
   file(name: string): string {
     return join(this.path, name);

@@ -2,7 +2,7 @@
 
 import { localSocketPath } from '../shared/frames/socket-path.js';
 import type { Logger } from '../shared/logging.js';
-import { type RunFile, removeRunFile, writeRunFile } from '../shared/run-file.js';
+import { type RunFile, writeRunFile } from '../shared/run-file.js';
 import { ControlServer } from './control/server.js';
 import type { PublisherPool } from './pipeline/publisher-pool.js';
 
@@ -17,6 +17,7 @@ export class Presence {
   readonly #control: ControlServer;
   readonly #directory: string;
   readonly #socketPath: string;
+  #removeRunFile: () => void = () => {};
 
   /** `directory` is DATADIR. */
   constructor({ logger, publisher, setLogLevel }: PresenceComponents, directory: string) {
@@ -41,11 +42,15 @@ export class Presence {
 
   async start(about: Omit<RunFile, 'pid' | 'controlSocket'>): Promise<void> {
     await this.#control.start();
-    writeRunFile(this.#directory, { ...about, pid: process.pid, controlSocket: this.#socketPath });
+    this.#removeRunFile = writeRunFile(this.#directory, {
+      ...about,
+      pid: process.pid,
+      controlSocket: this.#socketPath,
+    });
   }
 
   async stop(): Promise<void> {
-    removeRunFile(this.#directory);
+    this.#removeRunFile();
     await this.#control.stop();
   }
 }

@@ -9,6 +9,7 @@ import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
+import { DirectoryWatch } from './directory-watch.js';
 import { loadAdminKey } from './grpc/admin-key.js';
 import { grpcExposed } from './grpc/server.js';
 import { loadOrCreateKey } from './node/keys.js';
@@ -39,6 +40,7 @@ export class P2PServer {
   readonly #logger: Logger;
   readonly #urls: AnnouncedUrls;
   readonly #probes: Probes;
+  readonly #directoryWatch: DirectoryWatch;
   readonly #stopping = new AbortController();
   #parts: ServerParts | undefined;
   #stages: Stages | undefined;
@@ -67,10 +69,18 @@ export class P2PServer {
     this.#urls = urls;
     this.#loggers = dependencies.loggers;
     this.#logger = this.#loggers.of('server');
+    this.#directoryWatch = new DirectoryWatch({
+      directory: dependencies.directory,
+      logger: this.#logger,
+      registry: dependencies.registry,
+    });
     this.#probes = new Probes(dependencies, {
       checks: () =>
         this.#ready && this.#parts !== undefined
-          ? readinessChecks(dependencies, this.#parts)
+          ? [
+              ...readinessChecks(dependencies, this.#parts),
+              { resource: 'DATADIR', check: () => this.#directoryWatch.health() },
+            ]
           : [{ resource: 'server', check: async () => this.#phase() }, ...chainChecks(dependencies)],
       signs: [
         { resource: 'worker pools', fault: () => this.#parts?.pipeline.failed },
@@ -98,6 +108,7 @@ export class P2PServer {
   async #init(signal: AbortSignal): Promise<void> {
     const { settings, directory, embedded, blockchain } = this.#dependencies;
     await directory.open();
+    await this.#directoryWatch.start();
     signal.throwIfAborted();
     await this.#probes.start();
     this.#dependencies.tls.start();
@@ -294,6 +305,7 @@ export class P2PServer {
       () => this.#parts?.registry.stop(),
       () => embedded.chain?.close(),
       () => this.#dependencies.tls.stop(),
+      () => this.#directoryWatch.stop(),
       () => directory.close(),
       () => this.#probes.stop(),
     ]) {

@@ -25,12 +25,16 @@ export interface RunFile {
 
 const NAME = 'run.json';
 
-/** Writes the file at once and whole, mode 0600. */
-export function writeRunFile(dataDirectory: string, content: RunFile): void {
+/** Writes the file at once and whole, mode 0600. Returns what removes it again, unless another server's is there by then. */
+export function writeRunFile(dataDirectory: string, content: RunFile): () => void {
   const path = join(dataDirectory, NAME);
   const partial = `${path}.${process.pid}`;
-  writeFileSync(partial, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
+  const text = `${JSON.stringify(content, undefined, 2)}\n`;
+  writeFileSync(partial, text, { mode: 0o600 });
   renameSync(partial, path);
+  return () => {
+    if (textOf(path) === text) rmSync(path, { force: true });
+  };
 }
 
 /** The file of a server that lives; `undefined` when there is none, it is unreadable, or its process is gone. */
@@ -44,8 +48,12 @@ export function readRunFile(dataDirectory: string): RunFile | undefined {
   }
 }
 
-export function removeRunFile(dataDirectory: string): void {
-  rmSync(join(dataDirectory, NAME), { force: true });
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 function isAlive(pid: number): boolean {

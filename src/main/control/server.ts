@@ -1,8 +1,8 @@
 /** The local socket on which a running server answers its operator's command line. */
 
-import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorMessage } from '../../shared/errors.js';
+import { type LocalSocket, listenOnSocket } from '../../shared/local-socket.js';
 import type { Logger } from '../../shared/logging.js';
 import { LineReader } from './lines.js';
 import {
@@ -28,6 +28,7 @@ export class ControlServer {
   readonly #options: Required<ControlServerOptions>;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #socket: LocalSocket | undefined;
 
   constructor(
     { logger, handlers }: { logger: Logger; handlers: ControlHandlers },
@@ -41,19 +42,12 @@ export class ControlServer {
   }
 
   async start(): Promise<void> {
-    const { socketPath } = this.#options;
-    if (process.platform !== 'win32') rmSync(socketPath, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject).listen(socketPath, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
-    if (process.platform !== 'win32') chmodSync(socketPath, 0o600);
+    this.#socket = await listenOnSocket(this.#server, this.#options.socketPath);
     this.#server.on('error', (error) => this.#logger.warn({ err: error }, 'control socket failed'));
   }
 
   async stop(): Promise<void> {
+    this.#socket?.remove();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroy();
     await closed;

@@ -1,7 +1,7 @@
 /** The publisher's end of the frame stream: a local socket on which each notification server reads from the ring. */
 
-import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { type LocalSocket, listenOnSocket } from '../local-socket.js';
 import type { Logger } from '../logging.js';
 import {
   decodeControl,
@@ -54,6 +54,7 @@ export class FrameStreamServer {
   readonly #readers = new Set<Reader>();
   readonly #server: Server;
   #ownStatus: Buffer | undefined;
+  #socket: LocalSocket | undefined;
 
   constructor(private readonly options: FrameStreamServerOptions) {
     this.#ring = new FrameRing({ bytes: DEFAULT_RING_BYTES, ...options.bound });
@@ -68,18 +69,8 @@ export class FrameStreamServer {
   async start(recent: readonly Frame[], next?: number): Promise<void> {
     if (next !== undefined) this.#ring.begin(next);
     this.append(recent);
-    const { socketPath } = this.options;
-    if (process.platform !== 'win32') rmSync(socketPath, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(socketPath, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) => this.options.logger.error({ err: error }, 'frame socket failed'));
-        resolve();
-      });
-    });
-    // Made without write permission for others whatever the umask allows them; this takes the rest.
-    if (process.platform !== 'win32') chmodSync(socketPath, 0o600);
+    this.#socket = await listenOnSocket(this.#server, this.options.socketPath);
+    this.#server.on('error', (error) => this.options.logger.error({ err: error }, 'frame socket failed'));
   }
 
   /** Adds frames in order of `seq` and sends them to every reader that keeps up. Never waits and never throws. */
@@ -112,6 +103,7 @@ export class FrameStreamServer {
 
   /** Stops listening, lets readers take what was already handed to their sockets, and ends. */
   async stop(): Promise<void> {
+    this.#socket?.remove();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const { socket } of this.#readers) socket.end();
     const timer = setTimeout(() => {

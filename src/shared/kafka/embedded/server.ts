@@ -1,8 +1,8 @@
 /** Serves the embedded broker on a local socket, to the other threads and processes of this machine. */
 
-import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorMessage } from '../../errors.js';
+import { type LocalSocket, listenOnSocket } from '../../local-socket.js';
 import type { Logger } from '../../logging.js';
 import { BrokerFaultError, type ConsumedRecord, RecordFaultError, TopicFaultError } from '../types.js';
 import { type BrokerMessage, MAX_SOCKET_PATH, MessageReader, writeMessage } from './framing.js';
@@ -29,6 +29,7 @@ export class EmbeddedBrokerServer {
   readonly #path: string;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
+  #socket: LocalSocket | undefined;
 
   constructor(
     { broker, logger }: { broker: BrokerPort; logger: Logger },
@@ -46,21 +47,12 @@ export class EmbeddedBrokerServer {
     if (Buffer.byteLength(this.#path) > MAX_SOCKET_PATH) {
       throw new Error(`the socket's path is longer than ${MAX_SOCKET_PATH} bytes: ${this.#path}`);
     }
-    await unlink(this.#path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.#path, () => {
-        this.#server.off('error', reject);
-        resolve();
-      });
-    });
+    this.#socket = await listenOnSocket(this.#server, this.#path);
     this.#server.on('error', (error) => this.#logger.error({ err: error }, 'the broker socket failed'));
-    await chmod(this.#path, 0o600);
   }
 
   async stop(): Promise<void> {
+    this.#socket?.remove();
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
