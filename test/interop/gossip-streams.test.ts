@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
 import { BLOCK, BLOCK_TOPIC, createTestNode, type TestNode } from '../support/node.js';
-import { connectionsTo, gossipOf, hostOf, inboundOf, outboundOf } from '../support/pair.js';
+import { connectionsTo, heartbeats, hostOf, inboundOf, outboundOf } from '../support/pair.js';
 import { waitFor } from '../support/wait.js';
 import { GoPeer } from './peers.js';
 
@@ -42,14 +42,6 @@ async function meet(context: TestContext, giveUpMs?: number): Promise<{ node: Te
   await speakBothWays(node, go);
   await heartbeats(node, 20);
   return { node, go };
-}
-
-async function heartbeats(node: TestNode, count: number): Promise<void> {
-  let beats = 0;
-  const beat = () => beats++;
-  gossipOf(node).addEventListener('gossipsub:heartbeat', beat);
-  await waitFor(() => beats >= count, { what: `${count} heartbeats` });
-  gossipOf(node).removeEventListener('gossipsub:heartbeat', beat);
 }
 
 test('a gossip stream with a Go node that is reset comes back, ours and its own, on the same connection', async (context) => {

@@ -87,4 +87,6 @@ test('whatever happens to streams and connections, two nodes speak both ways aga
       assert.deepEqual(gossipOf(at).getPeers().map(String), [node.peerId]);
     }
   }
+  // Streams came back by themselves each time, without a new connection for want of one.
+  for (const { metric } of pair) assert.equal(await metric('teranode_p2p_node_deaf_peers_total'), 0);
 });

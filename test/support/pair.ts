@@ -75,6 +75,15 @@ export async function acquainted(pair: Pair): Promise<void> {
   }
 }
 
+/** Waits for so many of a node's, 100 ms each. */
+export async function heartbeats(node: TestNode, count: number): Promise<void> {
+  let beats = 0;
+  const beat = () => beats++;
+  gossipOf(node).addEventListener('gossipsub:heartbeat', beat);
+  await waitFor(() => beats >= count, { what: `${count} heartbeats` });
+  gossipOf(node).removeEventListener('gossipsub:heartbeat', beat);
+}
+
 /** Waits until both have one connection to the other. */
 export async function oneConnectionLeft(pair: Pair): Promise<Connection> {
   await waitFor(() => eachOf(pair).every(([at, { node }]) => connectionsTo(at, node.peerId).length === 1), {

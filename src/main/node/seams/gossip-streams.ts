@@ -10,7 +10,8 @@
  * (duplicate-connections.ts). Events say when to look: a stream or a connection that opens or ends; each heartbeat looks at everybody
  * once more, so what an event did not tell is mended a heartbeat later. What can be done about a stream that is missing:
  *
- * - ours is opened again: three times at once, then after 1 s, 2 s, up to 32 s, from the start once one has lasted a minute;
+ * - ours is opened again: three times at once, then after 1 s, 2 s, up to 32 s; from the start once one has lasted a minute, and on a
+ *   connection that is new;
  * - the peer's own cannot be opened from here. Nodes of this kind and Go's open theirs again; js-libp2p's does when it gets a new one of
  *   ours, so after 3 s ours is renewed once;
  * - after 30 s without one or the other all connections to the peer are closed, and made anew if one of them was dialled from here. Go
@@ -112,7 +113,7 @@ export interface GossipStreamsOptions {
 interface Peer {
   /** Our stream is being opened. */
   opening: boolean;
-  /** Streams of ours opened in a row of which none has lasted. */
+  /** Streams of ours opened in a row, since a connection was new, of which none has lasted. */
   attempts: number;
   openedAt: number;
   /** Its streams that have come. */
@@ -151,6 +152,8 @@ export class GossipStreams {
   /** By base58 ID. */
   readonly #peers = new Map<string, Peer>();
   readonly #due = new Set<string>();
+  /** Streams of ours were opened on it. */
+  readonly #tried = new WeakSet<Connection>();
   /** A peer moves away from each connection once. */
   readonly #drained = new WeakSet<Connection>();
   #gossip: StreamedGossip | undefined;
@@ -386,8 +389,9 @@ export class GossipStreams {
   #open(peer: Peer, peerId: PeerId, connection: Connection, reason: Reason): boolean {
     const now = performance.now();
     if (peer.opening) return false;
-    if (now - peer.openedAt >= LASTED_MS) peer.attempts = 0;
+    if (now - peer.openedAt >= LASTED_MS || !this.#tried.has(connection)) peer.attempts = 0;
     if (now < peer.openedAt + pauseBefore(peer.attempts)) return false;
+    this.#tried.add(connection);
     peer.opening = true;
     peer.openedAt = now;
     peer.attempts++;

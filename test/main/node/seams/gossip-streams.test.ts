@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
 import { digestsOf, libraryFolder } from '../../../support/library-source.js';
-import { BLOCK, BLOCK_TOPIC, createTestNode, type TestNode } from '../../../support/node.js';
+import { BLOCK, BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
 import {
   acquainted,
   connectionsTo,
   createPair,
   eachOf,
   gossipOf,
+  heartbeats,
   hostOf,
   inboundOf,
   outboundOf,
@@ -45,15 +46,6 @@ test('what the seam leans on is as it was when it was made', () => {
     },
   );
 });
-
-/** Waits for so many of them, 100 ms each. */
-async function heartbeats(node: TestNode, count: number): Promise<void> {
-  let beats = 0;
-  const beat = () => beats++;
-  gossipOf(node).addEventListener('gossipsub:heartbeat', beat);
-  await waitFor(() => beats >= count, { what: `${count} heartbeats` });
-  gossipOf(node).removeEventListener('gossipsub:heartbeat', beat);
-}
 
 for (const which of ['outbound', 'inbound'] as const) {
   test(`a gossip stream that is reset, ${which} to who resets it, comes back while the connection stays, and nothing is forgotten`, async (context) => {
@@ -170,14 +162,15 @@ test('a peer that opens one stream after another is not forgotten', async (conte
   assert.deepEqual(gossipOf(node).getSubscribers(BLOCK_TOPIC).map(String), [peer.id]);
 });
 
-test('a peer that resets each stream has us open fewer and fewer', async (context) => {
+test('a peer that resets each stream has us open fewer and fewer, and over a new connection one at once', async (context) => {
   const node = await createTestNode(context, { verdict: 'accept' });
   const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
-  let reset = 0;
+  let [reset, resets] = [0, true];
   for (const protocol of GOSSIP) {
     await peer.libp2p.handle(
       protocol,
       (stream) => {
+        if (!resets) return;
         reset++;
         stream.abort(new Error('no'));
       },
@@ -187,13 +180,21 @@ test('a peer that resets each stream has us open fewer and fewer', async (contex
   const since = performance.now();
   await peer.dial(node.address);
   await waitFor(() => reset >= 5, { what: 'five streams' });
-  const seconds = (performance.now() - since) / 1000;
+  const fifth = performance.now();
+  const [first] = connectionsTo(node, peer.id);
+  const seconds = (fifth - since) / 1000;
   assert.ok(
     seconds > 2.9,
     `five within ${seconds} s: three at once, one a second later, one two seconds after that`,
   );
   assert.equal(await node.metric(MISSING, { direction: 'outbound' }), 1);
   assert.match((await node.node.health()).message, /1 of them without a gossip stream/);
+  resets = false;
+  await peer.libp2p.dial(multiaddr(node.address), { force: true });
+  first?.abort(new Error('test'));
+  await waitFor(() => outboundOf(node, peer.id)?.status === 'open', { what: 'a stream that stays' });
+  const pause = performance.now() - fifth;
+  assert.ok(pause < 3_900, `${pause} ms: over the connection before it would have been four seconds`);
 });
 
 test('a peer without a stream of its own for long is disconnected and dialled again, once', async (context) => {
