@@ -3,8 +3,8 @@
  * of strangers; a batch takes from the lanes in turn, so that a flood of one lane delays that lane alone. Past the bound the source
  * with the most bytes loses the oldest of its lowest-priority kind, strangers' first.
  *
- * A turn is a time, not a message: a source whose messages lately took longer to check than a turn lets others go first until its
- * turns have saved up for one. Who is alone waits for nobody.
+ * A turn is a time, not a message: where a source's messages lately took longer to check than a turn, a lane of it lets others go first
+ * until its own turns have saved up for one. Who is alone waits for nobody.
  *
  * An originator's messages of one kind keep their order although they may come by several sources: while one of them waits
  * in a lane, the next join it there. Where the next come by a source of which less waits, those that wait go over to it: who
@@ -76,8 +76,6 @@ class Fifo {
 interface Pace {
   /** µs that the check of one lately took, on average. */
   micros: number;
-  /** µs that its turns have given it and that it has not used. */
-  saved: number;
 }
 
 /** What waits of one source, in all its lanes. */
@@ -94,6 +92,8 @@ interface Lane {
   /** Of authors who were strangers when they were heard. */
   readonly strangers: boolean;
   readonly waiting: Fifo;
+  /** µs that its turns have given it and that it has not used. Shared by a source's lanes, the same one could spend them every time. */
+  saved: number;
 }
 
 /** What waits of an originator's messages of a kind, in the order of arrival, all of it in one lane. */
@@ -124,12 +124,12 @@ const PACE_SHARE = 1 / 8;
 /** Sources whose pace is remembered. */
 const MAX_PACES = 10_000;
 
-/** Gives a source its turn; answers whether that suffices for a message. */
-function affords(pace: Pace): boolean {
-  const price = Math.min(pace.micros, TURN_MICROS * TURNS_MAX);
-  pace.saved = Math.min(pace.saved + TURN_MICROS, Math.max(price, TURN_MICROS));
-  if (pace.saved < price) return false;
-  pace.saved -= price;
+/** Gives a lane its turn; answers whether that suffices for a message. */
+function affords(lane: Lane): boolean {
+  const price = Math.min(lane.share.pace.micros, TURN_MICROS * TURNS_MAX);
+  lane.saved = Math.min(lane.saved + TURN_MICROS, Math.max(price, TURN_MICROS));
+  if (lane.saved < price) return false;
+  lane.saved -= price;
   return true;
 }
 
@@ -202,7 +202,7 @@ export class FairQueue {
       const { pace } = lane.share;
       const { batchBytes, batchMicros } = this.#options;
       if (batch.length > 0 && (bytes + size > batchBytes || micros + pace.micros > batchMicros)) break;
-      const item = affords(pace) ? this.#takeFrom(lane) : undefined;
+      const item = affords(lane) ? this.#takeFrom(lane) : undefined;
       if (lane.waiting.first !== undefined) {
         this.#lanes.delete(lane.key);
         this.#lanes.set(lane.key, lane);
@@ -225,7 +225,7 @@ export class FairQueue {
         share = { pace: this.#pace(source), bytes: 0 };
         this.#shares.set(source, share);
       }
-      lane = { key, source, share, kind, strangers, waiting: new Fifo() };
+      lane = { key, source, share, kind, strangers, waiting: new Fifo(), saved: 0 };
       this.#lanes.set(key, lane);
     }
     return lane;
@@ -234,7 +234,7 @@ export class FairQueue {
   #pace(source: string): Pace {
     let pace = this.#paces.get(source);
     if (pace === undefined) {
-      pace = { micros: 0, saved: 0 };
+      pace = { micros: 0 };
       this.#paces.set(source, pace);
     }
     return pace;

@@ -91,6 +91,29 @@ describe('the queue of gossip', () => {
     for (let n = 0; n < 10; n++) assert.equal(queue.take().length, 1);
   });
 
+  for (const micros of [100, 300, 400, 700, 1_000, 2_500, 5_000]) {
+    for (const earlier of ['strangers', 'own'] as const) {
+      it(`a source of messages of ${micros} µs has its own taken beside those of strangers, its ${earlier} waiting first`, () => {
+        const queue = queueOf({ batchMicros: 20_000 });
+        for (let n = 0; n < 100; n++) queue.charge('relay', micros);
+        let strangers = 0;
+        const flood = () => {
+          while (queue.length < 200)
+            queue.push(message({ source: 'relay', author: `stranger ${strangers++}` }));
+        };
+        const own = message({ source: 'relay', author: 'relay', standing: 'connected' });
+        if (earlier === 'strangers') flood();
+        queue.push(own);
+        let taken = 0;
+        for (let batch: string[] = []; !batch.includes(own.id) && taken < 1000; taken += batch.length) {
+          flood();
+          batch = ids(queue.take());
+        }
+        assert.ok(taken <= 20, `after ${taken} others`);
+      });
+    }
+  }
+
   it('bounds a batch by the time that its sources’ messages took, but lets one long one through', () => {
     const queue = queueOf({ batchMicros: 3_000 });
     for (let n = 0; n < 100; n++) queue.charge('slow', 1_000);
