@@ -93,7 +93,8 @@ export const QUEUES = [
   {
     name: 'BlockFound calls',
     bound: '256 waiting',
-    whenFull: 'the oldest is given up and counted: Kafka has the record',
+    whenFull:
+      'the oldest is given up and counted, strangers’ first, of these those without a header: Kafka has the record',
     metric: 'teranode_p2p_block_found_waiting',
   },
   {

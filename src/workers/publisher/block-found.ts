@@ -8,11 +8,14 @@ import { DeadlineError } from '../../shared/grpc/call.js';
 import { KeyRefusedError } from '../../shared/grpc/neighbour.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
+import type { CheckedMessage } from '../../shared/pipeline/types.js';
 import type { PublisherMetrics } from './metrics.js';
 
 /** Bound of the queue `BlockFound calls`. */
 const MAX_WAITING = 256;
 const CONCURRENCY = 8;
+/** Of these, for blocks that strangers announce. */
+const STRANGERS_CONCURRENCY = CONCURRENCY / 2;
 /**
  * For one block, everything included: the client allows it 2 s, and as much again where it then finds, within 2 s, that the connection was
  * dead.
@@ -26,8 +29,10 @@ export class BlockFoundForwarder {
   readonly #metrics: PublisherMetrics;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
-  #waiting: FoundBlock[] = [];
+  /** Peers' that are no strangers, strangers' whose header proves its work, other strangers'. */
+  readonly #waiting: readonly [FoundBlock[], FoundBlock[], FoundBlock[]] = [[], [], []];
   #calls = 0;
+  #strangersCalls = 0;
   #refusal: string | undefined;
 
   constructor({
@@ -40,15 +45,25 @@ export class BlockFoundForwarder {
     this.#logger = logger;
   }
 
-  /** Never waits. With 256 blocks waiting the oldest is given up. */
-  forward(block: FoundBlock): void {
+  /**
+   * Never waits. Strangers' blocks go after the others, first those whose header proves its work. With 256 waiting the oldest of
+   * the last sort is given up.
+   */
+  forward(block: FoundBlock, { standing, proven }: Pick<CheckedMessage, 'standing' | 'proven'>): void {
     if (this.#stopping.signal.aborted) return;
-    this.#waiting.push(block);
-    if (this.#waiting.length > MAX_WAITING) {
-      this.#waiting.shift();
+    const [known, provenStrangers, strangers] = this.#waiting;
+    if (standing !== 'stranger') known.push(block);
+    else if (proven) provenStrangers.push(block);
+    else strangers.push(block);
+    if (this.#count() > MAX_WAITING) {
+      this.#waiting.findLast((blocks) => blocks.length > 0)?.shift();
       this.#metrics.blockFound.inc({ outcome: 'given_up' });
     }
     this.#next();
+  }
+
+  #count(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** For readiness, where the service refuses our key: its own health is told to anybody. Until a block is told. */
@@ -60,23 +75,27 @@ export class BlockFoundForwarder {
 
   #next(): void {
     while (this.#calls < CONCURRENCY) {
-      const block = this.#waiting.shift();
+      const ofStranger = this.#waiting[0].length === 0;
+      if (ofStranger && this.#strangersCalls >= STRANGERS_CONCURRENCY) break;
+      const block = this.#waiting.find((blocks) => blocks.length > 0)?.shift();
       if (block === undefined) break;
       this.#calls++;
+      if (ofStranger) this.#strangersCalls++;
       this.#call(block).then(
-        () => this.#ended('told'),
+        () => this.#ended('told', ofStranger),
         (error: unknown) => {
           this.#logger.warn({ hash: block.hash, reason: errorMessage(error) }, 'BlockFound failed');
           if (error instanceof KeyRefusedError) this.#refusal = error.message;
-          this.#ended('failed');
+          this.#ended('failed', ofStranger);
         },
       );
     }
-    this.#metrics.blockFoundWaiting.set(this.#waiting.length);
+    this.#metrics.blockFoundWaiting.set(this.#count());
   }
 
-  #ended(outcome: string): void {
+  #ended(outcome: string, ofStranger: boolean): void {
     this.#calls--;
+    if (ofStranger) this.#strangersCalls--;
     if (outcome === 'told') this.#refusal = undefined;
     this.#metrics.blockFound.inc({ outcome });
     this.#next();
@@ -98,7 +117,7 @@ export class BlockFoundForwarder {
 
   stop(): void {
     this.#stopping.abort();
-    this.#waiting = [];
+    for (const blocks of this.#waiting) blocks.length = 0;
     this.#client.close();
   }
 }

@@ -309,9 +309,11 @@ export class Publisher {
     this.#drainers.get(chunk.topic)?.add(chunk);
   }
 
-  #tellValidation({ record, author }: CheckedMessage): void {
+  #tellValidation(message: CheckedMessage): void {
+    const { record, author } = message;
     if (record?.topic !== 'blocks') return;
-    this.#blockFound?.forward({ hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author });
+    const block = { hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author };
+    this.#blockFound?.forward(block, message);
   }
 
   #count(outcomes: Uint8Array): void {

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
+import {
+  type BlockValidationAPIServer,
+  BlockValidationAPIService,
+} from '../../../src/shared/generated/blockvalidation_api.js';
 import type { FoundBlock } from '../../../src/shared/grpc/block-validation-client.js';
 import { hashFromBytes } from '../../../src/shared/hash.js';
+import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
 import { serveBroker } from '../../support/embedded-broker.js';
 import { keptLog } from '../../support/logger.js';
 import { announcement, startPublisher } from '../../support/publisher.js';
@@ -66,5 +72,57 @@ test('without the service verdicts and records flow all the same, and each call 
   assert.ok((await counted('given_up')) >= 400 - 256 - 8, 'the oldest are given up');
   await waitFor(async () => (await counted('failed')) > 0);
   assert.ok((await publisher.metric('teranode_p2p_block_found_waiting')) <= 256);
+  await publisher.close();
+});
+
+test('strangers’ blocks keep no peer’s from the validation service, nor unproven ones a proven one, however slow it is', async (context) => {
+  const broker = await serveBroker(context);
+  const asked: string[] = [];
+  const hashOf = ({ record }: CheckedMessage) => Buffer.from(record?.hash ?? []).toString('hex');
+  const [connected, proven] = [
+    announcement('connected', { standing: 'connected' }),
+    announcement('proven', { proven: true }),
+  ];
+  // It answers for the wanted blocks alone.
+  const handlers: Pick<BlockValidationAPIServer, 'healthGrpc' | 'blockFound'> = {
+    healthGrpc: (_call, answer) => answer(null, { ok: true, details: '', timestamp: undefined }),
+    blockFound: (call, answer) => {
+      const hash = Buffer.from(call.request.hash).toString('hex');
+      asked.push(hash);
+      if (hash === hashOf(connected) || hash === hashOf(proven)) answer(null, {});
+    },
+  };
+  const server = new Server();
+  server.addService(BlockValidationAPIService, { ...handlers });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+  context.after(() => server.forceShutdown());
+  const publisher = startPublisher(context, broker.socketPath, {
+    blockvalidation_grpcAddress: `127.0.0.1:${port}`,
+  });
+  const crowd = (name: string, options = {}) =>
+    Array.from({ length: 300 }, (_, n) =>
+      announcement(`${name} ${n}`, { ...options, author: `stranger ${n}` }),
+    );
+  const called = async (message: CheckedMessage, what: string) => {
+    await waitFor(() => asked.includes(hashOf(message)), { what: `the call for ${what}` });
+    const before = asked.slice(0, asked.indexOf(hashOf(message)));
+    return before.filter((hash) => hash !== hashOf(connected) && hash !== hashOf(proven)).length;
+  };
+  await publisher.publish(crowd('before'));
+  await publisher.publish([proven, ...crowd('after')]);
+  const unproven = await called(proven, 'a proven block');
+  assert.ok(unproven < 300, `after ${unproven} calls for others`);
+  await publisher.publish(crowd('replayed', { proven: true }));
+  await publisher.publish([connected, ...crowd('once more', { proven: true })]);
+  await called(connected, 'a connected peer’s block');
+  await waitFor(
+    async () => (await publisher.metric('teranode_p2p_block_found_total', { outcome: 'told' })) === 2,
+    { what: 'both told' },
+  );
+  assert.ok((await publisher.metric('teranode_p2p_block_found_total', { outcome: 'given_up' })) > 0);
   await publisher.close();
 });
