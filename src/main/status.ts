@@ -1,6 +1,6 @@
 /** The snapshot behind `/api/status`: who this node is, its peers, its health, for everybody to read. */
 
-import { libraryTime } from '../shared/clock.js';
+import { dateOf, libraryTime, wall } from '../shared/clock.js';
 import { pause } from '../shared/grpc/call.js';
 import type { HealthReport } from '../shared/health.js';
 import type { Logger } from '../shared/logging.js';
@@ -29,7 +29,7 @@ export function statusReport({
   health,
 }: StatusSources): NodeStatusReport {
   const { settings } = dependencies;
-  const at = libraryTime();
+  const now = libraryTime();
   const sync = parts.sync?.syncPeer;
   return {
     node: {
@@ -56,7 +56,7 @@ export function statusReport({
       height: known?.height ?? 0,
       banScore,
       inbound: connection.inbound,
-      connectedAt: connection.connectedAt,
+      connectedAt: dateOf(connection.connectedAt, now),
       messagesReceived: connection.messagesReceived,
       ...(connection.pingMs === undefined ? {} : { pingMs: connection.pingMs }),
     })),
@@ -78,7 +78,7 @@ export function statusReport({
       bans: parts.bans.size,
       'WebSocket clients': parts.notifications.connections,
     },
-    at,
+    at: wall.told(),
   };
 }
 

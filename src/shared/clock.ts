@@ -6,6 +6,7 @@
  * - What is told to others, shown, or compared with a date from outside: {@link wall}, by what it is for.
  * - Ages of what is stored and found again by the next run: {@link steadyTime}.
  * - What is compared with a time that a library took, or handed to one: {@link libraryTime}.
+ * - Either of these two times, told to others or stored for them: {@link dateOf}.
  */
 
 const NS_PER_MS = 1e6;
@@ -88,6 +89,18 @@ export function steadyTime(): number {
 /** Unix ms as libraries in this thread read them: {@link steadyTime} after {@link steadyLibraries}. Of gRPC's deadlines, libp2p's timelines. */
 export function libraryTime(): number {
   return Date.now();
+}
+
+/** A time of day and another kept time that differ by less than this are held to be the same, ms. */
+const SAME_MS = 1_000;
+
+/**
+ * The date, by the time of day as it is now, of what was at `at`: a {@link steadyTime}, or a {@link libraryTime} where `now` is one. So its age is right
+ * by the clock that others have too. 0, for never, stays 0.
+ */
+export function dateOf(at: number, now = steadyTime()): number {
+  const ahead = wall.told() - now;
+  return at === 0 || Math.abs(ahead) < SAME_MS ? at : at + ahead;
 }
 
 /**

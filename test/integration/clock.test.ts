@@ -73,6 +73,7 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
   };
 
   const sender = await join();
+  const joined = performance.now();
   const observer = await join();
   const feed = await openClient(context, ports.http);
   let sent = 0;
@@ -120,6 +121,17 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
       const passed = (performance.now() - began) / 1000;
       assert.ok(uptime >= passed - 20 && uptime <= passed + 20, `uptime ${uptime} after ${passed} s`);
     }
+  };
+  /** Ages that others reckon from what they are told, by a clock that was set as this one's. */
+  const checkTimes = async () => {
+    const passed = (performance.now() - joined) / 1000;
+    const age = (at: bigint | undefined) => clock.now() / 1000 - Number(at);
+    const [peer, registered] = [
+      (await admin.getPeers()).find(({ id }) => id === sender.id),
+      await admin.getPeer(sender.id),
+    ];
+    for (const connected of [age(peer?.connTime), age(registered?.connected_at)])
+      assert.ok(Math.abs(connected - passed) < 20 + passed / 10, `connected for ${connected} s of ${passed}`);
   };
   const checkConnections = async () => {
     assert.equal(feed.closed, '', 'the WebSocket client stays');
@@ -191,6 +203,7 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
       });
     });
     await back.test('uptime is what has passed', checkUptime);
+    await back.test('times that are told are of the clock as it is', checkTimes);
     await back.test('nobody is disconnected', checkConnections);
   });
 
@@ -226,6 +239,7 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
     });
     await forward.test('a ban goes on', async () => assert.equal(await admin.isBanned('203.0.113.2'), true));
     await forward.test('uptime is what has passed', checkUptime);
+    await forward.test('times that are told are of the clock as it is', checkTimes);
     await forward.test('nobody is disconnected', checkConnections);
   });
 

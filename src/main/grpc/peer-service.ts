@@ -1,7 +1,7 @@
 /** PeerService as WIRE §5 has it: who is connected, who is banned, and the operator's word on both. */
 
 import { status as Status } from '@grpc/grpc-js';
-import { libraryTime, wall } from '../../shared/clock.js';
+import { dateOf, libraryTime, wall } from '../../shared/clock.js';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
@@ -186,7 +186,7 @@ function toPeer({ connection, known, banScore }: ListedPeer, now: number): Peer 
     assocId: '',
     streamPolicy: '',
     inbound: connection.inbound,
-    connTime: seconds(connection.connectedAt),
+    connTime: seconds(dateOf(connection.connectedAt, now)),
     pingTime: BigInt(Math.round((connection.pingMs ?? 0) * 1000)),
     timeOffset: 0n,
     version: 0,

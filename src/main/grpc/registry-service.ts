@@ -1,5 +1,6 @@
 /** PeerService's calls about the peer registry (WIRE §5's second table). */
 
+import { dateOf, libraryTime } from '../../shared/clock.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
 import {
   GetPeerRegistryResponse,
@@ -243,7 +244,8 @@ export function createRegistryService(components: RegistryServiceComponents): Re
   };
 }
 
-const seconds = (ms: number): bigint => BigInt(Math.floor(ms / 1000));
+/** Unix seconds of what was at `at`, as {@link dateOf} has it. */
+const seconds = (at: number, now?: number): bigint => BigInt(Math.floor(dateOf(at, now) / 1000));
 
 function toCatchupInfo({ id, known, record, height, blockHash }: RegisteredPeer): PeerInfoForCatchup {
   return {
@@ -268,7 +270,10 @@ function toRegistryInfo(peer: RegisteredPeer): PeerRegistryInfo {
     ban_score: peer.banScore,
     is_banned: peer.banned,
     is_connected: connection !== undefined,
-    connected_at: seconds(connection?.connectedAt ?? known?.connectedAt ?? 0),
+    connected_at:
+      connection === undefined
+        ? seconds(known?.connectedAt ?? 0)
+        : seconds(connection.connectedAt, libraryTime()),
     bytes_received: peer.bytesReceived,
     last_block_time: seconds(Math.max(known?.lastBlock ?? 0, record.lastValidBlock)),
     last_message_time: seconds(known?.lastHeard ?? 0),

@@ -10,7 +10,7 @@ import type { Connection, IdentifyResult, Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
-import { steadyTime } from '../../shared/clock.js';
+import { dateOf, steadyTime } from '../../shared/clock.js';
 import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import { sourceOf } from '../../shared/ip.js';
@@ -125,7 +125,7 @@ export function formatPeerCache(peers: readonly CachedPeer[]): string {
     id,
     name,
     addrs: addresses,
-    last_seen: new Date(lastSeen).toISOString(),
+    last_seen: new Date(dateOf(lastSeen)).toISOString(),
   }));
   return JSON.stringify(entries, undefined, 2);
 }

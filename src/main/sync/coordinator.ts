@@ -3,7 +3,7 @@
  * validation, and our height is watched. A peer that fails or leads nowhere is left for another.
  */
 
-import { steadyTime } from '../../shared/clock.js';
+import { dateOf, steadyTime } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -108,7 +108,7 @@ export class SyncCoordinator {
       ...candidate,
       blockHash: candidate.hash,
     };
-    return { id: candidate.id, height, hash, connectedAt: Math.floor(since / 1000) };
+    return { id: candidate.id, height, hash, connectedAt: Math.floor(dateOf(since) / 1000) };
   }
 
   /** The chain says that catching up from a peer failed; an empty ID means whoever it was. */

@@ -9,7 +9,8 @@
  * - What is not named is skipped, and must be JSON nevertheless.
  *
  * A wrong type is told, not thrown: of Go's decoders the one may not mind what the other refuses. What Go takes and this does
- * not: more than 64 levels, more than 1,024 values. No message has a tenth of that, and what is left costs the time of its bytes.
+ * not: more than 64 levels, more than 1,024 values, bytes as an array of numbers. No message has a tenth of these or any of those,
+ * and what is left costs the time of its bytes.
  */
 
 import { isUtf8 } from 'node:buffer';

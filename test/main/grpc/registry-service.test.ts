@@ -6,6 +6,7 @@ import { RpcError } from '../../../src/shared/grpc/call.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
 import { createPeer } from '../../support/peer.js';
 import { AUTHOR, OTHER_PEER } from '../../support/sample-messages.js';
+import { shiftDate } from '../../support/shifted-clock.js';
 import { waitFor } from '../../support/wait.js';
 import { startService } from './service-fixture.js';
 
@@ -87,6 +88,26 @@ test('the registry shows of each peer what it told, its connection, its bans and
   scores.add(other.id, 'spam');
   assert.equal((await client.getPeer(other.id))?.is_banned, true);
 });
+
+for (const hours of [-1, 2]) {
+  test(`times are told by the clock as it is: set by ${hours} hours, a moment ago is a moment ago`, async (context) => {
+    const { client, peerRegistry } = await startService(context);
+    let shift = 0;
+    context.after(shiftDate(() => shift));
+    const told = async () => {
+      const shown = await client.getPeer(STRANGER);
+      assert.ok(shown !== undefined);
+      return [shown.last_message_time, shown.last_interaction_attempt, shown.connected_at];
+    };
+    peerRegistry.known.learn(status(STRANGER));
+    await client.recordCatchupAttempt(STRANGER);
+    shift = hours * 3_600_000;
+    const [heard, attempt, connected] = await told();
+    assert.ok(recent(heard ?? 0n), `heard at ${heard}`);
+    assert.ok(recent(attempt ?? 0n), `attempt at ${attempt}`);
+    assert.equal(connected, 0n, 'never stays never');
+  });
+}
 
 test('the registry has the best reputation first, and no entry of the node itself', async (context) => {
   const { client, peer, peerRegistry } = await startService(context);

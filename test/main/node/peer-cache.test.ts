@@ -13,6 +13,7 @@ import {
   parsePeerCache,
 } from '../../../src/main/node/peer-cache.js';
 import { createHost, type PeripheryParts, peripheryParts } from '../../support/host.js';
+import { shiftDate } from '../../support/shifted-clock.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -61,6 +62,23 @@ describe('the peer cache', () => {
     assert.deepEqual(parsePeerCache(text), [
       { ...peerOf(ID, Date.UTC(2026, 0, 2, 3, 4, 5, 678)), name: 'miner-1' },
     ]);
+  });
+
+  it('is dated by the clock as it is when it is written', async (context) => {
+    const directory = temporaryDirectory(context);
+    const { cache } = await node(context, { directory, dial: false });
+    cache.met(ID, ['/ip4/192.0.2.1/tcp/1']);
+    let shift = 0;
+    const undo = shiftDate(() => shift);
+    try {
+      shift = 48 * 3_600_000;
+      await cache.stop();
+    } finally {
+      undo();
+    }
+    const [{ last_seen }] = JSON.parse(readFileSync(join(directory, 'p2p_peers.json'), 'utf8'));
+    const ahead = Date.parse(last_seen) - Date.now();
+    assert.ok(Math.abs(ahead - shift) < 60_000, `${last_seen}: the next run would drop it for its age`);
   });
 
   it('is not taken over by one address with many identities', async (context) => {
