@@ -9,6 +9,7 @@ import {
   type PeerRegistryComponents,
   type PeerRegistryOptions,
 } from '../../../src/main/peers/registry.js';
+import { steadyTime } from '../../../src/shared/clock.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -90,7 +91,7 @@ test('what memory forgets the store forgets, and the oldest stays the first to g
     before.known.learn(status(peer, 1));
     // The next is heard later, by the clock that orders them after a restart.
     const heard = before.known.get(peer)?.lastHeard ?? 0;
-    await waitFor(() => Date.now() > heard, { everyMs: 1 });
+    await waitFor(() => steadyTime() > heard, { everyMs: 1 });
     before.records.validBlock(`${peer} recorded`);
     await before.flush();
   }
