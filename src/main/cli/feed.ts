@@ -6,6 +6,8 @@ import { errorMessage } from '../../shared/errors.js';
 /** Bytes of one frame at the most. */
 const FRAME_BOUND = 1024 * 1024;
 const HANDSHAKE_MS = 10_000;
+/** A server pings every 54 s: after two that did not come, its machine or the way to it is gone without a word. */
+const SILENCE_MS = 120_000;
 
 export interface FeedOptions {
   readonly url: string;
@@ -13,10 +15,18 @@ export interface FeedOptions {
   readonly insecure?: boolean;
   readonly signal: AbortSignal;
   readonly onFrame: (text: string) => void;
+  /** Milliseconds without a frame or ping that end the feed; 120,000 unless told. */
+  readonly silenceMs?: number;
 }
 
 /** Resolves when the feed ended or the signal came; rejects when it could not be had. */
-export async function followFeed({ url, insecure = false, signal, onFrame }: FeedOptions): Promise<void> {
+export async function followFeed({
+  url,
+  insecure = false,
+  signal,
+  onFrame,
+  silenceMs = SILENCE_MS,
+}: FeedOptions): Promise<void> {
   if (signal.aborted) return;
   const socket = new WebSocket(url, {
     maxPayload: FRAME_BOUND,
@@ -25,13 +35,21 @@ export async function followFeed({ url, insecure = false, signal, onFrame }: Fee
   });
   const close = () => socket.terminate();
   signal.addEventListener('abort', close, { once: true });
+  let silence: NodeJS.Timeout | undefined;
+  const heard = (): void => {
+    clearTimeout(silence);
+    silence = setTimeout(close, silenceMs);
+  };
   try {
     await new Promise<void>((resolve, reject) => {
       let opened = false;
       socket.once('open', () => {
         opened = true;
+        heard();
       });
+      socket.on('ping', heard);
       socket.on('message', (data, isBinary) => {
+        heard();
         if (!isBinary) onFrame(String(data));
       });
       socket.once('error', (error) => {
@@ -46,6 +64,7 @@ export async function followFeed({ url, insecure = false, signal, onFrame }: Fee
       socket.once('close', () => resolve());
     });
   } finally {
+    clearTimeout(silence);
     signal.removeEventListener('abort', close);
   }
 }
