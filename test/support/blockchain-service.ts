@@ -124,7 +124,7 @@ export class BlockchainService {
     if (this.apiKey === undefined || method === 'health' || key === this.apiKey) return undefined;
     return {
       code: Status.UNAUTHENTICATED,
-      details: key === undefined ? 'missing API key' : 'invalid API key',
+      details: key === undefined ? 'missing API key' : `invalid API key ${key}`,
     };
   }
 

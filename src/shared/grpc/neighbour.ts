@@ -11,6 +11,7 @@ import {
 import { libraryTime } from '../clock.js';
 import { errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging.js';
+import { REDACTED } from '../redaction.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls-watch.js';
 import {
@@ -284,11 +285,11 @@ export class Neighbour<C extends Client> {
     if (code !== Status.UNAUTHENTICATED && code !== Status.PERMISSION_DENIED) return error;
     this.#components.metrics?.refused.inc({ service: this.#service });
     const { setting } = this.#options;
-    const wants =
-      this.#components.settings.grpc_admin_api_key === ''
-        ? 'wants a key, and none is set'
-        : 'refuses the key';
-    const message = `grpc_admin_api_key: ${this.address} (${setting}) ${wants}: ${errorMessage(error)}`;
+    const key = this.#components.settings.grpc_admin_api_key;
+    const wants = key === '' ? 'wants a key, and none is set' : 'refuses the key';
+    // A service may say which key it was.
+    const answer = key === '' ? errorMessage(error) : errorMessage(error).replaceAll(key, REDACTED);
+    const message = `grpc_admin_api_key: ${this.address} (${setting}) ${wants}: ${answer}`;
     if (performance.now() - this.#refusalTold >= REFUSAL_TOLD_MS) {
       this.#refusalTold = performance.now();
       this.#components.logger.error(

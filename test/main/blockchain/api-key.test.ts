@@ -85,6 +85,8 @@ test('a service that refuses the key is told of by the setting’s name, and the
     assert.ok(error instanceof RpcError);
     assert.equal(error.code, Status.UNAUTHENTICATED);
     assert.match(error.message, /^grpc_admin_api_key: .*blockchain_grpcAddress.* refuses the key/);
+    // The service quotes it in its refusal.
+    assert.ok(!error.message.includes(KEY), error.message);
     return true;
   });
   subscription.start();
