@@ -58,6 +58,8 @@ const GIVING_UP = { perSecond: 1 / 600, burst: 1, maxKeys: 10_000 };
 const REDIAL_TIMEOUT_MS = 10_000;
 /** Between looks at connected peers that GossipSub does not know: each costs a read of the peer store. */
 const UNKNOWN_PEERS_MS = 10_000;
+/** What waits on a stream of ours that another one has replaced; its peer may never read it. */
+const FLUSH_MS = 2_000;
 /** What is still on its way on a stream whose peer has moved to another connection. */
 const DRAIN_MS = 1_000;
 
@@ -85,8 +87,8 @@ export interface StreamedGossip extends Pick<GossipSub, 'protocols' | 'getTopics
 /** Our stream to a peer. */
 export interface OutboundStream {
   readonly rawStream: Stream;
-  /** Once what is written has gone. */
-  close(): Promise<void>;
+  /** Once what is written has gone; reset when the signal aborts before. */
+  close(options: { readonly signal: AbortSignal }): Promise<void>;
 }
 
 /** Of libp2p's components. */
@@ -436,7 +438,7 @@ export class GossipStreams {
       made.rawStream.addEventListener(event, () => this.#lookSoon(id), { once: true });
     }
     this.#told(gossip, this.#peer(id), id);
-    await before?.close();
+    await before?.close({ signal: AbortSignal.timeout(FLUSH_MS) });
     return true;
   }
 

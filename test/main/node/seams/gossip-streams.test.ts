@@ -214,6 +214,24 @@ test('a peer without a stream of its own for long is disconnected and dialled ag
   assert.equal(await node.metric('teranode_p2p_node_deaf_peers_total'), 1);
 });
 
+test('a stream that its peer does not read is ended soon after another has taken its place', async (context) => {
+  const node = await createTestNode(context, { verdict: 'accept', gossipStreams: { renewMs: 100 } });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(node.address);
+  await peer.sees(node.node.peerId, BLOCK_TOPIC);
+  await waitFor(() => inboundOf(node, peer.id)?.status === 'open', { what: 'its stream' });
+  await heartbeats(node, 20);
+  (peer.libp2p.services.pubsub as any).streamsInbound.get(node.node.peerId).rawStream.pause();
+  const before = outboundOf(node, peer.id)!;
+  for (let said = 0; said < 100 && before.writeBufferLength === 0; said++) {
+    await node.node.publish(BLOCK, Buffer.alloc(100_000, String(said)));
+  }
+  assert.ok(before.writeBufferLength > 0, 'much that it does not read');
+  inboundOf(node, peer.id)?.abort(new Error('test'));
+  await waitFor(() => ![before, undefined].includes(outboundOf(node, peer.id)), { what: 'another stream' });
+  await waitFor(() => before.status !== 'open', { what: 'the end of the one before' });
+});
+
 test('who does not answer when a stream is opened keeps nobody else from theirs', async (context) => {
   const node = await createTestNode(context, { verdict: 'accept' });
   const silent = await createPeer({ context, topics: [BLOCK_TOPIC] });
