@@ -54,7 +54,7 @@ export class Probes {
       profilerAddr === '' || prometheusEndpoint === ''
         ? undefined
         : new MetricsServer(
-            { logger, closed, scrape: () => this.#metrics.scrape() },
+            { logger, closed, scrape: (format) => this.#metrics.scrape(format) },
             { address: profilerAddr, path: prometheusEndpoint },
           );
   }

@@ -5,12 +5,13 @@
  * uWebSockets.js aborts its process when it exits with an app open: every way out closes the server first.
  */
 
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, Registry } from 'prom-client';
 import { steadyLibraries } from '../shared/clock.js';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import type { NotificationServerOrder, NotificationServerReport } from '../shared/frames/control.js';
 import { droppedLogLines } from '../shared/log-sink.js';
 import { createLogger } from '../shared/logging.js';
+import { collectProcessMetrics } from '../shared/process-metrics.js';
 import { createNotificationServerMetrics } from './notification-server/metrics.js';
 import { NotificationServer } from './notification-server/server.js';
 import { chooseTransport } from './notification-server/transport/index.js';
@@ -32,7 +33,7 @@ new Counter({
     this.inc(droppedLogLines());
   },
 });
-collectDefaultMetrics({ register: registry, prefix: 'teranode_p2p_notification_server_' });
+collectProcessMetrics(registry, 'teranode_p2p_notification_server_');
 
 let server: NotificationServer | undefined;
 let leaving = false;

@@ -40,7 +40,7 @@ const QUERIES: readonly (readonly [place: string, query: string])[] = [
 
 const KEYWORDS = new Set(['by', 'without', 'and', 'or', 'unless', 'on', 'ignoring', 'offset', 'bool']);
 /** Labels that Prometheus or its client library adds. */
-const ADDED = ['job', 'instance', 'le', 'quantile'];
+const ADDED = ['job', 'instance', 'le', 'percentile'];
 
 /** Names of the series that a PromQL query reads, each with the labels that the query names of it. */
 function seriesOf(query: string): { readonly names: readonly string[]; readonly labels: readonly string[] } {

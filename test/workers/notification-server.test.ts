@@ -317,8 +317,19 @@ for (const transport of TRANSPORTS)
         );
         await file.arrayBuffer();
       }
-      const preflight = await fetch(`${http}/api/status`, { method: 'OPTIONS' });
+      const preflight = await fetch(`${http}/api/status`, {
+        method: 'OPTIONS',
+        headers: {
+          origin: 'https://dash.example',
+          'access-control-request-method': 'GET',
+          'access-control-request-headers': 'cache-control, x-requested-with',
+        },
+      });
+      assert.ok(preflight.ok);
       assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET');
+      assert.equal(preflight.headers.get('access-control-allow-origin'), '*');
+      assert.equal(preflight.headers.get('access-control-allow-headers'), 'cache-control, x-requested-with');
+      assert.equal(preflight.headers.get('access-control-max-age'), '86400');
       for (const path of ['/../package.json', '/%2e%2e/package.json', '/nothing', '/p2p-ws/x'])
         assert.equal((await fetch(`${http}${path}`)).status, 404);
       assert.equal((await fetch(`${http}/p2p-ws`)).status, 426);

@@ -10,13 +10,15 @@ export interface PeerServiceMetrics {
 
 export function createPeerServiceMetrics(registry: Registry): PeerServiceMetrics {
   const registers = [registry];
+  const closed = new Counter({
+    name: 'teranode_p2p_grpc_connections_closed_total',
+    help: 'Connections to PeerService closed by the server, by why: more at once than the share of a source, all places taken, nothing said, a long answer not taken in time or in the way of others.',
+    labelNames: ['reason'],
+    registers,
+  });
+  for (const reason of ['share', 'full', 'silent', 'unread']) closed.inc({ reason }, 0);
   return {
-    closed: new Counter({
-      name: 'teranode_p2p_grpc_connections_closed_total',
-      help: 'Connections to PeerService closed by the server, by why: more at once than the share of a source, all places taken, nothing said, a long answer not taken in time or in the way of others.',
-      labelNames: ['reason'],
-      registers,
-    }),
+    closed,
     calls: new Counter({
       name: 'teranode_p2p_grpc_calls_total',
       help: 'Calls of PeerService by method and gRPC code',

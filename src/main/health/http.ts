@@ -1,7 +1,12 @@
 /** The ports on which others look at this server: `/health…` (WIRE §6) and the metrics. */
 
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { HealthReport } from '../../shared/health.js';
-import { type Answer, Listener, type ListenerComponents } from './listener.js';
+import type { Scrape, ScrapeFormat } from '../metrics/aggregate.js';
+import { type Answer, Listener, type ListenerComponents, type Route } from './listener.js';
+
+const zip = promisify<Buffer, Buffer>(gzip);
 
 /** How Go prints an error that is none, and so what readers of these bodies know. */
 const NO_ERROR = '<nil>';
@@ -22,29 +27,54 @@ export function healthBody({ status, dependencies }: HealthReport): string {
 /** Scraped anew this long after the last: a scrape is the dearest answer there is, and whoever asks may ask it. */
 const SCRAPE_KEPT_MS = 1_000;
 
-export interface Scrape {
-  readonly contentType: string;
-  readonly body: string;
+interface Kept extends Answer {
+  readonly body: Buffer;
+  /** Made when it is first asked for. */
+  zipped?: Promise<Buffer>;
 }
 
-/** One scrape for all who ask while it is made and shortly after, and its bytes once in memory however many have not read them. */
-function shared(scrape: () => Promise<Scrape>): () => Promise<Answer> {
-  let current: Promise<Answer> | undefined;
-  return () => {
-    current ??= scrape().then(
+/**
+ * One scrape of a format for all who ask while it is made and shortly after, and its bytes once in memory however many have not read
+ * them. OpenMetrics for whoever rates it above the text format, gzip for whoever takes it.
+ */
+function shared(scrape: (format: ScrapeFormat) => Promise<Scrape>): Route {
+  const current = new Map<ScrapeFormat, Promise<Kept>>();
+  const take = (format: ScrapeFormat): Promise<Kept> => {
+    const known = current.get(format);
+    if (known !== undefined) return known;
+    const made = scrape(format).then(
       ({ contentType, body }) => {
-        setTimeout(() => {
-          current = undefined;
-        }, SCRAPE_KEPT_MS).unref();
+        setTimeout(() => current.delete(format), SCRAPE_KEPT_MS).unref();
         return { status: 200, contentType, body: Buffer.from(body) };
       },
       (error: unknown) => {
-        current = undefined;
+        current.delete(format);
         throw error;
       },
     );
-    return current;
+    current.set(format, made);
+    return made;
   };
+  return async ({ accept = '', 'accept-encoding': encodings = '' }) => {
+    const openMetrics = qualityOf(accept, 'application/openmetrics-text');
+    const text = Math.max(qualityOf(accept, 'text/plain'), qualityOf(accept, '*/*'));
+    const kept = await take(openMetrics > text ? 'openmetrics' : 'text');
+    const headers = { Vary: 'Accept, Accept-Encoding' };
+    if (qualityOf(String(encodings), 'gzip') === 0) return { ...kept, headers };
+    kept.zipped ??= zip(kept.body);
+    return { ...kept, body: await kept.zipped, headers: { ...headers, 'Content-Encoding': 'gzip' } };
+  };
+}
+
+/** `q` of an entry of Accept or Accept-Encoding, the highest where it is there more than once; 0: not there. */
+function qualityOf(header: string, name: string): number {
+  const qualities = header.split(',').flatMap((entry) => {
+    const [value = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
+    if (value !== name) return [];
+    const quality = parameters.find((parameter) => parameter.startsWith('q='));
+    return [quality === undefined ? 1 : Number(quality.slice(2)) || 0];
+  });
+  return Math.max(0, ...qualities);
 }
 
 async function answer(report: () => Promise<HealthReport>): Promise<Answer> {
@@ -79,7 +109,7 @@ export class HealthServer extends Listener {
 /** The metrics on `profilerAddr`, at `prometheusEndpoint`. */
 export class MetricsServer extends Listener {
   constructor(
-    components: ListenerComponents & { readonly scrape: () => Promise<Scrape> },
+    components: ListenerComponents & { readonly scrape: (format: ScrapeFormat) => Promise<Scrape> },
     { address, path }: { readonly address: string; readonly path: string },
   ) {
     super(

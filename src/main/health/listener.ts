@@ -3,7 +3,12 @@
  * asks is a stranger, for the ports are open on all interfaces unless told otherwise.
  */
 
-import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Counter } from 'prom-client';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
@@ -19,7 +24,12 @@ export interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string | Buffer;
+  /** Besides those that every answer has. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Answers a request by its headers. */
+export type Route = (headers: IncomingHttpHeaders) => Promise<Answer>;
 
 export interface ListenerOptions {
   /** Setting that names the address, for errors. */
@@ -57,7 +67,7 @@ export class Listener {
 
   /** `routes`: path to what answers it. A rejection becomes 500 with nothing told. */
   constructor(
-    { logger, closed, routes }: ListenerComponents & { routes: ReadonlyMap<string, () => Promise<Answer>> },
+    { logger, closed, routes }: ListenerComponents & { routes: ReadonlyMap<string, Route> },
     options: ListenerOptions,
   ) {
     this.#logger = logger;
@@ -77,7 +87,7 @@ export class Listener {
         return;
       }
       (request.socket as unknown as Visitor).awaitAnswer();
-      route().then(
+      route(request.headers).then(
         (answer) => write(response, answer),
         (error: unknown) => {
           this.#logger.error({ err: error, path }, 'request failed');
@@ -143,7 +153,7 @@ export class Listener {
   }
 }
 
-function write(response: ServerResponse, { status, contentType, body }: Answer): void {
+function write(response: ServerResponse, { status, contentType, body, headers }: Answer): void {
   if (response.destroyed) return;
   response.writeHead(status, {
     'Content-Type': contentType,
@@ -151,6 +161,7 @@ function write(response: ServerResponse, { status, contentType, body }: Answer):
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     Connection: 'close',
+    ...headers,
   });
   response.end(body);
 }

@@ -1,6 +1,6 @@
 /** All processes' and threads' figures in one scrape. */
 
-import { Registry } from 'prom-client';
+import { openMetricsContentType, Registry, type RegistryContentType } from 'prom-client';
 import type { Logger } from '../../shared/logging.js';
 import { type MetricSnapshot, type MetricValue, readSnapshots, seriesKey } from './snapshot.js';
 
@@ -23,6 +23,14 @@ interface Source {
   readonly before: Map<string, Earlier>;
 }
 
+/** Prometheus' text format 0.0.4, or OpenMetrics 1.0. */
+export type ScrapeFormat = 'text' | 'openmetrics';
+
+export interface Scrape {
+  readonly contentType: string;
+  readonly body: string;
+}
+
 export interface MetricsAggregateOptions {
   /** Milliseconds a source has to answer; 2,000 unless told. */
   readonly timeoutMs?: number;
@@ -38,7 +46,7 @@ export class MetricsAggregate {
   readonly #logger: Logger;
   readonly #timeoutMs: number;
   readonly #sources = new Map<string, Source>();
-  #underWay: Promise<{ contentType: string; body: string }> | undefined;
+  readonly #underWay = new Map<ScrapeFormat, Promise<Scrape>>();
 
   /** `registry` is main's own. */
   constructor(
@@ -61,21 +69,24 @@ export class MetricsAggregate {
     });
   }
 
-  /** The text of one scrape. Scrapes that come while one is under way share it. */
-  scrape(): Promise<{ readonly contentType: string; readonly body: string }> {
-    this.#underWay ??= this.#scrape().finally(() => {
-      this.#underWay = undefined;
-    });
-    return this.#underWay;
+  /** The text of one scrape. Scrapes of a format that come while one is under way share it. */
+  scrape(format: ScrapeFormat = 'text'): Promise<Scrape> {
+    const known = this.#underWay.get(format);
+    if (known !== undefined) return known;
+    const scrape = this.#scrape(format).finally(() => this.#underWay.delete(format));
+    this.#underWay.set(format, scrape);
+    return scrape;
   }
 
-  async #scrape(): Promise<{ contentType: string; body: string }> {
+  async #scrape(format: ScrapeFormat): Promise<Scrape> {
     const own = readSnapshots((await this.#registry.getMetricsAsJSON()) as readonly object[]);
     const others = await Promise.all([...this.#sources].map(([name, source]) => this.#ask(name, source)));
-    const merged = new Registry();
-    for (const metric of merge([own, ...others])) {
-      const get = async () => metric;
-      merged.registerMetric({ ...metric, get } as unknown as Parameters<Registry['registerMetric']>[0]);
+    const merged: Registry<RegistryContentType> = new Registry();
+    if (format === 'openmetrics') merged.setContentType(openMetricsContentType);
+    for (const metric of merge([own, ...others]).map(wellNamed)) {
+      // In OpenMetrics the registry renames a counter that it holds before it asks it for its figures.
+      const held = { ...metric, get: async () => held };
+      merged.registerMetric(held as unknown as Parameters<Registry['registerMetric']>[0]);
     }
     return { contentType: merged.contentType, body: await merged.metrics() };
   }
@@ -95,6 +106,11 @@ export class MetricsAggregate {
       return withEarlier(source.last.filter(counts), source.before);
     }
   }
+}
+
+/** The suffix of a counter belongs to counters; a library has a gauge with it. */
+function wellNamed(metric: MetricSnapshot): MetricSnapshot {
+  return counts(metric) ? metric : { ...metric, name: metric.name.replace(/_total$/, '') };
 }
 
 function counts({ type }: MetricSnapshot): boolean {

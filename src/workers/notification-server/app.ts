@@ -36,6 +36,10 @@ interface Resource {
 
 const NOT_STORED: Headers = [['cache-control', 'no-store']];
 const METHODS = 'GET, HEAD, OPTIONS';
+/** For how long a browser need not ask again. */
+const PREFLIGHT_SECONDS = '86400';
+/** Of header names: what is sent back is nothing else. */
+const HEADER_NAMES = /^[\w-]+(?:, ?[\w-]+)*$/;
 const UPGRADE: Headers = [
   ['upgrade', 'websocket'],
   ['sec-websocket-version', '13'],
@@ -162,6 +166,12 @@ export class NotificationApp implements TransportHandlers<Client> {
     ];
     if (allowed !== undefined) {
       common.push(['access-control-allow-origin', allowed], ['access-control-allow-methods', 'GET']);
+    }
+    if (allowed !== undefined && request.method === 'OPTIONS') {
+      // What a page means to send is allowed: nothing here depends on a header of its own.
+      const asked = headerOf(request, 'access-control-request-headers') ?? '';
+      if (HEADER_NAMES.test(asked)) common.push(['access-control-allow-headers', asked]);
+      common.push(['access-control-max-age', PREFLIGHT_SECONDS]);
     }
     if (allowed !== '*') common.push(['vary', 'origin']);
     return { status, headers: [...common, ...headers], body };

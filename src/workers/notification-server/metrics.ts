@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 
 export function createNotificationServerMetrics(registry: Registry) {
   const registers = [registry];
-  return {
+  const metrics = {
     clients: new Gauge({
       name: 'teranode_p2p_websocket_clients',
       help: 'WebSocket clients connected.',
@@ -53,6 +53,14 @@ export function createNotificationServerMetrics(registry: Registry) {
       registers,
     }),
   };
+  for (const outcome of ['accepted', 'limit', 'origin', 'rate', 'handshake'])
+    metrics.connections.inc({ outcome }, 0);
+  for (const outcome of ['answered', 'refused', 'rate', 'connection_refused'])
+    metrics.http.inc({ outcome }, 0);
+  for (const reason of ['gap', 'silent', 'slow', 'slow_cut', 'messages', 'pings'])
+    metrics.evictions.inc({ reason }, 0);
+  for (const outcome of ['reloaded', 'refused']) metrics.certificate.inc({ outcome }, 0);
+  return metrics;
 }
 
 export type NotificationServerMetrics = ReturnType<typeof createNotificationServerMetrics>;

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { get, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { Counter, Registry } from 'prom-client';
 import { HealthServer, MetricsServer } from '../../../src/main/health/http.js';
 import { Liveness } from '../../../src/main/health/liveness.js';
 import { Readiness, type ReadinessCheck } from '../../../src/main/health/readiness.js';
+import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
 import type { DependencyHealth, HealthReport } from '../../../src/shared/health.js';
 import { keptLog } from '../../support/logger.js';
 import { within } from '../../support/wait.js';
@@ -179,6 +183,47 @@ test('metrics are at their path alone, by GET alone; a scrape that fails tells n
   assert.equal(await (await fetch(`${url}/m?x=1`)).text(), 'a 1\n');
   assert.equal((await fetch(`${url}/metrics`)).status, 404);
   assert.equal((await fetch(`${url}/m`, { method: 'POST', body: 'x' })).status, 405);
+});
+
+test('metrics come in OpenMetrics for who rates it higher, and zipped for who takes gzip', async (context) => {
+  const registry = new Registry();
+  new Counter({ name: 'made_up_total', help: 'Made up.', registers: [registry] }).inc(3);
+  const aggregate = new MetricsAggregate({ registry, logger });
+  const server = new MetricsServer(
+    { logger, scrape: (format) => aggregate.scrape(format) },
+    { address: '127.0.0.1:0', path: '/metrics' },
+  );
+  await server.start();
+  context.after(() => server.stop());
+  const ask = (headers: OutgoingHttpHeaders) =>
+    new Promise<{ headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+      get({ host: '127.0.0.1', port: server.port, path: '/metrics', agent: false, headers }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.once('end', () => resolve({ headers: response.headers, body: Buffer.concat(chunks) }));
+      }).once('error', reject);
+    });
+  // As Prometheus 2.42 sends it.
+  const accept =
+    'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+  const open = await ask({ accept, 'accept-encoding': 'gzip' });
+  assert.equal(open.headers['content-encoding'], 'gzip');
+  assert.match(open.headers['content-type'] ?? '', /^application\/openmetrics-text; *version=1\.0\.0/);
+  const text = gunzipSync(open.body).toString();
+  assert.match(text, /^# TYPE made_up counter$/m);
+  assert.match(text, /^made_up_total 3$/m);
+  assert.match(text, /\n# EOF\n$/);
+  for (const headers of [
+    { 'user-agent': 'curl' },
+    { accept: '*/*' },
+    { accept: 'text/plain', 'accept-encoding': 'gzip;q=0, identity' },
+    { accept: 'application/openmetrics-text;q=0.2,text/plain' },
+  ]) {
+    const plain = await ask(headers);
+    assert.equal(plain.headers['content-encoding'], undefined);
+    assert.match(plain.headers['content-type'] ?? '', /^text\/plain; *version=0\.0\.4/);
+    assert.match(plain.body.toString(), /^# TYPE made_up_total counter\nmade_up_total 3$/m);
+  }
 });
 
 test('garbage on the port is answered with 400 and the server goes on', async (context) => {
