@@ -34,6 +34,7 @@ export class BlockFoundForwarder {
   #calls = 0;
   #strangersCalls = 0;
   #refusal: string | undefined;
+  #failing = false;
 
   constructor({
     client,
@@ -84,7 +85,7 @@ export class BlockFoundForwarder {
       this.#call(block).then(
         () => this.#ended('told', ofStranger),
         (error: unknown) => {
-          this.#logger.warn({ hash: block.hash, reason: errorMessage(error) }, 'BlockFound failed');
+          this.#complain(block, error);
           if (error instanceof KeyRefusedError) this.#refusal = error.message;
           this.#ended('failed', ofStranger);
         },
@@ -96,9 +97,21 @@ export class BlockFoundForwarder {
   #ended(outcome: string, ofStranger: boolean): void {
     this.#calls--;
     if (ofStranger) this.#strangersCalls--;
-    if (outcome === 'told') this.#refusal = undefined;
+    if (outcome === 'told') {
+      this.#refusal = undefined;
+      this.#failing = false;
+    }
     this.#metrics.blockFound.inc({ outcome });
     this.#next();
+  }
+
+  /** Aloud once until a block is told: strangers decide how many there are. */
+  #complain({ hash }: FoundBlock, error: unknown): void {
+    this.#logger[this.#failing ? 'debug' : 'warn'](
+      { hash, reason: errorMessage(error) },
+      'BlockFound failed',
+    );
+    this.#failing = true;
   }
 
   async #call(block: FoundBlock): Promise<void> {

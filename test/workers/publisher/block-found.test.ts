@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, status as Status } from '@grpc/grpc-js';
+import { Registry } from 'prom-client';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
 import {
   type BlockValidationAPIServer,
   BlockValidationAPIService,
 } from '../../../src/shared/generated/blockvalidation_api.js';
 import type { FoundBlock } from '../../../src/shared/grpc/block-validation-client.js';
+import { createBlockValidationClient } from '../../../src/shared/grpc/block-validation-client.js';
+import { createNeighbourMetrics } from '../../../src/shared/grpc/neighbour-metrics.js';
 import { hashFromBytes } from '../../../src/shared/hash.js';
 import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
+import { BlockFoundForwarder } from '../../../src/workers/publisher/block-found.js';
+import { createPublisherMetrics } from '../../../src/workers/publisher/metrics.js';
 import { serveBroker } from '../../support/embedded-broker.js';
+import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 import { announcement, startPublisher } from '../../support/publisher.js';
+import { settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
 
 async function startService(
@@ -26,6 +33,23 @@ async function startService(
   await service.start();
   context.after(() => service.stop());
   return service;
+}
+
+/** A validation service that takes calls as it is told. Its port. */
+async function serveCalls(
+  context: TestContext,
+  blockFound: BlockValidationAPIServer['blockFound'],
+): Promise<number> {
+  const healthGrpc: BlockValidationAPIServer['healthGrpc'] = (_call, answer) =>
+    answer(null, { ok: true, details: '', timestamp: undefined });
+  const server = new Server();
+  server.addService(BlockValidationAPIService, { healthGrpc, blockFound });
+  context.after(() => server.forceShutdown());
+  return new Promise((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    ),
+  );
 }
 
 test('the validation service is told of others’ blocks alone, once each', async (context) => {
@@ -84,22 +108,11 @@ test('strangers’ blocks keep no peer’s from the validation service, nor unpr
     announcement('proven', { proven: true }),
   ];
   // It answers for the wanted blocks alone.
-  const handlers: Pick<BlockValidationAPIServer, 'healthGrpc' | 'blockFound'> = {
-    healthGrpc: (_call, answer) => answer(null, { ok: true, details: '', timestamp: undefined }),
-    blockFound: (call, answer) => {
-      const hash = Buffer.from(call.request.hash).toString('hex');
-      asked.push(hash);
-      if (hash === hashOf(connected) || hash === hashOf(proven)) answer(null, {});
-    },
-  };
-  const server = new Server();
-  server.addService(BlockValidationAPIService, { ...handlers });
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    ),
-  );
-  context.after(() => server.forceShutdown());
+  const port = await serveCalls(context, (call, answer) => {
+    const hash = Buffer.from(call.request.hash).toString('hex');
+    asked.push(hash);
+    if (hash === hashOf(connected) || hash === hashOf(proven)) answer(null, {});
+  });
   const publisher = startPublisher(context, broker.socketPath, {
     blockvalidation_grpcAddress: `127.0.0.1:${port}`,
   });
@@ -125,4 +138,37 @@ test('strangers’ blocks keep no peer’s from the validation service, nor unpr
   );
   assert.ok((await publisher.metric('teranode_p2p_block_found_total', { outcome: 'given_up' })) > 0);
   await publisher.close();
+});
+
+test('a service that fails is told of in one line of the log, and in another when it fails after a success', async (context) => {
+  const { logger, lines } = keptLog();
+  const registry = new Registry();
+  const metrics = createPublisherMetrics(registry);
+  let well = false;
+  const port = await serveCalls(context, (_call, answer) =>
+    well ? answer(null, {}) : answer({ code: Status.INTERNAL, details: 'no disk' }),
+  );
+  const client = createBlockValidationClient({
+    settings: settingsOf({ blockvalidation_grpcAddress: `127.0.0.1:${port}` }),
+    logger,
+    metrics: createNeighbourMetrics(registry),
+  });
+  const forwarder = new BlockFoundForwarder({ client, metrics, logger });
+  context.after(() => forwarder.stop());
+  const forward = async (count: number, outcome: 'told' | 'failed') => {
+    const all = async () => sumOf(await registry.metrics(), 'teranode_p2p_block_found_total', { outcome });
+    const before = await all();
+    for (let n = 0; n < count; n++)
+      forwarder.forward(
+        { hash: hashFromBytes(Buffer.alloc(32, n)), baseUrl: '', peerId: '' },
+        announcement('a block'),
+      );
+    await waitFor(async () => (await all()) === before + count, { what: `${count} calls ${outcome}` });
+    return lines.filter(({ level, msg }) => level === 40 && msg === 'BlockFound failed').length;
+  };
+  assert.equal(await forward(10, 'failed'), 1);
+  well = true;
+  assert.equal(await forward(1, 'told'), 1);
+  well = false;
+  assert.equal(await forward(10, 'failed'), 2);
 });
