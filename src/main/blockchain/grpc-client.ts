@@ -58,7 +58,8 @@ export class GrpcBlockchainClient implements BlockchainClient {
       setting: 'blockchain_grpcAddress',
       address: components.settings.blockchain_grpcAddress,
       connect: ({ target, credentials, options }) => new BlockchainAPIClient(target, credentials, options),
-      probe: (client) => client.healthGrpc,
+      // Not its health, for which the service asks others in turn: a slow store would cost the notifications.
+      probe: (client) => client.getFsmCurrentState,
       probeMs,
     });
   }

@@ -144,6 +144,17 @@ test('a method that is not answered, beside others that are, costs no connection
   await waitFor(() => news.some(({ type }) => type === 'block'), { what: 'the next block' });
 });
 
+test('a service that is slow to say how it is, and tells what there is, costs no stream', async (context) => {
+  const { chain, service, news } = await follow(context);
+  service.ignored.add('health');
+  for (let round = 0; round < 3; round++) {
+    assert.equal((await chain.health(AbortSignal.timeout(DEADLINE_MS))).status, 503);
+  }
+  service.notify(NotificationType.Block, service.add(SECOND));
+  await waitFor(() => news.some(({ type }) => type === 'block'), { what: 'the next block' });
+  assert.equal(service.calls.get('subscribe'), 1);
+});
+
 test('a block whose call was lost with its connection is told to the moved validation service', async (context) => {
   const broker = await serveBroker(context);
   const proxy = await LossyProxy.listen(context);
