@@ -4,6 +4,7 @@ import type { DependencyHealth } from '../shared/health.js';
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import type { FsmState } from './blockchain/types.js';
 import type { ServerDependencies } from './dependencies.js';
+import { descriptorHealth } from './descriptor-watch.js';
 import type { ReadinessCheck } from './health/readiness.js';
 import type { ServerParts } from './parts.js';
 
@@ -29,6 +30,7 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
     { resource: 'notification servers', check: () => parts.notifications.health() },
     { resource: 'admin key', check: async () => parts.adminKey.health() },
     { resource: 'BanStore', check: (signal) => parts.bans.health(signal) },
+    { resource: 'open files', check: async () => descriptorHealth() },
     { resource: 'libp2p', check: () => parts.node.health() },
   ];
 }

@@ -81,6 +81,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
       },
       greeting: (json) => report({ type: 'greeting', json }),
       streaming: (connected) => report({ type: 'streaming', connected }),
+      crowded: (crowded) => report({ type: 'crowded', crowded }),
     },
     config,
   );

@@ -46,12 +46,21 @@ export interface ProcessOptions {
   readonly uid?: number;
   /** No file grows past this many KiB: what a full disk looks like to who writes, without privileges. */
   readonly fileKib?: number;
+  /** Files and sockets that each of its processes may have open at the most. */
+  readonly openFiles?: number;
 }
 
 /** Starts a server; killed when the test ends. */
 export function launchServer(
   context: Pick<TestContext, 'after'>,
-  { directory = temporaryDirectory(context), set = {}, env = {}, uid, fileKib }: ProcessOptions = {},
+  {
+    directory = temporaryDirectory(context),
+    set = {},
+    env = {},
+    uid,
+    fileKib,
+    openFiles,
+  }: ProcessOptions = {},
 ): ServerProcess {
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
   // Another user cannot write where this run gathers its coverage; Node hands the variable on unless it is set.
@@ -59,10 +68,12 @@ export function launchServer(
   const settings = Object.entries({ ...SETTINGS, DATADIR: directory, ...set });
   const args = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   const program = [process.execPath, BIN, 'start', ...args];
+  const limits = [
+    ...(fileKib === undefined ? [] : [`trap '' XFSZ; ulimit -f ${fileKib}`]),
+    ...(openFiles === undefined ? [] : [`ulimit -n ${openFiles}`]),
+  ];
   const [command = '', ...rest] =
-    fileKib === undefined
-      ? program
-      : ['bash', '-c', `trap '' XFSZ; ulimit -f ${fileKib}; exec "$@"`, 'bash', ...program];
+    limits.length === 0 ? program : ['bash', '-c', [...limits, 'exec "$@"'].join('; '), 'bash', ...program];
   const child = spawn(command, rest, {
     env: { ...inherited, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,7 @@
 /** The connections of the gRPC port, and the answers on them that are not taken yet: bounded in all, and for each source. */
 
 import { createServer, type Server, type Socket } from 'node:net';
+import { mainShares } from '../../shared/descriptors.js';
 import { sourceOf } from '../../shared/ip.js';
 import { Shares } from '../node/shares.js';
 import type { PeerServiceMetrics } from './metrics.js';
@@ -30,7 +31,10 @@ const peerOf = ({ remoteAddress = '', remotePort = 0 }: Socket): string =>
 export class GrpcConnections {
   readonly #metrics: PeerServiceMetrics;
   /** A connection is kept, so who was there stays. */
-  readonly #places = new Shares<Socket>({ places: PLACES, givesWay: 'youngest' });
+  readonly #places = new Shares<Socket>({
+    places: Math.min(PLACES, mainShares().port),
+    givesWay: 'youngest',
+  });
   /** By address and port, as a call tells them. */
   readonly #sockets = new Map<string, Socket>();
   /** The eldest first. */

@@ -11,6 +11,7 @@ import {
 } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Counter } from 'prom-client';
+import { mainShares } from '../../shared/descriptors.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { MAX_HEAD_BYTES, Visitor } from '../../shared/http-visitor.js';
 import { sourceOf } from '../../shared/ip.js';
@@ -60,7 +61,10 @@ export class Listener {
   readonly #server: Server;
   readonly #http: HttpServer;
   /** A connection is brief, so the eldest of a source gives way: whoever probes gets in, however many hang. */
-  readonly #places = new Shares<Socket>({ places: PLACES, givesWay: 'eldest' });
+  readonly #places = new Shares<Socket>({
+    places: Math.min(PLACES, mainShares().port),
+    givesWay: 'eldest',
+  });
   readonly #rate = new KeyedRate(RATE);
   readonly #sockets = new Set<Socket>();
   #port = 0;

@@ -10,6 +10,7 @@ import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Counter, Registry } from 'prom-client';
 import { monotonic } from '../../shared/clock.js';
+import { mainShares } from '../../shared/descriptors.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
@@ -19,6 +20,7 @@ import type { MessageKind } from '../../shared/messages/kind.js';
 import { nodeStatus } from '../../shared/messages/node-status.js';
 import { isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
+import { warnOfDescriptors } from '../descriptor-watch.js';
 import { listenRefusal, multiaddrHost, multiaddrPeerId } from './addresses.js';
 import { Backpressure } from './backpressure.js';
 import type { ResolveTxt } from './bootstrap.js';
@@ -467,6 +469,7 @@ export class Libp2pNode implements P2PNode {
 
   #createHost(): Promise<Host> {
     const { settings, logger, bans, privateKey, datastore, registry } = this.#components;
+    warnOfDescriptors(logger, this.#configured.marks.ceiling);
     return createHost(
       {
         settings,
@@ -493,7 +496,7 @@ export class Libp2pNode implements P2PNode {
           settings,
           logger,
           metrics: this.#peripheryMetrics,
-          places: this.#configured.marks.ceiling,
+          places: Math.min(this.#configured.marks.ceiling, mainShares().peers),
           isProtected: (peerId) => this.#isConfigured(peerId),
         }),
       },

@@ -195,6 +195,11 @@ export class NotificationServers implements HealthChecked {
     const message = `${this.serving} of ${all} serve, ${streaming} hear the publisher, ${this.connections} clients, through ${this.#build}`;
     if (this.serving === 0) return { resource, status: 503, error: 'no notification server serves', message };
     if (streaming === 0) return { resource, status: 503, error: 'the publisher is not reached', message };
+    const crowded = this.#processes.filter((each) => each.crowded).length;
+    if (crowded > 0) {
+      const error = `clients are refused in ${crowded}: open files run out, raise the limit (ulimit -n)`;
+      return { resource, status: 503, error, message };
+    }
     return { resource, status: 200, message };
   }
 

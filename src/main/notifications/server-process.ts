@@ -70,6 +70,8 @@ export class ServerProcess {
   #everReady = false;
   #unanswered = 0;
   streaming = false;
+  /** Clients are refused for want of open files. */
+  crowded = false;
 
   constructor(
     private readonly components: ServerProcessComponents,
@@ -225,6 +227,9 @@ export class ServerProcess {
       case 'streaming':
         this.streaming = report.connected;
         break;
+      case 'crowded':
+        this.crowded = report.crowded;
+        break;
       case 'alive':
         break;
       case 'greeting':
@@ -243,6 +248,7 @@ export class ServerProcess {
     this.#child = undefined;
     this.#servingSince = 0;
     this.streaming = false;
+    this.crowded = false;
     for (const resolve of this.#metricsWaiting.values()) resolve([]);
     changed({ ended: true });
     this.#rejectFirst(new Error(`a notification server ended before it listened: ${JSON.stringify(why)}`));

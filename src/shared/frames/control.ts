@@ -70,6 +70,8 @@ export type NotificationServerReport =
   | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, address: string])[] }
   | { readonly type: 'release'; readonly addresses: readonly string[] }
   | { readonly type: 'streaming'; readonly connected: boolean }
+  /** Clients are refused for want of open files, or no longer. */
+  | { readonly type: 'crowded'; readonly crowded: boolean }
   | { readonly type: 'alive' }
   /** A new own `node_status` greets clients here. */
   | { readonly type: 'greeting'; readonly json: string }

@@ -2,6 +2,7 @@
 
 import type { Admission } from './admission.js';
 import { CLOSE, type Client, type ClientSocket, type Clients } from './clients.js';
+import type { DescriptorGate } from './descriptor-gate.js';
 import { framingFault, handshakeFault, headerOf } from './handshake.js';
 import type { HttpGate } from './http-gate.js';
 import type { NotificationServerMetrics } from './metrics.js';
@@ -19,6 +20,7 @@ export interface AppParts {
   readonly clients: Clients;
   readonly admission: Admission;
   readonly gate: HttpGate;
+  readonly descriptors: DescriptorGate;
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
   readonly page: readonly PageFile[];
@@ -68,13 +70,18 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   connected(address: string): boolean {
-    const admitted = this.parts.gate.enter(address);
-    if (!admitted) this.parts.metrics.http.inc({ outcome: 'connection_refused' });
-    return admitted;
+    const { gate, descriptors, metrics } = this.parts;
+    if (gate.enter(address)) {
+      if (descriptors.enter()) return true;
+      gate.leave(address);
+    }
+    metrics.http.inc({ outcome: 'connection_refused' });
+    return false;
   }
 
   disconnected(address: string): void {
     this.parts.gate.leave(address);
+    this.parts.descriptors.leave();
   }
 
   request(request: HttpRequest): HttpAnswer {
@@ -89,7 +96,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
-    const { metrics, origins, admission, clients, gate, proxies } = this.parts;
+    const { metrics, origins, admission, clients, gate, descriptors, proxies } = this.parts;
     const refuse = (resource: Resource, outcome: string) => {
       metrics.connections.inc({ outcome });
       return this.#answer(request, resource);
@@ -103,6 +110,7 @@ export class NotificationApp implements TransportHandlers<Client> {
       return refuse(plain(403, 'origin not allowed'), 'origin');
     const client = proxies.clientOf(request);
     if (!gate.admits(client)) return refuse(plain(429, 'too many requests', [['retry-after', '1']]), 'rate');
+    if (!descriptors.hasRoom()) return refuse(plain(503, 'too many connections'), 'descriptors');
     const place = admission.enter(client);
     if (place === undefined) return refuse(plain(503, 'too many connections'), 'limit');
     return { data: clients.newClient(place) };

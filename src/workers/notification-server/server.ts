@@ -9,6 +9,7 @@ import { Admission, type AdmissionDesk } from './admission.js';
 import { ENDPOINT, NotificationApp } from './app.js';
 import { CertificateWatch } from './certificate.js';
 import { CLOSE, Clients } from './clients.js';
+import { DescriptorGate } from './descriptor-gate.js';
 import { HttpGate } from './http-gate.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
@@ -28,6 +29,8 @@ export interface NotificationServerComponents {
   readonly desk: AdmissionDesk;
   /** Whether the publisher is reached. */
   readonly streaming: (connected: boolean) => void;
+  /** Whether clients are refused for want of open files. */
+  readonly crowded: (crowded: boolean) => void;
   /** A new own `node_status`, for processes that come later. */
   readonly greeting: (json: string) => void;
 }
@@ -38,6 +41,7 @@ export class NotificationServer {
   readonly #clients: Clients;
   readonly #stream: FrameStreamClient;
   readonly #app: NotificationApp;
+  readonly #descriptors: DescriptorGate;
   #listener: Listener | undefined;
   #certificate: CertificateWatch | undefined;
   #status: string;
@@ -60,9 +64,15 @@ export class NotificationServer {
       metrics,
     });
     if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
+    this.#descriptors = new DescriptorGate({
+      logger,
+      crowded: components.crowded,
+      clients: () => this.#clients.size,
+    });
     this.#app = new NotificationApp({
       clients: this.#clients,
       admission: this.admission,
+      descriptors: this.#descriptors,
       gate: new HttpGate(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
       origins: new AllowedOrigins(config.allowedOrigins),
@@ -127,6 +137,7 @@ export class NotificationServer {
     const taken = await this.#listener.listen(host, port);
     this.#clients.start();
     this.#stream.start();
+    this.#descriptors.start(this.#listener, config.limits.max);
     return taken;
   }
 
@@ -146,6 +157,7 @@ export class NotificationServer {
   /** Ends every client with 1001 and closes everything, in the order that uWebSockets.js needs. */
   stop(): void {
     this.#certificate?.stop();
+    this.#descriptors.stop();
     this.#stream.stop();
     this.#listener?.stopListening();
     this.#clients.stop();

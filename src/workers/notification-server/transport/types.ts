@@ -85,6 +85,10 @@ export interface Listener {
   listen(host: string, port: number): Promise<number>;
   /** Takes no more connections; those there are stay. */
   stopListening(): void;
+  /** Accepts nobody until `resume`: whoever comes is refused by the system. Does nothing where accepting at the limit of open files is no harm. */
+  pause(): void;
+  /** Rejects where it cannot listen again. */
+  resume(): Promise<void>;
   /** Sends a text message to the topic's subscribers, behind all that they were sent before. */
   publish(topic: string, message: string | Uint8Array): void;
   /** Reads the certificate files again: who comes from now on gets the new one, who is there stays. Rejects, and keeps the old. */

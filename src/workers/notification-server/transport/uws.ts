@@ -124,6 +124,10 @@ class App<Data> {
     });
   }
 
+  get listening(): boolean {
+    return this.#listening !== undefined;
+  }
+
   stopListening(): void {
     if (this.#listening !== undefined) this.loaded.uws.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
@@ -232,6 +236,15 @@ class UwsListener<Data> implements Listener {
 
   stopListening(): void {
     this.#app.stopListening();
+  }
+
+  /** The library tries to accept in every turn of the loop what it cannot at the limit of open files. */
+  pause(): void {
+    this.#app.stopListening();
+  }
+
+  async resume(): Promise<void> {
+    if (!this.#app.listening) await this.#app.listen(this.#host, this.#port);
   }
 
   publish(topic: string, message: string | Uint8Array): void {

@@ -216,6 +216,11 @@ class WsListener<Data> implements Listener {
     this.#server.close();
   }
 
+  /** Node accepts and closes at the limit of open files, with a descriptor that it keeps for that. */
+  pause(): void {}
+
+  async resume(): Promise<void> {}
+
   publish(topic: string, message: string | Uint8Array): void {
     if (topic !== this.#pendingTopic) this.flush();
     this.#pendingTopic = topic;
