@@ -35,6 +35,7 @@ import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { OwnKey } from './own-key.js';
 import { PeerPings } from './peer-pings.js';
+import { peerWarnings, type WarnOfPeer } from './peer-warnings.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering.js';
 import { createPeripheryMetrics, type PeripheryMetrics } from './periphery-metrics.js';
 import { Preambles } from './preambles.js';
@@ -99,6 +100,7 @@ export class Libp2pNode implements P2PNode {
   readonly #components: NodeComponents;
   readonly #options: NodeOptions;
   readonly #logger: Logger;
+  readonly #warn: WarnOfPeer;
   readonly #metrics: NodeMetrics;
   /** Looked up by label once, not for each message. */
   readonly #verdictCounters: Record<'accept' | 'ignore' | 'reject', Counter.Internal>;
@@ -135,6 +137,7 @@ export class Libp2pNode implements P2PNode {
     this.#components = components;
     this.#options = options;
     this.#logger = logger;
+    this.#warn = peerWarnings(logger, (peerId) => this.isNamed(peerId));
     this.peerId = peerIdFromPrivateKey(components.privateKey).toString();
     this.#metrics = createNodeMetrics(registry, () => this.#observe());
     const { verdicts } = this.#metrics;
@@ -170,7 +173,7 @@ export class Libp2pNode implements P2PNode {
         messagesPerSecond: settings.p2p_connection_messages_per_second,
         bytesPerSecond: settings.p2p_connection_bytes_per_second,
         onExcess: (peerId) => {
-          this.#logger.warn({ peer: peerId }, 'sends more than its budget, second after second');
+          this.#warn({ peer: peerId }, 'sends more than its budget, second after second');
           this.#emit('excess', peerId);
         },
       },
@@ -179,7 +182,7 @@ export class Libp2pNode implements P2PNode {
       { metrics: this.#metrics },
       { streamOf: (source) => this.#host?.services.pubsub.streamsInbound.get(source)?.rawStream },
     );
-    const parts = { logger, metrics: this.#metrics };
+    const parts = { logger, warn: this.#warn, metrics: this.#metrics };
     this.#streams = this.#seams.gossipStreams
       ? new GossipStreams({ ...parts, duplicates: new DuplicateConnections(parts) }, options.gossipStreams)
       : undefined;
@@ -214,7 +217,7 @@ export class Libp2pNode implements P2PNode {
         },
       );
       this.#pings = new PeerPings(
-        { libp2p: host, traffic: this.#traffic, logger, metrics: this.#metrics },
+        { libp2p: host, traffic: this.#traffic, logger, warn: this.#warn, metrics: this.#metrics },
         { deadAfterMs: settings.p2p_dead_peer_timeout },
       );
       this.#listenTo(host);
@@ -533,7 +536,7 @@ export class Libp2pNode implements P2PNode {
         (closed) => {
           if (closed === 0) return;
           this.#metrics.stalledPeers.inc();
-          this.#logger.warn({ peer: peerId }, 'does not read what it is sent: connection closed');
+          this.#warn({ peer: peerId }, 'does not read what it is sent: connection closed');
         },
         (error: unknown) => this.#logger.error({ err: error, peer: peerId }, 'closing a connection failed'),
       );

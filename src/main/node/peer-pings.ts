@@ -11,6 +11,7 @@ import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { NodeMetrics } from './metrics.js';
+import type { WarnOfPeer } from './peer-warnings.js';
 import { finishStream, readStream } from './stream-reading.js';
 import type { Traffic } from './traffic.js';
 
@@ -27,6 +28,7 @@ export interface PeerPingsComponents {
   readonly libp2p: Pick<Libp2p, 'getConnections'>;
   readonly traffic: Pick<Traffic, 'receivedOver'>;
   readonly logger: Logger;
+  readonly warn: WarnOfPeer;
   readonly metrics: Pick<NodeMetrics, 'deadConnections'>;
 }
 
@@ -116,9 +118,9 @@ export class PeerPings {
   #endIfDead(connection: Connection, watched: Watched): void {
     this.#hear(connection, watched);
     if (!this.#isDead(watched) || connection.status !== 'open' || this.#stopping.signal.aborted) return;
-    const { logger, metrics } = this.#components;
+    const { warn, metrics } = this.#components;
     metrics.deadConnections.inc();
-    logger.warn(
+    warn(
       {
         peer: connection.remotePeer.toString(),
         address: connection.remoteAddr.toString(),

@@ -40,6 +40,7 @@ import type { Logger } from '../../../shared/logging.js';
 import { closeConnection } from '../closing-connections.js';
 import { type DuplicateConnections, keptConnection } from '../duplicate-connections.js';
 import type { NodeMetrics } from '../metrics.js';
+import type { WarnOfPeer } from '../peer-warnings.js';
 
 /** Streams to one peer that are opened without a pause between them. */
 const AT_ONCE = 3;
@@ -101,6 +102,7 @@ export interface StreamComponents {
 
 export interface GossipStreamsComponents {
   readonly logger: Logger;
+  readonly warn: WarnOfPeer;
   readonly metrics: Pick<NodeMetrics, 'gossipStreamsMissing' | 'gossipStreamsOpened' | 'deafPeers'>;
   readonly duplicates: DuplicateConnections;
 }
@@ -456,7 +458,7 @@ export class GossipStreams {
     if (connectionManager === undefined || !this.#givingUp.take(id)) return;
     const { inbound, outbound } = peer.missing;
     this.#components.metrics.deafPeers.inc();
-    this.#components.logger.warn(
+    this.#components.warn(
       { peer: id, missing: inbound === undefined ? 'ours' : outbound === undefined ? 'its' : 'both' },
       'connected without a gossip stream: connection closed, to be made anew',
     );

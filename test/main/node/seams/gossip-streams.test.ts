@@ -214,6 +214,35 @@ test('a peer without a stream of its own for long is disconnected and dialled ag
   assert.equal(await node.metric('teranode_p2p_node_deaf_peers_total'), 1);
 });
 
+test('a crowd of deaf strangers makes ten lines and one more in ten seconds, a peer that the operator wrote down one of its own', async (context) => {
+  const deaf = async () => {
+    const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+    (peer.libp2p.services.pubsub as any).createOutboundStream = async () => {};
+    return peer;
+  };
+  const named = await deaf();
+  const { address, lines, metric } = await createTestNode(context, {
+    verdict: 'accept',
+    gossipStreams: { renewMs: 100, giveUpMs: 500 },
+    settings: { p2p_static_peers: [`/ip4/127.0.0.1/tcp/1/p2p/${named.id}`] },
+  });
+  const counted = async (count: number) =>
+    waitFor(async () => (await metric('teranode_p2p_node_deaf_peers_total')) === count, {
+      what: `${count} to be counted`,
+    });
+  const since = performance.now();
+  for (let count = 0; count < 14; count++) await (await deaf()).dial(address);
+  await counted(14);
+  await named.dial(address);
+  await counted(15);
+  const told = lines.filter(
+    ({ level, msg }) => Number(level) >= 40 && String(msg).includes('without a gossip stream'),
+  );
+  const most = 11 + (performance.now() - since) / 10_000;
+  assert.ok(told.length >= 11 && told.length <= most, `${told.length} lines`);
+  assert.equal(told.at(-1)?.peer, named.id);
+});
+
 test('a stream that its peer does not read is ended soon after another has taken its place', async (context) => {
   const node = await createTestNode(context, { verdict: 'accept', gossipStreams: { renewMs: 100 } });
   const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
