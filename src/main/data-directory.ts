@@ -1,9 +1,10 @@
 /** `DATADIR`: made, checked, locked, and the embedded store inside it. */
 
 import { accessSync, constants } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
+import { giveUpSpare } from '../shared/spare-space.js';
 import { makeDirectory } from './make-directory.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
@@ -26,10 +27,15 @@ class GatedLevel extends ClassicLevel<string, Uint8Array> {
   // The hook is not in the package's types: abstract-level calls it to open the database.
   async _open(options: object): Promise<void> {
     await this.#gate;
-    await (ClassicLevel.prototype as unknown as { _open(options: object): Promise<void> })._open.call(
-      this,
-      options,
-    );
+    const { _open: openNow } = ClassicLevel.prototype as unknown as {
+      _open(options: object): Promise<void>;
+    };
+    try {
+      await openNow.call(this, options);
+    } catch (error) {
+      if (!giveUpSpare(dirname(this.location), errorMessage(error))) throw error;
+      await openNow.call(this, options);
+    }
   }
 }
 

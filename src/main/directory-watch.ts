@@ -1,6 +1,7 @@
 /**
  * Whether `DATADIR` is still the one that was opened. When it is deleted, moved away or replaced under a running server, everything goes on
- * into files that have no name any more and are gone with the process, and another server finds no lock there.
+ * into files that have no name any more and are gone with the process, and another server finds no lock there. The space kept for a full
+ * disk is made here too, for it is given up by whoever needs it.
  */
 
 import { Gauge, type Registry } from 'prom-client';
@@ -8,9 +9,12 @@ import { errorMessage } from '../shared/errors.js';
 import type { DependencyHealth } from '../shared/health.js';
 import type { Logger } from '../shared/logging.js';
 import { type FileIdentity, identityOf, isSame } from '../shared/own-file.js';
+import { keepSpare } from '../shared/spare-space.js';
 import type { DataDirectory } from './data-directory.js';
 
 const LOOK_MS = 5_000;
+/** After the disk had no room for the spare space. */
+const SPARE_RETRY_MS = 60_000;
 const RESOURCE = 'DATADIR';
 
 export class DirectoryWatch {
@@ -21,6 +25,8 @@ export class DirectoryWatch {
   #own: readonly (readonly [path: string, identity: FileIdentity])[] = [];
   #fault: string | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #spareAfter = 0;
 
   constructor({
     directory,
@@ -44,12 +50,13 @@ export class DirectoryWatch {
   async start(): Promise<void> {
     const { path, lockPath } = this.#directory;
     this.#own = await Promise.all([path, lockPath].map(async (own) => [own, await identityOf(own)] as const));
-    this.#timer ??= setInterval(() => void this.#look(), LOOK_MS).unref();
+    this.#timer ??= setInterval(() => this.#tick(), LOOK_MS).unref();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    await this.#looking;
   }
 
   /** Looks, and says what is wrong and what to do. */
@@ -64,6 +71,16 @@ export class DirectoryWatch {
           error: `${fault}: what this server writes is lost when it ends; restart it`,
           message: path,
         };
+  }
+
+  #tick(): void {
+    this.#looking ??= (async () => {
+      const fault = await this.#look();
+      if (fault !== undefined || performance.now() < this.#spareAfter) return;
+      if (!(await keepSpare(this.#directory.path))) this.#spareAfter = performance.now() + SPARE_RETRY_MS;
+    })().finally(() => {
+      this.#looking = undefined;
+    });
   }
 
   async #look(): Promise<string | undefined> {

@@ -1,9 +1,11 @@
 /** The outbox's database: what was accepted and is not yet in Kafka, the newest frames, and the sequence. */
 
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { wall } from '../clock.js';
 import type { Frame } from '../frames/types.js';
 import type { Logger } from '../logging.js';
+import { giveUpSpare } from '../spare-space.js';
 import { LevelDatabase, type OpenDatabase, type Operation, type OutboxDatabase } from './database.js';
 import { bootId, markWhole, settleEpoch } from './epoch.js';
 import { levelCode, levelMessage, OutboxFailingError, OutboxUnusableError } from './errors.js';
@@ -165,8 +167,19 @@ export class OutboxStore {
     );
   }
 
-  /** Gives what is in the database from `fromSeq` and `fromId` on. */
+  /** Gives what is in the database from `fromSeq` and `fromId` on. On a full disk the spare beside it is given up. */
   async #open(fromSeq: number, fromId: number): Promise<Reopened> {
+    try {
+      return await this.#openOnce(fromSeq, fromId);
+    } catch (error) {
+      const { path } = this.#options;
+      if (!giveUpSpare(dirname(path), levelMessage(error))) throw error;
+      this.#logger.warn({ path }, 'the disk is full: the space kept for opening the outbox is given up');
+      return this.#openOnce(fromSeq, fromId);
+    }
+  }
+
+  async #openOnce(fromSeq: number, fromId: number): Promise<Reopened> {
     const level = this.#options.openDatabase(this.#options.path);
     try {
       await level.open();
