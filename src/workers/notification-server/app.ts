@@ -126,6 +126,11 @@ export class NotificationApp implements TransportHandlers<Client> {
     });
   }
 
+  abandoned(client: Client): void {
+    this.parts.metrics.connections.inc({ outcome: 'handshake' });
+    client.place.leave();
+  }
+
   message(socket: ClientSocket): void {
     this.parts.clients.received(socket);
   }

@@ -33,8 +33,8 @@ export function framingFault(request: HttpRequest): string | undefined {
 export function handshakeFault(request: HttpRequest): { status: 400 | 426; why: string } | undefined {
   if (!hasToken(request, 'upgrade', 'websocket') || !hasToken(request, 'connection', 'upgrade'))
     return { status: 426, why: 'WebSocket only' };
-  if (headerOf(request, 'sec-websocket-version').trim() !== '13')
-    return { status: 426, why: 'WebSocket version 13 only' };
+  const versions = valuesOf(request, 'sec-websocket-version');
+  if (versions.length !== 1 || versions[0] !== '13') return { status: 426, why: 'WebSocket version 13 only' };
   const keys = valuesOf(request, 'sec-websocket-key');
   // Sixteen bytes: the last of 22 digits has four bits that stand for nothing.
   if (keys.length !== 1 || !/^[+/0-9A-Za-z]{21}[AQgw]==$/.test(keys[0] ?? ''))

@@ -143,6 +143,30 @@ for (const transport of TRANSPORTS)
       assert.equal((await request(`${UPGRADE}${KEY}${VERSION}`, 'GET /health HTTP/1.1')).status, 200);
     });
 
+    it('keeps no place for a handshake that comes to nothing', async (t) => {
+      const { servers, url } = await serve(t, {
+        p2p_notification_servers: 1,
+        p2p_websocket_max_connections: 4,
+      });
+      const refused = [
+        ['POST', `${UPGRADE}${KEY}${VERSION}`],
+        ['GET', `${UPGRADE}${KEY}${VERSION}${VERSION}`],
+        ['GET', `${UPGRADE}${KEY}${KEY}${VERSION}`],
+        // RFC 6455, section 4.1: each protocol once.
+        ['GET', `${UPGRADE}${KEY}${VERSION}Sec-WebSocket-Protocol: one, one\r\n`],
+        ['GET', `${UPGRADE}${KEY}${VERSION}Sec-WebSocket-Protocol: ,\r\n`],
+        ['GET', `Upgrade: websocket, h2c\r\nConnection: Upgrade\r\n${KEY}${VERSION}`],
+      ] as const;
+      for (const [method, headers] of refused)
+        for (let count = 0; count < 5; count++) {
+          const text = `${method} /p2p-ws HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
+          const { status } = await ask(t, servers.port, text);
+          assert.ok([101, 400, 405, 426].includes(status), `${status} to ${text}`);
+          await waitFor(() => servers.connections === 0, { what: `no place to be held after ${text}` });
+        }
+      await Promise.all(Array.from({ length: 4 }, () => listen(t, url)));
+    });
+
     it('gives one connection one answer, however much it asks, and newcomers their frames meanwhile', async (t) => {
       const { servers, feed, url } = await serve(t);
       const one = 'GET /app.js HTTP/1.1\r\nHost: x\r\n\r\n';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { ConfigurationError } from '../../../src/shared/errors.js';
+import { nodeCommand } from '../../../src/shared/node-command.js';
 import { chooseTransport } from '../../../src/workers/notification-server/transport/index.js';
 import { reusesPorts } from '../../../src/workers/notification-server/transport/ws.js';
 import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
@@ -60,6 +62,40 @@ describe('what serves WebSockets', () => {
     const listeners = await Promise.all(Array.from({ length: 20 }, () => listen(t, url)));
     const last = feed.blocks(5);
     await waitFor(() => listeners.every((each) => each.heights().at(-1) === last), { what: 'blocks' });
+  });
+
+  it('counts each connection out that it has counted in, those too that are reset before they are accepted', async (t) => {
+    const counts = { connected: 0, disconnected: 0 };
+    const unused = (): never => assert.fail('not asked');
+    const listener = chooseTransport('ws').listener(
+      { tls: undefined, endpoint: '/p2p-ws', maxMessageBytes: 1024, idleSeconds: 120 },
+      {
+        connected: () => ++counts.connected > 0,
+        disconnected: () => {
+          counts.disconnected++;
+        },
+        request: unused,
+        upgrade: unused,
+        open: unused,
+        abandoned: unused,
+        message: unused,
+        ping: unused,
+        pong: unused,
+        drain: unused,
+        close: unused,
+      },
+    );
+    t.after(() => listener.close());
+    const port = await listener.listen('127.0.0.1', 0);
+    // Meanwhile this process stands still, so they wait to be accepted.
+    const [node, ...args] = nodeCommand();
+    execFileSync(node, [
+      ...args,
+      '-e',
+      `for (let i = 0; i < 100; i++) { const s = require('node:net').connect(${port}, '127.0.0.1', () => s.resetAndDestroy()); }`,
+    ]);
+    await waitFor(() => counts.connected === 100, { what: 'all to have come' });
+    await waitFor(() => counts.disconnected === 100, { what: 'all to have gone' });
   });
 
   it('knows which versions of Node share ports, on which systems', () => {

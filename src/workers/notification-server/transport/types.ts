@@ -59,6 +59,8 @@ export interface TransportHandlers<Data> {
   /** A request to the endpoint that may be a handshake: its socket's data, or why it is none. */
   upgrade(request: HttpRequest): { readonly data: Data } | HttpAnswer;
   open(socket: TransportSocket<Data>): void;
+  /** The handshake with this data came to nothing: no socket is opened. */
+  abandoned(data: Data): void;
   message(socket: TransportSocket<Data>): void;
   /** A ping, answered already. */
   ping(socket: TransportSocket<Data>): void;

@@ -277,9 +277,12 @@ class WsListener<Data> implements Listener {
     }
     // The handshake's socket has the same remote port, and nothing else that names this one.
     const key = visitKey(socket);
+    let here = true;
     const leave = () => {
-      if (this.#visits.get(key) !== leave) return;
-      this.#visits.delete(key);
+      if (!here) return;
+      here = false;
+      // Those that are reset before they are accepted have no address, and so one key.
+      if (this.#visits.get(key) === leave) this.#visits.delete(key);
       this.handlers.disconnected(address);
     };
     this.#visits.set(key, leave);
@@ -298,7 +301,8 @@ class WsListener<Data> implements Listener {
   #upgrade(request: IncomingMessage, visitor: Visitor): void {
     const { raw, rest } = visitor;
     const read = readRequest(request, addressOf(raw));
-    if (read.path !== this.options.endpoint || request.httpVersion !== '1.1') {
+    const { endpoint } = this.options;
+    if (read.path !== endpoint || read.method !== 'GET' || request.httpVersion !== '1.1') {
       this.#refuse(request, visitor);
       return;
     }
@@ -308,10 +312,16 @@ class WsListener<Data> implements Listener {
       return;
     }
     visitor.takeOver();
+    // The library wants this protocol alone, though a client may name others besides.
+    request.headers.upgrade = 'websocket';
+    let opened = false;
     this.#webSockets.handleUpgrade(request, raw, rest, (webSocket) => {
+      opened = true;
       this.#visits.get(visitKey(raw))?.();
       this.#opened(new WsSocket(verdict.data, this, webSocket, raw), webSocket, raw);
     });
+    // It calls back at once, or has refused the handshake itself.
+    if (!opened) this.handlers.abandoned(verdict.data);
   }
 
   /** Answers on a connection that Node has taken off HTTP. */
