@@ -7,6 +7,7 @@ import {
   createServer as createHttpServer,
   type Server as HttpServer,
   type IncomingHttpHeaders,
+  type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -78,7 +79,8 @@ export class Listener {
     this.#closed = closed;
     this.#options = options;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connection(socket));
-    this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES }, (request, response) => {
+    this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES });
+    const answered = (request: IncomingMessage, response: ServerResponse) => {
       const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.setHeader('Allow', 'GET, HEAD');
@@ -98,7 +100,9 @@ export class Listener {
           write(response, { status: 500, contentType: 'text/plain', body: 'failed\n' });
         },
       );
-    });
+    };
+    // An expectation that Node does not know is let be: its own answer to one leaves the connection open.
+    for (const event of ['request', 'checkExpectation']) this.#http.on(event, answered);
   }
 
   /** The bound port; 0 before `start`. */

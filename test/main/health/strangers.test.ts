@@ -137,3 +137,17 @@ test('probes are answered while others, of their own source too, hold every plac
     assert.equal(await ask(ports.metrics, '/metrics'), 200);
   }
 });
+
+test('a request with an expectation that nobody knows is answered like any other, and its connection ended', async (context) => {
+  const { health } = await startPorts(context);
+  const socket = open(context, health, '127.0.0.1');
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk;
+  });
+  const over = new Promise<void>((resolve) => socket.once('end', () => resolve()));
+  socket.write('GET /health/liveness HTTP/1.1\r\nHost: a\r\nExpect: the unexpected\r\n\r\n');
+  // Sooner than a connection that is left open is given up.
+  await within(over, 8_000, 'the end of the connection');
+  assert.match(text, /^HTTP\/1\.1 200 /);
+});

@@ -244,6 +244,7 @@ describe('HTTP on ws, by the letter', () => {
       ['GET /health HTTP/3.7\r\nHost: x\r\n\r\n', 400],
       ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
       [`GET /health HTTP/1.1\r\nHost: x\r\n${many(2000)}\r\n`, 431],
+      ['GET /health HTTP/1.1\r\nHost: x\r\nExpect: the unexpected\r\n\r\n', 200],
       ['CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', 405],
     ] as const)
       assert.equal((await ask(t, servers.port, text)).status, status, text.slice(0, 200));

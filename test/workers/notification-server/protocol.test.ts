@@ -18,6 +18,12 @@ function frame(opcode: number, payload: Buffer | string, { masked = true, fin = 
 
 const closing = (code: number) => frame(8, Buffer.from([code >> 8, code & 0xff]));
 
+/** A message that goes on without a byte. */
+const endless = Buffer.concat([
+  frame(1, '', { fin: false }),
+  ...Array(100).fill(frame(0, '', { fin: false })),
+]);
+
 describe('WebSocket on ws, by the letter', () => {
   const cases: readonly (readonly [what: string, bytes: Buffer, code: number])[] = [
     // Section 5.1: a client masks.
@@ -34,6 +40,7 @@ describe('WebSocket on ws, by the letter', () => {
     ['a code that may not be sent', closing(1005), 1002],
     ['a code below 1000', closing(999), 1002],
     ['text that is no UTF-8', frame(1, Buffer.from([0xc3, 0x28])), 1007],
+    ['a message in more pieces than one needs', endless, 1008],
     ['a message above 1,024 bytes', frame(1, 'x'.repeat(1025)), 1009],
     // Section 5.5.1: it is usual to echo the code.
     ...[1000, 1001, 1012, 1013, 1014, 3000, 3999, 4000, 4999].map(

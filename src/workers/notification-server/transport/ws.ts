@@ -33,6 +33,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 3000;
 /** What is still read of a client after our close frame: its own is of 131 bytes at the most, behind what was under way. */
 const LAST_BYTES = 65_536;
+/** Fragments of a message at the most: empty ones cost no bytes of it, and without a bound some clients fill the loop with them. */
+const MAX_FRAGMENTS = 64;
 /** Node's `reusePort` is there from 22.12 and 23.1 on, for systems that share connections out among those who listen. */
 export function reusesPorts(version = process.versions.node, platform: string = process.platform): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
@@ -181,20 +183,29 @@ class WsListener<Data> implements Listener {
           createServer({ noDelay: true, allowHalfOpen: true })
         : createTlsServer({ noDelay: true, ...readPair(tls), handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
     this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES });
-    // The types do not know these two yet.
-    const webSockets: WebSocketOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
+    // The types do not know these three yet.
+    const webSockets: WebSocketOptions & {
+      closeTimeout: number;
+      maxFragments: number;
+      maxPendingAutoPongs: number;
+    } = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: maxMessageBytes,
       closeTimeout: CLOSE_TIMEOUT_MS,
+      maxFragments: MAX_FRAGMENTS,
       // How many pings are too many is decided above.
       maxPendingAutoPongs: Number.MAX_SAFE_INTEGER,
     };
     this.#webSockets = new WebSocketServer(webSockets);
     this.#server.on('connection', (socket: Socket) => this.#connection(socket));
     if (tls !== undefined) this.#server.on('secureConnection', (socket: TLSSocket) => this.#visit(socket));
-    this.#http.on('request', (request, response) => this.#request(request, response));
+    // An expectation that Node does not know is let be: its own answer to one leaves the connection open.
+    for (const event of ['request', 'checkExpectation'])
+      this.#http.on(event, (request: IncomingMessage, response: ServerResponse) =>
+        this.#request(request, response),
+      );
     this.#http.on('upgrade', (request, visitor) => this.#upgrade(request, visitor as Visitor));
     this.#http.on('connect', (request, visitor) => this.#refuse(request, visitor as Visitor));
   }
