@@ -68,9 +68,11 @@ function declaredLabels(): ReadonlyMap<string, readonly string[]> {
     const source = read(`src/${path}`);
     for (const [, name = '', rest = ''] of source.matchAll(/name: '(teranode_p2p_\w+)',([^}]*)\}/g)) {
       const list = /labelNames: \[([^\]]*)\]/.exec(rest)?.[1] ?? '';
+      const table = /\blabels: \{(.*)/s.exec(rest)?.[1] ?? '';
+      const labels = [...list.matchAll(/'(\w+)'/g), ...table.matchAll(/(\w+): /g)];
       declared.set(
         name,
-        [...list.matchAll(/'(\w+)'/g)].map(([, label = '']) => label),
+        labels.map(([, label = '']) => label),
       );
     }
   }

@@ -11,7 +11,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../blockchain/types.js';
 import { Shares } from '../node/shares.js';
 import type { P2PNode } from '../node/types.js';
-import type { AnnounceMetrics } from './metrics.js';
+import type { AnnounceMetrics, BestBlockAnswer } from './metrics.js';
 import { TokenBucket } from './token-bucket.js';
 import type { AnnouncedUrls } from './urls.js';
 import type { Voice } from './voice.js';
@@ -76,7 +76,7 @@ export class BestBlock {
   /** Answers `peer` on the direct stream, within limits. Never rejects. */
   async answer(peer: string): Promise<void> {
     const { voice, urls, isInvalid, metrics, node, now, chain, logger, settings } = this.#components;
-    const count = (outcome: string): void => metrics.bestBlockAnswers.inc({ outcome });
+    const count = (outcome: BestBlockAnswer): void => metrics.bestBlockAnswers.inc({ outcome });
     if (!voice.mayTell(block.name) || !urls.announceable) return count('silent');
     const last = this.#answered.get(peer);
     if (last !== undefined && now() - last < ANSWER_EVERY_MS) return count('limited');

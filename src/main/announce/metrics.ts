@@ -1,16 +1,27 @@
 /** Metrics of announcing. */
 
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
+import { bestblock, block, miningOn, nodeStatus, rejectedTx, subtree } from '../../shared/messages/index.js';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
+
+const SAID = [bestblock, block, subtree, miningOn, rejectedTx, nodeStatus];
+const REJECTED_TX_LIMITS = ['rate', 'repeat', 'known', 'malformed'] as const;
+export type RejectedTxLimit = (typeof REJECTED_TX_LIMITS)[number];
+const BEST_BLOCK_ANSWERS = ['answered', 'limited', 'silent', 'displaced', 'failed'] as const;
+export type BestBlockAnswer = (typeof BEST_BLOCK_ANSWERS)[number];
 
 export type AnnounceMetrics = ReturnType<typeof createAnnounceMetrics>;
 
 export function createAnnounceMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    announcements: new Counter({
+    announcements: zeroedCounter({
       name: 'teranode_p2p_announce_messages_total',
       help: 'Own messages by kind and what became of them: told, nobody (no peer listens to it), shown (to our WebSocket clients alone), dropped (by the state of the chain), no_url, failed.',
-      labelNames: ['kind', 'outcome'] as const,
+      labels: {
+        kind: SAID.map(({ name }) => name),
+        outcome: ['told', 'nobody', 'shown', 'dropped', 'no_url', 'failed'],
+      },
       registers,
     }),
     subscribed: new Gauge({
@@ -28,28 +39,28 @@ export function createAnnounceMetrics(registry: Registry) {
       help: 'Notifications of the chain waiting to be announced.',
       registers,
     }),
-    shed: new Counter({
+    shed: zeroedCounter({
       name: 'teranode_p2p_announce_shed_total',
       help: 'Notifications that gave way because too many waited.',
-      labelNames: ['kind'] as const,
+      labels: { kind: ['block', 'subtree', 'mining_on'] },
       registers,
     }),
-    chainFailures: new Counter({
+    chainFailures: zeroedCounter({
       name: 'teranode_p2p_announce_chain_failures_total',
       help: 'Notifications not announced because the chain did not answer about them.',
-      labelNames: ['kind'] as const,
+      labels: { kind: [block.name, miningOn.name, 'best_block'] },
       registers,
     }),
-    rejectedTxLimited: new Counter({
+    rejectedTxLimited: zeroedCounter({
       name: 'teranode_p2p_announce_rejected_tx_limited_total',
       help: 'Rejected transactions not announced: rate, repeat, known (came from the network), malformed.',
-      labelNames: ['reason'] as const,
+      labels: { reason: REJECTED_TX_LIMITS },
       registers,
     }),
-    bestBlockAnswers: new Counter({
+    bestBlockAnswers: zeroedCounter({
       name: 'teranode_p2p_announce_best_block_answers_total',
-      help: 'Requests for our best block: answered, limited, silent (by listen mode, state or URL, or the block is invalid), failed.',
-      labelNames: ['outcome'] as const,
+      help: 'Requests for our best block: answered, limited, silent (by listen mode, state or URL, or the block is invalid), displaced (gave way to others), failed.',
+      labels: { outcome: BEST_BLOCK_ANSWERS },
       registers,
     }),
   };

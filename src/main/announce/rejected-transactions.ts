@@ -7,7 +7,7 @@ import type { ConsumedRecord } from '../../shared/kafka/types.js';
 import { rejectedTx } from '../../shared/messages/index.js';
 import { displayText, REASON_MAX } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
-import type { AnnounceMetrics } from './metrics.js';
+import type { AnnounceMetrics, RejectedTxLimit } from './metrics.js';
 import { TokenBucket } from './token-bucket.js';
 import type { Voice } from './voice.js';
 
@@ -60,7 +60,7 @@ export class RejectedTransactions {
   async #announce(value: Uint8Array): Promise<void> {
     const { settings, metrics, voice, peerId } = this.#components;
     const rejection = decodeRejection(value, settings.kafka_record_format);
-    const limited = (reason: string): void => metrics.rejectedTxLimited.inc({ reason });
+    const limited = (reason: RejectedTxLimit): void => metrics.rejectedTxLimited.inc({ reason });
     if (rejection === undefined) return limited('malformed');
     if (rejection.peerId !== '') return limited('known');
     if (!voice.maySay(rejectedTx.name)) return voice.dropped(rejectedTx.name);

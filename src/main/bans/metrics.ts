@@ -1,25 +1,14 @@
 /** What the ban list and the scores show of themselves. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { OFFENCE_POINTS } from './scores.js';
 
-export interface BanMetrics {
-  /** Entries in force, by kind and origin. */
-  readonly entries: Gauge<'kind' | 'origin'>;
-  /** added, removed, expired, evicted, cleared. */
-  readonly changes: Counter<'change'>;
-  readonly storeFailures: Counter<'operation'>;
-  /** Changes in force that the store does not have yet. */
-  readonly unstored: Gauge;
-  /** Peers with a score that is remembered. */
-  readonly scores: Gauge;
-  readonly offences: Counter<'reason'>;
-  /** Peers over the threshold that are protected from automatic bans. */
-  readonly spared: Counter;
-  /** Connections closed because of a ban. */
-  readonly closed: Counter;
-}
+const OFFENCES = Object.keys(OFFENCE_POINTS) as (keyof typeof OFFENCE_POINTS)[];
 
-export function createBanMetrics(registry: Registry): BanMetrics {
+export type BanMetrics = ReturnType<typeof createBanMetrics>;
+
+export function createBanMetrics(registry: Registry) {
   const registers = [registry];
   return {
     entries: new Gauge({
@@ -28,16 +17,16 @@ export function createBanMetrics(registry: Registry): BanMetrics {
       labelNames: ['kind', 'origin'],
       registers,
     }),
-    changes: new Counter({
+    changes: zeroedCounter({
       name: 'teranode_p2p_ban_changes_total',
       help: 'Changes of the ban list: added, removed, expired, evicted, cleared',
-      labelNames: ['change'],
+      labels: { change: ['added', 'removed', 'expired', 'evicted', 'cleared'] },
       registers,
     }),
-    storeFailures: new Counter({
+    storeFailures: zeroedCounter({
       name: 'teranode_p2p_ban_store_failures_total',
       help: 'Failed reads and writes of the ban store',
-      labelNames: ['operation'],
+      labels: { operation: ['load', 'put', 'delete', 'clear'] },
       registers,
     }),
     unstored: new Gauge({
@@ -50,10 +39,10 @@ export function createBanMetrics(registry: Registry): BanMetrics {
       help: 'Peers whose ban score is remembered',
       registers,
     }),
-    offences: new Counter({
+    offences: zeroedCounter({
       name: 'teranode_p2p_ban_offences_total',
       help: 'Offences scored, by reason',
-      labelNames: ['reason'],
+      labels: { reason: [...OFFENCES, 'unknown'] },
       registers,
     }),
     spared: new Counter({

@@ -97,9 +97,10 @@ export class BanScores {
   add(peer: string, reason: string): Scored {
     const peerId = canonicalPeerId(peer);
     if (peerId === undefined) throw new InvalidBanSubjectError('not a peer ID');
-    const known = Object.hasOwn(OFFENCE_POINTS, reason);
-    const points = known ? OFFENCE_POINTS[reason as keyof typeof OFFENCE_POINTS] : this.#unknownPoints;
-    this.#metrics.offences.inc({ reason: known ? reason : 'unknown' });
+    const known = Object.hasOwn(OFFENCE_POINTS, reason) ? (reason as keyof typeof OFFENCE_POINTS) : undefined;
+    const points = known === undefined ? this.#unknownPoints : OFFENCE_POINTS[known];
+    const counted = known ?? 'unknown';
+    this.#metrics.offences.inc({ reason: counted });
     const before = this.#decayed(peerId);
     const sum = before.points + points;
     if (sum === 0) return { score: 0, banned: this.#list.isPeerBanned(peerId) };
@@ -108,7 +109,7 @@ export class BanScores {
     const score = spared ? this.threshold : Math.min(sum, 2 ** 31 - 1);
     this.#scores.set(peerId, { points: score, since: before.since });
     this.#metrics.scores.set(this.#scores.size);
-    this.#logger.debug({ peer: peerId, reason: known ? reason : 'unknown', points, score }, 'offence scored');
+    this.#logger.debug({ peer: peerId, reason: counted, points, score }, 'offence scored');
     if (spared) this.#spare(peerId, before.points < this.threshold);
     else if (reached && !this.#list.isPeerBanned(peerId)) this.#ban(peerId, score);
     return { score, banned: this.#list.isPeerBanned(peerId) };

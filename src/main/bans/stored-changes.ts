@@ -183,7 +183,11 @@ export class StoredChanges {
     }
   }
 
-  async #try(operation: string, waiters: readonly Deferred[], action: () => Promise<void>): Promise<boolean> {
+  async #try(
+    operation: 'put' | 'delete' | 'clear',
+    waiters: readonly Deferred[],
+    action: () => Promise<void>,
+  ): Promise<boolean> {
     try {
       await action();
       for (const waiter of waiters) waiter.resolve();

@@ -1,22 +1,18 @@
 /** Calls of PeerService. */
 
 import { Counter, Histogram, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
-export interface PeerServiceMetrics {
-  readonly calls: Counter<'method' | 'code'>;
-  readonly seconds: Histogram<'method'>;
-  readonly closed: Counter<'reason'>;
-}
+export type PeerServiceMetrics = ReturnType<typeof createPeerServiceMetrics>;
 
-export function createPeerServiceMetrics(registry: Registry): PeerServiceMetrics {
+export function createPeerServiceMetrics(registry: Registry) {
   const registers = [registry];
-  const closed = new Counter({
+  const closed = zeroedCounter({
     name: 'teranode_p2p_grpc_connections_closed_total',
     help: 'Connections to PeerService closed by the server, by why: more at once than the share of a source, all places taken, nothing said, a long answer not taken in time or in the way of others.',
-    labelNames: ['reason'],
+    labels: { reason: ['share', 'full', 'silent', 'unread'] },
     registers,
   });
-  for (const reason of ['share', 'full', 'silent', 'unread']) closed.inc({ reason }, 0);
   return {
     closed,
     calls: new Counter({

@@ -10,6 +10,7 @@ import { libraryTime } from '../../shared/clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { withoutSecrets } from '../../shared/redaction.js';
+import { startAtZero } from '../../shared/zeroed-counter.js';
 import type { AdminKey } from './admin-key.js';
 import type { GrpcConnections } from './connections.js';
 import type { PeerServiceMetrics } from './metrics.js';
@@ -54,6 +55,8 @@ export function unary<Request, Response>(
   { admin, answer }: MethodOptions<Request, Response>,
 ): handleUnaryCall<Request, Response> {
   const { logger, metrics, adminKey, connections } = context;
+  startAtZero(metrics.calls, { method: [method], code: ['OK'] });
+  metrics.seconds.zero({ method });
   return (call, callback) => {
     const seconds = metrics.seconds.startTimer({ method });
     const giveUp = new AbortController();

@@ -11,7 +11,6 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { Counter } from 'prom-client';
 import { mainShares } from '../../shared/descriptors.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { MAX_HEAD_BYTES, Visitor } from '../../shared/http-visitor.js';
@@ -19,8 +18,8 @@ import { sourceOf } from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import { listenAddressOf } from '../../shared/listen-address.js';
 import type { Logger } from '../../shared/logging.js';
-import type { SettingKey } from '../../shared/settings/table.js';
 import { Shares } from '../node/shares.js';
+import type { CloseReason, PROBE_SETTINGS, ProbeMetrics } from './metrics.js';
 
 export interface Answer {
   readonly status: number;
@@ -35,7 +34,7 @@ export type Route = (headers: IncomingHttpHeaders) => Promise<Answer>;
 
 export interface ListenerOptions {
   /** Setting that names the address, for errors. */
-  readonly setting: SettingKey;
+  readonly setting: (typeof PROBE_SETTINGS)[number];
   /** `host:port` or `:port`; port 0 takes a free one. */
   readonly address: string;
 }
@@ -43,7 +42,7 @@ export interface ListenerOptions {
 export interface ListenerComponents {
   readonly logger: Logger;
   /** Connections closed early, by `setting` and `reason`: `rate`, `share`, `full` or `time`; nothing is counted without it. */
-  readonly closed?: Counter<'setting' | 'reason'>;
+  readonly closed?: ProbeMetrics['closed'];
 }
 
 /** Connections on one port, and those of one source: an IPv4 address, or a /64 of IPv6. */
@@ -155,7 +154,7 @@ export class Listener {
       this.#close(item, because);
   }
 
-  #close(socket: Socket, reason: string): void {
+  #close(socket: Socket, reason: CloseReason): void {
     this.#closed?.inc({ setting: this.#options.setting, reason });
     socket.destroy();
   }

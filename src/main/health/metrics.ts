@@ -1,13 +1,22 @@
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
+
+export const PROBE_SETTINGS = ['health_check_httpListenAddress', 'profilerAddr'] as const;
+const CLOSE_REASONS = ['rate', 'share', 'full', 'time'] as const;
+export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 export function createProbeMetrics(registry: Registry) {
-  const closed = new Counter({
-    name: 'teranode_p2p_probe_connections_closed_total',
-    help: 'Connections to the health and metrics ports closed before their answer was sent, by the setting of the port and why: too many a second of a source, more at once than its share, all places taken, or time.',
-    labelNames: ['setting', 'reason'] as const,
-    registers: [registry],
-  });
-  for (const setting of ['health_check_httpListenAddress', 'profilerAddr'])
-    for (const reason of ['rate', 'share', 'full', 'time']) closed.inc({ setting, reason }, 0);
-  return { closed };
+  return {
+    closed: zeroedCounter({
+      name: 'teranode_p2p_probe_connections_closed_total',
+      help: 'Connections to the health and metrics ports closed before their answer was sent, by the setting of the port and why: too many a second of a source, more at once than its share, all places taken, or time.',
+      labels: {
+        setting: PROBE_SETTINGS,
+        reason: CLOSE_REASONS,
+      },
+      registers: [registry],
+    }),
+  };
 }
+
+export type ProbeMetrics = ReturnType<typeof createProbeMetrics>;

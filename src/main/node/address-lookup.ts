@@ -12,7 +12,7 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { Logger } from '../../shared/logging.js';
 import { isPrivateMultiaddr, isRelayed, multiaddrHost, multiaddrPeerId } from './addresses.js';
-import type { PeripheryMetrics } from './periphery-metrics.js';
+import type { LookupOutcome, PeripheryMetrics } from './periphery-metrics.js';
 import { GaveWayError, ServedStreams, STREAM_SILENCE_MS, type StreamShares } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
 
@@ -315,12 +315,12 @@ export class AddressLookup {
     return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal, signal);
   }
 
-  #count(role: 'asker' | 'answerer', version: Version, outcome: string): void {
+  #count(role: 'asker' | 'answerer', version: Version, outcome: LookupOutcome): void {
     this.#components.metrics.addressLookups.inc({ role, version, outcome });
   }
 }
 
-function outcomeOf(error: unknown): string {
+function outcomeOf(error: unknown): LookupOutcome {
   if (error instanceof OversizeError) return 'oversized';
   if (error instanceof SilenceError) return 'silent';
   if (error instanceof GaveWayError) return 'displaced';

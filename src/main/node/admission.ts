@@ -18,13 +18,15 @@ const SILENCE_MS = 3_000;
 /** Both handshakes are some five round trips. */
 const HANDSHAKE_MS = 8_000;
 
-export type AdmissionReason =
-  | 'handshake_silent'
-  | 'handshake_timeout'
-  | 'handshake_share'
-  | 'handshake_places'
-  | 'address_connections'
-  | 'connection_places';
+export const ADMISSION_REASONS = [
+  'handshake_silent',
+  'handshake_timeout',
+  'handshake_share',
+  'handshake_places',
+  'address_connections',
+  'connection_places',
+] as const;
+export type AdmissionReason = (typeof ADMISSION_REASONS)[number];
 
 /**
  * What a connection is counted against. `source`: its source's shares and the places of all. `places`: those of all alone, for sources that stand for

@@ -6,7 +6,7 @@ import { deadlineSignal } from '../../shared/deadline.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { Logger } from '../../shared/logging.js';
-import type { PeripheryMetrics } from './periphery-metrics.js';
+import type { DirectOutcome, PeripheryMetrics } from './periphery-metrics.js';
 import { GaveWayError, ServedStreams, STREAM_SILENCE_MS, type StreamShares } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
 
@@ -118,12 +118,12 @@ export class DirectStream {
     return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal, signal);
   }
 
-  #count(direction: 'sent' | 'received', outcome: string): void {
+  #count(direction: 'sent' | 'received', outcome: DirectOutcome): void {
     this.#components.metrics.directMessages.inc({ direction, outcome });
   }
 }
 
-function outcomeOf(error: unknown): string {
+function outcomeOf(error: unknown): DirectOutcome {
   if (error instanceof OversizeError) return 'oversized';
   if (error instanceof SilenceError) return 'silent';
   return error instanceof GaveWayError ? 'displaced' : 'failed';

@@ -139,7 +139,11 @@ export class Libp2pNode implements P2PNode {
     this.#logger = logger;
     this.#warn = peerWarnings(logger, (peerId) => this.isNamed(peerId));
     this.peerId = peerIdFromPrivateKey(components.privateKey).toString();
-    this.#metrics = createNodeMetrics(registry, () => this.#observe());
+    this.#metrics = createNodeMetrics(
+      registry,
+      () => this.#observe(),
+      kinds.map(({ name }) => name),
+    );
     const { verdicts } = this.#metrics;
     this.#verdictCounters = {
       accept: verdicts.labels('accept'),

@@ -1,32 +1,35 @@
 /** What the libp2p node counts. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
 export type NodeMetrics = ReturnType<typeof createNodeMetrics>;
 
-/** Registers the node's metrics; once a registry. `observe` is called before each scrape, to set the gauges. */
-export function createNodeMetrics(registry: Registry, observe: () => void = () => {}) {
+/** Registers the node's metrics; once a registry. `observe` is called before each scrape, to set the gauges; `kinds` are those of the messages. */
+export function createNodeMetrics(
+  registry: Registry,
+  observe: () => void = () => {},
+  kinds: readonly string[] = [],
+) {
   const registers = [registry];
-  const keyElsewhere = new Counter({
+  const keyElsewhere = zeroedCounter({
     name: 'teranode_p2p_node_key_elsewhere_total',
     help: "Signs that another node runs with this node's key: its handshake, or gossip in our name.",
-    labelNames: ['seen'],
+    labels: { seen: ['handshake', 'gossip'] },
     registers,
   });
-  // There before the first: an alert on what happens once sees nothing else.
-  for (const seen of ['handshake', 'gossip']) keyElsewhere.inc({ seen }, 0);
   return {
     keyElsewhere,
-    heard: new Counter({
+    heard: zeroedCounter({
       name: 'teranode_p2p_node_heard_total',
       help: 'Gossip messages whose signature holds, by kind.',
-      labelNames: ['kind'],
+      labels: { kind: kinds },
       registers,
     }),
-    verdicts: new Counter({
+    verdicts: zeroedCounter({
       name: 'teranode_p2p_node_verdicts_total',
       help: 'Verdicts given to GossipSub.',
-      labelNames: ['verdict'],
+      labels: { verdict: ['accept', 'ignore', 'reject'] },
       registers,
     }),
     unknownVerdicts: new Counter({
@@ -34,10 +37,10 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Verdicts for messages that await none.',
       registers,
     }),
-    published: new Counter({
+    published: zeroedCounter({
       name: 'teranode_p2p_node_published_total',
       help: 'Messages published, by kind.',
-      labelNames: ['kind'],
+      labels: { kind: kinds },
       registers,
     }),
     pending: new Gauge({
@@ -67,10 +70,10 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Times a connection was found in persistent excess of its budget.',
       registers,
     }),
-    signatures: new Counter({
+    signatures: zeroedCounter({
       name: 'teranode_p2p_node_signatures_total',
       help: 'Signatures verified, by result and by where.',
-      labelNames: ['result', 'where'],
+      labels: { result: ['holds', 'forged'], where: ['thread', 'main'] },
       registers,
     }),
     unblamed: new Counter({
@@ -105,10 +108,10 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       registers,
       collect: observe,
     }),
-    gossipStreamsOpened: new Counter({
+    gossipStreamsOpened: zeroedCounter({
       name: 'teranode_p2p_node_gossip_streams_opened_total',
       help: 'Gossip streams opened to peers, by why: the first of a connected peer, the one before was lost, moved to the kept connection, or renewed to have the peer open its own.',
-      labelNames: ['reason'],
+      labels: { reason: ['first', 'lost', 'moved', 'renewed'] },
       registers,
     }),
     deafPeers: new Counter({
@@ -116,10 +119,10 @@ export function createNodeMetrics(registry: Registry, observe: () => void = () =
       help: 'Peers whose connections were closed because a gossip stream was missing for 30 s.',
       registers,
     }),
-    duplicateConnections: new Counter({
+    duplicateConnections: zeroedCounter({
       name: 'teranode_p2p_node_duplicate_connections_total',
       help: 'Connections to a peer that has another: closed, or left because it comes back with one each time.',
-      labelNames: ['outcome'],
+      labels: { outcome: ['closed', 'left'] },
       registers,
     }),
     peers: new Gauge({

@@ -1,14 +1,22 @@
 /** Metrics of what surrounds the gossip core: gater, static peers, peer cache, lookup, discovery, direct stream. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { REFUSAL_REASONS } from './refusals.js';
+
+const READ_OUTCOMES = ['ok', 'limited', 'oversized', 'silent', 'displaced', 'failed'] as const;
+const LOOKUP_OUTCOMES = [...READ_OUTCOMES, 'unknown', 'malformed', 'timeout'] as const;
+const DIRECT_OUTCOMES = [...READ_OUTCOMES, 'empty'] as const;
+export type LookupOutcome = (typeof LOOKUP_OUTCOMES)[number];
+export type DirectOutcome = (typeof DIRECT_OUTCOMES)[number];
 
 export function createPeripheryMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    connectionsRefused: new Counter({
+    connectionsRefused: zeroedCounter({
       name: 'teranode_p2p_node_connections_refused_total',
       help: 'Connections that the gater refused',
-      labelNames: ['direction', 'reason'] as const,
+      labels: { direction: ['inbound', 'outbound'], reason: REFUSAL_REASONS },
       registers,
     }),
     connectionsTrimmed: new Counter({
@@ -16,10 +24,10 @@ export function createPeripheryMetrics(registry: Registry) {
       help: 'Connections closed because there were more than p2p_max_connections',
       registers,
     }),
-    keyMismatches: new Counter({
+    keyMismatches: zeroedCounter({
       name: 'teranode_p2p_node_key_mismatches_total',
       help: 'Connections whose first bytes look as if one end alone had a pre-shared key, by whose',
-      labelNames: ['key'] as const,
+      labels: { key: ['theirs', 'ours'] },
       registers,
     }),
     configuredPeers: new Gauge({
@@ -33,28 +41,28 @@ export function createPeripheryMetrics(registry: Registry) {
       help: 'Peers in the peer cache',
       registers,
     }),
-    addressLookups: new Counter({
+    addressLookups: zeroedCounter({
       name: 'teranode_p2p_node_address_lookups_total',
       help: 'Peer address requests asked and answered',
-      labelNames: ['role', 'version', 'outcome'] as const,
+      labels: { role: ['asker', 'answerer'], version: ['1.0.0', '1.1.0'], outcome: LOOKUP_OUTCOMES },
       registers,
     }),
-    discoveryRounds: new Counter({
+    discoveryRounds: zeroedCounter({
       name: 'teranode_p2p_node_discovery_rounds_total',
       help: 'Topic names advertised and searched in the DHT',
-      labelNames: ['action', 'outcome'] as const,
+      labels: { action: ['advertise', 'search'], outcome: ['ok', 'failed'] },
       registers,
     }),
-    discoveredPeers: new Counter({
+    discoveredPeers: zeroedCounter({
       name: 'teranode_p2p_node_discovered_peers_total',
       help: 'Unconnected peers found in the DHT and dialled',
-      labelNames: ['outcome'] as const,
+      labels: { outcome: ['connected', 'failed'] },
       registers,
     }),
-    directMessages: new Counter({
+    directMessages: zeroedCounter({
       name: 'teranode_p2p_node_direct_messages_total',
       help: 'Messages on the direct stream',
-      labelNames: ['direction', 'outcome'] as const,
+      labels: { direction: ['sent', 'received'], outcome: DIRECT_OUTCOMES },
       registers,
     }),
   };

@@ -1,16 +1,18 @@
 /** Refused connections: each is counted, and the log has a line a minute at the most of newcomers that were kept out. */
 
 import type { Logger } from '../../shared/logging.js';
-import type { AdmissionReason } from './admission.js';
+import { ADMISSION_REASONS } from './admission.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
-export type RefusalReason =
-  | 'no_host'
-  | 'banned_address'
-  | 'banned_peer'
-  | 'private_address'
-  | 'address_rate'
-  | AdmissionReason;
+export const REFUSAL_REASONS = [
+  'no_host',
+  'banned_address',
+  'banned_peer',
+  'private_address',
+  'address_rate',
+  ...ADMISSION_REASONS,
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 /** Somebody wants more than its share. The others happen on any quiet day: scanners connect and say nothing. */
 const TOLD: ReadonlySet<RefusalReason> = new Set<RefusalReason>([

@@ -1,20 +1,11 @@
 /** What is known of peers, as figures. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
-export interface PeerMetrics {
-  /** Peers of which something is known. */
-  readonly known: Gauge;
-  /** Peers of which there is a record. */
-  readonly recorded: Gauge;
-  readonly low: Gauge;
-  readonly interactions: Counter<'outcome'>;
-  /** Entries whose newest state is not stored. */
-  readonly unstored: Gauge;
-  readonly storeFailures: Counter;
-}
+export type PeerMetrics = ReturnType<typeof createPeerMetrics>;
 
-export function createPeerMetrics(registry: Registry): PeerMetrics {
+export function createPeerMetrics(registry: Registry) {
   const registers = [registry];
   return {
     known: new Gauge({
@@ -32,10 +23,10 @@ export function createPeerMetrics(registry: Registry): PeerMetrics {
       help: 'Peers whose reputation is below 20: their subtrees, rejected transactions and statuses are ignored',
       registers,
     }),
-    interactions: new Counter({
+    interactions: zeroedCounter({
       name: 'teranode_p2p_peer_interactions_total',
       help: 'What the services around this node reported of peers, by outcome',
-      labelNames: ['outcome'],
+      labels: { outcome: ['attempt', 'success', 'failure', 'malicious'] },
       registers,
     }),
     unstored: new Gauge({

@@ -1,9 +1,10 @@
 /** What the pipeline counts. */
 
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Gauge, Histogram, type Registry } from 'prom-client';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
 /** What waits for a checker. */
 export interface Waiting {
@@ -11,25 +12,9 @@ export interface Waiting {
   readonly length: number;
 }
 
-export interface PipelineMetrics {
-  /** By kind and outcome, one for each message heard. */
-  readonly messages: Counter<'kind' | 'outcome'>;
-  readonly batchMessages: Histogram;
-  /** Stages: `queued`, `checked`, `published`. */
-  readonly stageSeconds: Histogram<'stage'>;
-  readonly checkingSeconds: Counter<'kind'>;
-  readonly batchesInFlight: Gauge;
-  /** Has the scrape ask `queue`: gauges set at every message would cost more than the queue itself. */
-  showQueue(queue: Waiting): void;
-  /** By pool: `checker` or `publisher`. */
-  readonly workerDeaths: Counter<'pool'>;
-}
+export type PipelineMetrics = ReturnType<typeof createPipelineMetrics>;
 
-/** Every series of the counters is there from the beginning: one that is born with its first event shows no increase. */
-export function createPipelineMetrics(
-  registry: Registry,
-  kinds: readonly MessageKind[] = MESSAGE_KINDS,
-): PipelineMetrics {
+export function createPipelineMetrics(registry: Registry, kinds: readonly MessageKind[] = MESSAGE_KINDS) {
   const registers = [registry];
   let queue: Waiting = { bytes: 0, length: 0 };
   new Gauge({
@@ -48,14 +33,15 @@ export function createPipelineMetrics(
       this.set(queue.length);
     },
   });
-  const metrics: PipelineMetrics = {
-    showQueue(shown) {
+  return {
+    /** Has the scrape ask it: gauges set at every message would cost more than the queue itself. */
+    showQueue(shown: Waiting): void {
       queue = shown;
     },
-    messages: new Counter({
+    messages: zeroedCounter({
       name: 'teranode_p2p_messages_total',
       help: 'Messages heard, by kind and what became of them.',
-      labelNames: ['kind', 'outcome'],
+      labels: { kind: kinds.map(({ name }) => name), outcome: OUTCOMES.map(({ name }) => name) },
       registers,
     }),
     batchMessages: new Histogram({
@@ -71,10 +57,10 @@ export function createPipelineMetrics(
       buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10],
       registers,
     }),
-    checkingSeconds: new Counter({
+    checkingSeconds: zeroedCounter({
       name: 'teranode_p2p_pipeline_checking_seconds_total',
       help: 'Seconds that checkers spent on messages, by kind.',
-      labelNames: ['kind'],
+      labels: { kind: kinds.map(({ name }) => name) },
       registers,
     }),
     batchesInFlight: new Gauge({
@@ -82,17 +68,11 @@ export function createPipelineMetrics(
       help: 'Batches handed out and without a verdict.',
       registers,
     }),
-    workerDeaths: new Counter({
+    workerDeaths: zeroedCounter({
       name: 'teranode_p2p_pipeline_worker_deaths_total',
       help: 'Worker threads that ended unasked or were ended because they hung.',
-      labelNames: ['pool'],
+      labels: { pool: ['checker', 'publisher'] },
       registers,
     }),
   };
-  for (const { name: kind } of kinds) {
-    metrics.checkingSeconds.inc({ kind }, 0);
-    for (const { name: outcome } of OUTCOMES) metrics.messages.inc({ kind, outcome }, 0);
-  }
-  for (const pool of ['checker', 'publisher']) metrics.workerDeaths.inc({ pool }, 0);
-  return metrics;
 }

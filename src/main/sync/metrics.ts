@@ -1,30 +1,26 @@
 /** Catching up, as figures. */
 
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
 /** What came of looking at a data hub. */
-export type HubOutcome = 'answered' | 'refused' | 'inside' | 'late' | 'failed';
+const HUB_OUTCOMES = ['answered', 'refused', 'inside', 'late', 'failed'] as const;
+export type HubOutcome = (typeof HUB_OUTCOMES)[number];
 /** Why a sync peer is no longer one. */
-export type SyncEnd =
-  | 'caught_up'
-  | 'failure'
-  | 'standstill'
-  | 'ended_early'
-  | 'banned'
-  | 'low_reputation'
-  | 'forgotten';
+const SYNC_ENDS = [
+  'caught_up',
+  'failure',
+  'standstill',
+  'ended_early',
+  'banned',
+  'low_reputation',
+  'forgotten',
+] as const;
+export type SyncEnd = (typeof SYNC_ENDS)[number];
 
-export interface SyncMetrics {
-  /** 1 while there is a sync peer. */
-  readonly active: Gauge;
-  /** Blocks by which the highest peer says to be ahead. */
-  readonly behind: Gauge;
-  readonly triggers: Counter<'outcome'>;
-  readonly ended: Counter<'reason'>;
-  readonly hubChecks: Counter<'outcome'>;
-}
+export type SyncMetrics = ReturnType<typeof createSyncMetrics>;
 
-export function createSyncMetrics(registry: Registry): SyncMetrics {
+export function createSyncMetrics(registry: Registry) {
   const registers = [registry];
   return {
     active: new Gauge({
@@ -37,22 +33,22 @@ export function createSyncMetrics(registry: Registry): SyncMetrics {
       help: 'Blocks by which the highest peer heard lately says to be ahead of this node; unproven',
       registers,
     }),
-    triggers: new Counter({
+    triggers: zeroedCounter({
       name: 'teranode_p2p_sync_triggers_total',
       help: 'Best blocks of sync peers for the blocks topic, by outcome: sent, or refused by the outbox',
-      labelNames: ['outcome'],
+      labels: { outcome: ['sent', 'refused'] },
       registers,
     }),
-    ended: new Counter({
+    ended: zeroedCounter({
       name: 'teranode_p2p_sync_ended_total',
       help: 'Sync peers that are no longer one, by reason',
-      labelNames: ['reason'],
+      labels: { reason: SYNC_ENDS },
       registers,
     }),
-    hubChecks: new Counter({
+    hubChecks: zeroedCounter({
       name: 'teranode_p2p_data_hub_checks_total',
       help: 'Data hubs looked at over HTTP, by outcome',
-      labelNames: ['outcome'],
+      labels: { outcome: HUB_OUTCOMES },
       registers,
     }),
   };

@@ -1,6 +1,7 @@
 /** What consuming shows of itself, by topic. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { startAtZero } from '../zeroed-counter.js';
 
 export type ConsumerMetrics = ReturnType<typeof createConsumerMetrics>;
 
@@ -10,6 +11,19 @@ export type ConsumerMetrics = ReturnType<typeof createConsumerMetrics>;
  */
 export const CONSUMER_ENDS = ['crash', 'stalled', 'unreadable', 'unread'] as const;
 export type ConsumerEnd = (typeof CONSUMER_ENDS)[number];
+
+const BATCH_OUTCOMES = ['committed', 'failed', 'given_up', 'uncommitted', 'passed'];
+
+/** Has the counters of a topic that will be consumed start at 0. */
+export function startConsumerMetrics(
+  { records, batches, ends, joins }: ConsumerMetrics,
+  topic: string,
+): void {
+  startAtZero(records, { topic: [topic], outcome: ['handled', 'tombstone'] });
+  startAtZero(batches, { topic: [topic], outcome: BATCH_OUTCOMES });
+  startAtZero(ends, { topic: [topic], reason: CONSUMER_ENDS });
+  startAtZero(joins, { topic: [topic] });
+}
 
 /** Made once for all consumers of a process. */
 export function createConsumerMetrics(registry: Registry) {

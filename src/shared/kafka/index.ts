@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls-watch.js';
-import { CONSUMER_ENDS, type ConsumerMetrics } from './consumer-metrics.js';
+import { type ConsumerMetrics, startConsumerMetrics } from './consumer-metrics.js';
 import { EmbeddedBrokerClient } from './embedded/client.js';
 import { EmbeddedConsumer } from './embedded/consumer.js';
 import { EmbeddedProducer } from './embedded/producer.js';
@@ -59,9 +59,7 @@ export function createConsumer(
 ): KafkaConsumer {
   const url = topicUrl(settings, key, logger);
   const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
-  // There before the first: a series that is born with it shows no increase.
-  for (const reason of CONSUMER_ENDS) metrics?.ends.inc({ topic: url.topic, reason }, 0);
-  metrics?.batches.inc({ topic: url.topic, outcome: 'passed' }, 0);
+  if (metrics !== undefined) startConsumerMetrics(metrics, url.topic);
   if (url.scheme === 'memory') {
     const broker = embeddedClient(url, brokerSocketPath);
     return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { zeroedCounter } from '../zeroed-counter.js';
 
 /**
  * The outbox and its way into Kafka. The series of `topics` are there from the beginning: a counter that is born with its
@@ -19,16 +20,16 @@ export function createOutboxMetrics(registry: Registry, topics: readonly string[
       labelNames: ['topic'],
       registers,
     }),
-    records: new Counter({
+    records: zeroedCounter({
       name: 'teranode_p2p_kafka_records_total',
       help: 'Records by topic and outcome: acknowledged or dead_letter.',
-      labelNames: ['topic', 'outcome'],
+      labels: { topic: topics, outcome: ['acknowledged', 'dead_letter'] },
       registers,
     }),
-    faults: new Counter({
+    faults: zeroedCounter({
       name: 'teranode_p2p_kafka_faults_total',
       help: 'Failed requests to Kafka by topic and fault: record, topic or broker.',
-      labelNames: ['topic', 'fault'],
+      labels: { topic: topics, fault: ['record', 'topic', 'broker'] },
       registers,
     }),
     drainRate: new Gauge({
@@ -37,10 +38,10 @@ export function createOutboxMetrics(registry: Registry, topics: readonly string[
       labelNames: ['topic'],
       registers,
     }),
-    damaged: new Counter({
+    damaged: zeroedCounter({
       name: 'teranode_p2p_outbox_damaged_records_total',
       help: 'Records of the outbox that could not be read back and are set aside in it, by topic.',
-      labelNames: ['topic'],
+      labels: { topic: topics },
       registers,
     }),
     requestSeconds: new Histogram({
@@ -79,9 +80,6 @@ export function createOutboxMetrics(registry: Registry, topics: readonly string[
     metrics.depth.set({ topic }, 0);
     metrics.lag.set({ topic }, 0);
     metrics.drainRate.set({ topic }, 0);
-    metrics.damaged.inc({ topic }, 0);
-    for (const outcome of ['acknowledged', 'dead_letter']) metrics.records.inc({ topic, outcome }, 0);
-    for (const fault of ['record', 'topic', 'broker']) metrics.faults.inc({ topic, fault }, 0);
   }
   return metrics;
 }

@@ -97,7 +97,10 @@ export class NotificationApp implements TransportHandlers<Client> {
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
     const { metrics, origins, admission, clients, gate, descriptors, proxies } = this.parts;
-    const refuse = (resource: Resource, outcome: string) => {
+    const refuse = (
+      resource: Resource,
+      outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors',
+    ) => {
       metrics.connections.inc({ outcome });
       return this.#answer(request, resource);
     };

@@ -1,23 +1,24 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
 export function createNotificationServerMetrics(registry: Registry) {
   const registers = [registry];
-  const metrics = {
+  return {
     clients: new Gauge({
       name: 'teranode_p2p_websocket_clients',
       help: 'WebSocket clients connected.',
       registers,
     }),
-    connections: new Counter({
+    connections: zeroedCounter({
       name: 'teranode_p2p_websocket_connections_total',
       help: 'WebSocket upgrades by what became of them.',
-      labelNames: ['outcome'] as const,
+      labels: { outcome: ['accepted', 'limit', 'origin', 'rate', 'handshake', 'descriptors'] },
       registers,
     }),
-    http: new Counter({
+    http: zeroedCounter({
       name: 'teranode_p2p_websocket_http_requests_total',
       help: 'Plain HTTP requests to the WebSocket port by what became of them, and connections refused before any.',
-      labelNames: ['outcome'] as const,
+      labels: { outcome: ['answered', 'refused', 'rate', 'connection_refused'] },
       registers,
     }),
     frames: new Counter({
@@ -35,10 +36,10 @@ export function createNotificationServerMetrics(registry: Registry) {
       help: 'Bytes of the frames published, each counted once.',
       registers,
     }),
-    evictions: new Counter({
+    evictions: zeroedCounter({
       name: 'teranode_p2p_websocket_evictions_total',
       help: 'Clients closed by the server, by reason.',
-      labelNames: ['reason'] as const,
+      labels: { reason: ['gap', 'silent', 'slow', 'slow_cut', 'messages', 'pings'] },
       registers,
     }),
     latency: new Gauge({
@@ -46,21 +47,13 @@ export function createNotificationServerMetrics(registry: Registry) {
       help: 'Age of the newest frame when it was published: from its arrival at this node.',
       registers,
     }),
-    certificate: new Counter({
+    certificate: zeroedCounter({
       name: 'teranode_p2p_websocket_certificate_reloads_total',
       help: 'Changes of the certificate files by what became of them.',
-      labelNames: ['outcome'] as const,
+      labels: { outcome: ['reloaded', 'refused'] },
       registers,
     }),
   };
-  for (const outcome of ['accepted', 'limit', 'origin', 'rate', 'handshake'])
-    metrics.connections.inc({ outcome }, 0);
-  for (const outcome of ['answered', 'refused', 'rate', 'connection_refused'])
-    metrics.http.inc({ outcome }, 0);
-  for (const reason of ['gap', 'silent', 'slow', 'slow_cut', 'messages', 'pings'])
-    metrics.evictions.inc({ reason }, 0);
-  for (const outcome of ['reloaded', 'refused']) metrics.certificate.inc({ outcome }, 0);
-  return metrics;
 }
 
 export type NotificationServerMetrics = ReturnType<typeof createNotificationServerMetrics>;

@@ -94,7 +94,7 @@ export class BlockFoundForwarder {
     this.#metrics.blockFoundWaiting.set(this.#count());
   }
 
-  #ended(outcome: string, ofStranger: boolean): void {
+  #ended(outcome: 'told' | 'failed', ofStranger: boolean): void {
     this.#calls--;
     if (ofStranger) this.#strangersCalls--;
     if (outcome === 'told') {

@@ -1,16 +1,17 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
+import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
 const BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2];
 
 /** The publisher's own. Each series is there from the beginning: one that is born with its first event shows no increase. */
 export function createPublisherMetrics(registry: Registry) {
   const registers = [registry];
-  const metrics = {
-    messages: new Counter({
+  return {
+    messages: zeroedCounter({
       name: 'teranode_p2p_publisher_messages_total',
       help: 'Messages that reached the publisher, by outcome.',
-      labelNames: ['outcome'],
+      labels: { outcome: OUTCOMES.map(({ name }) => name) },
       registers,
     }),
     frames: new Counter({
@@ -46,10 +47,10 @@ export function createPublisherMetrics(registry: Registry) {
       help: 'Announcements of blocks and subtrees whose announcer is remembered, should they be found invalid.',
       registers,
     }),
-    blockFound: new Counter({
+    blockFound: zeroedCounter({
       name: 'teranode_p2p_block_found_total',
       help: 'BlockFound calls by outcome: told, failed or given_up.',
-      labelNames: ['outcome'],
+      labels: { outcome: ['told', 'failed', 'given_up'] },
       registers,
     }),
     blockFoundWaiting: new Gauge({
@@ -57,17 +58,13 @@ export function createPublisherMetrics(registry: Registry) {
       help: 'BlockFound calls that wait for their turn.',
       registers,
     }),
-    notified: new Counter({
+    notified: zeroedCounter({
       name: 'teranode_p2p_notifications_records_total',
       help: 'Frames for the notifications topic by outcome: acknowledged or lost.',
-      labelNames: ['outcome'],
+      labels: { outcome: ['acknowledged', 'lost'] },
       registers,
     }),
   };
-  for (const { name: outcome } of OUTCOMES) metrics.messages.inc({ outcome }, 0);
-  for (const outcome of ['told', 'failed', 'given_up']) metrics.blockFound.inc({ outcome }, 0);
-  for (const outcome of ['acknowledged', 'lost']) metrics.notified.inc({ outcome }, 0);
-  return metrics;
 }
 
 export type PublisherMetrics = ReturnType<typeof createPublisherMetrics>;
