@@ -4,7 +4,7 @@ import { Gauge, type Registry } from 'prom-client';
 import { bestblock, block, miningOn, nodeStatus, rejectedTx, subtree } from '../../shared/messages/index.js';
 import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
-const SAID = [bestblock, block, subtree, miningOn, rejectedTx, nodeStatus];
+const SAID = [bestblock, block, subtree, miningOn, rejectedTx, nodeStatus].map(({ name }) => name);
 const REJECTED_TX_LIMITS = ['rate', 'repeat', 'known', 'malformed'] as const;
 export type RejectedTxLimit = (typeof REJECTED_TX_LIMITS)[number];
 const BEST_BLOCK_ANSWERS = ['answered', 'limited', 'silent', 'displaced', 'failed'] as const;
@@ -19,7 +19,7 @@ export function createAnnounceMetrics(registry: Registry) {
       name: 'teranode_p2p_announce_messages_total',
       help: 'Own messages by kind and what became of them: told, nobody (no peer listens to it), shown (to our WebSocket clients alone), dropped (by the state of the chain), no_url, failed.',
       labels: {
-        kind: SAID.map(({ name }) => name),
+        kind: SAID,
         outcome: ['told', 'nobody', 'shown', 'dropped', 'no_url', 'failed'],
       },
       registers,

@@ -16,6 +16,7 @@ export type PipelineMetrics = ReturnType<typeof createPipelineMetrics>;
 
 export function createPipelineMetrics(registry: Registry, kinds: readonly MessageKind[] = MESSAGE_KINDS) {
   const registers = [registry];
+  const kindNames = kinds.map(({ name }) => name);
   let queue: Waiting = { bytes: 0, length: 0 };
   new Gauge({
     name: 'teranode_p2p_pipeline_queued_bytes',
@@ -41,7 +42,7 @@ export function createPipelineMetrics(registry: Registry, kinds: readonly Messag
     messages: zeroedCounter({
       name: 'teranode_p2p_messages_total',
       help: 'Messages heard, by kind and what became of them.',
-      labels: { kind: kinds.map(({ name }) => name), outcome: OUTCOMES.map(({ name }) => name) },
+      labels: { kind: kindNames, outcome: OUTCOMES.map((outcome) => outcome.name) },
       registers,
     }),
     batchMessages: new Histogram({
@@ -60,7 +61,7 @@ export function createPipelineMetrics(registry: Registry, kinds: readonly Messag
     checkingSeconds: zeroedCounter({
       name: 'teranode_p2p_pipeline_checking_seconds_total',
       help: 'Seconds that checkers spent on messages, by kind.',
-      labels: { kind: kinds.map(({ name }) => name) },
+      labels: { kind: kindNames },
       registers,
     }),
     batchesInFlight: new Gauge({

@@ -11,7 +11,7 @@ export function createPublisherMetrics(registry: Registry) {
     messages: zeroedCounter({
       name: 'teranode_p2p_publisher_messages_total',
       help: 'Messages that reached the publisher, by outcome.',
-      labels: { outcome: OUTCOMES.map(({ name }) => name) },
+      labels: { outcome: OUTCOMES.map((outcome) => outcome.name) },
       registers,
     }),
     frames: new Counter({
