@@ -64,4 +64,27 @@ describe('WebSocket on ws, by the letter', () => {
     );
     await waitFor(() => servers.connections === 0, { what: 'their places given back' });
   });
+
+  it('reads little more of a client that goes on after what is against the protocol', async (t) => {
+    const { servers } = await serveNotifications(t, { p2p_websocket_transport: 'ws' });
+    const socket = await rawUpgrade(t, servers.port);
+    // It does not mind that the server has closed its side.
+    socket.allowHalfOpen = true;
+    socket.resume();
+    const more = Buffer.alloc(65_536);
+    let taken = 0;
+    const send = () => {
+      if (socket.destroyed) return;
+      socket.write(more, (error) => {
+        if (error) return;
+        taken += more.length;
+        send();
+      });
+    };
+    socket.write(frame(1, 'hello', { masked: false }));
+    send();
+    await waitFor(() => socket.closed, { what: 'the end' });
+    // What the system takes for a connection before anybody reads it is some MiB.
+    assert.ok(taken < 32 * 1024 * 1024, `${taken} bytes were taken`);
+  });
 });

@@ -139,12 +139,17 @@ class WsSocket<Data> implements TransportSocket<Data> {
     if (this.#over) return;
     this.listener.flush();
     this.webSocket.close(code, reason);
+    this.ending();
+    this.finish();
+  }
+
+  /** Our close frame is under way. */
+  ending(): void {
     let left = LAST_BYTES;
     this.raw.on('data', (chunk: Buffer) => {
       left -= chunk.length;
       if (left < 0) this.raw.destroy();
     });
-    this.finish();
   }
 
   close(): void {
@@ -356,7 +361,7 @@ class WsListener<Data> implements Listener {
     webSocket.on('ping', () => socket.open && handlers.ping(socket));
     webSocket.on('pong', () => socket.open && handlers.pong(socket));
     // What went wrong is told to the client in its close frame.
-    webSocket.on('error', () => {});
+    webSocket.on('error', () => socket.ending());
     webSocket.on('close', () => socket.finish());
     handlers.open(socket);
   }
