@@ -109,6 +109,33 @@ describe('a fetched batch', () => {
     assert.equal((await fetched(await batchOf(5, values.slice(0, 100_000), 'gzip'))).length, 100_000);
   });
 
+  it('of many small records is left to the next fetch where it is too much beside those before it', async () => {
+    const values = new Array<string>(60_000).fill('');
+    for (const name of ['none', 'gzip'] as const) {
+      const batches = [0, 60_000, 120_000].map((offset) => batchOf(offset, values, name));
+      const [first, second, third] = await Promise.all(batches);
+      const messages = await fetched(first!, second!, third!);
+      assert.equal(messages.length, 60_000);
+      assert.equal((await fetched(second!, third!)).at(-1)?.offset, '119999');
+    }
+  });
+
+  it('is read without the headers of its records, however many a record has', async () => {
+    const Record = require('kafkajs/src/protocol/recordBatch/record/v0') as (parts: object) => object;
+    const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0') as {
+      readonly RecordBatch: (parts: object) => Promise<{ readonly buffer: Buffer }>;
+    };
+    for (const many of [2, 5_000]) {
+      const headers = Object.fromEntries(Array.from({ length: many }, (_, n) => [`header ${n}`, 'value']));
+      const records = ['a', 'b'].map((value, offsetDelta) => Record({ offsetDelta, value, headers }));
+      const { buffer } = await RecordBatch({ records, lastOffsetDelta: 1 });
+      const messages = await fetched(buffer, await batchOf(2, ['c']));
+      assert.deepEqual(shown(messages), ['0 a', '1 b', '2 c']);
+      for (const message of messages)
+        assert.deepEqual((message as Message & { headers: object }).headers, {});
+    }
+  });
+
   it('in blocks of snappy-java is bounded by all of them together', async () => {
     const packed = await compressionCodecs()
       [COMPRESSION_TYPES.snappy]?.()

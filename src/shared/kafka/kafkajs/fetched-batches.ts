@@ -2,14 +2,18 @@
  * Where this server reaches into kafkajs 2.2.4 to bound what a fetched record batch becomes. A megabyte that whoever may write to a
  * topic has packed can be gigabytes; the library unpacks whatever it is, and a consumer that dies of it begins anew at the same
  * place. A batch past the bounds is unreadable for good: in its place comes one record without a value at the batch's last offset, so
- * that reading goes on behind it. What only together is too much is read with the next fetch. Formats from before Kafka 0.11 have
+ * that reading goes on behind it. What only together is too much, in bytes or records, is read with the next fetch. Headers, which nobody here
+ * reads, are left out: the library copies all of a record's for each of them, which for a megabyte of them takes many minutes. Formats from before Kafka 0.11 have
  * nothing to stand in for a batch: there the codecs' own bound is an error.
  */
 
 import { createRequire } from 'node:module';
 import { COMPRESSION_TYPES, DECOMPRESSED_MAX, TooLargeError } from './compression.js';
 
-/** Records of a batch at the most: the library hands them on as arguments of one call, and the stack has no room for more. */
+/**
+ * Records of a batch at the most, and of the batches of a partition in one fetch: the library hands a batch's on as arguments of one call, for
+ * more of which the stack has no room, and each record takes hundreds of bytes, however few it has.
+ */
 export const BATCH_RECORDS_MAX = 100_000;
 
 /** Of a record's place: why its whole batch was passed. */
@@ -25,7 +29,12 @@ interface Decoder {
 }
 
 interface Library {
-  readonly Decoder: new (bytes: Buffer) => Decoder;
+  readonly Decoder: (new (
+    bytes: Buffer,
+  ) => Decoder) & {
+    /** Only for the headers of records. */
+    readonly prototype: { readVarIntArray: () => readonly unknown[] };
+  };
   readonly PartialMessageError: new (message: string) => Error;
   readonly lookupCodecByAttributes: (
     attributes: number,
@@ -62,12 +71,14 @@ export function boundFetchedBatches(): void {
     lookupCodecByAttributes: (require('kafkajs/src/protocol/message/compression') as Library)
       .lookupCodecByAttributes,
   };
+  // What follows the headers in a record is nothing.
+  library.Decoder.prototype.readVarIntArray = () => [];
   module.exports = Object.assign(boundedDecoder(original, library), { [bounded]: true });
 }
 
 function boundedDecoder(original: DecodeBatch, library: Library): DecodeBatch {
-  /** Bytes that the batches of one partition in one fetch have become. */
-  const unpacked = new WeakMap<Decoder, number>();
+  /** What the batches of one partition in one fetch have become. */
+  const sums = new WeakMap<Decoder, { bytes: number; records: number }>();
   return async (decoder) => {
     const bytes = decoder.buffer.subarray(decoder.offset);
     // What is cut off at the fetch's bound is the library's to tell.
@@ -81,19 +92,22 @@ function boundedDecoder(original: DecodeBatch, library: Library): DecodeBatch {
       decoder.offset += end;
       return passed(batch, `${count} records, more than ${BATCH_RECORDS_MAX}`);
     }
+    const sum = sums.get(decoder) ?? { bytes: 0, records: 0 };
+    sums.set(decoder, sum);
+    if (sum.records + count > BATCH_RECORDS_MAX) throw new library.PartialMessageError('for the next fetch');
+    sum.records += Math.max(count, 0);
     // A compacted topic keeps batches of which no record is left.
     if (codec === null || count <= 0) return original(decoder);
-    const before = unpacked.get(decoder) ?? 0;
     let records: Buffer;
     try {
-      records = await codec.decompress(batch.subarray(RECORDS_AT), DECOMPRESSED_MAX - before);
+      records = await codec.decompress(batch.subarray(RECORDS_AT), DECOMPRESSED_MAX - sum.bytes);
     } catch (error) {
       if (!(error instanceof TooLargeError)) throw error;
-      if (before > 0) throw new library.PartialMessageError('for the next fetch');
+      if (sum.bytes > 0) throw new library.PartialMessageError('for the next fetch');
       decoder.offset += end;
       return passed(batch, error.message);
     }
-    unpacked.set(decoder, before + records.length);
+    sum.bytes += records.length;
     decoder.offset += end;
     return original(new library.Decoder(plain(batch, records)));
   };
