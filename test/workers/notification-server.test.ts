@@ -278,21 +278,6 @@ for (const transport of TRANSPORTS)
       assert.equal((await fetch(`${http}/health`)).status, 200);
     });
 
-    it('survives 2,000 clients that come at once and vanish', async (t) => {
-      const { feed, url, servers } = await serve(t, { p2p_websocket_max_connections: 3000 });
-      const pids = servers.pids;
-      const steady = await listen(t, url);
-      for (let wave = 0; wave < 10; wave++) {
-        const sockets = await Promise.all(Array.from({ length: 200 }, () => rawUpgrade(t, servers.port)));
-        for (const socket of sockets) socket.resetAndDestroy();
-      }
-      const last = feed.blocks(100);
-      await waitFor(() => steady.heights().at(-1) === last, { what: 'blocks' });
-      await waitFor(() => servers.connections === 1, { what: 'their places given back' });
-      assert.ok(contiguous(steady.heights()));
-      assert.deepEqual(servers.pids, pids);
-    });
-
     it('answers health, status, page and preflight, and nothing else', async (t) => {
       const { http, servers } = await serve(t);
       const health = await fetch(`${http}/health`);
