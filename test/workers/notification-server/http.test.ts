@@ -197,7 +197,9 @@ for (const transport of TRANSPORTS)
         p2p_websocket_trusted_source_cidrs: ['127.0.0.1'],
       });
       const ended: Raw[] = [];
-      for (let round = 0; round < 15; round++) {
+      const isRefused = (each: Raw) => each.text().startsWith('HTTP/1.1 429');
+      // Places for requests come back meanwhile: a slow machine needs more rounds.
+      for (let round = 0; round < 100 && !ended.some(isRefused); round++) {
         const some = await Promise.all(
           Array.from({ length: 30 }, () =>
             say(t, servers.port, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n', '127.0.0.2'),
@@ -206,13 +208,16 @@ for (const transport of TRANSPORTS)
         await waitFor(() => some.every((each) => each.ended), { what: 'answers' });
         ended.push(...some);
       }
-      const refused = ended.filter((each) => each.text().startsWith('HTTP/1.1 429'));
       const answered = ended.filter((each) => each.text().startsWith('HTTP/1.1 200'));
       assert.ok(answered.length >= 200, `${answered.length} answered`);
-      assert.ok(refused.length > 0);
-      const statuses = await Promise.all(
-        Array.from({ length: 40 }, () => upgradeStatus(url, { localAddress: '127.0.0.2' })),
-      );
+      assert.ok(ended.some(isRefused));
+      const statuses: number[] = [];
+      for (let round = 0; round < 100 && !statuses.includes(429); round++)
+        statuses.push(
+          ...(await Promise.all(
+            Array.from({ length: 40 }, () => upgradeStatus(url, { localAddress: '127.0.0.2' })),
+          )),
+        );
       assert.ok(statuses.includes(429), 'handshakes are requests');
       assert.equal((await fetch(`${http}/health`)).status, 200);
       await listen(t, url);
