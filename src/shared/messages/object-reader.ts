@@ -54,6 +54,9 @@ const U = 0x75;
 const ESCAPE = new Uint8Array(256);
 for (const byte of Buffer.from('"\\/bfnrt')) ESCAPE[byte] = 1;
 
+/** Of one letter in a string at the most, as in `\u0061`. */
+const ESCAPE_BYTES = 6;
+
 const UINT32_MAX = 0xffff_ffff;
 const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
 const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
@@ -235,7 +238,11 @@ class ObjectReader {
 
   /** The field whose key is the string read last. */
   #fieldOf(layout: Layout): WireField | undefined {
-    if (!this.#ascii || this.#escaped) return layout.byFolded.get(folded(this.#text()));
+    if (!this.#ascii || this.#escaped) {
+      // Folding costs much more than the bytes do, and no field's name is longer with all of it escaped.
+      if (this.#to - this.#from >= layout.byLength.length * ESCAPE_BYTES) return undefined;
+      return layout.byFolded.get(folded(this.#text()));
+    }
     const bytes = this.#bytes;
     const from = this.#from;
     const length = this.#to - from;

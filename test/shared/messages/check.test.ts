@@ -266,6 +266,8 @@ describe('a message at its kind’s bound', () => {
     ['text that is not shown', '"clientname":"', '<', '"'],
     ['text that is hardly shown', '"reason":"', '<a', '"'],
     ['bytes that are no UTF-8', '"client_name":"', '\u00ff', '"'],
+    ['a key with an escape', '"\\n', 'a', '":1'],
+    ['a key beyond ASCII', '"é', 'a', '":1'],
     ['space', '', ' ', '"x":1'],
   ];
 
