@@ -124,7 +124,7 @@ export class LogSink {
 /**
  * A pipe or terminal opened anew, so that writing to it does not block: the flag is of the opening, which children and threads
  * that inherit the descriptor share, and which a child's start sets back. Files never block, and share their position. A socket
- * cannot be opened anew: see `unblockSocket`. Where nothing can be done (other systems than Linux) the descriptor stays as it is.
+ * cannot be opened anew, nor a pipe of another user: see `unblockSocket`. Where nothing can be done the descriptor stays as it is.
  */
 function unblocked(fd: number): number {
   try {
@@ -133,13 +133,15 @@ function unblocked(fd: number): number {
     if (!kind.isFIFO() && !kind.isCharacterDevice()) return fd;
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
+    // Another user's pipe, as behind gosu or su, cannot be opened anew.
+    unblockSocket();
     return fd;
   }
 }
 
 /**
- * Standard output that is a socket, as under systemd or another Node, does not block from here on, for all threads. A child that
- * inherits it sets that back when it starts and when it ends: to be called after either. Does nothing in a worker thread.
+ * Standard output that is a socket, as under systemd or another Node, or a pipe does not block from here on, for all threads. A
+ * child that inherits it sets that back when it starts and when it ends: to be called after either. Does nothing in a worker thread.
  */
 export function unblockSocket(): void {
   if (!isMainThread) return;

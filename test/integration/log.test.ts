@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { chownSync, closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
@@ -13,7 +13,11 @@ import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
 /** A server that logs much, whose standard output is `stdout`. */
-function launch(context: TestContext, stdout: 'pipe' | 'fifo' | number, directory: string): ChildProcess {
+function launch(
+  context: TestContext,
+  stdout: 'pipe' | 'fifo' | 'other user’s fifo' | number,
+  directory: string,
+): ChildProcess {
   const settings = {
     network: 'regtest',
     DATADIR: directory,
@@ -37,12 +41,16 @@ function launch(context: TestContext, stdout: 'pipe' | 'fifo' | number, director
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const program = [process.execPath, resolve('bin/teranode-p2p.mjs'), 'start', ...args];
   // Node's own pipes are sockets.
-  const command =
-    stdout === 'fifo' ? ['bash', '-c', 'exec "$@" > >(exec sleep 150)', 'bash', ...program] : program;
+  const toFifo = ['bash', '-c', 'exec "$@" > >(exec sleep 150)', 'bash'];
+  const other = stdout === 'other user’s fifo' && process.getuid?.() === 0;
+  if (other) chownSync(directory, 65_534, 65_534);
+  const asOther = other ? ['setpriv', '--reuid=65534', '--clear-groups'] : [];
+  const isFifo = stdout === 'fifo' || stdout === 'other user’s fifo';
+  const command = isFifo ? [...toFifo, ...asOther, ...program] : program;
   const [file = '', ...rest] = command;
   const child = spawn(file, rest, {
     env,
-    stdio: ['ignore', stdout === 'fifo' ? 'ignore' : stdout, 'inherit'],
+    stdio: ['ignore', isFifo ? 'ignore' : stdout, 'inherit'],
   });
   context.after(() => child.kill('SIGKILL'));
   return child;
@@ -93,6 +101,7 @@ async function servesOn(
 for (const [stdout, what] of [
   ['pipe', 'a socket'],
   ['fifo', 'a pipe'],
+  ['other user’s fifo', 'a pipe of another user'],
 ] as const) {
   test(`a server whose log is ${what} that nobody reads serves on, counts what it drops, and ends in its time`, async (context) => {
     const directory = temporaryDirectory(context);
