@@ -71,10 +71,11 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
       kind,
       values.map((value, n) => ({ topic: kind, partition: 0, offset: BigInt(n), timestamp: 1, value })),
     );
+  /** Outcomes that there were; the others stand at 0. */
   const counted = async (kind: string): Promise<Record<string, number>> =>
     Object.fromEntries(
       (await metrics.reports.get()).values
-        .filter(({ labels }) => labels.kind === kind)
+        .filter(({ labels, value }) => labels.kind === kind && value > 0)
         .map(({ labels, value }) => [labels.outcome, value]),
     );
   return { state, scored, failed, handle, counted, invalidBlocks };
