@@ -11,7 +11,7 @@ export interface Sighting {
   readonly reason: string;
   /** When the first showed it (monotonic). */
   readonly firstAt: number;
-  /** Node names, with ms after the first. */
+  /** Node names, with whole ms after the first. */
   readonly heard: readonly { readonly node: string; readonly ms: number }[];
 }
 
@@ -57,7 +57,7 @@ export class Sightings {
       this.#open.set(key, open);
     }
     if (open.heard.some((one) => one.node === node)) return;
-    open.heard.push({ node, ms: at - open.firstAt });
+    open.heard.push({ node, ms: Math.round(at - open.firstAt) });
     if (open.heard.length >= this.#options.expected) this.#tell(key);
     else if (this.#open.size > OPEN_BOUND) this.#tell(this.#open.keys().next().value ?? key);
   }

@@ -106,9 +106,9 @@ test('an event is told once, with everybody who heard it and after how long', as
   const block = { kind: 'block', hash: 'a', origin: 'node1', height: '1', reason: '' };
   sightings.add('node1', block, 1000);
   sightings.add('node1', block, 1001);
-  sightings.add('node3', block, 1002);
+  sightings.add('node3', block, 1002.25);
   assert.equal(events.length, 0);
-  sightings.add('node2', block, 1005);
+  sightings.add('node2', block, 1004.9);
   assert.deepEqual(events[0]?.heard, [
     { node: 'node1', ms: 0 },
     { node: 'node3', ms: 2 },
