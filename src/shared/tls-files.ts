@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import { ConfigurationError, errorMessage } from './errors.js';
+import { errorMessage } from './errors.js';
 
 export interface TlsFiles {
   /** `server_certFile`: PEM, with the chain. */
@@ -128,10 +128,4 @@ export function serverFiles({ certFile, keyFile }: TlsFiles, level = 'securityLe
     },
     level,
   };
-}
-
-/** Throws ConfigurationError naming each setting whose file is missing, unreadable or does not fit. */
-export function checkTlsFiles(files: TlsFiles): void {
-  const problems = tlsFileProblems(serverFiles(files));
-  if (problems.length > 0) throw new ConfigurationError(problems);
 }
