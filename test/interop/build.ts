@@ -11,6 +11,10 @@ const MODULE = resolve('test/interop');
 export const NEIGHBOUR = resolve('dist/interop/neighbour');
 /** What every program's protocol definitions compile to; the Go side reads it and needs no generated code. */
 export const DESCRIPTORS = resolve('dist/interop/descriptors.binpb');
+/** What people call a gRPC port with by hand; its version is pinned in a module of its own. */
+export const GRPCURL = resolve('dist/interop/grpcurl');
+const GRPCURL_MODULE = join(MODULE, 'grpcurl');
+const GRPCURL_PACKAGE = 'github.com/fullstorydev/grpcurl/cmd/grpcurl';
 const SHOWN_LINES = 40;
 
 /** What is missing, for a person; no stack wanted. */
@@ -27,6 +31,8 @@ export async function buildNeighbour(): Promise<void> {
     const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
     await run(process.execPath, [buf, 'build', 'proto', '-o', DESCRIPTORS], '.', line);
     await run('go', ['build', '-v', '-buildvcs=false', '-o', NEIGHBOUR, '.'], MODULE, line);
+    const grpcurl = ['build', '-v', '-buildvcs=false', '-o', GRPCURL, GRPCURL_PACKAGE];
+    await run('go', grpcurl, GRPCURL_MODULE, line);
   });
 }
 

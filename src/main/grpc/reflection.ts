@@ -1,6 +1,7 @@
 /**
  * What reflection tells of the services. proto-loader's descriptors name no file that they import (grpc-node issue 2595) and
- * leave types relative; Go's clients, grpcurl among them, refuse a file whose types are not to be found. Both are put right here.
+ * leave types relative, and name the entry of a map after its field as it is written. Go's clients, grpcurl among them, refuse a file whose
+ * types are not to be found, or whose maps are not named as protoc names them. All three are put right here.
  * Reserved numbers are left out: their ranges come one short, which is refused too, and nobody who calls has a use for them.
  */
 
@@ -12,7 +13,10 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import type { PackageDefinition } from '@grpc/proto-loader';
 
-/** `definition` with descriptors as `protoc` writes them: absolute type names, and each file imports those that it refers to. */
+/**
+ * `definition` with descriptors as `protoc` writes them: absolute type names, maps whose entries have protoc's names, and each file imports
+ * those that it refers to.
+ */
 export function withImports(definition: PackageDefinition): PackageDefinition {
   const files = new Map<string, FileDescriptorProto>();
   for (const { fileDescriptorProtos } of Object.values(definition)) {
@@ -22,6 +26,7 @@ export function withImports(definition: PackageDefinition): PackageDefinition {
       files.set(file.name, file);
     }
   }
+  for (const file of files.values()) nameMapEntries(file.messageType);
   const homes = new Map<string, string>();
   for (const file of files.values()) {
     for (const name of definedIn(packageScope(file), file)) homes.set(name, file.name);
@@ -52,6 +57,19 @@ function definedIn(
       return [own, ...definedIn(own, { messageType: message.nestedType, enumType: message.enumType })];
     }),
   ];
+}
+
+/** `some_field` has the entry `SomeFieldEntry`, within the message that has the field. */
+function nameMapEntries(messages: readonly DescriptorProto[]): void {
+  for (const { field: fields, nestedType } of messages) {
+    for (const field of fields) {
+      const entry = nestedType.find(({ name, options }) => name === field.typeName && options?.mapEntry);
+      if (entry === undefined) continue;
+      entry.name = `${field.name.replaceAll(/(?:^|_+)([^_]?)/g, (_, first: string) => first.toUpperCase())}Entry`;
+      field.typeName = entry.name;
+    }
+    nameMapEntries(nestedType);
+  }
 }
 
 /** The files that `file` refers to, sorted; makes its type names absolute on the way. */

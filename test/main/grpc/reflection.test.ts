@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
-import { resolve } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import {
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt';
 import { loadSync } from '@grpc/proto-loader';
 import { withImports } from '../../../src/main/grpc/reflection.js';
+import { temporaryDirectory } from '../../support/temporary.js';
 
 const OPTIONS = { includeDirs: [resolve('proto')], keepCase: true };
 
@@ -38,4 +45,25 @@ test('each file imports what it refers to, and its types are found there', () =>
     notification?.fields.find(({ name }) => name === 'type')?.enum?.typeName,
     'model.NotificationType',
   );
+});
+
+test('the entry of a map has the name that protoc gives it', (context) => {
+  const directory = temporaryDirectory(context);
+  const fields = ['statuses', 'by_peer_id', 'already_Capital', 'twice__under'];
+  const maps = fields.map((field, index) => `map<string, Value> ${field} = ${index + 1};`).join('\n');
+  writeFileSync(
+    join(directory, 'maps.proto'),
+    `syntax = "proto3";\npackage maps;\nmessage Value { message Inner { ${maps} } }\n`,
+  );
+  const buf = [resolve('node_modules/@bufbuild/buf/bin/buf'), 'build', directory, '-o', '-'];
+  const [protoc] = fromBinary(FileDescriptorSetSchema, execFileSync(process.execPath, buf)).file;
+  const [ours] = filesOf(
+    withImports(loadSync('maps.proto', { includeDirs: [directory], keepCase: true })),
+  ).values();
+  const entriesOf = (file: FileDescriptorProto | undefined) => {
+    const inner = file?.messageType[0]?.nestedType[0];
+    return inner?.field.map(({ name, typeName }) => [name, typeName]);
+  };
+  assert.equal(entriesOf(protoc)?.length, fields.length);
+  assert.deepEqual(entriesOf(ours), entriesOf(protoc));
 });
