@@ -13,7 +13,7 @@ import { pino } from 'pino';
 import { composeDependencies } from '../../src/main/compose.js';
 import { topicNames } from '../../src/main/node/gossip.js';
 import { P2PServer } from '../../src/main/server.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings } from '../../test/support/server.js';
 import { settingsOf } from '../../test/support/settings.js';
@@ -75,7 +75,7 @@ const settings = serverSettings(context as never, {
   p2p_websocket_text_ping: false,
   ...(JSON.parse(process.argv[3] ?? '{}') as Partial<Settings>),
 });
-const topic = topicNames(settings, MESSAGE_KINDS)[kindIndex('subtree')] ?? '';
+const topic = topicNames(settings, [kindNamed('subtree')])[0] ?? '';
 
 interface Sample {
   readonly value: number;

@@ -13,6 +13,7 @@ import { pino } from 'pino';
 import { createProducer } from '../../src/shared/kafka/index.js';
 import type { KafkaRecord } from '../../src/shared/kafka/types.js';
 import { announcedRecord } from '../../src/shared/messages/record.js';
+import { subtrees } from '../../src/shared/messages/topics.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import type { CheckedMessage } from '../../src/shared/pipeline/types.js';
 import { announcement, PublisherUnderTest, publisherConfig } from '../../test/support/publisher.js';
@@ -49,7 +50,7 @@ const LOOK_MS = 5;
 function record(index: number) {
   const hash = createHash('sha256').update(String(index)).digest('hex');
   const dataHubUrl = 'https://hub.example.org:8090/api/v1';
-  return announcedRecord('subtrees', { hash, dataHubUrl, peerId: AUTHOR }, 'protobuf');
+  return announcedRecord(subtrees, { hash, dataHubUrl, peerId: AUTHOR }, 'protobuf');
 }
 
 /** Key and value together. */

@@ -11,6 +11,7 @@ import { checkContextOf } from '../shared/messages/context.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { displayText } from '../shared/messages/text.js';
+import { blocks, subtrees } from '../shared/messages/topics.js';
 import { outcomeAt } from '../shared/pipeline/outcomes.js';
 import type { PeerFact } from '../shared/pipeline/types.js';
 import type { PublisherConfig } from '../shared/pipeline/worker-config.js';
@@ -207,7 +208,10 @@ export class ServerParts {
       records: settings.p2p_generation === 'current' ? this.registry.records : undefined,
       invalidBlocks,
       announcersOf: (kind, hashes) =>
-        this.pipeline.publisher.ask('announcers', { topic: `${kind}s`, hashes }),
+        this.pipeline.publisher.ask('announcers', {
+          topic: (kind === 'block' ? blocks : subtrees).id,
+          hashes,
+        }),
       fsmState: () => this.announcer.fsmState,
       ownPeerId: () => this.node.peerId,
       blocks: dependencies.invalidBlocks,

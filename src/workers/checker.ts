@@ -8,6 +8,7 @@ import { move } from 'piscina';
 import { steadyLibraries } from '../shared/clock.js';
 import { checkMessage } from '../shared/messages/check.js';
 import { checkContextOf } from '../shared/messages/context.js';
+import { byId } from '../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { encodeCheckedBatch } from '../shared/pipeline/checked-batch.js';
@@ -18,7 +19,7 @@ steadyLibraries();
 
 const config = workerData as CheckerConfig;
 const base = checkContextOf(config.settings);
-const kinds = await kindsOf(config.kindsModule);
+const kinds = byId(await kindsOf(config.kindsModule));
 
 async function kindsOf(module: string | undefined): Promise<readonly MessageKind[]> {
   if (module === undefined) return MESSAGE_KINDS;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { KafkaBlockTopicMessage, KafkaSubtreeTopicMessage } from '../../src/shared/generated/kafkamessage.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { createStranger, joinPeer, outcomesOf, topicOf } from '../support/gossip.js';
 import { mineHeader, sampleData } from '../support/sample-messages.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
@@ -15,7 +15,7 @@ const PLACES = 3;
 const STRANGERS = 10;
 
 const known = ['block', 'subtree'].map((name) => {
-  const kind = MESSAGE_KINDS[kindIndex(name)];
+  const kind = kindNamed(name);
   if (kind === undefined) throw new Error(`no kind ${name}`);
   return kind;
 });

@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { joinPeer, sumOf, topicOf } from '../support/gossip.js';
 import type { Peer } from '../support/peer.js';
 import { chainOf, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const PROTOCOL = 'teranode/bitcoin/1.0.0';
-const [BESTBLOCK] = MESSAGE_KINDS.slice(kindIndex('bestblock'));
+const BESTBLOCK = kindNamed('bestblock');
 if (BESTBLOCK === undefined) throw new Error('no best-block requests');
 
 /** What comes on the direct stream of `peer`, each whole. */
@@ -39,9 +39,7 @@ async function joined(
 
 test('nobody is asked for a best block who does not listen to that; who comes and does is', async (context) => {
   const server = await startServer(context, serverSettings(context, { p2p_node_status_interval: 250 }));
-  const [request, status] = ['bestblock', 'node_status'].map((name) =>
-    topicOf(server, MESSAGE_KINDS[kindIndex(name)] as NonNullable<typeof BESTBLOCK>),
-  );
+  const [request, status] = ['bestblock', 'node_status'].map((name) => topicOf(server, kindNamed(name)));
   const asked = async () =>
     sumOf(await server.server.scrape(), 'teranode_p2p_announce_messages_total', { kind: 'bestblock' });
   // As a node of today's network: it has all topics but this one.

@@ -6,8 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { WebSocket } from 'ws';
 import type { GossipInternals } from '../../src/main/node/library-seams.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { OTHER_PEER } from '../support/sample-messages.js';
@@ -18,7 +17,7 @@ import { ShiftedClock } from '../support/shifted-clock.js';
 import { waitFor, within } from '../support/wait.js';
 
 const HOUR = 3_600_000;
-const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as MessageKind;
+const SUBTREE = kindNamed('subtree');
 const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
 /** A client may send a hundred messages a minute. */
 const NEARLY_ALL = 90;

@@ -10,14 +10,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { status as Status } from '@grpc/grpc-js';
 import { RpcError } from '../../src/shared/grpc/call.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { hashOf, joinPeer, numberOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
 import { listen, rawUpgrade } from '../support/notifications.js';
 import { openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as MessageKind;
+const SUBTREE = kindNamed('subtree');
 
 function clientOf(context: TestContext, { server }: TestServer, adminKey?: string): PeerServiceClient {
   const client = new PeerServiceClient(

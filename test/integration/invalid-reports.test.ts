@@ -8,7 +8,7 @@ import {
 } from '../../src/shared/generated/kafkamessage.js';
 import { headerHash } from '../../src/shared/header.js';
 import { createProducer } from '../../src/shared/kafka/index.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { hashOf, joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
 import { createPeer, type Peer } from '../support/peer.js';
@@ -16,8 +16,8 @@ import { sampleData } from '../support/sample-messages.js';
 import { adminClient, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const [BLOCK] = MESSAGE_KINDS.slice(kindIndex('block'));
-const [SUBTREE] = MESSAGE_KINDS.slice(kindIndex('subtree'));
+const BLOCK = kindNamed('block');
+const SUBTREE = kindNamed('subtree');
 if (BLOCK === undefined || SUBTREE === undefined) throw new Error('no blocks or subtrees');
 
 const REPORTED = {

@@ -10,8 +10,7 @@ import type { P2PServer } from '../../src/main/server.js';
 import { NotificationType } from '../../src/shared/generated/model.js';
 import type { FoundBlock } from '../../src/shared/grpc/block-validation-client.js';
 import { headerHash } from '../../src/shared/header.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { sumOf, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
@@ -171,7 +170,7 @@ test('the validation service hears of blocks; while it is gone they are counted,
   const blocks = await recordsOf(context, server, 'kafka_blocksConfig');
   const told = async (outcome: string) =>
     sumOf(await server.server.scrape(), 'teranode_p2p_block_found_total', { outcome });
-  const block = topicOf(miner, MESSAGE_KINDS[kindIndex('block')] as MessageKind);
+  const block = topicOf(miner, kindNamed('block'));
   // Its static peer takes no place in the miner's mesh, but hears what the miner publishes itself.
   const subscribers = () =>
     miner.server.parts.node.inspect().host?.services.pubsub.getSubscribers(block) ?? [];

@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
@@ -21,7 +20,7 @@ import {
 import { launchServer } from '../support/server-process.js';
 import { waitFor } from '../support/wait.js';
 
-const kindOf = (name: string) => MESSAGE_KINDS[kindIndex(name)] as MessageKind;
+const kindOf = (name: string) => kindNamed(name);
 const QUIET = { p2p_node_status_interval: 3_600_000, p2p_notification_servers: 1 };
 
 const statusData = (author: string, changes: object = {}) =>

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindIndex, MESSAGE_KINDS, subtree } from '../../src/shared/messages/index.js';
+import { kindNamed, subtree } from '../../src/shared/messages/index.js';
 import { OutboxStore } from '../../src/shared/outbox/store.js';
 import type { RunFile } from '../../src/shared/run-file.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
@@ -15,7 +15,7 @@ import { launchServer } from '../support/server-process.js';
 import { settingsOf } from '../support/settings.js';
 import { waitFor, within } from '../support/wait.js';
 
-const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')];
+const SUBTREE = kindNamed('subtree');
 if (SUBTREE === undefined) throw new Error('no subtrees');
 const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
 /** An exit that is timed writes no coverage: it takes seconds on a busy machine. */

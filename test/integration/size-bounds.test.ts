@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { createStranger, joinPeer, outcomesOf, topicOf } from '../support/gossip.js';
 import { sampleData } from '../support/sample-messages.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
@@ -28,7 +28,7 @@ for (const framing of ['direct', 'message-bus'] as const) {
     );
     const feed = await openFeed(context, server.server);
     const kinds = BOUNDS.map((bound) => {
-      const kind = MESSAGE_KINDS[kindIndex(bound.name)];
+      const kind = kindNamed(bound.name);
       if (kind === undefined) throw new Error(`no kind ${bound.name}`);
       return { ...bound, topic: topicOf(server, kind) };
     });

@@ -8,8 +8,7 @@ import { KafkaBlockTopicMessage } from '../../src/shared/generated/kafkamessage.
 import { NotificationType } from '../../src/shared/generated/model.js';
 import type { HashHex } from '../../src/shared/hash.js';
 import { checkContextOf } from '../../src/shared/messages/context.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import type { NodeStatusReport } from '../../src/shared/status.js';
 import { BlockchainService } from '../support/blockchain-service.js';
@@ -28,7 +27,7 @@ import {
 } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const nodeStatus = MESSAGE_KINDS[kindIndex('node_status')] as MessageKind;
+const nodeStatus = kindNamed('node_status');
 
 /** A server at height 1 whose chain is told by the test, and what it wrote for block validation. */
 async function startBehind(

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import {
   createStranger,
   hashOf,
@@ -26,7 +26,7 @@ import {
 } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const [SUBTREE] = MESSAGE_KINDS.slice(kindIndex('subtree'));
+const SUBTREE = kindNamed('subtree');
 if (SUBTREE === undefined) throw new Error('no subtrees');
 const subtreeTopic = (server: TestServer) => topicOf(server, SUBTREE);
 /** GossipSub forwards nothing whose verdict takes more than five heartbeats. */
@@ -94,7 +94,7 @@ test('a node whose data hub is at localhost, as nodes of 2025 ship it, announces
     serverSettings(context, { ...QUIET, p2p_allow_private_ips: false, p2p_max_announcers_per_hash: 0 }),
   );
   const topics = ['block', 'subtree', 'node_status'].map((name) => {
-    const kind = MESSAGE_KINDS[kindIndex(name)];
+    const kind = kindNamed(name);
     if (kind === undefined) throw new Error(`no kind ${name}`);
     return { name, topic: topicOf(server, kind) };
   });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { meshOf, topicOf } from '../support/gossip.js';
 import { mineHeader } from '../support/sample-messages.js';
 import { chainOf, openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';
@@ -11,7 +11,7 @@ import { Neighbour } from './neighbour.js';
 import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
 
-const BLOCK = MESSAGE_KINDS[kindIndex('block')] as (typeof MESSAGE_KINDS)[number];
+const BLOCK = kindNamed('block');
 const HUB = 'http://127.0.0.1:9/api/v1';
 /** Go's: what comes sooner than this came at once, not by IHAVE and IWANT. */
 const HEARTBEAT_MS = 120_000;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { topicPrefix } from '../../src/shared/networks.js';
 import {
   chainOf,
@@ -48,7 +48,7 @@ async function meet(context: TestContext, bootstrap: GoPeer): Promise<Network> {
     'first',
   );
   const topic = (kind: string) => {
-    const known = MESSAGE_KINDS[kindIndex(kind as 'block')];
+    const known = kindNamed(kind as 'block');
     assert.ok(known, kind);
     return `${topicPrefix(settings)}-${String(settings[known.topicSetting])}`;
   };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { meshOf } from '../support/gossip.js';
 import {
   chainOf,
@@ -18,7 +18,7 @@ import { Neighbour } from './neighbour.js';
 import { goTopic } from './params.js';
 import { type GoMessage, GoPeer, type GoPeerScore } from './peers.js';
 
-const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')] as (typeof MESSAGE_KINDS)[number];
+const SUBTREE = kindNamed('subtree');
 const GO_HUB = 'http://127.0.0.1:9/api/v1';
 /** As nodes have it. A message is passed on for five heartbeats: at a fifth of it, one that a busy machine checks for a second is lost. */
 const HEARTBEAT_MS = 1_000;

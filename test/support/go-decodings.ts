@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import { Refusal } from '../../src/shared/messages/refusal.js';
 import type { WireField } from '../../src/shared/messages/wire-fields.js';
 
@@ -88,7 +88,7 @@ const isEmpty = (fields: GoFields): boolean =>
  * passes over that key.
  */
 export function assertAsGo({ kind: name, data }: Input, go: GoDecoding): Agreement {
-  const kind = MESSAGE_KINDS[kindIndex(name)] as (typeof MESSAGE_KINDS)[number];
+  const kind = kindNamed(name);
   let read: ReturnType<typeof unwrap>;
   try {
     read = unwrap(data, kind);

@@ -7,6 +7,7 @@ import { MESSAGE_KINDS as TABLE } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { announcedRecord } from '../../src/shared/messages/record.js';
 import { requiredHash } from '../../src/shared/messages/text.js';
+import { subtrees } from '../../src/shared/messages/topics.js';
 import { field, type MessageOf } from '../../src/shared/messages/wire-fields.js';
 import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
 
@@ -25,6 +26,7 @@ const WIRE = [
 type Sighting = MessageOf<typeof WIRE>;
 
 export const sighting: MessageKind<Sighting> = {
+  id: 200,
   name: 'sighting',
   topicSetting: 'p2p_sighting_topic' as SettingKey,
   sizeBound: 1024,
@@ -37,11 +39,12 @@ export const sighting: MessageKind<Sighting> = {
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
   frame: (message) => ({ type: 'sighting', hash: message.hash, peer_id: message.peerId }),
-  record: (message, context) => announcedRecord('subtrees', message, context.recordFormat),
+  record: (message, context) => announcedRecord(subtrees, message, context.recordFormat),
 };
 
 /** What its text says happens to the thread: `exit`, `hang`, `memory`, `busy` for 5 ms; anything else is fine. */
 export const trap: MessageKind<{ readonly spring: string }> = {
+  id: 201,
   name: 'trap',
   topicSetting: 'p2p_trap_topic' as SettingKey,
   sizeBound: 1024,

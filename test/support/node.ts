@@ -10,13 +10,13 @@ import { LevelDatastore } from 'datastore-level';
 import { Registry } from 'prom-client';
 import { Libp2pNode, type NodeOptions } from '../../src/main/node/index.js';
 import type { BanGate, HeardMessage } from '../../src/main/node/types.js';
-import { kindIndex, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { keptLog } from './logger.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 
-export const BLOCK = kindIndex('block');
+export const BLOCK = kindNamed('block').id;
 export const BLOCK_TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
 export const SHARED_KEY = '5a'.repeat(32);
 

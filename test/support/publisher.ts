@@ -8,7 +8,8 @@ import { giveDatabase } from '../../src/main/pipeline/publisher-pool.js';
 import { createPool } from '../../src/main/pipeline/worker-pool.js';
 import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
-import { kindIndex } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
+import { blocks, subtrees } from '../../src/shared/messages/topics.js';
 import type { DatabaseHost } from '../../src/shared/outbox/database-port.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
@@ -48,7 +49,7 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
   const fact = { type: 'block', peer: author, height: 1, hash: name, url: '', clientName: '', header: '' };
   return {
     outcome: outcomeIndex('ok'),
-    kind: kindIndex(kind),
+    kind: kindNamed(kind).id,
     own,
     author,
     standing,
@@ -58,7 +59,7 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
     hashKey: digest(`${kind} ${name}`).toString('latin1', 0, 16),
     frame: Buffer.from(JSON.stringify({ type: kind, hash: name, peer_id: author })),
     record: {
-      topic,
+      topic: (topic === 'blocks' ? blocks : subtrees).id,
       hash,
       key: Buffer.from(Buffer.from(hash).reverse().toString('hex')),
       value: Buffer.from(name + ' '.repeat(padding)),

@@ -128,7 +128,7 @@ export function heard(
   changes: Partial<RawMessage> = {},
 ): RawMessage {
   return {
-    kind: MESSAGE_KINDS.findIndex(({ name }) => name === kind),
+    kind: MESSAGE_KINDS.find(({ name }) => name === kind)?.id ?? 0,
     author: AUTHOR,
     source: AUTHOR,
     receivedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),

@@ -3,7 +3,7 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindIndex, MESSAGE_KINDS, subtree } from '../../src/shared/messages/index.js';
+import { kindNamed, subtree } from '../../src/shared/messages/index.js';
 import type { RunFile } from '../../src/shared/run-file.js';
 import { hashOf, subtreeData, topicOf } from './gossip.js';
 import type { KafkaCluster } from './kafka/index.js';
@@ -11,7 +11,7 @@ import { createPeer, type Peer } from './peer.js';
 import { settingsOf } from './settings.js';
 import { waitFor } from './wait.js';
 
-const SUBTREE = MESSAGE_KINDS[kindIndex('subtree')];
+const SUBTREE = kindNamed('subtree');
 if (SUBTREE === undefined) throw new Error('no subtrees');
 const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
 const TICK_MS = 20;

@@ -7,13 +7,13 @@ import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import { keptLog } from '../support/logger.js';
-import { MESSAGE_KINDS } from '../support/made-up-kind.js';
+import { trap as trapKind } from '../support/made-up-kind.js';
 import { AUTHOR, heard, sampleData } from '../support/sample-messages.js';
 import { settingsOf } from '../support/settings.js';
 import { waitFor } from '../support/wait.js';
 
 const KINDS_MODULE = new URL('../support/made-up-kind.js', import.meta.url).href;
-const TRAP = MESSAGE_KINDS.findIndex(({ name }) => name === 'trap');
+const TRAP = trapKind.id;
 
 async function poolOf(
   context: TestContext,

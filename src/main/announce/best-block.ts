@@ -5,7 +5,7 @@ import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
 import type { Logger } from '../../shared/logging.js';
 import { messageJson } from '../../shared/messages/encode.js';
-import { bestblock, block, kindIndex } from '../../shared/messages/index.js';
+import { bestblock, block } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../blockchain/types.js';
@@ -28,7 +28,7 @@ const PLACES_OF_STRANGERS = 8;
 
 /** Requests at the most, a second apart, while peers listen and each goes to none of them. */
 const ASK_ATTEMPTS = 60;
-const BESTBLOCK = kindIndex(bestblock.name);
+const BESTBLOCK = bestblock.id;
 
 export interface BestBlockComponents {
   readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName' | 'listen_mode'>;

@@ -3,7 +3,6 @@
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { encodeMessage } from '../../shared/messages/encode.js';
-import { kindIndex } from '../../shared/messages/index.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { FsmState } from '../blockchain/types.js';
@@ -60,13 +59,12 @@ export class Voice {
     }
     try {
       const data = encodeMessage(kind, message, settings.p2p_payload_framing, settings.clientName);
-      const index = kindIndex(kind.name);
-      if (kind.frame !== undefined) showOwn(index, data);
+      if (kind.frame !== undefined) showOwn(kind.id, data);
       if (gate === 'show' || !tellable) {
         metrics.announcements.inc({ kind: kind.name, outcome: gate === 'show' ? 'shown' : 'no_url' });
         return 0;
       }
-      const peers = await patiently(node.publish(index, data));
+      const peers = await patiently(node.publish(kind.id, data));
       metrics.announcements.inc({ kind: kind.name, outcome: peers > 0 ? 'told' : 'nobody' });
       this.#failing.delete(kind.name);
       return peers;

@@ -113,7 +113,8 @@ export class Libp2pNode implements P2PNode {
   readonly #verifier: SignatureVerifier | undefined;
   readonly #seams: Seams;
   readonly #topics: readonly string[];
-  readonly #kindOfTopic: ReadonlyMap<string, number>;
+  readonly #kindOfTopic: ReadonlyMap<string, MessageKind>;
+  readonly #topicOfKind: ReadonlyMap<number, string>;
   readonly #sharedTopics: SharedTopics;
   readonly #allowed: AddressList;
   readonly #configured: ConfiguredPeers;
@@ -158,7 +159,9 @@ export class Libp2pNode implements P2PNode {
     this.#ownKey = new OwnKey({ peerId: this.peerId, logger, metrics: this.#metrics });
     this.#seams = options.seams ?? ALL_SEAMS;
     this.#topics = topicNames(settings, kinds);
-    this.#kindOfTopic = new Map(this.#topics.map((topic, index) => [topic, index]));
+    const named = kinds.map((kind, index) => ({ kind, topic: this.#topics[index] as string }));
+    this.#kindOfTopic = new Map(named.map(({ kind, topic }) => [topic, kind]));
+    this.#topicOfKind = new Map(named.map(({ kind, topic }) => [kind.id, topic]));
     this.#sharedTopics = new SharedTopics(
       {
         logger,
@@ -271,17 +274,17 @@ export class Libp2pNode implements P2PNode {
   }
 
   async publish(kind: number, data: Uint8Array): Promise<number> {
-    const topic = this.#topics[kind];
+    const topic = this.#topicOfKind.get(kind);
     if (topic === undefined) throw new RangeError(`no message kind ${kind}`);
     const host = this.#running();
-    if (this.#kindName(kind) === nodeStatus.name) this.#ownKey.sent(data);
+    if (kind === nodeStatus.id) this.#ownKey.sent(data);
     const { recipients } = await host.services.pubsub.publish(topic, data);
-    this.#metrics.published.inc({ kind: this.#kindName(kind) });
+    this.#metrics.published.inc({ kind: this.#kindOfTopic.get(topic)?.name ?? '' });
     return recipients.length;
   }
 
   listeners(kind: number): number {
-    const topic = this.#topics[kind];
+    const topic = this.#topicOfKind.get(kind);
     return topic === undefined ? 0 : (this.#host?.services.pubsub.getSubscribers(topic).length ?? 0);
   }
 
@@ -462,10 +465,6 @@ export class Libp2pNode implements P2PNode {
     return this.#host;
   }
 
-  #kindName(kind: number): string {
-    return this.#components.kinds[kind]?.name ?? String(kind);
-  }
-
   #emit<E extends keyof NodeEvents>(event: E, ...values: Parameters<NodeEvents[E]>): void {
     this.#events.emit(event, ...values);
   }
@@ -587,23 +586,25 @@ export class Libp2pNode implements P2PNode {
         });
       });
     }
-    const heardByKind = this.#components.kinds.map((kind) => this.#metrics.heard.labels(kind.name));
+    const heardByKind = new Map(
+      this.#components.kinds.map((kind) => [kind.id, this.#metrics.heard.labels(kind.name)]),
+    );
     host.services.pubsub.addEventListener('gossipsub:message', ({ detail }) => {
       const { msg, msgId, propagationSource } = detail;
       const source = propagationSource.toString();
-      const kind = this.#kindOfTopic.get(msg.topic);
+      const kind = this.#kindOfTopic.get(msg.topic)?.id;
       const author = msg.type === 'signed' ? msg.from.toString() : '';
       this.#awaiting.set(msgId, { author, source, topic: msg.topic, since: monotonic() });
       this.#backpressure.enter(source);
       // Our own come back after a restart, when GossipSub has forgotten them.
       if (kind === undefined || author === '' || author === this.peerId) {
-        if (author === this.peerId && kind !== undefined && this.#kindName(kind) === nodeStatus.name) {
+        if (author === this.peerId && kind === nodeStatus.id) {
           this.#ownKey.heard(msg.data, source);
         }
         this.report(msgId, source, 'ignore');
         return;
       }
-      heardByKind[kind]?.inc();
+      heardByKind.get(kind)?.inc();
       if (author !== source) this.#peering?.heardOf(author);
       this.#hear({ id: msgId, kind, author, source, data: msg.data });
     });

@@ -7,7 +7,7 @@ import type { DependencyHealth } from '../../shared/health.js';
 export interface HeardMessage {
   /** GossipSub's message id, as its events give it. */
   readonly id: string;
-  /** Index in the table of message kinds. */
+  /** Id of the message kind. */
   readonly kind: number;
   /** Base58. */
   readonly author: string;

@@ -10,6 +10,7 @@ import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
 import { framedBound } from '../../shared/messages/framing.js';
+import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import { microsOf } from '../../shared/pipeline/checked-batch.js';
@@ -85,7 +86,8 @@ export function checkerThreads(settings: Settings): number {
 
 export class Pipeline {
   readonly #components: PipelineComponents;
-  readonly #kinds: readonly MessageKind[];
+  /** By their ids. */
+  readonly #kinds: readonly (MessageKind | undefined)[];
   readonly #ownPeer: string;
   readonly #queue: FairQueue;
   readonly #maxInFlight: number;
@@ -107,7 +109,7 @@ export class Pipeline {
   constructor(components: PipelineComponents, options: PipelineOptions) {
     const { settings, logger, metrics } = components;
     this.#components = components;
-    this.#kinds = options.kinds ?? MESSAGE_KINDS;
+    this.#kinds = byId(options.kinds ?? MESSAGE_KINDS);
     this.#ownPeer = options.publisher.peerId;
     const threads = checkerThreads(settings);
     this.#maxInFlight = threads * BATCHES_A_CHECKER;

@@ -1,8 +1,9 @@
 /** Tells the node's block validation, through Kafka, of a block that a peer has: it then catches up from there. */
 
 import { wall } from '../../shared/clock.js';
-import { block, kindIndex } from '../../shared/messages/index.js';
+import { block } from '../../shared/messages/index.js';
 import { announcedRecord } from '../../shared/messages/record.js';
+import { blocks } from '../../shared/messages/topics.js';
 import { encodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
@@ -26,15 +27,11 @@ export async function triggerSync(
   { settings, publisher }: TriggerComponents,
   { id, hash, url }: Pick<SyncCandidate, 'id' | 'hash' | 'url'>,
 ): Promise<boolean> {
-  const record = announcedRecord(
-    'blocks',
-    { hash, dataHubUrl: url, peerId: id },
-    settings.kafka_record_format,
-  );
+  const record = announcedRecord(blocks, { hash, dataHubUrl: url, peerId: id }, settings.kafka_record_format);
   const batch = encodeCheckedBatch([
     {
       outcome: OK,
-      kind: kindIndex(block.name),
+      kind: block.id,
       own: false,
       author: id,
       standing: 'configured',

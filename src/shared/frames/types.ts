@@ -6,7 +6,7 @@ export interface Frame {
   readonly seq: number;
   /** Unix ms when the message reached this node. */
   readonly receivedAt: number;
-  /** Index in the table of message kinds. */
+  /** Id of the message kind. */
   readonly kind: number;
   /** The node's own message. */
   readonly own: boolean;

@@ -9,6 +9,7 @@ const WIRE = [field('peerId', 'text', 'PeerId', { bus: 'PeerID' })];
 export type BestBlock = MessageOf<typeof WIRE>;
 
 export const bestblock: MessageKind<BestBlock> = {
+  id: 6,
   name: 'bestblock',
   topicSetting: 'p2p_bestblock_topic',
   sizeBound: 16 * 1024,

@@ -5,6 +5,7 @@ import { checkedHeader } from './header.js';
 import type { MessageKind } from './kind.js';
 import { announcedRecord } from './record.js';
 import { displayText, peerIdText, requiredHash } from './text.js';
+import { blocks } from './topics.js';
 import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
@@ -20,6 +21,7 @@ const WIRE = [
 export type Block = MessageOf<typeof WIRE>;
 
 export const block: MessageKind<Block> = {
+  id: 1,
   name: 'block',
   topicSetting: 'p2p_block_topic',
   sizeBound: 32 * 1024,
@@ -51,7 +53,7 @@ export const block: MessageKind<Block> = {
     best_height: 0,
     client_name: message.clientName,
   }),
-  record: (message, context) => announcedRecord('blocks', message, context.recordFormat),
+  record: (message, context) => announcedRecord(blocks, message, context.recordFormat),
   fact: (message) => ({
     type: 'block',
     peer: message.peerId,

@@ -3,6 +3,7 @@
 import type { MessageKind } from './kind.js';
 
 export const handshake: MessageKind<null> = {
+  id: 7,
   name: 'handshake',
   topicSetting: 'p2p_handshake_topic',
   sizeBound: 16 * 1024,

@@ -1,11 +1,12 @@
 /**
  * The table of message kinds. Subscribing, checking, forwarding, metrics labels and documentation read it; a kind crosses
- * threads as its index here. A new kind is one file and one line.
+ * threads and goes to disk as its id. A new kind is one file and one line.
  */
 
 import { bestblock } from './bestblock.js';
 import { block } from './block.js';
 import { handshake } from './handshake.js';
+import { byId } from './ids.js';
 import type { MessageKind } from './kind.js';
 import { miningOn } from './mining-on.js';
 import { nodeStatus } from './node-status.js';
@@ -22,11 +23,13 @@ export const MESSAGE_KINDS: readonly MessageKind[] = [
   handshake,
 ];
 
-/** Position of the kind called `name` in `kinds`. Throws RangeError when there is none. */
-export function kindIndex(name: string, kinds: readonly MessageKind[] = MESSAGE_KINDS): number {
-  const index = kinds.findIndex((kind) => kind.name === name);
-  if (index === -1) throw new RangeError(`no message kind ${name}`);
-  return index;
+export const KINDS_BY_ID = byId(MESSAGE_KINDS);
+
+/** The kind called `name` in `kinds`. Throws RangeError when there is none. */
+export function kindNamed(name: string, kinds: readonly MessageKind[] = MESSAGE_KINDS): MessageKind {
+  const found = kinds.find((kind) => kind.name === name);
+  if (found === undefined) throw new RangeError(`no message kind ${name}`);
+  return found;
 }
 
 export { bestblock, block, handshake, miningOn, nodeStatus, rejectedTx, subtree };

@@ -31,6 +31,8 @@ export interface CheckContext {
 export type FrameFields = Readonly<Record<string, unknown>>;
 
 export interface MessageKind<M = unknown> {
+  /** What the kind is called on disk and between threads: 1 to 255, never another's, also of a kind that is gone. */
+  readonly id: number;
   /** Metric label, WebSocket filter and documentation name. */
   readonly name: string;
   /** Setting that names the topic. */

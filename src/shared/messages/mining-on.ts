@@ -19,6 +19,7 @@ const WIRE = [
 export type MiningOn = MessageOf<typeof WIRE>;
 
 export const miningOn: MessageKind<MiningOn> = {
+  id: 3,
   name: 'mining_on',
   topicSetting: 'p2p_mining_on_topic',
   sizeBound: 32 * 1024,

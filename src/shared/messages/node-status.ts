@@ -42,6 +42,7 @@ export type NodeStatus = MessageOf<typeof WIRE>;
 const CHAIN_WORK_MAX = 64;
 
 export const nodeStatus: MessageKind<NodeStatus> = {
+  id: 5,
   name: 'node_status',
   topicSetting: 'p2p_node_status_topic',
   sizeBound: 64 * 1024,

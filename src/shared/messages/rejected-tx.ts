@@ -14,6 +14,7 @@ const WIRE = [
 export type RejectedTx = MessageOf<typeof WIRE>;
 
 export const rejectedTx: MessageKind<RejectedTx> = {
+  id: 4,
   name: 'rejected_tx',
   topicSetting: 'p2p_rejected_tx_topic',
   sizeBound: 16 * 1024,

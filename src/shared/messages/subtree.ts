@@ -4,6 +4,7 @@ import { requiredUrl } from './data-hub-url.js';
 import type { MessageKind } from './kind.js';
 import { announcedRecord } from './record.js';
 import { displayText, peerIdText, requiredHash } from './text.js';
+import { subtrees } from './topics.js';
 import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
@@ -16,6 +17,7 @@ const WIRE = [
 export type Subtree = MessageOf<typeof WIRE>;
 
 export const subtree: MessageKind<Subtree> = {
+  id: 2,
   name: 'subtree',
   topicSetting: 'p2p_subtree_topic',
   sizeBound: 32 * 1024,
@@ -42,5 +44,5 @@ export const subtree: MessageKind<Subtree> = {
     best_height: 0,
     client_name: message.clientName,
   }),
-  record: (message, context) => announcedRecord('subtrees', message, context.recordFormat),
+  record: (message, context) => announcedRecord(subtrees, message, context.recordFormat),
 };

@@ -4,7 +4,7 @@ import type { AuthorStanding } from './standing.js';
 
 /** A heard message, unopened. Main never looks inside `data`. */
 export interface RawMessage {
-  /** Index in the table of message kinds. */
+  /** Id of the message kind. */
   readonly kind: number;
   /** Base58 peer ID of the signer. */
   readonly author: string;
@@ -22,7 +22,8 @@ export interface RawMessage {
 
 /** A record for Kafka, encoded, and what it is about. */
 export interface AnnouncedRecord {
-  readonly topic: 'blocks' | 'subtrees';
+  /** Id of the Kafka topic. */
+  readonly topic: number;
   /** 32 bytes, internal order. */
   readonly hash: Uint8Array;
   /** Kafka key; empty in the first generation. */

@@ -63,7 +63,8 @@ export interface PublisherTasks {
   /** Who announced each hash in the last ten minutes; nobody after a publisher's death. */
   announcers: {
     request: {
-      readonly topic: import('./types.js').AnnouncedRecord['topic'];
+      /** Id of the Kafka topic. */
+      readonly topic: number;
       readonly hashes: readonly import('../hash.js').HashHex[];
     };
     response: import('./types.js').KnownAnnouncers;

@@ -2,6 +2,7 @@
 
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/hash.js';
+import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import type { AnnouncedRecord, Announcer } from '../../shared/pipeline/types.js';
 
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
@@ -18,8 +19,6 @@ export interface AnnouncersOptions {
   readonly clock?: () => number;
 }
 
-type Topic = AnnouncedRecord['topic'];
-
 interface Announced {
   readonly announcers: readonly Announcer[];
   /** When the last of them did. */
@@ -29,14 +28,12 @@ interface Announced {
 }
 
 export class Announcers {
-  readonly #topics: Readonly<Record<Topic, LRUCache<string, Announced>>>;
+  /** By the ids of the topics. */
+  readonly #topics: ReadonlyMap<number, LRUCache<string, Announced>>;
   readonly #clock: () => number;
   readonly #rememberMs: number;
   /** When an announcement of each topic last lost its place. */
-  readonly #lost: Record<Topic, number> = {
-    blocks: Number.NEGATIVE_INFINITY,
-    subtrees: Number.NEGATIVE_INFINITY,
-  };
+  readonly #lost = new Map<number, number>();
 
   constructor({
     max = 10_000,
@@ -46,7 +43,7 @@ export class Announcers {
     this.#clock = clock;
     this.#rememberMs = rememberMs;
     // Subtrees cost nothing to make, so they do not push blocks out. lru-cache takes 0 for "no time".
-    const memory = (topic: Topic) =>
+    const memory = (topic: number) =>
       new LRUCache<string, Announced>({
         maxSize: max,
         sizeCalculation: ({ announcers }) => announcers.length,
@@ -54,21 +51,23 @@ export class Announcers {
         ttlResolution: 0,
         perf: { now: () => clock() + 1 },
         dispose: ({ at }, _, reason) => {
-          if (reason === 'evict' && clock() - at <= rememberMs) this.#lost[topic] = clock();
+          if (reason === 'evict' && clock() - at <= rememberMs) this.#lost.set(topic, clock());
         },
       });
-    this.#topics = { blocks: memory('blocks'), subtrees: memory('subtrees') };
+    this.#topics = new Map(KAFKA_TOPICS.map(({ id }) => [id, memory(id)]));
   }
 
   /** Announcements remembered. */
   get size(): number {
-    const { blocks, subtrees } = this.#topics;
-    return blocks.calculatedSize + subtrees.calculatedSize;
+    let size = 0;
+    for (const { calculatedSize } of this.#topics.values()) size += calculatedSize;
+    return size;
   }
 
   /** An accepted announcement, signed by `peer`. */
   remember({ topic, hash, url }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'url'>, peer: string): void {
-    const memory = this.#topics[topic];
+    const memory = this.#topics.get(topic);
+    if (memory === undefined) return;
     const key = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
     const at = this.#clock();
     const { announcers, crowded } = memory.get(key) ?? { announcers: [], crowded: false };
@@ -83,17 +82,17 @@ export class Announcers {
   }
 
   /** Whether everybody who announced `hash` in the last ten minutes is remembered. */
-  isWhole(topic: Topic, hash: HashHex): boolean {
-    if (this.#clock() - this.#lost[topic] <= this.#rememberMs) return false;
+  isWhole(topic: number, hash: HashHex): boolean {
+    if (this.#clock() - (this.#lost.get(topic) ?? Number.NEGATIVE_INFINITY) <= this.#rememberMs) return false;
     return this.#announced(topic, hash)?.crowded !== true;
   }
 
   /** Who announced `hash`, the first first. */
-  of(topic: Topic, hash: HashHex): readonly Announcer[] {
+  of(topic: number, hash: HashHex): readonly Announcer[] {
     return this.#announced(topic, hash)?.announcers ?? [];
   }
 
-  #announced(topic: Topic, hash: HashHex): Announced | undefined {
-    return this.#topics[topic].get(Buffer.from(hash, 'hex').reverse().toString('latin1'));
+  #announced(topic: number, hash: HashHex): Announced | undefined {
+    return this.#topics.get(topic)?.get(Buffer.from(hash, 'hex').reverse().toString('latin1'));
   }
 }

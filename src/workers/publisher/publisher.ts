@@ -15,6 +15,7 @@ import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.j
 import { kafkaFiles } from '../../shared/kafka/security-settings.js';
 import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Logger } from '../../shared/logging.js';
+import { blocks, KAFKA_TOPICS, KAFKA_TOPICS_BY_ID } from '../../shared/messages/topics.js';
 import { type DatabasePort, RemoteDatabase } from '../../shared/outbox/database-port.js';
 import { DeadLetters } from '../../shared/outbox/dead-letters.js';
 import { TopicDrainer } from '../../shared/outbox/drainer.js';
@@ -38,10 +39,6 @@ import { BlockFoundForwarder } from './block-found.js';
 import { createPublisherMetrics } from './metrics.js';
 import { NotificationsTopic } from './notifications-topic.js';
 
-const TOPICS: Readonly<Record<'blocks' | 'subtrees', KafkaSettingKey>> = {
-  blocks: 'kafka_blocksConfig',
-  subtrees: 'kafka_subtreesConfig',
-};
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;
 /**
@@ -64,7 +61,10 @@ export class Publisher {
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
-  readonly #outboxMetrics = createOutboxMetrics(this.#registry, Object.keys(TOPICS));
+  readonly #outboxMetrics = createOutboxMetrics(
+    this.#registry,
+    KAFKA_TOPICS.map(({ name }) => name),
+  );
   readonly #store: OutboxStore;
   readonly #deadLetters: DeadLetters;
   readonly #drainers: ReadonlyMap<string, TopicDrainer>;
@@ -107,9 +107,9 @@ export class Publisher {
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
     const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka') };
     this.#drainers = new Map(
-      Object.entries(TOPICS).map(([topic, key]) => {
-        const producer = createProducer(settings, key, kafka);
-        const place = placeOf(key, settings[key]);
+      KAFKA_TOPICS.map(({ name: topic, setting }) => {
+        const producer = createProducer(settings, setting, kafka);
+        const place = placeOf(setting, settings[setting]);
         return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic, place })];
       }),
     );
@@ -244,7 +244,7 @@ export class Publisher {
       }
       let outcome: OutcomeName = this.#admission.check(message, now);
       if (retry && (outcome === 'repeat' || outcome === 'spam')) return;
-      const topic = message.record?.topic;
+      const topic = topicName(message.record);
       const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
       const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;
       if (outcome === 'ok' && room <= kept) outcome = 'outbox_full';
@@ -292,8 +292,9 @@ export class Publisher {
       if (repeatKey !== '' && !own) repeatKeys.push(repeatKey);
       if (record === undefined || own) continue;
       const entry = { receivedAt, hash: record.hash, key: record.key, value: record.value };
-      const part = records.get(record.topic);
-      if (part === undefined) records.set(record.topic, [entry]);
+      const topic = topicName(record) ?? '';
+      const part = records.get(topic);
+      if (part === undefined) records.set(topic, [entry]);
       else part.push(entry);
     }
     return this.#store.append({ frames, repeatKeys, records });
@@ -311,7 +312,7 @@ export class Publisher {
 
   #tellValidation(message: CheckedMessage): void {
     const { record, author } = message;
-    if (record?.topic !== 'blocks') return;
+    if (record?.topic !== blocks.id) return;
     const block = { hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author };
     this.#blockFound?.forward(block, message);
   }
@@ -369,7 +370,7 @@ export class Publisher {
   }
 
   /** Who announced each of `hashes`, in their order. */
-  announcers(topic: AnnouncedRecord['topic'], hashes: readonly HashHex[]): KnownAnnouncers {
+  announcers(topic: number, hashes: readonly HashHex[]): KnownAnnouncers {
     return {
       of: hashes.map((hash) => this.#announcers.of(topic, hash)),
       whole: hashes.map((hash) => this.#announcers.isWhole(topic, hash)),
@@ -410,6 +411,10 @@ export class Publisher {
     return left;
   }
 }
+
+/** Of the topic that a record goes to: empty where nobody knows it, undefined where there is no record. */
+const topicName = (record: AnnouncedRecord | undefined): string | undefined =>
+  record === undefined ? undefined : (KAFKA_TOPICS_BY_ID[record.topic]?.name ?? '');
 
 /** Where the topic of a setting is, for a person. */
 function placeOf(key: KafkaSettingKey, url: string): string {

@@ -15,7 +15,7 @@ import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafka
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { headerHash, parseHeader } from '../../../src/shared/header.js';
 import type { ConsumedRecord } from '../../../src/shared/kafka/types.js';
-import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import { KINDS_BY_ID } from '../../../src/shared/messages/index.js';
 import type { Generation, Settings } from '../../../src/shared/settings/table.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
 import { minedChain, minedHeader } from '../../support/headers.js';
@@ -61,7 +61,7 @@ function announcing(
     const text = outer.data === undefined ? data : Buffer.from(outer.data, 'base64');
     texts.push(Buffer.from(text).toString());
     return {
-      kind: MESSAGE_KINDS[kind]!.name,
+      kind: KINDS_BY_ID[kind]!.name,
       message: JSON.parse(texts.at(-1)!),
       json: text.length,
       framed: data.length,

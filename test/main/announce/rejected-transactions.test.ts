@@ -7,7 +7,7 @@ import { Voice } from '../../../src/main/announce/voice.js';
 import type { FsmState } from '../../../src/main/blockchain/types.js';
 import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { hashFromBytes } from '../../../src/shared/hash.js';
-import { kindIndex } from '../../../src/shared/messages/index.js';
+import { kindNamed } from '../../../src/shared/messages/index.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
@@ -28,7 +28,7 @@ function announcing(changes: Partial<Settings> = {}, state: FsmState = 'RUNNING'
     metrics,
     node: {
       publish: async (kind, data) => {
-        assert.equal(kind, kindIndex('rejected_tx'));
+        assert.equal(kind, kindNamed('rejected_tx').id);
         published.push(JSON.parse(Buffer.from(data).toString()));
         return 1;
       },

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client';
 import { Pipeline } from '../../../src/main/pipeline/index.js';
 import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
 import { KafkaSubtreeTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
+import { subtree } from '../../../src/shared/messages/index.js';
 import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
 import type { PeerFact } from '../../../src/shared/pipeline/types.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
@@ -76,7 +77,7 @@ async function pipelineOf(
     const id = `m${pushed++}`;
     pipeline.push({
       id,
-      kind: MESSAGE_KINDS.findIndex(({ name }) => name === kind),
+      kind: MESSAGE_KINDS.find(({ name }) => name === kind)?.id ?? 0,
       author,
       source,
       data: typeof data === 'string' ? Buffer.from(data) : data,
@@ -227,7 +228,7 @@ describe('the pipeline', () => {
 
   it('scores an author once for a message that somebody sends again and again', async (context) => {
     const { pipeline, verdicts, offences } = await pipelineOf(context);
-    const kind = MESSAGE_KINDS.findIndex(({ name }) => name === 'subtree');
+    const kind = subtree.id;
     const data = sampleData('subtree', { dataHubUrl: 'ftp://hub.example.org' });
     for (let count = 1; count <= 6; count++) {
       // As after GossipSub has forgotten it: the id is the author's and the sequence number's.

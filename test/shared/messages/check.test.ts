@@ -5,7 +5,7 @@ import {
   KafkaSubtreeTopicMessage,
 } from '../../../src/shared/generated/kafkamessage.js';
 import { checkDirect, checkMessage } from '../../../src/shared/messages/check.js';
-import { kindIndex, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import { kindNamed, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import type { CheckContext, MessageKind } from '../../../src/shared/messages/kind.js';
 import type { WireField } from '../../../src/shared/messages/wire-fields.js';
 import { outcomeAt } from '../../../src/shared/pipeline/outcomes.js';
@@ -31,7 +31,7 @@ function check(
   changes: Partial<RawMessage> = {},
   context: CheckContext = CONTEXT,
 ): CheckedMessage {
-  return checkMessage(MESSAGE_KINDS[kindIndex(kind)]!, heard(kind, data, changes), context);
+  return checkMessage(kindNamed(kind), heard(kind, data, changes), context);
 }
 
 function outcome(...args: Parameters<typeof check>): string {

@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { decodeEntry } from '../../../src/shared/journal/entry.js';
 import { checkMessage, refusedMessage } from '../../../src/shared/messages/check.js';
-import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import { KINDS_BY_ID, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import {
   concatCheckedBatches,
   decodeCheckedBatch,
+  decodeCheckedMessage,
   encodeCheckedBatch,
+  entryOf,
+  factOf,
+  joinCheckedMessages,
   microsOf,
+  outcomeOf,
+  sliceCheckedBatch,
 } from '../../../src/shared/pipeline/checked-batch.js';
 import { outcomeIndex } from '../../../src/shared/pipeline/outcomes.js';
 import { decodeRawBatch, encodeRawBatch } from '../../../src/shared/pipeline/raw-batch.js';
@@ -14,17 +21,18 @@ import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
 import { contextOf, heard, sampleData } from '../../support/sample-messages.js';
 
 /** With plain arrays in place of views of one kind or another. */
-function plain(message: CheckedMessage) {
+function plain(message: CheckedMessage & { entry?: Uint8Array }) {
+  const { entry: _, ...rest } = message;
   const { record } = message;
   return {
-    ...message,
+    ...rest,
     frame: [...message.frame],
     record: record && { ...record, hash: [...record.hash], key: [...record.key], value: [...record.value] },
   };
 }
 
 const RAW = MESSAGE_KINDS.map(({ name }) => heard(name, sampleData(name)));
-const CHECKED = RAW.map((raw) => checkMessage(MESSAGE_KINDS[raw.kind]!, raw, contextOf()));
+const CHECKED = RAW.map((raw) => checkMessage(KINDS_BY_ID[raw.kind]!, raw, contextOf()));
 
 describe('a raw batch', () => {
   it('gives back its messages, but for the source that main keeps', () => {
@@ -89,10 +97,54 @@ describe('a checked batch', () => {
     assert.deepEqual(decodeCheckedBatch(joined).map(plain), parts.flat().map(plain));
   });
 
-  it('is refused when cut short', () => {
-    const batch = encodeCheckedBatch(CHECKED);
-    for (const length of [2, 10, batch.byteLength - 1]) {
-      assert.throws(() => decodeCheckedBatch(batch.slice(0, length)), RangeError);
+  it('is cut into its messages and joined from those of others, unopened', () => {
+    const batch = encodeCheckedBatch([...CHECKED, poisonous], [7]);
+    const cut = sliceCheckedBatch(batch);
+    assert.deepEqual(cut.map(outcomeOf), [...CHECKED.map(({ outcome }) => outcome), poisonous.outcome]);
+    assert.deepEqual(cut.map(factOf), [...CHECKED.map(({ fact }) => fact), '']);
+    assert.deepEqual(cut.map(decodeCheckedMessage).map(plain), [...CHECKED, poisonous].map(plain));
+    const others = [cut[2], cut[0], ...sliceCheckedBatch(encodeCheckedBatch([CHECKED[3]!]))] as Buffer[];
+    const joined = joinCheckedMessages(others);
+    assert.deepEqual(
+      decodeCheckedBatch(joined).map(plain),
+      [CHECKED[2], CHECKED[0], CHECKED[3]].map((message) => plain(message!)),
+    );
+    assert.deepEqual(microsOf(joined), [0, 7, 0]);
+    assert.deepEqual(decodeCheckedBatch(joinCheckedMessages([])), []);
+  });
+
+  it('carries of each message the entry that is stored, and nothing of the rest in it', () => {
+    for (const message of sliceCheckedBatch(encodeCheckedBatch(CHECKED))) {
+      const { entry, ...decoded } = decodeCheckedMessage(message);
+      assert.deepEqual([...entry], [...entryOf(message)]);
+      const { outcome: _, standing: _s, proven: _p, hashKey: _h, fact: _f, ...stored } = plain(decoded);
+      const { url, ...record } = stored.record ?? { url: undefined };
+      const expected = { ...stored, record: url === undefined ? undefined : record };
+      const found = decodeEntry(entry);
+      assert.deepEqual(
+        {
+          ...found,
+          frame: [...found.frame],
+          record: found.record && {
+            ...found.record,
+            hash: [...found.record.hash],
+            key: [...found.record.key],
+            value: [...found.record.value],
+          },
+        },
+        expected,
+      );
     }
+  });
+
+  it('is refused at every length but its own', () => {
+    const batch = encodeCheckedBatch([CHECKED[1]!, poisonous]);
+    for (let length = 0; length < batch.byteLength; length++) {
+      assert.throws(() => decodeCheckedBatch(batch.slice(0, length)), RangeError, `${length}`);
+    }
+    assert.throws(
+      () => decodeCheckedBatch(Buffer.concat([Buffer.from(batch), Buffer.alloc(3)]).buffer),
+      RangeError,
+    );
   });
 });
