@@ -11,7 +11,7 @@ import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import type { NotificationServerOrder, NotificationServerReport } from '../shared/frames/control.js';
 import { droppedLogLines } from '../shared/log-sink.js';
 import { createLogger } from '../shared/logging.js';
-import { collectProcessMetrics } from '../shared/process-metrics.js';
+import { collectProcessMetrics, EventLoopDelay } from '../shared/process-metrics.js';
 import { createNotificationServerMetrics } from './notification-server/metrics.js';
 import { NotificationServer } from './notification-server/server.js';
 import { chooseTransport } from './notification-server/transport/index.js';
@@ -33,7 +33,9 @@ new Counter({
     this.inc(droppedLogLines());
   },
 });
-collectProcessMetrics(registry, 'teranode_p2p_notification_server_');
+const delay = new EventLoopDelay();
+collectProcessMetrics(registry, { delay, prefix: 'teranode_p2p_notification_server_' });
+delay.start();
 
 let server: NotificationServer | undefined;
 let leaving = false;

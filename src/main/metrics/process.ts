@@ -1,19 +1,14 @@
 /** Figures of the main process: CPU, memory, garbage collection, and how late the event loop is. */
 
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { droppedLogLines } from '../../shared/log-sink.js';
-import { collectProcessMetrics } from '../../shared/process-metrics.js';
-
-const NANOSECONDS = 1e9;
+import { collectProcessMetrics, EventLoopDelay } from '../../shared/process-metrics.js';
 
 export class ProcessMetrics {
-  readonly #delay: IntervalHistogram;
+  readonly #delay = new EventLoopDelay();
 
   constructor({ registry }: { registry: Registry }) {
-    const delay = monitorEventLoopDelay({ resolution: 10 });
-    this.#delay = delay;
-    collectProcessMetrics(registry);
+    const delay = this.#delay;
     new Counter({
       name: 'teranode_p2p_log_lines_dropped_total',
       help: 'Log lines that standard output did not take from this process and its threads.',
@@ -29,21 +24,19 @@ export class ProcessMetrics {
       labelNames: ['percentile'],
       registers: [registry],
       collect() {
-        // Without a sample the histogram's figures are not numbers.
-        const seconds = (nanoseconds: number) => (delay.count > 0 ? nanoseconds / NANOSECONDS : 0);
-        this.set({ percentile: '50' }, seconds(delay.percentile(50)));
-        this.set({ percentile: '99' }, seconds(delay.percentile(99)));
-        this.set({ percentile: '100' }, seconds(delay.max));
-        delay.reset();
+        this.set({ percentile: '50' }, delay.seconds(50));
+        this.set({ percentile: '99' }, delay.seconds(99));
+        this.set({ percentile: '100' }, delay.seconds('max'));
       },
     });
+    collectProcessMetrics(registry, { delay });
   }
 
   start(): void {
-    this.#delay.enable();
+    this.#delay.start();
   }
 
   stop(): void {
-    this.#delay.disable();
+    this.#delay.stop();
   }
 }

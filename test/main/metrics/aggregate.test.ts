@@ -117,12 +117,12 @@ test('the event loop’s delay is in the scrape', async (context) => {
   const metrics = new ProcessMetrics({ registry });
   metrics.start();
   context.after(() => metrics.stop());
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  const until = performance.now() + 60;
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  const until = performance.now() + 250;
   while (performance.now() < until);
   await new Promise((resolve) => setTimeout(resolve, 30));
   const text = await registry.metrics();
   const longest = Number(/teranode_p2p_event_loop_delay_seconds\{percentile="100"\} (\S+)/.exec(text)?.[1]);
-  assert.ok(longest > 0.02 && longest < 10, String(longest));
+  assert.ok(longest > 0.1 && longest < 10, String(longest));
   assert.match(text, /process_cpu_seconds_total/);
 });
