@@ -1,39 +1,10 @@
 import assert from 'node:assert/strict';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import type { NodeStatusReport } from '../../src/shared/status.js';
 import { type Served, serveNotifications } from '../support/notifications.js';
+import { beat, launchChromium, type Opened, openPage, seen, sees } from '../support/page.js';
 import { waitFor } from '../support/wait.js';
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-/** `CHROMIUM`, or `chromium` on PATH. */
-function chromiumPath(): string {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  const candidates = (process.env.PATH ?? '')
-    .split(delimiter)
-    .flatMap((folder) => ['chromium', 'chromium-browser', 'google-chrome'].map((name) => join(folder, name)));
-  for (const path of candidates) {
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // The next one.
-    }
-  }
-  throw new Error('no Chromium: set CHROMIUM to its path');
-}
 
 const XSS = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
 const HASH = '00000000000000000a7f3d1c5b9e8f2a4c6d0b1e3f5a7c9d2e4f6a8b0c1d3e5f';
@@ -45,8 +16,8 @@ const PEERS = [
 ] as const;
 
 /** `stranger` is how the fourth peer calls itself. */
-function status(stranger = 'drifty'): string {
-  const report: NodeStatusReport = {
+function status(stranger = 'drifty'): NodeStatusReport {
+  return {
     node: {
       id: '12D3KooWNotos4gT8hVk2bRxWq6nYcLm5sJd7fPz9',
       name: 'notos',
@@ -83,46 +54,31 @@ function status(stranger = 'drifty'): string {
     counters: { 'messages accepted': 48_213, repeats: 1207, 'records to Kafka': 47_006 },
     at: Date.now(),
   };
-  return JSON.stringify(report);
 }
 
 describe('the page', () => {
   let browser: Browser;
 
   before(async () => {
-    browser = await chromium.launch({ executablePath: chromiumPath(), args: FLAGS });
+    browser = await launchChromium();
   });
   after(() => browser.close());
 
-  async function open(t: TestContext, served: Served): Promise<{ page: Page; faults: string[] }> {
-    const context = await browser.newContext({ viewport: { width: 1360, height: 1000 } });
-    t.after(() => context.close());
-    const page = await context.newPage();
-    const faults: string[] = [];
-    page.on('pageerror', (error) => faults.push(error.message));
-    page.on('console', (message) => {
-      // What the browser says of a lost connection is its own.
-      if (message.type() === 'error' && !/WebSocket|Failed to load resource/.test(message.text()))
-        faults.push(message.text());
-    });
-    await page.goto(served.http);
-    await page.waitForSelector('#connection[data-state=live]');
-    return { page, faults };
+  /** The page, live. */
+  async function open(t: TestContext, served: Served): Promise<Opened> {
+    const opened = await openPage(t, browser, served.http);
+    await sees(opened.page, '#connection', 'live');
+    return opened;
   }
 
-  // `waitForFunction` would need `unsafe-eval`, which the page rightly does not allow.
-  const newest = async (page: Page) => {
-    const hash = page.locator('#feed .hash').first();
-    return (await hash.count()) > 0 ? hash.getAttribute('title') : null;
-  };
   const rows = (page: Page, count: number) =>
-    waitFor(async () => (await page.locator('#feed .row').count()) === count, { what: `${count} rows` });
-  const texts = (page: Page, selector: string) => page.locator(selector).allTextContents();
+    waitFor(async () => (await seen(page, '#feed .row')).length === count, {
+      what: `${count} rows in sight`,
+    });
 
   it('shows feed, rates, peers and health from what the node says, as text', async (t) => {
     const served = await serveNotifications(t);
-    served.servers.setStatus(status());
-    await waitFor(async () => (await fetch(`${served.http}/api/status`)).ok, { what: 'the status' });
+    const say = beat(t, served, status());
     const { page, faults } = await open(t, served);
     const from = (index: number) => ({ peer_id: PEERS[index % 3]?.[0], client_name: PEERS[index % 3]?.[1] });
     const hash = (index: number) => (BigInt(`0x${HASH}`) * BigInt(index * 7919 + 1)).toString(16).slice(-64);
@@ -146,21 +102,20 @@ describe('the page', () => {
     }
     const screenshot = process.env.SCREENSHOT;
     if (screenshot) {
-      await page.waitForSelector('#peers tr');
+      await sees(page, '#peers .peer-name', 'drifty');
       await page.screenshot({ path: screenshot });
       await page.emulateMedia({ colorScheme: 'dark' });
       await page.screenshot({ path: screenshot.replace(/(\.\w+)$/, '-dark$1') });
     }
-    served.servers.setStatus(status(XSS));
+    say(status(XSS));
     feed.message({ type: 'rejected_tx', hash: XSS, reason: XSS, peer_id: XSS, client_name: XSS });
     feed.message({ type: XSS, hash: HASH });
     feed.message({ type: 'block', hash: HASH, height: 887_213, ...from(0) });
-    await waitFor(async () => (await newest(page)) === HASH, { what: 'the last block' });
-
-    const shown = await texts(page, '#feed .row');
+    await sees(page, '#feed .row', /block.*00000000…1d3e5f.*height 887,213.*aurora/s);
+    const shown = await seen(page, '#feed .row');
     assert.ok(shown.length >= 35, `${shown.length} rows`);
-    assert.match(String(shown[0]), /block.*0000000.*height 887,213.*aurora/);
-    assert.ok((await texts(page, '#feed .detail')).some((text) => text.includes(XSS)));
+    assert.match(String(shown[0]), /height 887,213/, 'the newest is first');
+    assert.ok((await seen(page, '#feed .detail')).some((text) => text.includes(XSS)));
     assert.equal(await page.evaluate('window.pwned'), undefined);
     assert.equal(await page.locator('#feed img, #peers img, #health img, #sync img, main script').count(), 0);
 
@@ -168,73 +123,104 @@ describe('the page', () => {
     await waitFor(
       async () => {
         feed.message({ type: 'subtree', hash: hash(0), ...from(0) });
-        return (await texts(page, '.chart[data-kind=subtree] strong'))[0] !== '0/s';
+        return (await seen(page, '.chart[data-kind=subtree] strong'))[0] !== '0/s';
       },
       { what: 'a rate', everyMs: 200 },
     );
-    assert.ok(Number(await page.locator('.chart[data-kind=subtree] rect:not([height="0"])').count()) >= 1);
-    assert.notEqual(await page.locator('#rate').textContent(), '0');
+    assert.ok((await seen(page, '.chart[data-kind=subtree] rect')).length >= 1, 'bars');
+    await waitFor(async () => Number((await seen(page, '#rate'))[0]) > 0, { what: 'the rate of all' });
 
-    await waitFor(async () => (await texts(page, '#peers .peer-name')).at(-1) === XSS, {
-      what: 'the stranger',
-    });
-    assert.deepEqual(await texts(page, '#peers .peer-name'), ['aurora', 'boreas', 'cirrus', XSS]);
-    assert.deepEqual(await texts(page, '#peers .score'), ['0', '0', '20', '70']);
-    assert.match(String((await texts(page, '#peers tr'))[2]), /887,212/);
-    assert.equal(await page.locator('#node-name').textContent(), 'notos');
-    assert.equal(await page.locator('#height').textContent(), '887,213');
-    assert.equal(await page.locator('#uptime').textContent(), '1d 2h');
-    assert.equal(await page.locator('#health li[data-state=bad]').count(), 1);
-    assert.equal(await page.locator('#health-state').textContent(), 'not ready');
-    assert.deepEqual(await texts(page, '#health .muted'), ['ready', 'ready', 'not ready', 'ready']);
-    assert.equal(await page.locator('#health-hint').isVisible(), true);
-    const catching = String(await page.locator('#sync').textContent());
+    await sees(page, '#peers .peer-name', ['aurora', 'boreas', 'cirrus', XSS]);
+    await sees(page, '#peers .score', ['0', '0', '20', '70']);
+    assert.match(String((await seen(page, '#peers tr'))[2]), /887,212/);
+    await sees(page, '#node-name', ['notos']);
+    await sees(page, '#height', ['887,213']);
+    await sees(page, '#uptime', ['1d 2h']);
+    await sees(page, '#health-state', ['not ready']);
+    await sees(page, '#health li', /^block validation.*not ready$/s);
+    assert.equal((await seen(page, '#health li')).filter((text) => /not ready$/.test(text)).length, 1);
+    await sees(page, '#health-hint', /^Reasons are on the health port/);
+    const [catching = ''] = await seen(page, '#sync');
     assert.ok(catching.startsWith(`catching up from ${XSS} to 887,400, for 1m`), catching);
     assert.deepEqual(faults, []);
   });
 
-  it('filters by kind, and holds still when paused', async (t) => {
+  it('puts out of sight what is switched off, says so where nothing is left, and brings it back', async (t) => {
     const served = await serveNotifications(t);
+    beat(t, served, status());
     const { page } = await open(t, served);
+    const kinds = (expected: readonly string[]) => sees(page, '#feed .row .kind', expected);
+    const chip = (kind: string) => page.locator('#filters button', { hasText: kind });
     served.feed.message({ type: 'block', hash: 'b1' });
     served.feed.message({ type: 'subtree', hash: 's1' });
-    await rows(page, 3);
-    await page.locator('.chip[data-kind=subtree]').click();
-    assert.deepEqual(await texts(page, '#feed .row:not([hidden]) .hash'), ['b1', '']);
+    await kinds(['subtree', 'block', 'node_status']);
+    await chip('subtree').click();
+    await kinds(['block', 'node_status']);
+    await chip('block').click();
+    await chip('node_status').click();
+    await kinds([]);
+    await sees(page, '#feed-empty', /^Nothing but what is switched off: block, subtree, node_status\./);
+    served.feed.message({ type: 'subtree', hash: 's2' });
+    served.feed.message({ type: 'rejected_tx', hash: 'r1' });
+    await kinds(['rejected_tx']);
+    await sees(page, '#feed-empty', []);
+    await chip('rejected_tx').click();
+    await page.locator('#feed-empty button').click();
+    await kinds(['rejected_tx', 'subtree', 'subtree', 'block', 'node_status']);
+    await sees(page, '#feed-empty', []);
+  });
+
+  it('still has the blocks when thousands of subtrees came after them', async (t) => {
+    const served = await serveNotifications(t);
+    beat(t, served, status());
+    const { page } = await open(t, served);
+    served.feed.message({ type: 'block', hash: 'b1', height: 1 });
+    for (let index = 0; index < 3000; index++) served.feed.message({ type: 'subtree', hash: `s${index}` });
+    await sees(page, '#feed .row .hash', 's2999');
+    await rows(page, 200);
+    await page.locator('#filters button', { hasText: 'subtree' }).click();
+    await sees(page, '#feed .row .kind', ['block', 'node_status']);
+  });
+
+  it('holds still when paused, keeps what comes, and is cleared', async (t) => {
+    const served = await serveNotifications(t);
+    beat(t, served, status());
+    const { page } = await open(t, served);
+    const kinds = (expected: readonly string[]) => sees(page, '#feed .row .kind', expected);
+    served.feed.message({ type: 'subtree', hash: 's1' });
+    await kinds(['subtree', 'node_status']);
     await page.locator('#pause').click();
-    served.feed.message({ type: 'block', hash: 'b2' });
-    await waitFor(async () => (await texts(page, '#pause'))[0] === 'Resume (1 new)', {
-      what: 'the held message',
-    });
-    assert.equal(await page.locator('#feed .row').count(), 3);
+    served.feed.message({ type: 'block', hash: 'b1' });
+    await sees(page, '#pause', ['Resume (1 new)']);
+    await kinds(['subtree', 'node_status']);
+    // Switching a kind draws the list anew, of what was there when it was paused.
+    await page.locator('#filters button', { hasText: 'subtree' }).click();
+    await kinds(['node_status']);
+    await page.locator('#filters button', { hasText: 'subtree' }).click();
+    await kinds(['subtree', 'node_status']);
     await page.locator('#pause').click();
-    await rows(page, 4);
-    await page.locator('.chip[data-kind=subtree]').click();
-    assert.deepEqual(await texts(page, '#feed .row:not([hidden]) .hash'), ['b2', 's1', 'b1', '']);
+    await kinds(['block', 'subtree', 'node_status']);
     const last = served.feed.blocks(1000);
     // What had not come yet would fill the list again.
-    await waitFor(
-      async () => (await texts(page, '#feed .row .detail'))[0] === `height ${last.toLocaleString('en')}`,
-      { what: 'the last block' },
-    );
+    await sees(page, '#feed .row .detail', `height ${last.toLocaleString('en')}`);
     await rows(page, 200);
     await page.locator('#clear').click();
-    assert.equal(await page.locator('#feed-empty').isVisible(), true);
+    await rows(page, 0);
+    await sees(page, '#feed-empty', ['Nothing heard since the list was cleared.']);
   });
 
   it('comes back after the servers were killed', async (t) => {
     const served = await serveNotifications(t);
+    beat(t, served, status());
     const { page } = await open(t, served);
-    const pids = served.servers.pids;
-    const lost = page.waitForSelector('#connection[data-state=lost]');
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    const lost = sees(page, '#connection', /^reconnecting/);
+    for (const pid of served.servers.pids) process.kill(pid, 'SIGKILL');
     await lost;
-    await page.waitForSelector('#connection[data-state=live]');
+    await sees(page, '#connection', 'live');
     await waitFor(async () => (await served.servers.health()).message.includes(' 2 hear'), {
       what: 'the stream',
     });
     served.feed.message({ type: 'block', hash: 'after' });
-    await waitFor(async () => (await newest(page)) === 'after', { what: 'the block' });
-    assert.equal(await page.locator('#feed .hash').first().textContent(), 'after');
+    await sees(page, '#feed .hash', 'after');
   });
 });

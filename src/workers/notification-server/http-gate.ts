@@ -6,7 +6,7 @@ import { KeyedRate } from '../../shared/keyed-rate.js';
 
 /** Connections that are no WebSocket yet, at the least; one source may have a twentieth. */
 const MIN_CONNECTIONS = 1000;
-/** Of one source, handshakes too: a page is five files, and a dashboard asks for the status every few seconds. */
+/** Of one source, handshakes too: a page is some ten files, and a dashboard asks for the status every few seconds. */
 const REQUESTS = { perSecond: 50, burst: 200, maxKeys: 10_000 } as const;
 
 const HOLDER = 'http';

@@ -10,10 +10,14 @@ export interface PageFile {
   readonly body: Buffer;
 }
 
+const SCRIPTS = ['app', 'charts', 'feed', 'text'];
 const FILES = [
   { path: '/', file: 'index.html', contentType: 'text/html; charset=utf-8' },
-  { path: '/app.js', file: 'app.js', contentType: 'text/javascript; charset=utf-8' },
-  { path: '/charts.js', file: 'charts.js', contentType: 'text/javascript; charset=utf-8' },
+  ...SCRIPTS.map((name) => ({
+    path: `/${name}.js`,
+    file: `${name}.js`,
+    contentType: 'text/javascript; charset=utf-8',
+  })),
   { path: '/style.css', file: 'style.css', contentType: 'text/css; charset=utf-8' },
   { path: '/icon.svg', file: 'icon.svg', contentType: 'image/svg+xml' },
 ];

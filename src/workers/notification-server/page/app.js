@@ -3,155 +3,18 @@
  * is put on the page as text.
  */
 
-import { formatRate, RateChart } from './charts.js';
+import { formatRate } from './charts.js';
+import { Feed } from './feed.js';
+import { asText, duration, element, number, short } from './text.js';
 
-const KINDS = ['block', 'subtree', 'mining_on', 'rejected_tx', 'node_status'];
-/** Kinds that a stranger may add to the page. */
-const MOST_KINDS = 12;
-const MOST_ROWS = 200;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 8000;
 const STATUS_MS = 2000;
 
-const byId = (id) => document.getElementById(id);
 const parts = Object.fromEntries(
   [...document.querySelectorAll('[id]')].map((element) => [element.id, element]),
 );
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-const asText = (value) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
-const number = (value) => (Number.isFinite(value) ? Number(value).toLocaleString('en') : '');
-const short = (id) => (id.length > 20 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id);
-
-function bytes(size) {
-  if (!Number.isFinite(size)) return '';
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, size)) / 3));
-  return `${(size / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}
-
-function duration(seconds) {
-  const units = [
-    ['d', 86_400],
-    ['h', 3600],
-    ['m', 60],
-    ['s', 1],
-  ];
-  const first = units.findIndex(([, size]) => seconds >= size);
-  if (first === -1) return '0s';
-  return units
-    .slice(first, first + 2)
-    .map(([unit, size], index) => {
-      const within = index === 0 ? seconds : seconds % units[first][1];
-      return `${Math.floor(within / size)}${unit}`;
-    })
-    .join(' ');
-}
-
-// ── Feed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const charts = new Map();
-const hidden = new Set();
-const names = new Map();
-let waiting = [];
-let paused = false;
-let total = 0;
-let drawScheduled = false;
-
-function kindOf(message) {
-  const kind = asText(message.type).slice(0, 32) || 'unknown';
-  return charts.has(kind) || charts.size < MOST_KINDS ? kind : 'other';
-}
-
-function chartOf(kind) {
-  let chart = charts.get(kind);
-  if (chart === undefined) {
-    chart = new RateChart(parts.charts, kind);
-    charts.set(kind, chart);
-    addFilter(kind);
-  }
-  return chart;
-}
-
-function addFilter(kind) {
-  const button = element('button', 'chip', kind);
-  button.type = 'button';
-  button.dataset.kind = kind;
-  button.setAttribute('aria-pressed', 'true');
-  button.addEventListener('click', () => {
-    if (hidden.has(kind)) hidden.delete(kind);
-    else hidden.add(kind);
-    button.setAttribute('aria-pressed', String(!hidden.has(kind)));
-    for (const row of parts.feed.children) row.hidden = hidden.has(row.dataset.kind);
-    showEmpty();
-  });
-  parts.filters.append(button);
-}
-
-function detailOf(message) {
-  const facts = [];
-  const fact = (label, value) => {
-    if (value !== '') facts.push(`${label}${value}`);
-  };
-  fact('height ', number(message.height ?? (message.best_height || undefined)));
-  fact('', Number.isFinite(message.tx_count) ? `${number(message.tx_count)} tx` : '');
-  fact('', bytes(message.size_in_bytes));
-  fact('by ', asText(message.miner ?? message.miner_name));
-  fact('', asText(message.reason));
-  fact('', asText(message.fsm_state));
-  fact('', asText(message.base_url));
-  return facts.join(' · ');
-}
-
-function rowOf({ message, kind, at }) {
-  const row = element('li', 'row');
-  row.dataset.kind = kind;
-  row.hidden = hidden.has(kind);
-  const hash = asText(message.hash ?? message.best_block_hash);
-  const peer = asText(message.peer_id);
-  const time = element('time', 'mono muted', at.toTimeString().slice(0, 8));
-  time.dateTime = at.toISOString();
-  const code = element('code', 'hash', short(hash));
-  code.title = hash;
-  const from = element('span', 'from', names.get(peer) || short(peer));
-  from.title = peer;
-  row.append(time, element('span', 'kind', kind), code, element('span', 'detail', detailOf(message)), from);
-  return row;
-}
-
-function showEmpty() {
-  parts['feed-empty'].hidden = [...parts.feed.children].some((row) => !row.hidden);
-}
-
-function showPause() {
-  const held = waiting.length >= MOST_ROWS ? `${MOST_ROWS}+` : waiting.length;
-  parts.pause.textContent = paused ? (waiting.length > 0 ? `Resume (${held} new)` : 'Resume') : 'Pause';
-  parts.pause.setAttribute('aria-pressed', String(paused));
-}
-
-function draw() {
-  drawScheduled = false;
-  showPause();
-  if (paused) return;
-  // However many came in this frame of the screen, only what fits the list is made.
-  parts.feed.prepend(...waiting.map(rowOf).reverse());
-  waiting = [];
-  while (parts.feed.children.length > MOST_ROWS) parts.feed.lastElementChild.remove();
-  showEmpty();
-}
-
-function scheduleDraw() {
-  if (drawScheduled) return;
-  drawScheduled = true;
-  // A hidden tab gets no animation frames, and must not gather messages without end either: `waiting` is cut below.
-  requestAnimationFrame(draw);
-}
+const feed = new Feed(parts);
 
 function hear(text) {
   let message;
@@ -161,19 +24,8 @@ function hear(text) {
     return;
   }
   if (message === null || typeof message !== 'object' || message.type === 'PING') return;
-  const kind = kindOf(message);
-  chartOf(kind).count();
-  total++;
-  const peer = asText(message.peer_id);
-  if (peer !== '' && asText(message.client_name) !== '') {
-    if (names.size > 1000) names.clear();
-    names.set(peer, asText(message.client_name));
-  }
   if (!greeted) greet(message);
-  // biome-ignore lint/plugin: the time of day is what the row shows.
-  waiting.push({ message, kind, at: new Date() });
-  if (waiting.length > MOST_ROWS) waiting.shift();
-  scheduleDraw();
+  feed.hear(message);
 }
 
 // ── Connection ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -262,7 +114,7 @@ function showStatus({ node, peers, sync, health, counters, at }) {
     .filter(Boolean)
     .join(' · ');
   const all = Array.isArray(peers) ? peers : [];
-  for (const peer of all) if (asText(peer.name) !== '') names.set(asText(peer.id), asText(peer.name));
+  for (const peer of all) feed.name(asText(peer.id), asText(peer.name));
   showSync(sync, at);
   const inbound = all.filter((peer) => peer.inbound).length;
   parts['peer-count'].textContent = number(all.length);
@@ -317,27 +169,11 @@ async function refresh() {
 
 // ── Start ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-for (const kind of KINDS) chartOf(kind);
-byId('pause').addEventListener('click', () => {
-  paused = !paused;
-  scheduleDraw();
-});
-byId('clear').addEventListener('click', () => {
-  waiting = [];
-  parts.feed.replaceChildren();
-  showEmpty();
-  showPause();
-});
 document.addEventListener('visibilitychange', refresh);
 setInterval(() => {
-  let rate = 0;
-  for (const chart of charts.values()) {
-    chart.tick();
-    chart.draw();
-    rate += chart.rate;
-  }
-  parts.rate.textContent = formatRate(rate);
-  parts.total.textContent = `${number(total)} in all`;
+  feed.tick();
+  parts.rate.textContent = formatRate(feed.rate);
+  parts.total.textContent = `${number(feed.total)} in all`;
 }, 1000);
 setInterval(refresh, STATUS_MS);
 void refresh();

@@ -1,0 +1,208 @@
+/**
+ * The live feed: what was heard, newest first, of the kinds that are switched on.
+ *
+ * What was heard is kept by kind, the newest of each, and the list is made of that: thousands of subtrees do not push out the blocks, whoever
+ * switches off a kind sees the others as far back as they are kept, and switching it on again brings it back.
+ */
+
+import { RateChart } from './charts.js';
+import { asText, bytes, element, number, short, timeOfDay } from './text.js';
+
+const KINDS = ['block', 'subtree', 'mining_on', 'rejected_tx', 'node_status'];
+/** Kinds that a stranger may add to the page. */
+const MOST_KINDS = 12;
+/** Rows of the list, and messages kept of each kind. */
+const MOST_ROWS = 200;
+const MOST_NAMES = 1000;
+
+export class Feed {
+  /** Messages heard since the page was opened. */
+  total = 0;
+  #parts;
+  /** By kind: its chart, whether its rows are shown, and its newest messages, oldest first. */
+  #kinds = new Map();
+  /** What peers call themselves. */
+  #names = new Map();
+  /** Number of the last message that has been drawn. */
+  #drawn = 0;
+  #clearedAt = 0;
+  #paused = false;
+  #drawScheduled = false;
+
+  /** `parts`: the page's elements by their id. */
+  constructor(parts) {
+    this.#parts = parts;
+    for (const kind of KINDS) this.#kindOf(kind);
+    parts.pause.addEventListener('click', () => this.#pause(!this.#paused));
+    parts.clear.addEventListener('click', () => this.#clear());
+    parts['show-all'].addEventListener('click', () => {
+      for (const each of this.#kinds.values()) this.#switch(each, true);
+      this.#redraw();
+      parts.filters.querySelector('button').focus();
+    });
+  }
+
+  /** Messages a second over all kinds. */
+  get rate() {
+    let rate = 0;
+    for (const { chart } of this.#kinds.values()) rate += chart.rate;
+    return rate;
+  }
+
+  name(peer, name) {
+    if (peer === '' || name === '') return;
+    if (this.#names.size > MOST_NAMES) this.#names.clear();
+    this.#names.set(peer, name);
+  }
+
+  /** A message came. */
+  hear(message) {
+    const named = asText(message.type).slice(0, 32) || 'unknown';
+    const known = this.#kinds.has(named) || this.#kinds.size < MOST_KINDS;
+    const kind = this.#kindOf(known ? named : 'other');
+    kind.chart.count();
+    this.total++;
+    this.name(asText(message.peer_id), asText(message.client_name));
+    // biome-ignore lint/plugin: the time of day is what the row shows.
+    kind.kept.push({ number: this.total, kind: kind.name, message, at: new Date() });
+    if (kind.kept.length > MOST_ROWS) kind.kept.shift();
+    this.#scheduleDraw();
+  }
+
+  /** A second has passed. */
+  tick() {
+    for (const { chart } of this.#kinds.values()) {
+      chart.tick();
+      chart.draw();
+    }
+  }
+
+  #kindOf(name) {
+    let kind = this.#kinds.get(name);
+    if (kind === undefined) {
+      const button = element('button', 'chip', name);
+      kind = { name, chart: new RateChart(this.#parts.charts, name), shown: true, kept: [], button };
+      button.type = 'button';
+      button.dataset.kind = name;
+      this.#switch(kind, true);
+      button.addEventListener('click', () => {
+        this.#switch(kind, !kind.shown);
+        this.#redraw();
+      });
+      this.#parts.filters.append(button);
+      this.#kinds.set(name, kind);
+    }
+    return kind;
+  }
+
+  #switch(kind, shown) {
+    kind.shown = shown;
+    kind.button.setAttribute('aria-pressed', String(shown));
+  }
+
+  #pause(paused) {
+    this.#paused = paused;
+    if (paused) this.#showPause();
+    else this.#draw();
+  }
+
+  #clear() {
+    this.#clearedAt = this.total;
+    this.#drawn = this.total;
+    for (const kind of this.#kinds.values()) kind.kept = [];
+    this.#parts.feed.replaceChildren();
+    this.#showEmpty();
+    this.#showPause();
+  }
+
+  /** The newest messages of the kinds that are on, of those numbered `from` to `to`: newest first, as many as the list has room for. */
+  #newest(from, to = this.total) {
+    const found = [];
+    for (const { shown, kept } of this.#kinds.values()) {
+      if (shown) found.push(...kept.filter(({ number }) => number >= from && number <= to));
+    }
+    return found.sort((a, b) => b.number - a.number).slice(0, MOST_ROWS);
+  }
+
+  #scheduleDraw() {
+    if (this.#drawScheduled) return;
+    this.#drawScheduled = true;
+    // A hidden tab gets no frames: what it hears meanwhile is bounded by what is kept.
+    requestAnimationFrame(() => {
+      this.#drawScheduled = false;
+      if (this.#paused) this.#showPause();
+      else this.#draw();
+    });
+  }
+
+  /** Adds what has come since. */
+  #draw() {
+    const { feed } = this.#parts;
+    feed.prepend(...this.#newest(this.#drawn + 1).map((heard) => this.#row(heard)));
+    this.#drawn = this.total;
+    while (feed.children.length > MOST_ROWS) feed.lastElementChild.remove();
+    this.#showEmpty();
+    this.#showPause();
+  }
+
+  /** Makes the list anew, after a kind was switched; what came during a pause stays out of it. */
+  #redraw() {
+    this.#parts.feed.replaceChildren(...this.#newest(0, this.#drawn).map((heard) => this.#row(heard)));
+    this.#showEmpty();
+    this.#showPause();
+  }
+
+  #row({ message, kind, at }) {
+    const row = element('li', 'row');
+    row.dataset.kind = kind;
+    const hash = asText(message.hash ?? message.best_block_hash);
+    const peer = asText(message.peer_id);
+    const time = element('time', 'mono muted', timeOfDay(at));
+    time.dateTime = at.toISOString();
+    const code = element('code', 'hash', short(hash));
+    code.title = hash;
+    const from = element('span', 'from', this.#names.get(peer) || short(peer));
+    from.title = peer;
+    row.append(time, element('span', 'kind', kind), code, element('span', 'detail', detailOf(message)), from);
+    return row;
+  }
+
+  #showEmpty() {
+    const { feed, 'feed-empty': empty, 'feed-empty-text': text, 'show-all': showAll } = this.#parts;
+    const none = feed.children.length === 0;
+    const off = [...this.#kinds.values()].filter(({ shown, kept }) => !shown && kept.length > 0);
+    feed.hidden = none;
+    empty.hidden = !none;
+    showAll.hidden = off.length === 0;
+    text.textContent =
+      off.length > 0
+        ? `Nothing but what is switched off: ${off.map(({ name }) => name).join(', ')}.`
+        : this.#clearedAt > 0
+          ? 'Nothing heard since the list was cleared.'
+          : 'Nothing heard yet. A quiet network is a healthy one, too.';
+  }
+
+  /** Counts what waits and would be seen. */
+  #showPause() {
+    const { pause } = this.#parts;
+    const waiting = this.#paused ? this.#newest(this.#drawn + 1).length : 0;
+    const held = waiting >= MOST_ROWS ? `${MOST_ROWS}+` : waiting;
+    pause.textContent = this.#paused ? (waiting > 0 ? `Resume (${held} new)` : 'Resume') : 'Pause';
+    pause.setAttribute('aria-pressed', String(this.#paused));
+  }
+}
+
+function detailOf(message) {
+  const facts = [];
+  const fact = (label, value) => {
+    if (value !== '') facts.push(`${label}${value}`);
+  };
+  fact('height ', number(message.height ?? (message.best_height || undefined)));
+  fact('', Number.isFinite(message.tx_count) ? `${number(message.tx_count)} tx` : '');
+  fact('', bytes(message.size_in_bytes));
+  fact('by ', asText(message.miner ?? message.miner_name));
+  fact('', asText(message.reason));
+  fact('', asText(message.fsm_state));
+  fact('', asText(message.base_url));
+  return facts.join(' · ');
+}

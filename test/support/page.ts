@@ -1,0 +1,129 @@
+/** The page in a real Chromium, and what of it can be seen. */
+
+import assert from 'node:assert/strict';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { NodeStatusReport } from '../../src/shared/status.js';
+import type { Served } from './notifications.js';
+import { waitFor } from './wait.js';
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** `CHROMIUM`, or `chromium` on PATH. */
+function chromiumPath(): string {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const candidates = (process.env.PATH ?? '')
+    .split(delimiter)
+    .flatMap((folder) => ['chromium', 'chromium-browser', 'google-chrome'].map((name) => join(folder, name)));
+  for (const path of candidates) {
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // The next one.
+    }
+  }
+  throw new Error('no Chromium: set CHROMIUM to its path');
+}
+
+/** `flags` besides those that every test needs. */
+export function launchChromium(...flags: readonly string[]): Promise<Browser> {
+  return chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, ...flags] });
+}
+
+export interface Opened {
+  readonly page: Page;
+  /** What the page got wrong by the browser's word; a lost connection is none. */
+  readonly faults: readonly string[];
+}
+
+/** The page in a window of its own, which is closed with the test. */
+export async function openPage(
+  t: Pick<TestContext, 'after'>,
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<Opened> {
+  const context = await browser.newContext({ viewport: { width: 1360, height: 1000 }, ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => {
+    // What the browser says of a lost connection is its own.
+    if (message.type() === 'error' && !/WebSocket|Failed to load resource/.test(message.text()))
+      faults.push(message.text());
+  });
+  await page.goto(url);
+  return { page, faults };
+}
+
+/** Text of the elements that somebody who looks at the page sees, in the order of the document. */
+export function seen(page: Page, selector: string): Promise<string[]> {
+  return page.locator(selector).evaluateAll((elements) =>
+    elements
+      .filter((element) => {
+        const { width, height } = element.getBoundingClientRect();
+        const visible = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+        return visible && width > 0 && height > 0;
+      })
+      // biome-ignore lint/performance/useDomNodeTextContent: what is laid out is what is seen.
+      .map((element) => (element as unknown as { innerText?: string }).innerText?.trim() ?? ''),
+  );
+}
+
+/** Resolves when what is seen of `selector` is `wanted`; `wanted` may be one text, a pattern that one matches, or all of them. */
+export async function sees(
+  page: Page,
+  selector: string,
+  wanted: string | RegExp | readonly string[],
+  timeoutMs = 30_000,
+): Promise<void> {
+  let last: readonly string[] = [];
+  const fits = () => {
+    if (typeof wanted === 'string') return last.includes(wanted);
+    if (wanted instanceof RegExp) return last.some((text) => wanted.test(text));
+    return last.length === wanted.length && last.every((text, index) => text === wanted[index]);
+  };
+  await waitFor(
+    async () => {
+      last = await seen(page, selector);
+      return fits();
+    },
+    { timeoutMs, everyMs: 50 },
+  ).catch(() =>
+    assert.fail(
+      `in ${timeoutMs} ms ${selector} never showed ${String(wanted)} but ${JSON.stringify(last.slice(0, 20))}`,
+    ),
+  );
+}
+
+/** Makes the node's status anew every 200 ms, as a living node does. Returns how to say something else from now on, or nothing. */
+export function beat(
+  t: Pick<TestContext, 'after'>,
+  served: Served,
+  report: NodeStatusReport,
+): (next: NodeStatusReport | undefined) => void {
+  let current: NodeStatusReport | undefined = report;
+  const tell = () => {
+    if (current !== undefined) served.servers.setStatus(JSON.stringify({ ...current, at: Date.now() }));
+  };
+  const timer = setInterval(tell, 200);
+  t.after(() => clearInterval(timer));
+  tell();
+  return (next) => {
+    current = next;
+    tell();
+  };
+}
