@@ -16,6 +16,7 @@ import { compressionCodecs } from './compression.js';
 import { boundFetchedBatches } from './fetched-batches.js';
 import { kafkajs } from './library.js';
 import { correctNegativeTimeouts } from './negative-timeout.js';
+import { keepSessions } from './session-length.js';
 import { namingSockets, seedOf } from './sockets.js';
 
 /** 100, 200, 400, 500, 500 ms: less than 2 s together. What needs longer waits in the outbox, where it is seen. */
@@ -50,6 +51,7 @@ export function createKafkaClient(
 ): Kafka {
   correctNegativeTimeouts();
   boundFetchedBatches();
+  keepSessions();
   // The library knows gzip alone, and what it knows is one table for all its clients.
   const { CompressionCodecs, Kafka, logLevel } = kafkajs();
   Object.assign(CompressionCodecs, compressionCodecs());
