@@ -684,7 +684,7 @@ test('a right that is withdrawn is told in readiness and once in the log, and re
     { what: 'five memberships that ended of it', timeoutMs: 60_000, everyMs: 100 },
   );
   const told = log.lines.slice(before).filter(({ level }) => Number(level) >= 40);
-  const said = told.map(({ msg, err }) => `${msg}: ${(err as Error | undefined)?.message}`);
+  const said = told.map(({ msg, reason }) => `${msg}: ${reason}`);
   assert.equal(said.length, 1, said.join('\n'));
   await producer.send({ topic, messages: [{ value: 'meanwhile' }] });
   await admin.deleteAcls({ filters: [denial] });

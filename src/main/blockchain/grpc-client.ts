@@ -131,9 +131,14 @@ export class GrpcBlockchainClient implements BlockchainClient {
       const answer = await this.#service.call((client) => client.healthGrpc, {}, policy);
       return answer.ok
         ? { resource: RESOURCE, status: 200, message: `serving at ${address}` }
-        : { resource: RESOURCE, status: 503, error: 'not healthy', message: answer.details };
+        : { resource: RESOURCE, status: 503, error: `${address} is not healthy`, message: answer.details };
     } catch (error) {
-      return { resource: RESOURCE, status: 503, error: errorMessage(error), message: `at ${address}` };
+      return {
+        resource: RESOURCE,
+        status: 503,
+        error: errorMessage(error),
+        message: 'blockchain_grpcAddress',
+      };
     }
   }
 

@@ -53,6 +53,8 @@ export interface CallPolicy {
 }
 
 const MAX_BACKOFF_MS = 2_000;
+/** Before the cause, once for each of the library's load balancers. */
+const LAST_ERROR = 'Last error: ';
 
 /**
  * The deadline travels with the call, so the server gives it up at the same moment and may say so first, with a reset that
@@ -130,9 +132,9 @@ export function rpcError(error: unknown, signal?: AbortSignal): Error {
     case Status.UNAVAILABLE:
     // Not by our signal: a service that shuts down cuts its streams this way.
     case Status.CANCELLED:
-      return new UnavailableError(text);
+      return new UnavailableError(plainCause(text));
     case Status.DEADLINE_EXCEEDED:
-      return new DeadlineError(text);
+      return new DeadlineError(plainCause(text));
     case Status.NOT_FOUND:
       return new NotFoundError(text);
     default: {
@@ -141,6 +143,25 @@ export function rpcError(error: unknown, signal?: AbortSignal): Error {
       return new RpcError(text, numeric, Status[numeric] ?? 'UNKNOWN');
     }
   }
+}
+
+/**
+ * What failed, out of grpc-js's words around it: those of each load balancer, when it was, and a note on how the name was resolved. Where to
+ * is the caller's to say, who knows the address as the settings have it.
+ */
+function plainCause(details: string): string {
+  const cause = (details.split(LAST_ERROR).at(-1) ?? '')
+    .replace(/\s*\. Resolution note:.*$/s, '')
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, '')
+    .replace(/^Error: /, '');
+  if (cause === 'null' || cause === '') return 'no connection';
+  if (/^Name resolution failed for target|^No addresses resolved/.test(cause)) return 'the host is unknown';
+  const [, seconds] = /^Deadline exceeded after ([\d.]+)s/.exec(cause) ?? [];
+  if (seconds !== undefined) return `no answer within ${Number(seconds).toFixed(1)} s`;
+  const [, tls] = /:SSL routines:[^:]*:([^:]+):/.exec(cause) ?? [];
+  if (tls === 'wrong version number') return 'it speaks no TLS (security_level_grpc)';
+  if (tls !== undefined) return `TLS: ${tls}`;
+  return cause.replace(/^connect (E[A-Z]+) \S+$/, 'connect $1');
 }
 
 /** Resolves after `ms`; rejects with AbortedError when the signal comes first. */

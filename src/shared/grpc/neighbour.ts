@@ -9,7 +9,7 @@ import {
   status as Status,
 } from '@grpc/grpc-js';
 import { libraryTime } from '../clock.js';
-import { errorMessage, UnavailableError } from '../errors.js';
+import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import { REDACTED } from '../redaction.js';
 import type { Settings } from '../settings/table.js';
@@ -38,6 +38,8 @@ export interface NeighbourComponents<S = unknown> {
   /** Shared by all neighbours of a thread; none are kept unless told. */
   readonly metrics?: NeighbourMetrics;
 }
+
+const REFUSALS: ReadonlySet<number> = new Set([Status.UNAUTHENTICATED, Status.PERMISSION_DENIED]);
 
 /** Between two lines of the log about a key that is refused. */
 const REFUSAL_TOLD_MS = 600_000;
@@ -141,7 +143,7 @@ export class Neighbour<C extends Client> {
     this.#line = this.#open();
   }
 
-  /** Rejects with the errors of `callUnary`, or KeyRefusedError. */
+  /** Rejects with the errors of `callUnary`, the address before what they say, or KeyRefusedError. */
   async call<Q, R>(
     select: (client: C) => UnaryMethod<Q, R>,
     request: Q,
@@ -196,7 +198,8 @@ export class Neighbour<C extends Client> {
       line.ended();
       if (signal.reason instanceof SilenceError) this.#giveUp(line, call.getPeer(), signal.reason.message);
     }
-    if (!signal.aborted) throw new UnavailableError(`the ${this.#service} service ended the stream`);
+    if (!signal.aborted)
+      throw new UnavailableError(`${this.address}: the ${this.#service} service ended the stream`);
   }
 
   close(): void {
@@ -279,10 +282,15 @@ export class Neighbour<C extends Client> {
     line.close();
   }
 
+  /** With the address as the settings have it, and the setting where that is at fault. */
   #explained(error: unknown): unknown {
-    if (!(error instanceof RpcError)) return error;
+    if (!(error instanceof Error) || error instanceof AbortedError) return error;
+    const refused = error instanceof RpcError && REFUSALS.has(error.code);
+    if (!refused) {
+      error.message = `${this.address}: ${error.message}`;
+      return error;
+    }
     const { code, codeName } = error;
-    if (code !== Status.UNAUTHENTICATED && code !== Status.PERMISSION_DENIED) return error;
     this.#components.metrics?.refused.inc({ service: this.#service });
     const { setting } = this.#options;
     const key = this.#components.settings.grpc_admin_api_key;

@@ -280,7 +280,7 @@ export class TopicDrainer {
     this.#progress.late();
     if (this.#state !== state || this.#error !== errorMessage(error)) {
       logger.warn(
-        { err: error, topic: this.topic, waiting: this.#backlog.waiting },
+        { reason: errorMessage(error), topic: this.topic, waiting: this.#backlog.waiting },
         state === 'topic_fault'
           ? 'Kafka refuses the topic: its records wait in the outbox'
           : 'Kafka is not to be reached: records wait in the outbox',

@@ -105,7 +105,7 @@ export class BlockFoundForwarder {
     this.#next();
   }
 
-  /** Aloud once until a block is told: strangers decide how many there are. */
+  /** Aloud once until a block is told: strangers decide how many there are. The reason has the service's address. */
   #complain({ hash }: FoundBlock, error: unknown): void {
     this.#logger[this.#failing ? 'debug' : 'warn'](
       { hash, reason: errorMessage(error) },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, status as Status, type sendUnaryData } from '@grpc/grpc-js';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
@@ -13,7 +14,9 @@ import {
   type FoundBlock,
 } from '../../../src/shared/grpc/block-validation-client.js';
 import type { HashHex } from '../../../src/shared/hash.js';
+import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
+import { freePorts } from '../../support/ports.js';
 import { settingsOf } from '../../support/settings.js';
 import { within } from '../../support/wait.js';
 
@@ -58,6 +61,45 @@ test('an absent validation service is UnavailableError within the deadline, and 
   const given = new AbortController();
   given.abort();
   await assert.rejects(client.blockFound(BLOCK, given.signal), AbortedError);
+});
+
+test('where no call comes through, one address and one cause are told, in the error and in health', async (context) => {
+  const listen = async (onConnection: (socket: Socket) => void): Promise<number> => {
+    const server = createServer((socket) => onConnection(socket.on('error', () => {})));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => server.close());
+    return (server.address() as AddressInfo).port;
+  };
+  const [nobody] = await freePorts(1);
+  const closing = await listen((socket) => socket.destroy());
+  const other = await listen((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  const silent = await listen((socket) => context.after(() => socket.destroy()));
+  const cases: readonly (readonly [string, Partial<Settings>, string | RegExp])[] = [
+    [`127.0.0.1:${nobody}`, {}, 'connect ECONNREFUSED'],
+    [`localhost:${nobody}`, {}, 'connect ECONNREFUSED'],
+    [`[::1]:${nobody}`, {}, 'connect ECONNREFUSED'],
+    ['nobody.invalid:9', {}, 'the host is unknown'],
+    [`127.0.0.1:${closing}`, {}, /^\w[\w ]+$/],
+    [`127.0.0.1:${other}`, {}, /^\w[\w ]+$/],
+    [`127.0.0.1:${silent}`, {}, /^no answer within [\d.]+ s$/],
+    [`127.0.0.1:${other}`, { security_level_grpc: 1 }, 'it speaks no TLS (security_level_grpc)'],
+  ];
+  for (const [address, settings, expected] of cases) {
+    const client = createBlockValidationClient({
+      settings: settingsOf({ blockvalidation_grpcAddress: address, ...settings }),
+      logger,
+    });
+    const error = (await client.blockFound(BLOCK).catch((failure: unknown) => failure)) as Error;
+    const health = await client.health(AbortSignal.timeout(15_000));
+    client.close();
+    context.diagnostic(error.message);
+    assert.ok(error.message.startsWith(`${address}: `), error.message);
+    const cause = error.message.slice(address.length + 2);
+    if (typeof expected === 'string') assert.equal(cause, expected);
+    else assert.match(cause, expected);
+    assert.deepEqual([health.status, health.message], [503, 'blockvalidation_grpcAddress']);
+    assert.ok(health.error?.startsWith(`${address}: `), health.error);
+  }
 });
 
 test('without an address validation is not configured, which is healthy', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import kafkajs from 'kafkajs';
@@ -12,7 +12,7 @@ import { keptLog } from '../../support/logger.js';
 import { freePorts } from '../../support/ports.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
-import { within } from '../../support/wait.js';
+import { waitFor, within } from '../../support/wait.js';
 
 const protocolError = (type: string): Error =>
   Object.assign(new kafkajs.KafkaJSProtocolError(new Error(type)), { type });
@@ -116,4 +116,50 @@ test('TLS settings that do not fit are errors that name them', async (context) =
   );
   assert.throws(create({ KAFKA_TLS_CA_FILE: join(directory, 'none') }), /KAFKA_TLS_CA_FILE: cannot be read/);
   assert.equal(create({ KAFKA_TLS_SKIP_VERIFY: true })().topic, 'blocks');
+});
+
+test('where no broker answers, one address and one cause are told, in the error, in health and in the log', async (context) => {
+  const [port = 0, other = 0] = await freePorts(2);
+  const closing = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => closing.listen(0, '127.0.0.1', resolve));
+  context.after(() => closing.close());
+  const { port: closed } = closing.address() as AddressInfo;
+  const cases: readonly (readonly [string, RegExp])[] = [
+    [`127.0.0.1:${port}`, new RegExp(`^127\\.0\\.0\\.1:${port}: connect ECONNREFUSED$`)],
+    [`localhost:${port}`, new RegExp(`^localhost:${port}: connect ECONNREFUSED$`)],
+    [`[::1]:${port}`, new RegExp(`^\\[::1\\]:${port}: connect ECONNREFUSED$`)],
+    [`127.0.0.1:${port},127.0.0.1:${other}`, /^127\.0\.0\.1:\d+: connect ECONNREFUSED$/],
+    [
+      'nobody.invalid:9',
+      /^kafka_blocksConfig: the host nobody\.invalid is unknown \((?:ENOTFOUND|EAI_AGAIN)\)$/,
+    ],
+    [`127.0.0.1:${closed}`, new RegExp(`^127\\.0\\.0\\.1:${closed} closed the connection$`)],
+  ];
+  for (const [brokers, expected] of cases) {
+    const { logger, lines } = keptLog();
+    const settings = settingsOf({
+      kafka_blocksConfig: `kafka://${brokers}/blocks`,
+      kafka_rejectedTxConfig: `kafka://${brokers}/rejected`,
+    });
+    const options = { logger, brokerSocketPath: undefined };
+    const producer = createProducer(settings, 'kafka_blocksConfig', options);
+    const error = (await producer.connect().catch((failure: unknown) => failure)) as Error;
+    const health = await producer.health(AbortSignal.timeout(10_000));
+    await producer.disconnect();
+    const consumer = createConsumer(settings, 'kafka_rejectedTxConfig', { ...options, group: 'p2p' });
+    await consumer.start(async () => {});
+    const loud = () => lines.filter(({ level }) => Number(level) > 30);
+    await waitFor(() => loud().length > 0, { what: 'a line of the log' });
+    await consumer.stop();
+    context.diagnostic(error.message);
+    const cause = (text: unknown) =>
+      String(text).replace(/^topic \w+ (?:does not answer|can be neither found nor made): /, '');
+    assert.match(cause(error.message), expected);
+    assert.match(cause(health.error), expected);
+    for (const { reason } of loud()) {
+      const asRead = cause(String(reason).replace('cannot consume rejected: ', ''));
+      assert.match(asRead.replace('kafka_rejectedTxConfig', 'kafka_blocksConfig'), expected);
+    }
+    assert.doesNotMatch(JSON.stringify(loud()), /Connection error/);
+  }
 });

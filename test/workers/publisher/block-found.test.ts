@@ -140,7 +140,7 @@ test('strangers’ blocks keep no peer’s from the validation service, nor unpr
   await publisher.close();
 });
 
-test('a service that fails is told of in one line of the log, and in another when it fails after a success', async (context) => {
+test('a service that fails is told of in one line of the log, with its address and the cause, and in another when it fails after a success', async (context) => {
   const { logger, lines } = keptLog();
   const registry = new Registry();
   const metrics = createPublisherMetrics(registry);
@@ -164,7 +164,9 @@ test('a service that fails is told of in one line of the log, and in another whe
         announcement('a block'),
       );
     await waitFor(async () => (await all()) === before + count, { what: `${count} calls ${outcome}` });
-    return lines.filter(({ level, msg }) => level === 40 && msg === 'BlockFound failed').length;
+    const told = lines.filter(({ level, msg }) => level === 40 && msg === 'BlockFound failed');
+    for (const { reason } of told) assert.equal(reason, `127.0.0.1:${port}: no disk`);
+    return told.length;
   };
   assert.equal(await forward(10, 'failed'), 1);
   well = true;

@@ -191,7 +191,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
         ? `cannot read ${this.topic}: a batch is compressed in a way that is not known here`
         : `cannot consume ${this.topic}`;
     const { message } = faultFrom(error, what);
-    const bindings = { err: error, topic: this.topic, retryInMs: this.#backoff };
+    const bindings = { reason: message, topic: this.topic, retryInMs: this.#backoff };
     // Once each: what stays the same is in readiness and in the counter.
     if (message === this.#failure) this.#logger.debug(bindings, 'consuming failed');
     else if (reason === 'unreadable') this.#logger.error(bindings, what);

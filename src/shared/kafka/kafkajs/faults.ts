@@ -2,6 +2,7 @@
 
 import { errorMessage } from '../../errors.js';
 import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../types.js';
+import { COLON } from './sockets.js';
 
 /** Kafka's error codes, by the names that kafkajs gives them. Those in neither list are the broker's. */
 const RECORD_FAULTS: ReadonlySet<string> = new Set([
@@ -51,6 +52,8 @@ const SASL_MECHANISM_FAULTS: ReadonlySet<string> = new Set([
 
 interface KafkaJsError extends Error {
   readonly type?: string;
+  /** `host:port` as the settings or the cluster have it. */
+  readonly broker?: string;
   readonly errors?: readonly unknown[];
 }
 
@@ -86,6 +89,25 @@ function settingsAtFault(error: unknown): string {
   return '';
 }
 
+/**
+ * What failed, and at which broker, out of the library's words around it: `Connection error: ` as often as it was handed on, and for a broker that
+ * hung up or said nothing no address at all.
+ */
+function reasonOf(error: unknown): string {
+  // The library stumbles over answers that did not come.
+  if (error instanceof TypeError) return 'no broker answered';
+  const message = errorMessage(error)
+    .replaceAll('Connection error: ', '')
+    .replace(/^connect (E[A-Z]+) .*$/, 'connect $1');
+  const named = [...causes(error)].find(({ broker }) => typeof broker === 'string')?.broker ?? '';
+  const host = named.replace(/:\d+$/, '').replaceAll(COLON, ':');
+  const broker = host.includes(':') ? named.replace(/^.*(?=:)/, `[${host}]`) : named;
+  if (message === 'Closed connection' || message === 'Connection closed by the server')
+    return `${broker} closed the connection`;
+  if (message === 'Connection timeout') return `${broker} does not answer`;
+  return named === '' || message.includes(host) ? message : `${broker}: ${message}`;
+}
+
 /** The fault that stands for `error`, which stays its cause. `what` begins the message; Kafka's name of the error ends it. */
 export function faultFrom(error: unknown, what: string): Error {
   const setting = settingsAtFault(error);
@@ -96,8 +118,7 @@ export function faultFrom(error: unknown, what: string): Error {
       return new TopicFaultError(message, { cause: error });
     }
   }
-  // The library stumbles over answers that did not come.
-  const reason = error instanceof TypeError ? 'no broker answered' : errorMessage(error);
+  const reason = reasonOf(error);
   const type = faultType(error);
   return new BrokerFaultError(`${what}: ${setting}${reason}${type === undefined ? '' : ` (${type})`}`, {
     cause: error,

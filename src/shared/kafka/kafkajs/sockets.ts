@@ -44,7 +44,7 @@ interface Tried {
 }
 
 /** Stands for the colon in an address, where kafkajs would take it for the one before the port. */
-const COLON = ';';
+export const COLON = ';';
 
 /** A broker of the settings, `host:port`, as kafkajs takes it and these sockets understand it: `[::1]:9092` too. */
 export function seedOf(broker: string): string {
@@ -192,7 +192,7 @@ function sayWhenTurnedAway(socket: Socket, broker: string): void {
 export function causeOf(error: NodeJS.ErrnoException, tried: Tried): string | undefined {
   const { code = '', message } = error;
   const { setting, host, port, tls, hasCertificate } = tried;
-  const broker = `${host}:${port}`;
+  const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return `${setting}: the host ${host} is unknown (${code})`;
   if (!tls) return undefined;
