@@ -3,7 +3,7 @@
  * is a body, is never parsed, however much of it comes.
  */
 
-import { STATUS_CODES } from 'node:http';
+import { METHODS, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
@@ -17,6 +17,10 @@ const LINGER_MS = 1000;
 
 const LF = 0x0a;
 const CR = 0x0d;
+/** RFC 9112, section 3: a method, which is a token, a target and a version. */
+const REQUEST_LINE = /^([!#$%&'*+.^`|~\w-]+) [\x21-\x7e]+ HTTP\/(\d)\.\d\r?$/;
+/** What may become one: nothing but a token stands before the first blank. */
+const BEGINNING = /^[!#$%&'*+.^`|~\w-]+(?: [\x20-\x7e]*)?\r?$/;
 
 /** Where the empty line that ends a head ends; -1: not yet. */
 function endOfHead(bytes: Buffer, from: number): number {
@@ -27,6 +31,17 @@ function endOfHead(bytes: Buffer, from: number): number {
   return -1;
 }
 
+/** Why no answer but this status can be given to what begins so; undefined: the parser may have it, or the rest is to come. */
+function lineFault(head: Buffer): 400 | 501 | 505 | undefined {
+  const end = head.indexOf(LF);
+  const line = head.toString('latin1', 0, end === -1 ? head.length : end);
+  if (end === -1) return line === '' || BEGINNING.test(line) ? undefined : 400;
+  const [whole, method = '', major] = REQUEST_LINE.exec(line) ?? [];
+  if (whole === undefined) return 400;
+  if (major !== '1') return 505;
+  return METHODS.includes(method) ? undefined : 501;
+}
+
 /** Of this file, not of a visitor: it outlives it on a WebSocket's connection. */
 function forget(): void {}
 
@@ -34,6 +49,8 @@ export class Visitor extends Duplex {
   /** What came behind the head. */
   rest = Buffer.alloc(0);
   #head = Buffer.alloc(0);
+  /** The request line is whole and may be parsed. */
+  #begun = false;
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
   #taken = false;
@@ -88,6 +105,12 @@ export class Visitor extends Duplex {
     if (this.#head.length === 0) while (chunk[start] === CR || chunk[start] === LF) start++;
     const seen = Math.max(0, this.#head.length - 2);
     this.#head = Buffer.concat([this.#head, chunk.subarray(start)]);
+    const fault = this.#begun ? undefined : lineFault(this.#head);
+    if (fault !== undefined) {
+      this.#refuse(fault);
+      return;
+    }
+    this.#begun ||= this.#head.includes(LF);
     const end = endOfHead(this.#head, seen);
     if (end === -1 && this.#head.length <= MAX_HEAD_BYTES) return;
     const whole = end === -1 ? this.#head.length : end;
@@ -116,8 +139,10 @@ export class Visitor extends Duplex {
     });
   }
 
-  #refuse(status: 400 | 408): void {
-    this.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
+  #refuse(status: 400 | 408 | 501 | 505): void {
+    this.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+    );
     this.destroy();
   }
 

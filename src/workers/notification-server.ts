@@ -65,8 +65,8 @@ function fail(error: unknown): void {
 async function begin(order: NotificationServerOrder & { type: 'config' }): Promise<void> {
   const { config } = order;
   logger.level = config.logLevel;
-  const transport = chooseTransport(config.transport);
-  const { build } = transport;
+  const transport = chooseTransport(config.transport, config.trustedProxies);
+  const { build, shortcomings } = transport;
   if (config.index > 0 && !transport.sharesPort) {
     report({ type: 'unneeded' });
     leave(0);
@@ -89,6 +89,8 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
   );
   const port = await server.start();
   logger.info({ port, build }, 'notification server listens');
+  if (shortcomings !== '')
+    logger.info({ build, shortcomings }, 'some HTTP is not answered: p2p_websocket_transport=ws answers it');
   report({ type: 'ready', build });
 }
 

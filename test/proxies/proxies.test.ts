@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
+import type { Settings } from '../../src/shared/settings/table.js';
 import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../support/notifications.js';
 import { freePorts } from '../support/ports.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -45,21 +46,25 @@ function run(t: TestContext, command: string, args: readonly string[], directory
   return child;
 }
 
+/** With these blocks inside `http { }`. */
+function runNginx(t: TestContext, directory: string, blocks: string): void {
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (each) => `${each}_temp_path ${join(directory, each)};`,
+  );
+  const file = join(directory, 'nginx.conf');
+  writeFileSync(
+    file,
+    `daemon off; master_process off; pid ${join(directory, 'pid')}; error_log stderr; events {}\n` +
+      `http { access_log off; ${paths.join(' ')}\n${blocks}}\n`,
+  );
+  run(t, 'nginx', ['-p', directory, '-c', file, '-e', 'stderr'], directory);
+}
+
 type Start = (t: TestContext, listenPort: number, serverPort: number) => void;
 
 const PROGRAMS: Readonly<Record<string, Start>> = {
   nginx(t, listenPort, serverPort) {
-    const directory = temporaryDirectory(t);
-    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (each) => `${each}_temp_path ${join(directory, each)};`,
-    );
-    const file = join(directory, 'nginx.conf');
-    writeFileSync(
-      file,
-      `daemon off; master_process off; pid ${join(directory, 'pid')}; error_log stderr; events {}\n` +
-        `http { access_log off; ${paths.join(' ')}\n${block('nginx', listenPort, serverPort)}}\n`,
-    );
-    run(t, 'nginx', ['-p', directory, '-c', file, '-e', 'stderr'], directory);
+    runNginx(t, temporaryDirectory(t), block('nginx', listenPort, serverPort));
   },
   haproxy(t, listenPort, serverPort) {
     const directory = temporaryDirectory(t);
@@ -118,16 +123,17 @@ for (const [name, start] of Object.entries(PROGRAMS))
     });
   }
 
-/** HAProxy's own check, and the documented one that speaks HTTP/1.1. */
+/** Where a proxy's own check finds the server up: what `auto` takes once the proxy is named, and `ws`. */
+const TAKES_ANY_CHECK: readonly Settings['p2p_websocket_transport'][] = ['auto', 'ws'];
+const NAMED = { p2p_websocket_trusted_proxies: ['127.0.0.1'], p2p_notification_servers: 1 };
+
+/** HAProxy's own check, which is OPTIONS in HTTP/1.0, and the documented one. */
 const CHECKS = { 'as it comes': /\n.*http-check.*/, 'as documented': /$^/ };
 
 for (const [check, omitted] of Object.entries(CHECKS))
-  for (const transport of check === 'as it comes' ? (['ws'] as const) : TRANSPORTS) {
+  for (const transport of check === 'as it comes' ? TAKES_ANY_CHECK : (['auto', ...TRANSPORTS] as const)) {
     it(`is up by HAProxy’s check ${check}: ${transport}`, async (t) => {
-      const { servers } = await serveNotifications(t, {
-        p2p_notification_servers: 1,
-        p2p_websocket_transport: transport,
-      });
+      const { servers } = await serveNotifications(t, { ...NAMED, p2p_websocket_transport: transport });
       const down = createServer((_request, response) => response.writeHead(500).end());
       await new Promise<void>((resolve) => down.listen(0, '127.0.0.1', () => resolve()));
       t.after(() => down.close());
@@ -158,3 +164,51 @@ for (const [check, omitted] of Object.entries(CHECKS))
       assert.equal(await statusOf('node1'), 'UP');
     });
   }
+
+for (const transport of TAKES_ANY_CHECK) {
+  it(`is reached through nginx as it speaks unless told otherwise, in HTTP/1.0: ${transport}`, async (t) => {
+    const { servers } = await serveNotifications(t, { ...NAMED, p2p_websocket_transport: transport });
+    const [port = 0] = await freePorts(1);
+    const backup = createServer((_request, response) => response.end('backup'));
+    await new Promise<void>((resolve) => backup.listen(0, '127.0.0.1', () => resolve()));
+    t.after(() => backup.close());
+    const directory = temporaryDirectory(t);
+    // One failed answer marks a server down, as nginx's own check has it.
+    const upstream = `upstream feed { server 127.0.0.1:${servers.port} max_fails=1 fail_timeout=60s; server 127.0.0.1:${(backup.address() as AddressInfo).port} backup; }`;
+    const site = `server { listen 127.0.0.1:${port}; location / { proxy_pass http://feed; proxy_next_upstream error timeout invalid_header http_502 http_503 http_504; proxy_read_timeout 5s; } }`;
+    runNginx(t, directory, `${upstream}\n${site}`);
+    const http = `http://127.0.0.1:${port}`;
+    await waitFor(() => fetch(`${http}/health`).catch(() => undefined), {
+      what: 'nginx to pass on',
+      timeoutMs: 20_000,
+    });
+    for (let count = 0; count < 5; count++) {
+      const response = await fetch(`${http}/health`);
+      assert.deepEqual([response.status, await response.text()], [200, 'OK']);
+    }
+    assert.equal((await fetch(`${http}/app.js`, { method: 'HEAD' })).status, 200);
+    assert.match(await (await fetch(`${http}/`)).text(), /<title>/);
+  });
+
+  it(`is up by Caddy’s check: ${transport}`, async (t) => {
+    const { servers } = await serveNotifications(t, { ...NAMED, p2p_websocket_transport: transport });
+    const [port = 0] = await freePorts(1);
+    const directory = temporaryDirectory(t);
+    const file = join(directory, 'Caddyfile');
+    const checked = 'reverse_proxy 127.0.0.1:9906 {\n health_uri /health\n health_interval 200ms\n }';
+    const text = block('caddy', port, servers.port).replace(
+      `reverse_proxy 127.0.0.1:${servers.port}`,
+      checked.replace('9906', String(servers.port)),
+    );
+    writeFileSync(file, `{\n admin off\n}\n${text}`);
+    run(t, 'caddy', ['run', '--config', file, '--adapter', 'caddyfile'], directory);
+    const health = () => fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
+    await waitFor(async () => (await health())?.status === 200, {
+      what: 'Caddy to pass on',
+      timeoutMs: 20_000,
+    });
+    // Five rounds of checks, none of which fails: 503 would be Caddy's own word for a server that is down.
+    for (const end = performance.now() + 1000; performance.now() < end; )
+      assert.equal((await health())?.status, 200);
+  });
+}

@@ -393,7 +393,7 @@ export const SETTINGS = {
   p2p_websocket_transport: choice(
     ['auto', 'uws', 'ws'],
     'auto',
-    'Library behind the port; auto: uWebSockets.js where a native build loads, else `ws` (this server).',
+    'Library behind the port; auto: uWebSockets.js where its newer build loads and no proxy is named, else `ws` (this server).',
   ),
   securityLevelHTTP: integer(0, '0 plain, 1 TLS.', { min: 0, max: 1 }),
   server_certFile: text('', 'Certificate for HTTPS.'),

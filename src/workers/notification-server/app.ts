@@ -1,5 +1,6 @@
 /** What the notification server says to a request, and what it does with a WebSocket. */
 
+import { METHODS } from 'node:http';
 import type { Admission } from './admission.js';
 import { CLOSE, type Client, type ClientSocket, type Clients } from './clients.js';
 import type { DescriptorGate } from './descriptor-gate.js';
@@ -37,7 +38,7 @@ interface Resource {
 }
 
 const NOT_STORED: Headers = [['cache-control', 'no-store']];
-const METHODS = 'GET, HEAD, OPTIONS';
+const ALLOWED = 'GET, HEAD, OPTIONS';
 /** For how long a browser need not ask again. */
 const PREFLIGHT_SECONDS = '86400';
 /** Of header names: what is sent back is nothing else. */
@@ -158,11 +159,12 @@ export class NotificationApp implements TransportHandlers<Client> {
   #resource(request: HttpRequest): Resource {
     const framing = framingFault(request);
     if (framing !== undefined) return plain(400, framing);
-    if (request.method === 'OPTIONS') return plain(200, '', [...NOT_STORED, ['allow', METHODS]]);
+    if (!METHODS.includes(request.method)) return plain(501, 'unknown method');
+    if (request.method === 'OPTIONS') return plain(200, '', [...NOT_STORED, ['allow', ALLOWED]]);
     const resource = this.#resources.get(request.path);
     if (resource === undefined) return plain(404, 'not found');
     if (request.method !== 'GET' && request.method !== 'HEAD')
-      return plain(405, 'method not allowed', [...NOT_STORED, ['allow', METHODS]]);
+      return plain(405, 'method not allowed', [...NOT_STORED, ['allow', ALLOWED]]);
     return resource();
   }
 

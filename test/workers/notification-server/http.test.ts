@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { generate } from 'selfsigned';
+import type { Settings } from '../../../src/shared/settings/table.js';
 import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../../support/notifications.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -85,8 +86,7 @@ for (const transport of TRANSPORTS)
       assert.equal(head.headers.get('content-type'), got.headers.get('content-type'));
       assert.equal(got.headers.get('connection'), 'close');
       assert.equal(Number(got.headers.get('content-length')), Buffer.byteLength(got.body, 'latin1'));
-      if (transport === 'ws')
-        assert.equal(head.headers.get('content-length'), got.headers.get('content-length'));
+      assert.equal(head.headers.get('content-length'), got.headers.get('content-length'));
       for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
         const refused = await request(`${method} /health`);
         assert.equal(refused.status, 405, method);
@@ -224,9 +224,15 @@ for (const transport of TRANSPORTS)
     });
   });
 
-describe('HTTP on ws, by the letter', () => {
-  it('answers HTTP/1.0, any target form and a hundred headers; what it does not understand it refuses at once', async (t) => {
-    const { servers } = await serveNotifications(t, { p2p_websocket_transport: 'ws' });
+/** Where all of HTTP is answered: with `ws`, and so behind proxies unless the operator wants something else. */
+const WHOLE: Readonly<Record<string, Partial<Settings>>> = {
+  ws: { p2p_websocket_transport: 'ws' },
+  'auto, behind a proxy': { p2p_websocket_trusted_proxies: ['127.0.0.1'] },
+};
+
+for (const [name, settings] of Object.entries(WHOLE))
+  it(`answers HTTP/1.0, any target form and a hundred headers; what it does not understand it refuses at once: ${name}`, async (t) => {
+    const { servers } = await serveNotifications(t, settings);
     for (const [text, status] of [
       // What nginx and HAProxy send unless told otherwise.
       ['GET /health HTTP/1.0\r\nHost: x\r\nConnection: close\r\n\r\n', 200],
@@ -245,9 +251,18 @@ describe('HTTP on ws, by the letter', () => {
         400,
       ],
       ['GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', 400],
-      ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
-      ['GET /health HTTP/3.7\r\nHost: x\r\n\r\n', 400],
-      ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
+      ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
+      ['GET /health HTTP/3.7\r\nHost: x\r\n\r\n', 505],
+      // Who speaks TLS to a plain port, or another protocol, waits for an answer without an empty line.
+      ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
+      ['SSH-2.0-OpenSSH_9.2\r\n', 400],
+      ['GET /health\r\n', 400],
+      ['GET  /health HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+      ['GET /health HTTP/1.1\r\nHost : x\r\n\r\n', 400],
+      ['GET /health HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n', 400],
+      // RFC 9110, section 9.1: methods are case-sensitive, and 501 is for those that the server does not know.
+      ['get /health HTTP/1.1\r\nHost: x\r\n\r\n', 501],
+      ['BREW /health HTTP/1.1\r\nHost: x\r\n\r\n', 501],
       [`GET /health HTTP/1.1\r\nHost: x\r\n${many(2000)}\r\n`, 431],
       ['GET /health HTTP/1.1\r\nHost: x\r\nExpect: the unexpected\r\n\r\n', 200],
       ['CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', 405],
@@ -255,6 +270,32 @@ describe('HTTP on ws, by the letter', () => {
       assert.equal((await ask(t, servers.port, text)).status, status, text.slice(0, 200));
   });
 
+it('leaves nobody who says a whole request without an answer, whatever serves', async (t) => {
+  const { servers } = await serveNotifications(t);
+  const refused = [400, 505];
+  for (const [text, statuses] of [
+    ['OPTIONS / HTTP/1.0\r\n\r\n', [200, ...refused]],
+    ['GET /health HTTP/1.0\r\nHost: x\r\nConnection: close\r\n\r\n', [200, ...refused]],
+    ['HEAD /health HTTP/1.0\r\n\r\n', [200, ...refused]],
+    ['OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n', [200, ...refused]],
+    ['GET http://x/health HTTP/1.1\r\nHost: x\r\n\r\n', [200, ...refused]],
+    ['GET /health HTTP/1.1\r\n\r\n', [400]],
+    ['GET /health HTTP/1.1\r\nAccept: */*\r\n\r\n', [400]],
+    [`GET /health HTTP/1.1\r\nHost: x\r\n${many(49)}\r\n`, [200]],
+    [`GET /health HTTP/1.1\r\nHost: x\r\n${many(150)}\r\n`, [200, 431]],
+    ['GET /health HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n', [400]],
+    ['GET /health HTTP/1.1\r\nHost : x\r\n\r\n', [400]],
+    ['GET /health HTTP/3.7\r\nHost: x\r\n\r\n', [505]],
+    ['GET /health\r\n\r\n', refused],
+    ['BREW /health HTTP/1.1\r\nHost: x\r\n\r\n', [501]],
+    ['POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n', [405]],
+  ] as const) {
+    const { status } = await ask(t, servers.port, text);
+    assert.ok((statuses as readonly number[]).includes(status), `${status} to ${text.slice(0, 100)}`);
+  }
+});
+
+describe('HTTP on ws, by the letter', () => {
   it('reads a head that comes in pieces, and answers one whose sender has closed its side', async (t) => {
     const { servers } = await serveNotifications(t, { p2p_websocket_transport: 'ws' });
     const raw = await say(t, servers.port, '');

@@ -9,19 +9,24 @@ import { listen, serveNotifications, TRANSPORTS } from '../../support/notificati
 import { waitFor } from '../../support/wait.js';
 
 const UWS = /^(uWebSockets\.js|uwebsockets-compat) 20\.\d+/;
+const WS = /^ws 8\.\d+/;
 const loads = TRANSPORTS.includes('uws');
+/** The build that says nothing to what it does not take is left to those who ask for it. */
+const AUTO = loads && chooseTransport('uws', []).build.startsWith('uWebSockets.js') ? UWS : WS;
 
 describe('what serves WebSockets', () => {
-  it('is uWebSockets.js where a native build of it loads, else `ws`', () => {
-    assert.match(chooseTransport('auto').build, loads ? UWS : /^ws 8\.\d+/);
+  it('is uWebSockets.js where a build of it loads that answers at once, else `ws`; `ws` behind proxies', () => {
+    assert.match(chooseTransport('auto', []).build, AUTO);
+    assert.match(chooseTransport('auto', ['10.0.0.0/8']).build, WS);
+    if (loads) assert.match(chooseTransport('uws', ['10.0.0.0/8']).build, UWS);
   });
 
   it('is what the setting says, named with its version; where no native build loads that says why', () => {
-    assert.match(chooseTransport('ws').build, /^ws 8\.\d+/);
-    if (loads) assert.match(chooseTransport('uws').build, UWS);
+    assert.match(chooseTransport('ws', []).build, WS);
+    if (loads) assert.match(chooseTransport('uws', []).build, UWS);
     else
       assert.throws(
-        () => chooseTransport('uws'),
+        () => chooseTransport('uws', []),
         (error) =>
           error instanceof ConfigurationError &&
           /^p2p_websocket_transport: no native build .*Node \d+.*uWebSockets\.js: /.test(
@@ -35,8 +40,8 @@ describe('what serves WebSockets', () => {
     t.after(() => {
       delete process.env.UWS_USE_FALLBACK;
     });
-    if (loads) assert.match(chooseTransport('uws').build, UWS);
-    assert.match(chooseTransport('auto').build, loads ? UWS : /^ws/);
+    if (loads) assert.match(chooseTransport('uws', []).build, UWS);
+    assert.match(chooseTransport('auto', []).build, AUTO);
   });
 
   for (const transport of TRANSPORTS) {
@@ -67,7 +72,7 @@ describe('what serves WebSockets', () => {
   it('counts each connection out that it has counted in, those too that are reset before they are accepted', async (t) => {
     const counts = { connected: 0, disconnected: 0 };
     const unused = (): never => assert.fail('not asked');
-    const listener = chooseTransport('ws').listener(
+    const listener = chooseTransport('ws', []).listener(
       { tls: undefined, endpoint: '/p2p-ws', maxMessageBytes: 1024, idleSeconds: 120 },
       {
         connected: () => ++counts.connected > 0,

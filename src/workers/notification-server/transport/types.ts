@@ -102,6 +102,8 @@ export interface Listener {
 export interface Transport {
   /** Package and version, for logs. */
   readonly build: string;
+  /** What it does not do as the standards have it; empty: nothing. */
+  readonly shortcomings: string;
   /** Whether several processes can listen on one port, which the system then shares out. */
   readonly sharesPort: boolean;
   /** Throws where a certificate does not load. */

@@ -19,6 +19,8 @@ export interface LoadedUws {
   readonly build: string;
   /** Whether an answer to HEAD can tell the length of what it leaves out; the older build's does not end, and aborts the process. */
   readonly endsWithoutBody: boolean;
+  /** Whether it refuses at once what it does not take; the older build says nothing for twelve seconds. */
+  readonly refusesAtOnce: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -48,7 +50,8 @@ export function loadUws(): LoadedUws {
   ] as const) {
     try {
       const build = `${name} ${packageVersion(name)}`;
-      return { uws: require(path) as UwsModule, build, endsWithoutBody: name === 'uWebSockets.js' };
+      const newer = name === 'uWebSockets.js';
+      return { uws: require(path) as UwsModule, build, endsWithoutBody: newer, refusesAtOnce: newer };
     } catch (error) {
       // The last line that says something: below it are the names of who asked.
       const lines = errorMessage(error)

@@ -32,7 +32,7 @@ function readRequest(response: Uws.HttpResponse, request: Uws.HttpRequest): Http
     headers.push([name, value]);
   });
   return {
-    method: request.getMethod().toUpperCase(),
+    method: request.getCaseSensitiveMethod(),
     path: request.getUrl(),
     query: request.getQuery() ?? '',
     address: textOf(response.getRemoteAddressAsText()),
@@ -205,9 +205,23 @@ class App<Data> {
     response.cork(() => {
       response.writeStatus(`${status} ${STATUS_CODES[status]}`);
       for (const [name, value] of headers) response.writeHeader(name, value);
-      if (method !== 'HEAD') response.end(body, true);
-      else if (this.loaded.endsWithoutBody) response.endWithoutBody(Buffer.byteLength(body), true);
-      else response.end('', true);
+      const length = Buffer.byteLength(body);
+      if (method !== 'HEAD' || length === 0) response.end(body, true);
+      else if (this.loaded.endsWithoutBody) response.endWithoutBody(length, true);
+      else this.#endWithoutBody(response, length);
+    });
+  }
+
+  /** What `endWithoutBody` does, where the build's own cannot be used. */
+  #endWithoutBody(response: Uws.HttpResponse, length: number): void {
+    let gone = false;
+    response.onAborted(() => {
+      gone = true;
+    });
+    response.tryEnd('', length);
+    // The head is sent at the end of this turn.
+    setImmediate(() => {
+      if (!gone) response.close();
     });
   }
 }
@@ -289,6 +303,9 @@ class UwsListener<Data> implements Listener {
 export function uwsTransport(loaded: LoadedUws): Transport {
   return {
     build: loaded.build,
+    shortcomings: loaded.refusesAtOnce
+      ? 'HTTP/1.0 and absolute targets are refused with 505'
+      : 'HTTP/1.0, absolute targets, more than 48 header lines and what is no request get twelve seconds of silence',
     sharesPort: true,
     listener: (options, handlers) => new UwsListener(loaded, options, handlers),
   };

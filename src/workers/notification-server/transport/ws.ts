@@ -387,6 +387,7 @@ function readPair({ certFile, keyFile }: TlsFiles): { cert: Buffer; key: Buffer 
 export function wsTransport(): Transport {
   return {
     build: `ws ${packageVersion('ws')}`,
+    shortcomings: '',
     sharesPort: reusesPorts(),
     listener: (options, handlers) => new WsListener(options, handlers),
   };
