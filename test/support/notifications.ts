@@ -32,6 +32,9 @@ export const TRANSPORTS: readonly Settings['p2p_websocket_transport'][] = ((): [
   }
 })();
 
+/** Lets several processes share the port on each Node, as `ws` does not before 22.12; else what `auto` takes. */
+export const SHARES_PORT: Settings['p2p_websocket_transport'] = TRANSPORTS.includes('uws') ? 'uws' : 'auto';
+
 /** A stand-in for the publisher: numbers frames and serves them. */
 export class Feed {
   #seq = 0;
@@ -116,6 +119,7 @@ export async function serveNotifications(
       settings: settingsOf({
         p2p_httpListenAddress: '127.0.0.1:0',
         p2p_notification_servers: 2,
+        p2p_websocket_transport: SHARES_PORT,
         p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
         ...changes,
       }),

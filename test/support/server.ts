@@ -14,6 +14,7 @@ import { createConsumer } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { type KeptLog, keptLog } from './logger.js';
+import { SHARES_PORT } from './notifications.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
@@ -47,6 +48,7 @@ export function serverSettings(
       p2p_heartbeat_interval: 200,
       p2p_checkers: 3,
       p2p_notification_servers: 2,
+      p2p_websocket_transport: SHARES_PORT,
       p2p_grpcListenAddress: '127.0.0.1:0',
       p2p_httpListenAddress: '127.0.0.1:0',
       health_check_httpListenAddress: '127.0.0.1:0',

@@ -224,10 +224,10 @@ for (const transport of TRANSPORTS)
     });
   });
 
-/** Where all of HTTP is answered: with `ws`, and so behind proxies unless the operator wants something else. */
+/** Where all of HTTP is answered: with `ws`, and so with `auto` behind a proxy. */
 const WHOLE: Readonly<Record<string, Partial<Settings>>> = {
   ws: { p2p_websocket_transport: 'ws' },
-  'auto, behind a proxy': { p2p_websocket_trusted_proxies: ['127.0.0.1'] },
+  'auto, behind a proxy': { p2p_websocket_transport: 'auto', p2p_websocket_trusted_proxies: ['127.0.0.1'] },
 };
 
 for (const [name, settings] of Object.entries(WHOLE))
@@ -270,8 +270,8 @@ for (const [name, settings] of Object.entries(WHOLE))
       assert.equal((await ask(t, servers.port, text)).status, status, text.slice(0, 200));
   });
 
-it('leaves nobody who says a whole request without an answer, whatever serves', async (t) => {
-  const { servers } = await serveNotifications(t);
+it('leaves nobody who says a whole request without an answer, whatever `auto` takes', async (t) => {
+  const { servers } = await serveNotifications(t, { p2p_websocket_transport: 'auto' });
   const refused = [400, 505];
   for (const [text, statuses] of [
     ['OPTIONS / HTTP/1.0\r\n\r\n', [200, ...refused]],
