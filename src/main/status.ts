@@ -44,6 +44,7 @@ export function statusReport({
       height: parts.best?.height ?? 0,
       bestBlock: parts.best?.hash ?? '',
       fsmState: parts.announcer.fsmState ?? '',
+      textPing: settings.p2p_websocket_text_ping,
     },
     peers: listPeers({
       node: parts.node,

@@ -25,6 +25,8 @@ export interface NodeStatusReport {
     readonly bestBlock: string;
     /** State of the blockchain service; empty while unknown. */
     readonly fsmState: string;
+    /** Whether the feed says PING every 10 s: while it is silent for longer, it is broken. */
+    readonly textPing: boolean;
   };
   readonly peers: readonly PeerStatus[];
   /** The peer from which the node catches up; absent while it does not. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import type { NodeStatusReport } from '../../src/shared/status.js';
+import { LossyProxy } from '../support/lossy-proxy.js';
 import { type Served, serveNotifications } from '../support/notifications.js';
 import { beat, launchChromium, type Opened, openPage, seen, sees } from '../support/page.js';
 import { waitFor } from '../support/wait.js';
@@ -30,6 +31,7 @@ function status(stranger = 'drifty'): NodeStatusReport {
       height: 887_213,
       bestBlock: HASH,
       fsmState: 'RUNNING',
+      textPing: true,
     },
     peers: PEERS.map(([id, name, height, banScore, inbound, pingMs]) => ({
       id,
@@ -209,6 +211,111 @@ describe('the page', () => {
     await sees(page, '#feed-empty', ['Nothing heard since the list was cleared.']);
   });
 
+  /** Nothing on the page claims to be so now. */
+  async function nothingLooksCurrent(page: Page) {
+    await sees(page, '#health-state', ['unknown']);
+    await sees(page, '#health li', /was ready$/);
+    assert.deepEqual(
+      (await seen(page, '#health li')).filter((text) => !/\bwas (not )?ready$/.test(text)),
+      [],
+    );
+    const cards = await seen(page, 'section.card');
+    assert.equal(cards.length, 4);
+    for (const card of cards) assert.match(card, /as of \d\d:\d\d:\d\d/);
+    await sees(page, '#rate', ['–']);
+    for (const figure of await seen(page, '#charts strong')) assert.equal(figure, '–/s');
+    // Colour too: a figure is no stronger than what stands below it.
+    const colours = await page
+      .locator('#height, #best-block, #peer-count, #uptime, #fsm')
+      .evaluateAll((elements) =>
+        elements.map((element) => (globalThis as any).getComputedStyle(element).color),
+      );
+    assert.equal(new Set(colours).size, 1, colours.join(' '));
+  }
+
+  async function allLooksCurrent(page: Page) {
+    await sees(page, '#connection', ['live']);
+    await sees(page, '#health-state', ['not ready']);
+    await sees(page, '#health li', /\n?ready$/);
+    assert.deepEqual(
+      (await seen(page, 'section.card')).filter((text) => text.includes('as of')),
+      [],
+    );
+    await sees(page, '[role=status]', []);
+    await sees(page, '#rate', /^[\d.]+$/);
+  }
+
+  describe('with a feed or a node that is gone without a word', { concurrency: true }, () => {
+    it('does not look live when the servers froze, and is live when they go on', async (t) => {
+      const served = await serveNotifications(t, {}, { beatMs: 3_600_000 });
+      beat(t, served, status());
+      const { page } = await open(t, served);
+      await sees(page, '#peers .peer-name', 'aurora');
+      const { pids } = served.servers;
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      // Figures are asked for every two seconds with five for the answer, and the feed says PING every ten.
+      await sees(page, '#connection', /^reconnecting/);
+      await sees(
+        page,
+        '[role=status]',
+        /^No connection since \d\d:\d\d:\d\d: all that is shown is from before/,
+      );
+      await nothingLooksCurrent(page);
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      await allLooksCurrent(page);
+      assert.deepEqual(served.servers.pids, pids, 'the same servers');
+    });
+
+    it('hears again, over another connection, when the one it had broke and nobody said so', async (t) => {
+      const served = await serveNotifications(t);
+      beat(t, served, status());
+      const proxy = await LossyProxy.listen(t);
+      proxy.target = served.servers.port;
+      const { page } = await openPage(t, browser, `http://127.0.0.1:${proxy.port}`);
+      await sees(page, '#connection', ['live']);
+      served.feed.message({ type: 'block', hash: 'before' });
+      await sees(page, '#feed .hash', 'before');
+      proxy.silence('both');
+      // Another connection is to be had, and on it the page hears again.
+      await waitFor(
+        async () => {
+          served.feed.message({ type: 'block', hash: 'after' });
+          return (await seen(page, '#feed .hash')).includes('after');
+        },
+        { what: 'a block over another connection', everyMs: 500 },
+      );
+      await allLooksCurrent(page);
+    });
+
+    it('does not look live when the node hangs behind servers that go on', async (t) => {
+      const served = await serveNotifications(t);
+      const say = beat(t, served, status());
+      const { page } = await open(t, served);
+      await sees(page, '#peers .peer-name', 'aurora');
+      say(undefined);
+      await sees(page, '#connection', ['standing still']);
+      await sees(page, '[role=status]', /^The node has said nothing new since \d\d:\d\d:\d\d/);
+      await sees(page, '#health-state', ['unknown']);
+      await sees(page, 'section.card', /^Peers\s+as of \d\d:\d\d:\d\d/);
+      // The feed itself goes on, and says so.
+      served.feed.message({ type: 'block', hash: 'during' });
+      await sees(page, '#feed .hash', 'during');
+      assert.doesNotMatch((await seen(page, 'section.feed')).join(), /as of/);
+      say(status());
+      await allLooksCurrent(page);
+    });
+  });
+
+  it('says of a node that starts that it does, and claims nothing of it', async (t) => {
+    const served = await serveNotifications(t);
+    const { page } = await openPage(t, browser, served.http);
+    await sees(page, '#connection', ['starting']);
+    await sees(page, '#health-state', ['unknown']);
+    await sees(page, '#peers-empty', ['Not known.']);
+    beat(t, served, status());
+    await allLooksCurrent(page);
+  });
+
   it('comes back after the servers were killed', async (t) => {
     const served = await serveNotifications(t);
     beat(t, served, status());
@@ -222,5 +329,15 @@ describe('the page', () => {
     });
     served.feed.message({ type: 'block', hash: 'after' });
     await sees(page, '#feed .hash', 'after');
+  });
+
+  it('looks down while nothing answers', async (t) => {
+    const served = await serveNotifications(t);
+    beat(t, served, status());
+    const { page } = await open(t, served);
+    await sees(page, '#peers .peer-name', 'aurora');
+    await served.servers.stop();
+    await sees(page, '[role=status]', /^No connection since/);
+    await nothingLooksCurrent(page);
   });
 });

@@ -79,7 +79,8 @@ test('the public status says which dependencies are well and nothing of why, whe
     },
     { what: 'a topic that is not well', timeoutMs: 20_000 },
   );
-  const { health } = JSON.parse(text) as NodeStatusReport;
+  const { node, health } = JSON.parse(text) as NodeStatusReport;
+  assert.equal(node.textPing, true, 'the feed says PING unless told otherwise');
   assert.equal(health.status, 503);
   assert.ok(health.dependencies.length > 5);
   for (const dependency of health.dependencies)

@@ -1,180 +1,143 @@
 /**
  * The page's one program. It is fed by the WebSocket and by /api/status, and by nothing else. Whatever comes from the network
- * is put on the page as text.
+ * is put on the page as text, and what is not known to be so now looks like it.
  */
 
 import { formatRate } from './charts.js';
+import { Connection } from './connection.js';
 import { Feed } from './feed.js';
-import { asText, duration, element, number, short } from './text.js';
+import { Status } from './status.js';
+import { asText, number, timeOfDay } from './text.js';
 
-const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 8000;
 const STATUS_MS = 2000;
 
 const parts = Object.fromEntries(
   [...document.querySelectorAll('[id]')].map((element) => [element.id, element]),
 );
 const feed = new Feed(parts);
-
-function hear(text) {
-  let message;
-  try {
-    message = JSON.parse(text);
-  } catch {
-    return;
-  }
-  if (message === null || typeof message !== 'object' || message.type === 'PING') return;
-  if (!greeted) greet(message);
-  feed.hear(message);
-}
-
-// ── Connection ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
+const status = new Status(parts);
 let greeted = false;
-let retryMs = FIRST_RETRY_MS;
 
-/** The first frame is the node's own status. */
+const connection = new Connection({
+  opened() {
+    greeted = false;
+    void refresh();
+  },
+  frame(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return;
+    }
+    if (message === null || typeof message !== 'object' || message.type === 'PING') return;
+    if (!greeted) greet(message);
+    feed.hear(message);
+  },
+  lost() {
+    void refresh();
+  },
+});
+
+/** The first frame is the node's own status: it is there before /api/status is read. */
 function greet(message) {
   greeted = true;
-  if (message.type !== 'node_status') return;
+  if (message.type !== 'node_status' || status.report !== undefined) return;
   if (asText(message.client_name) !== '') parts['node-name'].textContent = asText(message.client_name);
   parts['node-id'].textContent = asText(message.peer_id);
   if (Number.isFinite(message.best_height)) parts.height.textContent = number(message.best_height);
 }
 
-function showConnection(state, text) {
-  parts.connection.dataset.state = state;
-  parts.connection.textContent = text;
-}
-
-function connect() {
-  showConnection('connecting', 'connecting');
-  const url = new URL('p2p-ws', location.href);
-  url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(url);
-  socket.addEventListener('open', () => {
-    retryMs = FIRST_RETRY_MS;
-    greeted = false;
-    showConnection('live', 'live');
-    void refresh();
-  });
-  socket.addEventListener('message', (event) => hear(event.data));
-  socket.addEventListener('close', () => {
-    const delay = retryMs * (0.75 + Math.random() / 2);
-    showConnection('lost', `reconnecting in ${Math.max(1, Math.round(delay / 1000))} s`);
-    retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
-    setTimeout(connect, delay);
-  });
-}
-
-// ── Status ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function peerRow(peer) {
-  const row = element('tr');
-  const who = element('td');
-  const name = element('span', 'peer-name', asText(peer.name) || short(asText(peer.id)));
-  const id = element('span', 'peer-id mono muted', `${peer.inbound ? '← ' : '→ '}${short(asText(peer.id))}`);
-  id.title = `${peer.inbound ? 'inbound' : 'outbound'} ${asText(peer.id)}`;
-  who.append(name, id);
-  const score = element('td', 'number');
-  const badge = element('span', 'score', number(peer.banScore));
-  badge.dataset.level = peer.banScore >= 50 ? 'high' : peer.banScore > 0 ? 'some' : 'none';
-  score.append(badge);
-  row.append(
-    who,
-    element('td', 'number', peer.height > 0 ? number(peer.height) : '–'),
-    score,
-    element('td', 'number', Number.isFinite(peer.pingMs) ? `${Math.round(peer.pingMs)} ms` : '–'),
-  );
-  return row;
-}
-
-function dependencyRow(dependency) {
-  const row = element('li');
-  const good = Number(dependency.status) === 200;
-  row.dataset.state = good ? 'good' : 'bad';
-  row.append(
-    element('span', 'dot'),
-    element('span', 'resource', asText(dependency.resource)),
-    element('span', 'muted', good ? 'ready' : 'not ready'),
-  );
-  return row;
-}
-
-function showStatus({ node, peers, sync, health, counters, at }) {
-  if (asText(node?.name) !== '') parts['node-name'].textContent = asText(node.name);
-  if (asText(node?.id) !== '') parts['node-id'].textContent = asText(node.id);
-  parts.height.textContent = node?.height > 0 ? number(node.height) : '–';
-  parts['best-block'].textContent = short(asText(node?.bestBlock));
-  parts['best-block'].title = asText(node?.bestBlock);
-  parts.uptime.textContent = Number.isFinite(node?.uptime) ? duration(node.uptime) : '–';
-  parts.version.textContent = node?.version ? `version ${asText(node.version)}` : '';
-  parts.fsm.textContent = asText(node?.fsmState).toLowerCase() || '–';
-  parts.mode.textContent = [asText(node?.network), asText(node?.listenMode).replace('_', ' ')]
-    .filter(Boolean)
-    .join(' · ');
-  const all = Array.isArray(peers) ? peers : [];
-  for (const peer of all) feed.name(asText(peer.id), asText(peer.name));
-  showSync(sync, at);
-  const inbound = all.filter((peer) => peer.inbound).length;
-  parts['peer-count'].textContent = number(all.length);
-  parts['peer-split'].textContent = `${inbound} in, ${all.length - inbound} out`;
-  parts.peers.replaceChildren(...all.slice(0, 500).map(peerRow));
-  parts['peers-empty'].hidden = all.length > 0;
-  const good = Number(health?.status) === 200;
-  parts['health-hint'].hidden = good;
-  parts['health-state'].dataset.state = good ? 'live' : 'lost';
-  parts['health-state'].textContent = good ? 'ready' : 'not ready';
-  parts.health.replaceChildren(...(health?.dependencies ?? []).map(dependencyRow));
-  parts.counters.replaceChildren(
-    ...Object.entries(counters ?? {}).flatMap(([name, value]) => [
-      element('dt', 'muted', name),
-      element('dd', 'mono', number(value)),
-    ]),
-  );
-}
-
-/** The peer from which the node catches up, while it does; `at`: the node's own time, for this machine's may be another. */
-function showSync(sync, at) {
-  const id = asText(sync?.id);
-  parts.sync.hidden = id === '';
-  if (id === '') return;
-  const height = sync.height > 0 ? ` to ${number(sync.height)}` : '';
-  const since = Number.isFinite(at - sync.since) ? Math.floor((at - sync.since) / 1000) : 0;
-  const name = asText(sync.name) || short(id);
-  parts.sync.textContent = `catching up from ${name}${height}${since > 0 ? `, for ${duration(since)}` : ''}`;
-  parts.sync.title = id;
-}
-
-function showStale() {
-  parts['health-state'].dataset.state = 'unknown';
-  parts['health-state'].textContent = 'unknown';
-}
-
-let refreshing = false;
-
 async function refresh() {
-  if (refreshing || document.hidden) return;
-  refreshing = true;
-  try {
-    const answer = await fetch('api/status', { cache: 'no-store', signal: AbortSignal.timeout(5000) });
-    if (answer.ok) showStatus(await answer.json());
-    else showStale();
-  } catch {
-    showStale();
-  } finally {
-    refreshing = false;
+  show();
+  await status.refresh();
+  connection.pings = status.report?.node?.textPing !== false;
+  for (const { id, name } of status.report?.peers ?? []) feed.name(asText(id), asText(name));
+  show();
+}
+
+/** How it stands with feed and figures, in one word and, where something is amiss, a sentence. */
+function standing() {
+  const { live } = connection;
+  const figures = status.state;
+  const at = (time) => (time === undefined ? '' : ` since ${timeOfDay(time)}`);
+  if (!live && connection.heard === undefined && connection.retrySeconds === 0)
+    return ['connecting', 'connecting'];
+  if (!live) {
+    const seconds = connection.retrySeconds;
+    const word = seconds > 0 ? `reconnecting in ${seconds} s` : 'reconnecting';
+    if (connection.heard === undefined) return ['lost', word, 'The node cannot be reached. Trying again.'];
+    if (figures === 'fresh')
+      return ['lost', word, `No feed${at(connection.heard)}: its messages are from before. Trying again.`];
+    return [
+      'lost',
+      word,
+      `No connection${at(connection.heard)}: all that is shown is from before. Trying again.`,
+    ];
+  }
+  switch (figures) {
+    case 'fresh':
+      return ['live', 'live'];
+    case 'waiting':
+      return ['connecting', 'connecting'];
+    case 'starting':
+      return ['warn', 'starting', 'The node is starting: it hears, and says nothing of itself yet.'];
+    case 'still':
+      return [
+        'lost',
+        'standing still',
+        `The node has said nothing new${at(status.changed)}: it may hang. Its figures are from then.`,
+      ];
+    default:
+      return [
+        'lost',
+        'not answering',
+        `The node does not answer${at(status.changed)}: its figures are from then.`,
+      ];
   }
 }
 
-// ── Start ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+function show() {
+  const [state, word, sentence = ''] = standing();
+  parts.connection.dataset.state = state;
+  parts.connection.textContent = word;
+  parts.banner.hidden = sentence === '';
+  // Set only when it differs: it is read out.
+  if (parts.banner.textContent !== sentence) parts.banner.textContent = sentence;
+  const current = status.state === 'fresh';
+  status.show(current);
+  feed.live = connection.live;
+  const name = parts['node-name'].textContent;
+  document.title = state === 'live' ? name : `(${word.replace(/ in .*/, '')}) ${name}`;
+  markStale('feed', connection.live || connection.heard === undefined ? undefined : connection.heard);
+  markStale('figures', current ? undefined : status.changed);
+}
 
-document.addEventListener('visibilitychange', refresh);
+/** Greys what shows `kind` and says of when it is, where that is not now. */
+function markStale(kind, since) {
+  for (const part of document.querySelectorAll(`[data-shows=${kind}]`)) {
+    part.toggleAttribute('data-stale', since !== undefined);
+    const asOf = part.querySelector('.as-of');
+    if (asOf !== null) asOf.textContent = since === undefined ? '' : `as of ${timeOfDay(since)}`;
+  }
+}
+
+function comeBack() {
+  if (document.hidden) return;
+  connection.check();
+  connection.hurry();
+  void refresh();
+}
+
+document.addEventListener('visibilitychange', comeBack);
+window.addEventListener('online', comeBack);
 setInterval(() => {
+  connection.check();
   feed.tick();
-  parts.rate.textContent = formatRate(feed.rate);
+  parts.rate.textContent = connection.live ? formatRate(feed.rate) : '–';
   parts.total.textContent = `${number(feed.total)} in all`;
+  if (!document.hidden) show();
 }, 1000);
 setInterval(refresh, STATUS_MS);
 void refresh();
-connect();
+connection.open();

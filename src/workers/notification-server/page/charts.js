@@ -4,6 +4,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 const SECONDS = 60;
 const WIDTH = 240;
 const HEIGHT = 44;
+const STEP = WIDTH / SECONDS;
 /** Seconds that the figure beside the chart is an average of. */
 const AVERAGE = 10;
 
@@ -15,7 +16,9 @@ function node(name, attributes) {
 
 /** Messages counted a second, for a minute. */
 export class RateChart {
-  #counts = new Array(SECONDS).fill(0);
+  /** By second; undefined for one in which nobody listened. */
+  #counts = new Array(SECONDS).fill(undefined);
+  #live = false;
   #bars = [];
   #figure;
   #svg;
@@ -38,9 +41,8 @@ export class RateChart {
       role: 'img',
     });
     this.#svg.append(node('line', { x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5, class: 'axis' }));
-    const step = WIDTH / SECONDS;
     for (let second = 0; second < SECONDS; second++) {
-      const bar = node('rect', { x: second * step + 0.5, width: step - 1, y: HEIGHT, height: 0, rx: 0.8 });
+      const bar = node('rect', {});
       this.#bars.push(bar);
       this.#svg.append(bar);
     }
@@ -49,27 +51,43 @@ export class RateChart {
     this.draw();
   }
 
-  count() {
-    this.#counts[SECONDS - 1]++;
+  /** Whether messages would be counted now, were there any. */
+  set live(live) {
+    this.#live = live;
+    this.#counts[SECONDS - 1] ??= live ? 0 : undefined;
+    this.draw();
   }
 
-  /** Messages a second over the last ten. */
+  count() {
+    this.#counts[SECONDS - 1] = (this.#counts[SECONDS - 1] ?? 0) + 1;
+  }
+
+  /** Messages a second over the last ten; undefined while it is not known. */
   get rate() {
-    return this.#counts.slice(-AVERAGE - 1, -1).reduce((sum, count) => sum + count, 0) / AVERAGE;
+    const known = this.#counts.slice(-AVERAGE - 1, -1).filter((count) => count !== undefined);
+    if (!this.#live || known.length === 0) return undefined;
+    return known.reduce((sum, count) => sum + count, 0) / known.length;
   }
 
   /** A second has passed. */
   tick() {
     this.#counts.shift();
-    this.#counts.push(0);
+    this.#counts.push(this.#live ? 0 : undefined);
   }
 
   draw() {
-    const highest = Math.max(4, ...this.#counts);
+    const highest = Math.max(4, ...this.#counts.map((count) => count ?? 0));
     this.#counts.forEach((count, second) => {
-      const height = (count / highest) * (HEIGHT - 2);
-      this.#bars[second].setAttribute('y', String(HEIGHT - height));
-      this.#bars[second].setAttribute('height', String(height));
+      const unknown = count === undefined;
+      const height = unknown ? HEIGHT : (count / highest) * (HEIGHT - 2);
+      // What is not known is one grey area, what is known bars beside each other.
+      const gap = unknown ? 0 : 1;
+      const bar = this.#bars[second];
+      bar.classList.toggle('unknown', unknown);
+      bar.setAttribute('x', String(second * STEP + gap / 2));
+      bar.setAttribute('width', String(STEP - gap));
+      bar.setAttribute('y', String(HEIGHT - height));
+      bar.setAttribute('height', String(height));
     });
     const rate = formatRate(this.rate);
     this.#figure.textContent = `${rate}/s`;
@@ -77,8 +95,9 @@ export class RateChart {
   }
 }
 
-/** A rate in the fewest characters that tell it. */
+/** A rate in the fewest characters that tell it; a dash for undefined. */
 export function formatRate(rate) {
+  if (rate === undefined) return '–';
   if (rate >= 100) return Math.round(rate).toLocaleString('en');
   return rate >= 10 || rate === 0 ? rate.toFixed(0) : rate.toFixed(1);
 }

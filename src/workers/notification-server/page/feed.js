@@ -27,6 +27,7 @@ export class Feed {
   #drawn = 0;
   #clearedAt = 0;
   #paused = false;
+  #live = false;
   #drawScheduled = false;
 
   /** `parts`: the page's elements by their id. */
@@ -42,11 +43,20 @@ export class Feed {
     });
   }
 
-  /** Messages a second over all kinds. */
+  /** Messages a second over all kinds; undefined while it is not known. */
   get rate() {
-    let rate = 0;
-    for (const { chart } of this.#kinds.values()) rate += chart.rate;
-    return rate;
+    const rates = [...this.#kinds.values()].map(({ chart }) => chart.rate);
+    return rates.every((rate) => rate === undefined)
+      ? undefined
+      : rates.reduce((sum, rate) => sum + (rate ?? 0), 0);
+  }
+
+  /** Whether messages would come now, were there any. */
+  set live(live) {
+    if (live === this.#live) return;
+    this.#live = live;
+    for (const { chart } of this.#kinds.values()) chart.live = live;
+    this.#showEmpty();
   }
 
   name(peer, name) {
@@ -177,9 +187,11 @@ export class Feed {
     text.textContent =
       off.length > 0
         ? `Nothing but what is switched off: ${off.map(({ name }) => name).join(', ')}.`
-        : this.#clearedAt > 0
-          ? 'Nothing heard since the list was cleared.'
-          : 'Nothing heard yet. A quiet network is a healthy one, too.';
+        : !this.#live
+          ? 'Nothing can be heard: the feed is not connected.'
+          : this.#clearedAt > 0
+            ? 'Nothing heard since the list was cleared.'
+            : 'Nothing heard yet. A quiet network is a healthy one, too.';
   }
 
   /** Counts what waits and would be seen. */
