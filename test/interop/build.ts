@@ -1,4 +1,4 @@
-/** The Go programs of this suite, built once a run; what has not changed comes from Go's own cache. */
+/** Go programs, built once a run; what has not changed comes from Go's own cache. */
 
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -22,23 +22,51 @@ export class BuildError extends Error {}
 
 type Step = (title: string, work: (line: (text: string) => void) => Promise<void>) => Promise<void>;
 
-/** Builds the Go programs. Throws BuildError when there is no Go, or one that is too old, or the build fails. */
+/** Builds the Go programs of the suite. Throws BuildError as {@link buildGo}. */
 export async function buildNeighbour(): Promise<void> {
-  checkGo();
+  const programs = [
+    { module: MODULE, output: NEIGHBOUR },
+    { module: GRPCURL_MODULE, source: GRPCURL_PACKAGE, output: GRPCURL },
+  ];
+  const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
+  await buildGo('Building the Go programs', programs, (line) =>
+    run(process.execPath, [buf, 'build', 'proto', '-o', DESCRIPTORS], '.', line),
+  );
+}
+
+export interface GoProgram {
+  /** Folder of the go.mod that pins its modules. */
+  readonly module: string;
+  /** Its package; the module's own unless told. */
+  readonly source?: string;
+  readonly output: string;
+}
+
+/**
+ * Builds Go programs, after `before`; `title` is on the terminal meanwhile. Throws BuildError when there is no Go, or one that is too old, or
+ * a build fails.
+ */
+export async function buildGo(
+  title: string,
+  programs: readonly GoProgram[],
+  before: (line: (text: string) => void) => Promise<void> = async () => {},
+): Promise<void> {
+  for (const { module, output } of programs) {
+    checkGo(module);
+    mkdirSync(dirname(output), { recursive: true });
+  }
   const { step } = (await import(pathToFileURL(resolve('bin/progress.mjs')).href)) as { step: Step };
-  mkdirSync(dirname(NEIGHBOUR), { recursive: true });
-  await step('Building the Go programs', async (line) => {
-    const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
-    await run(process.execPath, [buf, 'build', 'proto', '-o', DESCRIPTORS], '.', line);
-    await run('go', ['build', '-v', '-buildvcs=false', '-o', NEIGHBOUR, '.'], MODULE, line);
-    const grpcurl = ['build', '-v', '-buildvcs=false', '-o', GRPCURL, GRPCURL_PACKAGE];
-    await run('go', grpcurl, GRPCURL_MODULE, line);
+  await step(title, async (line) => {
+    await before(line);
+    for (const { module, source = '.', output } of programs) {
+      await run('go', ['build', '-v', '-buildvcs=false', '-o', output, source], module, line);
+    }
   });
 }
 
-function checkGo(): void {
-  const wanted = /^go (\S+)$/m.exec(readFileSync(join(MODULE, 'go.mod'), 'utf8'))?.[1] ?? '';
-  const advice = `install Go ${wanted} or later (https://go.dev/dl/), then run \`npm run test:interop\` again.`;
+function checkGo(module: string): void {
+  const wanted = /^go (\S+)$/m.exec(readFileSync(join(module, 'go.mod'), 'utf8'))?.[1] ?? '';
+  const advice = `install Go ${wanted} or later (https://go.dev/dl/), then run it again.`;
   const { error, stdout }: SpawnSyncReturns<string> = spawnSync('go', ['env', 'GOVERSION'], {
     encoding: 'utf8',
   });
