@@ -54,7 +54,7 @@ async function sample(senders: Senders, seconds: number, changes: Partial<Settin
   try {
     await senders.connect(address);
     target.watch((count) => senders.processed(count));
-    senders.send(RATE);
+    senders.send({ rate: RATE });
     await delay((WARM_UP_SECONDS + seconds) * 1000);
     const [sent] = await senders.stop();
     if (sent === undefined) throw new Error('no sender');

@@ -6,6 +6,10 @@ export interface BenchmarkOptions {
   readonly runs?: number;
   /** Seconds of each run, where it is run by time. */
   readonly seconds?: number;
+  /** Messages a second, where a benchmark takes several rates. */
+  readonly rates?: readonly number[];
+  /** Folder of another built checkout, measured in turns with this one, where a benchmark can. */
+  readonly against?: string;
   /** Told what is being done, a line at a time. */
   progress(text: string): void;
 }

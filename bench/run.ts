@@ -3,8 +3,8 @@
  * description. Exit code 1 when one failed or dropped anything, 2 when it was called wrongly. Missing an aim is no failure.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.js';
 import { machineLine, resultLines, summaryLines } from './report.js';
@@ -16,6 +16,7 @@ interface Entry {
 }
 
 const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
+  ['P0', { what: 'the whole server beside the Go reference', load: () => import('./whole-server.js') }],
   ['P1', { what: 'gossip to outbox, Kafka and WebSocket', load: () => import('./gossip.js') }],
   ['P2', { what: 'WebSocket fan-out', load: () => import('./websocket-fanout.js') }],
   ['P3', { what: 'latency at 1,000 messages/s', load: () => import('./latency.js') }],
@@ -28,27 +29,34 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
   ['P9', { what: 'start to ready', load: () => import('./start.js') }],
 ]);
 
+/** A first impression. */
+const QUICK = { runs: 3, seconds: 8 };
+
 const USAGE = `Usage: npm run bench -- [ID …] [options]
 
 ${[...BENCHMARKS].map(([id, { what }]) => `  ${id}  ${what}`).join('\n')}
 
 Options:
-  --seconds N    length of each run, where a benchmark runs by time (P1: 30, P3: 10, P10: 4)
+  --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P10: 4)
   --runs N       runs of each contestant (5); the table shows the median and the spread
+  --quick        ${QUICK.runs} runs of ${QUICK.seconds} s, unless the two before say otherwise
+  --rates N,N    P0: messages a second (100,1000,4000,8000)
+  --against DIR  P0: the built checkout in DIR as well, in turns with this one
   --name NAME    the results' file: bench/results/NAME.json (default: the ids, then .local)
   --output DIR   another folder for it
   --help
 
 Examples:
-  npm run bench                                all of it: about half an hour
-  npm run bench -- P1 --seconds 5 --runs 3     a first impression
+  npm run bench                                all of it: about an hour and a half
+  npm run bench -- P0 --quick                  the whole server, a first impression: about ten minutes
+  npm run bench -- P0 --quick --rates 1000 --against ../before
 `;
 
 class UsageError extends Error {}
 
 interface Order {
   readonly ids: readonly string[];
-  readonly options: Pick<BenchmarkOptions, 'runs' | 'seconds'>;
+  readonly options: Omit<BenchmarkOptions, 'progress'>;
   readonly file: { readonly folder: string; readonly name: string };
 }
 
@@ -61,6 +69,25 @@ function count(name: string, text: string | undefined): number | undefined {
   return value;
 }
 
+function ratesOf(text: string | undefined): number[] | undefined {
+  return text?.split(',').map((each) => {
+    const rate = Number(each);
+    if (!Number.isInteger(rate) || rate < 1 || rate > 100_000) {
+      throw new UsageError(`--rates takes whole numbers from 1 to 100000, not ${JSON.stringify(each)}`);
+    }
+    return rate;
+  });
+}
+
+/** The folder, made absolute. */
+function buildIn(folder: string | undefined): string | undefined {
+  if (folder === undefined) return undefined;
+  if (!existsSync(join(folder, 'dist', 'src', 'main', 'cli', 'index.js'))) {
+    throw new UsageError(`--against takes a checkout that is built: there is no dist/ in ${folder}`);
+  }
+  return resolve(folder);
+}
+
 function orderOf(args: string[]): Order | undefined {
   const text = { type: 'string' } as const;
   const parsed = (() => {
@@ -68,7 +95,10 @@ function orderOf(args: string[]): Order | undefined {
       return parseArgs({
         args,
         allowPositionals: true,
-        options: { help: { type: 'boolean' }, seconds: text, runs: text, name: text, output: text },
+        options: {
+          ...{ help: { type: 'boolean' }, quick: { type: 'boolean' } },
+          ...{ seconds: text, runs: text, rates: text, against: text, name: text, output: text },
+        },
       });
     } catch (error) {
       throw new UsageError((error as Error).message);
@@ -84,10 +114,16 @@ function orderOf(args: string[]): Order | undefined {
   if (values.name !== undefined && !/^[\w.-]+$/.test(values.name)) {
     throw new UsageError('--name takes letters, digits, dots, dashes and underscores');
   }
-  const [runs, seconds] = [count('runs', values.runs), count('seconds', values.seconds)];
+  const quick = values.quick === true ? QUICK : undefined;
+  const given = {
+    runs: count('runs', values.runs) ?? quick?.runs,
+    seconds: count('seconds', values.seconds) ?? quick?.seconds,
+    rates: ratesOf(values.rates),
+    against: buildIn(values.against),
+  };
   return {
     ids: ids.length > 0 ? [...new Set(ids)] : [...BENCHMARKS.keys()],
-    options: { ...(runs === undefined ? {} : { runs }), ...(seconds === undefined ? {} : { seconds }) },
+    options: Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     file: {
       folder: values.output ?? join('bench', 'results'),
       name: values.name ?? `${ids.length > 0 ? [...new Set(ids)].join('-') : 'all'}.local`,
@@ -125,7 +161,9 @@ async function runAll({ ids, options, file }: Order): Promise<number> {
       if (result.dropped > 0) failed.push(id);
       console.log(`${resultLines(result).join('\n')}\n`);
       // After each, so that what was measured survives an interruption.
-      writeFileSync(path, `${JSON.stringify({ machine, options, results }, null, 2)}\n`);
+      const { against, ...shown } = options;
+      const told = against === undefined ? shown : { ...shown, against: true };
+      writeFileSync(path, `${JSON.stringify({ machine, options: told, results }, null, 2)}\n`);
     } catch (error) {
       progress.clear();
       failed.push(id);

@@ -27,6 +27,13 @@ export interface TargetOptions {
   readonly acknowledgements?: string;
 }
 
+export interface SendOptions {
+  readonly rate?: number;
+  readonly from?: number;
+  /** Messages beyond what {@link Senders.processed} told. */
+  readonly window?: number;
+}
+
 export class Target {
   readonly ready: TargetReport & { type: 'ready' };
   readonly #child: ChildProcess;
@@ -123,9 +130,10 @@ export class Senders {
     }
   }
 
-  send(rate?: number): void {
+  /** `rate`: messages a second each, else as fast as it goes; see the sender's order for the others. */
+  send({ rate, from = 0, window = WINDOW }: SendOptions = {}): void {
     for (const child of this.#children) {
-      this.#order(child, { type: 'send', window: WINDOW, ...(rate === undefined ? {} : { rate }) });
+      this.#order(child, { type: 'send', window, from, ...(rate === undefined ? {} : { rate }) });
     }
   }
 

@@ -13,16 +13,21 @@ export class Feed {
   #rest: Buffer = Buffer.alloc(0);
   #open = false;
 
-  private constructor(port: number, onFrame: (payload: Buffer) => void) {
+  private constructor(port: number, onFrame: (payload: Buffer) => void, onClosed: () => void) {
     this.#onFrame = onFrame;
     this.#socket = connect(port, '127.0.0.1', () => this.#socket.write(HELLO));
     this.#socket.on('data', (chunk) => this.#hear(chunk));
     this.#socket.on('error', () => {});
+    this.#socket.once('close', onClosed);
   }
 
-  /** Calls `onFrame` with the payload of every frame that has one; it must not keep it. */
-  static async open(port: number, onFrame: (payload: Buffer) => void): Promise<Feed> {
-    const feed = new Feed(port, onFrame);
+  /** Calls `onFrame` with the payload of every frame that has one; it must not keep it. `onClosed`: whoever closed it. */
+  static async open(
+    port: number,
+    onFrame: (payload: Buffer) => void,
+    onClosed: () => void = () => {},
+  ): Promise<Feed> {
+    const feed = new Feed(port, onFrame, onClosed);
     await once(feed.#socket, 'connect');
     return feed;
   }

@@ -28,8 +28,8 @@ export type SenderOrder =
       readonly self: number;
     }
   | { readonly type: 'connect'; readonly address: string }
-  /** `rate`: messages a second, spread evenly; as fast as it goes without. */
-  | { readonly type: 'send'; readonly window: number; readonly rate?: number }
+  /** `rate`: messages a second, spread evenly; as fast as it goes without. `from`: the first message; what was sent before is not sent again. */
+  | { readonly type: 'send'; readonly window: number; readonly rate?: number; readonly from?: number }
   | { readonly type: 'processed'; readonly count: number }
   | { readonly type: 'stop' }
   /** Send on up to this many, and report. */
@@ -41,11 +41,12 @@ export type SenderReport =
   | { readonly type: 'stopped'; readonly sent: number }
   | {
       readonly type: 'sent';
+      /** Messages up to here are sent, those before `from` included. */
       readonly sent: number;
       readonly seconds: number;
       /** Part of the time in which it waited for the receiver. */
       readonly waited: number;
-      /** With a rate: for each message when it was handed to the stream, ms of the monotonic clock. */
+      /** With a rate: for each message since `from` when it was handed to the stream, ms of the monotonic clock. */
       readonly times: readonly number[];
     };
 
@@ -61,6 +62,7 @@ let libp2p: Libp2p | undefined;
 let stream: Stream | undefined;
 
 let limit = 0;
+let first = 0;
 let sent = 0;
 let processed = 0;
 let window = 0;
@@ -108,7 +110,7 @@ async function pump(): Promise<void> {
   while (sent < limit) {
     let end = Math.min(limit, sent + TURN, processed + window);
     if (rate !== undefined) {
-      end = Math.min(end, Math.floor(((monotonicMs() - began) * rate) / 1000));
+      end = Math.min(end, first + Math.floor(((monotonicMs() - began) * rate) / 1000));
       if (sent >= end) {
         await delay(1);
         continue;
@@ -144,8 +146,8 @@ async function follow(order: SenderOrder): Promise<void> {
       report({ type: 'connected' });
       break;
     case 'send':
-      ({ window, rate } = order);
-      [sent, processed, waitedMs, times] = [0, 0, 0, []];
+      ({ window, rate, from: first = 0 } = order);
+      [sent, processed, waitedMs, times] = [first, 0, 0, []];
       limit = traffic?.messages ?? 0;
       began = monotonicMs();
       pumping = pump();

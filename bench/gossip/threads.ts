@@ -33,8 +33,8 @@ const thread = ownThread();
 if (folder !== undefined && thread !== undefined && !isMainThread)
   writeFileSync(join(folder, thread), roleOf(workerData));
 
-/** CPU seconds of the process or thread whose `stat` is in `path`. */
-function cpuSeconds(path: string): number {
+/** CPU seconds of the process or thread whose `stat` is in `path`. Throws where it has ended. */
+export function cpuSeconds(path: string): number {
   const stat = readFileSync(join(path, 'stat'), 'utf8');
   // The name, in brackets, may hold blanks.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -6,7 +6,8 @@ import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import sodium from 'sodium-native';
-import { encodeMessage } from '../../src/shared/messages/encode.js';
+import { encodeMessage, messageJson } from '../../src/shared/messages/encode.js';
+import type { Framing } from '../../src/shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { sampleFields } from '../../test/support/sample-messages.js';
 
@@ -23,12 +24,18 @@ export interface TrafficOptions {
   readonly messages: number;
   /** `subtree` unless told; or `block`. */
   readonly kind?: 'subtree' | 'block';
+  /** `direct` unless told. */
+  readonly framing?: Framing;
+  /** Number in the first hash; 0 unless told. What was announced before is a repeat, so another run begins elsewhere. */
+  readonly first?: number;
   /** Of each author's messages every so many says what the one before said; none unless told. */
   readonly repeatEvery?: number;
 }
 
 /** What is filled in for each message. */
 interface Template {
+  /** What stands where the hash is, for its last digits. */
+  readonly hashed: (digits: string) => string;
   readonly signed: Buffer;
   readonly inSigned: { readonly hash: number; readonly sequence: number };
   readonly frame: Buffer;
@@ -37,7 +44,7 @@ interface Template {
 }
 
 /**
- * RPCs on the wire, length first, all of one size. The authors take turns; each announces the hashes of 0, 1, 2 … in order,
+ * RPCs on the wire, length first, all of one size. The authors take turns; each announces the hashes of `first` and so on in order,
  * so with several every hash is announced by all of them.
  */
 export class Traffic {
@@ -49,9 +56,15 @@ export class Traffic {
   constructor(
     authors: readonly Ed25519PrivateKey[],
     topic: string,
-    { messages, kind = 'subtree', repeatEvery = Number.POSITIVE_INFINITY }: TrafficOptions,
+    {
+      messages,
+      kind = 'subtree',
+      framing = 'direct',
+      first = 0,
+      repeatEvery = Number.POSITIVE_INFINITY,
+    }: TrafficOptions,
   ) {
-    const templates = authors.map((author) => templateOf(author, topic, kind));
+    const templates = authors.map((author) => templateOf(author, topic, kind, framing));
     this.messages = messages;
     this.#size = templates[0]?.frame.length ?? 0;
     if (templates.length === 0 || templates.some(({ frame }) => frame.length !== this.#size)) {
@@ -59,13 +72,15 @@ export class Traffic {
     }
     this.#frames = Buffer.alloc(messages * this.#size);
     for (let index = 0, at = 0; index < messages; index++, at += this.#size) {
-      const { signed, inSigned, frame, inFrame, secretKey } = templates[index % templates.length] as Template;
+      const { hashed, signed, inSigned, frame, inFrame, secretKey } = templates[
+        index % templates.length
+      ] as Template;
       const nth = Math.floor(index / templates.length);
-      const digits = digitsOf(nth % repeatEvery === repeatEvery - 1 ? nth - 1 : nth);
-      signed.write(digits, inSigned.hash, 'latin1');
+      const hash = hashed(digitsOf(first + (nth % repeatEvery === repeatEvery - 1 ? nth - 1 : nth)));
+      signed.write(hash, inSigned.hash, 'latin1');
       signed.writeBigUInt64BE(BigInt(index) + 1n, inSigned.sequence);
       this.#frames.set(frame, at);
-      this.#frames.write(digits, at + inFrame.hash, 'latin1');
+      this.#frames.write(hash, at + inFrame.hash, 'latin1');
       this.#frames.writeBigUInt64BE(BigInt(index) + 1n, at + inFrame.sequence);
       const signatureAt = at + inFrame.signature;
       sodium.crypto_sign_detached(this.#frames.subarray(signatureAt, signatureAt + 64), signed, secretKey);
@@ -82,7 +97,12 @@ export class Traffic {
   }
 }
 
-function templateOf(author: Ed25519PrivateKey, topic: string, name: 'subtree' | 'block'): Template {
+function templateOf(
+  author: Ed25519PrivateKey,
+  topic: string,
+  name: 'subtree' | 'block',
+  framing: Framing,
+): Template {
   const peerId = peerIdFromPrivateKey(author);
   const kind = MESSAGE_KINDS.find((each) => each.name === name);
   if (kind === undefined) throw new RangeError(`no kind ${name}`);
@@ -94,22 +114,38 @@ function templateOf(author: Ed25519PrivateKey, topic: string, name: 'subtree' | 
     // Older nodes send none.
     ...(name === 'block' ? { header: '' } : {}),
   };
-  const data = encodeMessage(kind, fields, 'direct', 'bench');
+  const data = encodeMessage(kind, fields, framing, 'bench');
+  const hashed =
+    framing === 'direct' ? (digits: string) => digits : inBase64(messageJson(kind, fields, framing));
+  const sought = hashed(HASH.slice(SAME_DIGITS.length));
   const unsigned = { from: peerId.toMultihash().bytes, data, seqno: SEQUENCE, topic };
   const signed = Buffer.concat([PREFIX, RPC.Message.encode(unsigned)]);
   const frame = delimited(
     RPC.encode({ subscriptions: [], messages: [{ ...unsigned, signature: SIGNATURE }] }),
   );
   return {
+    hashed,
     signed,
-    inSigned: { hash: signed.indexOf(HASH) + SAME_DIGITS.length, sequence: signed.indexOf(SEQUENCE) },
+    inSigned: { hash: signed.indexOf(sought), sequence: signed.indexOf(SEQUENCE) },
     frame,
     inFrame: {
-      hash: frame.indexOf(HASH) + SAME_DIGITS.length,
+      hash: frame.indexOf(sought),
       sequence: frame.indexOf(SEQUENCE),
       signature: frame.indexOf(SIGNATURE),
     },
     secretKey: author.raw,
+  };
+}
+
+/** The part of the base64 of `json` in which the hash's last digits are: from one whole group of three bytes to another. */
+function inBase64(json: string): (digits: string) => string {
+  const bytes = Buffer.from(json);
+  const at = bytes.indexOf(HASH) + SAME_DIGITS.length;
+  const from = at - (at % 3);
+  const part = bytes.subarray(from, from + Math.ceil((at - from + INDEX_DIGITS) / 3) * 3);
+  return (digits) => {
+    part.write(digits, at - from, 'latin1');
+    return part.toString('base64');
   };
 }
 

@@ -7,6 +7,8 @@ import { findJava } from '../../test/support/kafka/java.js';
 
 export interface BenchKafka {
   readonly cluster: KafkaCluster;
+  /** Of the broker, where this run started it. */
+  readonly pid: number | undefined;
   stop(): Promise<void>;
 }
 
@@ -25,7 +27,8 @@ export async function startBenchKafka(): Promise<BenchKafka | { readonly missing
   };
   try {
     const cluster = await startKafka({ after: (fn: () => unknown) => cleanUp.push(fn) } as never);
-    return { cluster, stop };
+    const existing = (process.env.KAFKA_BROKERS ?? '') !== '';
+    return { cluster, pid: existing ? undefined : cluster.broker(1).pid, stop };
   } catch (error) {
     await stop();
     throw error;

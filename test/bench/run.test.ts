@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -42,18 +43,29 @@ test('one benchmark prints its figures against its aims and writes them with the
 test('without Java what needs it is not run, said and counted, and nothing fails', (context) => {
   const folder = temporaryDirectory(context);
   const env = { ...process.env, PATH: folder, JAVA_HOME: '' };
-  const { status, stdout, stderr } = benchIn(env, 'P10', '--name', 'without', '--output', folder);
+  const { status, stdout, stderr } = benchIn(env, 'P0', 'P10', '--name', 'without', '--output', folder);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /NOT RUN: all of it: .*Java/);
+  assert.match(stdout, /^P0 +all of it +NOT RUN$/m);
   assert.match(stdout, /^P10 +all of it +NOT RUN$/m);
-  assert.match(stdout, /not run for what this machine lacks: 1$/m);
+  assert.match(stdout, /not run for what this machine lacks: 2$/m);
   const { results } = JSON.parse(readFileSync(join(folder, 'without.json'), 'utf8'));
-  assert.deepEqual(results[0].figures, []);
-  assert.equal(results[0].notRun.length, 1);
+  for (const { figures, notRun } of results) {
+    assert.deepEqual(figures, []);
+    assert.equal(notRun.length, 1);
+  }
 });
 
 test('what does not exist is a usage error, and help is none', () => {
-  for (const args of [['P0'], ['--runs', '0'], ['--seconds', 'x'], ['--fast'], ['--name', '../x']]) {
+  const wrong = [
+    ...[['P99'], ['--runs', '0'], ['--seconds', 'x'], ['--fast'], ['--name', '../x']],
+    ...[
+      ['--rates', '0'],
+      ['--rates', '100,'],
+      ['--against', tmpdir()],
+    ],
+  ];
+  for (const args of wrong) {
     const { status, stderr } = bench(...args);
     assert.equal(status, 2, args.join(' '));
     assert.match(stderr, /Usage: npm run bench/);

@@ -59,7 +59,7 @@ async function announce(context: Pick<TestContext, 'after'>, { found, scrape }: 
   );
   context.after(() => senders.close());
   await senders.connect(`/ip4/127.0.0.1/tcp/${found.ports.p2p}/p2p/${found.peerId}`);
-  senders.send(RATE);
+  senders.send({ rate: RATE });
   const accepted = (count: number) =>
     waitFor(
       async () =>

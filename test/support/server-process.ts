@@ -1,13 +1,13 @@
 /** A whole server as an operator runs it: `teranode-p2p start` in a process of its own. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type RunFile, readRunFile } from '../../src/shared/run-file.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor, within } from './wait.js';
 
-const BIN = resolve('bin/teranode-p2p.mjs');
+const BIN = join('bin', 'teranode-p2p.mjs');
 
 /** Settings that touch nothing but loopback, every port free. */
 const SETTINGS = {
@@ -41,6 +41,8 @@ export interface ServerProcess {
 
 export interface ProcessOptions {
   readonly directory?: string;
+  /** Checkout whose build is started; the working directory's unless told. */
+  readonly root?: string;
   readonly set?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
@@ -55,6 +57,7 @@ export function launchServer(
   context: Pick<TestContext, 'after'>,
   {
     directory = temporaryDirectory(context),
+    root = '.',
     set = {},
     env = {},
     uid,
@@ -67,7 +70,7 @@ export function launchServer(
   if (uid !== undefined) inherited.NODE_V8_COVERAGE = '';
   const settings = Object.entries({ ...SETTINGS, DATADIR: directory, ...set });
   const args = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  const program = [process.execPath, BIN, 'start', ...args];
+  const program = [process.execPath, resolve(root, BIN), 'start', ...args];
   const limits = [
     ...(fileKib === undefined ? [] : [`trap '' XFSZ; ulimit -f ${fileKib}`]),
     ...(openFiles === undefined ? [] : [`ulimit -n ${openFiles}`]),

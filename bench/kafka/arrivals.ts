@@ -1,0 +1,55 @@
+/** Topics whose records Kafka itself stamps with the time at which it took them, and those times. */
+
+import type { KafkaCluster } from '../../test/support/kafka/index.js';
+
+/** Kafka's `LogAppendTime`: the broker's clock when it appended the batch, unix ms. */
+const TIMESTAMPS = { name: 'message.timestamp.type', value: 'LogAppendTime' };
+const BATCH_BYTES = 8_388_608;
+
+export async function createStampedTopics(cluster: KafkaCluster, topics: readonly string[]): Promise<void> {
+  const admin = await cluster.admin();
+  await admin.createTopics({
+    topics: topics.map((topic) => ({
+      topic,
+      numPartitions: 1,
+      replicationFactor: 1,
+      configEntries: [TIMESTAMPS],
+    })),
+    waitForLeaders: true,
+  });
+}
+
+/** Unix ms by the records' keys, everything that `topic` has; the first where one is there twice. */
+export async function arrivalsIn(cluster: KafkaCluster, topic: string): Promise<Map<string, number>> {
+  const arrivals = new Map<string, number>();
+  let left = await cluster.count(topic);
+  if (left === 0) return arrivals;
+  const consumer = cluster.client().consumer({
+    groupId: `bench-${topic}`,
+    maxBytesPerPartition: BATCH_BYTES,
+    retry: { retries: 5 },
+  });
+  await consumer.connect();
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await new Promise<void>((resolve, reject) => {
+      consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
+      consumer
+        .run({
+          autoCommit: false,
+          eachBatch: async ({ batch }) => {
+            for (const { key, timestamp } of batch.messages) {
+              const text = String(key);
+              if (!arrivals.has(text)) arrivals.set(text, Number(timestamp));
+            }
+            left -= batch.messages.length;
+            if (left <= 0) resolve();
+          },
+        })
+        .catch(reject);
+    });
+  } finally {
+    await consumer.disconnect();
+  }
+  return arrivals;
+}
