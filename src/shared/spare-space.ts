@@ -39,9 +39,9 @@ export async function keepSpare(dataDirectory: string): Promise<boolean> {
   }
 }
 
-/** Gives the spare up where `reason`, LevelDB's, is that the disk is full. True when there is more space now. */
+/** Gives the spare up where `reason`, LevelDB's or the system's, is that the disk is full. True when there is more space now. */
 export function giveUpSpare(dataDirectory: string, reason: string): boolean {
-  if (!/No space left on device|Disk quota exceeded/.test(reason)) return false;
+  if (!/no space left on device|disk quota exceeded/i.test(reason)) return false;
   const path = join(dataDirectory, NAME);
   try {
     rmSync(path);

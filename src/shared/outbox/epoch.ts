@@ -6,9 +6,6 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { uptime } from 'node:os';
-import { wall } from '../clock.js';
 import type { Logger } from '../logging.js';
 import type { Operation, OutboxDatabase } from './database.js';
 import { FORMAT } from './format.js';
@@ -16,16 +13,6 @@ import * as keys from './keys.js';
 
 /** All that was ever answered is on the disk. */
 const SAFE = 'safe';
-
-/** The same text until the machine starts anew. */
-export function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    // No Linux. A clock that is set looks like a start: that costs an epoch at the most.
-    return `minute ${Math.round((wall.boot() / 1000 - uptime()) / 60)}`;
-  }
-}
 
 export interface EpochOptions {
   /** Whether every write waits for the disk. */

@@ -2,12 +2,13 @@
 
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { bootId } from '../boot.js';
 import { wall } from '../clock.js';
 import type { Frame } from '../frames/types.js';
 import type { Logger } from '../logging.js';
 import { giveUpSpare } from '../spare-space.js';
 import { LevelDatabase, type OpenDatabase, type Operation, type OutboxDatabase } from './database.js';
-import { bootId, markWhole, settleEpoch } from './epoch.js';
+import { markWhole, settleEpoch } from './epoch.js';
 import { levelCode, levelMessage, OutboxFailingError, OutboxUnusableError } from './errors.js';
 import { settleFormat } from './format.js';
 import { decodeFrames, encodeFrames } from './frames.js';

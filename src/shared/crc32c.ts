@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of Kafka's record batches. */
+/** CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of Kafka's record batches and of the journal. */
 
 const POLYNOMIAL = 0x82f63b78;
 const SLICES = 8;

@@ -1,0 +1,106 @@
+/**
+ * The journal's head, a file beside the segments: in which epoch its numbers are, and what tells whether one of them could be given twice. It is written anew
+ * and moved into place, and names the file that it is itself in, which a copy of it is not.
+ */
+
+import { join } from 'node:path';
+import { crc32c } from '../crc32c.js';
+import { isMissing, JournalUnusableError } from './errors.js';
+import { type FileCalls, readUpTo, withFile, writeAll } from './files.js';
+import type { Position } from './layout.js';
+
+const NAME = 'head';
+const PARTIAL = 'head.partial';
+const FORMAT = 1;
+const MAX_BYTES = 65_536;
+/** Epochs kept in mind, the newest: so many power losses or restored directories ago a cursor may be. */
+const MAX_EPOCHS = 100;
+
+/** An epoch, and the numbers of the first entry in it. */
+export interface EpochStart {
+  readonly epoch: string;
+  readonly position: Position;
+  readonly seq: number;
+}
+
+export interface Head {
+  /** Ascending; the last is the present one. */
+  readonly epochs: readonly EpochStart[];
+  /** `open` while somebody appends, or since whoever did died. */
+  readonly state: 'open' | 'closed';
+  /** Whether every append waited for the disk. */
+  readonly fsync: boolean;
+  /** Which run of the machine it is. */
+  readonly boot: string;
+  /** First position of the newest segment. */
+  readonly newest: Position;
+}
+
+export interface StoredHead extends Head {
+  /** It is the file that it was written into, and not a copy. */
+  readonly genuine: boolean;
+}
+
+/** The head in `directory`; undefined where there is none, or what there is cannot be read. Throws JournalUnusableError of a newer format. */
+export function readHead(files: FileCalls, directory: string): StoredHead | undefined {
+  const path = join(directory, NAME);
+  try {
+    return withFile(files, path, 'r', (fd) => {
+      const text = readUpTo(files, fd, MAX_BYTES, 0).toString();
+      const end = text.lastIndexOf('\n', text.length - 2);
+      const body = text.slice(0, end + 1);
+      if (end < 0 || crc32c(Buffer.from(body)) !== Number.parseInt(text.slice(end + 1), 16)) return undefined;
+      const { format, file, ...head } = JSON.parse(body) as Head & { format: number; file: Identity };
+      if (format !== FORMAT) {
+        throw new JournalUnusableError(
+          `DATADIR: the journal ${directory} has format ${format}: this version reads ${FORMAT}`,
+        );
+      }
+      const { inode, birth } = files.stat(fd);
+      const genuine = file.inode === inode && (file.birth === '' || file.birth === birth);
+      return { ...head, genuine };
+    });
+  } catch (error) {
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+interface Identity {
+  readonly inode: string;
+  /** Empty where the file system does not keep it: an inode may be another file's by now. */
+  readonly birth: string;
+}
+
+/** Writes `head`, and waits for the disk. Throws what the file system throws: then the one before is still there. */
+export function writeHead(files: FileCalls, directory: string, head: Head): void {
+  const path = join(directory, NAME);
+  const written = writeNamed(files, directory, head, true);
+  files.rename(join(directory, PARTIAL), path);
+  files.syncDirectory(directory);
+  const { birth } = withFile(files, path, 'r', (fd) => files.stat(fd));
+  if (birth === written.birth) return;
+  // What it calls the birth changes with the file.
+  writeNamed(files, directory, head, false);
+  files.rename(join(directory, PARTIAL), path);
+  files.syncDirectory(directory);
+}
+
+function writeNamed(files: FileCalls, directory: string, head: Head, withBirth: boolean): Identity {
+  const path = join(directory, PARTIAL);
+  try {
+    files.remove(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  return withFile(files, path, 'wx+', (fd) => {
+    const { inode, birth } = files.stat(fd);
+    const file: Identity = { inode, birth: withBirth ? birth : '' };
+    const epochs = head.epochs.slice(-MAX_EPOCHS);
+    const body = Buffer.from(`${JSON.stringify({ format: FORMAT, ...head, epochs, file })}\n`);
+    const bytes = Buffer.concat([body, Buffer.from(`${crc32c(body).toString(16)}\n`)]);
+    writeAll(files, fd, bytes, bytes.length, 0);
+    files.sync(fd);
+    return file;
+  });
+}
