@@ -10,8 +10,8 @@ import type { KafkaTopicUrl } from '../url.js';
 import { RETRY } from './client.js';
 import { Coverage, type CoverageOptions } from './coverage.js';
 import { faultFrom } from './faults.js';
-import { type PassedBatch, passedBatchOf } from './fetched-batches.js';
 import { GroupMember, StalledError } from './group-member.js';
+import { type PassedBatch, passedBatchOf } from './passed-batch.js';
 import { RangeAssigner } from './range-assigner.js';
 import { KafkaTopic } from './topic.js';
 

@@ -1,32 +1,26 @@
 /**
  * Where this server reaches into kafkajs 2.2.4 to bound what a fetched record batch becomes. A megabyte that whoever may write to a
  * topic has packed can be gigabytes; the library unpacks whatever it is, and a consumer that dies of it begins anew at the same
- * place. A batch past the bounds is unreadable for good: in its place comes one record without a value at the batch's last offset, so
- * that reading goes on behind it. What only together is too much, in bytes or records, is read with the next fetch. Headers, which nobody here
- * reads, are left out: the library copies all of a record's for each of them, which for a megabyte of them takes many minutes. Formats from before Kafka 0.11 have
- * nothing to stand in for a batch: there the codecs' own bound is an error.
+ * place. A batch past the bounds, or one that is damaged, is unreadable for good: in its place comes one record without a value at the batch's last
+ * offset, so that reading goes on behind it. What only together is too much, in bytes or records, is read with the next fetch. Headers, which nobody here
+ * reads, are left out: the library copies all of a record's for each of them, which for a megabyte of them takes many minutes. A codec that is not to be had
+ * here is another matter: it may be one day, so such a batch is waited at. `message-set.ts` does the same for the formats from before Kafka 0.11.
  */
 
 import { createRequire } from 'node:module';
-import { COMPRESSION_TYPES, DECOMPRESSED_MAX, TooLargeError } from './compression.js';
-
-/**
- * Records of a batch at the most, and of the batches of a partition in one fetch: the library hands a batch's on as arguments of one call, for
- * more of which the stack has no room, and each record takes hundreds of bytes, however few it has.
- */
-export const BATCH_RECORDS_MAX = 100_000;
-
-/** Of a record's place: why its whole batch was passed. */
-export interface PassedBatch {
-  readonly firstOffset: string;
-  readonly reason: string;
-}
+import { errorMessage } from '../../errors.js';
+import { type Codec, DECOMPRESSED_MAX, TooLargeError } from './compression.js';
+import { decodeMessageSet } from './message-set.js';
+import { BATCH_RECORDS_MAX, CODEC_MASK, codecName, standIn, unpackedMax } from './passed-batch.js';
 
 /** The library's reader of bytes; it stands where a batch begins. */
-interface Decoder {
+export interface Decoder {
   readonly buffer: Buffer;
   offset: number;
 }
+
+/** The codec that a batch's or a message's attributes name; null: none. Throws where it is not to be had here. */
+export type CodecLookup = (attributes: number) => Pick<Codec, 'decompress'> | null;
 
 interface Library {
   readonly Decoder: (new (
@@ -36,9 +30,7 @@ interface Library {
     readonly prototype: { readVarIntArray: () => readonly unknown[] };
   };
   readonly PartialMessageError: new (message: string) => Error;
-  readonly lookupCodecByAttributes: (
-    attributes: number,
-  ) => { decompress(bytes: Buffer, bound: number): Promise<Buffer> } | null;
+  readonly lookupCodecByAttributes: CodecLookup;
 }
 
 type DecodeBatch = (decoder: Decoder) => Promise<{ readonly records: readonly unknown[] }>;
@@ -51,8 +43,6 @@ const LAST_OFFSET_DELTA_AT = 23;
 const MAX_TIMESTAMP_AT = 35;
 const RECORDS_COUNT_AT = 57;
 const RECORDS_AT = 61;
-const MAGIC = 2;
-const CODEC_MASK = 7;
 const bounded = Symbol('batches are bounded');
 
 /** Bounds what kafkajs makes of fetched batches, once in this thread, however often it is called. */
@@ -74,6 +64,12 @@ export function boundFetchedBatches(): void {
   // What follows the headers in a record is nothing.
   library.Decoder.prototype.readVarIntArray = () => [];
   module.exports = Object.assign(boundedDecoder(original, library), { [bounded]: true });
+  const ofOldFormats = require.resolve('kafkajs/src/protocol/messageSet/decoder');
+  require(ofOldFormats);
+  const oldModule = require.cache[ofOldFormats];
+  if (oldModule !== undefined)
+    oldModule.exports = (decoder: Decoder, size: number | null = null) =>
+      decodeMessageSet(decoder, size, library.lookupCodecByAttributes);
 }
 
 function boundedDecoder(original: DecodeBatch, library: Library): DecodeBatch {
@@ -96,21 +92,29 @@ function boundedDecoder(original: DecodeBatch, library: Library): DecodeBatch {
     sums.set(decoder, sum);
     if (sum.records + count > BATCH_RECORDS_MAX) throw new library.PartialMessageError('for the next fetch');
     sum.records += Math.max(count, 0);
+    decoder.offset += end;
     // A compacted topic keeps batches of which no record is left.
-    if (codec === null || count <= 0) return original(decoder);
+    if (codec === null || count <= 0) return whole(batch);
     let records: Buffer;
     try {
-      records = await codec.decompress(batch.subarray(RECORDS_AT), DECOMPRESSED_MAX - sum.bytes);
+      const bound = sum.bytes === 0 ? unpackedMax(batch.length) : DECOMPRESSED_MAX - sum.bytes;
+      records = await codec.decompress(batch.subarray(RECORDS_AT), bound);
     } catch (error) {
-      if (!(error instanceof TooLargeError)) throw error;
+      if (!(error instanceof TooLargeError)) return passed(batch, `damaged: ${errorMessage(error)}`);
       if (sum.bytes > 0) throw new library.PartialMessageError('for the next fetch');
-      decoder.offset += end;
       return passed(batch, error.message);
     }
     sum.bytes += records.length;
-    decoder.offset += end;
-    return original(new library.Decoder(plain(batch, records)));
+    return whole(plain(batch, records));
   };
+
+  async function whole(batch: Buffer) {
+    try {
+      return await original(new library.Decoder(batch));
+    } catch (error) {
+      return passed(batch, `damaged: ${errorMessage(error)}`);
+    }
+  }
 }
 
 /** The batch with `records` in place of what was packed. */
@@ -124,30 +128,14 @@ function plain(batch: Buffer, records: Buffer): Buffer {
 
 function passed(batch: Buffer, what: string): { readonly records: readonly unknown[] } {
   const first = batch.readBigInt64BE(0);
-  const codec = batch.readInt16BE(ATTRIBUTES_AT) & CODEC_MASK;
-  const [name = 'none'] = Object.entries(COMPRESSION_TYPES).find(([, number]) => number === codec) ?? [];
-  const passedBatch: PassedBatch = {
-    firstOffset: String(first),
-    reason: `${batch.length} bytes (${name}): ${what}`,
-  };
+  const name = codecName(batch.readInt16BE(ATTRIBUTES_AT));
   return {
     records: [
-      {
-        magicByte: MAGIC,
-        attributes: 0,
-        timestamp: String(batch.readBigInt64BE(MAX_TIMESTAMP_AT)),
-        offset: String(first + BigInt(batch.readInt32BE(LAST_OFFSET_DELTA_AT))),
-        key: null,
-        value: null,
-        headers: {},
-        isControlRecord: false,
-        batchContext: { passed: passedBatch },
-      },
+      standIn(
+        first + BigInt(batch.readInt32BE(LAST_OFFSET_DELTA_AT)),
+        { firstOffset: String(first), reason: `${batch.length} bytes (${name}): ${what}` },
+        String(batch.readBigInt64BE(MAX_TIMESTAMP_AT)),
+      ),
     ],
   };
-}
-
-/** Of which batch a fetched message is the stand-in, if of any. */
-export function passedBatchOf(message: object): PassedBatch | undefined {
-  return (message as { readonly batchContext?: { readonly passed?: PassedBatch } }).batchContext?.passed;
 }
