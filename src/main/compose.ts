@@ -93,7 +93,7 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
           ? undefined
           : new EmbeddedBrokerThread(
               { logger: loggers.of('broker') },
-              { socketPath: brokerSocketPath, logLevel: logger.level },
+              { socketPath: brokerSocketPath, logLevel: logger.level, node: settings.clientName },
             ),
       rejections:
         settings.p2p_embedded_rejected_tx_interval > 0

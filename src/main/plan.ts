@@ -25,6 +25,8 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
         parts.notifications.prepare();
         parts.grpc.prepare();
       },
+      // A signal to the whole process group ends them before their turn: none takes their place.
+      beforeStop: () => parts.notifications.retire(),
       stop: () => parts.notifications.stop(),
     },
     {

@@ -9,6 +9,8 @@ export interface Stage {
   readonly name: string;
   /** Resolves when the part is ready. A long wait gives up with the signal. */
   start(signal: AbortSignal): Promise<void>;
+  /** When the stop begins, before any part is ended: what must not happen any more from then on. */
+  beforeStop?(): void;
   /** Ends the part by `deadline` (monotonic). Also called when `start` failed half-way. */
   stop?(deadline: number): Promise<void>;
 }
@@ -45,6 +47,7 @@ export class Stages {
 
   /** Stops what was started, backwards. Never rejects: what fails is logged, what is late is left behind. */
   async stop(deadline: number): Promise<void> {
+    for (const stage of this.#started) stage.beforeStop?.();
     for (let stage = this.#started.pop(); stage !== undefined; stage = this.#started.pop()) {
       const began = performance.now();
       try {

@@ -43,7 +43,11 @@ export class LogSink {
   #dropped = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(fd: number) {
+  readonly #fields: object;
+
+  /** `fields`: on each line of its own. */
+  constructor(fd: number, fields: object) {
+    this.#fields = fields;
     this.#fd = unblocked(fd);
     process.on('exit', () => this.#end());
   }
@@ -101,6 +105,7 @@ export class LogSink {
     const told = {
       level: 40,
       time: new Date(wall.shown()).toISOString(),
+      ...this.#fields,
       lines: this.#dropped,
       msg: 'log lines were dropped',
     };

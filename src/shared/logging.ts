@@ -21,8 +21,10 @@ const SECRET_PATHS = [
 export interface LoggerOptions {
   /** trace, debug, info, warn, error, fatal or silent. */
   readonly level: string;
-  /** Fields on every line, such as the process's role. */
-  readonly bindings?: Readonly<Record<string, string | number>>;
+  /** On every line: which node of several this is, the same in all its processes and threads; left out where it has no name. */
+  readonly node?: string | undefined;
+  /** On every line: the part that speaks. Whoever leaves it out gives it with each line, or through {@link ComponentLoggers}. */
+  readonly component?: string;
 }
 
 /**
@@ -30,16 +32,17 @@ export interface LoggerOptions {
  * standard output stops or ends. Threads write to
  * the same descriptor; a line is one write. What URLs carry in the way of secrets is left out of every line.
  */
-export function createLogger({ level, bindings = {} }: LoggerOptions): Logger {
+export function createLogger({ level, node = '', component }: LoggerOptions): Logger {
+  const named = node === '' ? {} : { node };
   return pino(
     {
       level,
-      base: bindings,
+      base: component === undefined ? named : { ...named, component },
       timestamp: () => `,"time":"${new Date(wall.shown()).toISOString()}"`,
       redact: { paths: SECRET_PATHS, censor: REDACTED },
       hooks: { streamWrite: withoutSecrets },
     },
-    new LogSink(1),
+    new LogSink(1, { ...named, component: component ?? 'log' }),
   );
 }
 

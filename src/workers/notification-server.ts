@@ -21,7 +21,8 @@ steadyLibraries();
 /** Close frames need a moment on their way. */
 const LEAVE_MS = 100;
 
-const logger = createLogger({ level: 'info', bindings: { name: 'notification-server', pid: process.pid } });
+/** `clientName` is its one argument, so that the first line has it too. */
+const logger = createLogger({ level: 'info', node: process.argv[2], component: 'notification-server' });
 const registry = new Registry();
 const metrics = createNotificationServerMetrics(registry);
 new Counter({
@@ -50,14 +51,14 @@ function leave(code: number): void {
   try {
     server?.stop();
   } catch (error) {
-    logger.error({ err: error }, 'notification server did not stop cleanly');
+    logger.error({ pid: process.pid, err: error }, 'notification server did not stop cleanly');
   }
   setTimeout(() => process.exit(code), LEAVE_MS);
 }
 
 function fail(error: unknown): void {
   const problems = error instanceof ConfigurationError ? error.problems : [errorMessage(error)];
-  logger.fatal({ problems }, 'notification server cannot serve');
+  logger.fatal({ pid: process.pid, problems }, 'notification server cannot serve');
   report({ type: 'failed', problems });
   leave(1);
 }
@@ -88,7 +89,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
     config,
   );
   const port = await server.start();
-  logger.info({ port, build }, 'notification server listens');
+  logger.info({ pid: process.pid, port, build }, 'notification server listens');
   if (shortcomings !== '')
     logger.info({ build, shortcomings }, 'some HTTP is not answered: p2p_websocket_transport=ws answers it');
   report({ type: 'ready', build });
@@ -126,7 +127,7 @@ function follow(order: NotificationServerOrder): void {
 }
 
 function crash(error: unknown): void {
-  logger.fatal({ err: error }, 'notification server failed');
+  logger.fatal({ pid: process.pid, err: error }, 'notification server failed');
   leave(1);
 }
 

@@ -14,7 +14,11 @@ import { Publisher } from './publisher/publisher.js';
 steadyLibraries();
 
 const config = workerData as PublisherConfig;
-const logger = createLogger({ level: config.logLevel, bindings: { component: 'publisher' } });
+const logger = createLogger({
+  level: config.logLevel,
+  node: config.settings.clientName,
+  component: 'publisher',
+});
 let database: DatabasePort | undefined;
 let opened: Promise<Publisher> | undefined;
 

@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { readRunFile } from '../../src/shared/run-file.js';
 import { sumOf } from '../support/gossip.js';
+import { launchServer } from '../support/server-process.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -55,6 +56,9 @@ function launch(
   context.after(() => child.kill('SIGKILL'));
   return child;
 }
+
+/** The first `count` fields of a line, by name. */
+const fieldsOf = (line: object, count: number): string => Object.keys(line).slice(0, count).sort().join();
 
 const bodyOf = async (port: number | undefined, path: string) =>
   (await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(10_000) })).text();
@@ -114,7 +118,9 @@ for (const [stdout, what] of [
       child.stdout?.resume();
       const told = /"lines":[1-9]\d*,"msg":"log lines were dropped"/;
       await waitFor(() => told.test(log), { what: 'word of what was dropped', timeoutMs: 30_000 });
-      for (const line of log.split('\n').slice(0, -1)) assert.doesNotThrow(() => JSON.parse(line), line);
+      for (const line of log.split('\n').slice(0, -1)) {
+        assert.equal(fieldsOf(JSON.parse(line) as object, 3), 'component,level,time', line);
+      }
     };
     await servesOn(context, {
       child,
@@ -139,4 +145,37 @@ test('a server whose log has a broken pipe serves on', async (context) => {
   const child = launch(context, 'pipe', directory);
   child.stdout?.once('data', () => child.stdout?.destroy());
   await servesOn(context, { child, directory, signal: 'SIGTERM' });
+});
+
+test('every line of every process and thread has the same fields before its own: which node, and which of its parts', async (context) => {
+  const run = launchServer(context, {
+    env: { NODE_V8_COVERAGE: '' },
+    set: {
+      clientName: 'alice',
+      logLevel: 'trace',
+      p2p_notification_servers: '1',
+      kafka_subtreesConfig: 'kafka://127.0.0.1:1/subtrees',
+    },
+  });
+  await run.ready();
+  const spoke = (component: string) => () => run.lines().some((line) => line.component === component);
+  // The publisher's thread, which cannot reach Kafka, and a notification server's process.
+  for (const component of ['publisher', 'notification-server', 'server']) {
+    await waitFor(spoke(component), { what: `a line of ${component}`, timeoutMs: 30_000 });
+  }
+  run.child.kill('SIGTERM');
+  assert.equal((await within(run.exit, 30_000, 'the end')).code, 0, run.stderr);
+  const wrong = run
+    .lines()
+    .filter((line) => fieldsOf(line, 4) !== 'component,level,node,time' || line.node !== 'alice');
+  assert.deepEqual(wrong, []);
+});
+
+test('without a name of its own a node is left out of every line', async (context) => {
+  const run = launchServer(context, { set: { clientName: '', p2p_notification_servers: '1' } });
+  await run.ready();
+  run.child.kill('SIGTERM');
+  await within(run.exit, 30_000, 'the end');
+  const wrong = run.lines().filter((line) => fieldsOf(line, 3) !== 'component,level,time' || 'node' in line);
+  assert.deepEqual(wrong, []);
 });

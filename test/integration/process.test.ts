@@ -1,6 +1,8 @@
 /** A server as a process of its own: signals in mid-flow and with nothing to do, and a disk that takes no more. */
 
 import assert from 'node:assert/strict';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,9 +12,11 @@ import { OutboxStore } from '../../src/shared/outbox/store.js';
 import type { RunFile } from '../../src/shared/run-file.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
 import { keptLog } from '../support/logger.js';
+import { SHARES_PORT } from '../support/notifications.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { launchServer } from '../support/server-process.js';
 import { settingsOf } from '../support/settings.js';
+import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
 const SUBTREE = kindNamed('subtree');
@@ -80,6 +84,51 @@ test('SIGTERM under load: exit code 0 in time, and what the network got from us 
   assert.ok(waiting.has(hashOf(0)));
   context.diagnostic(`${passedOn.length} passed on, ${waiting.size} kept, ended in ${took} ms`);
 });
+
+/** A command in Node's place that notes each start of a process, and how often that was. */
+function countingNode(context: TestContext): { readonly command: string; starts(): number } {
+  const directory = temporaryDirectory(context);
+  const command = join(directory, 'node');
+  const file = join(directory, 'starts');
+  writeFileSync(file, '');
+  writeFileSync(command, `#!/bin/sh\necho >> '${file}'\nexec '${process.execPath}' "$@"\n`);
+  chmodSync(command, 0o755);
+  return { command, starts: () => readFileSync(file, 'utf8').length };
+}
+
+/** A port that takes connections and says nothing: who stops waits for it as long as it may. */
+async function silentPort(context: TestContext): Promise<number> {
+  const server = createServer((socket) => void socket.on('error', () => {}));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+for (const [moment, line, set] of [
+  // Its last stage waits for the broker.
+  ['in the middle of the start', 'PeerService listens', { p2p_embedded_rejected_tx_interval: '1s' }],
+  ['when all is up', 'ready', {}],
+] as const) {
+  test(`a signal to the whole process group ${moment} starts nothing in place of the processes that it ends`, async (context) => {
+    const node = countingNode(context);
+    const run = launchServer(context, {
+      env: { ...TIMED, TERANODE_P2P_NODE: node.command },
+      leadsGroup: true,
+      set: {
+        ...set,
+        p2p_notification_servers: '2',
+        p2p_websocket_transport: SHARES_PORT,
+        kafka_rejectedTxConfig: `kafka://127.0.0.1:${await silentPort(context)}/rejectedtx`,
+      },
+    });
+    const said = () => run.lines().some(({ msg }) => msg === line) || run.child.exitCode !== null;
+    await waitFor(said, { what: `“${line}”`, timeoutMs: 60_000 });
+    assert.equal(node.starts(), 2, run.stderr + run.stdout);
+    process.kill(-(run.child.pid ?? assert.fail()), 'SIGTERM');
+    assert.equal((await within(run.exit, 30_000, 'the end of the process')).code, 0, run.stderr);
+    assert.equal(node.starts(), 2, 'processes were started after the signal');
+  });
+}
 
 test('on a full disk it lives on: announcements are kept or refused and counted, and SIGTERM ends it', async (context) => {
   const run = launchServer(context, {

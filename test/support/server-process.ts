@@ -50,6 +50,8 @@ export interface ProcessOptions {
   readonly fileKib?: number;
   /** Files and sockets that each of its processes may have open at the most. */
   readonly openFiles?: number;
+  /** Whether it leads a process group of its own, which `process.kill(-pid)` reaches as a whole. */
+  readonly leadsGroup?: boolean;
 }
 
 /** Starts a server; killed when the test ends. */
@@ -63,6 +65,7 @@ export function launchServer(
     uid,
     fileKib,
     openFiles,
+    leadsGroup = false,
   }: ProcessOptions = {},
 ): ServerProcess {
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
@@ -80,6 +83,7 @@ export function launchServer(
   const child = spawn(command, rest, {
     env: { ...inherited, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: leadsGroup,
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
   const exit = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((done) =>

@@ -81,14 +81,23 @@ async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<vo
   const ended = new Promise<string | undefined>((resolve) => {
     end = resolve;
   });
-  const letGo = onStopSignals(() => end());
+  let wished = false;
+  const letGo = onStopSignals(() => {
+    wished = true;
+    end();
+  });
   const validation = new EmbeddedValidationService({
     logger: createLogger({
       level: options.json ? options.logLevel : 'silent',
-      bindings: { node: 'validation' },
+      node: 'validation',
+      component: 'validation',
     }),
   });
   await validation.start();
+  if (wished) {
+    await validation.stop();
+    process.exit(0);
+  }
 
   const view = new DevnetView(terminal, nodes, options.json);
   const pace: Pace = { blocks: options.blocks, subtrees: options.subtrees, rejected: options.rejected };

@@ -10,6 +10,8 @@ import { onStopSignals } from './stop-signals.js';
 
 /** What a stop may take beyond `shutdown_timeout` before the process ends all the same. */
 const GRACE_MS = 3000;
+/** For its log lines, under the name of the server's own part. */
+const OWN = { component: 'server' };
 
 export function startCommand(program: Command): void {
   program
@@ -44,16 +46,14 @@ Examples:
 
 /** In the log as well, which may be all that anybody keeps. */
 function tellFailure(logger: Logger, error: unknown): void {
-  if (error instanceof ConfigurationError) logger.fatal({ problems: error.problems }, 'did not start');
-  else logger.fatal({ err: error }, 'did not start');
+  if (error instanceof ConfigurationError)
+    logger.fatal({ ...OWN, problems: error.problems }, 'did not start');
+  else logger.fatal({ ...OWN, err: error }, 'did not start');
 }
 
 async function runServer(settings: Settings, warnings: readonly string[]): Promise<void> {
-  const logger = createLogger({
-    level: settings.logLevel,
-    ...(settings.clientName ? { bindings: { node: settings.clientName } } : {}),
-  });
-  for (const warning of warnings) logger.warn(warning);
+  const logger = createLogger({ level: settings.logLevel, node: settings.clientName });
+  for (const warning of warnings) logger.warn(OWN, warning);
 
   let stopping: Promise<void> | undefined;
   let wished: () => void = () => {};
@@ -62,9 +62,9 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   });
   const stop = (why: string) => {
     if (stopping !== undefined) return;
-    logger.info({ why }, 'stopping');
+    logger.info({ ...OWN, why }, 'stopping');
     setTimeout(() => {
-      logger.error('did not stop in time');
+      logger.error(OWN, 'did not stop in time');
       process.exit(1);
     }, settings.shutdown_timeout + GRACE_MS).unref();
     stopping = server.stop();
@@ -81,19 +81,18 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   onStopSignals(stop);
   const letGo = onParentWish(stop);
   try {
-    await server.init();
-    await server.start();
-    process.send?.('ready', undefined, undefined, () => {});
+    // A stop does not wait for what the start still waits for, such as a broker.
+    await Promise.race([run(server), wish]);
     await wish;
   } catch (error) {
     // What a stop in the middle of the start interrupts is no failure.
     if (stopping === undefined) {
       tellFailure(logger, error);
       setTimeout(() => {
-        logger.error({ err: error }, 'did not start, nor stop in time');
+        logger.error({ ...OWN, err: error }, 'did not start, nor stop in time');
         process.exit(1);
       }, settings.shutdown_timeout + GRACE_MS).unref();
-      await server.stop().catch((err: unknown) => logger.error({ err }, 'did not stop cleanly'));
+      await server.stop().catch((err: unknown) => logger.error({ ...OWN, err }, 'did not stop cleanly'));
       // While somebody listens to the parent, the process lives.
       letGo();
       throw error;
@@ -101,6 +100,12 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   }
   await stopping;
   process.exit(0);
+}
+
+async function run(server: { init(): Promise<void>; start(): Promise<void> }): Promise<void> {
+  await server.init();
+  await server.start();
+  process.send?.('ready', undefined, undefined, () => {});
 }
 
 /** A parent that is gone, or wishes it over IPC, stops the server as a signal does. Returns how to let go of the parent. */

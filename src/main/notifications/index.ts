@@ -26,6 +26,7 @@ type NotificationSettings = Pick<
   | 'p2p_websocket_max_connections'
   | 'p2p_websocket_max_connections_per_source'
   | 'p2p_generation'
+  | 'clientName'
   | 'p2p_websocket_trusted_source_cidrs'
   | 'p2p_websocket_trusted_proxies'
   | 'p2p_websocket_allowed_origins'
@@ -159,6 +160,11 @@ export class NotificationServers implements HealthChecked {
     }
   }
 
+  /** From now on no process is started, whatever becomes of those that run: `stop` follows. */
+  retire(): void {
+    for (const each of this.#processes) each.retire();
+  }
+
   /** Clients are ended with 1001. Resolves when every process is gone. */
   async stop(): Promise<void> {
     await Promise.all(this.#processes.map((each) => each.stop()));
@@ -246,7 +252,7 @@ export class NotificationServers implements HealthChecked {
       restarted: () => metrics.restarts.inc(),
       hung: () => metrics.hangs.inc(),
     };
-    return new ServerProcess(components, this.options);
+    return new ServerProcess(components, { ...this.options, node: this.components.settings.clientName });
   }
 
   #config(index: number): NotificationServerConfig {

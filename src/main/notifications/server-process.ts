@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { monotonic } from '../../shared/clock.js';
-import { ConfigurationError } from '../../shared/errors.js';
+import { AbortedError, ConfigurationError } from '../../shared/errors.js';
 import type {
   NotificationServerConfig,
   NotificationServerOrder,
@@ -51,6 +51,8 @@ export interface ServerProcessComponents {
 }
 
 export interface ServerProcessOptions {
+  /** `clientName`, for its log lines. */
+  readonly node?: string;
   /** Milliseconds between two beats, ten of which may go unanswered; 1,000 unless told. */
   readonly beatMs?: number;
 }
@@ -96,7 +98,7 @@ export class ServerProcess {
 
   /** Lets the process load, which takes longest; `start` tells it what to serve. */
   prepare(): void {
-    this.#spawn();
+    if (!this.#stopping) this.#spawn();
   }
 
   /**
@@ -107,7 +109,7 @@ export class ServerProcess {
     const timer = setTimeout(() => {
       this.#rejectFirst(new Error(`a notification server did not listen within ${READY_TIMEOUT_MS} ms`));
     }, READY_TIMEOUT_MS);
-    if (this.#child === undefined) this.#spawn();
+    if (this.#child === undefined && !this.#stopping) this.#spawn();
     this.#configure();
     try {
       return await this.#first;
@@ -140,10 +142,16 @@ export class ServerProcess {
     }
   }
 
-  /** Resolves when the process is gone: by itself, or killed after 3 s. */
-  async stop(): Promise<void> {
+  /** From now on no process is started in place of one that ends. */
+  retire(): void {
     this.#stopping = true;
     clearTimeout(this.#timer);
+    this.#rejectFirst(new AbortedError('the notification server was stopped before it listened'));
+  }
+
+  /** Resolves when the process is gone: by itself, or killed after 3 s. */
+  async stop(): Promise<void> {
+    this.retire();
     const child = this.#child;
     if (child === undefined) return;
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -156,7 +164,9 @@ export class ServerProcess {
   #spawn(): void {
     const { logger } = this.components;
     const [command, ...leading] = nodeCommand();
-    const child = spawn(command, [...leading, PROGRAM], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = spawn(command, [...leading, PROGRAM, this.options.node ?? ''], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     unblockSocket();
     this.#child = child;
     child.on('message', (message) => {

@@ -31,6 +31,8 @@ export interface BrokerConfig {
   /** Local socket on which it serves. */
   readonly socketPath: string;
   readonly logLevel: string;
+  /** `clientName`, for its log lines. */
+  readonly node?: string;
   /** Largest record in bytes, key and value together; Kafka's own bound where absent. */
   readonly maxRecordBytes?: number;
   /** Records and bytes kept of all topics together; the broker's defaults where absent. */
