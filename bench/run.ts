@@ -19,7 +19,10 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
   ['P0', { what: 'the whole server beside the Go reference', load: () => import('./whole-server.js') }],
   ['P1', { what: 'gossip to outbox, Kafka and WebSocket', load: () => import('./gossip.js') }],
   ['P2', { what: 'WebSocket fan-out', load: () => import('./websocket-fanout.js') }],
-  ['P3', { what: 'latency at 1,000 messages/s', load: () => import('./latency.js') }],
+  [
+    'P3',
+    { what: 'what one message costs, apart from an idle server', load: () => import('./one-message.js') },
+  ],
   ['P4', { what: 'ban check against a million bans', load: () => import('./ban-check.js') }],
   ['P5', { what: 'a stalled WebSocket client', load: () => import('./stalled-client.js') }],
   [
@@ -40,7 +43,7 @@ Options:
   --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P10: 4)
   --runs N       runs of each contestant (5); the table shows the median and the spread
   --quick        ${QUICK.runs} runs of ${QUICK.seconds} s, unless the two before say otherwise
-  --rates N,N    P0: messages a second (100,1000,4000,8000)
+  --rates N,N    messages a second (P0: 100,1000,4000,8000, P3: 100,1000)
   --against DIR  P0: the built checkout in DIR as well, in turns with this one
   --name NAME    the results' file: bench/results/NAME.json (default: the ids, then .local)
   --output DIR   another folder for it

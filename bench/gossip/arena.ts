@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
-import { acknowledgementsInto } from '../kafka/acknowledgements.js';
 import type { SenderOrder, SenderReport } from './sender.js';
 import type { Snapshot, TargetOrder, TargetReport } from './target.js';
 import { inEveryThread } from './threads.js';
@@ -23,8 +22,6 @@ export type Sent = SenderReport & { type: 'sent' };
 
 export interface TargetOptions {
   readonly changes?: Partial<Settings>;
-  /** File into which the publisher writes when Kafka acknowledged what. Then its threads' CPU time is not told apart. */
-  readonly acknowledgements?: string;
 }
 
 export interface SendOptions {
@@ -46,15 +43,12 @@ export class Target {
   }
 
   /** `changes` of the settings of a server. */
-  static async start(
-    kind: TargetKind,
-    { changes = {}, acknowledgements }: TargetOptions = {},
-  ): Promise<Target> {
+  static async start(kind: TargetKind, { changes = {} }: TargetOptions = {}): Promise<Target> {
     const folder = mkdtempSync(join(tmpdir(), 'teranode-p2p-threads-'));
     const child = fork(new URL('./target.js', import.meta.url), [kind, JSON.stringify(changes)], {
       env: {
         ...process.env,
-        ...(acknowledgements === undefined ? inEveryThread(folder) : acknowledgementsInto(acknowledgements)),
+        ...inEveryThread(folder),
       },
     });
     return new Target(child, folder, await once<TargetReport & { type: 'ready' }>(child, 'ready'));

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { resultLines } from '../../bench/report.js';
-import { figureOf } from '../../bench/result.js';
+import { type Figure, figureOf } from '../../bench/result.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
@@ -38,6 +38,21 @@ test('one benchmark prints its figures against its aims and writes them with the
   assert.equal(results[0].dropped, 0);
   assert.ok(results[0].figures[0].median > 0);
   assert.ok(!text.includes(process.cwd()), 'says nothing of whose machine it is');
+});
+
+test('what one message costs is told for each thread, apart from an idle server, and every message arrives', (context) => {
+  const folder = temporaryDirectory(context);
+  const args = ['--runs', '1', '--seconds', '1', '--rates', '300', '--name', 'cost', '--output', folder];
+  const { status, stdout, stderr } = bench('P3', ...args);
+  assert.equal(status, 0, stdout + stderr);
+  const [{ dropped, figures }] = JSON.parse(readFileSync(join(folder, 'cost.json'), 'utf8')).results as [
+    { dropped: number; figures: Figure[] },
+  ];
+  assert.equal(dropped, 0);
+  const median = (name: string) => figures.find((figure) => figure.name === name)?.median ?? Number.NaN;
+  assert.ok(median('at 300/s: main') > 0, stdout);
+  assert.ok(median('at 300/s: in all') > median('at 300/s: main'), stdout);
+  assert.ok(median('while nothing comes: in all') > 0, stdout);
 });
 
 test('without Java what needs it is not run, said and counted, and nothing fails', (context) => {
