@@ -1,63 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import type { NodeStatusReport } from '../../src/shared/status.js';
 import { LossyProxy } from '../support/lossy-proxy.js';
 import { type Served, serveNotifications } from '../support/notifications.js';
-import { beat, launchChromium, type Opened, openPage, seen, sees } from '../support/page.js';
+import {
+  beat,
+  HASH,
+  launchChromium,
+  type Opened,
+  openPage,
+  PEERS,
+  seen,
+  sees,
+  status,
+} from '../support/page.js';
 import { waitFor } from '../support/wait.js';
 
 const XSS = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>';
-const HASH = '00000000000000000a7f3d1c5b9e8f2a4c6d0b1e3f5a7c9d2e4f6a8b0c1d3e5f';
-const PEERS = [
-  ['12D3KooWAurora7hY2mVq8sTz4nLrXw6cKb9dPf3', 'aurora', 887_213, 0, true, 12.4],
-  ['12D3KooWBoreas9kZ3nWr5tUa7oMsYx8dLc2ePg4', 'boreas', 887_213, 0, false, 38.1],
-  ['12D3KooWCirrus2jX4pVs6uVb8qNtZy9eMd3fQh5', 'cirrus', 887_212, 20, true, 71.9],
-  ['12D3KooWDrifty5mB6qXt8wWc9rPuAz2gNf4hRj7', '', 887_190, 70, true, 140.2],
-] as const;
-
-/** `stranger` is how the fourth peer calls itself. */
-function status(stranger = 'drifty'): NodeStatusReport {
-  return {
-    node: {
-      id: '12D3KooWNotos4gT8hVk2bRxWq6nYcLm5sJd7fPz9',
-      name: 'notos',
-      version: '0.1.0',
-      network: 'teratestnet',
-      generation: 'current',
-      listenMode: 'full',
-      startedAt: Date.now() - 93_784_000,
-      uptime: 93_784,
-      height: 887_213,
-      bestBlock: HASH,
-      fsmState: 'RUNNING',
-      textPing: true,
-    },
-    peers: PEERS.map(([id, name, height, banScore, inbound, pingMs]) => ({
-      id,
-      name: name || stranger,
-      height,
-      banScore,
-      inbound,
-      pingMs,
-      connectedAt: Date.now() - 60_000,
-      messagesReceived: 10,
-    })),
-    sync: { id: PEERS[0][0], name: stranger, height: 887_400, since: Date.now() - 61_000 },
-    health: {
-      status: 503,
-      dependencies: [
-        { resource: 'Kafka', status: 200 },
-        { resource: 'blockchain client', status: 200 },
-        { resource: `block validation ${stranger}`, status: 503 },
-        { resource: 'notification servers', status: 200 },
-      ],
-    },
-    counters: { 'messages accepted': 48_213, repeats: 1207, 'records to Kafka': 47_006 },
-    at: Date.now(),
-  };
-}
-
 describe('the page', () => {
   let browser: Browser;
 

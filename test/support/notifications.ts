@@ -15,6 +15,7 @@ import { UnavailableError } from '../../src/shared/errors.js';
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
 import type { Frame } from '../../src/shared/frames/types.js';
+import { stringify } from '../../src/shared/messages/json.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { loadUws } from '../../src/workers/notification-server/transport/uws-build.js';
 import { keptLog } from './logger.js';
@@ -87,7 +88,7 @@ export class Feed {
   }
 
   #frame(fields: object, own = false): Frame {
-    const json = Buffer.from(JSON.stringify(fields));
+    const json = Buffer.from(stringify(fields));
     return { seq: this.#seq, receivedAt: Date.now(), kind: 0, own, json };
   }
 }

@@ -5,17 +5,19 @@
 
 import { formatRate } from './charts.js';
 import { Connection } from './connection.js';
+import { Details } from './details.js';
 import { Feed } from './feed.js';
 import { Status } from './status.js';
-import { asText, number, timeOfDay } from './text.js';
+import { asText, clean, number, timeOfDay } from './text.js';
 
 const STATUS_MS = 2000;
 
 const parts = Object.fromEntries(
   [...document.querySelectorAll('[id]')].map((element) => [element.id, element]),
 );
-const feed = new Feed(parts);
-const status = new Status(parts);
+const details = new Details(parts);
+const feed = new Feed(parts, details);
+const status = new Status(parts, details);
 let greeted = false;
 
 const connection = new Connection({
@@ -32,7 +34,7 @@ const connection = new Connection({
     }
     if (message === null || typeof message !== 'object' || message.type === 'PING') return;
     if (!greeted) greet(message);
-    feed.hear(message);
+    feed.hear(message, text);
   },
   lost() {
     void refresh();
@@ -43,8 +45,8 @@ const connection = new Connection({
 function greet(message) {
   greeted = true;
   if (message.type !== 'node_status' || status.report !== undefined) return;
-  if (asText(message.client_name) !== '') parts['node-name'].textContent = asText(message.client_name);
-  parts['node-id'].textContent = asText(message.peer_id);
+  if (asText(message.client_name) !== '') parts['node-name'].textContent = clean(asText(message.client_name));
+  parts['node-id'].textContent = clean(asText(message.peer_id));
   if (Number.isFinite(message.best_height)) parts.height.textContent = number(message.best_height);
 }
 

@@ -1,5 +1,7 @@
 /** Rates by kind over the last minute, one small bar chart each, drawn as SVG by hand. */
 
+import { clean } from './text.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 const SECONDS = 60;
 const WIDTH = 240;
@@ -26,13 +28,13 @@ export class RateChart {
 
   /** Appends itself to `parent`; `kind` is shown and chooses the colour. */
   constructor(parent, kind) {
-    this.#label = kind;
+    this.#label = clean(kind);
     const box = document.createElement('figure');
     box.className = 'chart';
     box.dataset.kind = kind;
     const caption = document.createElement('figcaption');
     const name = document.createElement('span');
-    name.textContent = kind;
+    name.textContent = this.#label;
     this.#figure = document.createElement('strong');
     caption.append(name, this.#figure);
     this.#svg = node('svg', {

@@ -6,7 +6,8 @@
  */
 
 import { RateChart } from './charts.js';
-import { asText, bytes, element, number, short, timeOfDay } from './text.js';
+import { copy, fieldsOf } from './details.js';
+import { asText, bytes, clean, element, number, parseExactly, short, timeOfDay } from './text.js';
 
 const KINDS = ['block', 'subtree', 'mining_on', 'rejected_tx', 'node_status'];
 /** Kinds that a stranger may add to the page. */
@@ -14,11 +15,20 @@ const MOST_KINDS = 12;
 /** Rows of the list, and messages kept of each kind. */
 const MOST_ROWS = 200;
 const MOST_NAMES = 1000;
+/** Rows that a page up or down of the keyboard goes. */
+const PAGE_ROWS = 10;
 
 export class Feed {
   /** Messages heard since the page was opened. */
   total = 0;
   #parts;
+  #details;
+  /** What each row shows, by its button. */
+  #heard = new WeakMap();
+  /** The button that Tab reaches: one of them, not two hundred. */
+  #stop;
+  /** While a button is held down the list holds still, or what is released is another row. */
+  #held = false;
   /** By kind: its chart, whether its rows are shown, and its newest messages, oldest first. */
   #kinds = new Map();
   /** What peers call themselves. */
@@ -30,9 +40,10 @@ export class Feed {
   #live = false;
   #drawScheduled = false;
 
-  /** `parts`: the page's elements by their id. */
-  constructor(parts) {
+  /** `parts`: the page's elements by their id; `details`: where a message can be read in full. */
+  constructor(parts, details) {
     this.#parts = parts;
+    this.#details = details;
     for (const kind of KINDS) this.#kindOf(kind);
     parts.pause.addEventListener('click', () => this.#pause(!this.#paused));
     parts.clear.addEventListener('click', () => this.#clear());
@@ -41,6 +52,21 @@ export class Feed {
       this.#redraw();
       parts.filters.querySelector('button').focus();
     });
+    parts.feed.addEventListener('click', (event) => this.#open(event.target.closest('button')));
+    parts.feed.addEventListener('keydown', (event) => this.#key(event));
+    parts.feed.addEventListener('focusin', (event) => this.#setStop(event.target));
+    parts.feed.addEventListener('pointerdown', () => {
+      this.#held = true;
+    });
+    for (const end of ['pointerup', 'pointercancel', 'blur']) {
+      window.addEventListener(end, () => {
+        // A click comes after its pointer, and is of the row that is still there.
+        setTimeout(() => {
+          this.#held = false;
+          this.#scheduleDraw();
+        });
+      });
+    }
   }
 
   /** Messages a second over all kinds; undefined while it is not known. */
@@ -65,8 +91,8 @@ export class Feed {
     this.#names.set(peer, name);
   }
 
-  /** A message came. */
-  hear(message) {
+  /** A message came: `json`, parsed. */
+  hear(message, json) {
     const named = asText(message.type).slice(0, 32) || 'unknown';
     const known = this.#kinds.has(named) || this.#kinds.size < MOST_KINDS;
     const kind = this.#kindOf(known ? named : 'other');
@@ -74,7 +100,7 @@ export class Feed {
     this.total++;
     this.name(asText(message.peer_id), asText(message.client_name));
     // biome-ignore lint/plugin: the time of day is what the row shows.
-    kind.kept.push({ number: this.total, kind: kind.name, message, at: new Date() });
+    kind.kept.push({ number: this.total, kind: kind.name, json, at: new Date() });
     if (kind.kept.length > MOST_ROWS) kind.kept.shift();
     this.#scheduleDraw();
   }
@@ -90,7 +116,7 @@ export class Feed {
   #kindOf(name) {
     let kind = this.#kinds.get(name);
     if (kind === undefined) {
-      const button = element('button', 'chip', name);
+      const button = element('button', 'chip', clean(name));
       kind = { name, chart: new RateChart(this.#parts.charts, name), shown: true, kept: [], button };
       button.type = 'button';
       button.dataset.kind = name;
@@ -141,7 +167,7 @@ export class Feed {
     requestAnimationFrame(() => {
       this.#drawScheduled = false;
       if (this.#paused) this.#showPause();
-      else this.#draw();
+      else if (!this.#held) this.#draw();
     });
   }
 
@@ -150,31 +176,96 @@ export class Feed {
     const { feed } = this.#parts;
     feed.prepend(...this.#newest(this.#drawn + 1).map((heard) => this.#row(heard)));
     this.#drawn = this.total;
-    while (feed.children.length > MOST_ROWS) feed.lastElementChild.remove();
+    let focusFell = false;
+    while (feed.children.length > MOST_ROWS) {
+      focusFell ||= feed.lastElementChild.contains(document.activeElement);
+      feed.lastElementChild.remove();
+    }
+    if (focusFell) feed.lastElementChild.firstElementChild.focus();
+    if (!feed.contains(document.activeElement)) this.#setStop(feed.firstElementChild?.firstElementChild);
     this.#showEmpty();
     this.#showPause();
   }
 
   /** Makes the list anew, after a kind was switched; what came during a pause stays out of it. */
   #redraw() {
-    this.#parts.feed.replaceChildren(...this.#newest(0, this.#drawn).map((heard) => this.#row(heard)));
+    const { feed } = this.#parts;
+    feed.replaceChildren(...this.#newest(0, this.#drawn).map((heard) => this.#row(heard)));
+    this.#setStop(feed.firstElementChild?.firstElementChild);
     this.#showEmpty();
     this.#showPause();
   }
 
-  #row({ message, kind, at }) {
+  #row(heard) {
+    const { kind, at } = heard;
+    const message = parseExactly(heard.json);
     const row = element('li', 'row');
     row.dataset.kind = kind;
+    const open = element('button', 'open');
+    open.type = 'button';
+    open.tabIndex = -1;
+    open.setAttribute('aria-haspopup', 'dialog');
     const hash = asText(message.hash ?? message.best_block_hash);
     const peer = asText(message.peer_id);
     const time = element('time', 'mono muted', timeOfDay(at));
     time.dateTime = at.toISOString();
     const code = element('code', 'hash', short(hash));
     code.title = hash;
-    const from = element('span', 'from', this.#names.get(peer) || short(peer));
+    const from = element('span', 'from', clean(this.#names.get(peer) ?? '') || short(peer));
     from.title = peer;
-    row.append(time, element('span', 'kind', kind), code, element('span', 'detail', detailOf(message)), from);
+    const detail = clean(detailOf(message));
+    open.append(time, element('span', 'kind', kind), code, element('span', 'detail', detail), from);
+    this.#heard.set(open, { ...heard, hash });
+    row.append(open);
     return row;
+  }
+
+  #open(button) {
+    const heard = this.#heard.get(button);
+    if (heard === undefined) return;
+    this.#details.show({
+      title: heard.kind,
+      about: `heard at ${timeOfDay(heard.at)}`,
+      fields: fieldsOf(heard.json),
+      json: heard.json,
+    });
+  }
+
+  #setStop(button) {
+    if (button === this.#stop) return;
+    if (this.#stop !== undefined) this.#stop.tabIndex = -1;
+    if (button !== undefined) button.tabIndex = 0;
+    this.#stop = button;
+  }
+
+  #key(event) {
+    const row = event.target.closest('.row');
+    if (row === null || event.ctrlKey || event.metaKey || event.altKey) return;
+    const rows = [...this.#parts.feed.children];
+    const at = rows.indexOf(row);
+    const to = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      PageDown: at + PAGE_ROWS,
+      PageUp: at - PAGE_ROWS,
+      Home: 0,
+      End: rows.length - 1,
+    }[event.key];
+    if (to !== undefined) {
+      event.preventDefault();
+      rows[Math.max(0, Math.min(rows.length - 1, to))].firstElementChild.focus();
+    } else if (event.key === 'c') {
+      void this.#copyHash(this.#heard.get(event.target)?.hash ?? '');
+    }
+  }
+
+  async #copyHash(hash) {
+    const said = this.#parts['feed-said'];
+    if (hash === '') said.textContent = 'This message has no hash.';
+    else
+      said.textContent = (await copy(hash))
+        ? `Copied ${short(hash)}.`
+        : 'This browser does not let a page copy.';
   }
 
   #showEmpty() {
@@ -182,6 +273,7 @@ export class Feed {
     const none = feed.children.length === 0;
     const off = [...this.#kinds.values()].filter(({ shown, kept }) => !shown && kept.length > 0);
     feed.hidden = none;
+    this.#parts['feed-keys'].hidden = none;
     empty.hidden = !none;
     showAll.hidden = off.length === 0;
     text.textContent =
@@ -210,7 +302,8 @@ function detailOf(message) {
     if (value !== '') facts.push(`${label}${value}`);
   };
   fact('height ', number(message.height ?? (message.best_height || undefined)));
-  fact('', Number.isFinite(message.tx_count) ? `${number(message.tx_count)} tx` : '');
+  const transactions = number(message.tx_count);
+  fact('', transactions === '' ? '' : `${transactions} tx`);
   fact('', bytes(message.size_in_bytes));
   fact('by ', asText(message.miner ?? message.miner_name));
   fact('', asText(message.reason));

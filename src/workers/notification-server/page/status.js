@@ -1,11 +1,12 @@
 /** What the node says of itself at /api/status: height, peers, health. */
 
-import { asText, duration, element, number, short } from './text.js';
+import { fieldsOf } from './details.js';
+import { Peers } from './peers.js';
+import { asText, clean, duration, element, number, short, timestamp } from './text.js';
 
 const ANSWER_MS = 5000;
 /** A living node makes its status anew every second or two, and at the latest after 8. */
 const STANDSTILL_MS = 10_000;
-const MOST_PEERS = 500;
 
 export class Status {
   /** The last report; undefined before the first. */
@@ -13,6 +14,7 @@ export class Status {
   /** When the node last said something new; undefined before it. */
   changed;
   #parts;
+  #peers;
   /** `waiting` for the first answer, `answered`, `starting`, `silent`. */
   #answer = 'waiting';
   /** On the clock of `performance.now()`: the last answer, and the last that said something new. */
@@ -22,9 +24,21 @@ export class Status {
   /** What is on the page. */
   #shown = {};
 
-  /** `parts`: the page's elements by their id. */
-  constructor(parts) {
+  /** `parts`: the page's elements by their id; `details`: where all of it can be read. */
+  constructor(parts, details) {
     this.#parts = parts;
+    this.#peers = new Peers(parts.peers, details);
+    for (const id of ['node-id', 'best-block']) {
+      parts[id].addEventListener('click', () => {
+        const { node = {} } = this.report ?? {};
+        const { startedAt, ...rest } = node;
+        details.show({
+          title: 'This node',
+          fields: [...fieldsOf(JSON.stringify(rest)), ['startedAt', timestamp(startedAt)]],
+          json: JSON.stringify(node),
+        });
+      });
+    }
   }
 
   /** `fresh`, `waiting`, `starting`, `silent` where no answer comes, or `still` where the answer stays the same: the node hangs. */
@@ -82,8 +96,10 @@ export class Status {
 
   #show({ node, peers, sync, health, counters, at }, current) {
     const parts = this.#parts;
-    if (asText(node?.name) !== '') parts['node-name'].textContent = asText(node.name);
+    if (asText(node?.name) !== '') parts['node-name'].textContent = clean(asText(node.name));
     if (asText(node?.id) !== '') parts['node-id'].textContent = asText(node.id);
+    parts['node-id'].disabled = false;
+    parts['best-block'].hidden = asText(node?.bestBlock) === '';
     parts.height.textContent = node?.height > 0 ? number(node.height) : '–';
     parts['best-block'].textContent = short(asText(node?.bestBlock));
     parts['best-block'].title = asText(node?.bestBlock);
@@ -98,7 +114,7 @@ export class Status {
     const inbound = all.filter((peer) => peer.inbound).length;
     parts['peer-count'].textContent = number(all.length);
     parts['peer-split'].textContent = `${inbound} in, ${all.length - inbound} out`;
-    parts.peers.replaceChildren(...all.slice(0, MOST_PEERS).map(peerRow));
+    this.#peers.show(all);
     parts.health.replaceChildren(
       ...(health?.dependencies ?? []).map((dependency) => dependencyRow(dependency, current)),
     );
@@ -118,7 +134,7 @@ export class Status {
     if (id === '') return;
     const height = sync.height > 0 ? ` to ${number(sync.height)}` : '';
     const since = Number.isFinite(at - sync.since) ? Math.floor((at - sync.since) / 1000) : 0;
-    const name = asText(sync.name) || short(id);
+    const name = clean(asText(sync.name)) || short(id);
     part.textContent = `catching up from ${name}${height}${since > 0 ? `, for ${duration(since)}` : ''}`;
     part.title = id;
   }
@@ -128,33 +144,13 @@ async function isStarting(answer) {
   return answer.status === 503 && (await answer.json())?.starting === true;
 }
 
-function peerRow(peer) {
-  const row = element('tr');
-  const who = element('td');
-  const name = element('span', 'peer-name', asText(peer.name) || short(asText(peer.id)));
-  const id = element('span', 'peer-id mono muted', `${peer.inbound ? '← ' : '→ '}${short(asText(peer.id))}`);
-  id.title = `${peer.inbound ? 'inbound' : 'outbound'} ${asText(peer.id)}`;
-  who.append(name, id);
-  const score = element('td', 'number');
-  const badge = element('span', 'score', number(peer.banScore));
-  badge.dataset.level = peer.banScore >= 50 ? 'high' : peer.banScore > 0 ? 'some' : 'none';
-  score.append(badge);
-  row.append(
-    who,
-    element('td', 'number', peer.height > 0 ? number(peer.height) : '–'),
-    score,
-    element('td', 'number', Number.isFinite(peer.pingMs) ? `${Math.round(peer.pingMs)} ms` : '–'),
-  );
-  return row;
-}
-
 function dependencyRow(dependency, current) {
   const row = element('li');
   const good = Number(dependency.status) === 200;
   if (current) row.dataset.state = good ? 'good' : 'bad';
   row.append(
     element('span', 'dot'),
-    element('span', 'resource', asText(dependency.resource)),
+    element('span', 'resource', clean(asText(dependency.resource))),
     element('span', 'muted', `${current ? '' : 'was '}${good ? 'ready' : 'not ready'}`),
   );
   return row;

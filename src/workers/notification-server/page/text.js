@@ -8,13 +8,28 @@ export function element(name, className, text) {
   return made;
 }
 
+/** Text of others without what nobody sees, or what turns the direction of what follows. */
+export const clean = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
+
 export const asText = (value) =>
   typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-export const number = (value) => (Number.isFinite(value) ? Number(value).toLocaleString('en') : '');
-export const short = (id) => (id.length > 20 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id);
 
-export function bytes(size) {
-  if (!Number.isFinite(size)) return '';
+/** What `json` holds; whole numbers of 64 bits, which JavaScript's numbers round, as bigints. */
+export function parseExactly(json) {
+  return JSON.parse(json, (_name, value, context) => {
+    const rounded = typeof value === 'number' && !Number.isSafeInteger(value);
+    return rounded && /^-?\d+$/.test(context?.source) ? BigInt(context.source) : value;
+  });
+}
+
+const isNumber = (value) => typeof value === 'bigint' || Number.isFinite(value);
+export const number = (value) => (isNumber(value) ? value.toLocaleString('en') : '');
+/** Enough of a hash or peer ID to recognise it. */
+export const short = (id) => clean(id.length > 20 ? `${id.slice(0, 8)}…${id.slice(-6)}` : id);
+
+export function bytes(count) {
+  if (!isNumber(count)) return '';
+  const size = Number(count);
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, size)) / 3));
   return `${(size / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
@@ -38,6 +53,9 @@ export function duration(seconds) {
     })
     .join(' ');
 }
+
+/** A unix time in ms as others write it. */
+export const timestamp = (at) => (Number.isFinite(at) ? new Date(at).toISOString() : asText(at));
 
 /** Time of day of this machine, to the second. */
 export const timeOfDay = (at) => at.toTimeString().slice(0, 8);
