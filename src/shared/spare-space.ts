@@ -9,6 +9,8 @@ import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const NAME = 'spare';
+/** While it is made; what a killed process left of it is written over by the next. */
+const PARTIAL = `${NAME}.new`;
 /** Both stores' logs (4 MiB each at the most, and a batch), written into files, and what a start writes besides. */
 const BYTES = 16 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
@@ -18,9 +20,10 @@ const PLENTY_BYTES = 8 * BYTES;
 /** Makes the spare file of `dataDirectory` where there is none and the disk has plenty. False when it could not; never rejects. */
 export async function keepSpare(dataDirectory: string): Promise<boolean> {
   const path = join(dataDirectory, NAME);
-  const partial = `${path}.${process.pid}`;
+  const partial = join(dataDirectory, PARTIAL);
   try {
     if (statSync(path, { throwIfNoEntry: false }) !== undefined) return true;
+    rmSync(partial, { force: true });
     const { bavail, bsize } = await statfs(dataDirectory);
     if (bavail * bsize < PLENTY_BYTES) return false;
     const file = await open(partial, 'w', 0o600);
@@ -42,11 +45,14 @@ export async function keepSpare(dataDirectory: string): Promise<boolean> {
 /** Gives the spare up where `reason`, LevelDB's or the system's, is that the disk is full. True when there is more space now. */
 export function giveUpSpare(dataDirectory: string, reason: string): boolean {
   if (!/no space left on device|disk quota exceeded/i.test(reason)) return false;
-  const path = join(dataDirectory, NAME);
-  try {
-    rmSync(path);
-    return true;
-  } catch {
-    return false;
+  let given = false;
+  for (const name of [NAME, PARTIAL]) {
+    try {
+      rmSync(join(dataDirectory, name));
+      given = true;
+    } catch {
+      // It was not there.
+    }
   }
+  return given;
 }

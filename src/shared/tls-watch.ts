@@ -92,6 +92,8 @@ export interface TlsWatchComponents {
   /** Where another thread tells of the same files, none. */
   readonly logger?: Logger;
   readonly metrics?: TlsMetrics;
+  /** New files are not taken. */
+  readonly refused?: () => void;
 }
 
 export interface TlsWatchOptions {
@@ -167,10 +169,11 @@ export class TlsWatch {
   }
 
   #tell(use: TlsUse, pem: WatchedPem, found: LookOutcome): void {
-    const { logger, metrics } = this.#components;
+    const { logger, metrics, refused } = this.#components;
     metrics?.refused.set({ use }, found.outcome === 'refused' ? 1 : 0);
     if (found.outcome !== 'restored') metrics?.reloads.inc({ use, outcome: found.outcome });
     if (found.outcome === 'refused') {
+      refused?.();
       logger?.error({ use, problems: found.problems }, 'new TLS files refused, the old ones stay in use');
       return;
     }

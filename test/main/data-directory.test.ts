@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DataDirectory } from '../../src/main/data-directory.js';
+import { nodeCommand } from '../../src/shared/node-command.js';
+import { keepSpare } from '../../src/shared/spare-space.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 test('nothing is touched before it is opened, and what was asked meanwhile is answered then', async (context) => {
@@ -47,4 +50,25 @@ test('closing what was never opened does not hang', async (context) => {
   const directory = new DataDirectory(temporaryDirectory(context));
   await directory.close();
   assert.notEqual(directory.store.status, 'open');
+});
+
+test('what a killed process left of its spare space is gone once another has made its own', async (context) => {
+  const path = temporaryDirectory(context);
+  const module = new URL('../../src/shared/spare-space.js', import.meta.url).href;
+  const [command, ...args] = nodeCommand();
+  const code = `import(${JSON.stringify(module)}).then(({ keepSpare }) => keepSpare(${JSON.stringify(path)}))`;
+  const spare = join(path, 'spare');
+  const partial = () => readdirSync(path).some((name) => name !== 'spare');
+  for (let tries = 0; !partial() && tries < 50; tries++) {
+    rmSync(spare, { force: true });
+    const child = spawn(command, [...args, '-e', code]);
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    // Looked at without a pause: it is there for some milliseconds.
+    while (!partial() && !existsSync(spare)) await new Promise((resolve) => setImmediate(resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+  assert.ok(partial() && !existsSync(spare), 'none was killed at work');
+  assert.equal(await keepSpare(path), true);
+  assert.deepEqual(readdirSync(path), ['spare']);
 });

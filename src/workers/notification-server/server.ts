@@ -5,9 +5,10 @@ import { ConnectionLedger } from '../../shared/connection-ledger.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import { FrameStreamClient } from '../../shared/frames/stream-client.js';
 import type { Logger } from '../../shared/logging.js';
+import { serverFiles } from '../../shared/tls-files.js';
+import { TlsWatch } from '../../shared/tls-watch.js';
 import { Admission, type AdmissionDesk } from './admission.js';
 import { ENDPOINT, NotificationApp } from './app.js';
-import { CertificateWatch } from './certificate.js';
 import { CLOSE, Clients } from './clients.js';
 import { DescriptorGate } from './descriptor-gate.js';
 import { HttpGate } from './http-gate.js';
@@ -43,7 +44,7 @@ export class NotificationServer {
   readonly #app: NotificationApp;
   readonly #descriptors: DescriptorGate;
   #listener: Listener | undefined;
-  #certificate: CertificateWatch | undefined;
+  #certificate: TlsWatch | undefined;
   #status: string;
 
   constructor(
@@ -117,16 +118,13 @@ export class NotificationServer {
   async start(): Promise<number> {
     const { config, components } = this;
     if (config.tls !== undefined) {
-      const watch = new CertificateWatch(
-        {
-          logger: components.logger,
-          changed: () => this.#renew(),
-          refused: () => components.metrics.certificate.inc({ outcome: 'refused' }),
-        },
-        config.tls,
+      // Main looks at the same files, and tells what is wrong with them.
+      this.#certificate = new TlsWatch(
+        { refused: () => components.metrics.certificate.inc({ outcome: 'refused' }) },
+        { websocket: serverFiles(config.tls) },
       );
-      this.#certificate = watch;
-      watch.start();
+      this.#certificate.of('websocket')?.onChange(() => this.#renew());
+      this.#certificate.start();
     }
     const { tls, host, port } = config;
     this.#listener = components.transport.listener(

@@ -82,6 +82,26 @@ test('what URLs carry under names of secrets is shown nowhere, however they are 
   }
 });
 
+test('a secret that a URL carries percent-encoded is shown nowhere, whatever it is made of', () => {
+  // Each printable character of ASCII, and two from beyond.
+  const characters = [...Array.from({ length: 95 }, (_, n) => String.fromCharCode(32 + n)), 'é', '\n'];
+  for (const character of characters)
+    for (const secret of [`let${character}mein`, `12${character}letmein`, `${character}letmein`]) {
+      const encoded = [...Buffer.from(secret)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`);
+      const usual = encodeURIComponent(secret).replace(
+        /[!'()*]/g,
+        (each) => `%${each.charCodeAt(0).toString(16)}`,
+      );
+      for (const written of [encoded.join(''), usual])
+        for (const [url, shown] of [
+          [`kafka://u:${written}@h/t?x=1`, 'kafka://u:[secret]@h/t?x=1'],
+          [`https://${written}@h/x`, 'https://[secret]@h/x'],
+          [`http://h/?token=${written}&x=1`, 'http://h/?token=[secret]&x=1'],
+        ] as const)
+          assert.equal(shownAs(url), shown);
+    }
+});
+
 test('an error that quotes settings quotes no secret of theirs', () => {
   const error = new ConfigurationError(['a: "http://u:letmein@h/?token=letmein" is none', 'b: also']);
   assert.ok(!`${error.message}${error.problems}${error.stack}`.includes('letmein'), error.message);
