@@ -140,6 +140,8 @@ export class ServerParts {
       datastore: this.datastore,
       registry,
       bans: gate,
+      // Built below; messages come when both have started.
+      checks: { check: (message) => this.pipeline.check(message) },
       kinds: kinds ?? MESSAGE_KINDS,
     });
 
@@ -188,7 +190,7 @@ export class ServerParts {
         metrics: createAnnounceMetrics(registry),
         chain: dependencies.blockchain,
         node: this.node,
-        showOwn: (kind, data) => this.pipeline.pushOwn(kind, data),
+        showOwn: (kind, message) => this.pipeline.pushOwn(kind, message),
         urls,
         assembly: dependencies.assembly,
         syncPeer: () => this.sync?.syncPeer,

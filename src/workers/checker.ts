@@ -1,17 +1,17 @@
 /**
- * Runs in each checker thread, as a Piscina task: opens a batch, checks every message, answers the checked batch, transferred.
- * Remembers nothing between batches. What it throws, or dies of, main retries message by message.
+ * Runs in each checker thread, as a Piscina task: verifies and checks every message of a batch, answers the checked batch,
+ * transferred. Remembers nothing between batches. What it throws, or dies of, main retries message by message.
  */
 
 import { workerData } from 'node:worker_threads';
 import { move } from 'piscina';
 import { steadyLibraries } from '../shared/clock.js';
-import { checkMessage } from '../shared/messages/check.js';
 import { checkContextOf } from '../shared/messages/context.js';
 import { byId } from '../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { encodeCheckedBatch } from '../shared/pipeline/checked-batch.js';
+import { judge } from '../shared/pipeline/judge.js';
 import { decodeRawBatch } from '../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../shared/pipeline/worker-config.js';
 
@@ -33,7 +33,7 @@ export default function check(task: CheckTask): unknown {
     const kind = kinds[message.kind];
     if (kind === undefined) throw new RangeError(`no message kind ${message.kind}`);
     const began = performance.now();
-    const result = checkMessage(kind, { ...message, source: '' }, context);
+    const result = judge(kind, message, context);
     micros.push((performance.now() - began) * 1000);
     return result;
   });

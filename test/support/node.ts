@@ -9,8 +9,9 @@ import type { PrivateKey } from '@libp2p/interface';
 import { LevelDatastore } from 'datastore-level';
 import { Registry } from 'prom-client';
 import { Libp2pNode, type NodeOptions } from '../../src/main/node/index.js';
-import type { BanGate, HeardMessage } from '../../src/main/node/types.js';
+import type { BanGate, HeardMessage, MessageChecks } from '../../src/main/node/types.js';
 import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { holds } from '../../src/shared/pipeline/judge.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { keptLog } from './logger.js';
 import { settingsOf } from './settings.js';
@@ -24,6 +25,8 @@ export interface TestNodeOptions extends NodeOptions {
   readonly generation?: Generation;
   readonly settings?: Partial<Settings>;
   readonly bans?: Partial<BanGate>;
+  /** Unless given, signatures are verified and what holds is heard, unchecked. */
+  readonly checks?: MessageChecks;
   /** A new one unless given. */
   readonly privateKey?: PrivateKey;
   /** What to answer for each message; nothing unless given. */
@@ -42,9 +45,25 @@ export interface TestNode {
   metric(name: string, labels?: Record<string, string>): Promise<number>;
 }
 
+/** Verifies as a checker does, in this thread and at once. */
+export const VERIFYING: MessageChecks = {
+  check: ({ signed }) => ({
+    judgement: Promise.resolve({ signature: holds(signed) ? 'holds' : 'forged', where: 'main' }),
+    copyFrom: () => {},
+  }),
+};
+
 /** Starts a node; it and its store are gone when the test ends. */
 export async function createTestNode(context: TestContext, options: TestNodeOptions = {}): Promise<TestNode> {
-  const { generation = 'current', bans, verdict, start = true, privateKey, ...nodeOptions } = options;
+  const {
+    generation = 'current',
+    bans,
+    checks = VERIFYING,
+    verdict,
+    start = true,
+    privateKey,
+    ...nodeOptions
+  } = options;
   const directory = temporaryDirectory(context);
   const settings = settingsOf(
     {
@@ -78,6 +97,7 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
         applicationScore: () => 0,
         ...bans,
       },
+      checks,
       kinds: MESSAGE_KINDS,
     },
     nodeOptions,

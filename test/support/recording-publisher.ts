@@ -8,7 +8,7 @@ import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
-import type { PeerFact, PublishedBatch } from '../../src/shared/pipeline/types.js';
+import type { PublishedBatch } from '../../src/shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask } from '../../src/shared/pipeline/worker-config.js';
 
 export interface JournalMessage {
@@ -49,7 +49,6 @@ function publish(batch: ArrayBuffer, retry: boolean): PublishedBatch {
   }
   return {
     outcomes: Uint8Array.from(checked, ({ outcome }) => outcome),
-    facts: checked.filter(({ fact }) => fact !== '').map(({ fact }) => JSON.parse(fact) as PeerFact),
     outboxDepth: 0,
   };
 }

@@ -132,7 +132,6 @@ export function heard(
     author: AUTHOR,
     source: AUTHOR,
     receivedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
-    own: false,
     standing: 'stranger',
     data: typeof data === 'string' ? Buffer.from(data) : data,
     ...changes,

@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { Registry } from 'prom-client';
 import { CheckerPool } from '../../src/main/pipeline/checker-pool.js';
 import { createPipelineMetrics } from '../../src/main/pipeline/metrics.js';
-import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
+import { decodeCheckedMessage, outcomeOf } from '../../src/shared/pipeline/checked-batch.js';
 import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import { keptLog } from '../support/logger.js';
@@ -34,8 +34,8 @@ function trap(spring: string): RawMessage {
   return heard('', `{"spring":"${spring}"}`, { kind: TRAP });
 }
 
-function outcomes(batch: ArrayBuffer): string[] {
-  return decodeCheckedBatch(batch).map(({ outcome }) => outcomeAt(outcome).name);
+function outcomes(messages: readonly Buffer[]): string[] {
+  return messages.map((message) => outcomeAt(outcomeOf(message)).name);
 }
 
 const GOOD = heard('subtree', sampleData('subtree'));
@@ -66,7 +66,8 @@ describe('the checker threads', () => {
       pool.check([trap('exit')], 0),
     ]);
     assert.deepEqual(batches.map(outcomes), [['ok', 'poisonous', 'ok', 'ok'], ['ok', 'ok'], ['poisonous']]);
-    assert.equal(decodeCheckedBatch(batches[2]!)[0]?.author, AUTHOR);
+    const poisonous = decodeCheckedMessage(batches[2]![0]!);
+    assert.equal(poisonous.author, AUTHOR);
     await waitFor(() => pool.threads === 2, { what: 'two threads again' });
     assert.ok((await deaths()) >= 4);
     assert.equal(pool.failed, undefined);

@@ -19,16 +19,15 @@ const names = (count: number, prefix = 'block'): string[] =>
 /** Without what came more than once: at least once is promised, in order. */
 const distinct = (values: readonly string[]): string[] => [...new Set(values)];
 
-test('an announcement becomes a record, a numbered frame and a fact', async (context) => {
+test('an announcement becomes a record and a numbered frame', async (context) => {
   const broker = await serveBroker(context);
   const publisher = startPublisher(context, broker.socketPath);
   await publisher.run('health', {});
   const frames = followFrames(context, publisher.config.frameSocketPath);
   await waitFor(frames.connected, { what: 'the reader' });
   const [block, subtree] = [announcement('a block'), announcement('a subtree', { topic: 'subtrees' })];
-  const { outcomes, facts } = await publisher.publish([block, subtree]);
+  const { outcomes } = await publisher.publish([block, subtree]);
   assert.deepEqual([...outcomes], [0, 0]);
-  assert.deepEqual(facts, [JSON.parse(block.fact), JSON.parse(subtree.fact)]);
   await waitFor(async () => (await valuesIn(broker, 'subtrees')).length === 1);
   await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 1);
   const [record] = await recordsIn(broker.broker, 'blocks');
@@ -54,13 +53,12 @@ test('the node’s own messages are frames and nothing else, however often they 
   assert.deepEqual(await valuesIn(broker, 'blocks'), []);
 });
 
-test('what the checker refused stays refused, without record, frame or fact', async (context) => {
+test('what the checker refused stays refused, without record or frame', async (context) => {
   const broker = await serveBroker(context);
   const publisher = startPublisher(context, broker.socketPath);
   const spoofed: CheckedMessage = { ...announcement('spoofed'), outcome: outcomeIndex('spoofed') };
-  const { outcomes, facts } = await publisher.publish([spoofed]);
+  const { outcomes } = await publisher.publish([spoofed]);
   assert.deepEqual([...outcomes], [outcomeIndex('spoofed')]);
-  assert.deepEqual(facts, []);
   assert.equal(await publisher.metric('teranode_p2p_publisher_frames_total'), 0);
   assert.equal(await publisher.waiting(), 0);
 });

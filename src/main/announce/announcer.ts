@@ -22,7 +22,7 @@ import type { AnnounceMetrics } from './metrics.js';
 import { RejectedTransactions } from './rejected-transactions.js';
 import { Status, type SyncPeer } from './status.js';
 import type { AnnouncedUrls } from './urls.js';
-import { Voice } from './voice.js';
+import { Voice, type VoiceComponents } from './voice.js';
 
 export interface AnnouncerComponents {
   readonly settings: Settings;
@@ -30,8 +30,8 @@ export interface AnnouncerComponents {
   readonly metrics: AnnounceMetrics;
   readonly chain: BlockchainClient;
   readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId' | 'isConnected'>;
-  /** Hands framed bytes of our own to the pipeline, for WebSocket clients. */
-  readonly showOwn: (kind: number, data: Uint8Array) => void;
+  /** Hands a message of ours to the pipeline, for WebSocket clients. */
+  readonly showOwn: VoiceComponents['showOwn'];
   readonly urls: AnnouncedUrls;
   readonly assembly?: Pick<BlockAssemblyClient, 'state'>;
   readonly rejectedTx?: Pick<KafkaConsumer, 'start' | 'stop'>;

@@ -18,8 +18,8 @@ export interface VoiceComponents {
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly node: Pick<P2PNode, 'publish'>;
-  /** Hands framed bytes to the pipeline as our own, for WebSocket clients. */
-  readonly showOwn: (kind: number, data: Uint8Array) => void;
+  /** Hands a message of ours to the pipeline, for WebSocket clients. */
+  readonly showOwn: <M extends object>(kind: MessageKind<M>, message: Partial<M>) => void;
   readonly fsmState: () => FsmState | undefined;
 }
 
@@ -59,7 +59,7 @@ export class Voice {
     }
     try {
       const data = encodeMessage(kind, message, settings.p2p_payload_framing, settings.clientName);
-      if (kind.frame !== undefined) showOwn(kind.id, data);
+      if (kind.frame !== undefined) showOwn(kind, message);
       if (gate === 'show' || !tellable) {
         metrics.announcements.inc({ kind: kind.name, outcome: gate === 'show' ? 'shown' : 'no_url' });
         return 0;

@@ -15,7 +15,7 @@ import {
   resetOversizedStreams,
   resetReplacedStreams,
   type Seams,
-  verifyOffThread,
+  verifyByCheckers,
 } from './library-seams.js';
 import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
@@ -24,7 +24,7 @@ import { meshWithDirectPeers } from './seams/direct-peers.js';
 import type { GossipStreams, StreamComponents } from './seams/gossip-streams.js';
 import { retainScores } from './seams/retained-scores.js';
 import type { Traffic } from './traffic.js';
-import type { SignatureVerifier } from './verification.js';
+import type { Verification } from './verification.js';
 
 /** Bytes of one RPC at the most; Go splits its own at 1 MiB. */
 const RPC_BOUND = 2 * 1024 * 1024;
@@ -66,7 +66,7 @@ export interface GossipComponents {
   /** Undefined: as many streams as the library opens. */
   readonly streams: GossipStreams | undefined;
   /** Undefined: signatures are verified where the library does it. */
-  readonly verifier: SignatureVerifier | undefined;
+  readonly verification: Verification | undefined;
   /** A message was dropped that is not valid, without blame for who sent it. */
   readonly onUnblamed: () => void;
   /** A peer has sent a message in its own name that is not valid. */
@@ -79,6 +79,7 @@ export interface GossipComponents {
 
 export interface GossipOptions extends ScoreInputs {
   readonly seams: Seams;
+  readonly kindOfTopic: ReadonlyMap<string, Pick<MessageKind, 'id'>>;
   /** Static and bootstrap peers of the current generation: always spoken to. */
   readonly directPeers: readonly AddrInfo[];
 }
@@ -118,7 +119,8 @@ export function gossipService(
   });
   return (libp2pComponents) => {
     const gossip = create(libp2pComponents) as GossipSub as GossipInternals;
-    if (components.verifier !== undefined) verifyOffThread(gossip, components.verifier, options.topics);
+    const { verification } = components;
+    if (verification !== undefined) verifyByCheckers(gossip, verification, options.kindOfTopic);
     blameAuthorsAlone(gossip, { onDropped: components.onUnblamed, onForged: components.onForged });
     if (options.seams.directPeersInMesh) meshWithDirectPeers(gossip);
     if (options.seams.retainedScores) retainScores(gossip.score);

@@ -31,7 +31,7 @@ import { createGater } from './gater.js';
 import { topicNames } from './gossip.js';
 import { createHost, forgetHostMetrics, type Host, type HostComponents } from './host.js';
 import { Identities } from './identities.js';
-import { ALL_SEAMS, type Seams, scoreInvalidMessage } from './library-seams.js';
+import { ALL_SEAMS, judgementOf, type Seams, scoreInvalidMessage } from './library-seams.js';
 import { createNodeMetrics, type NodeMetrics } from './metrics.js';
 import { OwnKey } from './own-key.js';
 import { PeerPings } from './peer-pings.js';
@@ -43,8 +43,8 @@ import { GossipStreams, type GossipStreamsOptions } from './seams/gossip-streams
 import { internalsOf } from './seams/host-internals.js';
 import { SharedTopics } from './shared-topics.js';
 import { Traffic } from './traffic.js';
-import type { BanGate, ConnectedPeer, HeardMessage, NodeEvents, P2PNode } from './types.js';
-import { SignatureVerifier } from './verification.js';
+import type { BanGate, ConnectedPeer, HeardMessage, MessageChecks, NodeEvents, P2PNode } from './types.js';
+import { Verification } from './verification.js';
 
 /** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
 const VERDICT_LOST_MS = 120_000;
@@ -64,6 +64,8 @@ export interface NodeComponents {
   readonly datastore: HostComponents['datastore'];
   readonly registry: Registry;
   readonly bans: BanGate;
+  /** Asked of every message before GossipSub is. */
+  readonly checks: MessageChecks;
   /** The table of message kinds. */
   readonly kinds: readonly MessageKind[];
 }
@@ -73,8 +75,6 @@ export interface NodeOptions {
   readonly seams?: Seams;
   /** Told in identify. Default `teranode-p2p`. */
   readonly userAgent?: string;
-  /** Program of the verifying thread; this build's unless given. */
-  readonly verifierProgram?: URL;
   /** Milliseconds between two questions to others where this node is. Default 300,000. */
   readonly ownLookupMs?: number;
   /** How long a gossip stream may be missing before more is done about it; see seams/gossip-streams.ts. */
@@ -110,7 +110,7 @@ export class Libp2pNode implements P2PNode {
   readonly #budgets: ConnectionBudgets;
   readonly #backpressure: Backpressure;
   readonly #streams: GossipStreams | undefined;
-  readonly #verifier: SignatureVerifier | undefined;
+  readonly #verification: Verification | undefined;
   readonly #seams: Seams;
   readonly #topics: readonly string[];
   readonly #kindOfTopic: ReadonlyMap<string, MessageKind>;
@@ -193,11 +193,8 @@ export class Libp2pNode implements P2PNode {
     this.#streams = this.#seams.gossipStreams
       ? new GossipStreams({ ...parts, duplicates: new DuplicateConnections(parts) }, options.gossipStreams)
       : undefined;
-    this.#verifier = this.#seams.verification
-      ? new SignatureVerifier(
-          parts,
-          options.verifierProgram === undefined ? {} : { worker: options.verifierProgram },
-        )
+    this.#verification = this.#seams.verification
+      ? new Verification({ checks: components.checks, metrics: this.#metrics })
       : undefined;
   }
 
@@ -205,7 +202,6 @@ export class Libp2pNode implements P2PNode {
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const { settings, logger } = this.#components;
-    this.#verifier?.start();
     try {
       const host = await this.#createHost();
       this.#host = host;
@@ -262,7 +258,6 @@ export class Libp2pNode implements P2PNode {
     this.#host = undefined;
     await host?.stop();
     forgetHostMetrics(this.#components.registry);
-    await this.#verifier?.stop();
     for (const { source } of this.#awaiting.values()) this.#backpressure.leave(source);
     this.#awaiting.clear();
     this.#identities.clear();
@@ -433,8 +428,6 @@ export class Libp2pNode implements P2PNode {
     if (peers === undefined) {
       return { resource: 'libp2p', status: 503, error: 'not started', message: 'not started' };
     }
-    const slower =
-      this.#verifier?.offMainThread === false ? ', signatures are verified on the main thread' : '';
     const silent = this.#streams?.missing().peers ?? 0;
     const deaf = silent > 0 ? ` (${silent} of them without a gossip stream)` : '';
     // As with no peers at all: what only others can mend takes no node out of service.
@@ -442,7 +435,7 @@ export class Libp2pNode implements P2PNode {
       ? `, connected peers share no topic (ours: ${this.#topics[0]}, …)`
       : '';
     const twin = this.#ownKey.warning === undefined ? '' : `, ${this.#ownKey.warning}`;
-    const message = `${peers} peers connected${deaf}${twin}${unheard}${slower}`;
+    const message = `${peers} peers connected${deaf}${twin}${unheard}`;
     return { resource: 'libp2p', status: 200, message };
   }
 
@@ -486,7 +479,7 @@ export class Libp2pNode implements P2PNode {
         backpressure: this.#backpressure,
         traffic: this.#traffic,
         streams: this.#streams,
-        verifier: this.#verifier,
+        verification: this.#verification,
         onUnblamed: () => this.#metrics.unblamed.inc(),
         onForged: (peerId) => {
           if (this.#mistakes.take(peerId)) return;
@@ -511,6 +504,7 @@ export class Libp2pNode implements P2PNode {
         relayIds: this.#configured.relayIds,
         userAgent: this.#options.userAgent ?? 'teranode-p2p',
         topics: this.#topics,
+        kindOfTopic: this.#kindOfTopic,
         directPeers: this.#directPeers(),
         applicationScore: (peerId) =>
           this.#exempt.has(peerId) || this.#isConfigured(peerId)
@@ -606,7 +600,7 @@ export class Libp2pNode implements P2PNode {
       }
       heardByKind.get(kind)?.inc();
       if (author !== source) this.#peering?.heardOf(author);
-      this.#hear({ id: msgId, kind, author, source, data: msg.data });
+      this.#hear({ id: msgId, kind, author, source, data: msg.data, judgement: judgementOf(msg) });
     });
   }
 

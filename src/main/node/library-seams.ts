@@ -13,16 +13,19 @@ import { MessageStatus, RejectReason, ValidateError } from '@chainsafe/libp2p-go
 import type { PeerId, Stream, StreamMuxerFactory } from '@libp2p/interface';
 import { peerIdFromMultihash } from '@libp2p/peer-id';
 import { LRUCache } from 'lru-cache';
+import { base58btc } from 'multiformats/bases/base58';
 import * as Digest from 'multiformats/hashes/digest';
+import type { MessageKind } from '../../shared/messages/kind.js';
 import { messageIdText } from './message-id.js';
 import type { DirectGossip } from './seams/direct-peers.js';
 import type { StreamedGossip } from './seams/gossip-streams.js';
 import type { ScoreInternals } from './seams/retained-scores.js';
-import type { SignatureVerifier } from './verification.js';
+import type { Judgement } from './types.js';
+import type { Verification } from './verification.js';
 
 /** Which seams are laid. All are, unless one is suspected. */
 export interface Seams {
-  /** Signatures in a thread of their own: the main thread's share of a message falls from about 220 to 60 µs. */
+  /** Signatures verified by the checkers: the main thread's share of a message falls from about 220 to 60 µs. */
   readonly verification: boolean;
   /** A yamux window update for half a window instead of for every frame: a fifth of the main thread. */
   readonly windowUpdates: boolean;
@@ -114,6 +117,14 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return true;
 }
 
+/** Messages as GossipSub tells of them, and what was found out about each; what nobody keeps goes. */
+const JUDGEMENTS = new WeakMap<Message, Judgement>();
+
+/** What was found out about a message of GossipSub's events; undefined where the library verified it. */
+export function judgementOf(message: Message): Judgement | undefined {
+  return JUDGEMENTS.get(message);
+}
+
 /**
  * Signatures off the main thread.
  *
@@ -123,23 +134,28 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
  * What it replaces is `validateReceivedMessage`, for well-formed messages of Ed25519 authors on our topics; anything else
  * (another key type, a key that is not the author's, wrong lengths) goes to the library's own, which knows how to refuse
  * it. The order is the library's and matters: fast id, signature, and only then the caches of what was seen, so that a
- * forged copy sent first cannot silence the real message.
+ * forged copy sent first cannot silence the real message. What nobody looked at, because there was too much of it or its author
+ * is banned, touches none of these caches either, and is thrown (see `blameAuthorsAlone`): it has no author before its signature.
+ *
+ * Whoever verifies checks the message as well, and says so with it: see `judgementOf`.
  */
-export function verifyOffThread(
+export function verifyByCheckers(
   gossip: GossipInternals,
-  verifier: SignatureVerifier,
-  topics: Iterable<string>,
+  verification: Verification,
+  kindOfTopic: ReadonlyMap<string, Pick<MessageKind, 'id'>>,
 ): void {
   const stock = gossip.validateReceivedMessage.bind(gossip);
-  const topicBytes = new Map([...topics].map((topic) => [topic, Buffer.from(topic)]));
+  const known = new Map(
+    [...kindOfTopic].map(([topic, { id }]) => [topic, { kind: id, topic: Buffer.from(topic) }]),
+  );
   const authors = new LRUCache<string, PeerId>({ max: AUTHORS_REMEMBERED });
 
   gossip.validateReceivedMessage = async (source, message) => {
     const { from, data, seqno, signature, key } = message;
-    const topic = topicBytes.get(message.topic);
+    const of = known.get(message.topic);
     const fastIds = gossip.fastMsgIdCache;
     if (
-      topic === undefined ||
+      of === undefined ||
       fastIds === undefined ||
       !isEd25519Author(from) ||
       seqno?.length !== SEQUENCE_LENGTH ||
@@ -149,6 +165,7 @@ export function verifyOffThread(
       return stock(source, message);
     }
 
+    const { kind, topic } = of;
     // What was signed, as the author wrote it; behind it signature and key, for the fast id.
     const dataLength = data === undefined ? 0 : 1 + varintLength(data.length) + data.length;
     const signedLength =
@@ -165,6 +182,7 @@ export function verifyOffThread(
     whole.set(SIGN_PREFIX);
     let at = writeField(whole, SIGN_PREFIX.length, 0x0a, from);
     if (data !== undefined) at = writeField(whole, at, 0x12, data);
+    const dataEnd = at;
     at = writeField(whole, at, 0x1a, seqno);
     at = writeField(whole, at, 0x22, topic);
     whole.set(signature, at);
@@ -174,21 +192,29 @@ export function verifyOffThread(
     const seenAs = fastIds.get(fastId);
     if (seenAs !== undefined) return { code: MessageStatus.duplicate, msgIdStr: seenAs };
 
-    const holds = await verifier.verify(fastId, {
-      key: from.subarray(ED25519_AUTHOR.length),
-      signature,
-      bytes: whole.subarray(0, signedLength),
+    const authorText = messageIdText(from);
+    // Only of authors whose signature held: names cost nothing, and would push these out.
+    let author = authors.get(authorText);
+    const judgement = await verification.judge(fastId, {
+      kind,
+      author: author?.toString() ?? base58btc.encode(from).slice(1),
+      source: source.toString(),
+      data: whole.subarray(dataEnd - (data?.length ?? 0), dataEnd),
+      signed: {
+        key: from.subarray(ED25519_AUTHOR.length),
+        signature,
+        bytes: whole.subarray(0, signedLength),
+      },
     });
-    if (!holds) {
+    if (judgement.signature === 'forged') {
       return {
         code: MessageStatus.invalid,
         reason: RejectReason.Error,
         error: ValidateError.InvalidSignature,
       };
     }
+    if (judgement.signature !== 'holds') throw UNVERIFIED;
 
-    const authorText = messageIdText(from);
-    let author = authors.get(authorText);
     if (author === undefined) {
       author = peerIdFromMultihash(Digest.decode(from));
       authors.set(authorText, author);
@@ -215,6 +241,7 @@ export function verifyOffThread(
       signature,
       key: publicKey,
     };
+    JUDGEMENTS.set(msg, judgement);
     return { code: MessageStatus.valid, messageId: { msgId, msgIdStr }, msg };
   };
 }
@@ -230,6 +257,7 @@ class UnblamedMessageError extends Error {
 // Made once: strangers decide how often they are thrown.
 const UNKNOWN_AUTHOR = new UnblamedMessageError('the author has no Ed25519 key');
 const RELAYED = new UnblamedMessageError('somebody else’s message is not valid');
+const UNVERIFIED = new UnblamedMessageError('nobody has looked at its signature');
 
 /**
  * Who passes on a message that we find invalid is not scored for it, unless it wrote it.
@@ -240,6 +268,8 @@ const RELAYED = new UnblamedMessageError('somebody else’s message is not valid
  * messages, sent through the network by anybody, would have all our neighbours graylisted. A forger gains nothing: it
  * could as well sign its junk with a new key each time, and its budget bounds both.
  *
+ * What nobody has looked at is nobody's message yet: it is dropped likewise, and counted by who refused it.
+ *
  * Authors without an Ed25519 key, of which this network has none, are not verified at all: it would be done on the main
  * thread, at a multiple of the cost, as often as a neighbour likes.
  */
@@ -249,8 +279,7 @@ export function blameAuthorsAlone(
 ): void {
   const validate = gossip.validateReceivedMessage.bind(gossip);
   // We may have asked for it, and it has come: a promise not kept would cost the neighbour as much.
-  const dropped = (source: PeerId, { from, seqno }: RPC.Message): void => {
-    onDropped();
+  const keepPromise = (source: PeerId, { from, seqno }: RPC.Message): void => {
     const { promises } = gossip.gossipTracer;
     if (promises.size === 0 || from === undefined || seqno === undefined) return;
     promises.get(messageIdText(Buffer.concat([from, seqno])))?.delete(source.toString());
@@ -258,12 +287,20 @@ export function blameAuthorsAlone(
   gossip.validateReceivedMessage = async (source, message) => {
     const { from } = message;
     if (!isEd25519Author(from)) {
-      dropped(source, message);
+      onDropped();
+      keepPromise(source, message);
       throw UNKNOWN_AUTHOR;
     }
-    const validated = await validate(source, message);
+    let validated: Validated;
+    try {
+      validated = await validate(source, message);
+    } catch (error) {
+      if (error === UNVERIFIED) keepPromise(source, message);
+      throw error;
+    }
     if (validated.code === MessageStatus.invalid && !source.equals(from)) {
-      dropped(source, message);
+      onDropped();
+      keepPromise(source, message);
       throw RELAYED;
     }
     if (validated.code === MessageStatus.invalid) onForged(source.toString());

@@ -72,7 +72,7 @@ export function createNodeMetrics(
     }),
     signatures: zeroedCounter({
       name: 'teranode_p2p_node_signatures_total',
-      help: 'Signatures verified, by result and by where.',
+      help: 'Messages whose signatures were verified, and if they hold checked, by result and by where: in a checker’s thread or by main.',
       labels: { result: ['holds', 'forged'], where: ['thread', 'main'] },
       registers,
     }),
@@ -84,11 +84,6 @@ export function createNodeMetrics(
     forgeries: new Counter({
       name: 'teranode_p2p_node_forgeries_total',
       help: 'Invalid messages in the name of who sent them, beyond those that may be by mistake: each is scored as protocol_violation.',
-      registers,
-    }),
-    verifierDeaths: new Counter({
-      name: 'teranode_p2p_node_verifier_deaths_total',
-      help: 'Verifying threads that ended unasked.',
       registers,
     }),
     stalledPeers: new Counter({

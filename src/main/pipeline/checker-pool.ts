@@ -5,7 +5,7 @@ import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { refusedMessage } from '../../shared/messages/check.js';
-import { concatCheckedBatches, encodeCheckedBatch, MICROS_MAX } from '../../shared/pipeline/checked-batch.js';
+import { encodeCheckedBatch, MICROS_MAX, sliceCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import { type BatchMessage, encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
@@ -63,10 +63,10 @@ export class CheckerPool {
   }
 
   /**
-   * Checks `messages`; answers a checked batch of as many, in their order. A message that kills its thread alone is
+   * Verifies and checks `messages`; answers as many checked ones, in their order. A message that kills its thread alone is
    * `poisonous`. Rejects with AbortedError after `stop` alone.
    */
-  async check(messages: readonly BatchMessage[], tipBits: number): Promise<ArrayBuffer> {
+  async check(messages: readonly BatchMessage[], tipBits: number): Promise<readonly Buffer[]> {
     try {
       return await this.#run(messages, tipBits);
     } catch (error) {
@@ -76,9 +76,9 @@ export class CheckerPool {
         'a checker lost a batch; its messages are checked one by one',
       );
     }
-    const alone: ArrayBuffer[] = [];
-    for (const message of messages) alone.push(await this.#checkAlone(message, tipBits));
-    return concatCheckedBatches(alone);
+    const alone: Buffer[] = [];
+    for (const message of messages) alone.push(...(await this.#checkAlone(message, tipBits)));
+    return alone;
   }
 
   async stop(): Promise<void> {
@@ -88,7 +88,7 @@ export class CheckerPool {
     this.#pool = undefined;
   }
 
-  async #checkAlone(message: BatchMessage, tipBits: number): Promise<ArrayBuffer> {
+  async #checkAlone(message: BatchMessage, tipBits: number): Promise<Buffer[]> {
     for (;;) {
       await this.#answering();
       const generation = this.#generation;
@@ -100,12 +100,13 @@ export class CheckerPool {
         await delay(0);
         if (generation !== this.#generation || this.#rebuilding !== undefined) continue;
         this.#logger.error({ err: error, author: message.author, kind: message.kind }, 'poisonous message');
-        return encodeCheckedBatch([refusedMessage(outcomeIndex('poisonous'), message)], [MICROS_MAX]);
+        const refused = refusedMessage(outcomeIndex('poisonous'), message);
+        return sliceCheckedBatch(encodeCheckedBatch([refused], [MICROS_MAX]));
       }
     }
   }
 
-  async #run(messages: readonly BatchMessage[], tipBits: number): Promise<ArrayBuffer> {
+  async #run(messages: readonly BatchMessage[], tipBits: number): Promise<Buffer[]> {
     const pool = this.#pool;
     if (pool === undefined) throw new AbortedError('the checkers are stopped');
     const batch = encodeRawBatch(messages);
@@ -119,7 +120,7 @@ export class CheckerPool {
       })) as ArrayBuffer;
       this.#failures = 0;
       this.#failed = undefined;
-      return checked;
+      return sliceCheckedBatch(checked);
     } finally {
       clearTimeout(timer);
     }

@@ -1,35 +1,53 @@
 /**
- * The pipeline: what gossip brought in one turn becomes a batch, goes unopened to a checker and on to the publisher, and comes
- * back as verdicts. Batches are handed to the publisher in the order in which they were collected.
+ * The pipeline: what gossip brought in one turn becomes a batch and goes unopened to a checker, which verifies it and, where the
+ * signature holds, checks it. The answers are given to GossipSub in the order in which the batches were collected. What that takes for
+ * new is handed to the publisher at the end of the same turn, and comes back as verdicts.
  */
 
-import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
+import { ownMessage } from '../../shared/messages/check.js';
+import { checkContextOf } from '../../shared/messages/context.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
-import type { MessageKind } from '../../shared/messages/kind.js';
-import { microsOf } from '../../shared/pipeline/checked-batch.js';
+import type { CheckContext, MessageKind } from '../../shared/messages/kind.js';
 import {
+  encodeCheckedBatch,
+  factOf,
+  joinCheckedMessages,
+  outcomeOf,
+  sliceCheckedBatch,
+} from '../../shared/pipeline/checked-batch.js';
+import {
+  isTaken,
   type Offence,
   OUTCOMES,
   type Outcome,
   type OutcomeName,
   outcomeAt,
+  outcomeIndex,
 } from '../../shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Settings } from '../../shared/settings/table.js';
-import type { BanGate, HeardMessage, P2PNode } from '../node/types.js';
-import { CheckerPool } from './checker-pool.js';
+import type {
+  BanGate,
+  Checking,
+  HeardMessage,
+  IncomingMessage,
+  Judgement,
+  MessageChecks,
+  P2PNode,
+} from '../node/types.js';
+import type { CheckerPool } from './checker-pool.js';
+import { type Checked, Checks, type Entrant } from './checks.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
-import { FairQueue, type QueuedMessage } from './queue.js';
 
 export interface PipelineComponents {
   readonly settings: Settings;
@@ -58,11 +76,8 @@ export interface PipelineOptions {
   readonly publisherTimeoutMs?: number;
 }
 
-const BATCH_MESSAGES = 256;
-const BATCH_BYTES = 1_048_576;
-/** Twice what a full batch of good messages takes on a slow machine: what is heard later waits no longer for a checker. */
-const BATCH_MICROS = 20_000;
-const BATCHES_A_CHECKER = 2;
+/** Bytes with the publisher from which on nothing more is collected: what waits for it is to wait where it can be shed. */
+const PUBLISHING_BYTES = 4 * 1_048_576;
 const DRAIN_TIMEOUT_MS = 3000;
 /** Kinds from this priority on are shed last, and each second of it is logged. */
 const LOUD_PRIORITY = 5;
@@ -78,29 +93,62 @@ const OUTCOME: ReadonlyMap<OutcomeName, Outcome> = new Map(
   OUTCOMES.map((outcome) => [outcome.name, outcome]),
 );
 const IGNORED: Outcome = { name: 'shed', verdict: 'ignore' };
+const REFUSED: Judgement = { signature: 'refused', where: 'main' };
+const SHED: Judgement = { signature: 'shed', where: 'main' };
 
-/** Threads for `p2p_checkers`: 0 means cores less one, at least 1. */
-export function checkerThreads(settings: Settings): number {
-  return settings.p2p_checkers > 0 ? settings.p2p_checkers : Math.max(1, availableParallelism() - 1);
+/** What main knows of a message that it gives its verdict on. */
+interface Known {
+  /** GossipSub's; undefined for our own. */
+  readonly id: string | undefined;
+  readonly kind: number;
+  readonly author: string;
+  readonly source: string;
 }
 
-export class Pipeline {
+/** A message after its checker, for GossipSub to ask for or not: nobody else keeps it. */
+class Finished implements Judgement {
+  constructor(readonly checked: Checked) {}
+
+  get where(): Judgement['where'] {
+    return this.checked.where;
+  }
+
+  get outcome(): OutcomeName {
+    return outcomeAt(outcomeOf(this.checked.bytes)).name;
+  }
+
+  get signature(): Judgement['signature'] {
+    const name = this.outcome;
+    return name === 'forged' || name === 'poisonous' ? name : 'holds';
+  }
+}
+
+/** A message on its way to the publisher, or with it. */
+interface Claim {
+  readonly message: Known;
+  /** Of a checked batch. */
+  readonly bytes: Buffer;
+}
+
+export class Pipeline implements MessageChecks {
   readonly #components: PipelineComponents;
   /** By their ids. */
   readonly #kinds: readonly (MessageKind | undefined)[];
   readonly #ownPeer: string;
-  readonly #queue: FairQueue;
-  readonly #maxInFlight: number;
-  readonly checkers: CheckerPool;
+  readonly #ownContext: CheckContext;
+  readonly #checks: Checks;
   readonly publisher: PublisherPool;
   readonly #counters = new Map<number, Map<OutcomeName, Counter.Internal>>();
-  #inFlight = 0;
-  #collecting = false;
   #started = false;
   #closed = false;
-  #tipBits = 0;
-  /** Settles when the batch collected last has been handed to the publisher. */
-  #handedOver: Promise<unknown> = Promise.resolve();
+  /** For the publisher, at the end of the turn. */
+  #claims: Claim[] = [];
+  /** Checked messages that GossipSub has not asked for in this turn. */
+  #unclaimed = 0;
+  #handingOver = false;
+  /** Batches and bytes with the publisher. */
+  #publishing = 0;
+  #publishingBytes = 0;
   #idle: (() => void)[] = [];
   readonly #scored = new LRUCache<string, true>({ max: MAX_SCORED });
   #shedLoudly = 0;
@@ -111,26 +159,19 @@ export class Pipeline {
     this.#components = components;
     this.#kinds = byId(options.kinds ?? MESSAGE_KINDS);
     this.#ownPeer = options.publisher.peerId;
-    const threads = checkerThreads(settings);
-    this.#maxInFlight = threads * BATCHES_A_CHECKER;
-    this.#queue = new FairQueue({
-      maxBytes: settings.p2p_queue_bytes,
-      batchMessages: BATCH_MESSAGES,
-      batchBytes: BATCH_BYTES,
-      batchMicros: BATCH_MICROS,
-      priorityOf: (kind) => this.#kinds[kind]?.priority ?? 0,
-    });
-    metrics.showQueue(this.#queue);
+    this.#ownContext = checkContextOf(settings);
     const { kindsModule, checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
-    this.checkers = new CheckerPool(
-      { logger, metrics },
+    this.#checks = new Checks(
+      { settings, logger, metrics },
       {
-        config: { settings, ...(kindsModule === undefined ? {} : { kindsModule }) },
-        threads,
-        ...(checkerFile === undefined ? {} : { file: checkerFile }),
-        ...(checkerTimeoutMs === undefined ? {} : { taskTimeoutMs: checkerTimeoutMs }),
+        kinds: this.#kinds,
+        ...(kindsModule === undefined ? {} : { kindsModule }),
+        ...(checkerFile === undefined ? {} : { checkerFile }),
+        ...(checkerTimeoutMs === undefined ? {} : { checkerTimeoutMs }),
+        canTake: () => this.#publishingBytes < PUBLISHING_BYTES,
       },
     );
+    metrics.showPublishing(() => this.#publishingBytes);
     this.publisher = new PublisherPool(
       { logger, metrics },
       {
@@ -139,6 +180,10 @@ export class Pipeline {
         ...(publisherTimeoutMs === undefined ? {} : { taskTimeoutMs: publisherTimeoutMs }),
       },
     );
+  }
+
+  get checkers(): CheckerPool {
+    return this.#checks.checkers;
   }
 
   /** Why a pool cannot respawn, for liveness; undefined while both can. */
@@ -151,66 +196,68 @@ export class Pipeline {
     return this.#started;
   }
 
-  /** Messages waiting or in flight. */
+  /** Whether anything taken has no verdict yet. */
   get busy(): boolean {
-    return this.#inFlight > 0 || this.#queue.length > 0;
+    return this.#publishing > 0 || this.#handingOver || this.#checks.inFlight > 0 || this.#checks.waiting > 0;
   }
 
-  /** Compact target of our tip, for the header checks of the batches to come. */
+  /** Compact target of our tip, for the header checks of the messages to come. */
   setTipBits(bits: number): void {
-    this.#tipBits = bits;
+    this.#checks.setTipBits(bits);
   }
 
   /** Starts both pools; a pool that cannot start leaves neither. */
   async start(): Promise<void> {
     try {
-      await Promise.all([this.publisher.start(), this.checkers.start()]);
+      await Promise.all([this.publisher.start(), this.#checks.start()]);
     } catch (error) {
       await this.stop();
       throw error;
     }
     this.#started = true;
-    this.#collectSoon();
+    this.#checks.open();
   }
 
-  /** Takes a heard message. Its verdict comes later, exactly once. */
-  push(heard: HeardMessage): void {
-    const kind = this.#kinds[heard.kind];
-    const { id, author, source, data } = heard;
-    const message: QueuedMessage = {
-      id,
-      kind: heard.kind,
-      author,
-      source,
-      data,
-      receivedAt: wall.told(),
-      queuedAt: monotonic(),
-      own: false,
-      standing: this.#components.standingOf(author),
-    };
-    if (kind === undefined || this.#closed) this.#settle(message, 'shed');
-    else if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
-    else if (kind.needsReputation && this.#components.reputation.isLow(author))
-      this.#settle(message, 'low_reputation');
-    else if (data.length > framedBound(kind.sizeBound)) this.#settle(message, 'oversized');
-    else this.#enqueue(message);
-  }
-
-  /** Takes one of our own messages, framed as it was published: for the WebSocket clients. */
-  pushOwn(kind: number, data: Uint8Array): void {
-    if (this.#closed) return;
-    const peer = this.#ownPeer;
-    this.#enqueue({
-      id: '',
-      kind,
-      author: peer,
-      source: peer,
-      data,
-      receivedAt: wall.told(),
-      queuedAt: monotonic(),
-      own: true,
-      standing: 'configured',
+  /**
+   * Verifies a message and, if its signature holds, checks it. What its author has no say in is refused before; it counts against
+   * nobody. What holds is for GossipSub to take up, by a `heard` message with this judgement in the same turn, or else forgotten.
+   */
+  check(incoming: IncomingMessage): Checking {
+    const { kind, author, source, data, signed } = incoming;
+    const refusal = this.#refusal(incoming);
+    if (refusal !== undefined) {
+      this.#counterOf(kind, refusal).inc();
+      return { judgement: Promise.resolve(REFUSED), copyFrom: () => {} };
+    }
+    let settle: (judgement: Judgement) => void = () => {};
+    const judgement = new Promise<Judgement>((resolve) => {
+      settle = resolve;
     });
+    const message = this.#entrant({ kind, author, source, data, signed }, (result) =>
+      settle(this.#judgementOf(message, result)),
+    );
+    this.#checks.push(message);
+    return { judgement, copyFrom: (other) => this.#checks.copyFrom(message, other) };
+  }
+
+  /** Takes a message whose signature holds. Its verdict comes later, exactly once. */
+  push(heard: HeardMessage): void {
+    const { judgement } = heard;
+    if (judgement instanceof Finished) {
+      this.#unclaimed -= 1;
+      this.#take(heard, judgement);
+    } else this.#checkHeard(heard);
+  }
+
+  /** Takes one of our own messages: for the WebSocket clients. */
+  pushOwn<M extends object>(kind: MessageKind<M>, own: Partial<M>): void {
+    if (this.#closed) return;
+    const author = this.#ownPeer;
+    const message = { id: undefined, kind: kind.id, author, source: author };
+    const checked = ownMessage(kind, own, { author, receivedAt: wall.told() }, this.#ownContext);
+    const [bytes] = sliceCheckedBatch(encodeCheckedBatch([checked]));
+    if (bytes !== undefined && isTaken(checked.outcome)) this.#claim({ message, bytes });
+    else this.#settle(message, outcomeAt(checked.outcome).name);
   }
 
   /**
@@ -224,7 +271,7 @@ export class Pipeline {
     const idle = new Promise<void>((resolve) => this.#idle.push(resolve)).then(() => late.abort());
     await Promise.race([idle, delay(timeoutMs, undefined, { signal: late.signal }).catch(() => {})]);
     if (this.busy) {
-      const left = { waiting: this.#queue.length, batches: this.#inFlight };
+      const left = { waiting: this.#checks.waiting, batches: this.#checks.inFlight + this.#publishing };
       this.#components.logger.warn(left, 'messages are left without a verdict');
     }
   }
@@ -232,107 +279,144 @@ export class Pipeline {
   /** Ends the pools at once; `drain` first, and the publisher's `close`, for a clean end. */
   async stop(): Promise<void> {
     this.#closed = true;
-    await Promise.all([this.checkers.stop(), this.publisher.stop()]);
+    await Promise.all([this.#checks.stop(), this.publisher.stop()]);
   }
 
-  #enqueue(message: QueuedMessage): void {
-    for (const shed of this.#queue.push(message)) this.#shed(shed);
-    this.#collectSoon();
+  /** Why a message is not even looked at. */
+  #refusal({ kind, author, data }: Omit<IncomingMessage, 'signed'>): OutcomeName | undefined {
+    const { bans, reputation } = this.#components;
+    const of = this.#kinds[kind];
+    if (of === undefined || this.#closed) return 'shed';
+    if (bans.isPeerBanned(author)) return 'banned';
+    if (of.needsReputation && reputation.isLow(author)) return 'low_reputation';
+    return data.length > framedBound(of.sizeBound) ? 'oversized' : undefined;
   }
 
-  /** A batch is what one turn of the event loop brought, or what gathered while every checker was busy. */
-  #collectSoon(): void {
-    if (!this.#started || this.#collecting || this.#inFlight >= this.#maxInFlight) return;
-    this.#collecting = true;
-    setImmediate(() => {
-      this.#collecting = false;
-      this.#collect();
-    });
+  #entrant(
+    message: Pick<Entrant, 'kind' | 'author' | 'source' | 'data' | 'signed'>,
+    finish: Entrant['finish'],
+  ): Entrant {
+    const standing = this.#components.standingOf(message.author);
+    return { ...message, receivedAt: wall.told(), queuedAt: monotonic(), standing, finish };
   }
 
-  #collect(): void {
-    while (this.#inFlight < this.#maxInFlight) {
-      const batch = this.#queue.take();
-      if (batch.length === 0) break;
-      this.#dispatch(batch);
+  #judgementOf(message: Entrant, result: Checked | 'shed' | 'lost'): Judgement {
+    if (typeof result === 'string') {
+      this.#counterOf(message.kind, 'shed').inc();
+      if (result === 'lost') return REFUSED;
+      this.#shed(message);
+      return SHED;
     }
+    const finished = new Finished(result);
+    if (finished.signature === 'holds') {
+      this.#unclaimed += 1;
+      this.#handOverSoon();
+    } else this.#counterOf(message.kind, finished.outcome).inc();
+    this.#rest();
+    return finished;
   }
 
-  #dispatch(batch: readonly QueuedMessage[]): void {
-    const { metrics, logger } = this.#components;
-    this.#inFlight += 1;
-    metrics.batchesInFlight.set(this.#inFlight);
-    metrics.batchMessages.observe(batch.length);
-    const collected = monotonic();
-    metrics.stageSeconds.observe({ stage: 'queued' }, (collected - (batch[0]?.queuedAt ?? collected)) / 1000);
-    const checked = this.checkers.check(batch, this.#tipBits);
-    // Looked at below, but maybe not before it fails: the batch before may take longer.
-    checked.catch(() => {});
-    // Whatever the checkers' order, this batch follows the one collected before it. The publisher takes it within the turn,
-    // so nothing passes between; it is not waited for, or only one batch would be at the publisher at a time.
-    const before = this.#handedOver;
-    const published = before.then(async () => {
-      const bytes = await checked;
-      this.#charge(batch, microsOf(bytes));
-      metrics.stageSeconds.observe({ stage: 'checked' }, (monotonic() - collected) / 1000);
-      return { answer: this.publisher.publish(bytes), handedOn: monotonic() };
+  /** A message that the library verified. */
+  #checkHeard(heard: HeardMessage): void {
+    const refusal = this.#refusal(heard);
+    if (refusal !== undefined) {
+      this.#settle(heard, refusal);
+      return;
+    }
+    const { kind, author, source, data } = heard;
+    const message = this.#entrant({ kind, author, source, data }, (result) => {
+      if (result === 'shed') this.#shed(message);
+      if (typeof result === 'string') this.#settle(heard, 'shed');
+      else this.#take(heard, new Finished(result));
     });
-    this.#handedOver = published.catch(() => {});
-    published
-      .then(async ({ answer, handedOn }) => {
-        const { outcomes, facts } = await answer;
-        metrics.stageSeconds.observe({ stage: 'published' }, (monotonic() - handedOn) / 1000);
-        const names = batch.map((_, index) => outcomeAt(outcomes[index] ?? -1).name);
-        return { names, facts };
+    this.#checks.push(message);
+  }
+
+  /** GossipSub takes it for new. */
+  #take({ id, kind, author, source }: HeardMessage, finished: Finished): void {
+    const message = { id, kind, author, source };
+    const { bytes } = finished.checked;
+    if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes });
+    else this.#settle(message, finished.outcome);
+  }
+
+  #claim(claim: Claim): void {
+    this.#claims.push(claim);
+    this.#handOverSoon();
+  }
+
+  /** When GossipSub has been given every answer of this turn, and what comes of that in promises has come. */
+  #handOverSoon(): void {
+    if (this.#handingOver) return;
+    this.#handingOver = true;
+    queueMicrotask(() => process.nextTick(() => this.#handOver()));
+  }
+  #handOver(): void {
+    this.#handingOver = false;
+    if (this.#unclaimed > 0) this.#components.metrics.unclaimed.inc(this.#unclaimed);
+    this.#unclaimed = 0;
+    const claims = this.#claims;
+    this.#claims = [];
+    if (claims.length > 0) this.#publish(claims);
+    else this.#rest();
+  }
+
+  #publish(claims: readonly Claim[]): void {
+    const { metrics, logger } = this.#components;
+    const batch = joinCheckedMessages(claims.map(({ bytes }) => bytes));
+    const { byteLength } = batch;
+    this.#publishing += 1;
+    this.#publishingBytes += byteLength;
+    const handedOver = monotonic();
+    this.publisher
+      .publish(batch)
+      .then(({ outcomes }) => {
+        metrics.stageSeconds.observe({ stage: 'published' }, (monotonic() - handedOver) / 1000);
+        return claims.map((_, index) => outcomeAt(outcomes[index] ?? -1).name);
       })
       .catch((error: unknown) => {
-        logger.error({ err: error, messages: batch.length }, 'a batch was lost');
-        return { names: batch.map((): OutcomeName => 'shed'), facts: [] };
+        logger.error({ err: error, messages: claims.length }, 'a batch was lost');
+        return claims.map((): OutcomeName => 'shed');
       })
-      .then(({ names, facts }) => {
-        batch.forEach((message, index) => {
-          this.#settle(message, names[index] ?? 'shed');
+      .then((names) => {
+        claims.forEach((claim, index) => {
+          this.#concluded(claim, names[index] ?? 'shed');
         });
-        for (const fact of facts) this.#tell(() => this.#components.onFact(fact));
       })
-      .finally(() => this.#finished())
+      .finally(() => {
+        this.#publishing -= 1;
+        this.#publishingBytes -= byteLength;
+        this.#checks.collectSoon();
+        this.#rest();
+      })
       .catch((error: unknown) => logger.error({ err: error }, 'a batch was not finished'));
   }
 
-  /** Who sent what took long to check waits for its next turn as much longer. */
-  #charge(batch: readonly QueuedMessage[], micros: readonly number[]): void {
-    const byKind = new Map<number, number>();
-    batch.forEach(({ kind, source }, index) => {
-      const took = micros[index] ?? 0;
-      this.#queue.charge(source, took);
-      byKind.set(kind, (byKind.get(kind) ?? 0) + took);
-    });
-    for (const [kind, took] of byKind) {
-      const name = this.#kinds[kind]?.name ?? 'unknown';
-      this.#components.metrics.checkingSeconds.inc({ kind: name }, took / 1e6);
-    }
+  #concluded({ message, bytes }: Claim, name: OutcomeName): void {
+    this.#settle(message, name);
+    const fact = isTaken(outcomeIndex(name)) ? factOf(bytes) : '';
+    if (fact === '') return;
+    this.#tell(() => this.#components.onFact(JSON.parse(fact) as PeerFact));
   }
 
-  #finished(): void {
-    this.#inFlight -= 1;
-    this.#components.metrics.batchesInFlight.set(this.#inFlight);
-    if (this.#queue.length > 0) this.#collectSoon();
+  /** Tells who waits for it when nothing is left to do. */
+  #rest(): void {
     if (this.busy) return;
     const waiting = this.#idle;
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
 
-  #settle(message: QueuedMessage, name: OutcomeName): void {
-    this.#counterOf(message.kind, name).inc();
-    if (message.own) return;
+  #settle({ id, kind, author, source }: Known, name: OutcomeName): void {
+    this.#counterOf(kind, name).inc();
+    if (id === undefined) return;
     const { verdicts, onOffence } = this.#components;
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
-    const blamed = message.source === message.author ? 'reject' : 'ignore';
-    this.#tell(() => verdicts.report(message.id, message.source, verdict === 'blame' ? blamed : verdict));
-    if (offence === undefined || this.#scored.has(message.id)) return;
-    this.#scored.set(message.id, true);
-    this.#tell(() => onOffence(message.author, offence));
+    const blamed = source === author ? 'reject' : 'ignore';
+    this.#tell(() => verdicts.report(id, source, verdict === 'blame' ? blamed : verdict));
+    if (offence === undefined || this.#scored.has(id)) return;
+    this.#scored.set(id, true);
+    this.#tell(() => onOffence(author, offence));
   }
 
   /** Looked up by labels once: for each message that costs more than counting. */
@@ -362,14 +446,14 @@ export class Pipeline {
     }
   }
 
-  #shed(message: QueuedMessage): void {
-    this.#settle(message, 'shed');
-    if ((this.#kinds[message.kind]?.priority ?? 0) < LOUD_PRIORITY) return;
+  /** Says that blocks or subtrees had to make room. */
+  #shed({ kind, source }: Entrant): void {
+    if ((this.#kinds[kind]?.priority ?? 0) < LOUD_PRIORITY) return;
     this.#shedLoudly += 1;
     const now = monotonic();
     if (now - this.#lastLoud < 1000) return;
     this.#components.logger.error(
-      { shed: this.#shedLoudly, source: message.source, queuedBytes: this.#queue.bytes },
+      { shed: this.#shedLoudly, source, queuedBytes: this.#checks.waitingBytes },
       'blocks or subtrees are shed: more is heard than can be checked',
     );
     this.#lastLoud = now;

@@ -1,6 +1,6 @@
 /** What the pipeline counts. */
 
-import { Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
@@ -18,6 +18,7 @@ export function createPipelineMetrics(registry: Registry, kinds: readonly Messag
   const registers = [registry];
   const kindNames = kinds.map(({ name }) => name);
   let queue: Waiting = { bytes: 0, length: 0 };
+  let publishingBytes = () => 0;
   new Gauge({
     name: 'teranode_p2p_pipeline_queued_bytes',
     help: 'Bytes of gossip waiting for a checker.',
@@ -34,14 +35,26 @@ export function createPipelineMetrics(registry: Registry, kinds: readonly Messag
       this.set(queue.length);
     },
   });
+  new Gauge({
+    name: 'teranode_p2p_pipeline_publishing_bytes',
+    help: 'Bytes of checked messages that the publisher has not answered.',
+    registers,
+    collect() {
+      this.set(publishingBytes());
+    },
+  });
   return {
+    /** As `showQueue`. */
+    showPublishing(bytes: () => number): void {
+      publishingBytes = bytes;
+    },
     /** Has the scrape ask it: gauges set at every message would cost more than the queue itself. */
     showQueue(shown: Waiting): void {
       queue = shown;
     },
     messages: zeroedCounter({
       name: 'teranode_p2p_messages_total',
-      help: 'Messages heard, by kind and what became of them.',
+      help: 'Messages that came, by kind and what became of them; of copies the first alone.',
       labels: { kind: kindNames, outcome: OUTCOMES.map((outcome) => outcome.name) },
       registers,
     }),
@@ -60,13 +73,18 @@ export function createPipelineMetrics(registry: Registry, kinds: readonly Messag
     }),
     checkingSeconds: zeroedCounter({
       name: 'teranode_p2p_pipeline_checking_seconds_total',
-      help: 'Seconds that checkers spent on messages, by kind.',
+      help: 'Seconds spent on verifying and checking messages, by kind.',
       labels: { kind: kindNames },
       registers,
     }),
     batchesInFlight: new Gauge({
       name: 'teranode_p2p_pipeline_batches_in_flight',
-      help: 'Batches handed out and without a verdict.',
+      help: 'Batches with the checkers, or done and waiting for those before them.',
+      registers,
+    }),
+    unclaimed: new Counter({
+      name: 'teranode_p2p_pipeline_unclaimed_total',
+      help: 'Checked messages that GossipSub did not take for new, or that were our own come back: dropped.',
       registers,
     }),
     workerDeaths: zeroedCounter({

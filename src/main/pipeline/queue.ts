@@ -6,28 +6,27 @@
  * A turn is a time, not a message: where a source's messages lately took longer to check than a turn, a lane of it lets others go first
  * until its own turns have saved up for one. Who is alone waits for nobody.
  *
- * An originator's messages of one kind keep their order although they may come by several sources: while one of them waits
- * in a lane, the next join it there. Where the next come by a source of which less waits, those that wait go over to it: who
- * floods and passes on one message first would else hold up, and have shed, all that follow it. Within a batch everything is
- * in the order of arrival.
+ * Nobody has looked at a signature yet, so the author is a claim: it may order messages, but never put one that a source sent
+ * into the lane of another, at the other's expense. Of what bears one author's name and kind the earliest goes first: a lane's turn
+ * takes what waits elsewhere before its own, paid by the lanes where that waits. There are bounds to it: whoever forges names in
+ * bulk loses the order, and gains no turns. A message that has come from two sources waits with the one that has less waiting: who
+ * floods and passes it on first neither holds it up nor has it shed. Within a batch everything is in the order of arrival.
  */
 
 import { LRUCache } from 'lru-cache';
 import type { RawMessage } from '../../shared/pipeline/types.js';
 
 export interface QueuedMessage extends RawMessage {
-  /** GossipSub's message id; empty for our own. */
-  readonly id: string;
   /** When it came (monotonic), for the metrics. */
   readonly queuedAt?: number;
 }
 
 export interface QueueOptions {
-  /** Bytes of data that wait at the most. */
+  /** Bytes that wait at the most. */
   readonly maxBytes: number;
   /** Messages in a batch at the most. */
   readonly batchMessages: number;
-  /** Bytes of data in a batch at the most; one message may be larger. */
+  /** Bytes in a batch at the most; one message may be larger. */
   readonly batchBytes: number;
   /** µs that a batch may take to check, by what its sources' messages lately took; one message may take longer. */
   readonly batchMicros: number;
@@ -35,33 +34,35 @@ export interface QueueOptions {
   readonly priorityOf: (kind: number) => number;
 }
 
-/** A message, linked to its neighbours in its lane and to the next of its originator's. */
-interface Waiting {
-  readonly message: QueuedMessage;
+/** A message, linked to its neighbours in its lane and in its line. */
+interface Waiting<M> {
+  readonly message: M;
   readonly arrival: number;
-  readonly line: Line;
-  before: Waiting | undefined;
-  after: Waiting | undefined;
-  nextOfLine: Waiting | undefined;
+  readonly line: Line<M>;
+  lane: Lane<M>;
+  before: Waiting<M> | undefined;
+  after: Waiting<M> | undefined;
+  beforeInLine: Waiting<M> | undefined;
+  afterInLine: Waiting<M> | undefined;
 }
 
 /** First in, first out, but that those in the middle may leave too. */
-class Fifo {
-  #first: Waiting | undefined;
-  #last: Waiting | undefined;
+class Fifo<M> {
+  #first: Waiting<M> | undefined;
+  #last: Waiting<M> | undefined;
 
-  get first(): Waiting | undefined {
+  get first(): Waiting<M> | undefined {
     return this.#first;
   }
 
-  push(item: Waiting): void {
+  push(item: Waiting<M>): void {
     item.before = this.#last;
     if (this.#last === undefined) this.#first = item;
     else this.#last.after = item;
     this.#last = item;
   }
 
-  remove(item: Waiting): void {
+  remove(item: Waiting<M>): void {
     const { before, after } = item;
     if (before === undefined) this.#first = after;
     else before.after = after;
@@ -84,26 +85,23 @@ interface Share {
   bytes: number;
 }
 
-interface Lane {
+interface Lane<M> {
   readonly key: string;
   readonly source: string;
   readonly share: Share;
   readonly kind: number;
   /** Of authors who were strangers when they were heard. */
   readonly strangers: boolean;
-  readonly waiting: Fifo;
+  readonly waiting: Fifo<M>;
   /** µs that its turns have given it and that it has not used. Shared by a source's lanes, the same one could spend them every time. */
   saved: number;
 }
 
-/** What waits of an originator's messages of a kind, in the order of arrival, all of it in one lane. */
-interface Line {
+/** What waits of one author's messages of a kind, in the order of arrival, whatever the lane. */
+interface Line<M> {
   readonly key: string;
-  lane: Lane;
-  first: Waiting | undefined;
-  last: Waiting | undefined;
-  count: number;
-  bytes: number;
+  first: Waiting<M> | undefined;
+  last: Waiting<M> | undefined;
 }
 
 /**
@@ -112,75 +110,89 @@ interface Line {
  */
 const NO_STRANGER = 2;
 
-/** Messages that go over to another lane together at the most: a push must not cost more with what waits. */
-const MAX_MOVED = 256;
+/** Messages of its line that a turn takes from other lanes at the most. Where more wait there, it goes without them. */
+const MAX_EARLIER = 64;
 
 /** µs of checking that a turn gives: some ten times what a good message takes. */
 const TURN_MICROS = 250;
 /** Turns that a message waits at the most: looking for the next one must not take long where all are that slow. */
 const TURNS_MAX = 20;
+/** µs of turns to come that a lane can have spent beforehand, by what others' turns took from it. */
+const MAX_DEBT = 4 * TURN_MICROS * TURNS_MAX;
 /** What one more message counts in the average. */
 const PACE_SHARE = 1 / 8;
 /** Sources whose pace is remembered. */
 const MAX_PACES = 10_000;
 
+function priceOf({ share }: Lane<unknown>): number {
+  return Math.min(share.pace.micros, TURN_MICROS * TURNS_MAX);
+}
+
 /** Gives a lane its turn; answers whether that suffices for a message. */
-function affords(lane: Lane): boolean {
-  const price = Math.min(lane.share.pace.micros, TURN_MICROS * TURNS_MAX);
+function affords(lane: Lane<unknown>): boolean {
+  const price = priceOf(lane);
   lane.saved = Math.min(lane.saved + TURN_MICROS, Math.max(price, TURN_MICROS));
-  if (lane.saved < price) return false;
-  lane.saved -= price;
-  return true;
+  return lane.saved >= price;
 }
 
 /** Small objects beside the data count too, or a flood of empty messages would be free. */
 const OVERHEAD_BYTES = 512;
 
-function bytesOf(message: QueuedMessage): number {
-  return message.data.length + OVERHEAD_BYTES;
+function sizeOf({ data, signed }: QueuedMessage): number {
+  return (signed?.bytes ?? data).length;
 }
 
-export class FairQueue {
+function bytesOf(message: QueuedMessage): number {
+  return sizeOf(message) + OVERHEAD_BYTES;
+}
+
+export class FairQueue<M extends QueuedMessage = QueuedMessage> {
   readonly #options: QueueOptions;
   /** Lanes with something in them, in the order of their next turn. */
-  readonly #lanes = new Map<string, Lane>();
-  readonly #lines = new Map<string, Line>();
+  readonly #lanes = new Map<string, Lane<M>>();
+  readonly #lines = new Map<string, Line<M>>();
+  readonly #waiting = new Map<M, Waiting<M>>();
   readonly #shares = new Map<string, Share>();
   readonly #paces = new LRUCache<string, Pace>({ max: MAX_PACES });
   #arrivals = 0;
   #bytes = 0;
-  #length = 0;
 
   constructor(options: QueueOptions) {
     this.#options = options;
   }
 
   get length(): number {
-    return this.#length;
+    return this.#waiting.size;
   }
 
-  /** Bytes that wait, each message with 512 besides its data. */
+  /** Bytes that wait, each message with 512 besides what is signed of it. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** Adds a message; answers what had to go for it, possibly itself. */
-  push(message: QueuedMessage): QueuedMessage[] {
-    const key = `${message.kind} ${message.author}`;
-    let line = this.#lines.get(key);
-    if (line === undefined) {
-      const lane = this.#lane(message.source, message.kind, message.standing === 'stranger');
-      line = { key, lane, first: undefined, last: undefined, count: 0, bytes: 0 };
-      this.#lines.set(key, line);
-    } else if (line.lane.source !== message.source) this.#relieve(line, message.source);
-    this.#append(line, message);
-    const shed: QueuedMessage[] = [];
-    while (this.#bytes > this.#options.maxBytes && this.#length > 0) {
+  push(message: M): M[] {
+    this.#append(message);
+    const shed: M[] = [];
+    while (this.#bytes > this.#options.maxBytes && this.length > 0) {
       const gone = this.#shed();
       if (gone === undefined) break;
       shed.push(gone);
     }
     return shed;
+  }
+
+  /** `message`, where it still waits, has come from `source` too: it goes over to that one's lane if less waits there. */
+  relieve(message: M, source: string): void {
+    const item = this.#waiting.get(message);
+    if (item === undefined || item.lane.source === source) return;
+    const { lane: from } = item;
+    const bytes = bytesOf(message);
+    if ((this.#shares.get(source)?.bytes ?? 0) + bytes >= from.share.bytes) return;
+    this.#leave(item);
+    item.lane = this.#lane(source, from.kind, from.strangers);
+    item.lane.waiting.push(item);
+    this.#account(item.lane, bytes);
   }
 
   /** Tells that the check of a message of `source` took `micros` µs. */
@@ -190,33 +202,49 @@ export class FairQueue {
   }
 
   /** The next batch, in order of arrival; empty when nothing waits. */
-  take(): QueuedMessage[] {
-    const batch: Waiting[] = [];
+  take(): M[] {
+    const batch: Waiting<M>[] = [];
     let bytes = 0;
     let micros = 0;
     while (batch.length < this.#options.batchMessages) {
       const next = this.#lanes.values().next();
       if (next.done === true) break;
       const lane = next.value;
-      const size = lane.waiting.first?.message.data.length ?? 0;
-      const { pace } = lane.share;
+      const own = lane.waiting.first;
+      const item = own && this.#earliest(own);
+      const size = item === undefined ? 0 : sizeOf(item.message);
+      const pace = item?.lane.share.pace.micros ?? 0;
       const { batchBytes, batchMicros } = this.#options;
-      if (batch.length > 0 && (bytes + size > batchBytes || micros + pace.micros > batchMicros)) break;
-      const item = affords(lane) ? this.#takeFrom(lane) : undefined;
-      if (lane.waiting.first !== undefined) {
-        this.#lanes.delete(lane.key);
-        this.#lanes.set(lane.key, lane);
+      if (batch.length > 0 && (bytes + size > batchBytes || micros + pace > batchMicros)) break;
+      // What goes before its own is paid for where it waited, with turns that are to come.
+      const taken = item !== own || affords(lane) ? item : undefined;
+      if (taken !== undefined) {
+        taken.lane.saved = Math.max(taken.lane.saved - priceOf(taken.lane), -MAX_DEBT);
+        this.#remove(taken);
+        bytes += size;
+        micros += pace;
+        batch.push(taken);
       }
-      if (item === undefined) continue;
-      bytes += size;
-      micros += pace.micros;
-      batch.push(item);
+      // It keeps its turn until its own is out.
+      if (lane.waiting.first === undefined || item !== own) continue;
+      this.#lanes.delete(lane.key);
+      this.#lanes.set(lane.key, lane);
     }
     batch.sort((a, b) => a.arrival - b.arrival);
     return batch.map(({ message }) => message);
   }
 
-  #lane(source: string, kind: number, strangers: boolean): Lane {
+  /** What goes first of the line of `own`, itself in most cases. */
+  #earliest(own: Waiting<M>): Waiting<M> {
+    let earliest = own;
+    for (let n = 0; earliest.beforeInLine !== undefined; n++) {
+      if (n === MAX_EARLIER) return own;
+      earliest = earliest.beforeInLine;
+    }
+    return earliest;
+  }
+
+  #lane(source: string, kind: number, strangers: boolean): Lane<M> {
     const key = `${kind} ${source}${strangers ? ' strangers' : ''}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
@@ -240,80 +268,74 @@ export class FairQueue {
     return pace;
   }
 
-  #append(line: Line, message: QueuedMessage): void {
-    const item: Waiting = {
+  #append(message: M): void {
+    const key = `${message.kind} ${message.author}`;
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = { key, first: undefined, last: undefined };
+      this.#lines.set(key, line);
+    }
+    const lane = this.#lane(message.source, message.kind, message.standing === 'stranger');
+    const item: Waiting<M> = {
       message,
       arrival: this.#arrivals++,
       line,
+      lane,
       before: undefined,
       after: undefined,
-      nextOfLine: undefined,
+      beforeInLine: line.last,
+      afterInLine: undefined,
     };
     if (line.last === undefined) line.first = item;
-    else line.last.nextOfLine = item;
+    else line.last.afterInLine = item;
     line.last = item;
-    line.count += 1;
-    line.bytes += bytesOf(message);
-    line.lane.waiting.push(item);
-    this.#length += 1;
-    this.#account(line.lane, bytesOf(message));
+    lane.waiting.push(item);
+    this.#waiting.set(message, item);
+    this.#account(lane, bytesOf(message));
   }
 
-  /** Has the line go over to the lane of `source` where less waits of that. */
-  #relieve(line: Line, source: string): void {
-    const { lane: from, bytes } = line;
-    const load = this.#shares.get(source)?.bytes ?? 0;
-    if (line.count > MAX_MOVED || load >= from.share.bytes - bytes) return;
-    const to = this.#lane(source, from.kind, from.strangers);
-    line.lane = to;
-    for (let item = line.first; item !== undefined; item = item.nextOfLine) {
-      from.waiting.remove(item);
-      to.waiting.push(item);
-    }
-    this.#account(to, bytes);
-    this.#account(from, -bytes);
-    if (from.waiting.first === undefined) this.#lanes.delete(from.key);
+  #remove(item: Waiting<M>): void {
+    const { line, message, beforeInLine, afterInLine } = item;
+    this.#leave(item);
+    if (beforeInLine === undefined) line.first = afterInLine;
+    else beforeInLine.afterInLine = afterInLine;
+    if (afterInLine === undefined) line.last = beforeInLine;
+    else afterInLine.beforeInLine = beforeInLine;
+    if (line.first === undefined) this.#lines.delete(line.key);
+    this.#waiting.delete(message);
   }
 
-  /** The oldest of a lane. */
-  #takeFrom(lane: Lane): Waiting | undefined {
-    const item = lane.waiting.first;
-    if (item === undefined) return undefined;
+  /** Takes it out of its lane. */
+  #leave(item: Waiting<M>): void {
+    const { lane } = item;
     lane.waiting.remove(item);
     if (lane.waiting.first === undefined) this.#lanes.delete(lane.key);
-    const { line, message } = item;
-    const bytes = bytesOf(message);
-    // Whatever lane it is in, the first there of an originator is the first that waits of it.
-    line.first = item.nextOfLine;
-    line.count -= 1;
-    line.bytes -= bytes;
-    if (line.first === undefined) this.#lines.delete(line.key);
-    this.#length -= 1;
-    this.#account(lane, -bytes);
-    return item;
+    this.#account(lane, -bytesOf(item.message));
   }
 
-  #account({ source, share }: Lane, bytes: number): void {
+  #account({ source, share }: Lane<M>, bytes: number): void {
     this.#bytes += bytes;
     share.bytes += bytes;
     if (share.bytes === 0) this.#shares.delete(source);
   }
 
-  #shed(): QueuedMessage | undefined {
+  #shed(): M | undefined {
     let heaviest = '';
     let most = -1;
     for (const [source, { bytes }] of this.#shares) {
       if (bytes > most) [heaviest, most] = [source, bytes];
     }
-    let found: Lane | undefined;
+    let found: Lane<M> | undefined;
     for (const lane of this.#lanes.values()) {
       if (lane.source !== heaviest) continue;
       if (found === undefined || this.#priority(lane) < this.#priority(found)) found = lane;
     }
-    return found === undefined ? undefined : this.#takeFrom(found)?.message;
+    const item = found?.waiting.first;
+    if (item !== undefined) this.#remove(item);
+    return item?.message;
   }
 
-  #priority(lane: Lane): number {
+  #priority(lane: Lane<M>): number {
     return this.#options.priorityOf(lane.kind) + (lane.strangers ? 0 : NO_STRANGER);
   }
 }

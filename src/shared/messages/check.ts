@@ -8,6 +8,7 @@ import { frameJson } from './frame.js';
 import { unwrap } from './framing.js';
 import { type CheckContext, forwardBoundOf, type MessageKind } from './kind.js';
 import { Refusal } from './refusal.js';
+import { zeroMessage } from './wire-fields.js';
 
 const OK = outcomeIndex('ok');
 const UNFORWARDED = outcomeIndex('unforwarded');
@@ -35,13 +36,13 @@ function claimsOriginator(kind: MessageKind): boolean {
 /** A message that goes no further than its outcome. */
 export function refusedMessage(
   outcome: number,
-  raw: Pick<RawMessage, 'kind' | 'own' | 'author' | 'standing' | 'receivedAt'>,
+  raw: Pick<RawMessage, 'kind' | 'author' | 'standing' | 'receivedAt'>,
 ): CheckedMessage {
-  const { kind, own, author, standing, receivedAt } = raw;
+  const { kind, author, standing, receivedAt } = raw;
   return {
     outcome,
     kind,
-    own,
+    own: false,
     author,
     standing,
     proven: false,
@@ -59,16 +60,22 @@ function outcomeOf(error: unknown): number {
   return error instanceof Refusal ? outcomeIndex(error.outcome) : POISONOUS;
 }
 
-/** Everything that WIRE §2 asks of `raw`, a message of `kind`, in one answer. Never throws. */
-export function checkMessage(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
+/**
+ * Everything that WIRE §2 asks of `raw`, a message of `kind` whose signature holds, in one answer. Never throws.
+ */
+export function checkMessage(
+  kind: MessageKind,
+  raw: Omit<RawMessage, 'source'>,
+  context: CheckContext,
+): CheckedMessage {
   try {
-    return taken(kind, raw, raw.own ? { ...context, own: true } : context);
+    return taken(kind, raw, context);
   } catch (error) {
     return refusedMessage(outcomeOf(error), raw);
   }
 }
 
-function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
+function taken(kind: MessageKind, raw: Omit<RawMessage, 'source'>, context: CheckContext): CheckedMessage {
   const { message: told, size } = unwrap(raw.data, kind);
   const message = kind.decode(told, context);
   const originator = kind.originator(message);
@@ -76,22 +83,43 @@ function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): Check
     throw new Refusal('spoofed', 'PeerId is not the author');
   }
   const { hash, url } = kind.identity(message);
-  const frame = kind.frame?.(message);
-  const fact = raw.own ? undefined : kind.fact?.(message);
+  const fact = kind.fact?.(message);
   return {
-    outcome: size > forwardBoundOf(kind) && !raw.own ? UNFORWARDED : OK,
+    outcome: size > forwardBoundOf(kind) ? UNFORWARDED : OK,
     kind: raw.kind,
-    own: raw.own,
+    own: false,
     author: raw.author,
     standing: raw.standing,
     proven: kind.proven?.(message) ?? false,
     receivedAt: raw.receivedAt,
     repeatKey: kind.repeats ? shortDigest(`${kind.name}\n${raw.author}\n${hash}\n${url}`) : '',
     hashKey: kind.record === undefined || hash === '' ? '' : hashKeyOf(raw.kind, hash),
-    frame: frame === undefined ? NOTHING : Buffer.from(frameJson(frame, raw.receivedAt, context.generation)),
-    record: raw.own ? undefined : kind.record?.(message, context),
+    frame: frameOf(kind, message, raw.receivedAt, context),
+    record: kind.record?.(message, context),
     fact: fact === undefined ? '' : JSON.stringify(fact),
   };
+}
+
+function frameOf<M>(kind: MessageKind<M>, message: M, at: number, { generation }: CheckContext): Uint8Array {
+  const frame = kind.frame?.(message);
+  return frame === undefined ? NOTHING : Buffer.from(frameJson(frame, at, generation));
+}
+
+/** A message of this node, which never was bytes: shown to WebSocket clients, goes no further. Never throws. */
+export function ownMessage<M extends object>(
+  kind: MessageKind<M>,
+  message: Partial<M>,
+  { author, receivedAt }: Pick<RawMessage, 'author' | 'receivedAt'>,
+  context: CheckContext,
+): CheckedMessage {
+  const raw = { kind: kind.id, author, standing: 'configured', receivedAt } as const;
+  try {
+    const own = { ...context, own: true };
+    const shown = kind.decode({ ...zeroMessage(kind.wire), ...message } as M, own);
+    return { ...refusedMessage(OK, raw), own: true, frame: frameOf(kind, shown, receivedAt, own) };
+  } catch (error) {
+    return { ...refusedMessage(outcomeOf(error), raw), own: true };
+  }
 }
 
 /** What became of a message on the direct stream. */

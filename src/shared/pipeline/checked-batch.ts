@@ -105,21 +105,11 @@ export function joinCheckedMessages(messages: readonly Uint8Array[]): ArrayBuffe
   return buffer;
 }
 
-/** One batch of the messages of several, in their order, unopened. */
-export function concatCheckedBatches(batches: readonly ArrayBuffer[]): ArrayBuffer {
-  const [only] = batches;
-  if (batches.length === 1 && only !== undefined) return only;
-  return joinCheckedMessages(batches.flatMap(sliceCheckedBatch));
-}
-
 /** Index in OUTCOMES of a message that `sliceCheckedBatch` gave. */
 export const outcomeOf = (message: Uint8Array): number => message[4] as number;
 
 /** What its check took in µs, at most 65,535. */
 export const microsOfMessage = (message: Buffer): number => message.readUInt16LE(8);
-
-/** What the check of each message took in µs, without opening the batch. Throws RangeError on a batch cut short. */
-export const microsOf = (batch: ArrayBuffer): number[] => sliceCheckedBatch(batch).map(microsOfMessage);
 
 /** JSON of a PeerFact that a message of `sliceCheckedBatch` carries; empty where it has none. */
 export function factOf(message: Buffer): string {

@@ -1,5 +1,5 @@
 /**
- * What can become of a heard message, once. Checker and publisher name an outcome; main derives from it the verdict for
+ * What can become of a message that has come, once. Checker and publisher name an outcome; main derives from it the verdict for
  * GossipSub, the author's ban score and the metric. Outcomes cross threads as their index.
  */
 
@@ -32,6 +32,8 @@ export const OUTCOMES = [
   { name: 'bad_url', verdict: 'blame', offence: 'protocol_violation' },
   { name: 'bad_header', verdict: 'blame', offence: 'protocol_violation' },
   { name: 'spoofed', verdict: 'blame', offence: 'protocol_violation' },
+  // Checker: the signature does not hold, so nobody knows whose it is
+  { name: 'forged', verdict: 'ignore' },
   // Checker: killed alone
   { name: 'poisonous', verdict: 'ignore' },
   // Publisher

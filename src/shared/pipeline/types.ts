@@ -2,22 +2,32 @@
 
 import type { AuthorStanding } from './standing.js';
 
-/** A heard message, unopened. Main never looks inside `data`. */
+/** An Ed25519 signature to be looked at, and what it is of. */
+export interface Signed {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+  /** What the author signed, the data among it. */
+  readonly bytes: Uint8Array;
+}
+
+/** A message that has come, unopened. Main never looks inside `data`. */
 export interface RawMessage {
   /** Id of the message kind. */
   readonly kind: number;
-  /** Base58 peer ID of the signer. */
+  /** Base58 peer ID of who signed it; a claim as long as nobody has looked at the signature. */
   readonly author: string;
   /** Base58 peer ID of the neighbour that sent it here. */
   readonly source: string;
   /** Unix ms. */
   readonly receivedAt: number;
-  /** Ours: shown to WebSocket clients, goes no further. */
-  readonly own: boolean;
-  /** The author's, when the message was heard. */
+  /** The author's, when the message came. */
   readonly standing: AuthorStanding;
-  /** Pubsub data, either framing. */
+  /** Pubsub data, either framing; where the message is `signed`, a view into its bytes. */
   readonly data: Uint8Array;
+  /** Undefined: the signature is known to hold. */
+  readonly signed?: Signed | undefined;
 }
 
 /** A record for Kafka, encoded, and what it is about. */
@@ -92,7 +102,7 @@ export interface CheckedMessage {
   /** The WebSocket frame, compact JSON in UTF-8; empty when there is none. */
   readonly frame: Uint8Array;
   readonly record: AnnouncedRecord | undefined;
-  /** JSON of a PeerFact, or empty. The publisher hands it on unread when the message is accepted. */
+  /** JSON of a PeerFact, or empty. Main keeps it until the message is accepted. */
   readonly fact: string;
 }
 
@@ -100,8 +110,6 @@ export interface CheckedMessage {
 export interface PublishedBatch {
   /** One index into OUTCOMES a message, in the batch's order. */
   readonly outcomes: Uint8Array;
-  /** Facts of the accepted messages, in order. */
-  readonly facts: readonly PeerFact[];
   /** Outbox depth afterwards. */
   readonly outboxDepth: number;
 }

@@ -28,7 +28,6 @@ import type {
   AnnouncedRecord,
   CheckedMessage,
   KnownAnnouncers,
-  PeerFact,
   PublishedBatch,
 } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
@@ -215,10 +214,8 @@ export class Publisher {
     const now = monotonic();
     const sorted = this.#sort(messages, retry, now);
     await this.#keep(sorted, now);
-    const facts: PeerFact[] = [];
     messages.forEach((message, index) => {
       if (!isTaken(sorted.outcomes[index] ?? -1)) return;
-      if (message.fact !== '') facts.push(JSON.parse(message.fact) as PeerFact);
       if (message.record !== undefined && !message.own) {
         this.#announcers.remember(message.record, message.author);
       }
@@ -227,7 +224,7 @@ export class Publisher {
     this.#metrics.repeats.set(this.#admission.remembered);
     this.#metrics.announcers.set(this.#announcers.size);
     end();
-    return { outcomes: sorted.outcomes, facts, outboxDepth: this.#depth() };
+    return { outcomes: sorted.outcomes, outboxDepth: this.#depth() };
   }
 
   /** Decides what is new, and remembers it. */

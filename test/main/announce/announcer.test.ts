@@ -15,6 +15,7 @@ import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafka
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { headerHash, parseHeader } from '../../../src/shared/header.js';
 import type { ConsumedRecord } from '../../../src/shared/kafka/types.js';
+import { encodeMessage } from '../../../src/shared/messages/encode.js';
 import { KINDS_BY_ID } from '../../../src/shared/messages/index.js';
 import type { Generation, Settings } from '../../../src/shared/settings/table.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
@@ -95,7 +96,10 @@ function announcing(
           }
         },
       },
-      showOwn: (kind, data) => shown.push(read(kind, data)),
+      showOwn: (kind, message) => {
+        const { p2p_payload_framing, clientName } = settings;
+        shown.push(read(kind.id, encodeMessage(kind, message, p2p_payload_framing, clientName)));
+      },
       urls: announcedUrls(settings),
       isInvalid,
     },

@@ -135,7 +135,7 @@ test('two nodes in one process hear each other and keep their figures apart', as
   assert.equal(await one.metric('teranode_p2p_node_published_total'), 0);
   assert.ok((await two.metric('teranode_p2p_node_published_total')) > 0);
   assert.equal(await two.metric('teranode_p2p_node_heard_total'), 0);
-  assert.ok((await one.metric('teranode_p2p_node_signatures_total', { where: 'thread' })) > 0);
+  assert.ok((await one.metric('teranode_p2p_node_signatures_total', { result: 'holds' })) > 0);
   for (const { registry } of [one, two])
     assert.match(await registry.metrics(), /libp2p_data_transfer_bytes_total/);
   await one.node.stop();

@@ -1,133 +1,126 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import { createNodeMetrics } from '../../../src/main/node/metrics.js';
-import { SignatureVerifier } from '../../../src/main/node/verification.js';
-import type { SignedBytes } from '../../../src/shared/signature-batch.js';
-import { keptLog } from '../../support/logger.js';
-import { BLOCK_TOPIC, createTestNode } from '../../support/node.js';
+import type { IncomingMessage, Judgement, MessageChecks } from '../../../src/main/node/types.js';
+import { Verification } from '../../../src/main/node/verification.js';
+import { BLOCK, BLOCK_TOPIC, createTestNode, VERIFYING } from '../../support/node.js';
 import { createPeer } from '../../support/peer.js';
-import { waitFor, within } from '../../support/wait.js';
+import { createSigner } from '../../support/signed.js';
+import { waitFor } from '../../support/wait.js';
 
-const MORTAL = new URL('./programs/mortal-verifier.js', import.meta.url);
+const HOLDS: Judgement = { signature: 'holds', where: 'thread' };
+const SHED: Judgement = { signature: 'shed', where: 'main' };
 
-function createVerifier(context: TestContext, worker?: URL, silenceMs = 10_000) {
-  const registry = new Registry();
-  const metrics = createNodeMetrics(registry);
-  const { logger, lines } = keptLog();
-  const verifier = new SignatureVerifier(
-    { logger, metrics },
-    {
-      silenceMs,
-      ...(worker === undefined ? {} : { worker }),
+/** Checks that a test answers by itself. */
+function heldChecks() {
+  const asked: { message: IncomingMessage; answer: (judgement: Judgement) => void; copies: string[] }[] = [];
+  const checks: MessageChecks = {
+    check(message) {
+      const copies: string[] = [];
+      const judgement = new Promise<Judgement>((answer) => asked.push({ message, answer, copies }));
+      return { judgement, copyFrom: (source) => copies.push(source) };
     },
-  );
-  context.after(() => verifier.stop());
-  verifier.start();
-  const count = async (where: string) =>
-    (await metrics.signatures.get()).values
-      .filter(({ labels }) => labels.where === where)
-      .reduce((sum, { value }) => sum + value, 0);
-  return { verifier, metrics, lines, count };
+  };
+  const metrics = createNodeMetrics(new Registry());
+  const verification = new Verification({ checks, metrics });
+  const count = async (labels: Record<string, string>) =>
+    (await metrics.signatures.get()).values.find((value) =>
+      Object.entries(labels).every(([label, text]) => value.labels[label as 'result' | 'where'] === text),
+    )?.value;
+  return { asked, verification, count };
 }
 
-const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-const rawKey = (key: KeyObject) => key.export({ format: 'der', type: 'spki' }).subarray(12);
+const author = createSigner();
+const from = (source: string) => author.sign(BLOCK, 'text', source);
 
-function signed(text: string): SignedBytes {
-  const bytes = Buffer.from(text);
-  return { key: rawKey(publicKey), signature: sign(null, bytes, privateKey), bytes };
-}
-
-function forged(text: string): SignedBytes {
-  const good = signed(text);
-  const signature = Buffer.from(good.signature);
-  signature[7] = (signature[7] ?? 0) ^ 1;
-  return { ...good, signature };
-}
-
-test('signatures are verified in a thread, good and forged told apart', async (context) => {
-  const { verifier, count } = createVerifier(context);
-  const results = await Promise.all(
-    Array.from({ length: 600 }, (_, index) =>
-      verifier.verify(`m${index}`, index % 3 === 0 ? forged(`text ${index}`) : signed(`text ${index}`)),
-    ),
-  );
+test('copies of a message on its way are not handed over, and whoever sent one is told of', async () => {
+  const { asked, verification, count } = heldChecks();
+  const all = ['a', 'b', 'c'].map((source) => verification.judge('same', from(source)));
+  const other = verification.judge('another', from('a'));
   assert.deepEqual(
-    results.map((holds, index) => holds === (index % 3 !== 0)),
-    results.map(() => true),
+    asked.map(({ message, copies }) => [message.source, copies]),
+    [
+      ['a', ['b', 'c']],
+      ['a', []],
+    ],
   );
-  assert.equal(await count('thread'), 600);
-  assert.equal(await count('main'), 0);
-  assert.equal(verifier.pending, 0);
+  assert.equal(verification.pending, 2);
+  for (const { answer } of asked) answer(HOLDS);
+  assert.deepEqual(await Promise.all([...all, other]), [HOLDS, HOLDS, HOLDS, HOLDS]);
+  assert.equal(verification.pending, 0);
+  assert.equal(await count({ result: 'holds', where: 'thread' }), 2);
 });
 
-test('a duplicate on its way is verified once', async (context) => {
-  const { verifier, count } = createVerifier(context);
-  const message = signed('once');
-  const results = await Promise.all([1, 2, 3, 4].map(() => verifier.verify('same', message)));
-  assert.deepEqual(results, [true, true, true, true]);
-  assert.equal(await count('thread'), 1);
+test('of a message that was shed each other source’s copy has its own chance, once', async () => {
+  const { asked, verification } = heldChecks();
+  const all = ['flood', 'b', 'c'].map((source) => verification.judge('same', from(source)));
+  asked[0]!.answer(SHED);
+  assert.equal(await all[0], SHED);
+  await waitFor(() => asked.length === 2);
+  assert.deepEqual([asked[1]!.message.source, asked[1]!.copies], ['b', ['c']]);
+  asked[1]!.answer(SHED);
+  assert.equal(await all[1], SHED);
+  await waitFor(() => asked.length === 3);
+  asked[2]!.answer(HOLDS);
+  assert.equal(await all[2], HOLDS);
+  assert.equal(asked.length, 3);
 });
 
-test('a verifier that dies is replaced, its batch retried, nothing lost; one that keeps dying is done without', async (context) => {
-  const { verifier, metrics, lines, count } = createVerifier(context, MORTAL);
-  // Each thread serves two batches: sixteen use up five threads and then some.
-  for (let batch = 0; batch < 16; batch++) {
-    const results = await within(
-      Promise.all(
-        Array.from({ length: 20 }, (_, index) =>
-          verifier.verify(`${batch}/${index}`, index === 7 ? forged('x') : signed(`${batch} ${index}`)),
-        ),
-      ),
-      10_000,
-      `batch ${batch}`,
+test('a message that killed its checker is not handed over again, another of its author is', async () => {
+  const { asked, verification, count } = heldChecks();
+  const first = verification.judge('poison', from('a'));
+  const poisonous: Judgement = { signature: 'poisonous', where: 'thread' };
+  asked[0]!.answer(poisonous);
+  assert.equal(await first, poisonous);
+  assert.equal(await verification.judge('poison', from('b')), poisonous);
+  verification.judge('food', from('b')).catch(() => {});
+  assert.equal(asked.length, 2);
+  assert.equal(await count({ result: 'holds' }), 0);
+});
+
+for (const signature of ['refused', 'shed', 'poisonous'] as const) {
+  test(`a message that is ${signature} before anybody looked at it is in no cache, keeps its promise and scores nobody`, async (context) => {
+    let refused = 0;
+    const checks: MessageChecks = {
+      check(message) {
+        if (Buffer.from(message.data).toString() !== 'not now' || refused > 0)
+          return VERIFYING.check(message);
+        refused++;
+        return { judgement: Promise.resolve({ signature, where: 'main' }), copyFrom: () => {} };
+      },
+    };
+    const { node, heard, address, metric } = await createTestNode(context, { verdict: 'accept', checks });
+    const told: string[] = [];
+    node.on('forged', (peer) => told.push(peer));
+    const relay = await createPeer({ context, topics: [BLOCK_TOPIC] });
+    const writer = await createPeer({ context, topics: [BLOCK_TOPIC], localAddress: '127.0.0.2' });
+    for (const peer of [relay, writer]) {
+      await peer.dial(address);
+      await peer.sees(node.peerId, BLOCK_TOPIC);
+    }
+    const message = await writer.sign(BLOCK_TOPIC, 'not now');
+    const id = Buffer.concat([message.from!, message.seqno!]);
+    const pubsub = node.inspect().host!.services.pubsub as any;
+    pubsub.gossipTracer.addPromise(relay.id, [id]);
+    relay.send(node.peerId, [message]);
+    await waitFor(() => refused === 1 && node.pending.now === 0, { what: 'the message to be dropped' });
+    assert.equal(heard.length, 0);
+    assert.equal(pubsub.seenCache.has(id.toString('latin1')), false);
+    const promises = [...pubsub.gossipTracer.promises.values()] as Map<string, number>[];
+    assert.equal(
+      promises.some((peers) => peers.has(relay.id)),
+      false,
+      'what was asked for has come',
     );
-    assert.deepEqual(
-      results.map((holds, index) => holds === (index !== 7)),
-      results.map(() => true),
-    );
-  }
-  assert.equal((await metrics.verifierDeaths.get()).values[0]?.value, 5);
-  assert.equal(verifier.offMainThread, false);
-  assert.ok((await count('main')) > 0 && (await count('thread')) >= 160);
-  assert.match(JSON.stringify(lines), /verified on the main thread/);
-});
-
-test('a batch that kills two verifiers is verified on the main thread and kills no third', async (context) => {
-  const { verifier, metrics, count } = createVerifier(context, MORTAL);
-  assert.equal(await within(verifier.verify('p', signed('poison')), 10_000, 'the poison'), true);
-  assert.equal((await metrics.verifierDeaths.get()).values[0]?.value, 2);
-  assert.equal(await count('main'), 1);
-  assert.equal(await verifier.verify('q', signed('food')), true);
-  assert.equal(await count('thread'), 1);
-});
-
-test('a verifier that falls silent is ended and replaced', async (context) => {
-  const { verifier, metrics } = createVerifier(context, MORTAL, 200);
-  assert.equal(await within(verifier.verify('s', signed('silence')), 10_000, 'the silent batch'), true);
-  assert.equal((await metrics.verifierDeaths.get()).values[0]?.value, 2);
-});
-
-test('a program that is not there leaves verification on the main thread', async (context) => {
-  const { verifier } = createVerifier(context, new URL('./programs/nowhere.js', import.meta.url));
-  assert.equal(await within(verifier.verify('a', signed('a')), 10_000, 'the verification'), true);
-});
-
-test('a node whose verifier dies in mid-flow hears everything', async (context) => {
-  const { node, heard, address, metric } = await createTestNode(context, {
-    verifierProgram: MORTAL,
-    verdict: 'accept',
+    assert.equal(await metric('teranode_p2p_node_invalid_relayed_total'), 0);
+    assert.equal(await metric('teranode_p2p_node_signatures_total'), 0);
+    assert.deepEqual(told, []);
+    assert.ok(node.peers().every(({ score }) => score >= 0));
+    // The same bytes from its author: heard, unless they are what kills.
+    writer.send(node.peerId, [message, await writer.sign(BLOCK_TOPIC, 'next')]);
+    const texts = () => heard.map(({ data }) => Buffer.from(data).toString());
+    await waitFor(() => texts().includes('next'));
+    assert.deepEqual(texts(), signature === 'poisonous' ? ['next'] : ['not now', 'next']);
   });
-  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
-  await peer.dial(address);
-  await peer.sees(node.peerId, BLOCK_TOPIC);
-  for (let round = 1; round <= 8; round++) {
-    const batch = await Promise.all([1, 2, 3, 4, 5].map(() => peer.sign(BLOCK_TOPIC, `round ${round}`)));
-    peer.send(node.peerId, batch);
-    await waitFor(() => heard.length === round * 5, { what: `round ${round}` });
-  }
-  assert.ok((await metric('teranode_p2p_node_verifier_deaths_total')) >= 3);
-  assert.match((await node.health()).message, /1 peers connected/);
-});
+}

@@ -3,21 +3,26 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { Registry } from 'prom-client';
+import type { IncomingMessage } from '../../../src/main/node/types.js';
 import { Pipeline } from '../../../src/main/pipeline/index.js';
 import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
 import { KafkaSubtreeTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { subtree } from '../../../src/shared/messages/index.js';
+import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
 import type { PeerFact } from '../../../src/shared/pipeline/types.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { MESSAGE_KINDS } from '../../support/made-up-kind.js';
 import type { JournalBatch, JournalMessage } from '../../support/recording-publisher.js';
-import { AUTHOR, OTHER_PEER, sampleData } from '../../support/sample-messages.js';
+import { AUTHOR, OTHER_PEER, sampleData, sampleFields } from '../../support/sample-messages.js';
 import { settingsOf } from '../../support/settings.js';
+import { createSigner, forged, type Signer } from '../../support/signed.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
+/** Id of the kind of this name. */
+const kindOf = (kind: string) => MESSAGE_KINDS.find(({ name }) => name === kind)?.id ?? 0;
 const OWN_PEER = '12D3KooWKRyzVWW6ChFjQjK4miCty85Niy48tpPV95XdKu1BcvMA';
 
 interface Verdict {
@@ -29,7 +34,7 @@ interface Verdict {
 async function pipelineOf(
   context: TestContext,
   changes: Partial<Settings> = {},
-  options: { start?: boolean; checkerTimeoutMs?: number } = {},
+  options: { start?: boolean; checkerTimeoutMs?: number; checkerFile?: URL } = {},
 ) {
   const outboxPath = join(temporaryDirectory(context), 'journal');
   const settings = settingsOf({ p2p_checkers: 3, ...changes });
@@ -77,7 +82,7 @@ async function pipelineOf(
     const id = `m${pushed++}`;
     pipeline.push({
       id,
-      kind: MESSAGE_KINDS.find(({ name }) => name === kind)?.id ?? 0,
+      kind: kindOf(kind),
       author,
       source,
       data: typeof data === 'string' ? Buffer.from(data) : data,
@@ -103,8 +108,20 @@ async function pipelineOf(
   };
   const gauge = async (name: string) =>
     (await registry.getSingleMetric(name)?.get())?.values[0]?.value ?? Number.NaN;
+  /** Asks of a message as GossipSub does, and takes up what holds: `m…` is its id. */
+  const check = async (message: IncomingMessage): Promise<string> => {
+    const { judgement } = pipeline.check(message);
+    const found = await judgement;
+    if (found.signature !== 'holds') return found.signature;
+    const { kind, author, source, data } = message;
+    const id = `m${pushed++}`;
+    pipeline.push({ id, kind, author, source, data, judgement: found });
+    return id;
+  };
   return {
     pipeline,
+    check,
+    registry,
     gauge,
     outboxPath,
     log,
@@ -128,6 +145,115 @@ const sighting = (hash: string, peer = AUTHOR) =>
 const numbered = (n: number) => n.toString(16).padStart(64, '0');
 
 describe('the pipeline', () => {
+  it('verifies and checks in one call: forged, bad and good told apart, and only what is good is published', async (context) => {
+    const { check, settled, verdictOf, offences, counted, journal, facts } = await pipelineOf(context);
+    const author = createSigner();
+    const good = author.sign(kindOf('block'), sampleData('block', {}, 'message-bus', author.id));
+    const bad = author.sign(kindOf('block'), sampleData('block', { peerId: OTHER_PEER }), OTHER_PEER);
+    const [first, second, third] = await Promise.all([check(good), check(forged(good)), check(bad)]);
+    assert.equal(second, 'forged');
+    await settled(2);
+    assert.deepEqual([verdictOf(first), verdictOf(third)], [['accept'], ['ignore']]);
+    assert.deepEqual(offences, [[author.id, 'protocol_violation']], 'a forgery is nobody’s');
+    assert.deepEqual(
+      [await counted('block', 'ok'), await counted('block', 'forged'), await counted('block', 'spoofed')],
+      [1, 1, 1],
+    );
+    assert.deepEqual(
+      journal().map(({ author: by, outcome }) => [by, outcome]),
+      [[author.id, 'ok']],
+    );
+    await waitFor(() => facts.length === 1);
+    assert.deepEqual([facts[0]?.type, facts[0]?.peer], ['block', author.id]);
+  });
+
+  it('refuses before any signature what is too large, of a banned or a low author, and scores nobody', async (context) => {
+    const { check, banned, low, counted, offences, verdicts, journal } = await pipelineOf(context);
+    const [outcast, doubtful, other] = [createSigner(), createSigner(), createSigner()];
+    banned.add(outcast.id);
+    low.add(doubtful.id);
+    const subtreeOf = (author: Signer) =>
+      author.sign(kindOf('subtree'), sampleData('subtree', {}, 'direct', author.id));
+    const large = other.sign(kindOf('rejected_tx'), 'x'.repeat(100_000));
+    // Not even the signatures are looked at: these do not hold.
+    const said = await Promise.all(
+      [subtreeOf(outcast), subtreeOf(doubtful), large].map((one) => check(forged(one))),
+    );
+    assert.deepEqual(said, ['refused', 'refused', 'refused']);
+    assert.deepEqual(
+      [
+        await counted('subtree', 'banned'),
+        await counted('subtree', 'low_reputation'),
+        await counted('rejected_tx', 'oversized'),
+      ],
+      [1, 1, 1],
+    );
+    assert.deepEqual([offences, verdicts, journal()], [[], [], []]);
+  });
+
+  it('says of what had to make room that it was shed, and of what comes after the end that it is refused', async (context) => {
+    const { pipeline, check, counted } = await pipelineOf(
+      context,
+      { p2p_queue_bytes: 1_048_576 },
+      { start: false },
+    );
+    const author = createSigner();
+    const message = author.sign(kindOf('node_status'), sampleData('node_status', {}, 'direct', author.id));
+    const said = Promise.all(Array.from({ length: 1000 }, () => check(message)));
+    await pipeline.start();
+    const shed = (await said).filter((one) => one === 'shed').length;
+    assert.ok(shed > 100 && shed < 900, `${shed} shed`);
+    assert.equal(await counted('node_status', 'shed'), shed);
+    await pipeline.drain(60_000);
+    assert.equal(await check(message), 'refused');
+  });
+
+  it('answers in the order of collection when one of three checkers is slow, by whatever ways an author’s messages come', async (context) => {
+    const { check, settled, journal, gauge } = await pipelineOf(
+      context,
+      {},
+      { checkerFile: new URL('../../support/slow-checker.js', import.meta.url) },
+    );
+    const authors = [createSigner(), createSigner()];
+    const sources = ['one', 'two', 'three'];
+    const answered: number[] = [];
+    let most = 0;
+    for (let n = 0; n < 1500; n++) {
+      const author = authors[n % 2]!;
+      const data = sampleData('subtree', { hash: numbered(n) }, 'direct', author.id);
+      check(author.sign(kindOf('subtree'), data, sources[n % 3])).then(
+        () => answered.push(n),
+        () => {},
+      );
+      if (n % 29 !== 0) continue;
+      most = Math.max(most, await gauge('teranode_p2p_pipeline_batches_in_flight'));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await settled(1500);
+    assert.ok(most > 3, `${most} batches at once`);
+    const ascending = Array.from({ length: 1500 }, (_, n) => n);
+    assert.deepEqual(answered, ascending);
+    assert.deepEqual(
+      journal().map(({ frame }) => Number.parseInt(JSON.parse(frame).hash, 16)),
+      ascending,
+    );
+  });
+
+  it('forgets what GossipSub does not ask for in the same turn, and counts it', async (context) => {
+    const { pipeline, check, settled, journal, registry } = await pipelineOf(context);
+    const author = createSigner();
+    const sign = (n: number) =>
+      author.sign(kindOf('subtree'), sampleData('subtree', { hash: numbered(n) }, 'direct', author.id));
+    const unasked = Array.from({ length: 50 }, (_, n) => pipeline.check(sign(n)).judgement);
+    await check(sign(50));
+    assert.ok((await Promise.all(unasked)).every(({ signature }) => signature === 'holds'));
+    await settled(1);
+    assert.equal(journal().length, 1);
+    const metric = registry.getSingleMetric('teranode_p2p_pipeline_unclaimed_total');
+    assert.equal((await metric?.get())?.values[0]?.value, 50);
+    assert.equal(pipeline.busy, false);
+  });
+
   it('checks a newcomer’s message soon beside a source whose messages take long', async (context) => {
     const { push, verdicts } = await pipelineOf(context, { p2p_checkers: 1 });
     const busy = JSON.stringify({ spring: 'busy' });
@@ -270,15 +396,39 @@ describe('the pipeline', () => {
 
   it('shows our own messages, without a verdict or a record', async (context) => {
     const { pipeline, journal, verdicts, facts } = await pipelineOf(context);
-    pipeline.pushOwn(2, sampleData('subtree', { dataHubUrl: 'http://127.0.0.1/' }, 'message-bus', OWN_PEER));
+    const fields = { ...sampleFields('subtree', OWN_PEER), dataHubUrl: 'http://127.0.0.1/' };
+    pipeline.pushOwn(subtree as MessageKind<object>, fields);
     await waitFor(() => journal().length === 1, { what: 'our own message at the publisher' });
     await pipeline.drain();
     const [message] = journal();
     assert.equal(message?.own, true);
     assert.equal(message?.outcome, 'ok');
     assert.equal(message?.record, '');
-    assert.match(message?.frame ?? '', /"type":"subtree"/);
+    assert.match(message?.frame ?? '', /"type":"subtree".*"base_url":"http:\/\/127.0.0.1\/"/);
     assert.deepEqual([verdicts, facts], [[], []]);
+  });
+
+  it('shows our own messages in the order in which they were told, between those of others', async (context) => {
+    const { pipeline, push, settled, journal } = await pipelineOf(context);
+    for (let n = 0; n < 200; n++) {
+      push('subtree', sampleData('subtree', { hash: numbered(n) }));
+      pipeline.pushOwn(subtree as MessageKind<object>, {
+        ...sampleFields('subtree', OWN_PEER),
+        hash: numbered(n),
+      });
+      if (n % 7 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await settled(200);
+    await waitFor(() => journal().length === 400, { what: 'all of them at the publisher' });
+    for (const own of [true, false]) {
+      const seen = journal()
+        .filter((message) => message.own === own)
+        .map(({ frame }) => Number.parseInt(JSON.parse(frame).hash, 16));
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 200 }, (_, n) => n),
+      );
+    }
   });
 
   it('hands on what peers say of themselves', async (context) => {

@@ -4,14 +4,13 @@ import { decodeEntry } from '../../../src/shared/journal/entry.js';
 import { checkMessage, refusedMessage } from '../../../src/shared/messages/check.js';
 import { KINDS_BY_ID, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import {
-  concatCheckedBatches,
   decodeCheckedBatch,
   decodeCheckedMessage,
   encodeCheckedBatch,
   entryOf,
   factOf,
   joinCheckedMessages,
-  microsOf,
+  microsOfMessage,
   outcomeOf,
   sliceCheckedBatch,
 } from '../../../src/shared/pipeline/checked-batch.js';
@@ -36,17 +35,39 @@ const CHECKED = RAW.map((raw) => checkMessage(KINDS_BY_ID[raw.kind]!, raw, conte
 
 describe('a raw batch', () => {
   it('gives back its messages, but for the source that main keeps', () => {
-    const decoded = decodeRawBatch(
-      encodeRawBatch([...RAW, { ...RAW[0]!, own: true, data: new Uint8Array(0) }]),
-    );
+    const decoded = decodeRawBatch(encodeRawBatch([...RAW, { ...RAW[0]!, data: new Uint8Array(0) }]));
     assert.equal(decoded.length, RAW.length + 1);
     RAW.forEach(({ source: _, ...raw }, index) => {
       assert.deepEqual(
         { ...decoded[index], data: [...decoded[index]!.data] },
-        { ...raw, data: [...raw.data] },
+        { ...raw, data: [...raw.data], signed: undefined },
       );
     });
-    assert.equal(decoded.at(-1)?.own, true);
+  });
+
+  it('gives back what was signed, and the data in it', () => {
+    const bytes = Buffer.from('before {"Hash":""} behind');
+    const key = Buffer.alloc(32, 1);
+    const signature = Buffer.alloc(64, 2);
+    const raws = [0, 7, bytes.length].map((from) => {
+      const data = bytes.subarray(from, Math.min(from + 11, bytes.length));
+      return { ...RAW[0]!, data, signed: { key, signature, bytes } };
+    });
+    const decoded = decodeRawBatch(encodeRawBatch([...raws, RAW[1]!]));
+    raws.forEach(({ data }, index) => {
+      const { data: found, signed } = decoded[index]!;
+      const parts = [found, signed?.key, signed?.signature, signed?.bytes];
+      assert.deepEqual(
+        parts.map((part) => Buffer.from(part ?? [])),
+        [data, key, signature, bytes],
+      );
+    });
+    assert.equal(decoded[3]?.signed, undefined);
+    assert.deepEqual(Buffer.from(decoded[3]!.data), Buffer.from(RAW[1]!.data));
+    const whole = encodeRawBatch([raws[2]!]);
+    for (let length = 0; length < whole.byteLength; length++) {
+      assert.throws(() => decodeRawBatch(whole.slice(0, length)), RangeError, `${length}`);
+    }
   });
 
   it('is empty when nothing is in it, and refused when cut short', () => {
@@ -67,16 +88,13 @@ describe('a checked batch', () => {
   it('tells what the check of each took, unopened, up to 65 ms', () => {
     const micros = CHECKED.map((_, index) => index * 1.4);
     const told = micros.map(Math.round);
-    assert.deepEqual(microsOf(encodeCheckedBatch(CHECKED, micros)), told);
+    const cut = sliceCheckedBatch(encodeCheckedBatch([...CHECKED, poisonous], [...micros, 1e9]));
+    assert.deepEqual(cut.map(microsOfMessage), [...told, 65_535]);
+    const untold = sliceCheckedBatch(encodeCheckedBatch(CHECKED)).map(microsOfMessage);
     assert.deepEqual(
-      microsOf(encodeCheckedBatch(CHECKED)),
+      untold,
       told.map(() => 0),
     );
-    const alone = encodeCheckedBatch([poisonous], [1e9]);
-    assert.deepEqual(microsOf(concatCheckedBatches([encodeCheckedBatch(CHECKED, micros), alone])), [
-      ...told,
-      65_535,
-    ]);
   });
 
   it('grows past any first guess', () => {
@@ -91,12 +109,6 @@ describe('a checked batch', () => {
     );
   });
 
-  it('joins others in their order', () => {
-    const parts = [CHECKED.slice(0, 2), [poisonous], [], CHECKED.slice(2)];
-    const joined = concatCheckedBatches(parts.map((part) => encodeCheckedBatch(part)));
-    assert.deepEqual(decodeCheckedBatch(joined).map(plain), parts.flat().map(plain));
-  });
-
   it('is cut into its messages and joined from those of others, unopened', () => {
     const batch = encodeCheckedBatch([...CHECKED, poisonous], [7]);
     const cut = sliceCheckedBatch(batch);
@@ -109,7 +121,7 @@ describe('a checked batch', () => {
       decodeCheckedBatch(joined).map(plain),
       [CHECKED[2], CHECKED[0], CHECKED[3]].map((message) => plain(message!)),
     );
-    assert.deepEqual(microsOf(joined), [0, 7, 0]);
+    assert.deepEqual(sliceCheckedBatch(joined).map(microsOfMessage), [0, 7, 0]);
     assert.deepEqual(decodeCheckedBatch(joinCheckedMessages([])), []);
   });
 
