@@ -54,8 +54,8 @@ export const QUEUES = [
     metric: 'teranode_p2p_node_budget_dropped_total',
   },
   {
-    name: 'signature verification',
-    bound: '1,000 messages heard and without a verdict',
+    name: 'messages without a verdict',
+    bound: '1,000, those not yet verified included',
     whenFull: 'inbound streams pause until half is done',
     metric: 'teranode_p2p_node_pending_messages',
   },
@@ -66,17 +66,29 @@ export const QUEUES = [
     metric: 'teranode_p2p_node_stalled_peers_total',
   },
   {
-    name: 'gossip to batches',
+    name: 'gossip to checkers',
     bound: 'p2p_queue_bytes, a fair share of it, and of the checkers’ time, each source',
     whenFull:
       'that source loses its lowest-priority kind first, blocks and subtrees last, what it passes on of strangers before its own',
     metric: 'teranode_p2p_pipeline_queued_bytes',
   },
   {
-    name: 'checked to publisher',
-    bound: 'two batches in flight a checker',
+    name: 'batches with checkers',
+    bound: 'two a checker',
     whenFull: 'main collects meanwhile',
     metric: 'teranode_p2p_pipeline_batches_in_flight',
+  },
+  {
+    name: 'checked, and not yet taken up by GossipSub',
+    bound: 'the answers of one turn of the event loop',
+    whenFull: 'what GossipSub has not asked for at its end is dropped and counted',
+    metric: 'teranode_p2p_pipeline_unclaimed_total',
+  },
+  {
+    name: 'checked to publisher',
+    bound: '4 MiB, and what the checkers had before that was full',
+    whenFull: 'nothing more goes to the checkers: main collects meanwhile',
+    metric: 'teranode_p2p_pipeline_publishing_bytes',
   },
   {
     name: 'outbox',

@@ -143,7 +143,7 @@ test('a message that kills every checker that opens it is dropped alone, and cou
     frames().map(({ hash }) => numberOf(hash)),
     upTo(300),
   );
-  assert.equal((await outcomesOf(server)).get('subtree ok'), 300);
+  await waitFor(async () => (await outcomesOf(server)).get('subtree ok') === 300, { what: 'their verdicts' });
   assert.equal(neighbour.heard.filter(({ topic }) => topic === TRAP_TOPIC).length, 0, 'not passed on');
   assert.equal(server.server.parts.scores.score(author.id), 0, 'what no check foresaw is nobody’s offence');
   assert.equal((await server.server.health(true)).status, 200);

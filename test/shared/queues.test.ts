@@ -35,16 +35,24 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'calls whose answers nobody reads leave room and memory for others',
   ],
   'connection budget': ['main/node/flood', 'what exceeds a connection’s budget is dropped unverified'],
-  'signature verification': [
+  'messages without a verdict': [
     'main/node/flood',
     'a flood of 20,000 messages is heard whole while what is pending stays bounded',
   ],
   'gossip to one peer': ['main/node/flood', 'a peer that does not read what it is sent is let go'],
-  'gossip to batches': [
+  'gossip to checkers': [
     'main/pipeline/queue',
     'sheds from the source with the most bytes, its lowest priority first and oldest first',
   ],
-  'checked to publisher': ['main/pipeline/pipeline', 'has two batches in flight a checker at the most'],
+  'batches with checkers': ['main/pipeline/pipeline', 'has two batches in flight a checker at the most'],
+  'checked, and not yet taken up by GossipSub': [
+    'main/pipeline/pipeline',
+    'forgets what GossipSub does not ask for in the same turn, and counts it',
+  ],
+  'checked to publisher': [
+    'main/pipeline/pipeline',
+    'collects nothing more while the publisher has enough, and loses nothing of it',
+  ],
   outbox: [
     'workers/publisher',
     'a full outbox refuses new announcements, takes everything else, and takes them once there is room',

@@ -271,7 +271,7 @@ export const SETTINGS = {
   ),
 
   // Work inside (this server)
-  p2p_checkers: integer(0, 'Checker threads; 0: cores less one, at least 1 (this server).', {
+  p2p_checkers: integer(0, 'Checker threads; 0: cores less one, at least 2 (this server).', {
     min: 0,
     max: 64,
   }),

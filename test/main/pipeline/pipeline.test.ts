@@ -551,6 +551,37 @@ describe('the pipeline', () => {
     await waitFor(async () => (await gauge('teranode_p2p_pipeline_batches_in_flight')) === 0);
   });
 
+  it('collects nothing more while the publisher has enough, and loses nothing of it', async (context) => {
+    const { pipeline, push, settled, gauge, outboxPath, verdicts } = await pipelineOf(context);
+    writeFileSync(`${outboxPath}.broken`, '');
+    writeFileSync(`${outboxPath}.die`, '');
+    const large = sampleData('subtree', { dataHubUrl: `http://hub.example.org/${'x'.repeat(2000)}` });
+    for (let n = 0; n < 3000; n++) push('subtree', large);
+    const waiting = () => gauge('teranode_p2p_pipeline_queued_messages');
+    let still = 0;
+    let last = -1;
+    await waitFor(
+      async () => {
+        const now = await waiting();
+        still =
+          now > 0 && now === last && (await gauge('teranode_p2p_pipeline_batches_in_flight')) === 0
+            ? still + 1
+            : 0;
+        last = now;
+        return still >= 5;
+      },
+      { what: 'what is left to wait', timeoutMs: 30_000 },
+    );
+    const bytes = await gauge('teranode_p2p_pipeline_publishing_bytes');
+    assert.ok(bytes >= 4 * 1_048_576 && bytes < 24 * 1_048_576, `${bytes} bytes with the publisher`);
+    assert.equal(verdicts.length, 0);
+    rmSync(`${outboxPath}.broken`);
+    await settled(3000);
+    assert.ok(verdicts.every(({ verdict }) => verdict === 'accept'));
+    await pipeline.drain(60_000);
+    assert.equal(await gauge('teranode_p2p_pipeline_publishing_bytes'), 0);
+  });
+
   it('drains: what it has taken gets its verdict, what comes later is shed', async (context) => {
     const { pipeline, push, verdicts, verdictOf } = await pipelineOf(context);
     for (let n = 0; n < 300; n++) push('subtree', sampleData('subtree'));
