@@ -74,13 +74,13 @@ export const QUEUES = [
   },
   {
     name: 'batches with checkers',
-    bound: 'two a checker',
+    bound: '2 a checker',
     whenFull: 'main collects meanwhile',
     metric: 'teranode_p2p_pipeline_batches_in_flight',
   },
   {
     name: 'checked, and not yet taken up by GossipSub',
-    bound: 'the answers of one turn of the event loop',
+    bound: 'the answers of 1 turn of the event loop',
     whenFull: 'what GossipSub has not asked for at its end is dropped and counted',
     metric: 'teranode_p2p_pipeline_unclaimed_total',
   },
