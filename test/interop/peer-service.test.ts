@@ -107,7 +107,9 @@ test('every call answers a Go client', async (context) => {
   assert.deepEqual(await ask('UnbanPeer', { addr: '198.51.100.0/24' }), { ok: true, message: '' });
   assert.deepEqual(await ask('IsBanned', { ipOrSubnet: '198.51.100.7' }), { isBanned: false });
   assert.deepEqual(await ask('ClearBanned'), { ok: true });
-  assert.deepEqual(await ask('ListBanned'), { banned: [], peers: [] });
+  assert.deepEqual(await ask('ListBanned'), { banned: [], peers: [], until: [], reasons: [], by_score: [] });
+  // As Go's own service.
+  assert.deepEqual(await ask('IsBanned', { ipOrSubnet: '300.1.1.1' }), { isBanned: false });
 
   assert.deepEqual(await ask('AddBanScore', { peer_id: other.id, reason: 'spam' }), { ok: true });
   assert.ok(scores.score(other.id) > 49, 'spam is 50, less what has decayed');
@@ -119,7 +121,8 @@ test('what is wrong with a request comes as a code that Go knows', async (contex
     ['BanPeer', { addr: 'nowhere' }],
     ['BanPeer', { addr: '198.51.100.1', until: 1 }],
     ['UnbanPeer', { addr: '' }],
-    ['IsBanned', { ipOrSubnet: '300.1.1.1' }],
+    ['BanPeer', { addr: '198.51.100.1', until: MAX_INT64 }],
+    ['BanPeer', { addr: '198.51.100.1:99999' }],
     ['AddBanScore', { peer_id: 'nobody', reason: 'spam' }],
     ['AddBanScore', { peer_id: PEER, reason: '' }],
     ['ConnectPeer', { peer_address: '' }],
@@ -149,6 +152,15 @@ test('admin calls need the key, the others do not', async (context) => {
   assert.deepEqual(list.list(), [], 'what was refused left nothing behind');
 });
 
+test('metadata of 300 kB ends the call and not the connection', async (context) => {
+  const { go } = await served(context);
+  assert.equal((await go.call(SERVICE, 'GetPeers', {})).code, 'OK');
+  const large = await go.call(SERVICE, 'GetPeers', {}, { metadata: { 'x-large': 'm'.repeat(300_000) } });
+  assert.equal(large.code, 'Internal');
+  assert.match(large.details, /header list size .*65536/);
+  assert.equal((await go.call(SERVICE, 'GetPeers', {})).code, 'OK');
+});
+
 test('64-bit integers arrive whole at their limits', async (context) => {
   const { ask, go, list, peer } = await served(context, {
     changes: {
@@ -166,7 +178,8 @@ test('64-bit integers arrive whole at their limits', async (context) => {
     [MAX_UINT64, MAX_UINT64, MAX_INT64],
   );
 
-  assert.deepEqual(await ask('BanPeer', { addr: '198.51.100.1', until: MAX_INT64 }), { ok: true });
+  const end = Date.UTC(2999, 11, 31, 23, 59, 59) / 1000;
+  assert.deepEqual(await ask('BanPeer', { addr: '198.51.100.1', until: String(end) }), { ok: true });
   assert.deepEqual(await ask('IsBanned', { ipOrSubnet: '198.51.100.1' }), { isBanned: true });
   assert.ok(list.until('198.51.100.1') > Date.now() + 365 * 86_400_000);
   const past = await go.call(

@@ -38,8 +38,8 @@ export class LevelBanStore implements BanStore {
     return entries;
   }
 
-  async put({ key, until, origin, peer }: BanEntry): Promise<void> {
-    await this.#bans.put(key, JSON.stringify({ until, origin, peer }));
+  async put({ key, until, origin, peer, reason }: BanEntry): Promise<void> {
+    await this.#bans.put(key, JSON.stringify({ until, origin, peer, reason }));
   }
 
   async delete(key: string): Promise<void> {
@@ -65,9 +65,16 @@ export class LevelBanStore implements BanStore {
 
 function decode(key: string, value: string): BanEntry {
   const { kind } = parseBanSubject(key);
-  const { until, origin, peer } = JSON.parse(value) as Partial<BanEntry>;
+  const { until, origin, peer, reason } = JSON.parse(value) as Partial<BanEntry>;
   if (typeof until !== 'number' || (origin !== 'operator' && origin !== 'score')) {
     throw new RangeError(`value of ${key} is not a ban`);
   }
-  return { key, kind, until, origin, ...(typeof peer === 'string' ? { peer } : {}) };
+  return {
+    key,
+    kind,
+    until,
+    origin,
+    ...(typeof peer === 'string' ? { peer } : {}),
+    ...(typeof reason === 'string' ? { reason } : {}),
+  };
 }

@@ -10,6 +10,7 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Subnet } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
+import { displayText } from '../../shared/messages/text.js';
 import { ExpiryQueue } from './expiry-queue.js';
 import type { BanMetrics } from './metrics.js';
 import { NetworkSet } from './network-set.js';
@@ -50,6 +51,8 @@ export interface RemovalResult {
   readonly bannedPeer: string | undefined;
 }
 
+/** Characters of a reason that are kept. */
+export const MAX_REASON_LENGTH = 256;
 /** The latest end of a ban in unix ms: the year 9999, which every store can hold. */
 export const LATEST_END = Date.UTC(9999, 11, 31);
 const LONGEST_TIMER_MS = 60_000;
@@ -143,12 +146,17 @@ export class BanList implements HealthChecked {
   /**
    * Bans until `until` (unix ms, at the most the year 9999), in force when this returns its promise. An operator's ban replaces
    * any other of the same subject; a ban by score never touches an operator's and never shortens another. `peer` is whose
-   * address this is, where it is banned with a peer.
+   * address this is, where it is banned with a peer; `reason` is shown with it, as much as is printable of 256 characters.
    *
    * Rejects with InvalidBanSubjectError or, for a time past, RangeError; with BanNotStoredError when the ban is in
    * force but the store is away.
    */
-  async add(text: string, until: number, origin: BanEntry['origin'], peer?: string): Promise<BanEntry> {
+  async add(
+    text: string,
+    until: number,
+    origin: BanEntry['origin'],
+    { peer, reason = '' }: Pick<BanEntry, 'peer' | 'reason'> = {},
+  ): Promise<BanEntry> {
     const subject = parseBanSubject(text);
     if (!(until > this.#clocks.date())) throw new RangeError('a ban must end in the future');
     const present = this.#entries.get(subject.key);
@@ -162,6 +170,7 @@ export class BanList implements HealthChecked {
       until: Math.min(until, LATEST_END),
       origin,
       ...(peer === undefined ? {} : { peer }),
+      ...(reason === '' ? {} : { reason: displayText(reason, MAX_REASON_LENGTH) }),
     };
     this.#put(entry, subject);
     this.#metrics.changes.inc({ change: 'added' });

@@ -111,7 +111,7 @@ export class BanScores {
     this.#metrics.scores.set(this.#scores.size);
     this.#logger.debug({ peer: peerId, reason: counted, points, score }, 'offence scored');
     if (spared) this.#spare(peerId, before.points < this.threshold);
-    else if (reached && !this.#list.isPeerBanned(peerId)) this.#ban(peerId, score);
+    else if (reached && !this.#list.isPeerBanned(peerId)) this.#ban(peerId, score, counted);
     return { score, banned: this.#list.isPeerBanned(peerId) };
   }
 
@@ -144,15 +144,17 @@ export class BanScores {
     if (first) this.#logger.warn({ peer: peerId }, 'a protected peer reached the ban threshold; not banned');
   }
 
-  #ban(peerId: string, score: number): void {
+  /** For the offence with which the threshold was reached. */
+  #ban(peerId: string, score: number, offence: string): void {
     const until = this.#clocks.date() + this.#durationMs;
     if (this.#durationMs <= 0) return;
     const addresses = this.#addressesOf(peerId);
     this.#log({ peer: peerId, addresses, score, until: new Date(until).toISOString() });
     for (const subject of [peerId, ...addresses]) {
       // In force when the call returns; a store that is away is counted and tried again by the list.
-      const peer = subject === peerId ? undefined : peerId;
-      this.#list.add(subject, until, 'score', peer).catch((error: unknown) => {
+      const peer = subject === peerId ? {} : { peer: peerId };
+      const reason = `score ${score}, the last for ${offence}`;
+      this.#list.add(subject, until, 'score', { ...peer, reason }).catch((error: unknown) => {
         this.#logger.debug({ err: error, subject }, 'automatic ban is not stored');
       });
     }

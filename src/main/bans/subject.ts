@@ -34,17 +34,19 @@ export function canonicalPeerId(text: string): string | undefined {
   }
 }
 
+const isPort = (digits = '0'): boolean => digits.length <= 5 && Number(digits) <= 65_535;
+
 /** `1.2.3.4:9905` and `[::1]:9905` without the port, as the Go service reads them; else the text itself. */
 function withoutPort(text: string): string {
-  const match = /^(?:\[([^\]]*)\]|([^:]*)):\d{1,5}$/.exec(text);
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
-  return host !== undefined && isIP(host) !== 0 ? host : text;
+  return host !== undefined && isIP(host) !== 0 && isPort(match?.[3]) ? host : text;
 }
 
 /** The address of a multiaddr such as `/ip4/1.2.3.4/tcp/9905/p2p/…`, or the peer ID of `/p2p/…`; else the text itself. */
 function ofMultiaddr(text: string): string {
-  const match = /^\/(?:ip4|ip6|p2p)\/([^/]+)(?:\/|$)/.exec(text);
-  return match?.[1] ?? text;
+  const match = /^\/(?:ip4|ip6|p2p)\/([^/]+)(?:\/(?:tcp|udp)\/(\d+)(?=\/|$)|\/|$)/.exec(text);
+  return match?.[1] !== undefined && isPort(match[2]) ? match[1] : text;
 }
 
 const words = new Uint32Array(4);

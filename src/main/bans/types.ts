@@ -25,6 +25,8 @@ export interface BanEntry {
   readonly origin: 'operator' | 'score';
   /** Base58 ID of the peer with which an address was banned by score: it is let in again together with that peer. */
   readonly peer?: string;
+  /** Why, for a person: printable, at most 256 characters. A shared store keeps none. */
+  readonly reason?: string;
 }
 
 /** Where bans are kept between runs: LevelDB, or Teranode's `bans` table in Postgres. */

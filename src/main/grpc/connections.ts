@@ -41,13 +41,16 @@ export class GrpcConnections {
   readonly #waiting = new Set<Waiting>();
   #waitingBytes = 0;
   readonly #bytesOf = new Map<string, number>();
-  #server: Server | undefined;
+  readonly #servers = new Set<Server>();
 
   constructor({ metrics }: { readonly metrics: PeerServiceMetrics }) {
     this.#metrics = metrics;
   }
 
-  /** Hands each connection that has a place to `onConnection`. Gives the bound port; rejects as `listen` fails. */
+  /**
+   * Hands each connection that has a place to `onConnection`, of one address more with each call. Gives the bound port; rejects as `listen`
+   * fails.
+   */
   async listen(host: string, port: number, onConnection: (socket: Socket) => void): Promise<number> {
     const server = createServer({ noDelay: true }, (socket) => {
       if (this.#enter(socket)) onConnection(socket);
@@ -59,15 +62,15 @@ export class GrpcConnections {
         resolve();
       });
     });
-    this.#server = server;
+    this.#servers.add(server);
     const bound = server.address();
     return typeof bound === 'object' && bound !== null ? bound.port : port;
   }
 
   /** Takes no more connections. */
   stopListening(): void {
-    this.#server?.close();
-    this.#server = undefined;
+    for (const server of this.#servers) server.close();
+    this.#servers.clear();
   }
 
   /** Ends those that are left. */

@@ -1,6 +1,8 @@
 /** Where PeerService listens. */
 
+import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { errorMessage } from '../../shared/errors.js';
 import { listenAddressOf } from '../../shared/listen-address.js';
 
 export interface BindAddress {
@@ -13,13 +15,26 @@ export interface BindAddress {
   readonly loopback: boolean;
 }
 
-/**
- * `p2p_grpcListenAddress` to bind: without a host every address. `localhost` is 127.0.0.1: bound by name, a port taken on one
- * of its addresses would go unnoticed. Throws ConfigurationError.
- */
+/** What the name stands for on every machine (RFC 6761), whatever its files of hosts say. */
+const LOCALHOST = ['127.0.0.1', '::1'];
+
+/** `p2p_grpcListenAddress` to bind: without a host every address. Throws ConfigurationError. */
 export function bindAddress(text: string): BindAddress {
-  const { host: written = '::', port } = listenAddressOf('p2p_grpcListenAddress', text);
-  const host = written === 'localhost' ? '127.0.0.1' : written;
-  const loopback = host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+  const { host = '::', port } = listenAddressOf('p2p_grpcListenAddress', text);
+  const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
   return { target: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`, host, port, loopback };
+}
+
+/**
+ * The addresses behind it, one or more: a client of a name may try any of them first. Rejects with RangeError where the name is unknown.
+ */
+export async function addressesOf({ host }: Pick<BindAddress, 'host'>): Promise<readonly string[]> {
+  if (host === 'localhost') return LOCALHOST;
+  if (isIP(host.split('%', 1)[0] ?? '') !== 0) return [host];
+  try {
+    const found = await lookup(host, { all: true });
+    return [...new Set(found.map(({ address }) => address))];
+  } catch (error) {
+    throw new RangeError(`the name ${host} has no address: ${errorMessage(error)}`);
+  }
 }

@@ -11,7 +11,7 @@ import {
   type Peer,
   type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
-import type { BanList } from '../bans/list.js';
+import { type BanList, MAX_REASON_LENGTH } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import { canonicalPeerId, InvalidBanSubjectError, MAX_SUBJECT_LENGTH } from '../bans/subject.js';
 import type { P2PNode } from '../node/types.js';
@@ -40,6 +40,8 @@ export interface PeerServiceOptions {
   readonly blacklistedHosts: readonly string[];
 }
 
+/** Unix seconds. Whoever says milliseconds means a time thousands of years away. */
+const YEAR_3000 = BigInt(Date.UTC(3000, 0) / 1000);
 const MAX_MULTIADDR_LENGTH = 1024;
 const CONNECT_MS = 15_000;
 /** Past it a message is not encoded at all. */
@@ -58,7 +60,9 @@ export function createPeerService(
   const endOf = (until: bigint): number => {
     if (until === 0n) return now() + options.banDurationMs;
     if (until * 1000n <= BigInt(Math.floor(now()))) throw new RangeError('until: is in the past');
-    // Seconds that no clock will see: the list has its own latest end.
+    if (until >= YEAR_3000) {
+      throw new RangeError('until: is beyond the year 3000; it is told in unix seconds, not milliseconds');
+    }
     return Number(until) * 1000;
   };
 
@@ -72,6 +76,9 @@ export function createPeerService(
       ListBannedResponse.encode({
         banned: slice.map(({ key }) => key),
         peers: slice.map(({ peer = '' }) => peer),
+        until: slice.map(({ until }) => seconds(until)),
+        reasons: slice.map(({ reason = '' }) => reason),
+        by_score: slice.map(({ origin }) => origin === 'score'),
       }).finish(),
     ),
   );
@@ -84,8 +91,9 @@ export function createPeerService(
     }),
     banPeer: unary(components, 'BanPeer', {
       admin: true,
-      async answer({ addr, until }) {
-        await list.add(addr, endOf(until), 'operator');
+      async answer({ addr, until, reason }) {
+        if (reason.length > MAX_REASON_LENGTH) throw new RangeError('reason: is too long');
+        await list.add(addr, endOf(until), 'operator', { reason });
         return { ok: true };
       },
     }),
@@ -106,7 +114,8 @@ export function createPeerService(
     }),
     isBanned: unary(components, 'IsBanned', {
       admin: false,
-      answer: ({ ipOrSubnet }) => ({ isBanned: list.isBanned(ipOrSubnet) }),
+      // As Go: nonsense is banned by nobody.
+      answer: ({ ipOrSubnet }) => ({ isBanned: isBanned(list, ipOrSubnet) }),
     }),
     listBanned: unary<Empty, ListBannedResponse>(components, 'ListBanned', {
       admin: false,
@@ -154,6 +163,15 @@ export function createPeerService(
       },
     }),
   };
+}
+
+function isBanned(list: BanList, text: string): boolean {
+  try {
+    return list.isBanned(text);
+  } catch (error) {
+    if (error instanceof InvalidBanSubjectError) return false;
+    throw error;
+  }
 }
 
 /** What an unbanning did, or did not do, to others than who was named. */

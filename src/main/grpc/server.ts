@@ -1,5 +1,7 @@
 /** The gRPC server: PeerService, health and reflection on one port. */
 
+import type { Settings as Http2Settings } from 'node:http2';
+import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import type { HealthImplementation } from 'grpc-health-check';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
@@ -9,7 +11,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import { type Pem, serverFiles, type TlsFileSet, tlsFileProblems } from '../../shared/tls-files.js';
 import { WatchedPem } from '../../shared/tls-watch.js';
 import type { GrpcConnections } from './connections.js';
-import { type BindAddress, bindAddress } from './listen-address.js';
+import { addressesOf, type BindAddress, bindAddress } from './listen-address.js';
 import { Encoded } from './shared-answer.js';
 
 export type GrpcServerSettings = Pick<
@@ -30,7 +32,7 @@ const SERVICE = 'p2p_api.PeerService';
 const OPTIONS: ServerOptions = {
   // The longest request is an address and a reason.
   'grpc.max_receive_message_length': 64 * 1024,
-  // A million bans are listed in 20 MB.
+  // A million bans are listed in some 60 MB.
   'grpc.max_send_message_length': 256 * 1024 * 1024,
   'grpc.max_concurrent_streams': 100,
   'grpc.keepalive_time_ms': 60_000,
@@ -48,6 +50,13 @@ const SERVICE_DEFINITION = Object.fromEntries(
     },
   ]),
 ) as typeof PeerServiceService;
+/**
+ * Bytes of a call's metadata as HTTP/2 counts them. Clients that heed what the server says, Go's and Java's among them, send no more: the call
+ * ends there. Of others the call ends here; past some 140 kB (nghttp2's eight CONTINUATION frames) Node's HTTP/2 ends the connection.
+ */
+const METADATA_BYTES = 64 * 1024;
+/** To find a port that is free at every address of a name. */
+const FREE_PORT_ATTEMPTS = 10;
 /** How long calls under way may take when the server stops. */
 const DRAIN_MS = 2_000;
 
@@ -66,6 +75,7 @@ export class GrpcServer {
   /** Throws ConfigurationError on an address that does not parse. Nothing is touched before `start`. */
   constructor({ service, connections, logger, tls }: GrpcServerComponents, settings: GrpcServerSettings) {
     this.#settings = settings;
+    boundMetadata(this.#server);
     this.#tls = tls;
     this.#connections = connections;
     this.#logger = logger;
@@ -127,20 +137,58 @@ export class GrpcServer {
   async #bind(address: BindAddress, credentials: ServerCredentials): Promise<number> {
     // Our own sockets, because grpc-js counts none of its connections.
     const { injectConnection } = this.#server.createConnectionInjector(credentials);
-    const { host, port } = address;
+    const { host } = address;
     try {
-      return await this.#connections.listen(host, port, injectConnection);
-    } catch (error) {
-      // A machine without IPv6 has no `::`.
-      if (host === '::' && /EAFNOSUPPORT|EADDRNOTAVAIL/.test(errorMessage(error))) {
-        return this.#connections.listen('0.0.0.0', port, injectConnection).catch((again: unknown) => {
-          throw refusal(address, again);
-        });
+      const addresses = await addressesOf(address);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#bindAll(addresses, address.port, injectConnection);
+        } catch (error) {
+          this.#connections.stopListening();
+          // A machine without IPv6 has no `::`.
+          if (host === '::' && isAbsent(error)) {
+            return await this.#connections.listen('0.0.0.0', address.port, injectConnection);
+          }
+          // A port that was free at one address may be taken at another.
+          if (address.port !== 0 || attempt === FREE_PORT_ATTEMPTS) throw error;
+        }
       }
+    } catch (error) {
       throw refusal(address, error);
     }
   }
+
+  /** One port at all of them; those that this machine does not have, such as `::1` without IPv6, are left out where others are left. */
+  async #bindAll(
+    addresses: readonly string[],
+    port: number,
+    onConnection: (socket: Socket) => void,
+  ): Promise<number> {
+    let bound: number | undefined;
+    let absent: unknown;
+    for (const host of addresses) {
+      try {
+        bound = await this.#connections.listen(host, bound ?? port, onConnection);
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+        absent = error;
+      }
+    }
+    if (bound === undefined) throw absent;
+    return bound;
+  }
 }
+
+/** grpc-js has no option for it, and hands these on to Node's HTTP/2 as they are. */
+function boundMetadata(server: Server): void {
+  const { commonServerOptions: options } = server as unknown as {
+    commonServerOptions: { settings?: Http2Settings };
+  };
+  options.settings = { ...options.settings, maxHeaderListSize: METADATA_BYTES };
+}
+
+/** The machine has no such address. */
+const isAbsent = (error: unknown): boolean => /EAFNOSUPPORT|EADDRNOTAVAIL/.test(errorMessage(error));
 
 function refusal(address: BindAddress, error: unknown): ConfigurationError {
   const text = errorMessage(error);

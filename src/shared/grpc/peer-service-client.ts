@@ -25,6 +25,11 @@ export interface Ban {
   readonly subject: string;
   /** The peer with which an address was banned by score. */
   readonly peer: string | undefined;
+  /** When it ends. This and the following are undefined of a server that does not tell them, as Teranode's own. */
+  readonly until: Date | undefined;
+  readonly by: 'operator' | 'score' | undefined;
+  /** Why; also undefined where nobody said. */
+  readonly reason: string | undefined;
 }
 
 export interface ConnectionResult {
@@ -76,9 +81,9 @@ export class PeerServiceClient {
     return (await this.#read(this.#client.getPeers.bind(this.#client), {}, signal)).peers;
   }
 
-  /** `until` in unix seconds; 0 for the server's p2p_ban_duration. */
-  async banPeer(subject: string, until = 0n, signal?: AbortSignal): Promise<boolean> {
-    const request = { addr: subject, until };
+  /** `until` in unix seconds; 0 for the server's p2p_ban_duration. `reason` is shown with the ban, 256 characters at the most. */
+  async banPeer(subject: string, until = 0n, signal?: AbortSignal, reason = ''): Promise<boolean> {
+    const request = { addr: subject, until, reason };
     return (await this.#admin(this.#client.banPeer.bind(this.#client), request, signal)).ok;
   }
 
@@ -104,11 +109,21 @@ export class PeerServiceClient {
     return (await this.#read(this.#client.listBanned.bind(this.#client), {}, signal)).banned;
   }
 
-  /** As `listBanned`, with the peer of each address that was banned by score with one. */
+  /** As `listBanned`, with until when, by whom and why. */
   async listBans(signal?: AbortSignal): Promise<Ban[]> {
-    const { banned, peers } = await this.#read(this.#client.listBanned.bind(this.#client), {}, signal);
-    // Teranode's own service has no peers to tell.
-    return banned.map((subject, index) => ({ subject, peer: peers[index] || undefined }));
+    const listed = await this.#read(this.#client.listBanned.bind(this.#client), {}, signal);
+    const { banned, peers, until, reasons, by_score: byScore } = listed;
+    return banned.map((subject, index) => {
+      const end = until[index];
+      const scored = byScore[index];
+      return {
+        subject,
+        peer: peers[index] || undefined,
+        until: end === undefined ? undefined : new Date(Number(end) * 1000),
+        by: scored === undefined ? undefined : scored ? 'score' : 'operator',
+        reason: reasons[index] || undefined,
+      };
+    });
   }
 
   async clearBanned(signal?: AbortSignal): Promise<boolean> {

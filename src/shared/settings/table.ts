@@ -352,9 +352,13 @@ export const SETTINGS = {
   KAFKA_SASL_PASSWORD_FILE: text('', 'File whose one line is the password (this server).'),
 
   // gRPC offered
-  p2p_grpcListenAddress: text('localhost:9904', 'PeerService listens here; empty: not at all.', {
-    contexts: { 'docker.m': ':9904', 'docker.ss': ':9904', operator: ':9904' },
-  }),
+  p2p_grpcListenAddress: text(
+    'localhost:9904',
+    'PeerService listens here, at every address of a name; empty: not at all.',
+    {
+      contexts: { 'docker.m': ':9904', 'docker.ss': ':9904', operator: ':9904' },
+    },
+  ),
   p2p_grpcAddress: text('localhost:9904', 'Where others, and the CLI, reach PeerService.'),
   grpc_admin_api_key: text(
     '',

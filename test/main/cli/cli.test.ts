@@ -100,6 +100,10 @@ test('wrong usage is exit code 2 and one line that says what was meant', async (
     ['ban'],
     ['ban', 'x', '--for', 'soon'],
     ['ban', 'x', '--until', '2001-01-01'],
+    ['ban', '203.0.113.7', '--until', '+055000-01-01T00:00:00Z'],
+    ['ban', '5.6.7.8:99999'],
+    ['unban', '[2001:db8::1]:65536'],
+    ['ban', '/ip4/5.6.7.8/tcp/99999'],
     ['unban'],
     ['ban', 'not an address'],
     ['unban', '0.0.0.0/0'],
@@ -195,11 +199,20 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   const run = (...args: string[]) =>
     finish(context, [...args, '--set', `p2p_grpcAddress=${address}`, '--set', `DATADIR=${cwd}`], { cwd });
   assert.equal((await run('unban', '203.0.113.9')).stdout, '203.0.113.9 was not banned\n');
-  const banned = await run('ban', '203.0.113.7', '--for', '7d');
+  const banned = await run('ban', '203.0.113.7', '--for', '7d', '--reason', 'sent \u001b[31mnonsense');
   assert.equal(banned.code, 0, banned.stderr);
   assert.match(banned.stdout, /^203\.0\.113\.7 is banned until 20/);
-  assert.match((await run('bans')).stdout, /^203\.0\.113\.7/);
-  assert.equal(JSON.parse((await run('bans', '--json')).stdout).length, 1);
+  const told = /^203\.0\.113\.7 is banned until (\S+)\n$/.exec(banned.stdout)?.[1] ?? '';
+  const end = new Date(Math.ceil(Date.parse(told) / 1000) * 1000).toISOString();
+  const [head, row] = (await run('bans')).stdout.split('\n');
+  assert.match(head ?? '', /^BANNED +UNTIL +BY +WITH +REASON$/);
+  assert.equal(
+    row?.replaceAll(/ {2,}/g, '  '),
+    `203.0.113.7  ${end.replace('.000Z', 'Z')}  operator  –  sent [31mnonsense`,
+  );
+  assert.deepEqual(JSON.parse((await run('bans', '--json')).stdout), [
+    { subject: '203.0.113.7', until: end, by: 'operator', reason: 'sent [31mnonsense' },
+  ]);
   assert.equal((await run('unban', '203.0.113.7')).stdout, '203.0.113.7 is not banned any more\n');
   const nobody = await run('bans');
   assert.deepEqual([nobody.stdout, nobody.stderr], ['', 'nobody is banned\n']);
@@ -207,8 +220,12 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
   const until = Date.now() + 3_600_000;
   await list.add(peer, until, 'score');
-  await list.add('203.0.113.10', until, 'score', peer);
-  assert.match((await run('bans')).stdout, new RegExp(`^203\\.0\\.113\\.10  with ${peer}$`, 'm'));
+  await list.add('203.0.113.10', until, 'score', { peer, reason: 'score 100, the last for spam' });
+  const byScore = new RegExp(
+    `^203\\.0\\.113\\.10 +20\\S+Z +score +${peer}  score 100, the last for spam$`,
+    'm',
+  );
+  assert.match((await run('bans')).stdout, byScore);
   assert.equal((await run('unban', peer)).stdout, `${peer} is not banned any more; with it 203.0.113.10\n`);
   assert.equal((await run('unban', '--all')).code, 0);
   assert.equal((await run('bans')).stdout, '');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { Client, credentials, type ServiceError, status as Status } from '@grpc/grpc-js';
@@ -65,11 +66,11 @@ test('whom an address was banned with is listed, and both are let in together', 
   const { client, list } = await startService(context);
   const until = Date.now() + BAN_MS;
   await list.add(PEER, until, 'score');
-  await list.add('203.0.113.9', until, 'score', PEER);
-  await list.add('203.0.113.10', until, 'score', PEER);
+  await list.add('203.0.113.9', until, 'score', { peer: PEER });
+  await list.add('203.0.113.10', until, 'score', { peer: PEER });
   const bans = (await client.listBans()).toSorted((a, b) => a.subject.localeCompare(b.subject));
   assert.deepEqual(
-    bans,
+    bans.map(({ subject, peer }) => ({ subject, peer })),
     [
       { subject: PEER, peer: undefined },
       { subject: '203.0.113.10', peer: PEER },
@@ -107,8 +108,76 @@ test('bans are made, asked for, listed, taken back and cleared', async (context)
   assert.equal(await client.isBanned('198.51.100.200'), false);
   assert.equal(await client.clearBanned(), true);
   assert.deepEqual(await client.listBanned(), []);
-  await client.banPeer('192.0.2.1', 2n ** 62n);
-  assert.equal(new Date(list.until('192.0.2.1')).getUTCFullYear(), 9999);
+  await client.banPeer('192.0.2.1', BigInt(Date.UTC(2999, 11, 31) / 1000));
+  assert.equal(new Date(list.until('192.0.2.1')).getUTCFullYear(), 2999);
+});
+
+test('the list of bans tells of each until when it is, by whom and why, after a restart too', async (context) => {
+  const { client, list } = await startService(context);
+  const until = soon();
+  await client.banPeer('192.0.2.1', until, undefined, 'asks for everything\u202e');
+  await client.banPeer('192.0.2.2', until);
+  await client.addBanScore(PEER, 'invalid_block');
+  await client.addBanScore(PEER, 'spam');
+  const before = Date.now();
+  await client.addBanScore(PEER, 'catchup_malicious');
+  await list.reload();
+  const bans = new Map((await client.listBans()).map((ban) => [ban.subject, ban]));
+  const end = new Date(Number(until) * 1000);
+  assert.deepEqual(bans.get('192.0.2.1'), {
+    ...{ subject: '192.0.2.1', peer: undefined, until: end, by: 'operator', reason: 'asks for everything' },
+  });
+  assert.deepEqual(bans.get('192.0.2.2'), {
+    ...{ subject: '192.0.2.2', peer: undefined, until: end, by: 'operator', reason: undefined },
+  });
+  const scored = bans.get(PEER);
+  assert.deepEqual([scored?.by, scored?.reason], ['score', 'score 110, the last for catchup_malicious']);
+  const left = Number(scored?.until) - before;
+  assert.ok(Math.abs(left - BAN_MS) < 60_000, `${left} ms`);
+});
+
+test('an end beyond the year 3000, which is milliseconds taken for seconds, is refused', async (context) => {
+  const { client, list } = await startService(context);
+  for (const until of [BigInt(Date.now()), BigInt(Date.UTC(3000, 0) / 1000), 2n ** 62n, 2n ** 63n - 1n]) {
+    await assert.rejects(client.banPeer('192.0.2.1', until), (error: Error) => {
+      assert.match(error.message, /until: .*seconds, not milliseconds/);
+      return code(Status.INVALID_ARGUMENT)(error);
+    });
+  }
+  await assert.rejects(
+    client.banPeer('192.0.2.1', soon(), undefined, 'r'.repeat(257)),
+    /reason: is too long/,
+  );
+  assert.equal(list.size, 0);
+});
+
+test('the bound of metadata is told to each client, and more ends the call and not the connection', async (context) => {
+  const { address } = await startService(context);
+  const session = connectHttp2(`http://${address}`, { maxSendHeaderBlockLength: 2 ** 30 });
+  session.on('error', () => {});
+  context.after(() => session.destroy());
+  const [settings] = await once(session, 'remoteSettings');
+  // What clients in Go and Java go by: they send no more.
+  assert.equal(settings.maxHeaderListSize, 65_536);
+  const call = (more: Record<string, string>): Promise<string> =>
+    new Promise((resolve) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/p2p_api.PeerService/ListBanned',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        ...more,
+      });
+      stream.on('trailers', (trailers) => resolve(`status ${String(trailers['grpc-status'])}`));
+      stream.on('error', (error) => resolve(error.message));
+      stream.resume();
+      stream.end(Buffer.alloc(5));
+    });
+  const parts = Array.from({ length: 8 }, (_, index) => [`x-part-${index}`, 'm'.repeat(15_000)]);
+  assert.equal(await call({ 'x-one': 'm'.repeat(40_000) }), 'status 0');
+  assert.match(await call(Object.fromEntries(parts)), /Stream closed/);
+  assert.equal(session.destroyed || session.closed, false);
+  assert.equal(await call({}), 'status 0');
 });
 
 test('scores add up to a ban', async (context) => {
@@ -121,7 +190,7 @@ test('scores add up to a ban', async (context) => {
   assert.equal(await client.isBanned(PEER), true);
 });
 
-test('bad arguments are INVALID_ARGUMENT and change nothing', async (context) => {
+test('bad arguments are INVALID_ARGUMENT and change nothing; what is nothing is not banned', async (context) => {
   const { client, list } = await startService(context);
   const invalid = code(Status.INVALID_ARGUMENT);
   for (const subject of [
@@ -134,10 +203,13 @@ test('bad arguments are INVALID_ARGUMENT and change nothing', async (context) =>
     'x'.repeat(300),
     '１.2.3.4',
     'y'.repeat(60_000),
+    '5.6.7.8:99999',
+    '[2001:db8::1]:65536',
+    '/ip4/5.6.7.8/tcp/99999',
   ]) {
     await assert.rejects(client.banPeer(subject, soon()), invalid, subject);
     await assert.rejects(client.unbanPeer(subject), invalid, subject);
-    await assert.rejects(client.isBanned(subject), invalid, subject);
+    assert.equal(await client.isBanned(subject), false, subject);
     await assert.rejects(client.addBanScore(subject, 'spam'), invalid, subject);
     await assert.rejects(client.disconnectPeer(subject), invalid, subject);
   }

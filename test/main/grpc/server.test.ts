@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { lookup } from 'node:dns/promises';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Client, credentials, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
@@ -76,10 +78,48 @@ test('a port that is taken is named with its setting', async (context) => {
   );
 });
 
+test('localhost is 127.0.0.1 and ::1, at one port, and taken at one of them it is named', async (context) => {
+  const { server } = await startService(context);
+  const port = server.port ?? 0;
+  for (const address of [`127.0.0.1:${port}`, `[::1]:${port}`, `localhost:${port}`]) {
+    const client = new PeerServiceClient(address);
+    assert.deepEqual(await client.listBanned(), [], address);
+    client.close();
+  }
+  await server.stop();
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '::1', resolve));
+  context.after(() => new Promise((resolve) => holder.close(resolve)));
+  const taken = (holder.address() as { port: number }).port;
+  await assert.rejects(
+    startService(context, { settings: { p2p_grpcListenAddress: `localhost:${taken}` } }),
+    new RegExp(`p2p_grpcListenAddress: .*${taken} is in use`),
+  );
+  // What was bound before is let go.
+  const free = createServer();
+  await new Promise<void>((resolve) => free.listen(taken, '127.0.0.1', resolve));
+  free.close();
+});
+
+test('a name is bound at each of its addresses, one that has none is named with its setting', async (context) => {
+  const own = (await lookup(hostname(), { all: true })).map(({ address }) => address);
+  const { server } = await startService(context, { settings: { p2p_grpcListenAddress: `${hostname()}:0` } });
+  for (const address of own) {
+    const host = address.includes(':') ? `[${address}]` : address;
+    const client = new PeerServiceClient(`${host}:${server.port}`);
+    assert.deepEqual(await client.listBanned(), [], address);
+    client.close();
+  }
+  await assert.rejects(
+    startService(context, { settings: { p2p_grpcListenAddress: 'nobody.invalid:0' } }),
+    /^ConfigurationError: p2p_grpcListenAddress: .*nobody\.invalid has no address/,
+  );
+});
+
 test('listen addresses are read as Go reads them, and refused when they are none', () => {
   assert.deepEqual(bindAddress('localhost:9904'), {
-    target: '127.0.0.1:9904',
-    host: '127.0.0.1',
+    target: 'localhost:9904',
+    host: 'localhost',
     port: 9904,
     loopback: true,
   });
