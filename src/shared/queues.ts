@@ -171,6 +171,18 @@ export const QUEUES = [
     metric: 'teranode_p2p_bans_unstored',
   },
   {
+    name: 'ids of gossip',
+    bound: 'p2p_gossip_id_bytes, and who delivered the newest 10,000 messages',
+    whenFull: 'the oldest are forgotten: a copy that comes that late is checked once more',
+    metric: 'teranode_p2p_node_gossip_bytes',
+  },
+  {
+    name: 'gossip for who asks',
+    bound: 'p2p_gossip_message_bytes, five heartbeats',
+    whenFull: 'the oldest that has its verdict is forgotten',
+    metric: 'teranode_p2p_node_gossip_bytes',
+  },
+  {
     name: 'peer cache',
     bound: '1,000 peers, 24 h',
     whenFull: 'the least recently seen is forgotten',

@@ -93,6 +93,14 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/bans/stored-changes',
     'at the bound of keys that wait a further change is answered as not stored, and those that wait may change',
   ],
+  'ids of gossip': [
+    'main/node/seams/gossip-memory',
+    'ids stay within their bytes whatever comes, and the newest are still known',
+  ],
+  'gossip for who asks': [
+    'main/node/seams/gossip-memory',
+    'messages stay within their bytes: the oldest go, and none without its verdict',
+  ],
   'peer cache': ['main/node/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
   'peer facts': [
     'main/peers/known-peers',

@@ -21,6 +21,7 @@ import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
 import { NO_SCORES, SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import { meshWithDirectPeers } from './seams/direct-peers.js';
+import { boundMemory } from './seams/gossip-memory.js';
 import type { GossipStreams, StreamComponents } from './seams/gossip-streams.js';
 import { retainScores } from './seams/retained-scores.js';
 import type { Traffic } from './traffic.js';
@@ -124,6 +125,12 @@ export function gossipService(
     blameAuthorsAlone(gossip, { onDropped: components.onUnblamed, onForged: components.onForged });
     if (options.seams.directPeersInMesh) meshWithDirectPeers(gossip);
     if (options.seams.retainedScores) retainScores(gossip.score);
+    if (options.seams.gossipMemory) {
+      gossip.remembered = boundMemory(gossip, {
+        idBytes: settings.p2p_gossip_id_bytes,
+        messageBytes: settings.p2p_gossip_message_bytes,
+      });
+    }
     keepUncheckedMessages(gossip);
     const { streams } = components;
     streams?.lay(gossip, libp2pComponents as object as StreamComponents);

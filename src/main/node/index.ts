@@ -632,6 +632,9 @@ export class Libp2pNode implements P2PNode {
   #observe(): void {
     this.#backpressure.observe();
     this.#streams?.observe();
+    const { ids = 0, messages = 0 } = this.#host?.services.pubsub.remembered?.() ?? {};
+    this.#metrics.gossipBytes.set({ of: 'ids' }, ids);
+    this.#metrics.gossipBytes.set({ of: 'messages' }, messages);
     this.#metrics.peers.set(this.#host?.getPeers().length ?? 0);
     this.#metrics.strangers.set(this.#sharedTopics.strangers().length);
   }

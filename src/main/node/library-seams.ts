@@ -18,6 +18,7 @@ import * as Digest from 'multiformats/hashes/digest';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import { messageIdText } from './message-id.js';
 import type { DirectGossip } from './seams/direct-peers.js';
+import type { DeliveriesInternals, MessageCacheInternals } from './seams/gossip-memory.js';
 import type { StreamedGossip } from './seams/gossip-streams.js';
 import type { ScoreInternals } from './seams/retained-scores.js';
 import type { Judgement } from './types.js';
@@ -39,6 +40,8 @@ export interface Seams {
   readonly directPeersInMesh: boolean;
   /** Gossip streams that come back while their peer stays connected; see seams/gossip-streams.ts. */
   readonly gossipStreams: boolean;
+  /** Ids and messages that GossipSub remembers, in a bounded number of bytes; see seams/gossip-memory.ts. */
+  readonly gossipMemory: boolean;
 }
 
 export const ALL_SEAMS: Seams = {
@@ -49,6 +52,7 @@ export const ALL_SEAMS: Seams = {
   relayPlaces: true,
   directPeersInMesh: true,
   gossipStreams: true,
+  gossipMemory: true,
 };
 
 type Validated =
@@ -74,17 +78,18 @@ export interface GossipInternals extends GossipSub, DirectGossip, StreamedGossip
   readonly outbound: ReadonlyMap<string, boolean>;
   sendIDontWants(id: Uint8Array, topic: string, except: string): void;
   readonly gossipTracer: { readonly promises: ReadonlyMap<string, Map<string, number>> };
-  readonly mcache: {
-    readonly msgs: ReadonlyMap<string, { readonly validated: boolean }>;
+  readonly mcache: MessageCacheInternals & {
     getWithIWantCount(
       id: string,
       peerId: string,
     ): { readonly msg: RPC.Message; readonly count: number } | null;
   };
   readonly streamsOutbound: StreamedGossip['streamsOutbound'];
-  readonly score: ScoreInternals;
-  readonly seenCache: { has(id: string): boolean; put(id: string): boolean };
-  readonly fastMsgIdCache?: { get(id: string): string | undefined; put(id: string, value: string): boolean };
+  readonly score: ScoreInternals & { readonly deliveryRecords: DeliveriesInternals };
+  seenCache: { has(id: string): boolean; put(id: string): boolean };
+  fastMsgIdCache?: { get(id: string): string | undefined; put(id: string, value: string): boolean };
+  /** Bytes of ids and of messages held now; where their seam is laid. */
+  remembered?: () => { readonly ids: number; readonly messages: number };
   readonly opts: { readonly idontwantMinDataSize: number };
 }
 

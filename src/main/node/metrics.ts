@@ -96,6 +96,13 @@ export function createNodeMetrics(
       help: 'Connections ended because nothing came over them any more and pings were not answered.',
       registers,
     }),
+    gossipBytes: new Gauge({
+      name: 'teranode_p2p_node_gossip_bytes',
+      help: 'What GossipSub remembers: ids of the last two minutes, and messages for whoever asks for them by id.',
+      labelNames: ['of'],
+      registers,
+      collect: observe,
+    }),
     gossipStreamsMissing: new Gauge({
       name: 'teranode_p2p_node_gossip_streams_missing',
       help: 'Connected peers of the gossip protocol without a gossip stream, by direction: outbound is ours to them.',

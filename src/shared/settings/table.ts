@@ -209,6 +209,16 @@ export const SETTINGS = {
     'Gossip bytes a second that one connection may send (this server).',
     { min: 1 },
   ),
+  p2p_gossip_id_bytes: integer(
+    134_217_728,
+    'Bytes for the ids of what gossip brought in the last two minutes, which take what they need: 60 to 90 a message, so that 128 MiB are for some 10,000 a second. When they are used up, the oldest ids are forgotten (this server).',
+    { min: 1_048_576 },
+  ),
+  p2p_gossip_message_bytes: integer(
+    67_108_864,
+    'Bytes of gossip kept for five heartbeats for peers that ask for it; when they are used up, the oldest go (this server).',
+    { min: 1_048_576 },
+  ),
   p2p_dead_peer_timeout: duration(
     30 * SECOND,
     'A connection over which nothing comes for so long, pings not answered, is ended; 0: none is (this server).',
