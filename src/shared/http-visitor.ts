@@ -3,7 +3,7 @@
  * is a body, is never parsed, however much of it comes.
  */
 
-import { METHODS, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, METHODS, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
@@ -164,4 +164,12 @@ export class Visitor extends Duplex {
     });
     raw.resume();
   }
+}
+
+/** For a request whose connection Node has taken off HTTP, which it does for CONNECT and upgrades: an answer that ends it. */
+export function answerOn(visitor: Visitor, request: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(request);
+  response.assignSocket(visitor as unknown as Socket);
+  response.once('finish', () => visitor.end());
+  return response;
 }

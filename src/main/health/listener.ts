@@ -13,7 +13,8 @@ import {
 import { createServer, type Server, type Socket } from 'node:net';
 import { mainShares } from '../../shared/descriptors.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
-import { MAX_HEAD_BYTES, Visitor } from '../../shared/http-visitor.js';
+import { targetOf } from '../../shared/http-target.js';
+import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../shared/http-visitor.js';
 import { sourceOf } from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import { listenAddressOf } from '../../shared/listen-address.js';
@@ -80,7 +81,7 @@ export class Listener {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#connection(socket));
     this.#http = createHttpServer({ maxHeaderSize: MAX_HEAD_BYTES });
     const answered = (request: IncomingMessage, response: ServerResponse) => {
-      const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+      const { path } = targetOf(request.url ?? '');
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.setHeader('Allow', 'GET, HEAD');
         write(response, { status: 405, contentType: 'text/plain', body: 'GET alone\n' });
@@ -102,6 +103,9 @@ export class Listener {
     };
     // An expectation that Node does not know is let be: its own answer to one leaves the connection open.
     for (const event of ['request', 'checkExpectation']) this.#http.on(event, answered);
+    this.#http.on('connect', (request, visitor) =>
+      answered(request, answerOn(visitor as unknown as Visitor, request)),
+    );
   }
 
   /** The bound port; 0 before `start`. */

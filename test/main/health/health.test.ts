@@ -226,13 +226,31 @@ test('metrics come in OpenMetrics for who rates it higher, and zipped for who ta
   }
 });
 
-test('garbage on the port is answered with 400 and the server goes on', async (context) => {
-  const url = await serve(context, async () => ({ status: 200, dependencies: [] }));
-  const reply = await new Promise<string>((resolve) => {
+/** First line of the answer to what is sent on a connection of its own. */
+function answerTo(url: string, request: string): Promise<string> {
+  return new Promise((resolve) => {
     let text = '';
-    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write('\0\0garbage\r\n\r\n'));
-    socket.on('data', (data) => (text += data)).once('close', () => resolve(text));
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(request));
+    socket.on('error', () => {});
+    socket.on('data', (data) => (text += data)).once('close', () => resolve(text.split('\r\n')[0] ?? ''));
   });
-  assert.match(reply, /^HTTP\/1\.1 400/);
+}
+
+test('each form of request that a standard has is answered, and what is none is refused at once', async (context) => {
+  const url = await serve(context, async () => ({ status: 200, dependencies: [] }));
+  // RFC 9110, sections 9.1 and 15, and RFC 9112, section 3.
+  for (const [request, answer] of [
+    ['GET /health HTTP/1.0\r\n\r\n', '200 OK'],
+    ['HEAD /health HTTP/1.0\r\n\r\n', '200 OK'],
+    ['GET http://a:80/health/liveness?x HTTP/1.1\r\nHost: a\r\n\r\n', '200 OK'],
+    ['GET /health HTTP/1.1\r\n\r\n', '400 Bad Request'],
+    ['\0\0garbage', '400 Bad Request'],
+    ['SSH-2.0-OpenSSH_9.2\r\n', '400 Bad Request'],
+    ['POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n', '405 Method Not Allowed'],
+    ['CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', '405 Method Not Allowed'],
+    ['BREW /health HTTP/1.1\r\nHost: a\r\n\r\n', '501 Not Implemented'],
+    ['GET /health HTTP/2.0\r\nHost: a\r\n\r\n', '505 HTTP Version Not Supported'],
+  ] as const)
+    assert.equal(await within(answerTo(url, request), 5_000, request), `HTTP/1.1 ${answer}`, request);
   assert.equal((await fetch(`${url}/health`)).status, 200);
 });

@@ -9,7 +9,7 @@ import type { TlsFiles } from '../../../shared/tls-files.js';
 export interface HttpRequest {
   /** As sent, such as `GET`. */
   readonly method: string;
-  /** The target without its query: a path, or an absolute URL's as a proxy sends it. */
+  /** The target's path, of an absolute URL too; `/` where it has none. */
   readonly path: string;
   /** Behind the `?`; empty: none. */
   readonly query: string;

@@ -8,12 +8,13 @@ import {
   createServer as createHttpServer,
   type Server as HttpServer,
   type IncomingMessage,
-  ServerResponse,
+  type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { WebSocket, type ServerOptions as WebSocketOptions, WebSocketServer } from 'ws';
-import { MAX_HEAD_BYTES, Visitor } from '../../../shared/http-visitor.js';
+import { targetOf } from '../../../shared/http-target.js';
+import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../../shared/http-visitor.js';
 import { canonicalIp } from '../../../shared/ip.js';
 import type { TlsFiles } from '../../../shared/tls-files.js';
 import type {
@@ -58,16 +59,6 @@ function textFrame(payload: Uint8Array): Buffer {
   }
   frame.set(payload, head);
   return frame;
-}
-
-/** A path, an absolute URL's path, or what else the target is, and its query. */
-function targetOf(url: string): { path: string; query: string } {
-  const target =
-    url.startsWith('/') || !URL.canParse(url) ? url : url.slice(new URL(url).origin.length) || '/';
-  const mark = target.indexOf('?');
-  return mark === -1
-    ? { path: target, query: '' }
-    : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
 function readRequest(request: IncomingMessage, address: string): HttpRequest {
@@ -346,10 +337,7 @@ class WsListener<Data> implements Listener {
     visitor: Visitor,
     why = this.handlers.request(readRequest(request, addressOf(visitor.raw))),
   ): void {
-    const response = new ServerResponse(request);
-    response.assignSocket(visitor as unknown as Socket);
-    response.once('finish', () => visitor.end());
-    answer(response, why);
+    answer(answerOn(visitor, request), why);
   }
 
   #opened(socket: WsSocket<Data>, webSocket: WebSocket, raw: Socket): void {
