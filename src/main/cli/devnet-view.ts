@@ -11,7 +11,8 @@ import { printable, short, type Terminal } from './terminal.js';
 
 const WARN = 40;
 const RECONNECT_MS = 1000;
-const COLUMNS = 80;
+/** Before what is told in a line: time and name. */
+const HANG = '12:00:00 node1  '.length;
 /** Where the command line looks for a server unless told. */
 const GRPC_PORT = 9904;
 /** Told by the table and by each other kind. */
@@ -64,7 +65,7 @@ export class DevnetView {
   /** A line of a node's log: all of them with `--json`, else warnings and worse. */
   log(node: DevnetNode, line: string): void {
     if (this.#json) {
-      this.#terminal.line(line);
+      this.#terminal.raw(line);
       return;
     }
     const entry = parseFrame(line);
@@ -129,7 +130,7 @@ export class DevnetView {
 
   #line(name: string, text: string): void {
     const time = this.#terminal.style('dim', new Date(wall.shown()).toTimeString().slice(0, 8));
-    this.#terminal.line(`${time} ${name.padEnd(6)} ${text}`);
+    this.#terminal.line(`${time} ${name.padEnd(6)} ${text}`, HANG);
   }
 }
 
@@ -146,14 +147,13 @@ function settingsToReach({ directory, ports }: DevnetNode): string {
     .join(' ');
 }
 
-/** What happened, in as much of 80 columns as time and node leave. */
+/** What happened, the reason whole: what the window has no room for goes on in the next line. */
 export function sightingText(
   { kind, hash, origin, height, reason, heard }: Sighting,
   terminal: Terminal,
 ): string {
   const others = heard.filter(({ node }) => node !== origin).map(({ node, ms }) => `${node} +${ms}`);
   const seen = others.length === 0 ? 'heard by nobody yet' : `${others.join('  ')} ms`;
-  const rest = `${short(hash, 6, 4).padEnd(11)} ${heightLabel(height).padEnd(6)} ${seen}${reason && ` (${reason})`}`;
-  const left = COLUMNS - '12:00:00 node1  rejected_tx '.length;
-  return `${kindLabel(kind, terminal)} ${rest.length <= left ? rest : `${rest.slice(0, left - 1)}…`}`;
+  const which = `${short(hash, 6, 4).padEnd(11)} ${heightLabel(height).padEnd(6)}`;
+  return `${kindLabel(kind, terminal)} ${which} ${seen}${reason && ` (${reason})`}`;
 }

@@ -19,7 +19,7 @@ export interface FeedOptions {
   readonly silenceMs?: number;
 }
 
-/** Resolves when the feed ended or the signal came; rejects when it could not be had. */
+/** Resolves when the feed ended or the signal came; rejects when it could not be had, with the socket's error as the cause. */
 export async function followFeed({
   url,
   insecure = false,
@@ -58,6 +58,7 @@ export async function followFeed({
           reject(
             new Error(
               `${url} cannot be reached: ${errorMessage(error) || (error as NodeJS.ErrnoException).code}`,
+              { cause: error },
             ),
           );
       });

@@ -34,7 +34,7 @@ export function healthCommand(program: Command, terminal: Terminal): void {
       const { host = '127.0.0.1', port } = parseListenAddress(settings.health_check_httpListenAddress);
       const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
       const { body, text } = await ask(`http://${authority}/health/${liveness ? 'liveness' : 'readiness'}`);
-      if (json) terminal.line(text);
+      if (json) terminal.raw(text);
       else show(body, terminal);
       if (body.status !== '200') process.exitCode = 1;
     });

@@ -37,8 +37,8 @@ export function createProgram(terminal: Terminal): Command {
     )
     .option('--verbose', 'show where an error comes from', false)
     .configureOutput({
-      writeOut: (text) => terminal.out.write(text),
-      writeErr: (text) => terminal.err.write(text),
+      writeOut: (text) => terminal.line(text.replace(/\n$/, ''), 4),
+      writeErr: (text) => terminal.note(text.replace(/\n$/, '')),
       getOutHasColors: () => terminal.colour,
     })
     .configureHelp({

@@ -2,8 +2,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import { errorMessage } from '../../shared/errors.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
+import { CommandError, countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
 import { followFeed } from './feed.js';
 import { field, frameLine, parseFrame } from './frame-line.js';
 import { printable, type Terminal } from './terminal.js';
@@ -30,9 +31,60 @@ function kindsArgument(text: string, before: readonly string[]): readonly string
   return [...before, ...kinds];
 }
 
+const FEED_PATH = '/p2p-ws';
+const EXAMPLE = `ws://localhost:9906${FEED_PATH}`;
+
+/** The URL of a feed. What else was typed is refused with what to type. */
+function urlArgument(text: string): string {
+  const typed = /^[a-z][\w+.-]*:\/\//i.test(text) ? text : `ws://${text}`;
+  const url = URL.canParse(typed) ? new URL(typed) : undefined;
+  const scheme = SCHEMES[url?.protocol ?? ''];
+  if (url === undefined || scheme === undefined) {
+    throw new InvalidArgumentError(`Type a URL such as --url ${EXAMPLE}`);
+  }
+  if (typed === text && url.protocol === `${scheme}:` && url.hash === '') return text;
+  throw new InvalidArgumentError(`Type --url ${feedAt(url, scheme)}`);
+}
+
+/** By the protocol that was typed. */
+const SCHEMES: Readonly<Record<string, 'ws' | 'wss'>> = {
+  'ws:': 'ws',
+  'http:': 'ws',
+  'wss:': 'wss',
+  'https:': 'wss',
+};
+
+function feedAt({ host, pathname, search }: URL, scheme: 'ws' | 'wss'): string {
+  return printable(`${scheme}://${host}${pathname === '/' ? FEED_PATH : pathname}${search}`);
+}
+
+/** What to type instead where that is known; else empty. */
+function adviceFor(feed: string, error: unknown): string {
+  const { cause } = error as Error;
+  const { code = '', message = '' } = (cause ?? {}) as NodeJS.ErrnoException;
+  const url = new URL(feed);
+  if (UNTRUSTED.test(code)) {
+    return 'Its certificate is not trusted here: name its authority with NODE_EXTRA_CA_CERTS=<file>, or accept any with --insecure.';
+  }
+  if (/^Unexpected server response/.test(message)) {
+    return url.pathname === FEED_PATH
+      ? ''
+      : `Its feed may be elsewhere: --url ${feedAt(new URL('/', url), schemeOf(url))}`;
+  }
+  if (code === 'EPROTO' && url.protocol === 'wss:') return `It speaks no TLS: --url ${feedAt(url, 'ws')}`;
+  if ((code === 'ECONNRESET' || code === 'HPE_INVALID_CONSTANT') && url.protocol === 'ws:') {
+    return `It may speak TLS alone: --url ${feedAt(url, 'wss')}`;
+  }
+  return '';
+}
+
+const schemeOf = ({ protocol }: URL): 'ws' | 'wss' => (protocol === 'wss:' ? 'wss' : 'ws');
+/** What Node says of certificates that it does not take. */
+const UNTRUSTED = /CERT|UNABLE_TO|INVALID_CA/;
+
 /** Where the settings say that the feed is. */
 export function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): string {
-  return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${p2p_httpAddress}/p2p-ws`;
+  return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${p2p_httpAddress}${FEED_PATH}`;
 }
 
 export function tailCommand(program: Command, terminal: Terminal): void {
@@ -46,7 +98,7 @@ export function tailCommand(program: Command, terminal: Terminal): void {
       [] as readonly string[],
     )
     .option('--json', 'frames as they come', false)
-    .option('--url <url>', 'a feed elsewhere (default: from p2p_httpAddress)')
+    .option('--url <url>', 'a feed elsewhere (default: from p2p_httpAddress)', urlArgument)
     .option('-n, --count <n>', 'end after so many frames', countArgument)
     .option('--insecure', 'accept any certificate', false)
     .addHelpText(
@@ -74,13 +126,17 @@ async function tail(url: string, options: TailOptions, terminal: Terminal): Prom
     const kind = field(frame, 'type');
     if (options.kind.length > 0 ? !options.kind.includes(kind) : kind === 'PING') return;
     // Not parsed and written anew: that would round 64-bit numbers.
-    terminal.line(options.json ? text.replace(/[\r\n]+/g, ' ') : frameLine(frame, terminal));
+    if (options.json) terminal.raw(text.replace(/[\r\n]+/g, ' '));
+    else terminal.line(frameLine(frame, terminal));
     if (--left <= 0) ending.abort();
   };
   const follow = () => followFeed({ url, insecure: options.insecure, signal: ending.signal, onFrame });
   if (left <= 0) return;
   // Not being there at first is a mistake; going away later is life.
-  await follow();
+  await follow().catch((error: unknown) => {
+    const advice = adviceFor(url, error);
+    throw new CommandError(advice === '' ? errorMessage(error) : `${errorMessage(error)}\n${advice}`);
+  });
   while (!ending.signal.aborted) {
     terminal.note(`${url} went away, trying again`);
     await delay(RECONNECT_MS, undefined, { signal: ending.signal }).catch(() => {});

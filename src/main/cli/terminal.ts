@@ -1,6 +1,6 @@
-/** What commands print, and how: colour only where somebody looks. */
+/** What commands print, and how: colour, and lines no wider than the window, only where somebody looks. */
 
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import { stringify } from '../../shared/messages/json.js';
 import { withoutSecrets } from '../../shared/redaction.js';
 
@@ -18,25 +18,31 @@ export class Terminal {
     this.colour = out.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
   }
 
-  line(text = ''): void {
+  /** For a person: broken between words where the window is narrower, from the second line on `hang` columns in; two unless told. */
+  line(text = '', hang = 2): void {
+    this.out.write(`${wrapped(text, widthOf(this.out), hang)}\n`);
+  }
+
+  /** For programs: as it is. */
+  raw(text: string): void {
     this.out.write(`${text}\n`);
   }
 
   /** One line of JSON, bigints as whole numbers. */
   json(value: unknown): void {
-    this.line(stringify(value));
+    this.raw(stringify(value));
   }
 
   /** For a person beside the output, without secrets of URLs in it. */
   note(text: string): void {
-    this.err.write(`${withoutSecrets(text)}\n`);
+    this.err.write(`${wrapped(withoutSecrets(text), widthOf(this.err))}\n`);
   }
 
   style(style: Style, text: string): string {
     return this.colour ? styleText(style, text) : text;
   }
 
-  /** Columns as wide as their widest cell, the head in bold. */
+  /** Columns as wide as their widest cell, the head in bold. Where the window is narrower than that: a cell a line. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
     const clean = rows.map((row) => row.map(printable));
     const widths = head.map((title, column) =>
@@ -47,9 +53,53 @@ export class Terminal {
         .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
         .join('  ')
         .trimEnd();
-    this.line(this.style('bold', format(head)));
-    for (const row of clean) this.line(format(row));
+    const lines = [head, ...clean].map(format);
+    if (lines.every((line) => line.length <= widthOf(this.out))) {
+      this.raw(this.style('bold', lines[0] ?? ''));
+      for (const line of lines.slice(1)) this.raw(line);
+      return;
+    }
+    const titles = Math.max(...head.map(({ length }) => length));
+    for (const [nth, row] of clean.entries()) {
+      if (nth > 0) this.raw('');
+      row.forEach((cell, column) => {
+        const title = this.style('bold', (head[column] ?? '').padEnd(titles));
+        if (cell !== '') this.line(`${title}  ${cell}`);
+      });
+    }
   }
+}
+
+/** Columns; without end where nobody looks. */
+function widthOf({ isTTY, columns }: NodeJS.WriteStream): number {
+  return isTTY === true && columns > 0 ? columns : Number.POSITIVE_INFINITY;
+}
+
+/** `text` with lines of `width` columns at the most, broken between words alone; a line that is indented goes on that much further in. */
+export function wrapped(text: string, width: number, hang = 2): string {
+  return text
+    .split('\n')
+    .map((line) => wrappedLine(line, width, hang))
+    .join('\n');
+}
+
+function wrappedLine(line: string, width: number, hang: number): string {
+  const columns = (part: string): number => stripVTControlCharacters(part).length;
+  if (columns(line) <= width) return line;
+  const start = /^ */.exec(line)?.[0] ?? '';
+  const indent = ' '.repeat(Math.min(start.length + hang, Math.floor(width / 3)));
+  const lines: string[] = [];
+  let current = start;
+  for (const word of line.slice(start.length).match(/ *[^ ]+/g) ?? []) {
+    if (current === start || columns(current + word) <= width) {
+      current += word;
+      continue;
+    }
+    lines.push(current);
+    const alone = word.trimStart();
+    current = columns(indent + alone) <= width ? indent + alone : alone;
+  }
+  return [...lines, current].join('\n');
 }
 
 /** Text of others without what could steer a terminal or turn its direction. */

@@ -1,21 +1,28 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo, Server as NetServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { MemoryLevel } from 'memory-level';
 import { WebSocketServer } from 'ws';
+import { sightingText } from '../../../src/main/cli/devnet-view.js';
 import { frameLine } from '../../../src/main/cli/frame-line.js';
 import { withoutPeerId } from '../../../src/main/cli/peers.js';
-import { globalsFirst } from '../../../src/main/cli/program.js';
+import { createProgram, globalsFirst } from '../../../src/main/cli/program.js';
 import { formatBytes, printable, short, Terminal } from '../../../src/main/cli/terminal.js';
 import { ControlServer } from '../../../src/main/control/server.js';
+import type { Sighting } from '../../../src/main/devnet/sightings.js';
 import { HealthServer } from '../../../src/main/health/http.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { EmbeddedBroker } from '../../../src/shared/kafka/embedded/broker.js';
 import { EmbeddedBrokerServer } from '../../../src/shared/kafka/embedded/server.js';
 import { writeRunFile } from '../../../src/shared/run-file.js';
+import { makeCertificate } from '../../support/certificates.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
@@ -449,6 +456,126 @@ test('text of others cannot steer the terminal; numbers and hashes are short', (
 test('an address in the table of peers goes without the peer ID at its end', () => {
   assert.equal(withoutPeerId('/ip4/127.0.0.1/tcp/9905/p2p/12D3KooW'), '/ip4/127.0.0.1/tcp/9905');
   assert.equal(withoutPeerId('/ip4/1.2.3.4/tcp/1/p2p/a/p2p-circuit'), '/ip4/1.2.3.4/tcp/1/p2p/a/p2p-circuit');
+});
+
+test('in a window no line is wider than it or broken in a word, elsewhere lines are whole', () => {
+  const shown = (columns: number | undefined, show: (terminal: Terminal) => void): string[] => {
+    const written: string[] = [];
+    const write = (text: string) => written.push(text) > 0;
+    const stream = { isTTY: columns !== undefined, columns, write } as unknown as NodeJS.WriteStream;
+    show(new Terminal(stream, stream, {}));
+    const text = written.join('').replaceAll(/\d\d:\d\d:\d\d\.\d{3}/g, '12:00:00.000');
+    return text.trimEnd().split('\n');
+  };
+  const id = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
+  const reason = 'the transaction spends an output that is spent already, says the validator of the node';
+  const event: Sighting = {
+    ...{ kind: 'rejected_tx', hash: 'ab'.repeat(32), origin: 'node1', height: '', firstAt: 0, reason },
+    heard: ['node1', 'node2', 'node3'].map((node, ms) => ({ node, ms })),
+  };
+  const things: Record<string, (terminal: Terminal) => void> = {
+    event: (terminal) => terminal.line(`12:00:00 node1  ${sightingText(event, terminal)}`, 16),
+    note: (terminal) => terminal.note(`error: ${reason}; ${reason}`),
+    table: (terminal) =>
+      terminal.table(
+        ['PEER', 'ADDRESS', 'REPUTATION', 'AGENT'],
+        [
+          [id, '/ip4/203.0.113.255/tcp/9905', '50', 'teranode-p2p/0.1.0'],
+          [id, '/ip4/203.0.113.254/tcp/9905', '', reason],
+        ],
+      ),
+    help: (terminal) =>
+      createProgram(terminal)
+        .commands.find((command) => command.name() === 'tail')
+        ?.outputHelp(),
+    frame: (terminal) =>
+      terminal.line(
+        frameLine(
+          {
+            type: 'node_status',
+            hash: 'cd'.repeat(32),
+            peer_id: id,
+            base_url: 'https://hub.example/api/v1',
+            client_name: 'a name',
+          },
+          terminal,
+        ),
+      ),
+  };
+  for (const [what, show] of Object.entries(things)) {
+    const whole = shown(undefined, show);
+    const words = new Set(whole.join(' ').trim().split(/\s+/));
+    for (const columns of [60, 72, 80, 200]) {
+      const lines = shown(columns, show).map(stripVTControlCharacters);
+      for (const line of lines) {
+        assert.ok(line.length <= columns, `${what} at ${columns}: ${line}`);
+        for (const word of line.split(/\s+/).filter((part) => part !== ''))
+          assert.ok(words.has(word), `${what} at ${columns}: ${word}`);
+      }
+      const told = new Set(lines.join(' ').split(/\s+/));
+      for (const word of words) assert.ok(told.has(word), `${what} at ${columns}: no ${word}`);
+    }
+  }
+  // What there is room for stands in one line, as many columns as there are.
+  assert.equal(shown(200, (terminal) => things.event?.(terminal)).length, 1);
+  assert.equal(shown(200, (terminal) => things.table?.(terminal)).length, 3);
+  const json = { reason, id, more: reason };
+  assert.deepEqual(
+    shown(60, (terminal) => terminal.json(json)),
+    [JSON.stringify(json)],
+  );
+});
+
+test('a feed that is not to be had is told with what to type', async (context) => {
+  const directory = temporaryDirectory(context);
+  const { certificate, key } = await makeCertificate(directory, 'feed');
+  const secure = createHttpsServer({ cert: certificate, key });
+  const plain = createHttpServer((_request, response) => response.end('a page'));
+  for (const server of [secure, plain]) {
+    const feeds = new WebSocketServer({ noServer: true });
+    server.on('upgrade', (request, socket, head) => {
+      if (request.url !== '/p2p-ws') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      else
+        feeds.handleUpgrade(request, socket, head, (client) => client.send('{"type":"block","hash":"00"}'));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    context.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+  }
+  const at = (server: NetServer): string => `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const tail = (url: string, ...more: string[]) =>
+    finish(context, ['tail', '-n', '1', '--url', url, ...more]);
+  const cases: readonly (readonly [string, string, readonly string[]])[] = [
+    [`http://${at(plain)}`, `ws://${at(plain)}/p2p-ws`, []],
+    [`http://${at(plain)}/`, `ws://${at(plain)}/p2p-ws`, []],
+    [at(plain), `ws://${at(plain)}/p2p-ws`, []],
+    [`${at(plain)}/p2p-ws`, `ws://${at(plain)}/p2p-ws`, []],
+    [`ws://${at(plain)}/p2p-ws#top`, `ws://${at(plain)}/p2p-ws`, []],
+    [`ws://${at(plain)}`, `ws://${at(plain)}/p2p-ws`, []],
+    [`wss://${at(plain)}/p2p-ws`, `ws://${at(plain)}/p2p-ws`, []],
+    [`https://${at(secure)}`, `wss://${at(secure)}/p2p-ws`, ['--insecure']],
+    [`ws://${at(secure)}/p2p-ws`, `wss://${at(secure)}/p2p-ws`, ['--insecure']],
+  ];
+  for (const [typed, wanted, more] of cases) {
+    const failed = await tail(typed, ...more);
+    assert.ok(failed.code === 1 || failed.code === 2, `${typed}: ${failed.code}`);
+    const advice = failed.stderr.trim().split(' --url ').at(-1) ?? '';
+    assert.equal(advice, wanted, `${typed}: ${failed.stderr}`);
+    // What is advised works as it stands.
+    const advised = await tail(advice, ...more);
+    assert.equal(advised.code, 0, `${advice}: ${advised.stderr}`);
+  }
+  const untrusted = await tail(`wss://${at(secure)}/p2p-ws`);
+  assert.equal(untrusted.code, 1);
+  assert.match(untrusted.stderr, /self-signed certificate\n.*NODE_EXTRA_CA_CERTS=<file>.* --insecure\.\n$/);
+  for (const nonsense of ['ftp://127.0.0.1/', 'ws://', '::']) {
+    const { code, stderr } = await tail(nonsense);
+    assert.equal(code, 2, nonsense);
+    assert.match(stderr, /Type a URL such as --url ws:\/\/localhost:9906\/p2p-ws\n$/);
+  }
 });
 
 test('a height of 0 is none', () => {
