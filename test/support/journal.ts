@@ -1,8 +1,9 @@
 /** Journals in temporary directories, with entries that say what they are. */
 
-import { cpSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeEntry, type Entry, encodeEntry, FRAME, flagsOf } from '../../src/shared/journal/entry.js';
+import { FILES, type FileCalls } from '../../src/shared/journal/files.js';
 import { Journal, type JournalOptions, type Opened } from '../../src/shared/journal/journal.js';
 import { type Gap, JournalReader, type ReadEntry } from '../../src/shared/journal/reader.js';
 import { type KeptLog, keptLog } from './logger.js';
@@ -44,15 +45,18 @@ export function nameOf(bytes: Uint8Array): string {
 }
 
 export class TestJournal {
-  readonly log: KeptLog = keptLog();
   readonly journal: Journal;
   readonly opened: Opened;
   static #ids = 1;
+  readonly #files: FileCalls;
 
   constructor(
     readonly directory: string,
     options: Partial<JournalOptions> = {},
+    /** One for many journals is made once. */
+    readonly log: KeptLog = keptLog(),
   ) {
+    this.#files = options.files ?? FILES;
     this.journal = new Journal(
       { logger: this.log.logger },
       {
@@ -77,7 +81,7 @@ export class TestJournal {
 
   /** Everything from `from` on as a new reader finds it. */
   read(from = 0, end = this.journal.end, maxBytes = 1024): Contents {
-    return readAll(this.directory, from, end, maxBytes);
+    return readAll(this.directory, from, end, maxBytes, this.#files);
   }
 
   names(from = 0): string[] {
@@ -92,8 +96,14 @@ export interface Contents {
   readonly epochs: readonly string[];
 }
 
-export function readAll(directory: string, from: number, end: number, maxBytes = 1024): Contents {
-  const reader = new JournalReader({ directory });
+export function readAll(
+  directory: string,
+  from: number,
+  end: number,
+  maxBytes = 1024,
+  files: FileCalls = FILES,
+): Contents {
+  const reader = new JournalReader({ directory, files });
   const entries: ReadEntry[] = [];
   const epochs: string[] = [];
   const gaps: Gap[] = [];
@@ -121,9 +131,3 @@ export const segmentFiles = (directory: string): string[] =>
     .filter((name) => name.endsWith('.journal'))
     .sort()
     .map((name) => join(directory, name));
-
-/** A copy that is as good as the original: its head names its own file. What a death left can be opened so any number of times. */
-export function copyOf(directory: string, to: string): string {
-  cpSync(directory, to, { recursive: true });
-  return to;
-}

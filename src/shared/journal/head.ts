@@ -16,11 +16,14 @@ const MAX_BYTES = 65_536;
 /** Epochs kept in mind, the newest: so many power losses or restored directories ago a cursor may be. */
 const MAX_EPOCHS = 100;
 
-/** An epoch, and the numbers of the first entry in it. */
-export interface EpochStart {
-  readonly epoch: string;
+export interface Numbers {
   readonly position: Position;
   readonly seq: number;
+}
+
+/** An epoch, and the numbers of the first entry in it. */
+export interface EpochStart extends Numbers {
+  readonly epoch: string;
 }
 
 export interface Head {
@@ -34,6 +37,8 @@ export interface Head {
   readonly boot: string;
   /** First position of the newest segment. */
   readonly newest: Position;
+  /** Numbers of the next entry, where it was closed in order. */
+  readonly end?: Numbers;
 }
 
 export interface StoredHead extends Head {

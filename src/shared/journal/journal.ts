@@ -17,7 +17,7 @@ import { giveUpSpare } from '../spare-space.js';
 import { entryLengthAt, FRAME, MIN_ENTRY_BYTES, REPEAT } from './entry.js';
 import { isFull, isMissing, JournalFailingError, JournalUnusableError } from './errors.js';
 import { FILES, type FileCalls, readUpTo, withFile, writeAll } from './files.js';
-import { type EpochStart, type Head, readHead, type StoredHead, writeHead } from './head.js';
+import { type EpochStart, type Head, type Numbers, readHead, type StoredHead, writeHead } from './head.js';
 import {
   BATCH_HEAD_BYTES,
   type BatchHead,
@@ -122,6 +122,9 @@ class Tail {
   gaps: Gap[] = [];
   /** Of the last segment. */
   repeats: Remembered[] = [];
+  /** Bytes in which there may have been entries, and where the last of them began. */
+  #lostBytes = 0;
+  #lostAt = 0;
 
   constructor(
     public position: Position,
@@ -129,13 +132,24 @@ class Tail {
     public time: number,
   ) {}
 
-  /** What was in `bytes` from `first` on is lost: no number that it may have had is given again. */
-  skip(first: Position, bytes: number): void {
-    const from = this.position;
-    this.position = Math.max(from, first) + Math.ceil(bytes / MIN_ENTRY_BYTES);
-    this.seq += this.position - from;
+  /** What was in `bytes` from `first` on cannot be read. */
+  lose(first: Position, bytes: number, why: string): void {
+    this.#lostBytes += bytes;
+    this.#lostAt = first;
     this.offset = undefined;
-    this.gaps.push({ from, to: this.position });
+    this.unsure = why;
+  }
+
+  /** Passes what is lost: up to `end` where that is known, else so far that no number that may have been given is given again. */
+  pass(end: Numbers | undefined): void {
+    const { position: from } = this;
+    const to = Math.max(from, this.#lostAt) + Math.ceil(this.#lostBytes / MIN_ENTRY_BYTES);
+    const passed = end ?? { position: this.#lostBytes === 0 ? from : to, seq: this.seq + to - from };
+    if (end !== undefined) this.unsure = undefined;
+    if (passed.position <= from) return;
+    this.gaps.push({ from, to: passed.position });
+    this.position = passed.position;
+    this.seq = passed.seq;
   }
 
   copy(): Tail {
@@ -278,7 +292,13 @@ export class Journal {
     files.makeDirectory(directory);
     const stored = readHead(files, directory);
     this.#segments = this.#findSegments();
-    this.#epochs = stored?.epochs ?? this.#epochsOfSegments();
+    const [only] = this.#segments;
+    if (stored === undefined && this.#segments.length === 1 && only?.bytes === SEGMENT_HEAD_BYTES) {
+      // Whoever made the journal died before it was whole.
+      files.remove(join(directory, segmentName(only.first)));
+      this.#segments = [];
+    }
+    this.#epochs = this.#knownEpochs(stored?.epochs ?? []);
     const isNew = this.#epochs.length === 0;
     const powerLost = stored?.state === 'open' && stored.boot !== this.#boot;
     const tail = this.#findEnd(stored, powerLost);
@@ -323,7 +343,8 @@ export class Journal {
         head: decodeSegmentHead(readUpTo(files, fd, SEGMENT_HEAD_BYTES, 0)),
         bytes: files.stat(fd).size,
       }));
-      if (head === undefined && bytes <= SEGMENT_HEAD_BYTES && index === firsts.length - 1) {
+      const isWhole = head !== undefined && bytes >= SEGMENT_HEAD_BYTES;
+      if (!isWhole && bytes <= SEGMENT_HEAD_BYTES && index === firsts.length - 1) {
         // Whoever made it died before it was whole, so that nothing was ever in it.
         files.remove(path);
         return [];
@@ -338,13 +359,14 @@ export class Journal {
     });
   }
 
-  #epochsOfSegments(): EpochStart[] {
-    const epochs: EpochStart[] = [];
+  /** Those of the head and, where that is gone or older than they are, of the segments. */
+  #knownEpochs(stored: readonly EpochStart[]): EpochStart[] {
+    const epochs = [...stored];
     for (const { head } of this.#segments) {
-      if (head === undefined || epochs.at(-1)?.epoch === head.epoch) continue;
+      if (head === undefined || epochs.some(({ epoch }) => epoch === head.epoch)) continue;
       epochs.push({ epoch: head.epoch, position: head.position, seq: head.seq });
     }
-    return epochs;
+    return epochs.sort((a, b) => a.position - b.position);
   }
 
   /** Where the next entry goes, and what is damaged or missing before. */
@@ -364,13 +386,13 @@ export class Journal {
       return tail;
     }
     for (const { first, bytes } of segments.slice(index + 1)) {
-      tail.skip(first, bytes);
-      tail.unsure = 'its newest segment is damaged';
+      tail.lose(first, bytes, 'its newest segment is damaged');
     }
     if (stored !== undefined && stored.newest > (segments.at(-1)?.first ?? -1)) {
-      tail.skip(stored.newest, MIN_ENTRY_BYTES);
-      tail.unsure = 'its newest segment is missing';
+      const bytes = Math.max(this.#options.segmentBytes, MAX_BATCH_BYTES);
+      tail.lose(stored.newest, bytes, 'its newest segment is missing');
     }
+    tail.pass(stored?.end);
     return tail;
   }
 
@@ -401,10 +423,7 @@ export class Journal {
     let kept = tail;
     // What was under way when the power went may be anything, and nobody was told that it is stored, or it was not promised to stay.
     if (powerLost) kept = whole;
-    else if (end?.rest === 'garbage') {
-      tail.skip(tail.position, size - end.offset);
-      tail.unsure = 'its end is damaged';
-    }
+    else if (end?.rest === 'garbage') tail.lose(tail.position, size - end.offset, 'its end is damaged');
     const cut = size - (kept.offset ?? size);
     if (cut > 0)
       this.#logger.info({ directory, segment: first, bytes: cut }, 'an unfinished batch is cut off');
@@ -556,7 +575,15 @@ export class Journal {
   #writeHead(state: Head['state']): void {
     const { directory, fsync } = this.#options;
     const newest = this.#segments.at(-1)?.first ?? 0;
-    writeHead(this.#files, directory, { epochs: this.#epochs, state, fsync, boot: this.#boot, newest });
+    const end = state === 'closed' ? { end: { position: this.#position, seq: this.#seq } } : {};
+    writeHead(this.#files, directory, {
+      epochs: this.#epochs,
+      state,
+      fsync,
+      boot: this.#boot,
+      newest,
+      ...end,
+    });
   }
 
   /** Where a cursor of `epoch` at `position` stands: what was lost behind it in a former epoch is passed. Undefined where it is of no epoch that is known. */
@@ -767,6 +794,14 @@ export class Journal {
 
   /** Lets the oldest segments go that are too old or too much. By itself at each new segment, and once a minute where something is appended. */
   retain(): void {
+    try {
+      this.#retain();
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'old segments of the journal could not be looked at');
+    }
+  }
+
+  #retain(): void {
     const { retentionMs, retentionBytes } = this.#options;
     this.#retainedAt = this.#clocks.monotonic();
     const before = this.#age.now() - retentionMs;
@@ -812,8 +847,13 @@ export class Journal {
 
   /** Makes room on a full disk; false where nothing can go. */
   #shorten(): boolean {
-    if (!this.#dropOldest(false)) return false;
     const { directory } = this.#options;
+    try {
+      if (!this.#dropOldest(false)) return false;
+    } catch (error) {
+      this.#logger.warn({ err: error, directory }, 'no old segment of the journal could be deleted');
+      return false;
+    }
     if (this.#pressure === undefined) {
       this.#logger.warn({ directory }, 'the disk is full: the oldest of the journal’s history goes');
     }

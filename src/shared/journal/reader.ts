@@ -51,9 +51,15 @@ interface OpenSegment {
   readonly fd: number;
   /** Undefined where it is damaged: nothing in it can be read. */
   readonly head: SegmentHead | undefined;
-  index: SegmentIndex | undefined;
   /** A batch's head, and the position of the first entry there: where the last reading ended. */
   at: { readonly offset: number; readonly position: Position };
+}
+
+/** Where in a segment what is, as far as it has been looked at. */
+interface KnownIndex {
+  readonly index: SegmentIndex;
+  /** Where to look on; undefined where the index is whole. */
+  upTo: { readonly offset: number; readonly position: Position } | undefined;
 }
 
 const MIN_WINDOW_BYTES = 64 * 1024;
@@ -64,6 +70,7 @@ export class JournalReader {
   /** First positions, ascending. */
   #firsts: readonly Position[] = [];
   readonly #heads = new Map<Position, SegmentHead | undefined>();
+  readonly #indexes = new Map<Position, KnownIndex>();
   #open: OpenSegment | undefined;
 
   constructor({ directory, files = FILES }: JournalReaderOptions) {
@@ -133,7 +140,7 @@ export class JournalReader {
   }
 
   #seekIn(segment: OpenSegment, key: 'seq' | 'time', value: number, end: Position): Position | undefined {
-    const start = this.#indexOf(segment).before(key, key === 'seq' ? value : value - 1);
+    const start = this.#indexOf(segment, end).before(key, key === 'seq' ? value : value - 1);
     const scan = this.#scan(segment, start ?? { offset: SEGMENT_HEAD_BYTES, position: segment.first });
     for (let found = scan.next(); found.type !== 'end'; found = scan.next()) {
       if (found.type === 'damage') continue;
@@ -169,7 +176,7 @@ export class JournalReader {
     const limit = Math.min(end, next);
     if (segment.head === undefined) return { entries, reached: from, gapTo: undefined };
     if (segment.at.position > from) {
-      segment.at = this.#indexOf(segment).before('position', from) ?? {
+      segment.at = this.#indexOf(segment, end).before('position', from) ?? {
         offset: SEGMENT_HEAD_BYTES,
         position: segment.first,
       };
@@ -217,26 +224,35 @@ export class JournalReader {
     });
   }
 
-  /** Where in a segment what is. That of the newest is made anew for each search, for it grows. */
-  #indexOf(segment: OpenSegment): SegmentIndex {
-    if (segment.index !== undefined) return segment.index;
-    const isNewest = this.#following(segment.first) === undefined;
-    const { size } = this.#files.stat(segment.fd);
-    const stored = isNewest
-      ? undefined
-      : readIndex(this.#files, join(this.#directory, indexName(segment.first)), size);
-    const index = stored ?? this.#scannedIndex(segment);
-    if (!isNewest) segment.index = index;
-    return index;
+  /** Where in a segment what is, before `end`. */
+  #indexOf(segment: OpenSegment, end: Position): SegmentIndex {
+    const { first, fd } = segment;
+    let known = this.#indexes.get(first);
+    if (known === undefined) {
+      const path = join(this.#directory, indexName(first));
+      const stored = readIndex(this.#files, path, this.#files.stat(fd).size);
+      const start = { offset: SEGMENT_HEAD_BYTES, position: first };
+      known = { index: stored ?? new SegmentIndex(), upTo: stored === undefined ? start : undefined };
+      this.#indexes.set(first, known);
+    }
+    if (known.upTo !== undefined) this.#extend(known, segment, known.upTo, end);
+    return known.index;
   }
 
-  #scannedIndex(segment: OpenSegment): SegmentIndex {
-    const index = new SegmentIndex();
-    const scan = this.#scan(segment, { offset: SEGMENT_HEAD_BYTES, position: segment.first });
+  #extend(
+    known: KnownIndex,
+    segment: OpenSegment,
+    from: { readonly offset: number; readonly position: Position },
+    end: Position,
+  ): void {
+    const scan = this.#scan(segment, from);
     for (let found = scan.next(); found.type !== 'end'; found = scan.next()) {
-      if (found.type === 'batch') index.add(found.offset, found.head);
+      if (found.type === 'damage') continue;
+      // What is behind the end may yet be cut off.
+      if (found.head.position >= end) break;
+      known.index.add(found.offset, found.head);
+      known.upTo = { offset: scan.offset, position: scan.expected };
     }
-    return index;
   }
 
   /** The segment in which `position` is, opened; undefined where all there are begin behind it. */
@@ -254,7 +270,7 @@ export class JournalReader {
         const path = join(this.#directory, segmentName(first));
         const fd = this.#files.open(path, 'r');
         const at = { offset: SEGMENT_HEAD_BYTES, position: first };
-        this.#open = { first, fd, head: this.#headIn(fd, first), index: undefined, at };
+        this.#open = { first, fd, head: this.#headIn(fd, first), at };
         return this.#open;
       } catch (error) {
         if (!isMissing(error)) throw error;
@@ -274,12 +290,16 @@ export class JournalReader {
 
   #list(): void {
     this.#firsts = segmentsAmong(this.#files.list(this.#directory));
-    for (const first of this.#heads.keys()) if (!this.#firsts.includes(first)) this.#heads.delete(first);
+    for (const known of [this.#heads, this.#indexes]) {
+      for (const first of known.keys()) if (!this.#firsts.includes(first)) known.delete(first);
+    }
   }
 
   #isReplaced({ first, fd }: OpenSegment): boolean {
     if (this.#files.stat(fd).links > 0) return false;
     this.close();
+    this.#indexes.delete(first);
+    this.#heads.delete(first);
     this.#list();
     return this.#firsts.includes(first);
   }

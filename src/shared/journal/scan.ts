@@ -49,6 +49,10 @@ export interface ScanOptions {
 
 const WINDOW_BYTES = 1_048_576;
 
+class CutOffError extends Error {
+  override readonly name = 'CutOffError';
+}
+
 export class SegmentScan {
   readonly #options: Required<ScanOptions>;
   /** Of the next batch. */
@@ -67,6 +71,17 @@ export class SegmentScan {
 
   /** What comes next. Entries are views into memory of their own, which nothing is written into later. Throws what reading throws. */
   next(): Found {
+    const { offset } = this;
+    try {
+      return this.#next();
+    } catch (error) {
+      // What lies behind the committed end may be cut off at any time.
+      if (error instanceof CutOffError) return { type: 'end', offset, rest: 'cut' };
+      throw error;
+    }
+  }
+
+  #next(): Found {
     const { size } = this.#options;
     const { offset, expected } = this;
     if (offset === size) return { type: 'end', offset, rest: 'none' };
@@ -105,7 +120,7 @@ export class SegmentScan {
       const bytes = Math.min(Math.max(length, windowBytes), size - offset);
       this.#window = readUpTo(files, fd, bytes, offset);
       this.#windowAt = offset;
-      if (this.#window.length < length) throw new Error('the segment became shorter while it was read');
+      if (this.#window.length < length) throw new CutOffError('the segment is shorter by now');
     }
     return offset - this.#windowAt;
   }
@@ -129,7 +144,7 @@ export class SegmentScan {
       const head = this.#headAt(offset);
       if (head === undefined) continue;
       this.offset = offset;
-      if (head.position === expected) return this.next();
+      if (head.position === expected) return this.#next();
       this.expected = head.position;
       return { type: 'damage', from: expected, to: head.position, seq: head.seq };
     }
