@@ -495,6 +495,8 @@ export class Journal {
     const first = head.position;
     const path = join(directory, segmentName(first));
     this.#removeEmpty(first);
+    // An attempt that failed may have left one that could not be removed.
+    this.#remove(path);
     const fd = files.open(path, 'wx+');
     try {
       writeAll(files, fd, encodeSegmentHead(head), SEGMENT_HEAD_BYTES, 0);
@@ -530,7 +532,6 @@ export class Journal {
     if (this.#segments.at(-1)?.first !== first) return;
     this.#closeFile();
     this.#segments.pop();
-    this.#remove(join(this.#options.directory, segmentName(first)));
     this.#remove(join(this.#options.directory, indexName(first)));
   }
 
