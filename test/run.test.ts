@@ -45,6 +45,20 @@ for (const [what, text] of [
   });
 }
 
+test('the tests’ own waits are as patient', async () => {
+  const program = `
+    const { waitFor } = await import(${JSON.stringify(import.meta.resolve('./support/wait.js'))});
+    const began = performance.now();
+    await waitFor(() => false, { timeoutMs: 500 }).catch(() => {});
+    console.log(performance.now() - began);
+  `;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    env: { ...ENV, TEST_PATIENCE: '4' },
+    encoding: 'utf8',
+  });
+  assert.ok(Number(stdout) >= 2_000, stdout);
+});
+
 test('no test at all fails the run', (context) => {
   const cwd = temporaryDirectory(context);
   const { status } = spawnSync(process.execPath, [resolve('dist/test/run.js'), 'one'], { cwd, env: ENV });

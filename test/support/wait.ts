@@ -2,6 +2,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** How many times as long as they say these waits wait: `npm test -- --patience 3`. */
+const PATIENCE = Number(process.env.TEST_PATIENCE ?? 1);
+
 export interface WaitOptions {
   /** Milliseconds until the wait fails; 30,000 unless told: a bound for what never comes, not for a busy machine. */
   readonly timeoutMs?: number;
@@ -16,7 +19,8 @@ export async function waitFor<T>(
   look: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<NonNullable<T>> {
-  const { timeoutMs = 30_000, what = 'condition', everyMs = 10 } = options;
+  const { what = 'condition', everyMs = 10 } = options;
+  const timeoutMs = (options.timeoutMs ?? 30_000) * PATIENCE;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await look();
@@ -26,8 +30,9 @@ export async function waitFor<T>(
   }
 }
 
-/** `promise`, or a rejection after `timeoutMs`. */
-export async function within<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+/** `promise`, or a rejection after `boundMs`. */
+export async function within<T>(promise: Promise<T>, boundMs: number, what: string): Promise<T> {
+  const timeoutMs = boundMs * PATIENCE;
   const timer = new AbortController();
   const late = delay(timeoutMs, undefined, { signal: timer.signal }).then(() => {
     throw new Error(`${what} took longer than ${timeoutMs} ms`);
