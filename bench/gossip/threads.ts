@@ -14,7 +14,7 @@ const TICKS_A_SECOND = 100;
 /** What a thread is, by what it was given at birth. */
 function roleOf(data: unknown): string {
   const given = (data ?? {}) as Record<string, unknown>;
-  if ('outboxPath' in given) return 'publisher';
+  if ('journalPath' in given) return 'publisher';
   if ('settings' in given) return 'checkers';
   if ('socketPath' in given) return 'embedded broker';
   return 'verifier';

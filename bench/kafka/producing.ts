@@ -124,7 +124,7 @@ async function publisher({ brokers, topic, records, warmUp }: ProducingOrder): P
       const feed = async () => {
         while (next < to / BATCH) {
           const batch = batches[next++];
-          if (batch !== undefined) await publishing.run('publish', { batch, retry: false });
+          if (batch !== undefined) await publishing.run('publish', { batch, id: next, retry: false });
         }
       };
       await Promise.all(Array.from({ length: UNDER_WAY }, feed));

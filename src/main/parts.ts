@@ -147,7 +147,7 @@ export class ServerParts {
 
     const publisher: PublisherConfig = {
       settings,
-      outboxPath: directory.file('outbox'),
+      journalPath: directory.file('journal'),
       frameSocketPath: localSocketPath(directory.path, 'frames.sock'),
       brokerSocketPath: dependencies.brokerSocketPath,
       peerId: this.node.peerId,

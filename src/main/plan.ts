@@ -1,7 +1,9 @@
 /** The order in which a server starts; its stop goes backwards. */
 
+import { journalBounds } from '../shared/journal/bounds.js';
 import type { Logger } from '../shared/logging.js';
 import type { ServerDependencies } from './dependencies.js';
+import { upgradeOutbox } from './outbox-upgrade/index.js';
 import type { ServerParts } from './parts.js';
 import type { Stage } from './stages.js';
 
@@ -44,7 +46,11 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
     },
     {
       name: 'publisher and checkers',
-      start: () => parts.pipeline.start(),
+      start: async () => {
+        const { directory, settings } = dependencies;
+        await upgradeOutbox({ logger }, { directory: directory.path, bounds: journalBounds(settings) });
+        await parts.pipeline.start();
+      },
       stop: async (deadline) => {
         try {
           // Where it never ran, its start has said why.

@@ -30,6 +30,8 @@ export class Presence {
           outbox: () => publisher.ask('outbox', {}),
           deadLetters: ({ limit }) => publisher.ask('deadLetters', { limit }),
           replayDeadLetters: () => publisher.ask('replayDeadLetters', {}),
+          acceptLoss: ({ topic }) => publisher.ask('acceptLoss', { topic }),
+          forget: ({ cursor }) => publisher.ask('forget', { cursor }),
           level: async ({ level }) => {
             await setLogLevel(level);
             return { level };

@@ -1,13 +1,12 @@
 /**
  * Runs in the publisher's thread, as a Piscina task: one pool of one thread, tasks by `op`, of which several may be under
- * way. The outbox opens with the first task after `attach`; while it cannot, every task rejects with the reason, and the next
- * tries again. It drains between tasks, so the pool runs with `atomics: 'disabled'`.
+ * way. The journal opens with the first task; while it cannot, every task rejects with the reason, and the next tries again.
+ * It drains between tasks, so the pool runs with `atomics: 'disabled'`.
  */
 
 import { workerData } from 'node:worker_threads';
 import { steadyLibraries } from '../shared/clock.js';
 import { createLogger } from '../shared/logging.js';
-import { DatabasePort } from '../shared/outbox/database-port.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
 import { Publisher } from './publisher/publisher.js';
 
@@ -19,12 +18,10 @@ const logger = createLogger({
   node: config.settings.clientName,
   component: 'publisher',
 });
-let database: DatabasePort | undefined;
 let opened: Promise<Publisher> | undefined;
 
 async function open(): Promise<Publisher> {
-  if (database === undefined) throw new Error('the publisher has not been given its database');
-  const publisher = new Publisher({ logger, database }, config);
+  const publisher = new Publisher({ logger }, config);
   await publisher.start();
   return publisher;
 }
@@ -32,10 +29,6 @@ async function open(): Promise<Publisher> {
 export default async function publish(
   task: PublisherTask,
 ): Promise<PublisherTasks[keyof PublisherTasks]['response']> {
-  if (task.op === 'attach') {
-    database = new DatabasePort(task.port);
-    return null;
-  }
   opened ??= open().catch((error: unknown) => {
     opened = undefined;
     throw error;
@@ -43,7 +36,7 @@ export default async function publish(
   const publisher = await opened;
   switch (task.op) {
     case 'publish':
-      return publisher.publish(task.batch, task.retry);
+      return publisher.publish(task.batch, task);
     case 'announcers':
       return publisher.announcers(task.topic, task.hashes);
     case 'health':
@@ -59,6 +52,12 @@ export default async function publish(
       return publisher.deadLetters(task.limit);
     case 'replayDeadLetters':
       return { replayed: await publisher.replayDeadLetters() };
+    case 'acceptLoss':
+      publisher.acceptLoss(task.topic);
+      return null;
+    case 'forget':
+      publisher.forget(task.cursor);
+      return null;
     case 'close':
       return { left: await publisher.close(task.deadline) };
   }

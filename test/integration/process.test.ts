@@ -6,12 +6,13 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { decodeEntry } from '../../src/shared/journal/entry.js';
+import { JournalReader } from '../../src/shared/journal/reader.js';
 import { unwrap } from '../../src/shared/messages/framing.js';
 import { kindNamed, subtree } from '../../src/shared/messages/index.js';
-import { OutboxStore } from '../../src/shared/outbox/store.js';
 import type { RunFile } from '../../src/shared/run-file.js';
+import { isRecordOf } from '../../src/shared/sinks/kafka.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
-import { keptLog } from '../support/logger.js';
 import { SHARES_PORT } from '../support/notifications.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { launchServer } from '../support/server-process.js';
@@ -34,19 +35,25 @@ async function neighbour(context: TestContext, { ports, peerId }: RunFile): Prom
   return peer;
 }
 
-/** Hashes, display order, of the records that wait in an outbox. */
-async function waitingIn(directory: string): Promise<Set<string>> {
-  const store = new OutboxStore(
-    { logger: keptLog().logger },
-    { path: join(directory, 'outbox'), fsync: false, frameRing: 16 },
-  );
-  await store.open();
-  const chunks = await store.read('subtrees', 0, Number.POSITIVE_INFINITY);
-  const hashes = chunks.flatMap(({ records }) =>
-    records.map(({ hash }) => Buffer.from(hash).reverse().toString('hex')),
-  );
-  await store.close();
-  return new Set(hashes);
+/** Hashes, display order, of the subtrees in a journal of which Kafka had none. */
+function waitingIn(directory: string): Set<string> {
+  const reader = new JournalReader({ directory: join(directory, 'journal') });
+  const hashes = new Set<string>();
+  for (let from = 0; ; ) {
+    const { entries, next } = reader.read(from, Number.POSITIVE_INFINITY, 1 << 20);
+    if (entries.length === 0) break;
+    from = next;
+    for (const { bytes } of entries.filter((entry) => isRecordOf('subtrees')(entry.bytes))) {
+      const { record } = decodeEntry(bytes);
+      hashes.add(
+        Buffer.from(record?.hash ?? [])
+          .reverse()
+          .toString('hex'),
+      );
+    }
+  }
+  reader.close();
+  return hashes;
 }
 
 test('SIGTERM under load: exit code 0 in time, and what the network got from us is in the outbox', async (context) => {
@@ -76,7 +83,7 @@ test('SIGTERM under load: exit code 0 in time, and what the network got from us 
   assert.equal(code, 0, run.stderr);
   // By itself: with code 1 it would have given up three seconds past its time. The rest is for signal and exit to arrive.
   assert.ok(took < 4_000 + 3_000 + 3_000, `it took ${took} ms`);
-  const waiting = await waitingIn(run.directory);
+  const waiting = waitingIn(run.directory);
   const passedOn = observer.heard.map(({ data }) => unwrap(data, subtree).message.hash);
   assert.ok(passedOn.length > 200 && passedOn.every((hash) => hash.length === 64));
   const lost = passedOn.filter((hash) => !waiting.has(hash));
@@ -141,7 +148,7 @@ test('on a full disk it lives on: announcements are kept or refused and counted,
   const observer = await neighbour(context, file);
   const dataHubUrl = `http://127.0.0.1:8090/${'x'.repeat(1_900)}`;
   const refusing = () =>
-    run.lines().some(({ msg }) => /outbox cannot be written: announcements are refused/.test(String(msg)));
+    run.lines().some(({ msg }) => /journal cannot be written: announcements are refused/.test(String(msg)));
   for (let n = 0; n < 2_000 && !refusing(); n++) {
     await sender.publish(TOPIC, subtreeData(sender.id, n, { dataHubUrl }));
     if (n % 10 === 0) await delay(10);
@@ -156,7 +163,7 @@ test('on a full disk it lives on: announcements are kept or refused and counted,
   await waitFor(refused, { what: 'the refused to be counted', everyMs: 100 });
   run.child.kill('SIGTERM');
   assert.equal((await within(run.exit, 30_000, 'the end of the process')).code, 0, run.stderr);
-  const waiting = await waitingIn(run.directory);
+  const waiting = waitingIn(run.directory);
   const passedOn = observer.heard.map(({ data }) => unwrap(data, subtree).message.hash);
   assert.ok(passedOn.length > 10);
   assert.deepEqual(
@@ -196,5 +203,5 @@ test('with nothing left to do SIGTERM ends it quickly, SIGINT too; a second sign
   const ended = await within(patient.exit, 30_000, 'the end at the second signal');
   clearInterval(again);
   assert.equal(ended.code, 143);
-  assert.deepEqual([...(await waitingIn(patient.directory))], [hashOf(0)]);
+  assert.deepEqual([...waitingIn(patient.directory)], [hashOf(0)]);
 });

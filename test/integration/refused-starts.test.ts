@@ -3,10 +3,13 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -194,9 +197,17 @@ test('what is corrupt in DATADIR is told with its path and what to do', async (c
   await assert.rejects(startServer(context, settings), admin);
   writeFileSync(at('admin.key'), good.get('admin.key') ?? '');
 
+  renameSync(at('journal'), at('aside'));
+  writeFileSync(at('journal'), '');
+  await refuses(context, { directory }, /^error: DATADIR: the journal .*journal cannot be opened: /);
+  rmSync(at('journal'));
+
+  cpSync('test/fixtures/released-outbox', at('outbox'), { recursive: true });
   corrupt(at('outbox'));
-  const outbox = /^error: DATADIR: the outbox .*outbox is corrupt .* move it away/;
+  const outbox = /^error: DATADIR: the outbox .*outbox cannot be taken over: .* move it away/;
   await refuses(context, { directory }, outbox);
+  rmSync(at('outbox'), { recursive: true });
+  renameSync(at('aside'), at('journal'));
 
   corrupt(at('store'));
   const store = /^ConfigurationError: DATADIR: the store in .* is corrupt .*; move .*store away/;

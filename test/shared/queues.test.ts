@@ -57,7 +57,7 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'workers/publisher',
     'a full outbox refuses new announcements, takes everything else, and takes them once there is room',
   ],
-  'dead letters': ['shared/outbox/backlog', 'dead letters are bounded: the oldest goes, loudly'],
+  'dead letters': ['shared/sinks/dead-letters', 'dead letters are bounded: the oldest goes, loudly'],
   'BlockFound calls': [
     'workers/publisher/block-found',
     'without the service verdicts and records flow all the same, and each call is counted',

@@ -1,16 +1,14 @@
 /** The publisher in a pool of its own, and checked messages for it. */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Piscina } from 'piscina';
-import { giveDatabase } from '../../src/main/pipeline/publisher-pool.js';
 import { createPool } from '../../src/main/pipeline/worker-pool.js';
 import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
-import type { DatabaseHost } from '../../src/shared/outbox/database-port.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../src/shared/pipeline/standing.js';
@@ -71,7 +69,8 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
 
 export class PublisherUnderTest {
   readonly pool: Piscina;
-  readonly #database: DatabaseHost;
+  /** Of the next batch. */
+  #id = randomInt(2 ** 47);
 
   constructor(readonly config: PublisherConfig) {
     this.pool = createPool(
@@ -87,7 +86,6 @@ export class PublisherUnderTest {
       // A pool that is destroyed in mid-task complains of answers that come after.
       keptLog().logger,
     );
-    this.#database = giveDatabase(this.pool, () => {});
   }
 
   run<K extends keyof PublisherTasks>(
@@ -97,13 +95,13 @@ export class PublisherUnderTest {
     return this.pool.run({ op, ...request } as PublisherTask);
   }
 
-  publish(messages: readonly CheckedMessage[], retry = false): Promise<PublishedBatch> {
-    return this.run('publish', { batch: encodeCheckedBatch(messages), retry });
+  publish(messages: readonly CheckedMessage[], retry = false, id = this.#id++): Promise<PublishedBatch> {
+    return this.run('publish', { batch: encodeCheckedBatch(messages), id, retry });
   }
 
   /** The names of the outcomes. */
-  async outcomes(messages: readonly CheckedMessage[], retry = false): Promise<OutcomeName[]> {
-    const { outcomes } = await this.publish(messages, retry);
+  async outcomes(messages: readonly CheckedMessage[], retry = false, id?: number): Promise<OutcomeName[]> {
+    const { outcomes } = await this.publish(messages, retry, id);
     return [...outcomes].map((index) => outcomeAt(index).name);
   }
 
@@ -133,7 +131,6 @@ export class PublisherUnderTest {
   /** Ends its thread in the middle of whatever it does. */
   async kill(): Promise<void> {
     await this.pool.destroy();
-    await this.#database.close();
   }
 }
 
@@ -145,7 +142,7 @@ export function publisherConfig(
 ): PublisherConfig {
   return {
     settings: settingsOf({ p2p_max_announcers_per_hash: 0, ...changes }),
-    outboxPath: join(directory, 'outbox'),
+    journalPath: join(directory, 'journal'),
     frameSocketPath: join(directory, 'frames.sock'),
     brokerSocketPath,
     peerId: 'self',

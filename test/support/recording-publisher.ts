@@ -1,6 +1,6 @@
 /**
- * A publisher worker that keeps a journal of what it is given in the file `outboxPath`, one JSON line a batch. Where a file
- * `<outboxPath>.die` exists when a batch comes, it is removed and the thread ends before the answer; with `<outboxPath>.broken`
+ * A publisher worker that keeps a journal of what it is given in the file `journalPath`, one JSON line a batch. Where a file
+ * `<journalPath>.die` exists when a batch comes, it is removed and the thread ends before the answer; with `<journalPath>.broken`
  * the thread does not start at all.
  */
 
@@ -28,7 +28,7 @@ export interface JournalBatch {
 }
 
 const config = workerData as PublisherConfig;
-if (existsSync(`${config.outboxPath}.broken`)) throw new Error('broken at birth');
+if (existsSync(`${config.journalPath}.broken`)) throw new Error('broken at birth');
 
 function publish(batch: ArrayBuffer, retry: boolean): PublishedBatch {
   const checked = decodeCheckedBatch(batch);
@@ -42,9 +42,9 @@ function publish(batch: ArrayBuffer, retry: boolean): PublishedBatch {
     frame: Buffer.from(frame).toString(),
     record: Buffer.from(record?.value ?? []).toString('hex'),
   }));
-  appendFileSync(config.outboxPath, `${JSON.stringify({ retry, messages })}\n`);
-  if (existsSync(`${config.outboxPath}.die`)) {
-    rmSync(`${config.outboxPath}.die`);
+  appendFileSync(config.journalPath, `${JSON.stringify({ retry, messages })}\n`);
+  if (existsSync(`${config.journalPath}.die`)) {
+    rmSync(`${config.journalPath}.die`);
     process.exit(1);
   }
   return {

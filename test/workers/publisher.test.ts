@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -377,5 +378,101 @@ test('frames that the notifications topic never had a chance to take follow afte
   });
   const seqs = (await valuesIn(broker, 'notifications')).map((value) => JSON.parse(value).seq);
   assert.deepEqual(seqs, [0, 1, 2]);
+  await second.close();
+});
+
+test('a batch that is handed again after its publisher’s death is answered as it was, and stored once', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const directory = temporaryDirectory(context);
+  const changes = { p2p_outbox_max: 3 };
+  const batch = [
+    announcement('mine', { own: true }),
+    announcement('a'),
+    announcement('mine', { own: true }),
+    // Without a key by which a repeat would be known, as our own requests to catch up are.
+    { ...announcement('b'), repeatKey: '', frame: new Uint8Array(0) },
+    announcement('c'),
+    announcement('d'),
+  ];
+  const answer = ['ok', 'ok', 'ok', 'ok', 'ok', 'outbox_full'];
+  const first = startPublisher(context, socketPath, changes, directory);
+  assert.deepEqual(await first.outcomes(batch, false, 77), answer);
+  await first.kill();
+  const second = startPublisher(context, socketPath, changes, directory);
+  await second.run('health', {});
+  const frames = followFrames(context, second.config.frameSocketPath);
+  await waitFor(frames.connected, { what: 'the reader' });
+  assert.deepEqual(await second.outcomes(batch, true, 77), answer);
+  assert.equal(await second.waiting(), 3);
+  const broker = await serveBroker(context, {}, socketPath);
+  await waitFor(async () => (await second.waiting()) === 0, { what: 'the outbox to drain' });
+  assert.deepEqual(await second.outcomes([announcement('next')]), ['ok']);
+  await waitFor(() => frames.seqs.length > 0, { what: 'the next frame' });
+  assert.deepEqual(frames.seqs, [4], 'two of our own and two of others came before');
+  await second.close();
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['a', 'b', 'c', 'next']);
+});
+
+/** Flips a bit in the middle of what `text` is in below `directory`'s journal. */
+function damage(directory: string, text: string): void {
+  for (const name of readdirSync(join(directory, 'journal')).filter((each) => each.endsWith('.journal'))) {
+    const path = join(directory, 'journal', name);
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf(text);
+    if (at === -1) continue;
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    writeFileSync(path, bytes);
+    return;
+  }
+  assert.fail(`${text} is in no segment`);
+}
+
+test('records that are damaged on the disk are never skipped in silence: the topic waits until the loss is accepted', async (context) => {
+  const directory = temporaryDirectory(context);
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const first = startPublisher(context, socketPath, {}, directory);
+  for (const name of ['one', 'second to none', 'three']) await first.publish([announcement(name)]);
+  await first.close(0);
+  damage(directory, 'second to none');
+  const broker = await serveBroker(context, {}, socketPath);
+  const publisher = startPublisher(context, socketPath, {}, directory);
+  const [blocks] = await waitFor(async () => {
+    const topics = await publisher.run('outbox', {});
+    return topics[0]?.state === 'damaged' ? topics : undefined;
+  });
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['one']);
+  assert.match(blocks?.error ?? '', /entries 1 to 1 of the journal cannot be read.*accept-loss blocks/);
+  const sick = (await publisher.run('health', {})).filter(({ status }) => status === 503);
+  assert.ok(
+    sick.some(({ resource, error }) => resource === 'kafka blocks' && /accept-loss/.test(error ?? '')),
+  );
+  assert.equal(await publisher.metric('teranode_p2p_outbox_damaged_records_total', { topic: 'blocks' }), 1);
+  assert.deepEqual(await publisher.outcomes([announcement('four')]), ['ok'], 'what is new is taken');
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['one']);
+  await publisher.run('acceptLoss', { topic: 'blocks' });
+  await waitFor(async () => (await publisher.waiting()) === 0, { what: 'the rest' });
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['one', 'three', 'four']);
+  await assert.rejects(publisher.run('acceptLoss', { topic: 'blocks' }), /does not wait/);
+  await publisher.close();
+});
+
+test('a place in the journal that no setting names any more is told of, and dropped on request', async (context) => {
+  const directory = temporaryDirectory(context);
+  const broker = await serveBroker(context);
+  const first = startPublisher(
+    context,
+    broker.socketPath,
+    { kafka_notificationsConfig: 'memory://embedded/notifications' },
+    directory,
+  );
+  await first.publish([announcement('a')]);
+  await first.close();
+  const second = startPublisher(context, broker.socketPath, {}, directory);
+  const outbox = async () => (await second.run('health', {})).find(({ resource }) => resource === 'outbox');
+  assert.deepEqual((await outbox())?.status, 200);
+  assert.match((await outbox())?.message ?? '', /no setting names kafka\.notifications: .*outbox forget/);
+  await assert.rejects(second.run('forget', { cursor: 'kafka.blocks' }), /there is no cursor kafka\.blocks/);
+  await second.run('forget', { cursor: 'kafka.notifications' });
+  assert.doesNotMatch((await outbox())?.message ?? '', /notifications/);
   await second.close();
 });

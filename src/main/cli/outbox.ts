@@ -15,7 +15,7 @@ export function outboxCommands(program: Command, terminal: Terminal): void {
     .option('--json', 'one JSON object a line', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  $ teranode-p2p outbox\n  $ teranode-p2p outbox dead-letter list\n  $ teranode-p2p outbox dead-letter replay',
+      '\nExamples:\n  $ teranode-p2p outbox\n  $ teranode-p2p outbox dead-letter list\n  $ teranode-p2p outbox dead-letter replay\n  $ teranode-p2p outbox accept-loss blocks',
     )
     .action(async ({ json }: { json: boolean }, command: Command) => {
       const topics = await askServer(socket(command), 'outbox', {});
@@ -33,6 +33,25 @@ export function outboxCommands(program: Command, terminal: Terminal): void {
           error,
         ]),
       );
+    });
+
+  outbox
+    .command('accept-loss <topic>')
+    .description('Let a topic go on past records that cannot be read back.')
+    .addHelpText('after', '\nExample:\n  $ teranode-p2p outbox accept-loss blocks')
+    .action(async (topic: string, _: object, command: Command) => {
+      await askServer(socket(command), 'acceptLoss', { topic });
+      terminal.line(`${topic} goes on`);
+    });
+  outbox
+    .command('forget <cursor>')
+    .description(
+      'Drop the place of a sink that no setting names any more, and with it what waits for that sink.',
+    )
+    .addHelpText('after', '\nExample:\n  $ teranode-p2p outbox forget kafka.notifications')
+    .action(async (cursor: string, _: object, command: Command) => {
+      await askServer(socket(command), 'forget', { cursor });
+      terminal.line(`${cursor} is forgotten`);
     });
 
   for (const parent of [outbox, program]) {

@@ -7,6 +7,8 @@ export interface ControlMethods {
   outbox: { params: Record<never, never>; result: readonly OutboxTopic[] };
   deadLetters: { params: { readonly limit: number }; result: readonly DeadLetter[] };
   replayDeadLetters: { params: Record<never, never>; result: { readonly replayed: number } };
+  acceptLoss: { params: { readonly topic: string }; result: null };
+  forget: { params: { readonly cursor: string }; result: null };
   /** Changes the level of every logger in every thread. */
   level: { params: { readonly level: string }; result: { readonly level: string } };
 }

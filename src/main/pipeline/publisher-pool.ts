@@ -1,14 +1,13 @@
 /**
  * The one publisher thread. Batches are answered in the order in which they were given. When the thread dies, another
- * takes its place, starting from the outbox, and is given every unanswered batch again, in order, marked as a retry.
+ * takes its place, starting from the journal, and is given every unanswered batch again, in order, marked as a retry.
  */
 
+import { randomInt } from 'node:crypto';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import { MessageChannel } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
-import { DatabaseHost } from '../../shared/outbox/database-port.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
@@ -18,20 +17,18 @@ export interface PublisherPoolOptions {
   readonly config: PublisherConfig;
   /** Ms until a publisher that does not answer a batch counts as hung and is ended; 30,000 unless told. */
   readonly taskTimeoutMs?: number;
+  /** Ms until a publisher's thread that was told to end, and has not, ends this process; 30,000 unless told. */
+  readonly endTimeoutMs?: number;
+  /** Ends this process. */
+  readonly exit?: (code: number) => void;
   /** The worker's file; a test may have another. */
   readonly file?: URL;
 }
 
-/** Gives the publisher in `pool`, as its first task, the port to a database that lives in this thread. */
-export function giveDatabase(pool: Piscina, onError: (error: unknown) => void): DatabaseHost {
-  const { port1, port2 } = new MessageChannel();
-  const task: PublisherTask = { op: 'attach', port: port2 };
-  pool.run(task, { transferList: [port2] }).catch(onError);
-  return new DatabaseHost(port1);
-}
-
 interface Unanswered {
   readonly batch: ArrayBuffer;
+  /** By which the journal knows it again. */
+  readonly id: number;
   readonly resolve: (published: PublishedBatch) => void;
   readonly reject: (error: Error) => void;
   retry: boolean;
@@ -39,6 +36,7 @@ interface Unanswered {
 
 const PUBLISHER_FILE = new URL('../../workers/publisher.js', import.meta.url);
 const TASK_TIMEOUT_MS = 30_000;
+const END_TIMEOUT_MS = 30_000;
 const MAX_OLD_SPACE_MB = 1024;
 /** Far above what the pipeline has in flight, with health, metrics and outbox questions besides. */
 const CONCURRENT_TASKS = 1024;
@@ -50,8 +48,8 @@ export class PublisherPool {
   readonly #stopping = new AbortController();
   readonly #unanswered = new Set<Unanswered>();
   #pool: Piscina | undefined;
-  /** The outbox's database, which its thread asks over a port. */
-  #database: DatabaseHost | undefined;
+  /** Ids of batches begin anywhere: those of earlier runs are in the journal. */
+  #nextId = randomInt(2 ** 47);
   #failures = 0;
   #failed: string | undefined;
   #replacing: Promise<void> | undefined;
@@ -103,14 +101,14 @@ export class PublisherPool {
         reject(new AbortedError('the publisher is stopped'));
         return;
       }
-      const entry: Unanswered = { batch, resolve, reject, retry: false };
+      const entry: Unanswered = { batch, id: this.#nextId++, resolve, reject, retry: false };
       this.#unanswered.add(entry);
       if (this.#replacing === undefined) this.#send(entry);
     });
   }
 
   /** Asks the publisher anything but to publish. Rejects with UnavailableError while it is being replaced. */
-  async ask<K extends Exclude<keyof PublisherTasks, 'publish' | 'attach'>>(
+  async ask<K extends Exclude<keyof PublisherTasks, 'publish'>>(
     op: K,
     request: PublisherTasks[K]['request'],
   ): Promise<PublisherTasks[K]['response']> {
@@ -122,12 +120,11 @@ export class PublisherPool {
     return (await pool.run({ op, ...request } as PublisherTask)) as PublisherTasks[K]['response'];
   }
 
-  /** Ends the thread. What it had not answered is rejected; the outbox keeps what it had taken. */
+  /** Ends the thread. What it had not answered is rejected; the journal keeps what it had taken. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#replacing;
     await this.#pool?.destroy();
-    await this.#database?.close();
     this.#pool = undefined;
     for (const entry of this.#unanswered) entry.reject(new AbortedError('the publisher is stopped'));
     this.#unanswered.clear();
@@ -140,7 +137,8 @@ export class PublisherPool {
       if (pool === this.#pool) this.#replace('it hangs');
     }, this.#options.taskTimeoutMs ?? TASK_TIMEOUT_MS);
     // Not transferred: the batch is needed again if this publisher dies.
-    const task: PublisherTask = { op: 'publish', batch: entry.batch, retry: entry.retry };
+    const { batch, id, retry } = entry;
+    const task: PublisherTask = { op: 'publish', batch, id, retry };
     pool
       .run(task)
       .then((published: PublishedBatch) => {
@@ -170,9 +168,6 @@ export class PublisherPool {
     const pool = createPool(options, this.#logger);
     this.#pool = pool;
     this.#instance += 1;
-    this.#database = giveDatabase(pool, (error) => {
-      if (pool === this.#pool) this.#replace(errorMessage(error));
-    });
   }
 
   /** Also reached by a thread that dies idle, so that it is back before it is needed. */
@@ -196,12 +191,20 @@ export class PublisherPool {
       });
   }
 
+  /** A thread that does not end may still write. Two that write would damage what was accepted, so nobody does. */
+  #stuck(): void {
+    this.#logger.fatal(
+      'the publisher’s thread does not end, and no other may take its place: this process ends',
+    );
+    (this.#options.exit ?? ((code) => process.exit(code)))(1);
+  }
+
   async #replaced(dead: Piscina | undefined): Promise<void> {
     // Piscina is in the midst of removing the dead thread, and would wait for its end a second time.
     await nextTurn();
-    // It may have begun a thread of its own: that must be gone before another opens the outbox.
-    await dead?.destroy();
-    await this.#database?.close();
+    // Its threads, and one that it may have begun meanwhile, must be gone before another opens the journal.
+    const late = setTimeout(() => this.#stuck(), this.#options.endTimeoutMs ?? END_TIMEOUT_MS);
+    await dead?.destroy().finally(() => clearTimeout(late));
     for (const entry of this.#unanswered) entry.retry = true;
     await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
     if (!this.#stopping.signal.aborted) this.#build();

@@ -123,6 +123,15 @@ export const kindOf = (entry: Uint8Array): number => entry[4] as number;
 /** Id of the Kafka topic of its record; 0 without one. */
 export const topicOf = (entry: Uint8Array): number => entry[6] as number;
 
+/** Unix ms at which its message reached this node. */
+export const receivedAtOf = (entry: Uint8Array): number => buffer(entry).readDoubleLE(8);
+
+/** Bytes of the key and value of its record. */
+export const recordBytesOf = (entry: Uint8Array): number => {
+  const bytes = buffer(entry);
+  return bytes.readUInt32LE(20) + bytes.readUInt16LE(24);
+};
+
 /** Where its parts are. Throws RangeError unless they are just as long as it is. */
 function partsOf(bytes: Buffer) {
   if (bytes.length < MIN_ENTRY_BYTES) throw new RangeError('an entry is cut short');

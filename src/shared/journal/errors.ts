@@ -17,3 +17,6 @@ export const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes
 
 /** Whether `error` says that the file is not there. */
 export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT';
+
+/** Whether `error` says that the file may not grow. */
+export const isTooLarge = (error: unknown): boolean => codeOf(error) === 'EFBIG';

@@ -15,7 +15,7 @@ import { errorMessage } from '../errors.js';
 import type { Logger } from '../logging.js';
 import { giveUpSpare } from '../spare-space.js';
 import { entryLengthAt, FRAME, MIN_ENTRY_BYTES, REPEAT } from './entry.js';
-import { isFull, isMissing, JournalFailingError, JournalUnusableError } from './errors.js';
+import { isFull, isMissing, isTooLarge, JournalFailingError, JournalUnusableError } from './errors.js';
 import { FILES, type FileCalls, readUpTo, withFile, writeAll } from './files.js';
 import { type EpochStart, type Head, type Numbers, readHead, type StoredHead, writeHead } from './head.js';
 import {
@@ -690,6 +690,8 @@ export class Journal {
       } catch (error) {
         this.#tryCutOff();
         if (isFull(error) && this.#shorten()) continue;
+        // This file grows no more; the next may.
+        if (isTooLarge(error)) this.#full = true;
         throw this.#fail(error);
       }
     }

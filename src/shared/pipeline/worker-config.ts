@@ -12,8 +12,8 @@ export interface CheckerConfig {
 /** For the publisher. */
 export interface PublisherConfig {
   readonly settings: Settings;
-  /** LevelDB of the outbox, owned by the publisher alone. */
-  readonly outboxPath: string;
+  /** Directory of the journal, owned by the publisher alone. */
+  readonly journalPath: string;
   /** Local socket on which the publisher serves frames. */
   readonly frameSocketPath: string;
   /** Local socket of the embedded broker; undefined where no topic is `memory://`. */
@@ -52,14 +52,12 @@ export interface CheckTask {
 
 /** Tasks for the publisher, and what each is answered. */
 export interface PublisherTasks {
-  /** The first task, once: a port at whose other end a DatabaseHost has the outbox's database. */
-  attach: { request: { readonly port: import('node:worker_threads').MessagePort }; response: null };
   /**
-   * `retry`: a publisher that died may have had this batch before, so what it kept of it is `ok`, not a repeat. The
-   * batches before it in the order are retried too.
+   * `id`: an integer that no other batch has. `retry`: a publisher that died may have had this batch before, so what it kept of it is
+   * `ok`, and not stored again. The batches before it in the order are retried too.
    */
   publish: {
-    request: { readonly batch: ArrayBuffer; readonly retry: boolean };
+    request: { readonly batch: ArrayBuffer; readonly id: number; readonly retry: boolean };
     response: import('./types.js').PublishedBatch;
   };
   /** Who announced each hash in the last ten minutes; nobody after a publisher's death. */
@@ -81,6 +79,10 @@ export interface PublisherTasks {
   deadLetters: { request: { readonly limit: number }; response: readonly DeadLetter[] };
   /** Puts dead letters back into the outbox. */
   replayDeadLetters: { request: Record<never, never>; response: { readonly replayed: number } };
+  /** Lets a topic go on past what cannot be read back. Rejects where it has nothing to accept. */
+  acceptLoss: { request: { readonly topic: string }; response: null };
+  /** Drops the cursor of a sink that no setting names. Rejects where there is none such. */
+  forget: { request: { readonly cursor: string }; response: null };
 }
 
 export type PublisherTask = {
@@ -92,7 +94,8 @@ export interface OutboxTopic {
   readonly waiting: number;
   /** Unix ms of the oldest; 0 when empty. */
   readonly oldest: number;
-  readonly state: 'flowing' | 'broker_down' | 'topic_fault';
+  /** `damaged`: what comes next cannot be read back, and its loss is not yet accepted. */
+  readonly state: 'flowing' | 'broker_down' | 'topic_fault' | 'damaged';
   readonly error: string;
 }
 

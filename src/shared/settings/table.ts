@@ -298,6 +298,16 @@ export const SETTINGS = {
     { min: 1 },
   ),
   p2p_outbox_fsync: flag(false, 'Outbox survives power loss too (this server).'),
+  p2p_feed_retention: duration(
+    24 * 3600 * SECOND,
+    'Age from which on the oldest of the journal goes, an hour’s worth at a time; what Kafka does not have stays (this server).',
+    SECOND,
+  ),
+  p2p_feed_retention_bytes: integer(
+    2_147_483_648,
+    'Bytes of the journal from which on the oldest of it goes, 64 MiB at a time; what Kafka does not have stays (this server).',
+    { min: 1_048_576 },
+  ),
   p2p_frame_ring: integer(65_536, 'Frames kept for a notification server that resumes (this server).', {
     min: 16,
   }),

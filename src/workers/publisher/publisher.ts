@@ -2,7 +2,7 @@
 
 import { Registry } from 'prom-client';
 import { monotonic, monotonicOf, wall } from '../../shared/clock.js';
-import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import { UnavailableError } from '../../shared/errors.js';
 import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
 import { FrameStreamServer } from '../../shared/frames/stream-server.js';
 import type { Frame } from '../../shared/frames/types.js';
@@ -11,32 +11,26 @@ import { serviceFiles } from '../../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
+import { journalBounds } from '../../shared/journal/bounds.js';
+import { decodeEntry } from '../../shared/journal/entry.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
 import { kafkaFiles } from '../../shared/kafka/security-settings.js';
 import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Logger } from '../../shared/logging.js';
-import { blocks, KAFKA_TOPICS, KAFKA_TOPICS_BY_ID } from '../../shared/messages/topics.js';
-import { type DatabasePort, RemoteDatabase } from '../../shared/outbox/database-port.js';
-import { DeadLetters } from '../../shared/outbox/dead-letters.js';
-import { TopicDrainer } from '../../shared/outbox/drainer.js';
-import { createOutboxMetrics } from '../../shared/outbox/metrics.js';
-import type { OutboxRecord } from '../../shared/outbox/records.js';
-import { type Appended, type Chunk, OutboxStore, type Reopened } from '../../shared/outbox/store.js';
-import { decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
+import { blocks, KAFKA_TOPICS } from '../../shared/messages/topics.js';
+import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
-import type {
-  AnnouncedRecord,
-  CheckedMessage,
-  KnownAnnouncers,
-  PublishedBatch,
-} from '../../shared/pipeline/types.js';
+import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { frameForm, isFrame, KafkaSink } from '../../shared/sinks/kafka.js';
+import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
+import type { PlacedEntry } from '../../shared/sinks/types.js';
 import { TlsWatch } from '../../shared/tls-watch.js';
-import { Admission, STORED_REPEATS } from './admission.js';
+import { Admission } from './admission.js';
 import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
-import { createPublisherMetrics } from './metrics.js';
-import { NotificationsTopic } from './notifications-topic.js';
+import { createPublisherMetrics, type PublisherMetrics } from './metrics.js';
+import { Outbox, type Outlet } from './outbox.js';
 
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;
@@ -52,7 +46,7 @@ const KEPT_FROM_STRANGERS = 0.1;
 interface Sorted {
   readonly outcomes: Uint8Array;
   /** Positions of the messages that are to be stored, and the messages. */
-  readonly stored: { readonly index: number; readonly message: CheckedMessage; readonly isNew: boolean }[];
+  readonly stored: { readonly index: number; readonly message: DecodedMessage; readonly isNew: boolean }[];
 }
 
 export class Publisher {
@@ -60,27 +54,16 @@ export class Publisher {
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
-  readonly #outboxMetrics = createOutboxMetrics(
-    this.#registry,
-    KAFKA_TOPICS.map(({ name }) => name),
-  );
-  readonly #store: OutboxStore;
-  readonly #deadLetters: DeadLetters;
-  readonly #drainers: ReadonlyMap<string, TopicDrainer>;
+  readonly #outbox: Outbox;
   readonly #admission: Admission;
   readonly #announcers: Announcers;
   readonly #blockFound: BlockFoundForwarder | undefined;
-  readonly #notifications: NotificationsTopic | undefined;
   readonly #tls: TlsWatch;
   #frames: FrameStreamServer | undefined;
-  #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /** Throws ConfigurationError when a Kafka setting is wrong. */
-  constructor(
-    { logger, database }: { readonly logger: Logger; readonly database: DatabasePort },
-    config: PublisherConfig,
-  ) {
+  constructor({ logger }: { readonly logger: Logger }, config: PublisherConfig) {
     const { settings, brokerSocketPath } = config;
     this.#config = config;
     this.#announcers = new Announcers({
@@ -88,29 +71,35 @@ export class Publisher {
       rememberMs: settings.p2p_peer_map_ttl,
     });
     this.#logger = logger;
-    this.#store = new OutboxStore(
-      { logger },
-      {
-        path: config.outboxPath,
-        fsync: settings.p2p_outbox_fsync,
-        frameRing: settings.p2p_frame_ring,
-        repeats: STORED_REPEATS,
-        openDatabase: (path) => new RemoteDatabase(database, path),
-      },
-    );
-    const store = this.#store;
-    const metrics = this.#outboxMetrics;
-    this.#deadLetters = new DeadLetters({ store, logger, metrics });
-    const deadLetters = this.#deadLetters;
     // Main tells of these files.
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
     const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka') };
-    this.#drainers = new Map(
-      KAFKA_TOPICS.map(({ name: topic, setting }) => {
-        const producer = createProducer(settings, setting, kafka);
-        const place = placeOf(setting, settings[setting]);
-        return [topic, new TopicDrainer({ producer, store, deadLetters, metrics, logger }, { topic, place })];
-      }),
+    const outlets = KAFKA_TOPICS.map(({ name: topic, setting }): Outlet => {
+      const sink = new KafkaSink(createProducer(settings, setting, kafka));
+      return { topic, place: placeOf(setting, settings[setting]), sink: () => sink };
+    });
+    if (settings.kafka_notificationsConfig !== '') {
+      const setting = 'kafka_notificationsConfig';
+      const producer = createProducer(settings, setting, kafka);
+      outlets.push({
+        topic: 'notifications',
+        place: placeOf(setting, settings[setting]),
+        sink: (epoch) => new KafkaSink(producer, frameForm(epoch)),
+        frames: notificationMeters({ logger, metrics: this.#metrics }),
+      });
+    }
+    const metrics = createOutboxMetrics(
+      this.#registry,
+      KAFKA_TOPICS.map(({ name }) => name),
+    );
+    this.#outbox = new Outbox(
+      { logger, metrics, outlets },
+      {
+        path: config.journalPath,
+        fsync: settings.p2p_outbox_fsync,
+        bounds: journalBounds(settings),
+        max: settings.p2p_outbox_max,
+      },
     );
     this.#admission = new Admission({
       maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash,
@@ -125,66 +114,35 @@ export class Publisher {
       });
       this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
     }
-    if (settings.kafka_notificationsConfig !== '') {
-      const producer = createProducer(settings, 'kafka_notificationsConfig', kafka);
-      this.#notifications = new NotificationsTopic({ producer, store, logger, metrics: this.#metrics });
-    }
   }
 
-  /** Opens the outbox and takes up where the last publisher ended. Throws OutboxUnusableError. */
+  /** Opens the journal and takes up where the last publisher ended. Throws JournalUnusableError. */
   async start(): Promise<void> {
     this.#tls.start();
-    const found = await this.#store.open();
+    const { repeats } = await this.#outbox.open();
     try {
-      await this.#resume(found);
+      for (const { key, at } of repeats) this.#admission.restore(key, monotonicOf(at));
+      await this.#serveFrames();
     } catch (error) {
-      await this.#store.close();
+      await this.#outbox.close(0);
       throw error;
     }
+    const { depth: waiting } = this.#outbox;
+    if (waiting > 0) this.#logger.info({ waiting }, 'the outbox holds records of an earlier run');
   }
 
-  async #resume(found: Reopened): Promise<void> {
+  async #serveFrames(): Promise<void> {
     const { settings, frameSocketPath } = this.#config;
-    for (const { key, at } of found.repeats) this.#admission.restore(key, monotonicOf(at));
-    await this.#deadLetters.open();
+    const { journal } = this.#outbox;
     this.#frames = new FrameStreamServer({
       socketPath: frameSocketPath,
-      epoch: this.#store.epoch,
+      epoch: journal.epoch,
       bound: { frames: settings.p2p_frame_ring },
       logger: this.#logger,
       metrics: createFrameStreamMetrics(this.#registry),
     });
-    await this.#frames.start(found.frames, this.#store.nextSeq);
-    this.#addStored(found);
-    this.#store.onReopened = (more) => {
-      for (const { key, at } of more.repeats) this.#admission.restore(key, monotonicOf(at));
-      this.#addStored(more);
-      this.#emit(more.frames);
-    };
-    for (const drainer of this.#drainers.values()) drainer.start();
-    await this.#notifications?.start();
-    const waiting = this.#depth();
-    if (waiting > 0) this.#logger.info({ waiting }, 'the outbox holds records of an earlier run');
-  }
-
-  #addStored({ chunks }: Reopened): void {
-    for (const chunk of chunks) {
-      const drainer = this.#drainers.get(chunk.topic);
-      if (drainer === undefined) this.#logger.error(chunk, 'the outbox holds records of an unknown topic');
-      else drainer.addStored(chunk);
-    }
-  }
-
-  #depth(): number {
-    let depth = 0;
-    for (const { waiting } of this.#drainers.values()) depth += waiting;
-    return depth;
-  }
-
-  /** Records that the outbox still takes for `topic`: each has a bound of its own, so that one at fault fills up alone. */
-  #room(topic: string): number {
-    const drainer = this.#drainers.get(topic);
-    return drainer === undefined ? 0 : this.#config.settings.p2p_outbox_max - drainer.waiting;
+    const recent = this.#outbox.newest(settings.p2p_frame_ring).map(frameOfEntry);
+    await this.#frames.start(recent, journal.nextSeq);
   }
 
   /** The part of a topic's room that is not for strangers. */
@@ -193,27 +151,19 @@ export class Publisher {
   }
 
   /**
-   * Resolves once everything accepted is in the outbox. Batches are worked on in the order of the calls. `retry`: what
-   * an earlier publisher stored of this batch is `ok`.
+   * Gives its answer once everything accepted is in the journal. `id` is the batch's alone. `retry`: what an earlier publisher stored of it
+   * is `ok`, and stored once. Throws UnavailableError once closed.
    */
-  publish(batch: ArrayBuffer, retry: boolean): Promise<PublishedBatch> {
-    return this.#inTurn(() => this.#publish(decodeCheckedBatch(batch), retry));
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(() => {
-      if (this.#closed) throw new UnavailableError('the publisher is closed');
-      return work();
-    });
-    this.#queue = result.catch(() => {});
-    return result;
-  }
-
-  async #publish(messages: readonly CheckedMessage[], retry: boolean): Promise<PublishedBatch> {
+  publish(
+    batch: ArrayBuffer,
+    { id, retry }: { readonly id: number; readonly retry: boolean },
+  ): PublishedBatch {
+    if (this.#closed) throw new UnavailableError('the publisher is closed');
     const end = this.#metrics.batchSeconds.startTimer();
+    const messages = decodeCheckedBatch(batch);
     const now = monotonic();
-    const sorted = this.#sort(messages, retry, now);
-    await this.#keep(sorted, now);
+    const sorted = this.#sort(messages, retry, retry ? this.#outbox.stored(id) : undefined, now);
+    this.#keep(id, sorted, now);
     messages.forEach((message, index) => {
       if (!isTaken(sorted.outcomes[index] ?? -1)) return;
       if (message.record !== undefined && !message.own) {
@@ -224,27 +174,40 @@ export class Publisher {
     this.#metrics.repeats.set(this.#admission.remembered);
     this.#metrics.announcers.set(this.#announcers.size);
     end();
-    return { outcomes: sorted.outcomes, outboxDepth: this.#depth() };
+    return { outcomes: sorted.outcomes, outboxDepth: this.#outbox.depth };
   }
 
-  /** Decides what is new, and remembers it. */
-  #sort(messages: readonly CheckedMessage[], retry: boolean, now: number): Sorted {
+  /** Decides what is new, and remembers it. `earlier`: what an earlier publisher stored of this batch, undefined where it did not. */
+  #sort(
+    messages: readonly DecodedMessage[],
+    retry: boolean,
+    earlier: readonly Uint8Array[] | undefined,
+    now: number,
+  ): Sorted {
     const outcomes = new Uint8Array(messages.length);
-    const stored: { index: number; message: CheckedMessage; isNew: boolean }[] = [];
-    const rooms = new Map([...this.#drainers.keys()].map((topic) => [topic, this.#room(topic)]));
+    const stored: { index: number; message: DecodedMessage; isNew: boolean }[] = [];
+    const rooms = new Map(KAFKA_TOPICS.map(({ id, name }) => [id, this.#outbox.room(name)]));
+    let next = 0;
     messages.forEach((message, index) => {
       outcomes[index] = message.outcome;
       if (!isTaken(message.outcome)) return;
+      // They were stored in this order.
+      const known = earlier?.[next];
+      if (known !== undefined && Buffer.compare(known, message.entry) === 0) {
+        next++;
+        return;
+      }
       if (message.own) {
-        if (message.frame.length > 0) stored.push({ index, message, isNew: false });
+        if (message.frame.length > 0 && earlier === undefined) stored.push({ index, message, isNew: false });
         return;
       }
       let outcome: OutcomeName = this.#admission.check(message, now);
       if (retry && (outcome === 'repeat' || outcome === 'spam')) return;
-      const topic = topicName(message.record);
+      const topic = message.record?.topic;
       const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
       const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;
-      if (outcome === 'ok' && room <= kept) outcome = 'outbox_full';
+      // What a batch that is stored has not, was refused then: for want of room, or of a place among the announcers.
+      if (outcome === 'ok' && (room <= kept || earlier !== undefined)) outcome = 'outbox_full';
       if (outcome !== 'ok') {
         outcomes[index] = outcomeIndex(outcome);
         return;
@@ -258,12 +221,15 @@ export class Publisher {
   }
 
   /** Stores what is to be stored; what follows from it begins only when that is safe. */
-  async #keep({ outcomes, stored }: Sorted, now: number): Promise<void> {
+  #keep(id: number, { outcomes, stored }: Sorted, now: number): void {
     if (stored.length === 0) return;
     const end = this.#metrics.writeSeconds.startTimer();
-    let appended: Appended;
+    let placed: readonly PlacedEntry[];
     try {
-      appended = await this.#append(stored.map(({ message }) => message));
+      placed = this.#outbox.append(
+        id,
+        stored.map(({ message }) => message.entry),
+      );
     } catch (error) {
       this.#logger.debug({ err: error }, 'a batch could not be stored');
       for (const { index, message, isNew } of stored) {
@@ -275,36 +241,10 @@ export class Publisher {
     end();
     const oldest = stored.reduce((first, { message }) => Math.min(first, message.receivedAt), wall.told());
     this.#metrics.storedSeconds.observe(Math.max(0, wall.told() - oldest) / 1000);
-    this.#emit(appended.frames);
-    for (const chunk of appended.chunks) this.#hand(chunk);
-    for (const { message, isNew } of stored) if (isNew) this.#tellValidation(message);
-  }
-
-  #append(messages: readonly CheckedMessage[]): Promise<Appended> {
-    const frames: Omit<Frame, 'seq'>[] = [];
-    const repeatKeys: string[] = [];
-    const records = new Map<string, OutboxRecord[]>();
-    for (const { frame, record, receivedAt, kind, own, repeatKey } of messages) {
-      if (frame.length > 0) frames.push({ receivedAt, kind, own, json: frame });
-      if (repeatKey !== '' && !own) repeatKeys.push(repeatKey);
-      if (record === undefined || own) continue;
-      const entry = { receivedAt, hash: record.hash, key: record.key, value: record.value };
-      const topic = topicName(record) ?? '';
-      const part = records.get(topic);
-      if (part === undefined) records.set(topic, [entry]);
-      else part.push(entry);
-    }
-    return this.#store.append({ frames, repeatKeys, records });
-  }
-
-  #emit(frames: readonly Frame[]): void {
+    const frames = placed.filter(({ bytes }) => isFrame(bytes)).map(frameOfEntry);
     this.#frames?.append(frames);
     this.#metrics.frames.inc(frames.length);
-    this.#notifications?.add(frames);
-  }
-
-  #hand(chunk: Chunk): void {
-    this.#drainers.get(chunk.topic)?.add(chunk);
+    for (const { message, isNew } of stored) if (isNew) this.#tellValidation(message);
   }
 
   #tellValidation(message: CheckedMessage): void {
@@ -325,45 +265,21 @@ export class Publisher {
 
   async health(): Promise<readonly DependencyHealth[]> {
     const signal = AbortSignal.timeout(HEALTH_MS);
-    const others = [
-      ...this.#drainers.values(),
-      ...(this.#notifications === undefined ? [] : [this.#notifications]),
-    ];
     const refused = this.#blockFound?.refusal();
     return [
       ...(refused === undefined ? [] : [refused]),
-      this.#outboxHealth(),
-      ...(await Promise.all(others.map((other) => other.health(signal)))),
+      this.#outbox.health(this.#kept),
+      ...(await this.#outbox.sinkHealth(signal)),
     ];
   }
 
-  #outboxHealth(): DependencyHealth {
-    const resource = 'outbox';
-    const drainers = [...this.#drainers.values()];
-    const depths = drainers.map(({ topic, waiting }) => `${waiting} ${topic}`).join(', ');
-    const message = `${depths} wait for Kafka, at most ${this.#config.settings.p2p_outbox_max} each`;
-    const { failure } = this.#store;
-    if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
-    const full = drainers.filter(({ topic }) => this.#room(topic) <= 0).map(({ topic }) => topic);
-    if (full.length > 0) {
-      const error = `full: p2p_outbox_max is reached by ${full.join(' and ')}`;
-      return { resource, status: 503, error, message };
-    }
-    const nearly = drainers.filter(({ topic }) => this.#room(topic) <= this.#kept).map(({ topic }) => topic);
-    if (nearly.length > 0) {
-      const error = `full for strangers: the last tenth of p2p_outbox_max is left for ${nearly.join(' and ')}`;
-      return { resource, status: 503, error, message };
-    }
-    return { resource, status: 200, message };
-  }
-
   async metrics(): Promise<readonly object[]> {
-    for (const drainer of this.#drainers.values()) drainer.observe();
+    this.#outbox.observe();
     return this.#registry.getMetricsAsJSON();
   }
 
   outbox(): readonly OutboxTopic[] {
-    return [...this.#drainers.values()].map((drainer) => drainer.status());
+    return this.#outbox.status();
   }
 
   /** Who announced each of `hashes`, in their order. */
@@ -375,43 +291,62 @@ export class Publisher {
   }
 
   deadLetters(limit: number): Promise<readonly DeadLetter[]> {
-    return this.#deadLetters.list(limit);
+    return this.#outbox.deadLetters(limit);
   }
 
   replayDeadLetters(): Promise<number> {
-    return this.#inTurn(() =>
-      this.#deadLetters.replay(
-        (topic) => this.#room(topic),
-        (chunk) => this.#hand(chunk),
-      ),
-    );
+    if (this.#closed) throw new UnavailableError('the publisher is closed');
+    return this.#outbox.replayDeadLetters();
+  }
+
+  /** Throws UnavailableError where `topic` has no loss to accept. */
+  acceptLoss(topic: string): void {
+    this.#outbox.acceptLoss(topic);
+  }
+
+  /** Throws UnavailableError where there is no such cursor, or a setting names it. */
+  forget(cursor: string): void {
+    this.#outbox.forget(cursor);
   }
 
   /** Gives Kafka until `deadline` (monotonic), then closes everything. Gives the number of records left. */
   async close(deadline: number): Promise<number> {
-    if (this.#closed) return this.#depth();
-    await this.#inTurn(async () => {
-      this.#closed = true;
-    });
+    if (this.#closed) return this.#outbox.depth;
+    this.#closed = true;
     await this.#frames?.stop();
-    await Promise.all([
-      ...[...this.#drainers.values()].map((drainer) => drainer.stop(deadline)),
-      this.#notifications?.stop(deadline),
-    ]);
+    await this.#outbox.close(deadline);
     this.#blockFound?.stop();
     this.#tls.stop();
-    await this.#store.close().catch((error: unknown) => {
-      this.#logger.error({ reason: errorMessage(error) }, 'the outbox did not close');
-    });
-    const left = this.#depth();
+    const left = this.#outbox.depth;
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;
   }
 }
 
-/** Of the topic that a record goes to: empty where nobody knows it, undefined where there is no record. */
-const topicName = (record: AnnouncedRecord | undefined): string | undefined =>
-  record === undefined ? undefined : (KAFKA_TOPICS_BY_ID[record.topic]?.name ?? '');
+function frameOfEntry({ seq, bytes }: PlacedEntry): Frame {
+  const { kind, own, receivedAt, frame } = decodeEntry(bytes);
+  return { seq, kind, own, receivedAt, json: frame };
+}
+
+/** The figures of the notifications topic. */
+function notificationMeters({
+  logger,
+  metrics,
+}: {
+  readonly logger: Logger;
+  readonly metrics: PublisherMetrics;
+}): NonNullable<Outlet['frames']> {
+  return {
+    ...NO_METERS,
+    done: (count, outcome) => {
+      if (outcome === 'acknowledged') metrics.notified.inc({ outcome }, count);
+    },
+    lost: (frames) => {
+      metrics.notified.inc({ outcome: 'lost' }, frames);
+      logger.error({ frames }, 'frames did not reach the notifications topic');
+    },
+  };
+}
 
 /** Where the topic of a setting is, for a person. */
 function placeOf(key: KafkaSettingKey, url: string): string {

@@ -18,6 +18,7 @@ import { formatBytes, printable, short, Terminal } from '../../../src/main/cli/t
 import { ControlServer } from '../../../src/main/control/server.js';
 import type { Sighting } from '../../../src/main/devnet/sightings.js';
 import { HealthServer } from '../../../src/main/health/http.js';
+import { UnavailableError } from '../../../src/shared/errors.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { EmbeddedBroker } from '../../../src/shared/kafka/embedded/broker.js';
 import { EmbeddedBrokerServer } from '../../../src/shared/kafka/embedded/server.js';
@@ -381,6 +382,7 @@ test('outbox, dead letters and log level are asked of the running server', async
   const cwd = temporaryDirectory(context);
   const controlSocket = join(cwd, 'control.sock');
   const levels: string[] = [];
+  const accepted: string[] = [];
   const control = new ControlServer(
     {
       logger,
@@ -389,6 +391,13 @@ test('outbox, dead letters and log level are asked of the running server', async
         deadLetters: ({ limit }) =>
           limit === 7 ? [] : [{ id: `of ${limit}`, topic: 'blocks', reason: 'too large', at: 0, hash: '' }],
         replayDeadLetters: () => ({ replayed: 4 }),
+        acceptLoss: ({ topic }) => {
+          accepted.push(topic);
+          return null;
+        },
+        forget: ({ cursor }) => {
+          throw new UnavailableError(`there is no cursor ${cursor}`);
+        },
         level: ({ level }) => {
           levels.push(level);
           return { level };
@@ -419,6 +428,11 @@ test('outbox, dead letters and log level are asked of the running server', async
   const none = await finish(context, ['dead-letter', 'list', '-n', '7', '--set', `DATADIR=${cwd}`], { cwd });
   assert.deepEqual([none.code, none.stdout, none.stderr], [0, '', 'no dead letters\n']);
   assert.equal(await run('outbox', 'dead-letter', 'replay'), '4 put back\n');
+  assert.equal(await run('outbox', 'accept-loss', 'blocks'), 'blocks goes on\n');
+  assert.deepEqual(accepted, ['blocks']);
+  const args = ['outbox', 'forget', 'kafka.blocks', '--set', `DATADIR=${cwd}`];
+  const refused = await finish(context, args, { cwd });
+  assert.deepEqual([refused.code, refused.stderr], [1, 'error: there is no cursor kafka.blocks\n']);
   assert.equal(await run('log-level', 'debug'), 'the level is debug\n');
   assert.deepEqual(levels, ['debug']);
 });

@@ -18,6 +18,8 @@ async function serve(context: TestContext, changes: Partial<ControlHandlers> = {
     deadLetters: ({ limit }) =>
       Array.from({ length: limit }, (_, i) => ({ id: `${i}`, topic: 't', reason: 'r', at: 1, hash: '' })),
     replayDeadLetters: async () => ({ replayed: 2 }),
+    acceptLoss: () => null,
+    forget: () => null,
     level: ({ level }) => ({ level }),
     ...changes,
   };

@@ -36,7 +36,7 @@ async function pipelineOf(
   changes: Partial<Settings> = {},
   options: { start?: boolean; checkerTimeoutMs?: number; checkerFile?: URL } = {},
 ) {
-  const outboxPath = join(temporaryDirectory(context), 'journal');
+  const journalPath = join(temporaryDirectory(context), 'journal');
   const settings = settingsOf({ p2p_checkers: 3, ...changes });
   const registry = new Registry();
   const log = keptLog();
@@ -62,7 +62,7 @@ async function pipelineOf(
     {
       publisher: {
         settings,
-        outboxPath,
+        journalPath,
         frameSocketPath: '',
         brokerSocketPath: undefined,
         peerId: OWN_PEER,
@@ -90,8 +90,8 @@ async function pipelineOf(
     return id;
   };
   const batches = (): JournalBatch[] =>
-    existsSync(outboxPath)
-      ? readFileSync(outboxPath, 'utf8')
+    existsSync(journalPath)
+      ? readFileSync(journalPath, 'utf8')
           .split('\n')
           // What is behind the last end of a line is still being written.
           .slice(0, -1)
@@ -123,7 +123,7 @@ async function pipelineOf(
     check,
     registry,
     gauge,
-    outboxPath,
+    journalPath,
     log,
     verdicts,
     facts,
@@ -469,8 +469,8 @@ describe('the pipeline', () => {
   });
 
   it('gives a new publisher what the dead one had not answered, in order, as a retry', async (context) => {
-    const { pipeline, push, settled, batches, outboxPath, verdicts } = await pipelineOf(context);
-    writeFileSync(`${outboxPath}.die`, '');
+    const { pipeline, push, settled, batches, journalPath, verdicts } = await pipelineOf(context);
+    writeFileSync(`${journalPath}.die`, '');
     for (let n = 0; n < 1500; n++) push('subtree', sampleData('subtree', { hash: numbered(n) }));
     await settled(1500);
     assert.equal(verdicts.length, 1500);
@@ -490,22 +490,22 @@ describe('the pipeline', () => {
   });
 
   it('replaces a publisher that dies idle', async (context) => {
-    const { pipeline, push, settled, outboxPath } = await pipelineOf(context);
-    writeFileSync(`${outboxPath}.die`, '');
+    const { pipeline, push, settled, journalPath } = await pipelineOf(context);
+    writeFileSync(`${journalPath}.die`, '');
     push('subtree', sampleData('subtree'));
     await settled(1);
     assert.equal(await pipeline.publisher.ask('level', { level: 'info' }), null);
   });
 
   it('says that a publisher cannot respawn, and goes on when it can again', async (context) => {
-    const { pipeline, push, settled, outboxPath, verdicts } = await pipelineOf(context);
-    writeFileSync(`${outboxPath}.broken`, '');
-    writeFileSync(`${outboxPath}.die`, '');
+    const { pipeline, push, settled, journalPath, verdicts } = await pipelineOf(context);
+    writeFileSync(`${journalPath}.broken`, '');
+    writeFileSync(`${journalPath}.die`, '');
     push('subtree', sampleData('subtree'));
     await waitFor(() => pipeline.failed, { what: 'the pipeline to say so', timeoutMs: 30_000 });
     assert.match(pipeline.failed ?? '', /publisher does not respawn/);
     assert.equal(verdicts.length, 0);
-    rmSync(`${outboxPath}.broken`);
+    rmSync(`${journalPath}.broken`);
     await settled(1);
     assert.equal(verdicts[0]?.verdict, 'accept');
     assert.equal(pipeline.failed, undefined);
@@ -552,9 +552,9 @@ describe('the pipeline', () => {
   });
 
   it('collects nothing more while the publisher has enough, and loses nothing of it', async (context) => {
-    const { pipeline, push, settled, gauge, outboxPath, verdicts } = await pipelineOf(context);
-    writeFileSync(`${outboxPath}.broken`, '');
-    writeFileSync(`${outboxPath}.die`, '');
+    const { pipeline, push, settled, gauge, journalPath, verdicts } = await pipelineOf(context);
+    writeFileSync(`${journalPath}.broken`, '');
+    writeFileSync(`${journalPath}.die`, '');
     const large = sampleData('subtree', { dataHubUrl: `http://hub.example.org/${'x'.repeat(2000)}` });
     for (let n = 0; n < 3000; n++) push('subtree', large);
     const waiting = () => gauge('teranode_p2p_pipeline_queued_messages');
@@ -575,7 +575,7 @@ describe('the pipeline', () => {
     const bytes = await gauge('teranode_p2p_pipeline_publishing_bytes');
     assert.ok(bytes >= 4 * 1_048_576 && bytes < 24 * 1_048_576, `${bytes} bytes with the publisher`);
     assert.equal(verdicts.length, 0);
-    rmSync(`${outboxPath}.broken`);
+    rmSync(`${journalPath}.broken`);
     await settled(3000);
     assert.ok(verdicts.every(({ verdict }) => verdict === 'accept'));
     await pipeline.drain(60_000);
@@ -594,9 +594,9 @@ describe('the pipeline', () => {
   });
 
   it('gives up draining when the publisher does not come back, and ends', async (context) => {
-    const { pipeline, push, outboxPath, verdicts, log } = await pipelineOf(context);
-    writeFileSync(`${outboxPath}.broken`, '');
-    writeFileSync(`${outboxPath}.die`, '');
+    const { pipeline, push, journalPath, verdicts, log } = await pipelineOf(context);
+    writeFileSync(`${journalPath}.broken`, '');
+    writeFileSync(`${journalPath}.die`, '');
     push('subtree', sampleData('subtree'));
     await pipeline.drain(300);
     assert.equal(pipeline.busy, true);
@@ -618,8 +618,8 @@ describe('the pipeline', () => {
   });
 
   it('does not start, and leaves nothing running, when the publisher cannot', async (context) => {
-    const { pipeline, outboxPath } = await pipelineOf(context, {}, { start: false });
-    writeFileSync(`${outboxPath}.broken`, '');
+    const { pipeline, journalPath } = await pipelineOf(context, {}, { start: false });
+    writeFileSync(`${journalPath}.broken`, '');
     await assert.rejects(pipeline.start());
     assert.equal(pipeline.checkers.threads, 0);
   });

@@ -21,13 +21,15 @@ const candidate = (n: number) => ({
   reputation: 50,
 });
 
+let nextId = 1;
+
 const sent = (
   publisher: ReturnType<typeof startPublisher>,
   kafka_record_format: Settings['kafka_record_format'] = 'protobuf',
 ) => ({
   settings: { kafka_record_format },
   publisher: {
-    publish: (batch: ArrayBuffer) => publisher.run('publish', { batch, retry: false }),
+    publish: (batch: ArrayBuffer) => publisher.run('publish', { batch, id: nextId++, retry: false }),
   },
 });
 

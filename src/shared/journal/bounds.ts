@@ -1,0 +1,25 @@
+/** How large the journal may grow, and how much of it a restart needs. */
+
+import type { Settings } from '../settings/table.js';
+import type { JournalOptions } from './journal.js';
+
+export type JournalBounds = Pick<
+  JournalOptions,
+  'segmentBytes' | 'segmentMs' | 'retentionMs' | 'retentionBytes' | 'repeats'
+>;
+
+/** Repeats are recognised for ten minutes (`workers/publisher/admission.ts`), a restart included as far as the newest half million. */
+const REPEATS = { windowMs: 600_000, max: 500_000 };
+
+/** The bounds that `settings` ask for. */
+export function journalBounds(
+  settings: Pick<Settings, 'p2p_feed_retention' | 'p2p_feed_retention_bytes'>,
+): JournalBounds {
+  return {
+    segmentBytes: 64 * 1_048_576,
+    segmentMs: 3_600_000,
+    retentionMs: settings.p2p_feed_retention,
+    retentionBytes: settings.p2p_feed_retention_bytes,
+    repeats: REPEATS,
+  };
+}

@@ -1,0 +1,362 @@
+/** What was accepted and who still has to get it: the journal, and the sinks that read it. */
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { UnavailableError } from '../../shared/errors.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import type { JournalBounds } from '../../shared/journal/bounds.js';
+import { Cursor, cursorNames } from '../../shared/journal/cursor.js';
+import { decodeEntry, encodeEntry } from '../../shared/journal/entry.js';
+import { type Appended, Journal, type Opened } from '../../shared/journal/journal.js';
+import { JournalReader } from '../../shared/journal/reader.js';
+import type { Logger } from '../../shared/logging.js';
+import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import { DeadLetters, type ReturnedLetter } from '../../shared/sinks/dead-letters.js';
+import type { SinkCursor } from '../../shared/sinks/drainer.js';
+import { Drainer } from '../../shared/sinks/drainer.js';
+import { isFrame, isRecordOf } from '../../shared/sinks/kafka.js';
+import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
+import type { PlacedEntry, Sink } from '../../shared/sinks/types.js';
+
+export interface OutboxComponents {
+  readonly logger: Logger;
+  readonly metrics: OutboxMetrics;
+  readonly outlets: readonly Outlet[];
+}
+
+export interface OutboxOptions {
+  /** Directory of the journal. */
+  readonly path: string;
+  /** Wait for the disk with every batch (`p2p_outbox_fsync`). */
+  readonly fsync: boolean;
+  readonly bounds: JournalBounds;
+  /** Records of each topic that may wait for a sink (`p2p_outbox_max`). */
+  readonly max: number;
+}
+
+/** One sink of one topic. */
+export interface Outlet {
+  /** In metrics, log lines and on the command line. */
+  readonly topic: string;
+  /** Where the sink is and what setting says so, for readiness. */
+  readonly place: string;
+  readonly sink: (epoch: string) => Sink;
+  /** Where it takes frames and no records: it is owed none, so what is lost to it is counted here. */
+  readonly frames?: DrainerMeters & { lost(frames: number): void };
+}
+
+/** How often cursors are moved over what is of no use to their sinks, so that a start has little to look through. */
+const SETTLE_MS = 30_000;
+const FIRST_MEND_MS = 200;
+const MAX_MEND_MS = 5000;
+const SCAN_BYTES = 1024 * 1024;
+const NOTHING = new Uint8Array(0);
+
+export class Outbox {
+  readonly journal: Journal;
+  readonly #components: OutboxComponents;
+  readonly #options: OutboxOptions;
+  readonly #letters: DeadLetters;
+  readonly #cursors: string;
+  readonly #reader: JournalReader;
+  readonly #readers: JournalReader[];
+  readonly #open: Cursor[] = [];
+  /** One an outlet, in their order. */
+  #drainers: Drainer[] = [];
+  /** Cursors of sinks that no setting names any more, and where they are. */
+  readonly #strays = new Map<string, number>();
+  readonly #names = new Set<string>();
+  #settling: NodeJS.Timeout | undefined;
+  #mending: NodeJS.Timeout | undefined;
+
+  constructor(components: OutboxComponents, options: OutboxOptions) {
+    const { logger, metrics } = components;
+    const { path, fsync, bounds } = options;
+    this.#components = components;
+    this.#options = options;
+    this.#cursors = join(path, 'cursors');
+    this.journal = new Journal({ logger }, { ...bounds, directory: path, fsync });
+    this.#reader = new JournalReader({ directory: path });
+    this.#readers = [this.#reader];
+    this.#letters = new DeadLetters({ logger, metrics }, { directory: join(path, 'dead-letters'), fsync });
+  }
+
+  /** Opens the journal and takes up where each sink was. Throws JournalUnusableError. */
+  async open(): Promise<Opened> {
+    const opened = this.journal.open();
+    this.#letters.open();
+    this.#drainers = this.#components.outlets.map((outlet) => this.#drainer(outlet));
+    this.#findStrays();
+    const waiting = await this.#count();
+    this.#drainers.forEach((drainer, index) => {
+      drainer.start(waiting[index] ?? 0);
+    });
+    this.journal.pins = () => this.#pinned();
+    this.#settling = setInterval(() => this.#settle(), SETTLE_MS);
+    return opened;
+  }
+
+  #findStrays(): void {
+    for (const name of cursorNames(this.#cursors)) {
+      if (this.#names.has(name)) continue;
+      const { found } = Cursor.open({ directory: this.#cursors, name });
+      const at = typeof found === 'string' ? undefined : this.journal.resolve(found);
+      this.#strays.set(name, at ?? this.journal.end);
+      this.#components.logger.warn({ cursor: name }, 'no setting names a cursor');
+    }
+  }
+
+  #drainer({ topic, place, sink: create, frames }: Outlet): Drainer {
+    const { logger, metrics } = this.#components;
+    const { journal } = this;
+    const sink = create(journal.epoch);
+    const cursor = this.#cursor(`${sink.name}.${topic}`);
+    // A reader of its own, which goes on where it was.
+    const reader = new JournalReader({ directory: this.#options.path });
+    this.#readers.push(reader);
+    const source = {
+      get end() {
+        return journal.end;
+      },
+      read: (from: number, end: number, maxBytes: number) => reader.read(from, end, maxBytes),
+    };
+    const components = { sink, source, cursor, logger };
+    if (frames !== undefined) {
+      return new Drainer(
+        { ...components, meters: frames, refused: () => frames.lost(1) },
+        { topic, place, takes: isFrame, what: 'frames', lost: (positions) => frames.lost(positions) },
+      );
+    }
+    const keyOf = (position: number) => ({ sink: sink.name, topic, epoch: journal.epoch, position });
+    return new Drainer(
+      {
+        ...components,
+        meters: outboxMeters(metrics, topic),
+        refused: ({ position, bytes }, reason) => this.#letters.add(keyOf(position), bytes, reason),
+      },
+      { topic, place, takes: isRecordOf(topic), halted: cursor.damaged },
+    );
+  }
+
+  /** The place of a sink. A new one begins at now, and that is written down at once: what comes is owed from now on. */
+  #cursor(name: string): SinkCursor & { readonly damaged: string | undefined } {
+    const { journal } = this;
+    this.#names.add(name);
+    const cursor = Cursor.open({ directory: this.#cursors, name });
+    this.#open.push(cursor);
+    const { found } = cursor;
+    let position = typeof found === 'string' ? undefined : journal.resolve(found);
+    let damaged: string | undefined;
+    // Nobody knows where a damaged one was: it stays as it is until somebody has decided, and what came before is not sent.
+    let isDoubtful = position === undefined && found !== 'new';
+    if (isDoubtful)
+      damaged = found === 'damaged' ? 'its cursor is damaged' : 'its cursor is of another journal';
+    if (found === 'new') cursor.reset({ epoch: journal.epoch, position: journal.end });
+    position ??= journal.end;
+    return {
+      damaged,
+      get position() {
+        return position as number;
+      },
+      move: (to) => {
+        const moved = { epoch: journal.epoch, position: to };
+        if (isDoubtful) cursor.reset(moved);
+        else cursor.move(moved);
+        isDoubtful = false;
+        position = to;
+      },
+    };
+  }
+
+  /** What each drainer has before it, in one pass. */
+  async #count(): Promise<number[]> {
+    const counts = this.#drainers.map(() => 0);
+    const { end } = this.journal;
+    let from = Math.min(end, ...this.#drainers.map(({ position }) => position));
+    while (from < end) {
+      const { entries, next } = this.#reader.read(from, end, SCAN_BYTES);
+      for (const { position, bytes } of entries) {
+        this.#drainers.forEach((drainer, index) => {
+          if (position >= drainer.position && drainer.takes(bytes)) counts[index] = (counts[index] ?? 0) + 1;
+        });
+      }
+      from = next;
+      await nextTurn();
+    }
+    return counts;
+  }
+
+  /** Stores a batch, all of it or nothing, and hands it on. Throws JournalFailingError. */
+  append(id: number, entries: readonly Uint8Array[]): readonly PlacedEntry[] {
+    const { firstPosition, firstSeq, alreadyStored } = this.#stored(id, entries);
+    // Then who reads the journal has it.
+    if (alreadyStored) return [];
+    let seq = firstSeq;
+    return entries.map((bytes, index) => {
+      const placed = { position: firstPosition + index, seq, bytes };
+      if (isFrame(bytes)) seq++;
+      for (const drainer of this.#drainers) if (drainer.takes(bytes)) drainer.add(placed);
+      return placed;
+    });
+  }
+
+  #stored(id: number, entries: readonly Uint8Array[]): Appended {
+    try {
+      return this.journal.append({ id, entries });
+    } catch (error) {
+      this.#mending ??= setTimeout(() => this.#mend(FIRST_MEND_MS), FIRST_MEND_MS);
+      throw error;
+    }
+  }
+
+  /** Looks whether the journal can be written again, ever more rarely: peers may have nothing to try it with. */
+  #mend(afterMs: number): void {
+    this.#mending = undefined;
+    this.journal.mend();
+    if (this.journal.failure === undefined) return;
+    const nextMs = Math.min(2 * afterMs, MAX_MEND_MS);
+    this.#mending = setTimeout(() => this.#mend(nextMs), nextMs);
+  }
+
+  /** The entries of the batch `id` that an earlier publisher stored; undefined where it did not. */
+  stored(id: number): readonly Uint8Array[] | undefined {
+    const found = this.journal.find(id);
+    if (found === undefined) return undefined;
+    const entries: Uint8Array[] = [];
+    const end = found.firstPosition + found.count;
+    for (let from = found.firstPosition; from < end; ) {
+      const read = this.#reader.read(from, end, SCAN_BYTES);
+      entries.push(...read.entries.map(({ bytes }) => bytes));
+      from = read.next;
+    }
+    return entries;
+  }
+
+  /** The newest frames, at most `count`, ascending. */
+  newest(count: number): PlacedEntry[] {
+    const { end, nextSeq } = this.journal;
+    const found: PlacedEntry[] = [];
+    for (let from = this.#reader.seekSeq(nextSeq - count, end); from < end; ) {
+      const { entries, next } = this.#reader.read(from, end, SCAN_BYTES);
+      for (const entry of entries) if (isFrame(entry.bytes)) found.push(entry);
+      from = next;
+    }
+    return found.slice(-count);
+  }
+
+  /** Records that wait, in all. */
+  get depth(): number {
+    return this.#recordDrainers().reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
+  #recordDrainers(): Drainer[] {
+    return this.#drainers.filter((_, index) => this.#components.outlets[index]?.frames === undefined);
+  }
+
+  /** Records that are still taken for `topic`: each has a bound of its own, so that one at fault fills up alone. */
+  room(topic: string): number {
+    const behind = this.#recordDrainers().filter((drainer) => drainer.topic === topic);
+    if (behind.length === 0) return 0;
+    return this.#options.max - Math.max(...behind.map(({ waiting }) => waiting));
+  }
+
+  /** Moves every cursor as far as it may go. */
+  #settle(): void {
+    for (const drainer of this.#drainers) drainer.settle();
+  }
+
+  /** Nothing before this may go: the first record that a sink has yet to get. Frames are owed to nobody. */
+  #pinned(): number {
+    this.#settle();
+    const strays = [...this.#strays].filter(([name]) => !name.endsWith('.notifications')).map(([, at]) => at);
+    return Math.min(this.journal.end, ...this.#recordDrainers().map(({ position }) => position), ...strays);
+  }
+
+  status(): readonly OutboxTopic[] {
+    return this.#recordDrainers().map((drainer) => drainer.status());
+  }
+
+  /** `kept`: the part of a topic's room that is not for strangers. */
+  health(kept: number): DependencyHealth {
+    const resource = 'outbox';
+    const { max } = this.#options;
+    const topics = [...new Map(this.#recordDrainers().map((drainer) => [drainer.topic, drainer])).keys()];
+    const depths = topics.map((topic) => `${max - this.room(topic)} ${topic}`).join(', ');
+    const strays = [...this.#strays.keys()].map(
+      (name) => `; no setting names ${name}: \`teranode-p2p outbox forget ${name}\``,
+    );
+    const message = `${depths} wait for Kafka, at most ${max} each${strays.join('')}`;
+    const { failure } = this.journal;
+    if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
+    const full = topics.filter((topic) => this.room(topic) <= 0);
+    if (full.length > 0) {
+      const error = `full: p2p_outbox_max is reached by ${full.join(' and ')}`;
+      return { resource, status: 503, error, message };
+    }
+    const nearly = topics.filter((topic) => this.room(topic) <= kept);
+    if (nearly.length > 0) {
+      const error = `full for strangers: the last tenth of p2p_outbox_max is left for ${nearly.join(' and ')}`;
+      return { resource, status: 503, error, message };
+    }
+    return { resource, status: 200, message };
+  }
+
+  /** What each sink says of itself. */
+  sinkHealth(signal: AbortSignal): Promise<DependencyHealth[]> {
+    return Promise.all(this.#drainers.map((drainer) => drainer.health(signal)));
+  }
+
+  /** Brings the gauges up to date before a scrape. */
+  observe(): void {
+    for (const drainer of this.#drainers) drainer.observe();
+  }
+
+  deadLetters(limit: number): Promise<readonly DeadLetter[]> {
+    return this.#letters.list(limit);
+  }
+
+  /** Gives the number put back. */
+  replayDeadLetters(): Promise<number> {
+    return this.#letters.replay(
+      (topic) => this.room(topic),
+      (letters) => this.append(idOf(letters), letters.map(recordAlone)),
+    );
+  }
+
+  /** Throws UnavailableError where `topic` has nothing to accept. */
+  acceptLoss(topic: string): void {
+    const accepted = this.#drainers.filter((drainer) => drainer.topic === topic && drainer.acceptLoss());
+    if (accepted.length === 0) throw new UnavailableError(`${topic} does not wait for that`);
+  }
+
+  /** Drops a cursor that no setting names. Throws UnavailableError where there is none such. */
+  forget(name: string): void {
+    if (!this.#strays.has(name)) throw new UnavailableError(`there is no cursor ${name} without a setting`);
+    Cursor.open({ directory: this.#cursors, name }).remove();
+    this.#strays.delete(name);
+    this.#components.logger.warn({ cursor: name }, 'a cursor is forgotten');
+  }
+
+  /** Gives the sinks until `deadline` (monotonic), then closes everything. */
+  async close(deadline: number): Promise<void> {
+    clearInterval(this.#settling);
+    clearTimeout(this.#mending);
+    await Promise.all(this.#drainers.map((drainer) => drainer.stop(deadline)));
+    for (const file of [...this.#readers, ...this.#open]) file.close();
+    this.journal.close();
+  }
+}
+
+/** A letter put back is a record and nothing else: no frame of the feed, and no repeat. */
+function recordAlone({ entry }: ReturnedLetter): Buffer {
+  return encodeEntry({ ...decodeEntry(entry), frame: NOTHING, repeatKey: '' });
+}
+
+/** The same for the same letters: put back again, after a death in the midst of it, they are in the journal once. */
+function idOf(letters: readonly ReturnedLetter[]): number {
+  const digest = createHash('sha256');
+  for (const { sink, topic, epoch, position } of letters)
+    digest.update(`${sink} ${topic} ${epoch} ${position}\n`);
+  return digest.digest().readUIntBE(0, 6);
+}
