@@ -80,6 +80,11 @@ class PeerRow {
     this.#height.textContent = peer.height > 0 ? number(peer.height) : '–';
     this.#score.textContent = number(peer.banScore);
     this.#score.dataset.level = peer.banScore >= 50 ? 'high' : peer.banScore > 0 ? 'some' : 'none';
-    this.#ping.textContent = Number.isFinite(peer.pingMs) ? `${number(Math.round(peer.pingMs))} ms` : '–';
+    this.#ping.textContent = ping(peer.pingMs);
   }
+}
+
+function ping(ms) {
+  if (!Number.isFinite(ms)) return '–';
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

@@ -7,6 +7,8 @@ import { asText, clean, duration, element, number, short, timestamp } from './te
 const ANSWER_MS = 5000;
 /** A living node makes its status anew every second or two, and at the latest after 8. */
 const STANDSTILL_MS = 10_000;
+/** The blockchain service's states, where two words are written as one. */
+const STATES = { CATCHINGBLOCKS: 'catching blocks', LEGACYSYNCING: 'legacy syncing' };
 
 export class Status {
   /** The last report; undefined before the first. */
@@ -105,7 +107,7 @@ export class Status {
     parts['best-block'].title = asText(node?.bestBlock);
     parts.uptime.textContent = Number.isFinite(node?.uptime) ? duration(node.uptime) : '–';
     parts.version.textContent = node?.version ? `version ${asText(node.version)}` : '';
-    parts.fsm.textContent = asText(node?.fsmState).toLowerCase() || '–';
+    parts.fsm.textContent = STATES[node?.fsmState] ?? (asText(node?.fsmState).toLowerCase() || '–');
     parts.mode.textContent = [asText(node?.network), asText(node?.listenMode).replace('_', ' ')]
       .filter(Boolean)
       .join(' · ');
