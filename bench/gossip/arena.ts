@@ -1,11 +1,12 @@
 /** The processes of a gossip benchmark, as the one that runs it sees them. */
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
+import { gossipTopic, REFERENCE } from '../reference/subjects.js';
 import type { SenderOrder, SenderReport } from './sender.js';
 import type { Snapshot, TargetOrder, TargetReport } from './target.js';
 import { inEveryThread } from './threads.js';
@@ -17,7 +18,8 @@ export const WINDOW = 10_000;
 const AUTHOR = 1;
 const FIRST_RELAY = 2;
 
-export type TargetKind = 'server' | 'plain';
+/** `go`: go-libp2p-pubsub with an empty handler, which must have been built. */
+export type TargetKind = 'server' | 'plain' | 'go';
 export type Sent = SenderReport & { type: 'sent' };
 
 export interface TargetOptions {
@@ -45,12 +47,14 @@ export class Target {
   /** `changes` of the settings of a server. */
   static async start(kind: TargetKind, { changes = {} }: TargetOptions = {}): Promise<Target> {
     const folder = mkdtempSync(join(tmpdir(), 'teranode-p2p-threads-'));
-    const child = fork(new URL('./target.js', import.meta.url), [kind, JSON.stringify(changes)], {
-      env: {
-        ...process.env,
-        ...inEveryThread(folder),
-      },
-    });
+    const child =
+      kind === 'go'
+        ? spawn(REFERENCE, ['-subscriber', '-subtree-topic', gossipTopic('subtree')], {
+            stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+          })
+        : fork(new URL('./target.js', import.meta.url), [kind, JSON.stringify(changes)], {
+            env: { ...process.env, ...inEveryThread(folder) },
+          });
     return new Target(child, folder, await once<TargetReport & { type: 'ready' }>(child, 'ready'));
   }
 

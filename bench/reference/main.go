@@ -3,6 +3,8 @@
 // sarama and shows them on /p2p-ws through gorilla/websocket. Whatever queue is full drops. A benchmark puts it beside this server.
 //
 // It leaves out what no announcement waits for: gRPC, node_status, bans in a database, the registry of peers in another service.
+//
+// With -subscriber it is less: GossipSub with an empty handler.
 package main
 
 import (
@@ -41,7 +43,11 @@ func run() error {
 	blocks := flag.String("blocks", "", "kafka://host:port/topic?flush_bytes=…&flush_messages=…&flush_frequency=… for blocks")
 	subtrees := flag.String("subtrees", "", "the same for subtrees")
 	allowPrivate := flag.Bool("allow-private-ips", false, "private addresses are called, and data hubs may be at them")
+	subscriber := flag.Bool("subscriber", false, "only hear the subtree topic, with an empty handler, and take a benchmark's orders")
 	flag.Parse()
+	if *subscriber {
+		return subscribe(*subtreeTopic)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -33,7 +33,8 @@ export interface Subject {
 }
 
 const NETWORK = 'regtest';
-const REFERENCE = resolve('dist/interop/reference');
+/** The Go program, once it is built. */
+export const REFERENCE = resolve('dist/interop/reference');
 /** More than any rate: the load comes by one connection, so its budget is not what is measured. */
 const UNBOUNDED = '1000000000';
 
