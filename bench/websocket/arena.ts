@@ -10,6 +10,8 @@ import { createNotificationsMetrics, NotificationServers } from '../../src/main/
 import { wall } from '../../src/shared/clock.js';
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
+import { encodeEntry } from '../../src/shared/journal/entry.js';
+import { nodeStatus, subtree } from '../../src/shared/messages/index.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
 import type { BareOrder, BareReport } from './bare.js';
@@ -54,17 +56,21 @@ export async function bareContestant(): Promise<Contestant> {
   };
 }
 
+function entryOf(kind: number, frame: Uint8Array, own: boolean): Buffer {
+  const receivedAt = wall.told();
+  return encodeEntry({ kind, own, author: '', receivedAt, repeatKey: '', frame, record: undefined });
+}
+
 /** One notification server process, fed as the publisher feeds it. */
 export async function serverContestant(maxConnections: number): Promise<Contestant> {
   const directory = mkdtempSync(join(tmpdir(), 'teranode-p2p-bench-'));
   const socketPath = localSocketPath(directory, 'frames.sock');
   const logger = pino({ level: 'silent' });
-  const feed = new FrameStreamServer({ socketPath, epoch: 'bench', bound: { frames: 65_536 }, logger });
-  await feed.start([]);
+  // Nobody falls behind here, so that nothing is read from it.
+  const journal = { directory, epoch: 'bench', end: 0, nextSeq: 0 };
+  const feed = new FrameStreamServer({ socketPath, journal, logger });
   const greeting = Buffer.from('{"type":"node_status"}');
-  let seq = 0;
-  const stamp = { receivedAt: wall.told(), kind: 0 };
-  feed.append([{ ...stamp, seq: ++seq, own: true, json: greeting }]);
+  await feed.start(entryOf(nodeStatus.id, greeting, true));
   const defaults = Object.fromEntries(
     Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]),
   ) as unknown as Settings;
@@ -89,16 +95,13 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
     port: servers.port,
     greetingBytes: greeting.length + 2,
     publish: (count) => {
-      const receivedAt = wall.told();
-      feed.append(
-        Array.from({ length: count }, () => ({
-          seq: ++seq,
-          receivedAt,
-          kind: 0,
-          own: false,
-          json: makeFrame(),
-        })),
-      );
+      const entries = Array.from({ length: count }, (_, index) => {
+        const [position, seq] = [journal.end + index, journal.nextSeq + index];
+        return { position, seq, bytes: entryOf(subtree.id, makeFrame(), false) };
+      });
+      journal.end += count;
+      journal.nextSeq += count;
+      feed.append(entries);
     },
     cpu: async () => {
       const answers = await Promise.all(servers.metricSources.map((source) => source()));

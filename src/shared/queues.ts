@@ -110,10 +110,11 @@ export const QUEUES = [
     metric: 'teranode_p2p_block_found_waiting',
   },
   {
-    name: 'frame ring',
-    bound: 'p2p_frame_ring',
-    whenFull: 'the oldest frame goes; a notification server that is further behind closes its clients',
-    metric: 'teranode_p2p_frame_ring_frames',
+    name: 'frames to one notification server',
+    bound: '1 MiB, the newest batch beyond it',
+    whenFull:
+      'it reads on in the journal’s files, and closes its clients when those have no more what it needs',
+    metric: 'teranode_p2p_frame_stream_lags_total',
   },
   {
     name: 'frames to one client',

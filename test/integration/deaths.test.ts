@@ -106,7 +106,7 @@ for (const [name, megabytes] of [
     const scrape = await waitFor(
       async () => {
         const text = await server.server.scrape();
-        return sumOf(text, 'teranode_p2p_frame_ring_frames') > 0 ? text : undefined;
+        return sumOf(text, 'teranode_p2p_frame_stream_readers') > 0 ? text : undefined;
       },
       { what: 'a publisher that answers' },
     );

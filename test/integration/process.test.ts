@@ -141,7 +141,7 @@ test('on a full disk it lives on: announcements are kept or refused and counted,
   const run = launchServer(context, {
     env: TIMED,
     fileKib: 512,
-    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '3s', p2p_frame_ring: '16' },
+    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '3s' },
   });
   const file = await run.ready();
   const sender = await neighbour(context, file);

@@ -62,7 +62,10 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'workers/publisher/block-found',
     'without the service verdicts and records flow all the same, and each call is counted',
   ],
-  'frame ring': ['shared/frames/ring', 'keeps the newest by count'],
+  'frames to one notification server': [
+    'shared/frames/stream',
+    'does not grow for a reader that stopped reading, which then reads on in the journal',
+  ],
   'frames to one client': [
     'workers/notification-server',
     'evicts a client that never reads with a gap-free prefix, while others get everything in time',

@@ -6,6 +6,7 @@ import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
+import { frameOf } from '../../src/shared/journal/entry.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { topicPrefix } from '../../src/shared/networks.js';
 import { createPeer, type Peer, type PeerOptions, type RawMessage, signMessage } from './peer.js';
@@ -133,10 +134,10 @@ export function numberedFrames(context: Pick<TestContext, 'after'>, server: Test
     {
       logger: server.dependencies.logger,
       handlers: {
-        frames: (frames) => {
-          const epoch = client.position?.epoch ?? '';
-          for (const { seq, json } of frames)
-            heard.frames.push({ seq, epoch, fields: JSON.parse(Buffer.from(json).toString()) });
+        frames: (entries) => {
+          const epoch = client.place?.epoch ?? '';
+          for (const { seq, bytes } of entries)
+            heard.frames.push({ seq, epoch, fields: JSON.parse(Buffer.from(frameOf(bytes)).toString()) });
         },
         gap: () => {
           heard.gaps++;

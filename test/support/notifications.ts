@@ -14,11 +14,11 @@ import {
 import { UnavailableError } from '../../src/shared/errors.js';
 import { localSocketPath } from '../../src/shared/frames/socket-path.js';
 import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
-import type { Frame } from '../../src/shared/frames/types.js';
-import { stringify } from '../../src/shared/messages/json.js';
+import { nodeStatus } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { loadUws } from '../../src/workers/notification-server/transport/uws-build.js';
 import { keptLog } from './logger.js';
+import { entryWith, frameEntry, type OpenJournal, openJournal } from './open-journal.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
@@ -36,25 +36,42 @@ export const TRANSPORTS: readonly Settings['p2p_websocket_transport'][] = ((): [
 /** Lets several processes share the port on each Node, as `ws` does not before 22.12; else what `auto` takes. */
 export const SHARES_PORT: Settings['p2p_websocket_transport'] = TRANSPORTS.includes('uws') ? 'uws' : 'auto';
 
-/** A stand-in for the publisher: numbers frames and serves them. */
+/** A stand-in for the publisher: a journal, and what serves it. */
 export class Feed {
-  #seq = 0;
+  #count = 0;
   #server: FrameStreamServer | undefined;
-  #recent: Frame[] = [];
+  #journal: OpenJournal;
+  #status: Buffer | undefined;
 
   constructor(
+    private readonly context: Pick<TestContext, 'after'>,
     readonly socketPath: string,
-    private readonly ringFrames = 100_000,
-  ) {}
+  ) {
+    this.#journal = openJournal(context);
+  }
 
-  async start({ epoch = 'epoch-a', recent = true } = {}): Promise<void> {
+  /** Serves, also after `stop`. With `anew` on a journal of its own: in another epoch. */
+  async start({ anew = false } = {}): Promise<void> {
+    if (anew) {
+      this.#journal = openJournal(this.context);
+      this.#status = undefined;
+    }
+    const { journal, directory } = this.#journal;
     this.#server = new FrameStreamServer({
       socketPath: this.socketPath,
-      epoch,
-      bound: { frames: this.ringFrames },
+      journal: {
+        directory,
+        epoch: journal.epoch,
+        get end() {
+          return journal.end;
+        },
+        get nextSeq() {
+          return journal.nextSeq;
+        },
+      },
       logger: keptLog().logger,
     });
-    await this.#server.start(recent ? this.#recent : []);
+    await this.#server.start(this.#status);
   }
 
   async stop(): Promise<void> {
@@ -64,32 +81,28 @@ export class Feed {
 
   /** Appends `count` frames `{"type":"block","height":n}` with n going up by one for ever; returns the last n. */
   blocks(count: number, padding = ''): number {
-    const frames = Array.from({ length: count }, () => {
-      this.#seq++;
-      return this.#frame({ type: 'block', height: this.#seq, ...(padding ? { padding } : {}) });
-    });
-    this.#append(frames);
-    return this.#seq;
+    const entries = Array.from({ length: count }, () =>
+      frameEntry({ type: 'block', height: ++this.#count, ...(padding ? { padding } : {}) }),
+    );
+    this.#append(entries);
+    return this.#count;
   }
 
   status(fields: object = {}): void {
-    this.#seq++;
-    this.#append([this.#frame({ type: 'node_status', peer_id: 'me', ...fields }, true)]);
+    const frame = Buffer.from(JSON.stringify({ type: 'node_status', peer_id: 'me', ...fields }));
+    this.#count++;
+    this.#status = entryWith({ kind: nodeStatus.id, own: true, receivedAt: Date.now(), frame });
+    this.#append([this.#status]);
   }
 
   message(fields: object): void {
-    this.#seq++;
-    this.#append([this.#frame(fields)]);
+    this.#count++;
+    this.#append([frameEntry(fields)]);
   }
 
-  #append(frames: Frame[]): void {
-    this.#recent = [...this.#recent, ...frames].slice(-10_000);
-    this.#server?.append(frames);
-  }
-
-  #frame(fields: object, own = false): Frame {
-    const json = Buffer.from(stringify(fields));
-    return { seq: this.#seq, receivedAt: Date.now(), kind: 0, own, json };
+  #append(entries: readonly Uint8Array[]): void {
+    const placed = this.#journal.append(...entries);
+    this.#server?.append(placed);
   }
 }
 
@@ -105,10 +118,10 @@ export interface Served {
 export async function serveNotifications(
   context: Pick<TestContext, 'after'>,
   changes: Partial<Settings> = {},
-  options: Partial<NotificationServersOptions> & { ring?: number; greeted?: boolean } = {},
+  options: Partial<NotificationServersOptions> & { greeted?: boolean } = {},
 ): Promise<Served> {
   const socketPath = localSocketPath(temporaryDirectory(context), 'frames.sock');
-  const feed = new Feed(socketPath, options.ring);
+  const feed = new Feed(context, socketPath);
   await feed.start();
   context.after(() => feed.stop());
   if (options.greeted !== false) feed.status();

@@ -7,6 +7,7 @@ import type { Piscina } from 'piscina';
 import { createPool } from '../../src/main/pipeline/worker-pool.js';
 import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
+import { frameOf } from '../../src/shared/journal/entry.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
@@ -179,10 +180,10 @@ export function followFrames(
     {
       logger: keptLog().logger,
       handlers: {
-        frames: (frames) => {
-          for (const { seq, json } of frames) {
+        frames: (entries) => {
+          for (const { seq, bytes } of entries) {
             seqs.push(seq);
-            texts.push(Buffer.from(json).toString());
+            texts.push(Buffer.from(frameOf(bytes)).toString());
           }
         },
         gap: () => gaps++,

@@ -359,7 +359,7 @@ for (const transport of TRANSPORTS)
       const last = feed.blocks(5);
       await waitFor(() => before.heights().at(-1) === last, { what: 'blocks' });
       await feed.stop();
-      await feed.start({ epoch: 'epoch-b', recent: false });
+      await feed.start({ anew: true });
       await waitFor(() => before.code === 1012, { what: 'close 1012', timeoutMs: 20_000 });
       let after = await listen(t, url);
       let newest = feed.blocks(3);

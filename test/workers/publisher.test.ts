@@ -80,22 +80,6 @@ test('a repeat is no second record, over a restart too, and another originatorâ€
   assert.deepEqual(await valuesIn(broker, 'blocks'), ['a', 'a', 'b', 'c']);
 });
 
-test('a repeat is one over a restart also when its frame has left the ring', async (context) => {
-  const broker = await serveBroker(context);
-  const directory = temporaryDirectory(context);
-  const ring = { p2p_frame_ring: 16 };
-  const first = startPublisher(context, broker.socketPath, ring, directory);
-  const all = names(100);
-  for (const name of all) assert.deepEqual(await first.outcomes([announcement(name)]), ['ok']);
-  await first.close();
-  const second = startPublisher(context, broker.socketPath, ring, directory);
-  const again = await second.outcomes(all.map((name) => announcement(name)));
-  assert.deepEqual([...new Set(again)], ['repeat']);
-  assert.deepEqual(await second.outcomes([announcement('new')]), ['ok']);
-  await second.close();
-  assert.deepEqual(await valuesIn(broker, 'blocks'), [...all, 'new']);
-});
-
 test('a thread ended in mid-flow loses nothing, and the sequence has no gap', async (context) => {
   const broker = await serveBroker(context);
   const directory = temporaryDirectory(context);

@@ -1,40 +1,49 @@
-/** A notification server's end of the frame stream: keeps its place across breaks, and says when frames were missed. */
+/**
+ * A notification server's end of the stream. While it keeps up it is sent what comes; whatever it has missed, after a break or because it was slow, it reads
+ * in the journal's files, which costs the publisher nothing, and says so when frames are there no more.
+ */
 
 import { connect, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { JournalReader } from '../journal/reader.js';
 import type { Logger } from '../logging.js';
+import { isFrame } from '../sinks/kafka.js';
+import type { PlacedEntry } from '../sinks/types.js';
 import {
+  decodeBatch,
   decodeControl,
-  decodeFrame,
+  type End,
   encodeControl,
   FrameStreamError,
-  type Gap,
   MESSAGE,
   MessageReader,
   type StreamMessage,
-  type StreamPosition,
+  type StreamPlace,
   type Welcome,
-} from './codec.js';
-import { isOwnNodeStatus } from './status-frame.js';
-import type { Frame } from './types.js';
+} from './stream.js';
+import { isOwnStatus } from './stream-server.js';
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2000;
+/** Read from the journal in one turn. */
+const READ_BYTES = 1_048_576;
 
 /** What is heard. All are called synchronously, in the order of the stream. */
 export interface FrameStreamHandlers {
-  /** Contiguous with those before, unless `gap` was called between. Their `json` must be copied to outlive the call. */
-  frames(frames: readonly Frame[]): void;
+  /** Entries with a frame each, contiguous with those before, unless `gap` was called between. Their bytes must be copied to outlive the call. */
+  frames(entries: readonly PlacedEntry[]): void;
   /** Frames are missing from here on. */
   gap(): void;
-  /** The newest own `node_status`: `told` on connecting, it may lie before the first frame; else `frames` brings it next. */
-  ownStatus(frame: Frame, told: boolean): void;
+  /** The entry of the newest own `node_status`: `told` on connecting, it may lie before the first frame; else `frames` brings it next. */
+  ownStatus(entry: Uint8Array, told: boolean): void;
   /** Whether the publisher is reached. */
   connected?(connected: boolean): void;
 }
 
 export class FrameStreamClient {
   #socket: Socket | undefined;
-  #position: StreamPosition | undefined;
+  #place: StreamPlace | undefined;
+  #reader: JournalReader | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   #stopped = true;
@@ -45,9 +54,9 @@ export class FrameStreamClient {
     private readonly options: { readonly socketPath: string },
   ) {}
 
-  /** The last frame that was handed on. */
-  get position(): StreamPosition | undefined {
-    return this.#position;
+  /** What is wanted next. */
+  get place(): StreamPlace | undefined {
+    return this.#place;
   }
 
   get connected(): boolean {
@@ -65,27 +74,38 @@ export class FrameStreamClient {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#socket?.destroy();
+    this.#reader?.close();
+    this.#reader = undefined;
   }
 
   #connect(): void {
     const socket = connect(this.options.socketPath);
     this.#socket = socket;
     const messages = new MessageReader();
+    const waiting: StreamMessage[] = [];
+    let working = false;
+    const work = async () => {
+      working = true;
+      for (let message = waiting.shift(); message !== undefined; message = waiting.shift()) {
+        // What reads in the journal waits for it; all else is done in the turn in which it came.
+        const reading = this.#take(message, socket);
+        if (reading !== undefined) await reading;
+        if (socket !== this.#socket || socket.destroyed) return;
+      }
+      working = false;
+    };
     socket.on('connect', () => {
-      socket.write(
-        encodeControl(MESSAGE.hello, {
-          version: 1,
-          ...(this.#position === undefined ? {} : { position: this.#position }),
-        }),
-      );
+      const place = this.#place;
+      socket.write(encodeControl(MESSAGE.hello, { version: 2, ...(place === undefined ? {} : { place }) }));
     });
     socket.on('data', (chunk) => {
       try {
-        this.#take(messages.read(chunk));
+        waiting.push(...messages.read(chunk));
       } catch (error) {
-        this.components.logger.error({ err: error }, 'frame stream broken');
-        socket.destroy();
+        this.#broken(socket, error);
+        return;
       }
+      if (!working) work().catch((error: unknown) => this.#broken(socket, error));
     });
     socket.on('error', (error) => this.components.logger.debug({ err: error }, 'frame stream not reached'));
     socket.on('close', () => {
@@ -99,51 +119,91 @@ export class FrameStreamClient {
     });
   }
 
-  #take(messages: Iterable<StreamMessage>): void {
-    const { handlers } = this.components;
-    let frames: Frame[] = [];
-    const flush = () => {
-      if (frames.length > 0) handlers.frames(frames);
-      frames = [];
-    };
-    try {
-      for (const message of messages) {
-        if (message.type === MESSAGE.frame) {
-          const frame = decodeFrame(message);
-          const position = this.#position;
-          if (position === undefined) throw new FrameStreamError('a frame before the welcome');
-          if (position.seq >= 0 && frame.seq !== position.seq + 1) {
-            flush();
-            handlers.gap();
-          }
-          if (isOwnNodeStatus(frame)) {
-            flush();
-            handlers.ownStatus(frame, false);
-          }
-          frames.push(frame);
-          this.#position = { epoch: position.epoch, seq: frame.seq };
-          continue;
-        }
-        flush();
-        if (message.type === MESSAGE.ownStatus) handlers.ownStatus(decodeFrame(message), true);
-        else if (message.type === MESSAGE.welcome) this.#welcome(decodeControl<Welcome>(message));
-        else if (message.type === MESSAGE.gap) {
-          const { next } = decodeControl<Gap>(message);
-          if (this.#position !== undefined) this.#position = { ...this.#position, seq: next - 1 };
-          handlers.gap();
-        } else throw new FrameStreamError(`message of type ${message.type}`);
-      }
-    } finally {
-      // What came before a fault was counted as received.
-      flush();
+  #broken(socket: Socket, error: unknown): void {
+    this.components.logger.error({ err: error }, 'frame stream broken');
+    socket.destroy();
+  }
+
+  #take(message: StreamMessage, socket: Socket): Promise<void> | undefined {
+    switch (message.type) {
+      case MESSAGE.batch:
+        return this.#batch(message, socket);
+      case MESSAGE.ownStatus:
+        this.components.handlers.ownStatus(message.body, true);
+        return undefined;
+      case MESSAGE.welcome:
+        return this.#welcome(decodeControl<Welcome>(message), socket);
+      case MESSAGE.end:
+        return this.#catchUp(decodeControl<End>(message), socket);
+      default:
+        throw new FrameStreamError(`message of type ${message.type}`);
     }
   }
 
-  #welcome({ epoch, next, gap }: Welcome): void {
-    if (gap) this.components.handlers.gap();
-    this.#position = { epoch, seq: next - 1 };
+  #batch(message: StreamMessage, socket: Socket): Promise<void> | undefined {
+    const { entries, position, end, seq } = decodeBatch(message);
+    const place = this.#place;
+    if (place === undefined) throw new FrameStreamError('a frame before the welcome');
+    const next = { epoch: place.epoch, position: end, seq: seq + entries.length };
+    if (seq === place.seq) {
+      this.#hand(entries, next);
+      return undefined;
+    }
+    return this.#catchUp({ position, seq }, socket)?.then(() => this.#hand(entries, next));
+  }
+
+  #welcome({ epoch, position, seq, directory }: Welcome, socket: Socket): Promise<void> | undefined {
+    this.#reader?.close();
+    this.#reader = new JournalReader({ directory });
+    const place = this.#place;
+    if (place !== undefined && (place.epoch !== epoch || place.seq > seq)) {
+      this.components.handlers.gap();
+      this.#place = undefined;
+    }
+    this.#place ??= { epoch, position, seq };
     this.#retryMs = FIRST_RETRY_MS;
     this.#welcomed = true;
     this.components.handlers.connected?.(true);
+    return this.#catchUp({ position, seq }, socket);
+  }
+
+  /** Reads in the journal up to `to`; the publisher sends what follows, and waits meanwhile. */
+  #catchUp(to: End, socket: Socket): Promise<void> | undefined {
+    if (this.#place === undefined || this.#place.seq === to.seq) return undefined;
+    return this.#read(to, socket);
+  }
+
+  async #read(to: End, socket: Socket): Promise<void> {
+    socket.pause();
+    for (;;) {
+      const { epoch, position, seq } = this.#place as StreamPlace;
+      if (this.#reader === undefined || position >= to.position) break;
+      const { entries, next } = this.#reader.read(position, to.position, READ_BYTES);
+      const frames = entries.filter(({ bytes }) => isFrame(bytes));
+      const [first] = frames;
+      // What the journal has no more may have had frames or not: the numbers tell.
+      if (first !== undefined && first.seq !== seq) this.components.handlers.gap();
+      this.#hand(frames, { epoch, position: next, seq: (frames.at(-1)?.seq ?? seq - 1) + 1 });
+      await nextTurn();
+      if (socket !== this.#socket || socket.destroyed) return;
+    }
+    const { epoch, seq } = this.#place as StreamPlace;
+    if (seq !== to.seq) this.components.handlers.gap();
+    this.#place = { epoch, ...to };
+    socket.resume();
+  }
+
+  /** Hands on `entries`, and with them what is wanted `next`. */
+  #hand(entries: readonly PlacedEntry[], next: StreamPlace): void {
+    const { handlers } = this.components;
+    let from = 0;
+    entries.forEach(({ bytes }, index) => {
+      if (!isOwnStatus(bytes)) return;
+      if (index > from) handlers.frames(entries.slice(from, index));
+      from = index;
+      handlers.ownStatus(bytes, false);
+    });
+    this.#place = next;
+    if (from < entries.length) handlers.frames(entries.slice(from));
   }
 }

@@ -308,9 +308,6 @@ export const SETTINGS = {
     'Bytes of the journal from which on the oldest of it goes, 64 MiB at a time; what Kafka does not have stays (this server).',
     { min: 1_048_576 },
   ),
-  p2p_frame_ring: integer(65_536, 'Frames kept for a notification server that resumes (this server).', {
-    min: 16,
-  }),
 
   // Neighbours
   blockchain_grpcAddress: text('', 'Blockchain service; empty: the embedded chain.'),

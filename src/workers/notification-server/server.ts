@@ -4,6 +4,7 @@ import { wall } from '../../shared/clock.js';
 import { ConnectionLedger } from '../../shared/connection-ledger.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/frames/control.js';
 import { FrameStreamClient } from '../../shared/frames/stream-client.js';
+import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging.js';
 import { serverFiles } from '../../shared/tls-files.js';
 import { TlsWatch } from '../../shared/tls-watch.js';
@@ -86,23 +87,24 @@ export class NotificationServer {
       {
         logger,
         handlers: {
-          frames: (frames) => {
-            for (const frame of frames) this.#clients.publish(frame.json);
-            const newest = frames.at(-1);
+          frames: (entries) => {
+            for (const { bytes } of entries) this.#clients.publish(frameOf(bytes));
+            const newest = entries.at(-1);
             if (newest !== undefined)
-              metrics.latency.set(Math.max(0, wall.told() - newest.receivedAt) / 1000);
+              metrics.latency.set(Math.max(0, wall.told() - receivedAtOf(newest.bytes)) / 1000);
           },
           gap: () => {
             logger.warn({ clients: this.#clients.size }, 'frames were missed: clients are closed');
             metrics.evictions.inc({ reason: 'gap' }, this.#clients.size);
             this.#clients.endAll(CLOSE.restart, 'frames were missed');
           },
-          ownStatus: (frame, told) => {
-            this.#clients.setGreeting(frame.json);
+          ownStatus: (entry, told) => {
+            const json = frameOf(entry);
+            this.#clients.setGreeting(json);
             // No frame brings it: who was greeted with what this process was born with gets it so.
-            if (told && inherited) this.#clients.publish(frame.json);
+            if (told && inherited) this.#clients.publish(json);
             inherited = false;
-            components.greeting(Buffer.from(frame.json).toString());
+            components.greeting(Buffer.from(json).toString());
           },
           connected: components.streaming,
         },

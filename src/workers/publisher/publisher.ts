@@ -1,18 +1,17 @@
 /** The publisher: everything that remembers is here. Repeats, sequence, outbox, Kafka, BlockFound, frames. */
 
+import { resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { monotonic, monotonicOf, wall } from '../../shared/clock.js';
 import { UnavailableError } from '../../shared/errors.js';
 import { createFrameStreamMetrics } from '../../shared/frames/metrics.js';
-import { FrameStreamServer } from '../../shared/frames/stream-server.js';
-import type { Frame } from '../../shared/frames/types.js';
+import { FrameStreamServer, isOwnStatus } from '../../shared/frames/stream-server.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
 import { serviceFiles } from '../../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import { type HashHex, hashFromBytes } from '../../shared/hash.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { journalBounds } from '../../shared/journal/bounds.js';
-import { decodeEntry } from '../../shared/journal/entry.js';
 import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.js';
 import { kafkaFiles } from '../../shared/kafka/security-settings.js';
 import { parseKafkaUrl } from '../../shared/kafka/url.js';
@@ -41,6 +40,9 @@ const HEALTH_MS = 1500;
 const ACQUAINTANCES_A_CONNECTION = 8;
 /** Of the outbox's room for a topic, what strangers' announcements leave to everybody else's: they could fill all of it. */
 const KEPT_FROM_STRANGERS = 0.1;
+
+/** Newest frames among which a former run's own status is looked for, with which clients are greeted until the next. */
+const GREETING_FRAMES = 10_000;
 
 /** A batch on its way through `publish`. */
 interface Sorted {
@@ -132,17 +134,25 @@ export class Publisher {
   }
 
   async #serveFrames(): Promise<void> {
-    const { settings, frameSocketPath } = this.#config;
+    const { frameSocketPath, journalPath } = this.#config;
     const { journal } = this.#outbox;
     this.#frames = new FrameStreamServer({
       socketPath: frameSocketPath,
-      epoch: journal.epoch,
-      bound: { frames: settings.p2p_frame_ring },
+      journal: {
+        directory: resolve(journalPath),
+        epoch: journal.epoch,
+        get end() {
+          return journal.end;
+        },
+        get nextSeq() {
+          return journal.nextSeq;
+        },
+      },
       logger: this.#logger,
       metrics: createFrameStreamMetrics(this.#registry),
     });
-    const recent = this.#outbox.newest(settings.p2p_frame_ring).map(frameOfEntry);
-    await this.#frames.start(recent, journal.nextSeq);
+    const newest = this.#outbox.newest(GREETING_FRAMES).findLast(({ bytes }) => isOwnStatus(bytes));
+    await this.#frames.start(newest?.bytes);
   }
 
   /** The part of a topic's room that is not for strangers. */
@@ -241,7 +251,7 @@ export class Publisher {
     end();
     const oldest = stored.reduce((first, { message }) => Math.min(first, message.receivedAt), wall.told());
     this.#metrics.storedSeconds.observe(Math.max(0, wall.told() - oldest) / 1000);
-    const frames = placed.filter(({ bytes }) => isFrame(bytes)).map(frameOfEntry);
+    const frames = placed.filter(({ bytes }) => isFrame(bytes));
     this.#frames?.append(frames);
     this.#metrics.frames.inc(frames.length);
     for (const { message, isNew } of stored) if (isNew) this.#tellValidation(message);
@@ -321,11 +331,6 @@ export class Publisher {
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;
   }
-}
-
-function frameOfEntry({ seq, bytes }: PlacedEntry): Frame {
-  const { kind, own, receivedAt, frame } = decodeEntry(bytes);
-  return { seq, kind, own, receivedAt, json: frame };
 }
 
 /** The figures of the notifications topic. */

@@ -1,27 +1,37 @@
 import assert from 'node:assert/strict';
-import { statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { Registry } from 'prom-client';
 import { createFrameStreamMetrics } from '../../../src/shared/frames/metrics.js';
 import { localSocketPath } from '../../../src/shared/frames/socket-path.js';
+import { encodeControl, MESSAGE } from '../../../src/shared/frames/stream.js';
 import { FrameStreamClient } from '../../../src/shared/frames/stream-client.js';
 import { FrameStreamServer } from '../../../src/shared/frames/stream-server.js';
-import type { Frame } from '../../../src/shared/frames/types.js';
+import { frameOf } from '../../../src/shared/journal/entry.js';
+import { segmentName } from '../../../src/shared/journal/layout.js';
+import { nodeStatus } from '../../../src/shared/messages/index.js';
+import { isFrame } from '../../../src/shared/sinks/kafka.js';
 import { heldBytes } from '../../support/garbage.js';
 import { keptLog } from '../../support/logger.js';
+import {
+  entryWith,
+  frameEntry,
+  type OpenJournal,
+  openJournal,
+  recordEntry,
+} from '../../support/open-journal.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
-const frame = (seq: number, fields: object = { type: 'block', height: seq }, own = false): Frame => ({
-  seq,
-  receivedAt: 1_700_000_000_000 + seq,
-  kind: 1,
-  own,
-  json: Buffer.from(JSON.stringify(fields)),
+const STATUS = entryWith({
+  kind: nodeStatus.id,
+  own: true,
+  frame: Buffer.from('{"type":"node_status","peer_id":"me"}'),
 });
-const range = (from: number, to: number, fields?: object) =>
-  Array.from({ length: to - from }, (_, index) => frame(from + index, fields));
+const frames = (count: number, padding = '') =>
+  Array.from({ length: count }, (_, n) => frameEntry({ type: 'block', n, padding }));
 
 interface Heard {
   readonly seqs: number[];
@@ -35,9 +45,9 @@ function reader(context: TestContext, socketPath: string) {
     {
       logger: keptLog().logger,
       handlers: {
-        frames: (frames) => heard.seqs.push(...frames.map((each) => each.seq)),
+        frames: (entries) => heard.seqs.push(...entries.map(({ seq }) => seq)),
         gap: () => heard.gaps++,
-        ownStatus: (status) => heard.statuses.push(Buffer.from(status.json).toString()),
+        ownStatus: (entry) => heard.statuses.push(Buffer.from(frameOf(entry)).toString()),
       },
     },
     { socketPath },
@@ -49,36 +59,49 @@ function reader(context: TestContext, socketPath: string) {
 
 async function serve(
   context: TestContext,
-  socketPath: string,
-  options: { epoch?: string; frames?: number; bytes?: number; recent?: Frame[]; next?: number } = {},
+  {
+    opened = openJournal(context),
+    socketPath = localSocketPath(temporaryDirectory(context), 'frames.sock'),
+  } = {},
 ) {
   const registry = new Registry();
+  const { journal, directory } = opened;
   const server = new FrameStreamServer({
     socketPath,
-    epoch: options.epoch ?? 'epoch-a',
-    bound: { frames: options.frames ?? 1000, ...(options.bytes ? { bytes: options.bytes } : {}) },
+    journal: {
+      directory,
+      epoch: journal.epoch,
+      get end() {
+        return journal.end;
+      },
+      get nextSeq() {
+        return journal.nextSeq;
+      },
+    },
     logger: keptLog().logger,
     metrics: createFrameStreamMetrics(registry),
   });
-  await server.start(options.recent ?? [], options.next);
+  await server.start();
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= server.stop();
     return stopped;
   };
   context.after(stop);
-  return { server, stop, registry };
+  /** As the publisher does it. */
+  const append = (...entries: readonly Uint8Array[]): void =>
+    server.append(opened.append(...entries).filter(({ bytes }) => isFrame(bytes)));
+  return { append, stop, registry, opened, socketPath };
 }
 
 const until = (look: () => unknown, what: string) => waitFor(look, { what, timeoutMs: 10_000 });
-const contiguous = (seqs: number[]) =>
-  seqs.every((seq, index) => index === 0 || seq === Number(seqs[index - 1]) + 1);
+const upTo = (to: number, from = 0) => Array.from({ length: to - from }, (_, n) => from + n);
 
-describe('frame stream', () => {
+describe('the stream of entries', () => {
   it('makes a socket that only its owner may use, over one left behind', async (t) => {
     const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
     writeFileSync(socketPath, 'left behind');
-    await serve(t, socketPath);
+    await serve(t, { socketPath });
     assert.equal(statSync(socketPath).mode & 0o777, 0o600);
   });
 
@@ -89,32 +112,27 @@ describe('frame stream', () => {
   });
 
   it('starts a new reader at the newest frame, greeted with the own status', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const { server } = await serve(t, socketPath);
-    server.append([frame(1), frame(2, { type: 'node_status', peer_id: 'me' }, true), frame(3)]);
+    const { append, socketPath } = await serve(t);
+    append(...frames(1), STATUS, ...frames(1));
     const { client, heard } = reader(t, socketPath);
     await until(() => client.connected && heard.statuses.length === 1, 'the greeting');
-    server.append(range(4, 104));
+    append(...frames(100));
     await until(() => heard.seqs.length === 100, 'frames');
-    assert.deepEqual(
-      heard.seqs,
-      range(4, 104).map((each) => each.seq),
-    );
+    assert.deepEqual(heard.seqs, upTo(103, 3));
     assert.equal(heard.gaps, 0);
     assert.equal(heard.statuses[0], '{"type":"node_status","peer_id":"me"}');
   });
 
   it('tells an own status in its place among the frames', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const { server } = await serve(t, socketPath);
+    const { append, socketPath } = await serve(t);
     const heard: string[] = [];
     const client = new FrameStreamClient(
       {
         logger: keptLog().logger,
         handlers: {
-          frames: (frames) => heard.push(...frames.map(({ seq }) => `frame ${seq}`)),
+          frames: (entries) => heard.push(...entries.map(({ seq }) => `frame ${seq}`)),
           gap: () => heard.push('gap'),
-          ownStatus: ({ seq }) => heard.push(`status ${seq}`),
+          ownStatus: (_, told) => heard.push(told ? 'told' : 'status'),
         },
       },
       { socketPath },
@@ -122,112 +140,157 @@ describe('frame stream', () => {
     t.after(() => client.stop());
     client.start();
     await until(() => client.connected, 'connection');
-    server.append([frame(1), frame(2, { type: 'node_status', peer_id: 'me' }, true), frame(3)]);
+    append(...frames(1), STATUS, ...frames(1));
     await until(() => heard.length === 4, 'frames');
-    assert.deepEqual(heard, ['frame 1', 'status 2', 'frame 2', 'frame 3']);
+    assert.deepEqual(heard, ['frame 0', 'status', 'frame 1', 'frame 2']);
   });
 
-  it('takes no number for the first frame ever as a gap', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const { server } = await serve(t, socketPath);
+  it('takes entries without a frame for no gap', async (t) => {
+    const { append, socketPath } = await serve(t);
     const { client, heard } = reader(t, socketPath);
     await until(() => client.connected, 'connection');
-    server.append(range(7, 9));
-    await until(() => heard.seqs.length === 2, 'frames');
-    assert.equal(heard.gaps, 0);
+    append(recordEntry('a'), ...frames(1), recordEntry('b'));
+    append(recordEntry('c'));
+    append(...frames(1), recordEntry('d'), ...frames(1));
+    await until(() => heard.seqs.length === 3, 'frames');
+    assert.deepEqual([heard.seqs, heard.gaps], [[0, 1, 2], 0]);
   });
 
-  it('resumes without a gap when the publisher comes back with its recent frames', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const first = await serve(t, socketPath);
+  it('resumes without a gap when the publisher comes back, however much came meanwhile', async (t) => {
+    const opened = openJournal(t, undefined, { segmentBytes: 1_048_576 });
+    const first = await serve(t, { opened });
+    const { socketPath } = first;
     const { client, heard } = reader(t, socketPath);
     await until(() => client.connected, 'connection');
-    first.server.append(range(1, 11));
+    first.append(...frames(10));
     await until(() => heard.seqs.length === 10, 'frames');
     await first.stop();
     await until(() => !client.connected, 'the break');
-    const second = await serve(t, socketPath, { recent: range(5, 31) });
-    await until(() => heard.seqs.length === 30, 'frames of the break');
-    second.server.append(range(31, 33));
-    await until(() => heard.seqs.length === 32, 'frames after');
-    assert.ok(contiguous(heard.seqs));
+    for (let n = 0; n < 40; n++)
+      opened.append(recordEntry(String(n)), ...frames(50, 'x'.repeat(2000)), STATUS);
+    const second = await serve(t, { opened, socketPath });
+    await until(() => client.connected, 'connection');
+    second.append(...frames(2));
+    await until(() => heard.seqs.length === 2052, 'frames of the break, and after');
+    assert.deepEqual(heard.seqs, upTo(2052));
     assert.equal(heard.gaps, 0);
+    assert.equal(heard.statuses.length, 40, 'each in its place');
   });
 
-  it('resumes on an empty ring when the next number is known', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const first = await serve(t, socketPath);
-    const { client, heard } = reader(t, socketPath);
-    await until(() => client.connected, 'connection');
-    first.server.append(range(1, 4));
-    await until(() => heard.seqs.length === 3, 'frames');
-    await first.stop();
-    const second = await serve(t, socketPath, { next: 4 });
-    await until(() => client.connected, 'connection');
-    second.server.append(range(4, 6));
-    await until(() => heard.seqs.length === 5, 'frames');
-    assert.equal(heard.gaps, 0);
-  });
-
-  for (const [what, options] of [
-    ['the frames are gone', { recent: range(20, 31) }],
-    ['the epoch is another', { epoch: 'epoch-b', recent: range(1, 31) }],
-  ] as const) {
+  const GONE: readonly [what: string, change: (t: TestContext, opened: OpenJournal) => OpenJournal][] = [
+    [
+      'the frames are gone',
+      (_, opened) => {
+        opened.append(...frames(20, 'x'.repeat(4000)));
+        opened.append(...frames(3));
+        for (const first of [0, 10]) rmSync(join(opened.directory, segmentName(first)));
+        return opened;
+      },
+    ],
+    [
+      'the epoch is another',
+      (t, opened) => {
+        const other = openJournal(t);
+        other.append(...frames(opened.journal.nextSeq + 20));
+        return other;
+      },
+    ],
+  ];
+  for (const [what, change] of GONE) {
     it(`says so when ${what}, and goes on`, async (t) => {
-      const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-      const first = await serve(t, socketPath);
+      const opened = openJournal(t, undefined, { segmentBytes: 65_536 });
+      const first = await serve(t, { opened });
+      const { socketPath } = first;
       const { client, heard } = reader(t, socketPath);
       await until(() => client.connected, 'connection');
-      first.server.append(range(1, 11));
+      first.append(...frames(10));
       await until(() => heard.seqs.length === 10, 'frames');
       await first.stop();
-      const second = await serve(t, socketPath, { ...options });
+      const left = change(t, opened);
+      const second = await serve(t, { opened: left, socketPath });
       await until(() => client.connected && heard.gaps === 1, 'the gap');
-      second.server.append(range(31, 34));
-      await until(() => heard.seqs.length === 13, 'frames after');
-      assert.deepEqual(heard.seqs.slice(10), [31, 32, 33]);
+      const next = left.journal.nextSeq;
+      second.append(...frames(3));
+      await until(() => heard.seqs.at(-1) === next + 2, 'frames after');
+      assert.deepEqual(heard.seqs.slice(-3), upTo(next + 3, next));
+      assert.equal(heard.gaps, 1);
     });
   }
 
-  it('does not grow for a reader that stopped reading, and tells it what it missed', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const { server, registry } = await serve(t, socketPath, { frames: 100 });
+  it('does not grow for a reader that stopped reading, which then reads on in the journal', async (t) => {
+    const { append, registry, opened, socketPath } = await serve(t);
     const slow = connect(socketPath);
     t.after(() => slow.destroy());
     slow.on('error', () => {});
-    const hello = Buffer.from('{"version":1}');
-    const head = Buffer.from([0, 0, 0, hello.length + 1, 1]);
-    slow.write(Buffer.concat([head, hello]));
+    slow.write(encodeControl(MESSAGE.hello, { version: 2 }));
     await new Promise((resolve) => slow.once('data', resolve));
     slow.pause();
     const brisk = reader(t, socketPath);
     await until(() => brisk.client.connected, 'connection');
     const before = heldBytes();
     const padding = 'x'.repeat(4000);
-    for (let seq = 1; seq <= 20_000; seq += 50) {
-      server.append(range(seq, seq + 50, { type: 'block', padding }));
+    for (let seq = 0; seq < 20_000; seq += 50) {
+      append(...frames(50, padding));
       await waitFor(() => brisk.heard.seqs.at(-1) === seq + 49, { what: 'the brisk reader', everyMs: 1 });
     }
     assert.ok(heldBytes() - before < 40_000_000, 'memory grew with the slow reader');
     assert.equal(brisk.heard.gaps, 0);
-    assert.ok(contiguous(brisk.heard.seqs));
-    let gapSeen = false;
+    assert.deepEqual(brisk.heard.seqs, upTo(20_000));
+    let told = '';
     slow.on('data', (chunk: Buffer) => {
-      if (chunk.includes('{"next":')) gapSeen = true;
+      told = chunk.toString('latin1').slice(-200);
     });
     slow.resume();
-    await until(() => gapSeen, 'the gap');
-    assert.match(await registry.metrics(), /teranode_p2p_frame_stream_gaps_total 1/);
+    await until(() => told.endsWith(`{"position":${opened.journal.end},"seq":20000}`), 'where to read on');
+    assert.match(await registry.metrics(), /teranode_p2p_frame_stream_lags_total 1/);
+  });
+
+  it('a reader that was slow has every frame once, in order, whatever comes while it reads on', async (t) => {
+    const { append, registry, socketPath } = await serve(t);
+    const seqs: number[] = [];
+    let gaps = 0;
+    let release = (): void => {};
+    const client = new FrameStreamClient(
+      {
+        logger: keptLog().logger,
+        handlers: {
+          frames: (entries) => {
+            seqs.push(...entries.map(({ seq }) => seq));
+            // As long as it works for others the socket is not read.
+            if (seqs.length === 50) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+          },
+          gap: () => gaps++,
+          ownStatus: () => {},
+          connected: () => release(),
+        },
+      },
+      { socketPath },
+    );
+    t.after(() => client.stop());
+    const connected = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    client.start();
+    await connected;
+    // Far more than a socket holds, in one turn: nobody reads meanwhile.
+    const padding = 'x'.repeat(4000);
+    for (let n = 0; n < 100; n++) append(...frames(50, padding));
+    for (let n = 0; n < 100; n++) {
+      append(...frames(1));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => seqs.length === 5100, 'all frames');
+    assert.deepEqual([seqs, gaps], [upTo(5100), 0]);
+    assert.match(await registry.metrics(), /teranode_p2p_frame_stream_lags_total [1-9]/);
   });
 
   it('drops a stranger that speaks something else, and one that says nothing useful', async (t) => {
-    const socketPath = localSocketPath(temporaryDirectory(t), 'frames.sock');
-    const { server } = await serve(t, socketPath);
+    const { append, socketPath } = await serve(t);
     for (const bytes of [
       Buffer.from('GET / HTTP/1.1\r\n\r\n'),
       Buffer.from([0, 0, 0, 0]),
-      Buffer.from([0, 0, 0, 3, 1, 0x7b, 0x7b]),
-      Buffer.from([0, 0, 0, 3, 3, 0, 0]),
+      Buffer.from([3, 0, 0, 0, 1, 0x7b, 0x7b]),
+      Buffer.from([3, 0, 0, 0, 3, 0, 0]),
     ]) {
       const stranger = connect(socketPath);
       stranger.on('error', () => {});
@@ -238,8 +301,8 @@ describe('frame stream', () => {
     }
     const { client, heard } = reader(t, socketPath);
     await until(() => client.connected, 'connection');
-    server.append([frame(1)]);
+    append(...frames(1));
     await until(() => heard.seqs.length === 1, 'a frame');
-    assert.deepEqual(heard.seqs, [1]);
+    assert.deepEqual(heard.seqs, [0]);
   });
 });

@@ -1,0 +1,142 @@
+/**
+ * Wire of the local stream of entries. A message is its length (u32, little-endian, of what follows), a type byte and a body: control messages are JSON, a batch
+ * is f64 position of its first entry, f64 position behind its last, f64 sequence number of its first, and the entries as they stand in the journal.
+ */
+
+import { entryLengthAt } from '../journal/entry.js';
+import { MAX_BATCH_BYTES } from '../journal/layout.js';
+import type { PlacedEntry } from '../sinks/types.js';
+
+export const MESSAGE = { hello: 1, welcome: 2, batch: 3, ownStatus: 4, end: 5 } as const;
+
+/** Bytes of one message at the most; a longer one means that the other end is not ours. */
+export const MAX_MESSAGE_BYTES = MAX_BATCH_BYTES + 64;
+const HEAD_BYTES = 5;
+const NUMBERS_BYTES = 24;
+
+/** The next frame that is wanted: its number, and a position in the journal with no frame between it and that one. */
+export interface StreamPlace {
+  readonly epoch: string;
+  readonly position: number;
+  readonly seq: number;
+}
+
+/** Notification server → publisher, once. */
+export interface Hello {
+  readonly version: 2;
+  /** What it wants next, if it has had anything. */
+  readonly place?: StreamPlace;
+}
+
+/** Publisher → notification server, once: from here on it is sent what comes. What is before, it reads in the journal. */
+export interface Welcome extends StreamPlace {
+  /** Of the journal, absolute. */
+  readonly directory: string;
+}
+
+/** Publisher → notification server, which could not keep up: what is before this, it reads in the journal. */
+export type End = Omit<StreamPlace, 'epoch'>;
+
+export interface StreamMessage {
+  readonly type: number;
+  /** A view that lives as long as the chunk it came in. */
+  readonly body: Buffer;
+}
+
+/** Frames that follow one another. */
+export interface StreamBatch {
+  readonly entries: readonly PlacedEntry[];
+  /** Of the first, and behind the last. */
+  readonly position: number;
+  readonly end: number;
+  readonly seq: number;
+}
+
+/** The bytes are not this protocol's. */
+export class FrameStreamError extends Error {
+  override readonly name = 'FrameStreamError';
+}
+
+export function encodeControl(type: number, body: Hello | Welcome | End): Buffer {
+  return encodeMessage(type, [Buffer.from(JSON.stringify(body))]);
+}
+
+export function decodeControl<T>(message: StreamMessage): T {
+  try {
+    return JSON.parse(message.body.toString()) as T;
+  } catch {
+    throw new FrameStreamError('a control message is not JSON');
+  }
+}
+
+export function encodeMessage(type: number, parts: readonly Uint8Array[]): Buffer {
+  let length = HEAD_BYTES;
+  for (const part of parts) length += part.length;
+  const message = Buffer.allocUnsafe(length);
+  message.writeUInt32LE(length - 4, 0);
+  message[4] = type;
+  let at = HEAD_BYTES;
+  for (const part of parts) {
+    message.set(part, at);
+    at += part.length;
+  }
+  return message;
+}
+
+/** A batch of `entries`, each with a frame, in order, at least one. */
+export function encodeBatch(entries: readonly PlacedEntry[]): Buffer {
+  const numbers = Buffer.allocUnsafe(NUMBERS_BYTES);
+  numbers.writeDoubleLE(entries[0]?.position ?? 0, 0);
+  numbers.writeDoubleLE((entries.at(-1)?.position ?? -1) + 1, 8);
+  numbers.writeDoubleLE(entries[0]?.seq ?? 0, 16);
+  return encodeMessage(MESSAGE.batch, [numbers, ...entries.map(({ bytes }) => bytes)]);
+}
+
+/** Throws FrameStreamError where the body is no batch. */
+export function decodeBatch({ body }: StreamMessage): StreamBatch {
+  try {
+    const [position, end, seq] = [body.readDoubleLE(0), body.readDoubleLE(8), body.readDoubleLE(16)];
+    const entries: PlacedEntry[] = [];
+    for (let at = NUMBERS_BYTES; at < body.length; ) {
+      const length = entryLengthAt(body, at);
+      if (at + length > body.length) throw new RangeError('an entry is cut short');
+      // Where the others of a batch stand does not matter: nobody begins in the midst of one.
+      entries.push({ position, seq: seq + entries.length, bytes: body.subarray(at, at + length) });
+      at += length;
+    }
+    return { entries, position, end, seq };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new FrameStreamError(`a batch is damaged: ${error.message}`);
+  }
+}
+
+/** Cuts a byte stream into messages. */
+export class MessageReader {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  /** Bytes of the message that has begun, its length included. */
+  #wanted = 4;
+
+  constructor(private readonly maxBytes: number = MAX_MESSAGE_BYTES) {}
+
+  /** The messages completed by `chunk`. Throws FrameStreamError on a length out of bounds; the stream is then useless. */
+  *read(chunk: Buffer): Generator<StreamMessage> {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    while (this.#bytes >= this.#wanted) {
+      const [only] = this.#chunks;
+      const bytes = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks, this.#bytes);
+      this.#chunks = [bytes];
+      const length = bytes.readUInt32LE(0);
+      if (length < 1 || length > this.maxBytes) throw new FrameStreamError(`a message of ${length} bytes`);
+      this.#wanted = 4 + length;
+      if (bytes.length < this.#wanted) return;
+      const rest = bytes.subarray(this.#wanted);
+      this.#chunks = rest.length === 0 ? [] : [rest];
+      this.#bytes = rest.length;
+      this.#wanted = 4;
+      yield { type: bytes.readUInt8(4), body: bytes.subarray(HEAD_BYTES, HEAD_BYTES - 1 + length) };
+    }
+  }
+}
