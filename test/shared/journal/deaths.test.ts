@@ -101,6 +101,11 @@ function checkDeath(
     open === undefined ? [...answered, 'next'] : [...whole, 'next'],
   );
   assert.deepEqual(gaps, []);
+  // A second death: nothing is left of what was cut.
+  const again = new TestJournal(DIRECTORY, { ...OPTIONS, files, fsync }, LOG);
+  assert.deepEqual([again.opened.newEpoch, again.opened.gaps], [undefined, []]);
+  assert.deepEqual([again.journal.end, again.journal.epoch], [journal.end, journal.epoch]);
   journal.close();
+  again.journal.close();
   assert.equal(files.opened, 0);
 }

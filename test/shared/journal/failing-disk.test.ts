@@ -106,6 +106,21 @@ describe('a disk that fails', () => {
     }
   });
 
+  it('leaves nothing of a large batch behind a small one', () => {
+    const files = new MemoryFiles();
+    const test = new TestJournal(DIRECTORY, { files }, LOG);
+    let writes = 0;
+    // The first write comes through in part, the next fails.
+    files.fault = ({ type }) =>
+      type === 'write' ? { code: 'EIO', after: writes++ === 0 ? 3000 : 0 } : undefined;
+    assert.throws(() => test.append(['large'], { padding: 10_000 }), JournalFailingError);
+    files.fault = () => undefined;
+    test.append(['small']);
+    const again = new TestJournal(DIRECTORY, { files }, LOG);
+    assert.deepEqual([again.opened.newEpoch, again.opened.gaps], [undefined, []]);
+    assert.deepEqual(found(again, files), ['small']);
+  });
+
   it('is told once, and that it is over', () => {
     const files = new MemoryFiles();
     const test = new TestJournal(DIRECTORY, { files });
