@@ -47,6 +47,8 @@ export interface Snapshot {
   readonly accepted: number;
   /** Records that Kafka acknowledged. */
   readonly acknowledged: number;
+  /** Messages that checkers verified, not main. */
+  readonly byThreads: number;
 }
 
 interface Contestant {
@@ -96,6 +98,10 @@ async function server(): Promise<Contestant> {
     const metric = await dependencies.registry.getSingleMetric('teranode_p2p_messages_total')?.get();
     return sumOf((metric?.values ?? []) as Sample[], { kind: 'subtree', ...labels });
   };
+  const byThreads = async () => {
+    const metric = await dependencies.registry.getSingleMetric('teranode_p2p_node_signatures_total')?.get();
+    return sumOf((metric?.values ?? []) as Sample[], { where: 'thread' });
+  };
   const acknowledged = async () => {
     const metrics = (await running.parts.pipeline.publisher.ask('metrics', {})) as readonly {
       name: string;
@@ -115,6 +121,7 @@ async function server(): Promise<Contestant> {
       processed: await messages({}),
       accepted: await messages({ outcome: 'ok' }),
       acknowledged: await acknowledged(),
+      byThreads: await byThreads(),
     }),
     pids: () => running.parts.notifications.pids,
     stop: () => running.stop(),
@@ -142,7 +149,7 @@ async function plain(): Promise<Contestant> {
   return {
     ready: { address: String(libp2p.getMultiaddrs()[0]), httpPort: 0, brokerSocketPath: undefined },
     processed: async () => heard,
-    snapshot: async () => ({ processed: heard, accepted: heard, acknowledged: heard }),
+    snapshot: async () => ({ processed: heard, accepted: heard, acknowledged: heard, byThreads: 0 }),
     pids: () => [],
     stop: async () => {
       await libp2p.stop();

@@ -16,8 +16,7 @@ function roleOf(data: unknown): string {
   const given = (data ?? {}) as Record<string, unknown>;
   if ('journalPath' in given) return 'publisher';
   if ('settings' in given) return 'checkers';
-  if ('socketPath' in given) return 'embedded broker';
-  return 'verifier';
+  return 'embedded broker';
 }
 
 function ownThread(): string | undefined {

@@ -6,34 +6,29 @@
 import { workerData } from 'node:worker_threads';
 import { move } from 'piscina';
 import { steadyLibraries } from '../shared/clock.js';
-import { checkContextOf } from '../shared/messages/context.js';
-import { byId } from '../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { encodeCheckedBatch } from '../shared/pipeline/checked-batch.js';
-import { judge } from '../shared/pipeline/judge.js';
+import { Judge } from '../shared/pipeline/judge.js';
 import { decodeRawBatch } from '../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../shared/pipeline/worker-config.js';
 
 steadyLibraries();
 
 const config = workerData as CheckerConfig;
-const base = checkContextOf(config.settings);
-const kinds = byId(await kindsOf(config.kindsModule));
+const judge = new Judge(config.settings, await kindsOf(config.kindsModule));
 
 async function kindsOf(module: string | undefined): Promise<readonly MessageKind[]> {
   if (module === undefined) return MESSAGE_KINDS;
   return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
 }
 
-export default function check(task: CheckTask): unknown {
-  const context = task.tipBits === base.tipBits ? base : { ...base, tipBits: task.tipBits };
+export default function check({ batch, tipBits }: CheckTask): unknown {
+  judge.tipBits = tipBits;
   const micros: number[] = [];
-  const checked = decodeRawBatch(task.batch).map((message) => {
-    const kind = kinds[message.kind];
-    if (kind === undefined) throw new RangeError(`no message kind ${message.kind}`);
+  const checked = decodeRawBatch(batch).map((message) => {
     const began = performance.now();
-    const result = judge(kind, message, context);
+    const result = judge.judge(message);
     micros.push((performance.now() - began) * 1000);
     return result;
   });

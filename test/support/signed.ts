@@ -24,7 +24,13 @@ export function createSigner(): Signer {
       const bytes = Buffer.concat([before, Buffer.from(data), Buffer.from(' topic')]);
       const signature = sign(null, bytes, privateKey);
       const view = bytes.subarray(before.length, bytes.length - 6);
-      return { kind, author: id, source, data: view, signed: { key, signature, bytes } };
+      return {
+        kind,
+        author: id,
+        source,
+        data: view,
+        signed: { key, signature, bytes, dataAt: before.length },
+      };
     },
   };
 }

@@ -100,6 +100,7 @@ const AUTHOR_LENGTH = 38;
 const SEQUENCE_LENGTH = 8;
 const SIGNATURE_LENGTH = 64;
 const AUTHORS_REMEMBERED = 10_000;
+const NO_DATA = new Uint8Array(0);
 
 function varintLength(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
@@ -122,12 +123,13 @@ function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return true;
 }
 
-/** Messages as GossipSub tells of them, and what was found out about each; what nobody keeps goes. */
-const JUDGEMENTS = new WeakMap<Message, Judgement>();
+/** Beside what GossipSub's events tell of a message: what was found out about it. */
+const JUDGEMENT = Symbol('judgement');
+type JudgedMessage = Message & { readonly [JUDGEMENT]?: Judgement };
 
 /** What was found out about a message of GossipSub's events; undefined where the library verified it. */
 export function judgementOf(message: Message): Judgement | undefined {
-  return JUDGEMENTS.get(message);
+  return (message as JudgedMessage)[JUDGEMENT];
 }
 
 /**
@@ -187,7 +189,7 @@ export function verifyByCheckers(
     whole.set(SIGN_PREFIX);
     let at = writeField(whole, SIGN_PREFIX.length, 0x0a, from);
     if (data !== undefined) at = writeField(whole, at, 0x12, data);
-    const dataEnd = at;
+    const dataAt = at - (data?.length ?? 0);
     at = writeField(whole, at, 0x1a, seqno);
     at = writeField(whole, at, 0x22, topic);
     whole.set(signature, at);
@@ -204,11 +206,12 @@ export function verifyByCheckers(
       kind,
       author: author?.toString() ?? base58btc.encode(from).slice(1),
       source: source.toString(),
-      data: whole.subarray(dataEnd - (data?.length ?? 0), dataEnd),
+      data: data ?? NO_DATA,
       signed: {
         key: from.subarray(ED25519_AUTHOR.length),
         signature,
         bytes: whole.subarray(0, signedLength),
+        dataAt,
       },
     });
     if (judgement.signature === 'forged') {
@@ -237,16 +240,16 @@ export function verifyByCheckers(
     if ((data?.length ?? 0) >= gossip.opts.idontwantMinDataSize) {
       gossip.sendIDontWants(msgId, message.topic, source.toString());
     }
-    const msg: Message = {
+    const msg: JudgedMessage = {
       type: 'signed',
       from: author,
-      data: data ?? new Uint8Array(0),
+      data: data ?? NO_DATA,
       sequenceNumber: msgId.readBigUInt64BE(AUTHOR_LENGTH),
       topic: message.topic,
       signature,
       key: publicKey,
+      [JUDGEMENT]: judgement,
     };
-    JUDGEMENTS.set(msg, judgement);
     return { code: MessageStatus.valid, messageId: { msgId, msgIdStr }, msg };
   };
 }

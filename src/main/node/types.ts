@@ -12,7 +12,6 @@ export interface IncomingMessage {
   readonly author: string;
   /** Base58; the propagation source. */
   readonly source: string;
-  /** A view into what was signed. */
   readonly data: Uint8Array;
   readonly signed: Signed;
 }

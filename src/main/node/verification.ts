@@ -11,13 +11,12 @@ import type { Checking, IncomingMessage, Judgement, MessageChecks } from './type
 /** Messages remembered that killed who looked: neighbours each send a copy. */
 const MAX_POISONOUS = 1_000;
 
-const RESULTS = ['holds', 'forged'] as const;
-const PLACES = ['thread', 'main'] as const;
-
 export class Verification {
   readonly #checks: MessageChecks;
   /** Looked up by label once, not for each message. */
-  readonly #counters: Readonly<Record<string, Counter.Internal>>;
+  readonly #counters: Readonly<
+    Partial<Record<Judgement['signature'], Record<Judgement['where'], Counter.Internal>>>
+  >;
   /** What is on its way, by a name that stands for all of it, signature and key included. */
   readonly #checking = new Map<string, Checking>();
   readonly #poisonous = new LRUCache<string, Judgement>({ max: MAX_POISONOUS });
@@ -27,11 +26,11 @@ export class Verification {
     metrics,
   }: { readonly checks: MessageChecks; readonly metrics: Pick<NodeMetrics, 'signatures'> }) {
     this.#checks = checks;
-    this.#counters = Object.fromEntries(
-      RESULTS.flatMap((result) =>
-        PLACES.map((where) => [result + where, metrics.signatures.labels({ result, where })]),
-      ),
-    );
+    const of = (result: 'holds' | 'forged') => ({
+      thread: metrics.signatures.labels({ result, where: 'thread' }),
+      main: metrics.signatures.labels({ result, where: 'main' }),
+    });
+    this.#counters = { holds: of('holds'), forged: of('forged') };
   }
 
   /** Messages whose judgement is awaited. */
@@ -46,25 +45,22 @@ export class Verification {
   async judge(name: string, message: IncomingMessage): Promise<Judgement> {
     for (;;) {
       const before = this.#checking.get(name);
-      if (before === undefined)
-        return this.#poisonous.get(name) ?? (await this.#handOver(name, message).judgement);
+      if (before === undefined) return this.#poisonous.get(name) ?? this.#handOver(name, message);
       before.copyFrom(message.source);
       const judgement = await before.judgement;
       if (judgement.signature !== 'shed') return judgement;
     }
   }
 
-  #handOver(name: string, message: IncomingMessage): Checking {
+  async #handOver(name: string, message: IncomingMessage): Promise<Judgement> {
     const checking = this.#checks.check(message);
     this.#checking.set(name, checking);
-    checking.judgement
-      .then((judgement) => {
-        this.#checking.delete(name);
-        const { signature, where } = judgement;
-        if (signature === 'poisonous') this.#poisonous.set(name, judgement);
-        else this.#counters[signature + where]?.inc();
-      })
-      .catch(() => {});
-    return checking;
+    // Before any copy, which can only have begun to wait later.
+    const judgement = await checking.judgement;
+    this.#checking.delete(name);
+    const { signature, where } = judgement;
+    if (signature === 'poisonous') this.#poisonous.set(name, judgement);
+    else this.#counters[signature]?.[where].inc();
+    return judgement;
   }
 }

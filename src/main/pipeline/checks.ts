@@ -1,13 +1,24 @@
 /**
  * From the queue of what has come to the checkers and back. Whatever checker was quicker, answers are given in the order in which
  * their messages were collected.
+ *
+ * Quiet work stays at home: to wake another thread for one message and to be woken by it costs more than the check. While no batch is
+ * with the pool and a turn of the event loop has brought no more than a few messages, main checks them itself, by the same functions. What may
+ * take long goes to the pool all the same (`Judge.judgeAtHome`), and so does all that follows, until the pool has answered: that keeps the
+ * order, and under load main does none of this work.
  */
 
 import { availableParallelism } from 'node:os';
 import { monotonic } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging.js';
+import { byId } from '../../shared/messages/ids.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import { microsOfMessage } from '../../shared/pipeline/checked-batch.js';
+import {
+  encodeCheckedBatch,
+  microsOfMessage,
+  sliceCheckedBatch,
+} from '../../shared/pipeline/checked-batch.js';
+import { Judge } from '../../shared/pipeline/judge.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CheckerPool } from './checker-pool.js';
 import type { PipelineMetrics } from './metrics.js';
@@ -15,21 +26,17 @@ import { FairQueue, type QueuedMessage } from './queue.js';
 
 /** A message on its way to a checker. */
 export interface Entrant extends QueuedMessage {
-  /** What came of it: `shed` to make room for others, `lost` when the checkers ended. */
-  finish(result: Checked | 'shed' | 'lost'): void;
+  /** It is checked: a message of a checked batch (`checked-batch.ts`), and by whom. */
+  finish(checked: Buffer, where: Where): void;
+  /** It is not: `shed` to make room for others, `lost` when the checkers ended. */
+  drop(why: 'shed' | 'lost'): void;
 }
 
-/** A message as its checker left it. */
-export interface Checked {
-  /** Of a checked batch (`checked-batch.ts`). */
-  readonly bytes: Buffer;
-  /** Who checked it. */
-  readonly where: 'thread' | 'main';
-}
+/** Who checked a message. */
+export type Where = 'thread' | 'main';
 
 export interface ChecksOptions {
-  /** By their ids. */
-  readonly kinds: readonly (MessageKind | undefined)[];
+  readonly kinds: readonly MessageKind[];
   readonly kindsModule?: string;
   readonly checkerFile?: URL;
   readonly checkerTimeoutMs?: number;
@@ -42,6 +49,11 @@ const BATCH_BYTES = 1_048_576;
 /** What a full batch of good messages takes on a slow machine: what comes later waits no longer for a checker. */
 const BATCH_MICROS = 20_000;
 const BATCHES_A_CHECKER = 2;
+
+/** Messages that one turn may have brought for main to check them itself. */
+const AT_HOME_MESSAGES = 8;
+/** µs of checking after which main leaves the rest of a turn's messages to the pool. */
+const AT_HOME_MICROS = 1000;
 
 /** Threads for `p2p_checkers`: 0 means cores less one, at least 2. */
 export function checkerThreads(settings: Settings): number {
@@ -63,7 +75,10 @@ export class Checks {
   readonly #metrics: PipelineMetrics;
   readonly #options: ChecksOptions;
   readonly #queue: FairQueue<Entrant>;
+  readonly #nameOf: (kind: number) => string;
   readonly #maxInFlight: number;
+  /** Undefined: everything goes to the pool. */
+  readonly #home: Judge | undefined;
   /** In the order in which they were collected. */
   readonly #pooled: Batch[] = [];
   #collecting = false;
@@ -81,12 +96,15 @@ export class Checks {
     this.#options = options;
     const threads = checkerThreads(settings);
     this.#maxInFlight = threads * BATCHES_A_CHECKER;
+    const table = byId(kinds);
+    this.#nameOf = (kind) => table[kind]?.name ?? 'unknown';
+    this.#home = settings.p2p_inline_checks ? new Judge(settings, kinds) : undefined;
     this.#queue = new FairQueue({
       maxBytes: settings.p2p_queue_bytes,
       batchMessages: BATCH_MESSAGES,
       batchBytes: BATCH_BYTES,
       batchMicros: BATCH_MICROS,
-      priorityOf: (kind) => kinds[kind]?.priority ?? 0,
+      priorityOf: (kind) => table[kind]?.priority ?? 0,
     });
     metrics.showQueue(this.#queue);
     this.checkers = new CheckerPool(
@@ -118,6 +136,7 @@ export class Checks {
   /** Compact target of our tip, for the header checks of the messages to come. */
   setTipBits(bits: number): void {
     this.#tipBits = bits;
+    if (this.#home !== undefined) this.#home.tipBits = bits;
   }
 
   async start(): Promise<void> {
@@ -136,7 +155,7 @@ export class Checks {
   }
 
   push(message: Entrant): void {
-    for (const shed of this.#queue.push(message)) shed.finish('shed');
+    for (const shed of this.#queue.push(message)) shed.drop('shed');
     this.collectSoon();
   }
 
@@ -145,7 +164,10 @@ export class Checks {
     this.#queue.relieve(message, source);
   }
 
-  /** A batch is what one turn of the event loop brought, or what gathered while every checker was busy. */
+  /**
+   * A batch is what one turn of the event loop brought. While one is with the pool messages gather until they fill the next: each batch costs
+   * wake-ups, of the checker, of main and of the publisher.
+   */
   collectSoon(): void {
     if (this.#collecting || !this.#mayCollect()) return;
     this.#collecting = true;
@@ -159,13 +181,40 @@ export class Checks {
     return (
       this.#started &&
       this.#queue.length > 0 &&
-      this.#pooled.length < this.#maxInFlight &&
+      (this.#pooled.length === 0 || (this.#pooled.length < this.#maxInFlight && this.#queue.fillsBatch)) &&
       this.#options.canTake()
     );
   }
 
   #collect(): void {
+    if (this.#home !== undefined && this.#isQuiet()) this.#checkAtHome(this.#home);
     while (this.#mayCollect()) this.#dispatch(this.#queue.take());
+  }
+
+  /** Asked once a turn. */
+  #isQuiet(): boolean {
+    return this.#pooled.length === 0 && this.#queue.length <= AT_HOME_MESSAGES && this.#mayCollect();
+  }
+
+  #checkAtHome(home: Judge): void {
+    const messages = this.#queue.take();
+    const answer: Buffer[] = [];
+    let spent = 0;
+    for (const message of messages) {
+      if (spent >= AT_HOME_MICROS) break;
+      const began = performance.now();
+      const checked = home.judgeAtHome(message);
+      if (checked === undefined) break;
+      const micros = (performance.now() - began) * 1000;
+      spent += micros;
+      answer.push(...sliceCheckedBatch(encodeCheckedBatch([checked], [micros])));
+    }
+    const count = answer.length;
+    if (count > 0) {
+      this.#collected(messages.slice(0, count));
+      this.#finish(messages.slice(0, count), answer, 'main');
+    }
+    if (count < messages.length) this.#dispatch(messages.slice(count));
   }
 
   #dispatch(messages: readonly Entrant[]): void {
@@ -205,11 +254,12 @@ export class Checks {
     this.collectSoon();
   }
 
-  #finish(messages: readonly Entrant[], answer: readonly Buffer[], where: Checked['where']): void {
+  #finish(messages: readonly Entrant[], answer: readonly Buffer[], where: Where): void {
     this.#charge(messages, answer);
     messages.forEach((message, index) => {
       const bytes = answer[index];
-      message.finish(bytes === undefined ? 'lost' : { bytes, where });
+      if (bytes === undefined) message.drop('lost');
+      else message.finish(bytes, where);
     });
   }
 
@@ -223,8 +273,7 @@ export class Checks {
       byKind.set(kind, (byKind.get(kind) ?? 0) + took);
     });
     for (const [kind, took] of byKind) {
-      const name = this.#options.kinds[kind]?.name ?? 'unknown';
-      this.#metrics.checkingSeconds.inc({ kind: name }, took / 1e6);
+      this.#metrics.checkingSeconds.inc({ kind: this.#nameOf(kind) }, took / 1e6);
     }
   }
 }

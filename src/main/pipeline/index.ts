@@ -32,7 +32,7 @@ import {
   outcomeIndex,
 } from '../../shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
-import type { PeerFact } from '../../shared/pipeline/types.js';
+import type { PeerFact, Signed } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type {
@@ -45,7 +45,7 @@ import type {
   P2PNode,
 } from '../node/types.js';
 import type { CheckerPool } from './checker-pool.js';
-import { type Checked, Checks, type Entrant } from './checks.js';
+import { Checks, type Entrant, type Where } from './checks.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
 
@@ -94,6 +94,7 @@ const OUTCOME: ReadonlyMap<OutcomeName, Outcome> = new Map(
 );
 const IGNORED: Outcome = { name: 'shed', verdict: 'ignore' };
 const REFUSED: Judgement = { signature: 'refused', where: 'main' };
+const NOT_LOOKED_AT: Checking = { judgement: Promise.resolve(REFUSED), copyFrom: () => {} };
 const SHED: Judgement = { signature: 'shed', where: 'main' };
 
 /** What main knows of a message that it gives its verdict on. */
@@ -107,19 +108,71 @@ interface Known {
 
 /** A message after its checker, for GossipSub to ask for or not: nobody else keeps it. */
 class Finished implements Judgement {
-  constructor(readonly checked: Checked) {}
-
-  get where(): Judgement['where'] {
-    return this.checked.where;
-  }
+  constructor(
+    /** Of a checked batch. */
+    readonly bytes: Buffer,
+    readonly where: Judgement['where'],
+  ) {}
 
   get outcome(): OutcomeName {
-    return outcomeAt(outcomeOf(this.checked.bytes)).name;
+    return outcomeAt(outcomeOf(this.bytes)).name;
   }
 
   get signature(): Judgement['signature'] {
     const name = this.outcome;
     return name === 'forged' || name === 'poisonous' ? name : 'holds';
+  }
+}
+
+/** What the pipeline does about a message that GossipSub asks of. */
+interface Asking {
+  finished(message: Asked, finished: Finished): Judgement;
+  dropped(message: Asked, why: 'shed' | 'lost'): Judgement;
+  copyFrom(message: Asked, source: string): void;
+}
+
+/** A message that GossipSub asks of, on its way to a checker. One object for all of it: there are thousands a second. */
+class Asked implements Entrant, Checking {
+  readonly kind: number;
+  readonly author: string;
+  readonly source: string;
+  readonly data: Uint8Array;
+  readonly signed: Signed;
+  readonly receivedAt = wall.told();
+  readonly queuedAt = monotonic();
+  readonly standing: AuthorStanding;
+  place: object | undefined = undefined;
+  readonly judgement: Promise<Judgement>;
+  readonly #asking: Asking;
+  #settle: (judgement: Judgement) => void = () => {};
+
+  constructor(
+    { kind, author, source, data, signed }: IncomingMessage,
+    standing: AuthorStanding,
+    asking: Asking,
+  ) {
+    this.kind = kind;
+    this.author = author;
+    this.source = source;
+    this.data = data;
+    this.signed = signed;
+    this.standing = standing;
+    this.#asking = asking;
+    this.judgement = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  finish(checked: Buffer, where: Where): void {
+    this.#settle(this.#asking.finished(this, new Finished(checked, where)));
+  }
+
+  drop(why: 'shed' | 'lost'): void {
+    this.#settle(this.#asking.dropped(this, why));
+  }
+
+  copyFrom(source: string): void {
+    this.#asking.copyFrom(this, source);
   }
 }
 
@@ -139,6 +192,11 @@ export class Pipeline implements MessageChecks {
   readonly #checks: Checks;
   readonly publisher: PublisherPool;
   readonly #counters = new Map<number, Map<OutcomeName, Counter.Internal>>();
+  readonly #asking: Asking = {
+    finished: (message, finished) => this.#finished(message, finished),
+    dropped: (message, why) => this.#dropped(message, why),
+    copyFrom: (message, source) => this.#checks.copyFrom(message, source),
+  };
   #started = false;
   #closed = false;
   /** For the publisher, at the end of the turn. */
@@ -157,14 +215,15 @@ export class Pipeline implements MessageChecks {
   constructor(components: PipelineComponents, options: PipelineOptions) {
     const { settings, logger, metrics } = components;
     this.#components = components;
-    this.#kinds = byId(options.kinds ?? MESSAGE_KINDS);
+    const { kinds = MESSAGE_KINDS } = options;
+    this.#kinds = byId(kinds);
     this.#ownPeer = options.publisher.peerId;
     this.#ownContext = checkContextOf(settings);
     const { kindsModule, checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
     this.#checks = new Checks(
       { settings, logger, metrics },
       {
-        kinds: this.#kinds,
+        kinds,
         ...(kindsModule === undefined ? {} : { kindsModule }),
         ...(checkerFile === undefined ? {} : { checkerFile }),
         ...(checkerTimeoutMs === undefined ? {} : { checkerTimeoutMs }),
@@ -223,21 +282,14 @@ export class Pipeline implements MessageChecks {
    * nobody. What holds is for GossipSub to take up, by a `heard` message with this judgement in the same turn, or else forgotten.
    */
   check(incoming: IncomingMessage): Checking {
-    const { kind, author, source, data, signed } = incoming;
     const refusal = this.#refusal(incoming);
     if (refusal !== undefined) {
-      this.#counterOf(kind, refusal).inc();
-      return { judgement: Promise.resolve(REFUSED), copyFrom: () => {} };
+      this.#counterOf(incoming.kind, refusal).inc();
+      return NOT_LOOKED_AT;
     }
-    let settle: (judgement: Judgement) => void = () => {};
-    const judgement = new Promise<Judgement>((resolve) => {
-      settle = resolve;
-    });
-    const message = this.#entrant({ kind, author, source, data, signed }, (result) =>
-      settle(this.#judgementOf(message, result)),
-    );
+    const message = new Asked(incoming, this.#components.standingOf(incoming.author), this.#asking);
     this.#checks.push(message);
-    return { judgement, copyFrom: (other) => this.#checks.copyFrom(message, other) };
+    return message;
   }
 
   /** Takes a message whose signature holds. Its verdict comes later, exactly once. */
@@ -292,28 +344,20 @@ export class Pipeline implements MessageChecks {
     return data.length > framedBound(of.sizeBound) ? 'oversized' : undefined;
   }
 
-  #entrant(
-    message: Pick<Entrant, 'kind' | 'author' | 'source' | 'data' | 'signed'>,
-    finish: Entrant['finish'],
-  ): Entrant {
-    const standing = this.#components.standingOf(message.author);
-    return { ...message, receivedAt: wall.told(), queuedAt: monotonic(), standing, finish };
-  }
-
-  #judgementOf(message: Entrant, result: Checked | 'shed' | 'lost'): Judgement {
-    if (typeof result === 'string') {
-      this.#counterOf(message.kind, 'shed').inc();
-      if (result === 'lost') return REFUSED;
-      this.#shed(message);
-      return SHED;
-    }
-    const finished = new Finished(result);
+  #finished(message: Asked, finished: Finished): Judgement {
     if (finished.signature === 'holds') {
       this.#unclaimed += 1;
       this.#handOverSoon();
     } else this.#counterOf(message.kind, finished.outcome).inc();
     this.#rest();
     return finished;
+  }
+
+  #dropped(message: Asked, why: 'shed' | 'lost'): Judgement {
+    this.#counterOf(message.kind, 'shed').inc();
+    if (why === 'lost') return REFUSED;
+    this.#tellShed(message);
+    return SHED;
   }
 
   /** A message that the library verified. */
@@ -324,18 +368,27 @@ export class Pipeline implements MessageChecks {
       return;
     }
     const { kind, author, source, data } = heard;
-    const message = this.#entrant({ kind, author, source, data }, (result) => {
-      if (result === 'shed') this.#shed(message);
-      if (typeof result === 'string') this.#settle(heard, 'shed');
-      else this.#take(heard, new Finished(result));
-    });
+    const message: Entrant = {
+      kind,
+      author,
+      source,
+      data,
+      receivedAt: wall.told(),
+      queuedAt: monotonic(),
+      standing: this.#components.standingOf(author),
+      finish: (checked, where) => this.#take(heard, new Finished(checked, where)),
+      drop: (why) => {
+        if (why === 'shed') this.#tellShed(message);
+        this.#settle(heard, 'shed');
+      },
+    };
     this.#checks.push(message);
   }
 
   /** GossipSub takes it for new. */
   #take({ id, kind, author, source }: HeardMessage, finished: Finished): void {
     const message = { id, kind, author, source };
-    const { bytes } = finished.checked;
+    const { bytes } = finished;
     if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes });
     else this.#settle(message, finished.outcome);
   }
@@ -447,7 +500,7 @@ export class Pipeline implements MessageChecks {
   }
 
   /** Says that blocks or subtrees had to make room. */
-  #shed({ kind, source }: Entrant): void {
+  #tellShed({ kind, source }: Entrant): void {
     if ((this.#kinds[kind]?.priority ?? 0) < LOUD_PRIORITY) return;
     this.#shedLoudly += 1;
     const now = monotonic();

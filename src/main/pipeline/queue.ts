@@ -17,6 +17,8 @@ import { LRUCache } from 'lru-cache';
 import type { RawMessage } from '../../shared/pipeline/types.js';
 
 export interface QueuedMessage extends RawMessage {
+  /** The queue's own: where it waits, while it does. */
+  place?: object | undefined;
   /** When it came (monotonic), for the metrics. */
   readonly queuedAt?: number;
 }
@@ -82,6 +84,7 @@ interface Pace {
 /** What waits of one source, in all its lanes. */
 interface Share {
   readonly pace: Pace;
+  count: number;
   bytes: number;
 }
 
@@ -151,23 +154,32 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
   /** Lanes with something in them, in the order of their next turn. */
   readonly #lanes = new Map<string, Lane<M>>();
   readonly #lines = new Map<string, Line<M>>();
-  readonly #waiting = new Map<M, Waiting<M>>();
   readonly #shares = new Map<string, Share>();
   readonly #paces = new LRUCache<string, Pace>({ max: MAX_PACES });
   #arrivals = 0;
   #bytes = 0;
+  #length = 0;
 
   constructor(options: QueueOptions) {
     this.#options = options;
   }
 
   get length(): number {
-    return this.#waiting.size;
+    return this.#length;
   }
 
   /** Bytes that wait, each message with 512 besides what is signed of it. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether what waits fills a batch, by one of its bounds. */
+  get fillsBatch(): boolean {
+    const { batchMessages, batchBytes, batchMicros } = this.#options;
+    if (this.length >= batchMessages || this.#bytes >= batchBytes) return true;
+    let micros = 0;
+    for (const { count, pace } of this.#shares.values()) micros += count * pace.micros;
+    return micros >= batchMicros;
   }
 
   /** Adds a message; answers what had to go for it, possibly itself. */
@@ -184,7 +196,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
 
   /** `message`, where it still waits, has come from `source` too: it goes over to that one's lane if less waits there. */
   relieve(message: M, source: string): void {
-    const item = this.#waiting.get(message);
+    const item = message.place as Waiting<M> | undefined;
     if (item === undefined || item.lane.source === source) return;
     const { lane: from } = item;
     const bytes = bytesOf(message);
@@ -192,7 +204,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     this.#leave(item);
     item.lane = this.#lane(source, from.kind, from.strangers);
     item.lane.waiting.push(item);
-    this.#account(item.lane, bytes);
+    this.#account(item.lane, bytes, 1);
   }
 
   /** Tells that the check of a message of `source` took `micros` µs. */
@@ -250,7 +262,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     if (lane === undefined) {
       let share = this.#shares.get(source);
       if (share === undefined) {
-        share = { pace: this.#pace(source), bytes: 0 };
+        share = { pace: this.#pace(source), count: 0, bytes: 0 };
         this.#shares.set(source, share);
       }
       lane = { key, source, share, kind, strangers, waiting: new Fifo(), saved: 0 };
@@ -290,8 +302,9 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     else line.last.afterInLine = item;
     line.last = item;
     lane.waiting.push(item);
-    this.#waiting.set(message, item);
-    this.#account(lane, bytesOf(message));
+    message.place = item;
+    this.#length += 1;
+    this.#account(lane, bytesOf(message), 1);
   }
 
   #remove(item: Waiting<M>): void {
@@ -302,7 +315,8 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     if (afterInLine === undefined) line.last = beforeInLine;
     else afterInLine.beforeInLine = beforeInLine;
     if (line.first === undefined) this.#lines.delete(line.key);
-    this.#waiting.delete(message);
+    message.place = undefined;
+    this.#length -= 1;
   }
 
   /** Takes it out of its lane. */
@@ -310,12 +324,13 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     const { lane } = item;
     lane.waiting.remove(item);
     if (lane.waiting.first === undefined) this.#lanes.delete(lane.key);
-    this.#account(lane, -bytesOf(item.message));
+    this.#account(lane, -bytesOf(item.message), -1);
   }
 
-  #account({ source, share }: Lane<M>, bytes: number): void {
+  #account({ source, share }: Lane<M>, bytes: number, count: 1 | -1): void {
     this.#bytes += bytes;
     share.bytes += bytes;
+    share.count += count;
     if (share.bytes === 0) this.#shares.delete(source);
   }
 

@@ -15,6 +15,7 @@ export const bestblock: MessageKind<BestBlock> = {
   sizeBound: 16 * 1024,
   wire: WIRE,
   priority: 2,
+  atHome: true,
   repeats: false,
   decode(message) {
     return { peerId: peerIdText(message.peerId, 'PeerId') };

@@ -27,6 +27,7 @@ export const block: MessageKind<Block> = {
   sizeBound: 32 * 1024,
   wire: WIRE,
   priority: 6,
+  atHome: true,
   repeats: true,
   decode(message, context) {
     const hash = requiredHash(message.hash, 'Hash');

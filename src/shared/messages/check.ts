@@ -7,6 +7,7 @@ import { block } from './block.js';
 import { frameJson } from './frame.js';
 import { unwrap } from './framing.js';
 import { type CheckContext, forwardBoundOf, type MessageKind } from './kind.js';
+import { NOT_PLAIN } from './object-reader.js';
 import { Refusal } from './refusal.js';
 import { zeroMessage } from './wire-fields.js';
 
@@ -61,7 +62,8 @@ function outcomeOf(error: unknown): number {
 }
 
 /**
- * Everything that WIRE §2 asks of `raw`, a message of `kind` whose signature holds, in one answer. Never throws.
+ * Everything that WIRE §2 asks of `raw`, a message of `kind` whose signature holds, in one answer. Throws nothing but NOT_PLAIN, and that
+ * only where the context has `plainOnly`.
  */
 export function checkMessage(
   kind: MessageKind,
@@ -71,12 +73,13 @@ export function checkMessage(
   try {
     return taken(kind, raw, context);
   } catch (error) {
+    if (error === NOT_PLAIN) throw error;
     return refusedMessage(outcomeOf(error), raw);
   }
 }
 
 function taken(kind: MessageKind, raw: Omit<RawMessage, 'source'>, context: CheckContext): CheckedMessage {
-  const { message: told, size } = unwrap(raw.data, kind);
+  const { message: told, size } = unwrap(raw.data, kind, context.plainOnly);
   const message = kind.decode(told, context);
   const originator = kind.originator(message);
   if ((originator !== '' || claimsOriginator(kind)) && originator !== raw.author) {

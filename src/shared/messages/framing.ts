@@ -29,25 +29,25 @@ export function framedBound(innerBound: number): number {
 /**
  * The message of `kind`, its framing told by content: an object with a key `data` is an envelope. Throws Refusal:
  * `unknown_framing` when it is no JSON object or has no field of the kind, `malformed`, or `oversized` past the kind's bound of
- * inner JSON.
+ * inner JSON. `plainOnly`: as `readObject` has it.
  */
-export function unwrap<M>(data: Uint8Array, kind: MessageKind<M>): Unwrapped<M> {
+export function unwrap<M>(data: Uint8Array, kind: MessageKind<M>, plainOnly = false): Unwrapped<M> {
   if (data.length > framedBound(kind.sizeBound)) throw new Refusal('oversized', `${data.length} bytes`);
-  const { message, wrong } = readObject(data, ENVELOPE);
+  const { message, wrong } = readObject(data, ENVELOPE, plainOnly);
   const inner = (message as MessageOf<typeof ENVELOPE>).data;
   // Whoever has no envelope may have a name of any sort.
   if (inner === undefined && !wrong.some(({ name }) => name === 'data')) {
-    return { framing: 'direct', message: messageOf(data, kind), size: data.length };
+    return { framing: 'direct', message: messageOf(data, kind, plainOnly), size: data.length };
   }
   refuseWrong(wrong);
   const json = inner as Uint8Array;
-  return { framing: 'message-bus', message: messageOf(json, kind), size: json.length };
+  return { framing: 'message-bus', message: messageOf(json, kind, plainOnly), size: json.length };
 }
 
 /** The message of `kind` in `json`. Throws Refusal as `unwrap` does. */
-function messageOf<M>(json: Uint8Array, kind: MessageKind<M>): M {
+function messageOf<M>(json: Uint8Array, kind: MessageKind<M>, plainOnly: boolean): M {
   if (json.length > kind.sizeBound) throw new Refusal('oversized', `${json.length} bytes`);
-  const { message, known, wrong } = readObject(json, kind.wire);
+  const { message, known, wrong } = readObject(json, kind.wire, plainOnly);
   refuseWrong(wrong);
   if (known === 0 && kind.wire.length > 0) throw new Refusal('unknown_framing', 'no field of its kind');
   return message as M;

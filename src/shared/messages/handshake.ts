@@ -9,6 +9,7 @@ export const handshake: MessageKind<null> = {
   sizeBound: 16 * 1024,
   wire: [],
   priority: 0,
+  atHome: true,
   repeats: false,
   decode: () => null,
   originator: () => '',

@@ -22,6 +22,8 @@ export interface CheckContext {
   /** The message is this node's: its data hub may be where it likes. */
   readonly own: boolean;
   readonly recordFormat: 'protobuf' | 'raw';
+  /** Texts with escapes or beyond ASCII are not to be read: `checkMessage` throws NOT_PLAIN at the first. Not unless told. */
+  readonly plainOnly?: true;
 }
 
 /**
@@ -48,6 +50,11 @@ export interface MessageKind<M = unknown> {
   readonly wire: readonly WireField[];
   /** Shed order within one source: the lowest goes first. */
   readonly priority: number;
+  /**
+   * Whether main may check small plain messages of it while it is quiet: what this file does with one costs the time of its bytes and can
+   * neither hang nor end a thread. Never unless told.
+   */
+  readonly atHome?: true;
   /** Whether the same announcement within 10 minutes is a repeat. */
   readonly repeats: boolean;
   /** Ignored of peers whose reputation is below 20. */

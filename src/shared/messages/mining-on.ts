@@ -25,6 +25,7 @@ export const miningOn: MessageKind<MiningOn> = {
   sizeBound: 32 * 1024,
   wire: WIRE,
   priority: 4,
+  atHome: true,
   repeats: true,
   decode(message, context) {
     return {

@@ -49,6 +49,7 @@ export const nodeStatus: MessageKind<NodeStatus> = {
   forwardBound: 16 * 1024,
   wire: WIRE,
   priority: 1,
+  atHome: true,
   repeats: false,
   needsReputation: true,
   decode(message, context) {

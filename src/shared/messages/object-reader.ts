@@ -157,6 +157,13 @@ function coerced(bytes: Buffer): Buffer {
   return made.subarray(0, end);
 }
 
+/** Thrown where plain texts alone are to be read, at the first other one: see `readObject`. */
+class NotPlainError extends Error {
+  override readonly name = 'NotPlainError';
+}
+/** Made once: strangers decide how often it is thrown. */
+export const NOT_PLAIN = new NotPlainError('a text has escapes, or is not ASCII');
+
 /** What an object said of a table's fields. */
 export interface ReadObject {
   /** By the fields' names, Go's zero value where nothing was told. */
@@ -169,15 +176,17 @@ export interface ReadObject {
 
 /**
  * Reads the object that `bytes` are. Throws Refusal: `unknown_framing` where they do not begin one, `malformed` where they are
- * no JSON, have anything behind the object, or are past the bounds.
+ * no JSON, have anything behind the object, or are past the bounds. With `plainOnly` throws NOT_PLAIN where a text, a key included, has
+ * escapes or anything beyond ASCII: what takes longer than its bytes. Decode and check of such a text cost a multiple.
  */
-export function readObject(bytes: Uint8Array, table: readonly WireField[]): ReadObject {
-  return new ObjectReader(bytes).read(table);
+export function readObject(bytes: Uint8Array, table: readonly WireField[], plainOnly = false): ReadObject {
+  return new ObjectReader(bytes, plainOnly).read(table);
 }
 
 class ObjectReader {
   readonly #bytes: Buffer;
   readonly #length: number;
+  readonly #plainOnly: boolean;
   #at = 0;
   /** Values that may still come. */
   #left = VALUES_MAX;
@@ -191,7 +200,8 @@ class ObjectReader {
   #ascii = true;
   #integer = true;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, plainOnly: boolean) {
+    this.#plainOnly = plainOnly;
     this.#bytes = Buffer.isBuffer(bytes)
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -394,6 +404,7 @@ class ObjectReader {
     for (; at < length; at++) {
       const what = IN_STRING[bytes[at] as number];
       if (what === PLAIN) continue;
+      if (this.#plainOnly && (what === BEYOND_ASCII || what === ESCAPES)) throw NOT_PLAIN;
       if (what === BEYOND_ASCII) this.#ascii = false;
       else if (what === ESCAPES) {
         this.#escaped = true;

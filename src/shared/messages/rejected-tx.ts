@@ -21,6 +21,7 @@ export const rejectedTx: MessageKind<RejectedTx> = {
   forwardBound: 8 * 1024,
   wire: WIRE,
   priority: 3,
+  atHome: true,
   repeats: true,
   needsReputation: true,
   decode(message) {

@@ -24,6 +24,7 @@ export const subtree: MessageKind<Subtree> = {
   forwardBound: 8 * 1024,
   wire: WIRE,
   priority: 5,
+  atHome: true,
   repeats: true,
   needsReputation: true,
   decode(message, context) {

@@ -50,7 +50,7 @@ export function encodeRawBatch(messages: readonly BatchMessage[]): ArrayBuffer {
     if (signed !== undefined) {
       body = signed.bytes;
       bytes.writeUInt32LE(body.length, at);
-      bytes.writeUInt32LE(data.byteOffset - body.byteOffset, at + 4);
+      bytes.writeUInt32LE(signed.dataAt, at + 4);
       bytes.set(signed.key, at + 8);
       bytes.set(signed.signature, at + 8 + KEY_LENGTH);
       at += SIGNED_HEAD_BYTES;
@@ -84,12 +84,14 @@ export function decodeRawBatch(batch: ArrayBuffer): BatchMessage[] {
       const keyAt = bodyAt + 8;
       const signatureAt = keyAt + KEY_LENGTH;
       const signedAt = signatureAt + SIGNATURE_LENGTH;
-      dataAt = signedAt + bytes.readUInt32LE(bodyAt + 4);
+      const inSigned = bytes.readUInt32LE(bodyAt + 4);
+      dataAt = signedAt + inSigned;
       end = signedAt + bytes.readUInt32LE(bodyAt);
       signed = {
         key: bytes.subarray(keyAt, signatureAt),
         signature: bytes.subarray(signatureAt, signedAt),
         bytes: bytes.subarray(signedAt, end),
+        dataAt: inSigned,
       };
     }
     if (end > bytes.length || dataAt + dataLength > end) throw new RangeError('the batch is cut short');

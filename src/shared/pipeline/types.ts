@@ -10,6 +10,8 @@ export interface Signed {
   readonly signature: Uint8Array;
   /** What the author signed, the data among it. */
   readonly bytes: Uint8Array;
+  /** Where the data begins there. */
+  readonly dataAt: number;
 }
 
 /** A message that has come, unopened. Main never looks inside `data`. */
@@ -24,7 +26,7 @@ export interface RawMessage {
   readonly receivedAt: number;
   /** The author's, when the message came. */
   readonly standing: AuthorStanding;
-  /** Pubsub data, either framing; where the message is `signed`, a view into its bytes. */
+  /** Pubsub data, either framing. */
   readonly data: Uint8Array;
   /** Undefined: the signature is known to hold. */
   readonly signed?: Signed | undefined;

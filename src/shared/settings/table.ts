@@ -285,6 +285,10 @@ export const SETTINGS = {
     min: 0,
     max: 64,
   }),
+  p2p_inline_checks: flag(
+    true,
+    'While little comes, messages of at most 2 KiB are verified and checked by main instead of a checker thread (this server).',
+  ),
   p2p_notification_servers: integer(1, 'Notification server processes on one port (this server).', {
     min: 1,
     max: 64,

@@ -51,7 +51,7 @@ describe('a raw batch', () => {
     const signature = Buffer.alloc(64, 2);
     const raws = [0, 7, bytes.length].map((from) => {
       const data = bytes.subarray(from, Math.min(from + 11, bytes.length));
-      return { ...RAW[0]!, data, signed: { key, signature, bytes } };
+      return { ...RAW[0]!, data, signed: { key, signature, bytes, dataAt: from } };
     });
     const decoded = decodeRawBatch(encodeRawBatch([...raws, RAW[1]!]));
     raws.forEach(({ data }, index) => {
