@@ -1,9 +1,10 @@
 /** `DATADIR`: made, checked, locked, and the embedded store inside it. */
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
+import { readRunFile } from '../shared/run-file.js';
 import { giveUpSpare } from '../shared/spare-space.js';
 import { makeDirectory } from './make-directory.js';
 
@@ -39,6 +40,56 @@ class GatedLevel extends ClassicLevel<string, Uint8Array> {
   }
 }
 
+/** File systems of the kernel's own, by what `statfs` says of them: /proc and /sys. */
+const KERNEL_FILES: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
+const ALL_ACCESS = constants.R_OK | constants.W_OK | constants.X_OK;
+
+function notWritable(path: string, error: unknown): ConfigurationError {
+  return new ConfigurationError([`DATADIR: ${path} cannot be written: ${errorMessage(error)}`]);
+}
+
+/**
+ * Whether `DATADIR` could be opened, as far as that can be said without making or opening anything: what its stores hold is not looked at.
+ * Tells whether it is there. Throws ConfigurationError as `open` would.
+ */
+export function lookAtDirectory(text: string): { readonly path: string; readonly exists: boolean } {
+  const path = resolve(text);
+  let existing = path;
+  try {
+    // What is missing is made within the nearest that is there.
+    for (;;) {
+      const facts = statSync(existing, { throwIfNoEntry: false });
+      if (facts?.isDirectory()) break;
+      if (facts !== undefined) throw new Error(`${existing} is no directory`);
+      existing = dirname(existing);
+    }
+    accessSync(existing, ALL_ACCESS);
+    // There root may write and nobody may make anything.
+    if (KERNEL_FILES.has(statfsSync(existing).type)) throw new Error(`${existing} takes no files`);
+  } catch (error) {
+    throw notWritable(path, error);
+  }
+  if (readRunFile(path) !== undefined || isLocked(join(path, 'store', 'LOCK'))) throw inUse(path);
+  return { path, exists: existing === path };
+}
+
+/** Whether a process holds a lock on the file: on Linux alone, elsewhere nothing tells without taking it. */
+function isLocked(path: string): boolean {
+  try {
+    const { dev, ino } = statSync(path);
+    const hex = (part: number) => part.toString(16).padStart(2, '0');
+    // As the kernel packs the two numbers of a device.
+    const device = `${hex((dev >>> 8) & 0xfff)}:${hex((dev & 0xff) | ((dev >>> 12) & 0xfff00))}`;
+    return readFileSync('/proc/locks', 'utf8').includes(` ${device}:${ino} `);
+  } catch {
+    return false;
+  }
+}
+
+function inUse(path: string): ConfigurationError {
+  return new ConfigurationError([`DATADIR: ${path} is in use by another server`]);
+}
+
 /** The data directory and the store in it. One process owns it: LevelDB's lock is the directory's lock. */
 export class DataDirectory {
   readonly path: string;
@@ -66,11 +117,9 @@ export class DataDirectory {
   async open(): Promise<void> {
     try {
       makeDirectory(this.path);
-      accessSync(this.path, constants.R_OK | constants.W_OK | constants.X_OK);
+      accessSync(this.path, ALL_ACCESS);
     } catch (error) {
-      const refusal = new ConfigurationError([
-        `DATADIR: ${this.path} cannot be written: ${errorMessage(error)}`,
-      ]);
+      const refusal = notWritable(this.path, error);
       this.#level.release(refusal);
       throw refusal;
     }
@@ -78,7 +127,9 @@ export class DataDirectory {
     try {
       await this.#level.open();
     } catch (error) {
-      throw new ConfigurationError([`DATADIR: ${describe(this.path, error)}`]);
+      throw isHeld(error)
+        ? inUse(this.path)
+        : new ConfigurationError([`DATADIR: ${describe(this.path, error)}`]);
     }
   }
 
@@ -89,9 +140,14 @@ export class DataDirectory {
   }
 }
 
+function causeOf(error: unknown): (Error & { code?: string }) | undefined {
+  return error instanceof Error ? (error.cause as (Error & { code?: string }) | undefined) : undefined;
+}
+
+const isHeld = (error: unknown): boolean => causeOf(error)?.code === 'LEVEL_LOCKED';
+
 function describe(path: string, error: unknown): string {
-  const cause = error instanceof Error ? (error.cause as (Error & { code?: string }) | undefined) : undefined;
-  if (cause?.code === 'LEVEL_LOCKED') return `${path} is in use by another server`;
+  const cause = causeOf(error);
   if (cause?.code === 'LEVEL_CORRUPTION') {
     return `the store in ${path} is corrupt (${oneLine(cause.message)}); move ${join(path, 'store')} away to start anew`;
   }

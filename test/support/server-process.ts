@@ -52,6 +52,8 @@ export interface ProcessOptions {
   readonly openFiles?: number;
   /** Whether it leads a process group of its own, which `process.kill(-pid)` reaches as a whole. */
   readonly leadsGroup?: boolean;
+  /** What is run on the settings; `start` unless told. */
+  readonly command?: readonly string[];
 }
 
 /** Starts a server; killed when the test ends. */
@@ -66,6 +68,7 @@ export function launchServer(
     fileKib,
     openFiles,
     leadsGroup = false,
+    command: told = ['start'],
   }: ProcessOptions = {},
 ): ServerProcess {
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
@@ -73,7 +76,7 @@ export function launchServer(
   if (uid !== undefined) inherited.NODE_V8_COVERAGE = '';
   const settings = Object.entries({ ...SETTINGS, DATADIR: directory, ...set });
   const args = settings.flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  const program = [process.execPath, resolve(root, BIN), 'start', ...args];
+  const program = [process.execPath, resolve(root, BIN), ...told, ...args];
   const limits = [
     ...(fileKib === undefined ? [] : [`trap '' XFSZ; ulimit -f ${fileKib}`]),
     ...(openFiles === undefined ? [] : [`ulimit -n ${openFiles}`]),

@@ -104,8 +104,17 @@ export class PostgresBanStore implements BanStore {
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
+    return this.#asked(this.#query('SELECT 1'), signal);
+  }
+
+  /** As `health`, of a store that is not to be opened: no table is made. */
+  async reach(signal: AbortSignal): Promise<DependencyHealth> {
+    return this.#asked(this.#send('SELECT 1', []), signal);
+  }
+
+  async #asked(answer: Promise<unknown>, signal: AbortSignal): Promise<DependencyHealth> {
     try {
-      await raceAbort(this.#query('SELECT 1'), signal);
+      await raceAbort(answer, signal);
       return { resource: RESOURCE, status: 200, message: 'Postgres' };
     } catch (error) {
       const message = 'Postgres; bans in memory are enforced';

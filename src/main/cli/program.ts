@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Help } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
 import { banCommands } from './bans.js';
+import { checkCommand } from './check.js';
+import { completionCommand } from './completion.js';
 import { devnetCommand } from './devnet.js';
 import { healthCommand } from './health.js';
 import { keygenCommand } from './keygen.js';
@@ -71,10 +73,12 @@ Examples:
     outboxCommands,
     keygenCommand,
     settingsCommand,
+    checkCommand,
     healthCommand,
   ]) {
     add(program, terminal);
   }
+  program.addCommand(completionCommand(program, terminal));
   return program;
 }
 

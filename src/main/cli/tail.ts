@@ -19,12 +19,20 @@ interface TailOptions {
 
 const RECONNECT_MS = 1000;
 
-const KINDS: readonly string[] = ['block', 'subtree', 'mining_on', 'rejected_tx', 'node_status', 'PING'];
-const KINDS_LISTED = `${KINDS.slice(0, -1).join(', ')} or ${KINDS.at(-1)}`;
+/** What `--kind` takes. */
+export const FEED_KINDS: readonly string[] = [
+  'block',
+  'subtree',
+  'mining_on',
+  'rejected_tx',
+  'node_status',
+  'PING',
+];
+const KINDS_LISTED = `${FEED_KINDS.slice(0, -1).join(', ')} or ${FEED_KINDS.at(-1)}`;
 
 function kindsArgument(text: string, before: readonly string[]): readonly string[] {
   const kinds = text.split(',').map((kind) => kind.trim());
-  const stranger = kinds.find((kind) => !KINDS.includes(kind));
+  const stranger = kinds.find((kind) => !FEED_KINDS.includes(kind));
   if (stranger !== undefined) {
     throw new InvalidArgumentError(`No kind ${JSON.stringify(printable(stranger))}: ${KINDS_LISTED}.`);
   }

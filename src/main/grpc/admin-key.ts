@@ -93,7 +93,7 @@ export async function loadAdminKey(
     return key;
   }
   const path = join(dataDirectory, ADMIN_KEY_FILE);
-  const kept = await read(path);
+  const kept = await readAdminKeyFile(path);
   if (kept !== undefined) {
     await guard(path, logger);
     return new AdminKey(kept);
@@ -104,7 +104,8 @@ export async function loadAdminKey(
   return new AdminKey(key);
 }
 
-async function read(path: string): Promise<string | undefined> {
+/** The key in the file; undefined where there is none. Throws ConfigurationError where it cannot be used. */
+export async function readAdminKeyFile(path: string): Promise<string | undefined> {
   let text: string;
   try {
     text = (await readFile(path, 'utf8')).trim();

@@ -74,7 +74,11 @@ function fileProblem(path: string, what: string): ConfigurationError {
   return new ConfigurationError([`p2p_peer_cache_dir: key file ${path} ${what}`]);
 }
 
-async function readKeyFile(path: string, logger: Logger): Promise<Ed25519PrivateKey | undefined> {
+/** The key in the file; undefined where there is none. Throws ConfigurationError where it cannot be used. */
+export async function readKeyFile(
+  path: string,
+  logger: Pick<Logger, 'warn'>,
+): Promise<Ed25519PrivateKey | undefined> {
   let text: string;
   try {
     const facts = await stat(path);

@@ -144,13 +144,19 @@ function parseSets(sets: readonly string[], problems: string[]): ReadonlyMap<str
     const spelling = (equals === -1 ? set : set.slice(0, equals)).trim();
     const key = SPELLINGS.get(spelling);
     if (equals === -1) problems.push(`${spelling}: --set takes key=value`);
-    else if (key === undefined) problems.push(`${spelling}: ${unknown(spelling)}`);
+    else if (key === undefined) problems.push(`${spelling}: ${unknownSetting(spelling)}`);
     else parsed.set(key, set.slice(equals + 1).trim());
   }
   return parsed;
 }
 
-function unknown(key: string): string {
+/** The key that a spelling means; undefined where there is none. */
+export function settingKey(spelling: string): SettingKey | undefined {
+  return SPELLINGS.get(spelling);
+}
+
+/** What to say of a key that there is none of. */
+export function unknownSetting(key: string): string {
   const nearest = nearestKey(key, SPELLINGS.keys());
   // Farther away, it is another word.
   return nearest === undefined || nearest.distance > key.length / 3
@@ -190,7 +196,7 @@ function unknownKeys(files: readonly ConfFile[], env: LoadOptions['env']): reado
     const nearest = nearestKey(key, SPELLINGS.keys());
     const close = nearest !== undefined && key.length >= 6 && nearest.distance <= 2;
     if (!key.startsWith('p2p_') && !close) continue;
-    warnings.push(`${place}: ${key.slice(0, 128)}: ${unknown(key)}`);
+    warnings.push(`${place}: ${key.slice(0, 128)}: ${unknownSetting(key)}`);
   }
   return warnings;
 }

@@ -88,7 +88,9 @@ test('help is exit code 0 and has examples for every command', async (context) =
     'outbox',
     'keygen',
     'settings',
+    'check',
     'health',
+    'completion',
   ]) {
     assert.match(stdout, new RegExp(`^ {2}${command}\\b`, 'm'));
   }
@@ -146,6 +148,32 @@ test('a failure is exit code 1 and one line; --verbose tells where', async (cont
   const away = await finish(context, ['peers', '--set', 'p2p_grpcAddress=127.0.0.1:1'], { cwd });
   assert.equal(away.code, 1);
   assert.match(away.stderr, /^error: no server answers at 127\.0\.0\.1:1 \(p2p_grpcAddress\): .*\n$/);
+});
+
+test('settings show <key> tells that one, by any of its spellings, and what it is for', async (context) => {
+  const one = await finish(context, ['settings', 'show', 'p2p_port', '--set', 'p2p_port=4711']);
+  assert.deepEqual(
+    [one.code, one.stdout],
+    [0, '# libp2p TCP port; 0 takes a free one.\np2p_port = 4711  # --set\n'],
+  );
+  const two = await finish(context, [
+    'settings',
+    'show',
+    'network',
+    'grpc_admin_api_key',
+    '--json',
+    '--set',
+    'grpc_admin_api_key=hunter2hunter2hunter2',
+  ]);
+  assert.deepEqual(JSON.parse(two.stdout), {
+    network: { value: 'mainnet', source: 'default' },
+    grpc_admin_api_key: { value: '[secret]', source: '--set' },
+  });
+  const spelled = await finish(context, ['settings', 'show', 'grpcAdminAPIKey']);
+  assert.match(spelled.stdout, /\ngrpc_admin_api_key = \n$/);
+  const mistyped = await finish(context, ['settings', 'show', 'p2p_prot']);
+  assert.equal(mistyped.code, 2);
+  assert.equal(mistyped.stderr, 'error: p2p_prot: no such setting; the nearest is "p2p_port"\n');
 });
 
 test('settings show tells values and where they come from, no secrets, and warns on standard error', async (context) => {

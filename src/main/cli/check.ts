@@ -1,0 +1,69 @@
+/** `teranode-p2p check`: whether a server would start, without starting it. */
+
+import type { Command } from 'commander';
+import { ConfigurationError } from '../../shared/errors.js';
+import type { Finding } from '../start-check.js';
+import { CommandError, loadFor } from './context.js';
+import type { Terminal } from './terminal.js';
+
+interface CheckOptions {
+  readonly network: boolean;
+  readonly json: boolean;
+}
+
+const SIGNS = { well: '✓', warning: '!', fault: '✗' } as const satisfies Record<Finding['state'], string>;
+
+export function checkCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('check')
+    .description('Say whether a server would start on these settings, without starting it.')
+    .option('--network', 'also ask the services, brokers and databases that it talks to', false)
+    .option('--json', 'a JSON array', false)
+    .addHelpText(
+      'after',
+      `
+Settings, files, keys, TLS and whether ports are free are looked at; nothing is made, opened or changed, and without --network nobody is
+asked. What the stores in DATADIR hold is not looked at. Exit code 1 where something is at fault (✗).
+
+Examples:
+  $ teranode-p2p check --set network=testnet
+  $ SETTINGS_CONTEXT=docker.m teranode-p2p check --network --json`,
+    )
+    .action(async ({ network, json }: CheckOptions, command: Command) => {
+      const findings = await find(command, network);
+      if (json) terminal.json(findings);
+      else
+        terminal.table(
+          ['', 'WHAT', 'FOUND'],
+          findings.map(({ what, state, message }) => [SIGNS[state], what, message]),
+        );
+      const faults = findings.filter(({ state }) => state === 'fault').length;
+      if (faults > 0)
+        throw new CommandError(faults === 1 ? 'one thing is at fault' : `${faults} things are at fault`);
+    });
+}
+
+async function find(command: Command, network: boolean): Promise<readonly Finding[]> {
+  await import('../../shared/polyfill.js');
+  const { settingsProblems } = await import('../settings-problems.js');
+  const what = 'settings';
+  try {
+    const { settings, warnings } = loadFor(command, settingsProblems);
+    const { checkStart } = await import('../start-check.js');
+    return [
+      { what, state: 'well', message: 'fit their types and one another' },
+      ...warnings.map((message): Finding => ({ what, state: 'warning', message })),
+      ...(await checkStart(settings, { network })),
+      ...(network ? await asked(settings) : []),
+    ];
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return error.problems.map((message) => ({ what, state: 'fault', message }));
+  }
+}
+
+async function asked(settings: Parameters<typeof import('../neighbour-check.js').checkNeighbours>[0]) {
+  const { checkNeighbours } = await import('../neighbour-check.js');
+  const { createLogger } = await import('../../shared/logging.js');
+  return checkNeighbours(settings, createLogger({ level: 'silent' }));
+}

@@ -1,0 +1,139 @@
+/** `teranode-p2p check`, held to what `start` does on the same settings. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
+import type { Finding } from '../../../src/main/start-check.js';
+import { makeCertificate } from '../../support/certificates.js';
+import { keptLog } from '../../support/logger.js';
+import { freePorts } from '../../support/ports.js';
+import { launchServer, type ProcessOptions, refusedStart } from '../../support/server-process.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { within } from '../../support/wait.js';
+
+async function checked(context: TestContext, options: ProcessOptions, ...more: string[]) {
+  const run = launchServer(context, { ...options, command: ['check', '--json', ...more] });
+  const { code } = await within(run.exit, 60_000, 'the check');
+  const findings = JSON.parse(run.stdout) as Finding[];
+  const of = (state: Finding['state']) =>
+    findings.filter((one) => one.state === state).map(({ message }) => message);
+  return { code, well: of('well'), warnings: of('warning'), faults: of('fault'), stderr: run.stderr };
+}
+
+test('where a check finds nothing a server starts, and the check has left nothing behind', async (context) => {
+  const parent = temporaryDirectory(context);
+  const directory = join(parent, 'data');
+  const [p2p, grpc] = await freePorts(2);
+  const set = { p2p_port: String(p2p), p2p_grpcListenAddress: `localhost:${grpc}` };
+  const { code, well, faults, stderr } = await checked(context, { directory, set });
+  assert.deepEqual([code, faults, stderr], [0, [], '']);
+  assert.ok(well.includes(`p2p_port: port ${p2p} of 127.0.0.1 is free`), well.join('\n'));
+  assert.ok(well.includes(`p2p_grpcListenAddress: port ${grpc} of ::1 is free`), well.join('\n'));
+  assert.deepEqual(readdirSync(parent), []);
+  const { peerId } = await launchServer(context, { directory, set }).ready();
+  // Now it is taken, and the key is there.
+  const again = await checked(context, { directory, set });
+  assert.equal(again.code, 1);
+  assert.ok(again.well.includes(peerId), again.well.join('\n'));
+  const settings = again.faults.map((fault) => fault.split(':', 1)[0]);
+  assert.deepEqual(settings, ['DATADIR', 'p2p_port', 'p2p_grpcListenAddress', 'p2p_grpcListenAddress']);
+  assert.match(again.faults[0] ?? '', /is in use by another server$/);
+  assert.match(again.stderr, /^error: 4 things are at fault\n$/);
+});
+
+test('what a check finds at fault is what a start fails of', async (context) => {
+  const directory = temporaryDirectory(context);
+  const file = join(directory, 'file');
+  writeFileSync(file, 'mine');
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  context.after(() => holder.close());
+  const { port } = holder.address() as AddressInfo;
+  const { certificateFile } = await makeCertificate(directory, 'server');
+  const withKey = (name: string, text: string): string => {
+    const made = join(directory, name);
+    mkdirSync(made);
+    writeFileSync(join(made, name), text, { mode: 0o600 });
+    return made;
+  };
+  const cases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    'of a type': { p2p_checkers: 'three' },
+    'Kafka URL': { kafka_blocksConfig: 'kafka:/nowhere' },
+    'TLS without a key': { securityLevelHTTP: '1', server_certFile: certificateFile },
+    'a node key in the settings': { p2p_private_key: 'ab'.repeat(64) },
+    'a node key in its file': { DATADIR: withKey('p2p.key', 'f'.repeat(191)) },
+    'an admin key in its file': { DATADIR: withKey('admin.key', '') },
+    'a file for a directory': { DATADIR: file },
+    'below a file': { DATADIR: join(file, 'below') },
+    'where nobody makes files': { DATADIR: '/proc/teranode-p2p' },
+    'p2p port': { p2p_port: String(port) },
+    'gRPC port': { p2p_grpcListenAddress: `127.0.0.1:${port}` },
+    'WebSocket port': { p2p_httpListenAddress: `127.0.0.1:${port}` },
+    'health port': { health_check_httpListenAddress: `127.0.0.1:${port}` },
+    'metrics port': { profilerAddr: `127.0.0.1:${port}` },
+    'another machine’s address': { p2p_listen_addresses: '192.0.2.1' },
+  };
+  for (const [what, set] of Object.entries(cases)) {
+    const own = set.DATADIR ?? temporaryDirectory(context);
+    const { code, faults } = await checked(context, { directory: own, set });
+    const started = await refusedStart(context, { directory: own, set });
+    assert.deepEqual([code, started.code], [1, 1], `${what}: ${started.stderr}`);
+    const told = started.stderr.replace(/^error: (?:\d+ problems:)?\s*/, '').split(/\n\s*/);
+    const keyOf = (line: string) => line.split(':', 1)[0];
+    const asked = told.filter((line) => line !== '').map(keyOf);
+    assert.deepEqual(faults.map(keyOf), asked, `${what}: ${faults.join()} / ${started.stderr}`);
+  }
+  assert.equal(readFileSync(file, 'utf8'), 'mine');
+});
+
+test('of a certificate is told until when it is, and one that has expired is warned of', async (context) => {
+  const directory = temporaryDirectory(context);
+  const good = await makeCertificate(directory, 'good');
+  const old = await makeCertificate(directory, 'old', { expired: true });
+  for (const { certificateFile, keyFile } of [good, old]) {
+    const set = { securityLevelHTTP: '1', server_certFile: certificateFile, server_keyFile: keyFile };
+    const { code, well, warnings } = await checked(context, { set });
+    assert.equal(code, 0);
+    const [told] =
+      certificateFile === good.certificateFile ? well.filter((one) => one.startsWith('server_')) : warnings;
+    const expected = certificateFile === good.certificateFile ? 'until 20' : 'expired 20';
+    assert.ok(told?.startsWith(`server_certFile: ${certificateFile}, ${expected}`), String(told));
+  }
+});
+
+test('services, brokers and databases are asked with --network alone', async (context) => {
+  const called: string[] = [];
+  const holder = createServer((socket) => {
+    called.push('called');
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  context.after(() => holder.close());
+  const dead = `127.0.0.1:${(holder.address() as AddressInfo).port}`;
+  const validation = new EmbeddedValidationService({ logger: keptLog().logger });
+  await validation.start();
+  context.after(() => validation.stop());
+  const set = {
+    blockvalidation_grpcAddress: `127.0.0.1:${validation.port}`,
+    blockassembly_grpcAddress: dead,
+    kafka_blocksConfig: `kafka://${dead}/blocks`,
+    blockchain_store: `postgres://someone:hunter2@${dead}/bans`,
+  };
+  assert.equal((await checked(context, { set })).code, 0);
+  assert.deepEqual(called, []);
+  const { code, well, faults, stderr } = await checked(context, { set }, '--network');
+  assert.equal(code, 1);
+  assert.ok(
+    well.includes(`blockvalidation_grpcAddress: serving at 127.0.0.1:${validation.port}`),
+    well.join('\n'),
+  );
+  const named = ['blockassembly_grpcAddress', 'kafka_blocksConfig', 'blockchain_store'];
+  assert.deepEqual(
+    faults.map((fault) => fault.split(':', 1)[0]),
+    named,
+  );
+  assert.ok(!`${faults.join()}${stderr}`.includes('hunter2'));
+});
