@@ -4,6 +4,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json ./
+COPY bin bin
 COPY proto proto
 COPY src src
 COPY test test
@@ -22,7 +23,7 @@ ENV NODE_ENV=production DATADIR=/data
 WORKDIR /app
 RUN install -d -o node -g node /data
 COPY --from=dependencies /app/node_modules node_modules
-COPY --from=build /app/dist/src dist/src
+COPY --from=build /app/dist/app dist/app
 COPY package.json LICENSE ./
 COPY bin bin
 COPY proto proto

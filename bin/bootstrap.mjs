@@ -27,7 +27,7 @@ process.off('SIGINT', interrupt);
 
 if (command !== 'prepare') {
   const program = PROGRAMS[command];
-  const path = fileURLToPath(new URL(program ?? 'dist/src/main/cli/index.js', root));
+  const path = fileURLToPath(new URL(program ?? 'dist/app/main/cli/index.js', root));
   process.argv = [process.execPath, path, ...(program === undefined ? [command, ...args] : args)];
   if (program !== undefined) process.chdir(fileURLToPath(root));
   await import(pathToFileURL(path).href);

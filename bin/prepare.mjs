@@ -13,7 +13,8 @@ const BUILD_STAMP = 'dist/.built-from';
 const LOCK = '.preparing';
 const LOCK_LOOK_MS = 200;
 /** What `dist/` is made of. */
-const SOURCES = ['proto', 'src', 'test', 'bench', 'tsconfig.json', 'package-lock.json'];
+const BUNDLE = 'bin/bundle.mjs';
+const SOURCES = ['proto', 'src', 'test', 'bench', 'tsconfig.json', 'package-lock.json', BUNDLE];
 /** Lines of a failed command that are worth showing. */
 const SHOWN_LINES = 40;
 
@@ -116,6 +117,7 @@ async function build(root) {
   const local = (...path) => join(root, 'node_modules', ...path);
   const buf = local('@bufbuild', 'buf', 'bin', 'buf');
   const tsc = local('typescript', 'bin', 'tsc');
+  const bundle = join(root, BUNDLE);
   for (const tool of [buf, tsc]) {
     if (!existsSync(tool)) {
       throw new PrepareError(
@@ -128,6 +130,7 @@ async function build(root) {
   await step('Building', async (line) => {
     await run(process.execPath, [buf, 'generate', '--template', 'proto/buf.gen.yaml'], root, line);
     await run(process.execPath, [tsc, '-p', '.'], root, line);
+    await run(process.execPath, [bundle], root, line);
   }).catch((error) => {
     throw new PrepareError(`The build failed.\n\n${error.message}`);
   });
@@ -142,7 +145,7 @@ function sourceDigest(root) {
     if (lstatSync(full).isDirectory()) {
       if (path === join('src', 'shared', 'generated')) return;
       for (const name of readdirSync(full).sort()) visit(join(path, name));
-    } else if (/\.(?:ts|proto|json|yaml)$/.test(path)) {
+    } else if (/\.(?:ts|proto|json|yaml|mjs)$/.test(path)) {
       hash.update(`${path}\0`).update(readFileSync(full));
     }
   };

@@ -7,7 +7,7 @@ checkNodeVersion(process.versions.node);
 const { existsSync } = await import('node:fs');
 const { fileURLToPath } = await import('node:url');
 
-const program = new URL('../dist/src/main/cli/index.js', import.meta.url);
+const program = new URL('../dist/app/main/cli/index.js', import.meta.url);
 const source = new URL('../src/main/cli/index.ts', import.meta.url);
 const modules = new URL('../node_modules/', import.meta.url);
 if (existsSync(source) && !(existsSync(program) && existsSync(modules))) {

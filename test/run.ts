@@ -4,6 +4,7 @@
  * says what it has not run.
  *
  * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka`, `interop`, `endurance` or `nightly` runs one of the others instead.
+ * `--bundle` takes servers and nodes that run within the tests' own processes from `dist/app`, as they are shipped; whole processes are from there anyway.
  * `--patience 3` makes every bound three times as long, those of the tests' own waits too: for a machine that has much else to do.
  *
  * The endurance suite needs npm packages alone too: whole processes are started, stopped, killed, misused and flooded, as often
@@ -272,7 +273,11 @@ function stopSignal(): AbortSignal {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { suite: { type: 'string' }, patience: { type: 'string', default: '1' } },
+    options: {
+      suite: { type: 'string' },
+      patience: { type: 'string', default: '1' },
+      bundle: { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   });
   const patience = Number(values.patience);
@@ -289,6 +294,8 @@ async function main(): Promise<void> {
     rmSync(COVERAGE, { recursive: true, force: true });
     process.env.NODE_V8_COVERAGE = join(process.cwd(), COVERAGE, 'tmp');
   }
+  // Go nodes meet what is shipped.
+  if (values.bundle || values.suite === 'interop') process.env.TEST_BUNDLE = '1';
   // For the waits in the tests.
   process.env.TEST_PATIENCE = String(patience);
   const began = performance.now();

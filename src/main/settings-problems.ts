@@ -17,7 +17,7 @@ import {
   relayPeerAddresses,
   staticPeerAddresses,
 } from './node/bootstrap.js';
-import { connectionProtector } from './node/pre-shared-key.js';
+import { swarmKey } from './node/pre-shared-key.js';
 import { notificationProblems } from './notifications/index.js';
 
 const NEIGHBOURS = [
@@ -47,7 +47,7 @@ export function settingsProblems(
       if (settings.grpc_admin_api_key !== '') new AdminKey(settings.grpc_admin_api_key);
     }),
     thrown('p2p_private_key', () => checkPublicHalf(settings.p2p_private_key)),
-    thrown('p2p_shared_key', () => connectionProtector(settings)),
+    thrown('p2p_shared_key', () => swarmKey(settings)),
     thrown('p2p_listen_addresses', () => listenMultiaddrs(settings)),
     thrown('p2p_advertise_addresses', () => announceMultiaddrs(settings)),
     thrown('p2p_static_peers', () => staticPeerAddresses(settings)),

@@ -52,7 +52,7 @@ node.close();
   assert.equal(await client.isBanned('203.0.113.7'), true);
 
   const unwanted =
-    /^package\/(?!package\.json|README\.md|LICENSE|bin\/|dist\/src\/|proto\/|src\/.*\/page\/)|\.map$/;
+    /^package\/(?!package\.json|README\.md|LICENSE|bin\/|dist\/(?:app|src)\/|proto\/|src\/.*\/page\/)|dist\/src\/.*\.map$/;
   assert.deepEqual(
     packed.filter((name) => unwanted.test(name)),
     [],

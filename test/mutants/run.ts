@@ -39,6 +39,7 @@ function build(tree: string): void {
   const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
   try {
     execFileSync(process.execPath, [tsc, '-p', '.'], { cwd: tree, encoding: 'utf8' });
+    execFileSync(process.execPath, [join('bin', 'bundle.mjs')], { cwd: tree, encoding: 'utf8' });
   } catch (error) {
     throw new Error(`does not compile: ${String((error as { stdout?: string }).stdout).trim()}`);
   }

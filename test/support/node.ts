@@ -8,14 +8,17 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
 import { LevelDatastore } from 'datastore-level';
 import { Registry } from 'prom-client';
-import { Libp2pNode, type NodeOptions } from '../../src/main/node/index.js';
+import type { Libp2pNode, NodeOptions } from '../../src/main/node/index.js';
 import type { BanGate, HeardMessage, MessageChecks } from '../../src/main/node/types.js';
 import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { holds } from '../../src/shared/pipeline/judge.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { keptLog } from './logger.js';
 import { settingsOf } from './settings.js';
+import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
+
+const Shipped = await shipped<typeof import('../../src/main/node/index.js')>('main/node/index.js');
 
 export const BLOCK = kindNamed('block').id;
 export const BLOCK_TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
@@ -84,7 +87,7 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
   const { logger, lines } = keptLog();
   const datastore = new LevelDatastore(join(directory, 'peers'));
   await datastore.open();
-  const node = new Libp2pNode(
+  const node = new Shipped.Libp2pNode(
     {
       settings,
       logger,

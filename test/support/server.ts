@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import type { EmbeddedChain } from '../../src/main/blockchain/embedded-chain.js';
-import { composeDependencies } from '../../src/main/compose.js';
 import type { ServerDependencies, ServerOptions } from '../../src/main/dependencies.js';
-import { P2PServer } from '../../src/main/server.js';
+import type { P2PServer } from '../../src/main/server.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { createConsumer } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
@@ -16,8 +15,12 @@ import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { SHARES_PORT } from './notifications.js';
 import { settingsOf } from './settings.js';
+import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
+
+const { composeDependencies } = await shipped<typeof import('../../src/main/compose.js')>('main/compose.js');
+const Shipped = await shipped<typeof import('../../src/main/server.js')>('main/server.js');
 
 export interface TestServer {
   readonly server: P2PServer;
@@ -76,7 +79,7 @@ export async function initServer(
 ): Promise<Pick<TestServer, 'server' | 'dependencies' | 'log'>> {
   const log = keptLog();
   const handedIn = dependencies(composeDependencies(settings, log.logger));
-  const server = P2PServer.create(handedIn, options);
+  const server = Shipped.P2PServer.create(handedIn, options);
   context.after(() => server.stop());
   try {
     await server.init();

@@ -3,8 +3,6 @@
 import './environment.js';
 
 import { steadyLibraries } from '../../shared/clock.js';
-import { runProgram } from './program.js';
-import { Terminal } from './terminal.js';
 
 steadyLibraries();
 
@@ -16,4 +14,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// Not beside the others above: where all is in a few files, what they import is run before them.
+const { runProgram } = await import('./program.js');
+const { Terminal } = await import('./terminal.js');
 process.exitCode = await runProgram(process.argv.slice(2), new Terminal());

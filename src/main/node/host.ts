@@ -104,7 +104,7 @@ export function forgetHostMetrics(registry: Registry): void {
 export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
   const { settings, registry, traffic } = components;
   const { seams } = options;
-  const protector = connectionProtector(settings);
+  const protector = await connectionProtector(settings);
   if (protector !== undefined && seams.cipherMemory) growCipherMemory();
   const circuit = seams.relayPlaces ? relayTransport() : circuitRelayTransport();
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';

@@ -22,7 +22,7 @@ async function node(
   options: Partial<DiscoveryOptions> = {},
   clientMode = false,
 ): Promise<Node> {
-  const protector = connectionProtector(settingsOf({ p2p_shared_key: KEY, p2p_private_network: true }));
+  const protector = await connectionProtector(settingsOf({ p2p_shared_key: KEY, p2p_private_network: true }));
   const host = await createHost(context, {
     services: {
       // What it asks of its components is there; the type of a bare host does not say so.

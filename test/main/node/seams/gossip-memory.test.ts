@@ -175,16 +175,9 @@ test('who delivered is remembered of the newest messages alone', async () => {
 });
 
 test('two minutes of 2,000 messages a second are remembered in less than 60 MiB', async (context) => {
-  const { GossipSub } = await import(join(GOSSIP, 'gossipsub.js'));
-  // Whatever the node does to its GossipSub, this is it.
-  let gossip: Remembering | undefined;
-  const { start } = GossipSub.prototype;
-  context.mock.method(GossipSub.prototype, 'start', function (this: Remembering) {
-    gossip = this;
-    return start.call(this);
-  });
-  await createTestNode(context);
-  assert.ok(gossip);
+  const { node } = await createTestNode(context);
+  const { host } = node.inspect() as object as { host: { services: { pubsub: Remembering } } };
+  const gossip = host.services.pubsub;
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const held = (): number => {
