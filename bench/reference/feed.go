@@ -31,8 +31,13 @@ type notification struct {
 	ClientName string `json:"client_name,omitempty"`
 }
 
+// greeting is a client's first frame: of the node's status, which the Go service sends whole.
+var greeting = []byte(`{"type":"node_status"}`)
+
 // feed shows notifications to every client of /p2p-ws.
 type feed struct {
+	// patient: a client that is behind is waited for, not cut.
+	patient       bool
 	notifications chan *notification
 	mu            sync.RWMutex
 	clients       map[chan []byte]context.CancelFunc
@@ -77,6 +82,10 @@ func (f *feed) broadcast(data []byte) {
 	}
 	f.mu.RUnlock()
 	for _, client := range clients {
+		if f.patient {
+			client <- data
+			continue
+		}
 		select {
 		case client <- data:
 		default:
@@ -108,6 +117,7 @@ func (f *feed) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	client := make(chan []byte, queuedFrames)
+	client <- greeting
 	f.mu.Lock()
 	f.clients[client] = cancel
 	f.mu.Unlock()

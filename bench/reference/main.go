@@ -4,7 +4,7 @@
 //
 // It leaves out what no announcement waits for: gRPC, node_status, bans in a database, the registry of peers in another service.
 //
-// With -subscriber it is less: GossipSub with an empty handler.
+// With -subscriber it is less: GossipSub with an empty handler; with -fan-out its feed alone.
 package main
 
 import (
@@ -44,9 +44,13 @@ func run() error {
 	subtrees := flag.String("subtrees", "", "the same for subtrees")
 	allowPrivate := flag.Bool("allow-private-ips", false, "private addresses are called, and data hubs may be at them")
 	subscriber := flag.Bool("subscriber", false, "only hear the subtree topic, with an empty handler, and take a benchmark's orders")
+	feedAlone := flag.Bool("fan-out", false, "only the feed, with frames by a benchmark's orders")
 	flag.Parse()
-	if *subscriber {
+	switch {
+	case *subscriber:
 		return subscribe(*subtreeTopic)
+	case *feedAlone:
+		return fanOut()
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -33,9 +33,10 @@ const (
 	manyConnections = 1000
 )
 
-// order is one of bench/gossip/target.ts.
+// order is one of bench/gossip/target.ts or bench/websocket/bare.ts.
 type order struct {
-	Type string `json:"type"`
+	Type  string `json:"type"`
+	Count int    `json:"count"`
 }
 
 // subscribe is go-libp2p-pubsub with an empty handler, which takes the orders of bench/gossip/target.ts and reports as that does, over the

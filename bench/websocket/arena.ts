@@ -1,6 +1,6 @@
 /** Sets up what the WebSocket benchmarks measure: this server's fan-out, bare uWebSockets.js, and the load. */
 
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +14,13 @@ import { encodeEntry } from '../../src/shared/journal/entry.js';
 import { nodeStatus, subtree } from '../../src/shared/messages/index.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
+import { REFERENCE } from '../reference/subjects.js';
 import type { BareOrder, BareReport } from './bare.js';
 import type { ClientsOrder, ClientsReport } from './clients.js';
 import { makeFrame } from './frame.js';
 
+/** As in bench/reference/feed.go. */
+const GO_GREETING = '{"type":"node_status"}';
 const CPU_METRIC = 'teranode_p2p_notification_server_process_cpu_seconds_total';
 
 /** Something that fans frames out. */
@@ -34,14 +37,28 @@ export interface Contestant {
 
 const program = (name: string) => fork(new URL(`./${name}.js`, import.meta.url));
 
-export async function bareContestant(): Promise<Contestant> {
-  const child = program('bare');
+export const bareContestant = (): Promise<Contestant> =>
+  orderedContestant('bare uWebSockets.js publish', program('bare'), 0);
+
+/** The feed of the Go reference, which must have been built: gorilla/websocket, a goroutine and a channel a client. */
+export const goContestant = (): Promise<Contestant> =>
+  orderedContestant(
+    'Go reference',
+    spawn(REFERENCE, ['-fan-out'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+    GO_GREETING.length + 2,
+  );
+
+async function orderedContestant(
+  name: string,
+  child: ChildProcess,
+  greetingBytes: number,
+): Promise<Contestant> {
   const { port } = await once<BareReport & { type: 'listening' }>(child, 'listening');
   const order = (message: BareOrder) => child.send(message);
   return {
-    name: 'bare uWebSockets.js publish',
+    name,
     port,
-    greetingBytes: 0,
+    greetingBytes,
     publish: (count) => order({ type: 'publish', count }),
     cpu: async () => {
       const used = once<BareReport & { type: 'cpu' }>(child, 'cpu');
