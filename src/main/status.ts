@@ -50,7 +50,8 @@ export function statusReport({
       node: parts.node,
       knownPeers: parts.registry.known,
       scores: parts.scores,
-      bootstrapPeers: parts.bootstrapPeers,
+      // Go's GetPeers leaves them out; whoever looks at the page asks whether anybody is connected.
+      bootstrapPeers: new Set(),
     }).map(({ connection, known, banScore }) => ({
       id: connection.id,
       name: known?.name ?? '',

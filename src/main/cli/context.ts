@@ -26,12 +26,15 @@ export function settingsFor(command: Command, terminal: Terminal): LoadedSetting
   return loaded;
 }
 
-/** Settings with the command's `--set`, checked by `check`; what to warn of is the caller's to say. */
-export function loadFor(command: Command, check?: SettingsCheck): LoadedSettings {
-  const { set = [] } = command.optsWithGlobals<{ set?: string[] }>();
+/** Settings with the command's `--set`, or with `sets`, checked by `check`; what to warn of is the caller's to say. */
+export function loadFor(
+  command: Command,
+  check?: SettingsCheck,
+  sets: readonly string[] = command.optsWithGlobals<{ set?: string[] }>().set ?? [],
+): LoadedSettings {
   return loadSettings(
     {
-      sets: set,
+      sets,
       env: process.env,
       cwd: process.cwd(),
       programDirectory: dirname(fileURLToPath(import.meta.url)),

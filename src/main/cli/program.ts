@@ -16,6 +16,7 @@ import { settingsCommand } from './settings.js';
 import { startCommand } from './start.js';
 import { tailCommand } from './tail.js';
 import type { Terminal } from './terminal.js';
+import { watchCommand } from './watch.js';
 
 const OK = 0;
 const FAILURE = 1;
@@ -59,11 +60,13 @@ export function createProgram(terminal: Terminal): Command {
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 Examples:
+  $ teranode-p2p watch --network mainnet
   $ teranode-p2p devnet
   $ teranode-p2p start --set network=testnet
   $ teranode-p2p tail -k block`,
     );
   for (const add of [
+    watchCommand,
     startCommand,
     devnetCommand,
     peersCommand,

@@ -6,7 +6,7 @@ import { errorMessage } from '../../shared/errors.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CommandError, countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
 import { followFeed } from './feed.js';
-import { field, frameLine, parseFrame } from './frame-line.js';
+import { type FeedFrame, field, frameLine, parseFrame } from './frame-line.js';
 import { printable, type Terminal } from './terminal.js';
 
 interface TailOptions {
@@ -28,9 +28,10 @@ export const FEED_KINDS: readonly string[] = [
   'node_status',
   'PING',
 ];
-const KINDS_LISTED = `${FEED_KINDS.slice(0, -1).join(', ')} or ${FEED_KINDS.at(-1)}`;
+export const KINDS_LISTED = `${FEED_KINDS.slice(0, -1).join(', ')} or ${FEED_KINDS.at(-1)}`;
 
-function kindsArgument(text: string, before: readonly string[]): readonly string[] {
+/** Kinds of frames, separated by commas. */
+export function kindsArgument(text: string, before: readonly string[]): readonly string[] {
   const kinds = text.split(',').map((kind) => kind.trim());
   const stranger = kinds.find((kind) => !FEED_KINDS.includes(kind));
   if (stranger !== undefined) {
@@ -124,22 +125,40 @@ function configuredFeed(command: Command, terminal: Terminal): string {
   return feedUrl(settings);
 }
 
+/** Prints the frames that are wanted, and calls `done` after the last of them. */
+export class FramePrinter {
+  #left: number;
+
+  constructor(
+    private readonly wanted: Pick<TailOptions, 'kind' | 'json' | 'count'>,
+    private readonly terminal: Terminal,
+    private readonly done: () => void,
+  ) {
+    this.#left = wanted.count ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** `text`, parsed to `frame`. */
+  print(frame: FeedFrame, text: string): void {
+    if (this.#left <= 0) return;
+    const kind = field(frame, 'type');
+    if (this.wanted.kind.length > 0 ? !this.wanted.kind.includes(kind) : kind === 'PING') return;
+    // Not parsed and written anew: that would round 64-bit numbers.
+    if (this.wanted.json) this.terminal.raw(text.replace(/[\r\n]+/g, ' '));
+    else this.terminal.line(frameLine(frame, this.terminal));
+    if (--this.#left <= 0) this.done();
+  }
+}
+
 async function tail(url: string, options: TailOptions, terminal: Terminal): Promise<void> {
+  if (options.count === 0) return;
   const ending = new AbortController();
   void interrupted().then(() => ending.abort());
-  let left = options.count ?? Number.POSITIVE_INFINITY;
+  const printer = new FramePrinter(options, terminal, () => ending.abort());
   const onFrame = (text: string) => {
     const frame = parseFrame(text);
-    if (frame === undefined || left <= 0) return;
-    const kind = field(frame, 'type');
-    if (options.kind.length > 0 ? !options.kind.includes(kind) : kind === 'PING') return;
-    // Not parsed and written anew: that would round 64-bit numbers.
-    if (options.json) terminal.raw(text.replace(/[\r\n]+/g, ' '));
-    else terminal.line(frameLine(frame, terminal));
-    if (--left <= 0) ending.abort();
+    if (frame !== undefined) printer.print(frame, text);
   };
   const follow = () => followFeed({ url, insecure: options.insecure, signal: ending.signal, onFrame });
-  if (left <= 0) return;
   // Not being there at first is a mistake; going away later is life.
   await follow().catch((error: unknown) => {
     const advice = adviceFor(url, error);

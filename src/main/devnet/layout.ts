@@ -8,6 +8,7 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { SettingKey } from '../../shared/settings/table.js';
 import { makeDirectory } from '../make-directory.js';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/keys.js';
+import { STANDALONE, setArguments } from '../standalone-settings.js';
 
 const NODES = 3;
 /** Between a node's ports and the next one's. */
@@ -84,9 +85,9 @@ export function settingsOfNode(
 ): readonly string[] {
   const { ports } = node;
   const mines = node === nodes[0];
-  const settings: Partial<Record<SettingKey, string | number | boolean>> = {
+  return setArguments({
+    ...STANDALONE,
     network: 'regtest',
-    p2p_generation: 'current',
     clientName: node.name,
     DATADIR: node.directory,
     listen_mode: 'full',
@@ -94,16 +95,8 @@ export function settingsOfNode(
     shutdown_timeout: '5s',
     p2p_listen_addresses: HOST,
     p2p_port: ports.p2p_port,
-    p2p_private_key: '',
-    p2p_peer_cache_dir: '',
-    p2p_dht_use_private: false,
     p2p_dht_mode: 'off',
-    p2p_payload_framing: 'message-bus',
-    p2p_topic_prefix: '',
-    p2p_bootstrapAddresses: '',
     p2p_bootstrap_peers: '',
-    p2p_relay_peers: '',
-    p2p_advertise_addresses: '',
     p2p_static_peers: nodes
       .filter((other) => other !== node)
       .map((other) => `/ip4/${HOST}/tcp/${other.ports.p2p_port}/p2p/${other.peerId}`)
@@ -114,32 +107,18 @@ export function settingsOfNode(
     p2p_checkers: 1,
     p2p_notification_servers: 1,
     asset_httpAddress: `http://${HOST}:${8090 + ports.p2p_port - BASE_PORTS.p2p_port}`,
-    asset_httpPublicAddress: '',
-    blockchain_store: '',
-    blockchain_grpcAddress: '',
-    blockassembly_grpcAddress: '',
     blockvalidation_grpcAddress: `${HOST}:${validationPort}`,
     p2p_validation_forward: true,
-    security_level_grpc: 0,
-    securityLevelHTTP: 0,
     p2p_grpcListenAddress: `${HOST}:${ports.p2p_grpcListenAddress}`,
     p2p_grpcAddress: `localhost:${ports.p2p_grpcListenAddress}`,
     p2p_httpListenAddress: `${HOST}:${ports.p2p_httpListenAddress}`,
     p2p_httpAddress: `localhost:${ports.p2p_httpListenAddress}`,
     health_check_httpListenAddress: `${HOST}:${ports.health_check_httpListenAddress}`,
     profilerAddr: `${HOST}:${ports.profilerAddr}`,
-    kafka_blocksConfig: 'memory://embedded/blocks?partitions=1',
-    kafka_subtreesConfig: 'memory://embedded/subtrees?partitions=1',
-    kafka_rejectedTxConfig: 'memory://embedded/rejectedtx?partitions=1',
-    kafka_invalidBlocksConfig: '',
-    kafka_invalidSubtreesConfig: '',
-    kafka_notificationsConfig: '',
-    kafka_record_format: 'protobuf',
     p2p_embedded_mining_interval: mines ? `${pace.blocks}ms` : '0s',
     p2p_embedded_subtree_interval: mines ? `${pace.subtrees}ms` : '0s',
     p2p_embedded_rejected_tx_interval: mines ? `${pace.rejected}ms` : '0s',
-  };
-  return Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+  });
 }
 
 /** Throws ConfigurationError naming node, setting and port of everything that is taken. */

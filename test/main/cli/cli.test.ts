@@ -78,6 +78,7 @@ test('help is exit code 0 and has examples for every command', async (context) =
   assert.equal(code, 0);
   for (const command of [
     'start',
+    'watch',
     'devnet',
     'peers',
     'ban',
