@@ -30,6 +30,7 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
     { what: 'records into Kafka beside Kafka’s own producer', load: () => import('./kafka-producing.js') },
   ],
   ['P9', { what: 'start to ready', load: () => import('./start.js') }],
+  ['J', { what: 'the journal alone', load: () => import('./journal.js') }],
 ]);
 
 /** A first impression. */

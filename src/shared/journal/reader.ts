@@ -196,14 +196,14 @@ export class JournalReader {
         continue;
       }
       if (found.head.position >= limit) break;
-      segment.at = { offset: scan.offset, position: scan.expected };
+      if (scan.expected <= limit) segment.at = { offset: scan.offset, position: scan.expected };
       if (scan.expected <= from) continue;
       for (const { position, seq, bytes: entry } of entriesOf(found)) {
-        if (position < from) continue;
+        if (position < from || position >= limit) continue;
         entries.push({ position, seq, bytes: entry });
         bytes += entry.length;
       }
-      reached = scan.expected;
+      reached = Math.min(scan.expected, limit);
     }
     return { entries, reached, gapTo };
   }

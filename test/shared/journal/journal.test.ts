@@ -124,6 +124,10 @@ describe('a reader of a journal', () => {
       reader.read(30, 33, 1e6).entries.map(({ position }) => position),
       [30, 31, 32],
     );
+    assert.deepEqual(
+      reader.read(31, 32, 1e6).entries.map(({ position }) => position),
+      [31],
+    );
     // Within a batch, backwards too.
     assert.deepEqual(
       reader.read(4, 6, 1e6).entries.map(({ bytes }) => nameOf(bytes)),
