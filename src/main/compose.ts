@@ -93,7 +93,12 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
           ? undefined
           : new EmbeddedBrokerThread(
               { logger: loggers.of('broker') },
-              { socketPath: brokerSocketPath, logLevel: logger.level, node: settings.clientName },
+              {
+                socketPath: brokerSocketPath,
+                logLevel: logger.level,
+                heapMb: settings.p2p_heap_broker,
+                node: settings.clientName,
+              },
             ),
       rejections:
         settings.p2p_embedded_rejected_tx_interval > 0

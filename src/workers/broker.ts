@@ -13,7 +13,7 @@ steadyLibraries();
 
 const report = (message: BrokerReport): void => parentPort?.postMessage(message);
 
-async function serve({ socketPath, logLevel, node, ...bounds }: BrokerConfig): Promise<void> {
+async function serve({ socketPath, logLevel, node, heapMb: _, ...bounds }: BrokerConfig): Promise<void> {
   const logger = createLogger({ level: logLevel, node, component: 'broker' });
   const level = new MemoryLevel<string, Buffer>({ keyEncoding: 'utf8', valueEncoding: 'buffer' });
   const broker = new EmbeddedBroker({ level, logger }, bounds);

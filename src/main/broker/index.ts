@@ -36,7 +36,12 @@ export class EmbeddedBrokerThread {
 
   /** Resolves when the thread serves, with a promise of its end. */
   async #spawn(): Promise<{ exit: Promise<string> }> {
-    const worker = new Worker(THREAD, { workerData: this.#config, name: 'broker' });
+    const { heapMb } = this.#config;
+    const worker = new Worker(THREAD, {
+      workerData: this.#config,
+      name: 'broker',
+      ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+    });
     this.#worker = worker;
     let reason = '';
     worker.on('error', (error) => {

@@ -27,6 +27,7 @@ type NotificationSettings = Pick<
   | 'p2p_websocket_max_connections_per_source'
   | 'p2p_generation'
   | 'clientName'
+  | 'p2p_heap_notification_server'
   | 'p2p_websocket_trusted_source_cidrs'
   | 'p2p_websocket_trusted_proxies'
   | 'p2p_websocket_allowed_origins'
@@ -252,7 +253,11 @@ export class NotificationServers implements HealthChecked {
       restarted: () => metrics.restarts.inc(),
       hung: () => metrics.hangs.inc(),
     };
-    return new ServerProcess(components, { ...this.options, node: this.components.settings.clientName });
+    return new ServerProcess(components, {
+      ...this.options,
+      node: this.components.settings.clientName,
+      heapMb: this.components.settings.p2p_heap_notification_server,
+    });
   }
 
   #config(index: number): NotificationServerConfig {

@@ -53,6 +53,8 @@ export interface ServerProcessComponents {
 export interface ServerProcessOptions {
   /** `clientName`, for its log lines. */
   readonly node?: string;
+  /** `p2p_heap_notification_server`; Node's own limit where absent. */
+  readonly heapMb?: number;
   /** Milliseconds between two beats, ten of which may go unanswered; 1,000 unless told. */
   readonly beatMs?: number;
 }
@@ -163,8 +165,10 @@ export class ServerProcess {
 
   #spawn(): void {
     const { logger } = this.components;
+    const { node = '', heapMb } = this.options;
     const [command, ...leading] = nodeCommand();
-    const child = spawn(command, [...leading, PROGRAM, this.options.node ?? ''], {
+    const limits = heapMb === undefined ? [] : [`--max-old-space-size=${heapMb}`];
+    const child = spawn(command, [...leading, ...limits, PROGRAM, node], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     unblockSocket();

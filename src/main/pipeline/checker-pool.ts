@@ -23,7 +23,6 @@ export interface CheckerPoolOptions {
 
 const CHECKER_FILE = new URL('../../workers/checker.js', import.meta.url);
 const TASK_TIMEOUT_MS = 10_000;
-const MAX_OLD_SPACE_MB = 256;
 
 export class CheckerPool {
   readonly #logger: Logger;
@@ -157,7 +156,7 @@ export class CheckerPool {
       threads,
       workerData: config,
       concurrentTasks: 1,
-      maxOldSpaceMb: MAX_OLD_SPACE_MB,
+      maxOldSpaceMb: config.settings.p2p_heap_checker,
       onDeath,
     };
     this.#pool = createPool(options, this.#logger);

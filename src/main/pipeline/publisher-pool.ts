@@ -37,7 +37,6 @@ interface Unanswered {
 const PUBLISHER_FILE = new URL('../../workers/publisher.js', import.meta.url);
 const TASK_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 30_000;
-const MAX_OLD_SPACE_MB = 1024;
 /** Far above what the pipeline has in flight, with health, metrics and outbox questions besides. */
 const CONCURRENT_TASKS = 1024;
 
@@ -160,7 +159,7 @@ export class PublisherPool {
       threads: 1,
       workerData: { ...this.#options.config, logLevel: this.#level },
       concurrentTasks: CONCURRENT_TASKS,
-      maxOldSpaceMb: MAX_OLD_SPACE_MB,
+      maxOldSpaceMb: this.#options.config.settings.p2p_heap_publisher,
       onDeath: () => {
         if (pool === this.#pool) this.#replace('its thread ended');
       },

@@ -31,6 +31,8 @@ export interface BrokerConfig {
   /** Local socket on which it serves. */
   readonly socketPath: string;
   readonly logLevel: string;
+  /** `p2p_heap_broker`; Node's own limit where absent. */
+  readonly heapMb?: number;
   /** `clientName`, for its log lines. */
   readonly node?: string;
   /** Largest record in bytes, key and value together; Kafka's own bound where absent. */

@@ -293,6 +293,26 @@ export const SETTINGS = {
     min: 1,
     max: 64,
   }),
+  p2p_heap_checker: integer(
+    256,
+    'MiB of heap of a checker, which has a batch of 1 MiB at a time: a message that takes more ends its thread and itself alone (this server).',
+    { min: 64 },
+  ),
+  p2p_heap_publisher: integer(
+    1024,
+    'MiB of heap of the publisher, for half a million repeats, the announcers of the last ten minutes and what is on its way to Kafka (this server).',
+    { min: 256 },
+  ),
+  p2p_heap_broker: integer(
+    512,
+    'MiB of heap of the embedded broker, for a million records; their 64 MiB of bytes lie besides (this server).',
+    { min: 64 },
+  ),
+  p2p_heap_notification_server: integer(
+    512,
+    'MiB of heap of a notification server, for some 10,000 clients; what waits for slow clients lies besides. Of main, which has no limit of its own: NODE_OPTIONS=--max-old-space-size (this server).',
+    { min: 64 },
+  ),
   p2p_queue_bytes: integer(67_108_864, 'Bytes of gossip waiting for a checker (this server).', {
     min: 1_048_576,
   }),
