@@ -16,7 +16,8 @@ export function journalBounds(
   settings: Pick<Settings, 'p2p_feed_retention' | 'p2p_feed_retention_bytes'>,
 ): JournalBounds {
   return {
-    segmentBytes: 64 * 1_048_576,
+    // Whole segments go, so that a small journal needs small ones.
+    segmentBytes: Math.min(64 * 1_048_576, Math.max(1_048_576, settings.p2p_feed_retention_bytes / 8)),
     segmentMs: 3_600_000,
     retentionMs: settings.p2p_feed_retention,
     retentionBytes: settings.p2p_feed_retention_bytes,

@@ -828,7 +828,7 @@ export class Journal {
     const { directory, repeats } = this.#options;
     const [oldest, next] = this.#segments;
     if (oldest === undefined || next === undefined) return false;
-    if (oldest.neededUntil > this.#clocks.monotonic()) {
+    if (oldest.repeats > 0 && oldest.neededUntil > this.#clocks.monotonic()) {
       const newer = this.#segments.reduce((sum, segment) => sum + segment.repeats, -oldest.repeats);
       if (newer < repeats.max) return false;
     }

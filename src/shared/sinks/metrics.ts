@@ -65,6 +65,17 @@ export function createOutboxMetrics(registry: Registry, topics: readonly string[
       buckets: [1, 4, 16, 64, 256, 1024, 4096],
       registers,
     }),
+    journalBytes: new Gauge({
+      name: 'teranode_p2p_journal_bytes',
+      help: 'Bytes of the journal’s segments.',
+      registers,
+    }),
+    keptBytes: new Gauge({
+      name: 'teranode_p2p_journal_kept_bytes',
+      help: 'Bytes kept beside the journal for what a topic has yet to get out of segments that went, by topic.',
+      labelNames: ['topic'],
+      registers,
+    }),
     deadLetters: new Gauge({
       name: 'teranode_p2p_dead_letters',
       help: 'Records that Kafka refused, kept.',
@@ -80,6 +91,7 @@ export function createOutboxMetrics(registry: Registry, topics: readonly string[
     metrics.depth.set({ topic }, 0);
     metrics.lag.set({ topic }, 0);
     metrics.drainRate.set({ topic }, 0);
+    metrics.keptBytes.set({ topic }, 0);
   }
   return metrics;
 }

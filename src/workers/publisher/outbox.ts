@@ -12,10 +12,12 @@ import { type Appended, Journal, type Opened } from '../../shared/journal/journa
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging.js';
 import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import { DamagedError } from '../../shared/sinks/backlog.js';
 import { DeadLetters, type ReturnedLetter } from '../../shared/sinks/dead-letters.js';
 import type { SinkCursor } from '../../shared/sinks/drainer.js';
 import { Drainer } from '../../shared/sinks/drainer.js';
 import { isFrame, isRecordOf } from '../../shared/sinks/kafka.js';
+import { KeptEntries } from '../../shared/sinks/kept.js';
 import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
 import type { PlacedEntry, Sink } from '../../shared/sinks/types.js';
 
@@ -50,6 +52,8 @@ export interface Outlet {
 const SETTLE_MS = 30_000;
 const FIRST_MEND_MS = 200;
 const MAX_MEND_MS = 5000;
+/** Below the journal's directory. */
+const KEPT = 'kept';
 const SCAN_BYTES = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
@@ -67,6 +71,8 @@ export class Outbox {
   /** Cursors of sinks that no setting names any more, and where they are. */
   readonly #strays = new Map<string, number>();
   readonly #names = new Set<string>();
+  /** What each topic has yet to get out of segments that went. */
+  readonly #kept = new Map<Drainer, KeptEntries>();
   #settling: NodeJS.Timeout | undefined;
   #mending: NodeJS.Timeout | undefined;
 
@@ -93,6 +99,7 @@ export class Outbox {
       drainer.start(waiting[index] ?? 0);
     });
     this.journal.pins = () => this.#pinned();
+    this.journal.release = (to) => this.#release(to);
     this.#settling = setInterval(() => this.#settle(), SETTLE_MS);
     return opened;
   }
@@ -101,8 +108,8 @@ export class Outbox {
     for (const name of cursorNames(this.#cursors)) {
       if (this.#names.has(name)) continue;
       const { found } = Cursor.open({ directory: this.#cursors, name });
-      const at = typeof found === 'string' ? undefined : this.journal.resolve(found);
-      this.#strays.set(name, at ?? this.journal.end);
+      const at = (typeof found === 'string' ? undefined : this.journal.resolve(found)) ?? this.journal.end;
+      this.#strays.set(name, Math.max(at, this.#keptFor(name, at).end));
       this.#components.logger.warn({ cursor: name }, 'no setting names a cursor');
     }
   }
@@ -111,32 +118,92 @@ export class Outbox {
     const { logger, metrics } = this.#components;
     const { journal } = this;
     const sink = create(journal.epoch);
-    const cursor = this.#cursor(`${sink.name}.${topic}`);
+    const name = `${sink.name}.${topic}`;
+    const cursor = this.#cursor(name);
     // A reader of its own, which goes on where it was.
     const reader = new JournalReader({ directory: this.#options.path });
     this.#readers.push(reader);
+    const kept = frames === undefined ? this.#keptFor(name, cursor.position) : undefined;
     const source = {
       get end() {
         return journal.end;
       },
-      read: (from: number, end: number, maxBytes: number) => reader.read(from, end, maxBytes),
+      read: (from: number, end: number, maxBytes: number) =>
+        kept?.read(from, maxBytes) ?? reader.read(from, end, maxBytes),
     };
-    const components = { sink, source, cursor, logger };
     if (frames !== undefined) {
       return new Drainer(
-        { ...components, meters: frames, refused: () => frames.lost(1) },
+        { sink, source, cursor, logger, meters: frames, refused: () => frames.lost(1) },
         { topic, place, takes: isFrame, what: 'frames', lost: (positions) => frames.lost(positions) },
       );
     }
     const keyOf = (position: number) => ({ sink: sink.name, topic, epoch: journal.epoch, position });
-    return new Drainer(
+    const drainer = new Drainer(
       {
-        ...components,
+        sink,
+        source,
+        cursor: {
+          get position() {
+            return cursor.position;
+          },
+          move: (to) => {
+            cursor.move(to);
+            kept?.done(to);
+          },
+        },
+        logger,
         meters: outboxMeters(metrics, topic),
         refused: ({ position, bytes }, reason) => this.#letters.add(keyOf(position), bytes, reason),
       },
       { topic, place, takes: isRecordOf(topic), halted: cursor.damaged },
     );
+    if (kept !== undefined) this.#kept.set(drainer, kept);
+    return drainer;
+  }
+
+  #keptFor(name: string, position: number): KeptEntries {
+    const kept = new KeptEntries({ directory: join(this.#options.path, KEPT), name });
+    kept.open(position);
+    return kept;
+  }
+
+  /** The first position that `drainer` needs of the journal itself. */
+  #neededBy(drainer: Drainer): number {
+    return Math.max(drainer.position, this.#kept.get(drainer)?.end ?? 0);
+  }
+
+  /** Keeps elsewhere what topics have yet to get before `to`; false where that cannot be done. */
+  #release(to: number): boolean {
+    const { logger } = this.#components;
+    if (this.#pinningStrays().some((position) => position < to)) return false;
+    for (const [drainer, kept] of this.#kept) {
+      const from = this.#neededBy(drainer);
+      if (from >= to) continue;
+      try {
+        kept.keep(from, to, this.#recordsOf(drainer, from, to));
+      } catch (error) {
+        logger.warn(
+          { err: error, topic: drainer.topic },
+          'records cannot be kept outside the journal, which grows',
+        );
+        return false;
+      }
+      logger.info(
+        { topic: drainer.topic, from, to },
+        'the journal is too large: what a topic has yet to get is kept beside it',
+      );
+    }
+    return true;
+  }
+
+  *#recordsOf(drainer: Drainer, from: number, to: number): Generator<PlacedEntry> {
+    for (let at = from; at < to; ) {
+      const { entries, next, gap } = this.#reader.read(at, to, SCAN_BYTES);
+      // Whose loss is not yet accepted stays where it is.
+      if (gap !== undefined) throw new DamagedError(gap);
+      for (const entry of entries) if (drainer.takes(entry.bytes)) yield entry;
+      at = next;
+    }
   }
 
   /** The place of a sink. A new one begins at now, and that is written down at once: what comes is owed from now on. */
@@ -171,14 +238,16 @@ export class Outbox {
 
   /** What each drainer has before it, in one pass. */
   async #count(): Promise<number[]> {
-    const counts = this.#drainers.map(() => 0);
+    const counts = this.#drainers.map((drainer) => this.#kept.get(drainer)?.count(drainer.position) ?? 0);
+    const needed = this.#drainers.map((drainer) => this.#neededBy(drainer));
     const { end } = this.journal;
-    let from = Math.min(end, ...this.#drainers.map(({ position }) => position));
+    let from = Math.min(end, ...needed);
     while (from < end) {
       const { entries, next } = this.#reader.read(from, end, SCAN_BYTES);
       for (const { position, bytes } of entries) {
         this.#drainers.forEach((drainer, index) => {
-          if (position >= drainer.position && drainer.takes(bytes)) counts[index] = (counts[index] ?? 0) + 1;
+          if (position >= (needed[index] ?? 0) && drainer.takes(bytes))
+            counts[index] = (counts[index] ?? 0) + 1;
         });
       }
       from = next;
@@ -269,8 +338,12 @@ export class Outbox {
   /** Nothing before this may go: the first record that a sink has yet to get. Frames are owed to nobody. */
   #pinned(): number {
     this.#settle();
-    const strays = [...this.#strays].filter(([name]) => !name.endsWith('.notifications')).map(([, at]) => at);
-    return Math.min(this.journal.end, ...this.#recordDrainers().map(({ position }) => position), ...strays);
+    const needed = this.#recordDrainers().map((drainer) => this.#neededBy(drainer));
+    return Math.min(this.journal.end, ...needed, ...this.#pinningStrays());
+  }
+
+  #pinningStrays(): number[] {
+    return [...this.#strays].filter(([name]) => !name.endsWith('.notifications')).map(([, at]) => at);
   }
 
   status(): readonly OutboxTopic[] {
@@ -286,8 +359,12 @@ export class Outbox {
     const strays = [...this.#strays.keys()].map(
       (name) => `; no setting names ${name}: \`teranode-p2p outbox forget ${name}\``,
     );
-    const message = `${depths} wait for Kafka, at most ${max} each${strays.join('')}`;
-    const { failure } = this.journal;
+    const { failure, pressure } = this.journal;
+    const shortened =
+      pressure === undefined
+        ? ''
+        : `; a full disk cut the journal’s history at ${new Date(pressure).toISOString()}`;
+    const message = `${depths} wait for Kafka, at most ${max} each${shortened}${strays.join('')}`;
     if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
     const full = topics.filter((topic) => this.room(topic) <= 0);
     if (full.length > 0) {
@@ -309,7 +386,10 @@ export class Outbox {
 
   /** Brings the gauges up to date before a scrape. */
   observe(): void {
+    const { journalBytes, keptBytes } = this.#components.metrics;
     for (const drainer of this.#drainers) drainer.observe();
+    journalBytes.set(this.journal.bytes);
+    for (const [{ topic }, { bytes }] of this.#kept) keptBytes.set({ topic }, bytes);
   }
 
   deadLetters(limit: number): Promise<readonly DeadLetter[]> {
@@ -334,6 +414,7 @@ export class Outbox {
   forget(name: string): void {
     if (!this.#strays.has(name)) throw new UnavailableError(`there is no cursor ${name} without a setting`);
     Cursor.open({ directory: this.#cursors, name }).remove();
+    this.#keptFor(name, Number.POSITIVE_INFINITY);
     this.#strays.delete(name);
     this.#components.logger.warn({ cursor: name }, 'a cursor is forgotten');
   }
