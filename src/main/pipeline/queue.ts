@@ -40,6 +40,8 @@ export interface QueueOptions {
 interface Waiting<M> {
   readonly message: M;
   readonly arrival: number;
+  /** µs that the check of one like it took when it came. */
+  readonly micros: number;
   readonly line: Line<M>;
   lane: Lane<M>;
   before: Waiting<M> | undefined;
@@ -84,7 +86,6 @@ interface Pace {
 /** What waits of one source, in all its lanes. */
 interface Share {
   readonly pace: Pace;
-  count: number;
   bytes: number;
 }
 
@@ -159,6 +160,8 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
   #arrivals = 0;
   #bytes = 0;
   #length = 0;
+  /** What it will take to check what waits, as far as could be told when it came. */
+  #micros = 0;
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -176,10 +179,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
   /** Whether what waits fills a batch, by one of its bounds. */
   get fillsBatch(): boolean {
     const { batchMessages, batchBytes, batchMicros } = this.#options;
-    if (this.length >= batchMessages || this.#bytes >= batchBytes) return true;
-    let micros = 0;
-    for (const { count, pace } of this.#shares.values()) micros += count * pace.micros;
-    return micros >= batchMicros;
+    return this.#length >= batchMessages || this.#bytes >= batchBytes || this.#micros >= batchMicros;
   }
 
   /** Adds a message; answers what had to go for it, possibly itself. */
@@ -204,7 +204,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     this.#leave(item);
     item.lane = this.#lane(source, from.kind, from.strangers);
     item.lane.waiting.push(item);
-    this.#account(item.lane, bytes, 1);
+    this.#account(item.lane, bytes);
   }
 
   /** Tells that the check of a message of `source` took `micros` µs. */
@@ -262,7 +262,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     if (lane === undefined) {
       let share = this.#shares.get(source);
       if (share === undefined) {
-        share = { pace: this.#pace(source), count: 0, bytes: 0 };
+        share = { pace: this.#pace(source), bytes: 0 };
         this.#shares.set(source, share);
       }
       lane = { key, source, share, kind, strangers, waiting: new Fifo(), saved: 0 };
@@ -291,6 +291,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     const item: Waiting<M> = {
       message,
       arrival: this.#arrivals++,
+      micros: lane.share.pace.micros,
       line,
       lane,
       before: undefined,
@@ -304,7 +305,8 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     lane.waiting.push(item);
     message.place = item;
     this.#length += 1;
-    this.#account(lane, bytesOf(message), 1);
+    this.#micros += item.micros;
+    this.#account(lane, bytesOf(message));
   }
 
   #remove(item: Waiting<M>): void {
@@ -317,6 +319,7 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     if (line.first === undefined) this.#lines.delete(line.key);
     message.place = undefined;
     this.#length -= 1;
+    this.#micros = this.#length === 0 ? 0 : this.#micros - item.micros;
   }
 
   /** Takes it out of its lane. */
@@ -324,13 +327,12 @@ export class FairQueue<M extends QueuedMessage = QueuedMessage> {
     const { lane } = item;
     lane.waiting.remove(item);
     if (lane.waiting.first === undefined) this.#lanes.delete(lane.key);
-    this.#account(lane, -bytesOf(item.message), -1);
+    this.#account(lane, -bytesOf(item.message));
   }
 
-  #account({ source, share }: Lane<M>, bytes: number, count: 1 | -1): void {
+  #account({ source, share }: Lane<M>, bytes: number): void {
     this.#bytes += bytes;
     share.bytes += bytes;
-    share.count += count;
     if (share.bytes === 0) this.#shares.delete(source);
   }
 

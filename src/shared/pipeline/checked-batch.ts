@@ -92,8 +92,12 @@ export function sliceCheckedBatch(batch: ArrayBuffer): Buffer[] {
   return messages;
 }
 
-/** A batch of `messages`, which `sliceCheckedBatch` gave, of whatever batches. */
+/**
+ * A batch of `messages`, which `sliceCheckedBatch` gave, of whatever batches. Where they are all of one and as they were there, that one itself.
+ */
 export function joinCheckedMessages(messages: readonly Uint8Array[]): ArrayBuffer {
+  const whole = wholeBatch(messages);
+  if (whole !== undefined) return whole;
   const buffer = new ArrayBuffer(messages.reduce((sum, { length }) => sum + length, COUNT_BYTES));
   const bytes = Buffer.from(buffer);
   bytes.writeUInt32LE(messages.length, 0);
@@ -103,6 +107,19 @@ export function joinCheckedMessages(messages: readonly Uint8Array[]): ArrayBuffe
     at += message.length;
   }
   return buffer;
+}
+
+/** The batch of which `messages` are every one in its order; undefined where they are not. */
+function wholeBatch(messages: readonly Uint8Array[]): ArrayBuffer | undefined {
+  const [first] = messages;
+  if (first === undefined) return undefined;
+  const { buffer } = first;
+  let at = COUNT_BYTES;
+  for (const message of messages) {
+    if (message.buffer !== buffer || message.byteOffset !== at) return undefined;
+    at += message.length;
+  }
+  return at === buffer.byteLength ? (buffer as ArrayBuffer) : undefined;
 }
 
 /** Index in OUTCOMES of a message that `sliceCheckedBatch` gave. */

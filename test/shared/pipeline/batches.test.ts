@@ -123,6 +123,16 @@ describe('a checked batch', () => {
     );
     assert.deepEqual(sliceCheckedBatch(joined).map(microsOfMessage), [0, 7, 0]);
     assert.deepEqual(decodeCheckedBatch(joinCheckedMessages([])), []);
+    // All of one, as it was, is that one; less of it, or in another order, is not.
+    assert.equal(joinCheckedMessages(cut), batch);
+    assert.deepEqual(
+      decodeCheckedBatch(joinCheckedMessages(cut.slice(0, -1))).map(plain),
+      CHECKED.map(plain),
+    );
+    assert.deepEqual(
+      decodeCheckedBatch(joinCheckedMessages([...cut].reverse())).map(plain),
+      [...CHECKED, poisonous].reverse().map(plain),
+    );
   });
 
   it('carries of each message the entry that is stored, and nothing of the rest in it', () => {
