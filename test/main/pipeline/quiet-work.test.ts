@@ -171,6 +171,24 @@ describe('quiet work', () => {
     }
   });
 
+  it('goes to the pool behind what is not for main, in the same turn too', async (context) => {
+    const { judged } = await quietPipeline(context);
+    const large = author.sign(
+      subtreeId,
+      sampleData('subtree', { clientName: 'x'.repeat(2000) }, 'direct', author.id),
+    );
+    const answered: number[] = [];
+    const judgements = await Promise.all(
+      [subtree(1), large, subtree(2)].map(async (message, index) => {
+        const { signature, where } = await judged(message);
+        answered.push(index);
+        return `${signature} ${where}`;
+      }),
+    );
+    assert.deepEqual(judgements, ['holds main', 'holds thread', 'holds thread']);
+    assert.deepEqual(answered, [0, 1, 2]);
+  });
+
   it('is of kinds that say so: what would end or stall a checker, alone or not, is dropped there and scores nobody', async (context) => {
     const { pipeline, judged, offences } = await quietPipeline(context, {}, { checkerTimeoutMs: 2_000 });
     // The made-up trap does not say so: in main each of these would be the end of this test.
