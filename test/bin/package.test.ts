@@ -2,11 +2,21 @@
 
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { ADMIN_KEY, startService } from '../main/grpc/service-fixture.js';
+import { createPeer } from '../support/peer.js';
+import { readmeBlocks } from '../support/readme.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
 const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...ENV } = process.env;
@@ -26,6 +36,23 @@ function consumer(context: TestContext): { root: string; unpacked: string; packe
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
   return { root, unpacked, packed };
 }
+
+test('the README’s program runs as it stands, in a folder with nothing but the package and the key', async (context) => {
+  const { root } = consumer(context);
+  const { address, client, peer } = await startService(context);
+  const other = await createPeer({ context });
+  await other.dial(peer.address);
+  const program = readmeBlocks('js').find((code) => code.includes('PeerServiceClient')) ?? '';
+  writeFileSync(join(root, 'admin.key'), `${ADMIN_KEY}\n`);
+  rmSync(join(root, 'package.json'));
+  // The one thing that is the test's: a port of its own.
+  writeFileSync(join(root, 'operator.mjs'), program.replace('localhost:9904', address));
+  const { stdout } = await promisify(execFile)(process.execPath, ['operator.mjs'], { cwd: root, env: ENV });
+  const [peers, bans] = stdout.split('\n');
+  assert.ok(peers?.startsWith(`${other.id} /ip4/127.0.0.1/`), stdout);
+  assert.match(bans ?? '', /^203\.0\.113\.7 until 20\S+Z by operator$/);
+  assert.equal(await client.isBanned('203.0.113.7'), true);
+});
 
 test('another program imports the client of PeerService by the package’s name, with its types', async (context) => {
   const { root, unpacked, packed } = consumer(context);

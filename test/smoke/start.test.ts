@@ -6,12 +6,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import protobuf from 'protobufjs';
 import { WebSocket } from 'ws';
 import type { NodeStatusReport } from '../../src/shared/status.js';
+import { readmeBlocks } from '../support/readme.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -102,6 +104,19 @@ test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and 
   const recorded = decoded.find((record) => record.hash === block.hash && record.peerId === miner);
   assert.equal(recorded?.URL, block.base_url);
   assert.ok(records.some((record) => Buffer.from(record.key, 'hex').toString() === block.hash));
+
+  // The README's program, as a reader comes to it: what is to be typed is typed, what is to be saved is saved.
+  for (const typed of readmeBlocks('sh')) {
+    execFileSync('bash', ['-ec', typed], { cwd: clone, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+  const operator = join(clone, '../operator');
+  const program = readmeBlocks('js').find((code) => code.includes('PeerServiceClient')) ?? '';
+  writeFileSync(join(operator, 'operator.mjs'), program);
+  const said = execFileSync(process.execPath, ['operator.mjs'], { cwd: operator, env, encoding: 'utf8' });
+  assert.match(
+    said,
+    /^12D3KooW\w+ \/ip4\/127\.0\.0\.1\/.*\n(?:.*\n)*203\.0\.113\.7 until 20\S+Z by operator\n$/,
+  );
 
   const started = performance.now();
   process.kill(-(child.pid as number), 'SIGINT');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -90,6 +90,9 @@ for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
       ),
       network.output,
     );
+    const [, twin = ''] = /^In place of npx \. and faster: (node \S+)$/m.exec(network.output) ?? [];
+    const [program = '', ...args] = twin.split(' ');
+    assert.match(execFileSync(program, [...args, '--version'], { encoding: 'utf8' }), /^\d+\.\d+/);
     assert.ok(readRunFile(join(data, 'node3')), 'node 3 says how to reach it');
 
     const started = performance.now();
