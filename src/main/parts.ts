@@ -152,6 +152,7 @@ export class ServerParts {
       brokerSocketPath: dependencies.brokerSocketPath,
       peerId: this.node.peerId,
       logLevel: loggers.level,
+      kindsModule: options.kindsModule,
     };
     this.pipeline = new Pipeline(
       {

@@ -4,19 +4,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KafkaSubtreeTopicMessage } from '../../src/shared/generated/kafkamessage.js';
 import { createStranger, hashOf, joinPeer, sumOf } from '../support/gossip.js';
-import { MADE_UP_TOPICS, sighting } from '../support/made-up-kind.js';
+import { MADE_UP_TOPICS, sighting, sightings } from '../support/made-up-kind.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const TOPIC = 'teranode/bitcoin/1.0.0/regtest-sighting';
 
-test('a made-up kind goes from gossip to Kafka, WebSocket, the mesh and the metrics', async (context) => {
+test('a made-up kind goes from gossip to a Kafka topic of its own, WebSocket, the mesh and the metrics', async (context) => {
   const kindsModule = new URL('../support/made-up-kind.js', import.meta.url).href;
   // GossipSub forwards nothing whose verdict takes more than five heartbeats.
   const settings = serverSettings(context, { ...MADE_UP_TOPICS, p2p_heartbeat_interval: 4_000 });
   const server = await startServer(context, settings, { kindsModule });
   const feed = await openFeed(context, server.server);
-  const { records } = await recordsOf(context, server, 'kafka_subtreesConfig');
+  const { records } = await recordsOf(context, server, sightings.setting);
   const peer = await joinPeer(context, server, { topics: [TOPIC] });
   const neighbour = await joinPeer(context, server, { topics: [TOPIC], localAddress: '127.0.0.2' });
 
@@ -49,5 +49,16 @@ test('a made-up kind goes from gossip to Kafka, WebSocket, the mesh and the metr
     sumOf(scrape, 'teranode_p2p_messages_total', { kind: 'sighting', outcome }),
   );
   assert.deepEqual(counted, [2, 1, 1, 1, 1]);
-  assert.equal(sumOf(scrape, 'teranode_p2p_node_heard_total', { kind: 'sighting' }), 6);
+  // What is too large is refused before its signature is looked at.
+  assert.equal(sumOf(scrape, 'teranode_p2p_node_heard_total', { kind: 'sighting' }), 5);
+  // Its topic has its row in the outbox, beside those of the table.
+  const topics = await server.server.parts.pipeline.publisher.ask('outbox', {});
+  assert.deepEqual(
+    topics.map(({ topic, waiting }) => [topic, waiting]),
+    [
+      ['blocks', 0],
+      ['subtrees', 0],
+      ['sightings', 0],
+    ],
+  );
 });

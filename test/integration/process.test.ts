@@ -10,6 +10,7 @@ import { decodeEntry } from '../../src/shared/journal/entry.js';
 import { JournalReader } from '../../src/shared/journal/reader.js';
 import { unwrap } from '../../src/shared/messages/framing.js';
 import { kindNamed, subtree } from '../../src/shared/messages/index.js';
+import { subtrees } from '../../src/shared/messages/topics.js';
 import type { RunFile } from '../../src/shared/run-file.js';
 import { isRecordOf } from '../../src/shared/sinks/kafka.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
@@ -43,7 +44,7 @@ function waitingIn(directory: string): Set<string> {
     const { entries, next } = reader.read(from, Number.POSITIVE_INFINITY, 1 << 20);
     if (entries.length === 0) break;
     from = next;
-    for (const { bytes } of entries.filter((entry) => isRecordOf('subtrees')(entry.bytes))) {
+    for (const { bytes } of entries.filter((entry) => isRecordOf(subtrees.id)(entry.bytes))) {
       const { record } = decodeEntry(bytes);
       hashes.add(
         Buffer.from(record?.hash ?? [])

@@ -1,13 +1,14 @@
 /**
- * The table of kinds with two more: `sighting`, which goes the whole way, and `trap`, which kills whoever opens it. Their topics'
- * settings are made up too, see `MADE_UP_TOPICS`.
+ * The table of kinds with two more: `sighting`, which goes the whole way, to a Kafka topic of its own, and `trap`, which kills whoever opens it. Their
+ * topics' settings are made up too, see `MADE_UP_TOPICS`.
  */
 
+import type { KafkaSettingKey } from '../../src/shared/kafka/index.js';
 import { MESSAGE_KINDS as TABLE } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { announcedRecord } from '../../src/shared/messages/record.js';
 import { requiredHash } from '../../src/shared/messages/text.js';
-import { subtrees } from '../../src/shared/messages/topics.js';
+import { type KafkaTopic, subtrees, KAFKA_TOPICS as TOPICS } from '../../src/shared/messages/topics.js';
 import { field, type MessageOf } from '../../src/shared/messages/wire-fields.js';
 import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
 
@@ -15,6 +16,7 @@ import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
 export const MADE_UP_TOPICS = {
   p2p_sighting_topic: 'sighting',
   p2p_trap_topic: 'trap',
+  kafka_sightingsConfig: 'memory://embedded/sightings?partitions=1',
 } as Partial<Settings>;
 
 const WIRE = [
@@ -24,6 +26,15 @@ const WIRE = [
 ];
 
 type Sighting = MessageOf<typeof WIRE>;
+
+export const sightings: KafkaTopic = {
+  id: 200,
+  name: 'sightings',
+  setting: 'kafka_sightingsConfig' as KafkaSettingKey,
+  codec: subtrees.codec,
+};
+
+export const KAFKA_TOPICS: readonly KafkaTopic[] = [...TOPICS, sightings];
 
 export const sighting: MessageKind<Sighting> = {
   id: 200,
@@ -39,7 +50,7 @@ export const sighting: MessageKind<Sighting> = {
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
   frame: (message) => ({ type: 'sighting', hash: message.hash, peer_id: message.peerId }),
-  record: (message, context) => announcedRecord(subtrees, message, context.recordFormat),
+  record: (message, context) => announcedRecord(sightings, message, context.recordFormat),
 };
 
 /** What its text says happens to the thread: `exit`, `hang`, `memory`, `busy` for 5 ms; anything else is fine. */

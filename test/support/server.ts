@@ -9,7 +9,7 @@ import type { EmbeddedChain } from '../../src/main/blockchain/embedded-chain.js'
 import type { ServerDependencies, ServerOptions } from '../../src/main/dependencies.js';
 import type { P2PServer } from '../../src/main/server.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { createConsumer } from '../../src/shared/kafka/index.js';
+import { createConsumer, type KafkaSettingKey } from '../../src/shared/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { type KeptLog, keptLog } from './logger.js';
@@ -143,7 +143,7 @@ export function chainOf({ dependencies }: TestServer): EmbeddedChain {
 export async function recordsOf(
   context: Pick<TestContext, 'after'>,
   { dependencies, settings }: TestServer,
-  key: 'kafka_blocksConfig' | 'kafka_subtreesConfig',
+  key: KafkaSettingKey,
 ): Promise<{ readonly records: ConsumedRecord[] }> {
   const records: ConsumedRecord[] = [];
   const consumer = createConsumer(settings, key, {

@@ -12,6 +12,8 @@ export interface CheckerConfig {
 /** For the publisher. */
 export interface PublisherConfig {
   readonly settings: Settings;
+  /** URL of a module whose `KAFKA_TOPICS` is taken in place of the table, where it has one; a test adds a made-up topic so. */
+  readonly kindsModule?: string | undefined;
   /** Directory of the journal, owned by the publisher alone. */
   readonly journalPath: string;
   /** Local socket on which the publisher serves frames. */

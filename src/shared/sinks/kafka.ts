@@ -2,14 +2,10 @@
 
 import { decodeEntry, FRAME, flagsOf, OWN, RECORD, recordBytesOf, topicOf } from '../journal/entry.js';
 import type { KafkaProducer, KafkaRecord } from '../kafka/types.js';
-import { KAFKA_TOPICS } from '../messages/topics.js';
 import type { PlacedEntry, Sink } from './types.js';
 
-const TOPIC_IDS: ReadonlyMap<string, number> = new Map(KAFKA_TOPICS.map(({ id, name }) => [name, id]));
-
-/** Whether an entry is one of the records of `topic`: our own announcements are none. */
-export function isRecordOf(topic: string): (entry: Uint8Array) => boolean {
-  const id = TOPIC_IDS.get(topic);
+/** Whether an entry is one of the records of the topic `id`: our own announcements are none. */
+export function isRecordOf(id: number): (entry: Uint8Array) => boolean {
   return (entry) => topicOf(entry) === id && (flagsOf(entry) & (RECORD | OWN)) === RECORD;
 }
 

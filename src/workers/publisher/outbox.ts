@@ -41,6 +41,8 @@ export interface OutboxOptions {
 export interface Outlet {
   /** In metrics, log lines and on the command line. */
   readonly topic: string;
+  /** Id of the topic whose records it takes; 0 where it takes frames. */
+  readonly id: number;
   /** Where the sink is and what setting says so, for readiness. */
   readonly place: string;
   readonly sink: (epoch: string) => Sink;
@@ -114,7 +116,7 @@ export class Outbox {
     }
   }
 
-  #drainer({ topic, place, sink: create, frames }: Outlet): Drainer {
+  #drainer({ topic, id, place, sink: create, frames }: Outlet): Drainer {
     const { logger, metrics } = this.#components;
     const { journal } = this;
     const sink = create(journal.epoch);
@@ -155,7 +157,7 @@ export class Outbox {
         meters: outboxMeters(metrics, topic),
         refused: ({ position, bytes }, reason) => this.#letters.add(keyOf(position), bytes, reason),
       },
-      { topic, place, takes: isRecordOf(topic), halted: cursor.damaged },
+      { topic, place, takes: isRecordOf(id), halted: cursor.damaged },
     );
     if (kept !== undefined) this.#kept.set(drainer, kept);
     return drainer;

@@ -16,7 +16,7 @@ import { createProducer, type KafkaSettingKey } from '../../shared/kafka/index.j
 import { kafkaFiles } from '../../shared/kafka/security-settings.js';
 import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Logger } from '../../shared/logging.js';
-import { blocks, KAFKA_TOPICS } from '../../shared/messages/topics.js';
+import { blocks, KAFKA_TOPICS, type KafkaTopic } from '../../shared/messages/topics.js';
 import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
@@ -51,12 +51,19 @@ interface Sorted {
   readonly stored: { readonly index: number; readonly message: DecodedMessage; readonly isNew: boolean }[];
 }
 
+export interface PublisherComponents {
+  readonly logger: Logger;
+  /** Kafka topics; the table's unless told. */
+  readonly topics?: readonly KafkaTopic[] | undefined;
+}
+
 export class Publisher {
   readonly #config: PublisherConfig;
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
   readonly #outbox: Outbox;
+  readonly #topics: readonly KafkaTopic[];
   readonly #admission: Admission;
   readonly #announcers: Announcers;
   readonly #blockFound: BlockFoundForwarder | undefined;
@@ -65,9 +72,10 @@ export class Publisher {
   #closed = false;
 
   /** Throws ConfigurationError when a Kafka setting is wrong. */
-  constructor({ logger }: { readonly logger: Logger }, config: PublisherConfig) {
+  constructor({ logger, topics = KAFKA_TOPICS }: PublisherComponents, config: PublisherConfig) {
     const { settings, brokerSocketPath } = config;
     this.#config = config;
+    this.#topics = topics;
     this.#announcers = new Announcers({
       max: settings.p2p_peer_map_max_size,
       rememberMs: settings.p2p_peer_map_ttl,
@@ -76,15 +84,16 @@ export class Publisher {
     // Main tells of these files.
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
     const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka') };
-    const outlets = KAFKA_TOPICS.map(({ name: topic, setting }): Outlet => {
+    const outlets = topics.map(({ id, name: topic, setting }): Outlet => {
       const sink = new KafkaSink(createProducer(settings, setting, kafka));
-      return { topic, place: placeOf(setting, settings[setting]), sink: () => sink };
+      return { topic, id, place: placeOf(setting, settings[setting]), sink: () => sink };
     });
     if (settings.kafka_notificationsConfig !== '') {
       const setting = 'kafka_notificationsConfig';
       const producer = createProducer(settings, setting, kafka);
       outlets.push({
         topic: 'notifications',
+        id: 0,
         place: placeOf(setting, settings[setting]),
         sink: (epoch) => new KafkaSink(producer, frameForm(epoch)),
         frames: notificationMeters({ logger, metrics: this.#metrics }),
@@ -92,7 +101,7 @@ export class Publisher {
     }
     const metrics = createOutboxMetrics(
       this.#registry,
-      KAFKA_TOPICS.map(({ name }) => name),
+      topics.map(({ name }) => name),
     );
     this.#outbox = new Outbox(
       { logger, metrics, outlets },
@@ -196,7 +205,7 @@ export class Publisher {
   ): Sorted {
     const outcomes = new Uint8Array(messages.length);
     const stored: { index: number; message: DecodedMessage; isNew: boolean }[] = [];
-    const rooms = new Map(KAFKA_TOPICS.map(({ id, name }) => [id, this.#outbox.room(name)]));
+    const rooms = new Map(this.#topics.map(({ id, name }) => [id, this.#outbox.room(name)]));
     let next = 0;
     messages.forEach((message, index) => {
       outcomes[index] = message.outcome;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeEntry, recordBytesOf } from '../../../src/shared/journal/entry.js';
+import { blocks } from '../../../src/shared/messages/topics.js';
 import { Backlog } from '../../../src/shared/sinks/backlog.js';
 import { isRecordOf } from '../../../src/shared/sinks/kafka.js';
 import type { PlacedEntry } from '../../../src/shared/sinks/types.js';
 import { entryWith, frameEntry, openJournal, recordEntry } from '../../support/open-journal.js';
 
-const BLOCKS = isRecordOf('blocks');
+const BLOCKS = isRecordOf(blocks.id);
 const textOf = ({ bytes }: PlacedEntry): string =>
   Buffer.from(decodeEntry(bytes).record?.value ?? []).toString();
 

@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { Cursor } from '../../../src/shared/journal/cursor.js';
 import { decodeEntry } from '../../../src/shared/journal/entry.js';
 import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
+import { blocks } from '../../../src/shared/messages/topics.js';
 import { DeadLetters } from '../../../src/shared/sinks/dead-letters.js';
 import { Drainer, type DrainerOptions, type SinkCursor } from '../../../src/shared/sinks/drainer.js';
 import { isRecordOf } from '../../../src/shared/sinks/kafka.js';
@@ -51,7 +52,7 @@ async function startDrainer(
       refused: ({ position, bytes }, reason) =>
         deadLetters.add({ sink: name, topic: 'blocks', epoch: journal.epoch, position }, bytes, reason),
     },
-    { topic: 'blocks', takes: isRecordOf('blocks'), ...given },
+    { topic: 'blocks', takes: isRecordOf(blocks.id), ...given },
   );
   context.after(() => drainer.stop(0));
   const add = (...values: readonly string[]): void => {
@@ -251,7 +252,7 @@ test('what is acknowledged is not sent again although it could not be written do
       meters: outboxMeters(createOutboxMetrics(new Registry()), 'blocks'),
       refused: () => {},
     },
-    { topic: 'blocks', takes: isRecordOf('blocks') },
+    { topic: 'blocks', takes: isRecordOf(blocks.id) },
   );
   drainer.start(0);
   for (const text of ['a', 'b']) for (const entry of opened.append(recordEntry(text))) drainer.add(entry);
