@@ -1,11 +1,11 @@
 /** `dist/app`, which is what runs: whole, with one copy of each library, and readable where it fails. */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { launchServer } from '../support/server-process.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { within } from '../support/wait.js';
@@ -44,30 +44,44 @@ const PATCHED = [
   'libp2p',
 ];
 
+/** An environment in which each module that a process or thread loads is written down, and what was. */
+function watchLoading(context: TestContext): { readonly env: NodeJS.ProcessEnv; files(): string[] } {
+  const directory = temporaryDirectory(context);
+  const loaded = join(directory, 'loaded');
+  const hooks = join(directory, 'hooks.mjs');
+  const register = join(directory, 'register.mjs');
+  writeFileSync(loaded, '');
+  writeFileSync(
+    hooks,
+    `import { appendFileSync } from 'node:fs';
+export async function load(url, context, next) {
+  appendFileSync(${JSON.stringify(loaded)}, url + '\\n');
+  return next(url, context);
+}
+`,
+  );
+  writeFileSync(
+    register,
+    `import { register } from 'node:module';\nregister(${JSON.stringify(pathToFileURL(hooks).href)});\n`,
+  );
+  return {
+    env: { NODE_OPTIONS: `--import=${pathToFileURL(register).href}` },
+    files: () => readFileSync(loaded, 'utf8').split('\n'),
+  };
+}
+
 test('no library that is reached into is bundled twice, or loaded from its package beside the bundle', async (context) => {
   const bundled = bundledPackages();
   for (const name of PATCHED) assert.equal(bundled.get(name)?.size, 1, name);
 
-  // Every file that a process or thread of a running server loads, from its first module on.
-  const directory = temporaryDirectory(context);
-  const loaded = join(directory, 'loaded');
-  writeFileSync(loaded, '');
-  writeFileSync(
-    join(directory, 'hooks.mjs'),
-    `import { appendFileSync } from 'node:fs';
-export async function load(url, context, next) { appendFileSync(${JSON.stringify(loaded)}, url + '\\n'); return next(url, context); }`,
-  );
-  writeFileSync(
-    join(directory, 'register.mjs'),
-    `import { register } from 'node:module';\nregister(${JSON.stringify(`file://${join(directory, 'hooks.mjs')}`)});`,
-  );
+  const { env, files: filesOf } = watchLoading(context);
   const run = launchServer(context, {
-    env: { NODE_OPTIONS: `--import=file://${join(directory, 'register.mjs')}`, NODE_V8_COVERAGE: '' },
+    env: { ...env, NODE_V8_COVERAGE: '' },
   });
   await run.ready();
   run.child.kill('SIGTERM');
   assert.equal((await within(run.exit, 30_000, 'the end')).code, 0, run.stderr);
-  const files = readFileSync(loaded, 'utf8').split('\n');
+  const files = filesOf();
   assert.ok(
     files.some((file) => file.includes('/dist/app/workers/checker.js')),
     'the hook sees all threads',
@@ -108,3 +122,15 @@ test('it runs wherever the checkout is put, and a stack names the sources', (con
     /does not answer[\s\S]*src\/main\/cli\/health\.ts:\d+/,
   );
 });
+
+for (const args of [['--help'], ['health', '--set', 'health_check_httpListenAddress=127.0.0.1:1']]) {
+  test(`\`${args[0]}\` loads nothing of the server`, (context) => {
+    const { env, files } = watchLoading(context);
+    spawnSync(process.execPath, [resolve('bin/teranode-p2p.mjs'), ...args], { env: { ...ENV, ...env } });
+    const own = new Set(files().filter((file) => file.startsWith(pathToFileURL(APP).href)));
+    const bytes = [...own].reduce((sum, file) => sum + statSync(fileURLToPath(file)).size, 0);
+    assert.ok(bytes > 100_000, 'it has run');
+    // With gRPC it was 1.8 MB; the server is 4.
+    assert.ok(bytes < 700_000, `${bytes} bytes in ${own.size} files`);
+  });
+}

@@ -5,13 +5,12 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
-import { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
+import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import { parseListenAddress } from '../../shared/listen-address.js';
 import { type RunFile, readRunFile } from '../../shared/run-file.js';
 import { type LoadedSettings, loadSettings, type SettingsCheck } from '../../shared/settings/load.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { parseGoDuration } from '../../shared/settings/values.js';
-import { ADMIN_KEY_FILE } from '../grpc/admin-key.js';
 import type { Terminal } from './terminal.js';
 
 /** A failure that the message says all about: no stack, exit code 1. */
@@ -87,7 +86,9 @@ export async function withPeerService(
   { admin = false }: { readonly admin?: boolean } = {},
 ): Promise<void> {
   noteOtherServer(settings, { setting: 'p2p_grpcAddress', server: 'grpc' }, terminal);
-  const adminKey = settings.grpc_admin_api_key || (admin ? keptAdminKey(settings) : undefined);
+  const adminKey = settings.grpc_admin_api_key || (admin ? await keptAdminKey(settings) : undefined);
+  // Loaded where it is used: the other commands need not wait for gRPC.
+  const { PeerServiceClient } = await import('../../shared/grpc/peer-service-client.js');
   const client = new PeerServiceClient(settings.p2p_grpcAddress, {
     ...(adminKey === undefined ? {} : { adminKey }),
     tls: settings,
@@ -108,7 +109,8 @@ export async function withPeerService(
   }
 }
 
-function keptAdminKey({ DATADIR }: Settings): string {
+async function keptAdminKey({ DATADIR }: Settings): Promise<string> {
+  const { ADMIN_KEY_FILE } = await import('../grpc/admin-key.js');
   const path = resolve(DATADIR, ADMIN_KEY_FILE);
   try {
     return readFileSync(path, 'utf8').trim();

@@ -1,6 +1,5 @@
 /** Follows a server's WebSocket feed. */
 
-import { WebSocket } from 'ws';
 import { errorMessage } from '../../shared/errors.js';
 
 /** Bytes of one frame at the most. */
@@ -27,6 +26,8 @@ export async function followFeed({
   onFrame,
   silenceMs = SILENCE_MS,
 }: FeedOptions): Promise<void> {
+  // Loaded where it is used.
+  const { WebSocket } = await import('ws');
   if (signal.aborted) return;
   const socket = new WebSocket(url, {
     maxPayload: FRAME_BOUND,

@@ -1,8 +1,6 @@
 /** `teranode-p2p peers`. */
 
-import { status as Status } from '@grpc/grpc-js';
 import type { Command } from 'commander';
-import { RpcError } from '../../shared/grpc/call.js';
 import type { PeerRegistryInfo, PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import { settingsFor, withPeerService } from './context.js';
 import { formatBytes, type Terminal } from './terminal.js';
@@ -17,6 +15,9 @@ async function registryOf(client: PeerServiceClient): Promise<Map<string, PeerRe
   try {
     return new Map((await client.getPeerRegistry()).map((info) => [info.id, info]));
   } catch (error) {
+    // The client has loaded them.
+    const { RpcError } = await import('../../shared/grpc/call.js');
+    const { status: Status } = await import('@grpc/grpc-js');
     if (error instanceof RpcError && error.code === Status.UNIMPLEMENTED) return new Map();
     throw error;
   }

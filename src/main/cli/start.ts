@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
-import { createLogger, type Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging.js';
 import type { LoadedSettings } from '../../shared/settings/load.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { loadFor } from './context.js';
@@ -33,6 +33,7 @@ Examples:
         stream.removeAllListeners('error');
         stream.on('error', () => {});
       }
+      const { createLogger } = await import('../../shared/logging.js');
       let loaded: LoadedSettings;
       try {
         loaded = loadFor(command, settingsProblems);
@@ -52,6 +53,7 @@ function tellFailure(logger: Logger, error: unknown): void {
 }
 
 async function runServer(settings: Settings, warnings: readonly string[]): Promise<void> {
+  const { createLogger } = await import('../../shared/logging.js');
   const logger = createLogger({ level: settings.logLevel, node: settings.clientName });
   for (const warning of warnings) logger.warn(OWN, warning);
 
