@@ -32,7 +32,7 @@ import {
   outcomeIndex,
 } from '../../shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
-import type { PeerFact, Signed } from '../../shared/pipeline/types.js';
+import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type {
@@ -44,8 +44,9 @@ import type {
   MessageChecks,
   P2PNode,
 } from '../node/types.js';
+import { Asked, type Asking, Finished } from './asked.js';
 import type { CheckerPool } from './checker-pool.js';
-import { Checks, type Entrant, type Where } from './checks.js';
+import { Checks, type Entrant } from './checks.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
 
@@ -104,76 +105,6 @@ interface Known {
   readonly kind: number;
   readonly author: string;
   readonly source: string;
-}
-
-/** A message after its checker, for GossipSub to ask for or not: nobody else keeps it. */
-class Finished implements Judgement {
-  constructor(
-    /** Of a checked batch. */
-    readonly bytes: Buffer,
-    readonly where: Judgement['where'],
-  ) {}
-
-  get outcome(): OutcomeName {
-    return outcomeAt(outcomeOf(this.bytes)).name;
-  }
-
-  get signature(): Judgement['signature'] {
-    const name = this.outcome;
-    return name === 'forged' || name === 'poisonous' ? name : 'holds';
-  }
-}
-
-/** What the pipeline does about a message that GossipSub asks of. */
-interface Asking {
-  finished(message: Asked, finished: Finished): Judgement;
-  dropped(message: Asked, why: 'shed' | 'lost'): Judgement;
-  copyFrom(message: Asked, source: string): void;
-}
-
-/** A message that GossipSub asks of, on its way to a checker. One object for all of it: there are thousands a second. */
-class Asked implements Entrant, Checking {
-  readonly kind: number;
-  readonly author: string;
-  readonly source: string;
-  readonly data: Uint8Array;
-  readonly signed: Signed;
-  readonly receivedAt = wall.told();
-  readonly queuedAt = monotonic();
-  readonly standing: AuthorStanding;
-  place: object | undefined = undefined;
-  readonly judgement: Promise<Judgement>;
-  readonly #asking: Asking;
-  #settle: (judgement: Judgement) => void = () => {};
-
-  constructor(
-    { kind, author, source, data, signed }: IncomingMessage,
-    standing: AuthorStanding,
-    asking: Asking,
-  ) {
-    this.kind = kind;
-    this.author = author;
-    this.source = source;
-    this.data = data;
-    this.signed = signed;
-    this.standing = standing;
-    this.#asking = asking;
-    this.judgement = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-  }
-
-  finish(checked: Buffer, where: Where): void {
-    this.#settle(this.#asking.finished(this, new Finished(checked, where)));
-  }
-
-  drop(why: 'shed' | 'lost'): void {
-    this.#settle(this.#asking.dropped(this, why));
-  }
-
-  copyFrom(source: string): void {
-    this.#asking.copyFrom(this, source);
-  }
 }
 
 /** A message on its way to the publisher, or with it. */
