@@ -77,21 +77,27 @@ interface Identity {
   readonly birth: string;
 }
 
-/** Writes `head`, and waits for the disk. Throws what the file system throws: then the one before is still there. */
-export function writeHead(files: FileCalls, directory: string, head: Head): void {
+/** Writes `head`, and with `wait` waits for the disk. Throws what the file system throws: then the one before is still there. */
+export function writeHead(files: FileCalls, directory: string, head: Head, wait: boolean): void {
   const path = join(directory, NAME);
-  const written = writeNamed(files, directory, head, true);
-  files.rename(join(directory, PARTIAL), path);
-  files.syncDirectory(directory);
+  const write = (withBirth: boolean): Identity => {
+    const identity = writePartial(files, directory, head, { withBirth, wait });
+    files.rename(join(directory, PARTIAL), path);
+    if (wait) files.syncDirectory(directory);
+    return identity;
+  };
+  const written = write(true);
   const { birth } = withFile(files, path, 'r', (fd) => files.stat(fd));
-  if (birth === written.birth) return;
-  // What it calls the birth changes with the file.
-  writeNamed(files, directory, head, false);
-  files.rename(join(directory, PARTIAL), path);
-  files.syncDirectory(directory);
+  // What it calls the birth may change with the file.
+  if (birth !== written.birth) write(false);
 }
 
-function writeNamed(files: FileCalls, directory: string, head: Head, withBirth: boolean): Identity {
+function writePartial(
+  files: FileCalls,
+  directory: string,
+  head: Head,
+  { withBirth, wait }: { readonly withBirth: boolean; readonly wait: boolean },
+): Identity {
   const path = join(directory, PARTIAL);
   try {
     files.remove(path);
@@ -105,7 +111,7 @@ function writeNamed(files: FileCalls, directory: string, head: Head, withBirth: 
     const body = Buffer.from(`${JSON.stringify({ format: FORMAT, ...head, epochs, file })}\n`);
     const bytes = Buffer.concat([body, Buffer.from(`${crc32c(body).toString(16)}\n`)]);
     writeAll(files, fd, bytes, bytes.length, 0);
-    files.sync(fd);
+    if (wait) files.sync(fd);
     return file;
   });
 }

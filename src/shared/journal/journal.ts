@@ -300,7 +300,8 @@ export class Journal {
     }
     this.#epochs = this.#knownEpochs(stored?.epochs ?? []);
     const isNew = this.#epochs.length === 0;
-    const powerLost = stored?.state === 'open' && stored.boot !== this.#boot;
+    // Without a head that can be read nobody knows; a power loss may well have taken it.
+    const powerLost = stored === undefined || (stored.state === 'open' && stored.boot !== this.#boot);
     const tail = this.#findEnd(stored, powerLost);
     this.#position = tail.position;
     this.#seq = tail.seq;
@@ -573,18 +574,12 @@ export class Journal {
     }
   }
 
-  #writeHead(state: Head['state']): void {
+  #writeHead(state: Head['state'], wait = true): void {
     const { directory, fsync } = this.#options;
     const newest = this.#segments.at(-1)?.first ?? 0;
     const end = state === 'closed' ? { end: { position: this.#position, seq: this.#seq } } : {};
-    writeHead(this.#files, directory, {
-      epochs: this.#epochs,
-      state,
-      fsync,
-      boot: this.#boot,
-      newest,
-      ...end,
-    });
+    const head = { epochs: this.#epochs, state, fsync, boot: this.#boot, newest, ...end };
+    writeHead(this.#files, directory, head, wait);
   }
 
   /** Where a cursor of `epoch` at `position` stands: what was lost behind it in a former epoch is passed. Undefined where it is of no epoch that is known. */
@@ -734,7 +729,8 @@ export class Journal {
     if (!this.#shortened) this.#pressure = undefined;
     this.#shortened = false;
     try {
-      this.#writeHead('open');
+      // Where nobody waits for the disk, this must not either: it may have to write a whole segment first.
+      this.#writeHead('open', this.#options.fsync);
     } catch (error) {
       // It is only less able to tell that segments were deleted.
       this.#logger.debug({ err: error }, 'the head of the journal could not be written');

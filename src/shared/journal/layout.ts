@@ -1,7 +1,7 @@
 /**
  * The journal's files. A segment is a head and batches, a batch is a head and entries (`entry.ts`). Little-endian.
  *
- * Segment `<first position, 16 digits>.journal`: its head twice, 64 bytes each, for what a flipped bit in it would cost: "TP2PJRNL", u32 version, u32 flags (0), 8
+ * Segment `<first position, 16 digits>.journal`: its head twice, 64 bytes each, for what a flipped bit in it would cost: "TP2PJRNL", u32 version, u32 flags (none is known: 0), 8
  * bytes of epoch, f64 first position, f64 first sequence number, f64 time, u32 mark (random, in every batch's head), 8 zero bytes, u32 CRC-32C of what is
  * before.
  *
@@ -99,7 +99,8 @@ export function decodeSegmentHead(bytes: Buffer): SegmentHead | undefined {
       continue;
     if (bytes.readUInt32LE(at + 60) !== crc32c(bytes, at, at + 60)) continue;
     const version = bytes.readUInt32LE(at + 8);
-    if (version !== VERSION) throw new NewerVersionError(`version ${version}`);
+    const flags = bytes.readUInt32LE(at + 12);
+    if (version !== VERSION || flags !== 0) throw new NewerVersionError(`version ${version}, flags ${flags}`);
     return {
       epoch: bytes.toString('hex', at + 16, at + 24),
       position: bytes.readDoubleLE(at + 24),

@@ -142,7 +142,7 @@ describe('a journal', () => {
   });
 
   it('of a newer version is left alone, and says so', () => {
-    const { files } = written(true);
+    const { files, segments } = written(true);
     const left = files.copy();
     const text = left.contentOf('head').toString().replace('"format":1', '"format":9');
     const body = text.slice(0, text.indexOf('\n') + 1);
@@ -153,6 +153,21 @@ describe('a journal', () => {
       message: /DATADIR.*\/journal.*format 9/,
     });
     assert.equal(left.calls.length, length);
+    // So is a segment of another version, or with a flag that is not known.
+    for (const at of [8, 12]) {
+      const others = files.copy();
+      const [name = ''] = segments;
+      const bytes = Buffer.from(others.contentOf(name));
+      for (const copy of [0, 64]) {
+        bytes[copy + at] = 2;
+        bytes.writeUInt32LE(Number.parseInt(crcOf(bytes.subarray(copy, copy + 60)), 16), copy + 60);
+      }
+      others.setContent(name, bytes);
+      assert.throws(() => new TestJournal(DIRECTORY, { files: others }), {
+        name: 'JournalUnusableError',
+        message: /DATADIR.*newer version/,
+      });
+    }
   });
 });
 
