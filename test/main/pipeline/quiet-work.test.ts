@@ -30,7 +30,7 @@ async function quietPipeline(
   changes: Partial<Settings> = {},
   options: { readonly checkerFile?: URL; readonly checkerTimeoutMs?: number } = {},
 ) {
-  const settings = settingsOf({ p2p_checkers: 2, ...changes });
+  const settings = settingsOf({ p2p_checkers: 2, p2p_inline_checks: true, ...changes });
   const offences: string[] = [];
   const pipeline = new Pipeline(
     {
