@@ -28,6 +28,7 @@ import type { Preambles } from './preambles.js';
 import { isRelaying } from './relays.js';
 import { announcePublicAddresses } from './seams/host-internals.js';
 import { boundedIdentifyPush, identifyAs, patientIdentify } from './seams/identifying.js';
+import { lengthsWithoutErrors } from './seams/noise-lengths.js';
 import { relayTransport } from './seams/relay-places.js';
 import { boundAddresses } from './stored-addresses.js';
 
@@ -127,7 +128,9 @@ export async function createHost(components: HostComponents, options: HostOption
       announceFilter: announceFilter(settings),
     },
     transports: [holePunching?.transport() ?? tcp(), ...(isRelaying(settings) ? [circuit] : [])],
-    connectionEncrypters: [components.ownKey.watch(noise())],
+    connectionEncrypters: [
+      components.ownKey.watch(seams.noiseLengths ? lengthsWithoutErrors(noise()) : noise()),
+    ],
     streamMuxers: [
       () => {
         const factory = muxer();

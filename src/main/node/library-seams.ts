@@ -42,6 +42,8 @@ export interface Seams {
   readonly gossipStreams: boolean;
   /** Ids and messages that GossipSub remembers, in a bounded number of bytes; see seams/gossip-memory.ts. */
   readonly gossipMemory: boolean;
+  /** Lengths of noise's frames without an error a read; see seams/noise-lengths.ts. */
+  readonly noiseLengths: boolean;
 }
 
 export const ALL_SEAMS: Seams = {
@@ -53,6 +55,7 @@ export const ALL_SEAMS: Seams = {
   directPeersInMesh: true,
   gossipStreams: true,
   gossipMemory: true,
+  noiseLengths: true,
 };
 
 type Validated =

@@ -11,9 +11,14 @@ function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
+/** The last that was asked for: a second's messages have the same. */
+let known = { second: Number.NaN, text: '' };
+
 /** `2006-01-02T15:04:05Z` in UTC of a unix time in ms. */
 export function frameTimestamp(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(at / 1000);
+  if (second !== known.second) known = { second, text: `${new Date(at).toISOString().slice(0, 19)}Z` };
+  return known.text;
 }
 
 /** Go has a pointer here: 0 is a fee, not the lack of one. */
