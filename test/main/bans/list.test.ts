@@ -131,6 +131,9 @@ test('what is no address, subnet or peer ID is refused with an error that is saf
     'fe80::1%eth0',
     'fe80::%0/64',
     '1.2.3.4:99999999',
+    '1.2.3.4:65536',
+    '[2001:db8::1]:99999',
+    '/ip4/1.2.3.4/tcp/99999',
     'example.com',
     '/dns4/example.com/tcp/9905',
     '\u202e1.2.3.4',
@@ -151,10 +154,11 @@ test('what is no address, subnet or peer ID is refused with an error that is saf
   await assert.rejects(list.add('192.0.2.1', Number.NaN, 'operator'), RangeError);
 });
 
-test('bans survive a restart, corrupt entries do not stop it', async (context) => {
+test('bans survive a restart with why they are, corrupt entries do not stop it', async (context) => {
   const path = join(temporaryDirectory(context), 'level');
   const first = await openList(context, { path });
-  await first.list.add('192.0.2.1', first.clock.now + HOUR, 'operator');
+  const reason = 'asks for everything';
+  await first.list.add('192.0.2.1', first.clock.now + HOUR, 'operator', { reason });
   await first.list.add(PEER, first.clock.now + HOUR, 'score');
   await first.list.add('192.0.2.7', first.clock.now + HOUR, 'operator');
   await first.list.remove('192.0.2.7');
@@ -164,6 +168,8 @@ test('bans survive a restart, corrupt entries do not stop it', async (context) =
   await raw.put('192.0.2.10', '{"until":"soon","origin":"operator"}');
   await first.close();
   const second = await openList(context, { path });
+  const kept = new Map(second.list.list().map((entry) => [entry.key, entry.reason]));
+  assert.deepEqual([kept.get('192.0.2.1'), kept.get(PEER)], [reason, undefined]);
   assert.deepEqual(
     second.list
       .list()
