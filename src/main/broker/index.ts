@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { DependencyHealth } from '../../shared/health.js';
+import { MAX_YOUNG_MB } from '../../shared/heap.js';
 import type { Logger } from '../../shared/logging.js';
 import type { BrokerConfig, BrokerOrder, BrokerReport } from '../../shared/pipeline/worker-config.js';
 
@@ -40,7 +41,10 @@ export class EmbeddedBrokerThread {
     const worker = new Worker(THREAD, {
       workerData: this.#config,
       name: 'broker',
-      ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
+      resourceLimits: {
+        maxYoungGenerationSizeMb: MAX_YOUNG_MB,
+        ...(heapMb === undefined ? {} : { maxOldGenerationSizeMb: heapMb }),
+      },
     });
     this.#worker = worker;
     let reason = '';

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { MAX_YOUNG_MB } from '../../shared/heap.js';
 import type { Logger } from '../../shared/logging.js';
 
 export interface WorkerPoolOptions {
@@ -39,7 +40,7 @@ export function createPool(options: WorkerPoolOptions, logger: Logger): Piscina 
     recordTiming: false,
     closeTimeout: 5000,
     ...(EXEC_ARGV && { execArgv: EXEC_ARGV }),
-    resourceLimits: { maxOldGenerationSizeMb: options.maxOldSpaceMb },
+    resourceLimits: { maxOldGenerationSizeMb: options.maxOldSpaceMb, maxYoungGenerationSizeMb: MAX_YOUNG_MB },
     workerData: options.workerData,
   });
   pool.on('workerDestroy', options.onDeath);

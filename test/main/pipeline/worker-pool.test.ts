@@ -29,3 +29,21 @@ it('ends its threads alone, at whatever moment of their start', async () => {
   // A thread that took the process with it would not come here.
   assert.ok(ended >= POOLS);
 });
+
+it('gives a thread’s young objects a few MiB, however many there are', async (context) => {
+  const pool = createPool(
+    {
+      name: 'checkers',
+      file: new URL('../../support/young-objects.js', import.meta.url),
+      threads: 1,
+      workerData: undefined,
+      concurrentTasks: 1,
+      maxOldSpaceMb: 128,
+      onDeath: () => {},
+    },
+    keptLog().logger,
+  );
+  context.after(() => pool.destroy());
+  const bytes = (await pool.run(undefined)) as number;
+  assert.ok(bytes > 0 && bytes <= 12 * 2 ** 20, `${bytes} bytes`);
+});
