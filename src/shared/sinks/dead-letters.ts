@@ -60,6 +60,8 @@ export class LetterUnkeptError extends Error {
 const MAX_DEAD_LETTERS = 10_000;
 /** Letters read in one turn, and put back with one batch. */
 const SOME = 200;
+/** A batch of the journal takes a multiple of it. */
+const SOME_BYTES = 4 * 1_048_576;
 const MAX_REASON = 1024;
 const SUFFIX = '.letter';
 const DAMAGED = 'damaged';
@@ -206,8 +208,9 @@ export class DeadLetters {
     let replayed = 0;
     // Those that come back meanwhile are for the next time.
     const ids = [...this.#letters.keys()];
-    for (let at = 0; at < ids.length; at += SOME) {
-      const back = this.#some(ids.slice(at, at + SOME), room);
+    for (let at = 0; at < ids.length; ) {
+      const { back, looked } = this.#some(ids.slice(at, at + SOME), room);
+      at += looked;
       if (back.size > 0) append([...back.values()]);
       for (const id of back.keys()) this.#remove(id);
       replayed += back.size;
@@ -217,12 +220,17 @@ export class DeadLetters {
     return replayed;
   }
 
-  /** Those of `ids` for which there is room, by id. Those that are damaged are set aside. */
-  #some(ids: readonly number[], room: (topic: string) => number): Map<number, ReturnedLetter> {
+  /** Of the first of `ids`, as many as `looked` says, those for which there is room, by id. Those that are damaged are set aside. */
+  #some(
+    ids: readonly number[],
+    room: (topic: string) => number,
+  ): { readonly back: Map<number, ReturnedLetter>; readonly looked: number } {
     const back = new Map<number, ReturnedLetter>();
     const taken = new Map<string, number>();
-    let damaged = 0;
+    let [looked, bytes, damaged] = [0, 0, 0];
     for (const id of ids) {
+      if (bytes >= SOME_BYTES) break;
+      looked++;
       if (!this.#letters.has(id)) continue;
       const letter = this.#read(id);
       if (letter === undefined) {
@@ -235,11 +243,12 @@ export class DeadLetters {
       if (count >= room(topic)) continue;
       taken.set(topic, count + 1);
       back.set(id, { sink, topic, epoch, position, entry: letter.entry });
+      bytes += letter.entry.length;
     }
     if (damaged > 0) {
       this.#logger.error({ letters: damaged }, 'dead letters are damaged: they are set aside');
     }
-    return back;
+    return { back, looked };
   }
 
   #setAside(id: number): void {

@@ -93,6 +93,16 @@ export class Outbox {
   /** Opens the journal and takes up where each sink was. Throws JournalUnusableError. */
   async open(): Promise<Opened> {
     const opened = this.journal.open();
+    try {
+      await this.#takeUp();
+    } catch (error) {
+      this.#closeFiles();
+      throw error;
+    }
+    return opened;
+  }
+
+  async #takeUp(): Promise<void> {
     this.#letters.open();
     this.#drainers = this.#components.outlets.map((outlet) => this.#drainer(outlet));
     this.#findStrays();
@@ -103,7 +113,11 @@ export class Outbox {
     this.journal.pins = () => this.#pinned();
     this.journal.release = (to) => this.#release(to);
     this.#settling = setInterval(() => this.#settle(), SETTLE_MS);
-    return opened;
+  }
+
+  #closeFiles(): void {
+    for (const file of [...this.#readers, ...this.#open]) file.close();
+    this.journal.close();
   }
 
   #findStrays(): void {
@@ -426,8 +440,7 @@ export class Outbox {
     clearInterval(this.#settling);
     clearTimeout(this.#mending);
     await Promise.all(this.#drainers.map((drainer) => drainer.stop(deadline)));
-    for (const file of [...this.#readers, ...this.#open]) file.close();
-    this.journal.close();
+    this.#closeFiles();
   }
 }
 

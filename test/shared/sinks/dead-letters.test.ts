@@ -144,3 +144,20 @@ test('letters of a topic that is full stay, and hold up no other topic’s', asy
   assert.equal(await count(), 2);
   assert.deepEqual(back, ['value 1', 'value 4', 'value 5']);
 });
+
+test('large letters are put back in batches that the journal takes', async (context) => {
+  const { deadLetters } = letters(context);
+  const value = Buffer.alloc(900_000);
+  const sizes: number[] = [];
+  for (let position = 0; position < 20; position++) {
+    const hash = Buffer.alloc(32, position);
+    const entry = entryWith({ record: { topic: 1, hash, key: Buffer.alloc(0), value } });
+    deadLetters.add({ sink: 'kafka', topic: 'blocks', epoch: 'e', position }, entry, 'too large');
+  }
+  const replayed = await deadLetters.replay(
+    () => 100,
+    (some) => sizes.push(some.reduce((sum, { entry }) => sum + entry.length, 0)),
+  );
+  assert.equal(replayed, 20);
+  assert.ok(Math.max(...sizes) < 32 * 1_048_576 && sizes.length > 1, sizes.join(' '));
+});
