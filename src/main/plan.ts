@@ -3,7 +3,7 @@
 import { journalBounds } from '../shared/journal/bounds.js';
 import type { Logger } from '../shared/logging.js';
 import type { ServerDependencies } from './dependencies.js';
-import { upgradeOutbox } from './outbox-upgrade/index.js';
+import { isUpgradeDue } from './outbox-upgrade/due.js';
 import type { ServerParts } from './parts.js';
 import type { Stage } from './stages.js';
 
@@ -48,7 +48,10 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
       name: 'publisher and checkers',
       start: async () => {
         const { directory, settings } = dependencies;
-        await upgradeOutbox({ logger }, { directory: directory.path, bounds: journalBounds(settings) });
+        if (isUpgradeDue(directory.path)) {
+          const { upgradeOutbox } = await import('./outbox-upgrade/index.js');
+          await upgradeOutbox({ logger }, { directory: directory.path, bounds: journalBounds(settings) });
+        }
         await parts.pipeline.start();
       },
       stop: async (deadline) => {

@@ -25,6 +25,7 @@ import { block, subtree } from '../../shared/messages/index.js';
 import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import { DeadLetters } from '../../shared/sinks/dead-letters.js';
 import { createOutboxMetrics } from '../../shared/sinks/metrics.js';
+import { LEFT } from './due.js';
 import { type ReleasedHead, ReleasedOutbox, type ReleasedRecord } from './released.js';
 
 export interface UpgradeOptions {
@@ -56,7 +57,7 @@ export async function upgradeOutbox(
   { directory, bounds, boot = bootId() }: UpgradeOptions,
 ): Promise<void> {
   const at = (name: string): string => join(directory, name);
-  const [old, importing, imported] = [at('outbox'), at('journal.importing'), at('outbox.imported')];
+  const [old, importing, imported] = [at(LEFT.old), at(LEFT.importing), at(LEFT.imported)];
   if (existsSync(old)) {
     rmSync(importing, { recursive: true, force: true });
     if (existsSync(at('journal'))) {
