@@ -5,9 +5,9 @@
 
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hasFrame } from '../journal/entry.js';
 import { JournalReader } from '../journal/reader.js';
 import type { Logger } from '../logging.js';
-import { isFrame } from '../sinks/kafka.js';
 import type { PlacedEntry } from '../sinks/types.js';
 import {
   decodeBatch,
@@ -15,13 +15,13 @@ import {
   type End,
   encodeControl,
   FrameStreamError,
+  isOwnStatus,
   MESSAGE,
   MessageReader,
   type StreamMessage,
   type StreamPlace,
   type Welcome,
 } from './stream.js';
-import { isOwnStatus } from './stream-server.js';
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2000;
@@ -179,7 +179,7 @@ export class FrameStreamClient {
       const { epoch, position, seq } = this.#place as StreamPlace;
       if (this.#reader === undefined || position >= to.position) break;
       const { entries, next } = this.#reader.read(position, to.position, READ_BYTES);
-      const frames = entries.filter(({ bytes }) => isFrame(bytes));
+      const frames = entries.filter(({ bytes }) => hasFrame(bytes));
       const [first] = frames;
       // What the journal has no more may have had frames or not: the numbers tell.
       if (first !== undefined && first.seq !== seq) this.components.handlers.gap();

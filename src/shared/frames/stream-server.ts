@@ -1,10 +1,8 @@
 /** The publisher's end of the stream: a local socket over which each notification server that keeps up is sent what comes. */
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { flagsOf, kindOf, OWN } from '../journal/entry.js';
 import { type LocalSocket, listenOnSocket } from '../local-socket.js';
 import type { Logger } from '../logging.js';
-import { nodeStatus } from '../messages/index.js';
 import type { PlacedEntry } from '../sinks/types.js';
 import type { FrameStreamMetrics } from './metrics.js';
 import {
@@ -14,6 +12,7 @@ import {
   encodeMessage,
   FrameStreamError,
   type Hello,
+  isOwnStatus,
   MESSAGE,
   MessageReader,
 } from './stream.js';
@@ -51,10 +50,6 @@ interface Reader {
   /** It was left out of what came meanwhile. */
   behind: boolean;
 }
-
-/** Whether this is the frame with which a client is greeted: the node's own `node_status`. */
-export const isOwnStatus = (entry: Uint8Array): boolean =>
-  (flagsOf(entry) & OWN) !== 0 && kindOf(entry) === nodeStatus.id;
 
 export class FrameStreamServer {
   readonly #readers = new Set<Reader>();

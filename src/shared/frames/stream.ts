@@ -3,8 +3,9 @@
  * is f64 position of its first entry, f64 position behind its last, f64 sequence number of its first, and the entries as they stand in the journal.
  */
 
-import { entryLengthAt } from '../journal/entry.js';
+import { entryLengthAt, flagsOf, kindOf, OWN } from '../journal/entry.js';
 import { MAX_BATCH_BYTES } from '../journal/layout.js';
+import { NODE_STATUS_ID } from '../messages/ids.js';
 import type { PlacedEntry } from '../sinks/types.js';
 
 export const MESSAGE = { hello: 1, welcome: 2, batch: 3, ownStatus: 4, end: 5 } as const;
@@ -51,6 +52,10 @@ export interface StreamBatch {
   readonly end: number;
   readonly seq: number;
 }
+
+/** Whether this is the frame with which a client is greeted: the node's own `node_status`. */
+export const isOwnStatus = (entry: Uint8Array): boolean =>
+  (flagsOf(entry) & OWN) !== 0 && kindOf(entry) === NODE_STATUS_ID;
 
 /** The bytes are not this protocol's. */
 export class FrameStreamError extends Error {

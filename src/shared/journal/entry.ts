@@ -117,6 +117,9 @@ export function entryLengthAt(bytes: Buffer, at: number): number {
 /** The flags of an entry, without opening it. */
 export const flagsOf = (entry: Uint8Array): number => entry[5] as number;
 
+/** Whether clients of the feed see it. */
+export const hasFrame = (entry: Uint8Array): boolean => (flagsOf(entry) & FRAME) !== 0;
+
 /** Id of its message kind. */
 export const kindOf = (entry: Uint8Array): number => entry[4] as number;
 

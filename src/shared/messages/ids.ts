@@ -1,5 +1,8 @@
 /** Ids of message kinds and of Kafka topics: they go to disk and over the wire, so that one that was given is never given to another. */
 
+/** Of `node_status`, which greets clients: who does not read messages knows it by this. */
+export const NODE_STATUS_ID = 5;
+
 export interface Identified {
   /** 1 to 255, the same for ever. */
   readonly id: number;

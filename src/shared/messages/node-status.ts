@@ -2,6 +2,7 @@
 
 import { shownUrl } from './data-hub-url.js';
 import { FEE_POLICY } from './fee-policy.js';
+import { NODE_STATUS_ID } from './ids.js';
 import type { MessageKind } from './kind.js';
 import { displayText, hexOrEmpty, optionalHash, peerIdText } from './text.js';
 import { field, type MessageOf, objectField } from './wire-fields.js';
@@ -42,7 +43,7 @@ export type NodeStatus = MessageOf<typeof WIRE>;
 const CHAIN_WORK_MAX = 64;
 
 export const nodeStatus: MessageKind<NodeStatus> = {
-  id: 5,
+  id: NODE_STATUS_ID,
   name: 'node_status',
   topicSetting: 'p2p_node_status_topic',
   sizeBound: 64 * 1024,

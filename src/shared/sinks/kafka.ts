@@ -1,6 +1,6 @@
 /** Kafka as a sink: what a record of an entry is, on a cluster or on the embedded broker alike. */
 
-import { decodeEntry, FRAME, flagsOf, OWN, RECORD, recordBytesOf, topicOf } from '../journal/entry.js';
+import { decodeEntry, flagsOf, OWN, RECORD, recordBytesOf, topicOf } from '../journal/entry.js';
 import type { KafkaProducer, KafkaRecord } from '../kafka/types.js';
 import type { PlacedEntry, Sink } from './types.js';
 
@@ -8,8 +8,6 @@ import type { PlacedEntry, Sink } from './types.js';
 export function isRecordOf(id: number): (entry: Uint8Array) => boolean {
   return (entry) => topicOf(entry) === id && (flagsOf(entry) & (RECORD | OWN)) === RECORD;
 }
-
-export const isFrame = (entry: Uint8Array): boolean => (flagsOf(entry) & FRAME) !== 0;
 
 /** What becomes of an entry in Kafka. */
 export interface RecordForm {

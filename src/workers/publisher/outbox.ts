@@ -7,7 +7,7 @@ import { UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { JournalBounds } from '../../shared/journal/bounds.js';
 import { Cursor, cursorNames } from '../../shared/journal/cursor.js';
-import { decodeEntry, encodeEntry } from '../../shared/journal/entry.js';
+import { decodeEntry, encodeEntry, hasFrame } from '../../shared/journal/entry.js';
 import { type Appended, Journal, type Opened } from '../../shared/journal/journal.js';
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging.js';
@@ -16,7 +16,7 @@ import { DamagedError } from '../../shared/sinks/backlog.js';
 import { DeadLetters, type ReturnedLetter } from '../../shared/sinks/dead-letters.js';
 import type { SinkCursor } from '../../shared/sinks/drainer.js';
 import { Drainer } from '../../shared/sinks/drainer.js';
-import { isFrame, isRecordOf } from '../../shared/sinks/kafka.js';
+import { isRecordOf } from '../../shared/sinks/kafka.js';
 import { KeptEntries } from '../../shared/sinks/kept.js';
 import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
 import type { PlacedEntry, Sink } from '../../shared/sinks/types.js';
@@ -150,7 +150,7 @@ export class Outbox {
     if (frames !== undefined) {
       return new Drainer(
         { sink, source, cursor, logger, meters: frames, refused: () => frames.lost(1) },
-        { topic, place, takes: isFrame, what: 'frames', lost: (positions) => frames.lost(positions) },
+        { topic, place, takes: hasFrame, what: 'frames', lost: (positions) => frames.lost(positions) },
       );
     }
     const keyOf = (position: number) => ({ sink: sink.name, topic, epoch: journal.epoch, position });
@@ -280,7 +280,7 @@ export class Outbox {
     let seq = firstSeq;
     return entries.map((bytes, index) => {
       const placed = { position: firstPosition + index, seq, bytes };
-      if (isFrame(bytes)) seq++;
+      if (hasFrame(bytes)) seq++;
       for (const drainer of this.#drainers) if (drainer.takes(bytes)) drainer.add(placed);
       return placed;
     });
@@ -324,7 +324,7 @@ export class Outbox {
     const found: PlacedEntry[] = [];
     for (let from = this.#reader.seekSeq(nextSeq - count, end); from < end; ) {
       const { entries, next } = this.#reader.read(from, end, SCAN_BYTES);
-      for (const entry of entries) if (isFrame(entry.bytes)) found.push(entry);
+      for (const entry of entries) if (hasFrame(entry.bytes)) found.push(entry);
       from = next;
     }
     return found.slice(-count);

@@ -9,10 +9,9 @@ import { localSocketPath } from '../../../src/shared/frames/socket-path.js';
 import { encodeControl, MESSAGE } from '../../../src/shared/frames/stream.js';
 import { FrameStreamClient } from '../../../src/shared/frames/stream-client.js';
 import { FrameStreamServer } from '../../../src/shared/frames/stream-server.js';
-import { frameOf } from '../../../src/shared/journal/entry.js';
+import { frameOf, hasFrame } from '../../../src/shared/journal/entry.js';
 import { segmentName } from '../../../src/shared/journal/layout.js';
 import { nodeStatus } from '../../../src/shared/messages/index.js';
-import { isFrame } from '../../../src/shared/sinks/kafka.js';
 import { heldBytes } from '../../support/garbage.js';
 import { keptLog } from '../../support/logger.js';
 import {
@@ -90,7 +89,7 @@ async function serve(
   context.after(stop);
   /** As the publisher does it. */
   const append = (...entries: readonly Uint8Array[]): void =>
-    server.append(opened.append(...entries).filter(({ bytes }) => isFrame(bytes)));
+    server.append(opened.append(...entries).filter(({ bytes }) => hasFrame(bytes)));
   return { append, stop, registry, opened, socketPath };
 }
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { hasFrame } from '../../../src/shared/journal/entry.js';
 import { segmentName } from '../../../src/shared/journal/layout.js';
 import { EmbeddedProducer } from '../../../src/shared/kafka/embedded/producer.js';
 import {
@@ -14,7 +15,7 @@ import {
 } from '../../../src/shared/kafka/types.js';
 import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
 import { Drainer } from '../../../src/shared/sinks/drainer.js';
-import { frameForm, isFrame, KafkaSink } from '../../../src/shared/sinks/kafka.js';
+import { frameForm, KafkaSink } from '../../../src/shared/sinks/kafka.js';
 import { NO_METERS } from '../../../src/shared/sinks/metrics.js';
 import { recordsIn, startBroker } from '../../support/embedded-broker.js';
 import { keptLog } from '../../support/logger.js';
@@ -47,7 +48,7 @@ function drainFrames(
     },
     {
       topic: 'notifications',
-      takes: isFrame,
+      takes: hasFrame,
       what: 'frames',
       lost: (positions) => {
         lost += positions;
@@ -57,7 +58,7 @@ function drainFrames(
   drainer.start(waiting);
   context.after(() => drainer.stop(0));
   const append = (...entries: readonly Uint8Array[]): void => {
-    for (const entry of opened.append(...entries)) if (isFrame(entry.bytes)) drainer.add(entry);
+    for (const entry of opened.append(...entries)) if (hasFrame(entry.bytes)) drainer.add(entry);
   };
   return { drainer, opened, cursor, lines, append, lost: () => lost };
 }
