@@ -229,11 +229,15 @@ if (process.platform === 'linux') {
     context.after(() => chain.close());
     await chain.getBestBlockHeader();
     const port = Number(/:(\d+)$/.exec(service.callers[0]?.peer ?? '')?.[1]);
-    // `tr:tm->when` of the client's socket: 2 is the keepalive timer, its time in hundredths of a second.
+    // `tr:tm->when` of the client's socket: 2 is the keepalive timer, its time in hundredths of a second. State 01 is established:
+    // a closed connection that used the same port may still be listed.
     const row = readFileSync('/proc/net/tcp', 'utf8')
       .split('\n')
       .map((line) => line.trim().split(/\s+/))
-      .find(([, local]) => local?.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`));
+      .find(
+        ([, local, , state]) =>
+          state === '01' && local?.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`),
+      );
     const [timer, when] = (row?.[5] ?? '').split(':');
     assert.equal(timer, '02', `the timer of ${row?.join(' ')}`);
     assert.ok(Number.parseInt(when ?? '', 16) <= 1_000, when);
