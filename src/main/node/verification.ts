@@ -45,22 +45,30 @@ export class Verification {
   async judge(name: string, message: IncomingMessage): Promise<Judgement> {
     for (;;) {
       const before = this.#checking.get(name);
-      if (before === undefined) return this.#poisonous.get(name) ?? this.#handOver(name, message);
-      before.copyFrom(message.source);
-      const judgement = await before.judgement;
-      if (judgement.signature !== 'shed') return judgement;
+      if (before === undefined) {
+        const poisonous = this.#poisonous.get(name);
+        if (poisonous !== undefined) return poisonous;
+      }
+      before?.copyFrom(message.source);
+      const checking = before ?? this.#handOver(name, message);
+      // Awaited here alone: more promises on the way of some than of others, and later messages would overtake earlier ones.
+      const judgement = await checking.judgement;
+      // Before any copy, which can only have begun to wait later.
+      if (before === undefined) this.#conclude(name, judgement);
+      if (before === undefined || judgement.signature !== 'shed') return judgement;
     }
   }
 
-  async #handOver(name: string, message: IncomingMessage): Promise<Judgement> {
+  #handOver(name: string, message: IncomingMessage): Checking {
     const checking = this.#checks.check(message);
     this.#checking.set(name, checking);
-    // Before any copy, which can only have begun to wait later.
-    const judgement = await checking.judgement;
+    return checking;
+  }
+
+  #conclude(name: string, judgement: Judgement): void {
     this.#checking.delete(name);
     const { signature, where } = judgement;
     if (signature === 'poisonous') this.#poisonous.set(name, judgement);
     else this.#counters[signature]?.[where].inc();
-    return judgement;
   }
 }

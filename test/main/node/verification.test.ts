@@ -52,6 +52,23 @@ test('copies of a message on its way are not handed over, and whoever sent one i
   assert.equal(await count({ result: 'holds', where: 'thread' }), 2);
 });
 
+test('judgements are told in the order in which they are given, also where copies of a later message wait', async () => {
+  const { asked, verification } = heldChecks();
+  const told: string[] = [];
+  const judged = [
+    ['first', 'a'],
+    ['second', 'a'],
+    ['second', 'b'],
+    ['third', 'a'],
+  ].map(async ([name = '', source = '']) => {
+    await verification.judge(name, from(source));
+    told.push(name);
+  });
+  for (const { answer } of asked) answer(HOLDS);
+  await Promise.all(judged);
+  assert.deepEqual(told, ['first', 'second', 'second', 'third']);
+});
+
 test('of a message that was shed each other source’s copy has its own chance, once', async () => {
   const { asked, verification } = heldChecks();
   const all = ['flood', 'b', 'c'].map((source) => verification.judge('same', from(source)));
