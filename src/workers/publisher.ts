@@ -1,13 +1,13 @@
 /**
- * Runs in the publisher's thread, as a Piscina task: one pool of one thread, tasks by `op`, of which several may be under
- * way. The journal opens with the first task; while it cannot, every task rejects with the reason, and the next tries again.
- * It drains between tasks, so the pool runs with `atomics: 'disabled'`.
+ * Runs in the publisher's thread: tasks by `op`, of which several may be under way. The journal opens with the first task; while it
+ * cannot, every task rejects with the reason, and the next tries again. It drains between tasks.
  */
 
 import { workerData } from 'node:worker_threads';
 import { steadyLibraries } from '../shared/clock.js';
 import { createLogger } from '../shared/logging.js';
 import type { KafkaTopic } from '../shared/messages/topics.js';
+import { answerTasks } from '../shared/pipeline/task-answers.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
 import { Publisher } from './publisher/publisher.js';
 
@@ -32,9 +32,7 @@ async function topicsOf(module: string | undefined): Promise<readonly KafkaTopic
   return ((await import(module)) as { readonly KAFKA_TOPICS?: readonly KafkaTopic[] }).KAFKA_TOPICS;
 }
 
-export default async function publish(
-  task: PublisherTask,
-): Promise<PublisherTasks[keyof PublisherTasks]['response']> {
+async function answer(task: PublisherTask): Promise<PublisherTasks[keyof PublisherTasks]['response']> {
   opened ??= open().catch((error: unknown) => {
     opened = undefined;
     throw error;
@@ -68,3 +66,5 @@ export default async function publish(
       return { left: await publisher.close(task.deadline) };
   }
 }
+
+answerTasks(answer);

@@ -1,10 +1,9 @@
-/** The publisher in a pool of its own, and checked messages for it. */
+/** The publisher in a thread of its own, and checked messages for it. */
 
 import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Piscina } from 'piscina';
-import { createPool } from '../../src/main/pipeline/worker-pool.js';
+import { TaskThread } from '../../src/main/pipeline/task-thread.js';
 import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
@@ -69,22 +68,19 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
 }
 
 export class PublisherUnderTest {
-  readonly pool: Piscina;
+  readonly #thread: TaskThread;
   /** Of the next batch. */
   #id = randomInt(2 ** 47);
 
   constructor(readonly config: PublisherConfig) {
-    this.pool = createPool(
+    this.#thread = new TaskThread(
       {
         name: 'publisher',
         file: new URL('../../src/workers/publisher.js', import.meta.url),
-        threads: 1,
         workerData: config,
-        concurrentTasks: 64,
         maxOldSpaceMb: 512,
         onDeath: () => {},
       },
-      // A pool that is destroyed in mid-task complains of answers that come after.
       keptLog().logger,
     );
   }
@@ -93,7 +89,7 @@ export class PublisherUnderTest {
     op: K,
     request: PublisherTasks[K]['request'],
   ): Promise<PublisherTasks[K]['response']> {
-    return this.pool.run({ op, ...request } as PublisherTask);
+    return this.#thread.run({ op, ...request } as PublisherTask) as Promise<PublisherTasks[K]['response']>;
   }
 
   publish(messages: readonly CheckedMessage[], retry = false, id = this.#id++): Promise<PublishedBatch> {
@@ -131,7 +127,7 @@ export class PublisherUnderTest {
 
   /** Ends its thread in the middle of whatever it does. */
   async kill(): Promise<void> {
-    await this.pool.destroy();
+    await this.#thread.destroy();
   }
 }
 

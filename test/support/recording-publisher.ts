@@ -8,6 +8,7 @@ import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
 import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
+import { answerTasks } from '../../src/shared/pipeline/task-answers.js';
 import type { PublishedBatch } from '../../src/shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask } from '../../src/shared/pipeline/worker-config.js';
 
@@ -53,6 +54,4 @@ function publish(batch: ArrayBuffer, retry: boolean): PublishedBatch {
   };
 }
 
-export default function answer(task: PublisherTask) {
-  return task.op === 'publish' ? publish(task.batch, task.retry) : null;
-}
+answerTasks((task: PublisherTask) => (task.op === 'publish' ? publish(task.batch, task.retry) : null));

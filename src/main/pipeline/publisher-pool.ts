@@ -4,14 +4,14 @@
  */
 
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import type { Piscina } from 'piscina';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
-import { backoffMs, createPool, FAILURES_UNTIL_FAILED } from './worker-pool.js';
+import { TaskThread } from './task-thread.js';
+import { backoffMs, FAILURES_UNTIL_FAILED } from './worker-pool.js';
 
 export interface PublisherPoolOptions {
   readonly config: PublisherConfig;
@@ -37,8 +37,6 @@ interface Unanswered {
 const PUBLISHER_FILE = new URL('../../workers/publisher.js', import.meta.url);
 const TASK_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 30_000;
-/** Far above what the pipeline has in flight, with health, metrics and outbox questions besides. */
-const CONCURRENT_TASKS = 1024;
 
 export class PublisherPool {
   readonly #logger: Logger;
@@ -46,7 +44,7 @@ export class PublisherPool {
   readonly #options: PublisherPoolOptions;
   readonly #stopping = new AbortController();
   readonly #unanswered = new Set<Unanswered>();
-  #pool: Piscina | undefined;
+  #thread: TaskThread | undefined;
   /** Ids of batches begin anywhere: those of earlier runs are in the journal. */
   #nextId = randomInt(2 ** 47);
   #failures = 0;
@@ -111,43 +109,43 @@ export class PublisherPool {
     op: K,
     request: PublisherTasks[K]['request'],
   ): Promise<PublisherTasks[K]['response']> {
-    const pool = this.#pool;
-    if (pool === undefined || this.#replacing !== undefined) {
+    const thread = this.#thread;
+    if (thread === undefined || this.#replacing !== undefined) {
       throw new UnavailableError('the publisher is being replaced');
     }
     if (op === 'close') this.#closing = true;
-    return (await pool.run({ op, ...request } as PublisherTask)) as PublisherTasks[K]['response'];
+    return (await thread.run({ op, ...request } as PublisherTask)) as PublisherTasks[K]['response'];
   }
 
   /** Ends the thread. What it had not answered is rejected; the journal keeps what it had taken. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#replacing;
-    await this.#pool?.destroy();
-    this.#pool = undefined;
+    await this.#thread?.destroy();
+    this.#thread = undefined;
     for (const entry of this.#unanswered) entry.reject(new AbortedError('the publisher is stopped'));
     this.#unanswered.clear();
   }
 
   #send(entry: Unanswered): void {
-    const pool = this.#pool;
-    if (pool === undefined) return;
+    const thread = this.#thread;
+    if (thread === undefined) return;
     const timer = setTimeout(() => {
-      if (pool === this.#pool) this.#replace('it hangs');
+      if (thread === this.#thread) this.#replace('it hangs');
     }, this.#options.taskTimeoutMs ?? TASK_TIMEOUT_MS);
     // Not transferred: the batch is needed again if this publisher dies.
     const { batch, id, retry } = entry;
     const task: PublisherTask = { op: 'publish', batch, id, retry };
-    pool
+    thread
       .run(task)
-      .then((published: PublishedBatch) => {
+      .then((published) => {
         this.#failures = 0;
         this.#failed = undefined;
         this.#unanswered.delete(entry);
-        entry.resolve(published);
+        entry.resolve(published as PublishedBatch);
       })
       .catch((error: unknown) => {
-        if (pool === this.#pool) this.#replace(errorMessage(error));
+        if (thread === this.#thread) this.#replace(errorMessage(error));
       })
       .finally(() => clearTimeout(timer));
   }
@@ -156,16 +154,14 @@ export class PublisherPool {
     const options = {
       name: 'publisher',
       file: this.#options.file ?? PUBLISHER_FILE,
-      threads: 1,
       workerData: { ...this.#options.config, logLevel: this.#level },
-      concurrentTasks: CONCURRENT_TASKS,
       maxOldSpaceMb: this.#options.config.settings.p2p_heap_publisher,
-      onDeath: () => {
-        if (pool === this.#pool) this.#replace('its thread ended');
+      onDeath: (reason: string) => {
+        if (thread === this.#thread) this.#replace(reason);
       },
     };
-    const pool = createPool(options, this.#logger);
-    this.#pool = pool;
+    const thread = new TaskThread(options, this.#logger);
+    this.#thread = thread;
     this.#instance += 1;
   }
 
@@ -179,8 +175,8 @@ export class PublisherPool {
       'the publisher is replaced',
     );
     if (this.#failures >= FAILURES_UNTIL_FAILED) this.#failed = `the publisher does not respawn: ${reason}`;
-    const dead = this.#pool;
-    this.#pool = undefined;
+    const dead = this.#thread;
+    this.#thread = undefined;
     this.#replacing = this.#replaced(dead)
       .catch((error: unknown) => this.#logger.error({ err: error }, 'replacing the publisher failed'))
       .finally(() => {
@@ -198,10 +194,8 @@ export class PublisherPool {
     (this.#options.exit ?? ((code) => process.exit(code)))(1);
   }
 
-  async #replaced(dead: Piscina | undefined): Promise<void> {
-    // Piscina is in the midst of removing the dead thread, and would wait for its end a second time.
-    await nextTurn();
-    // Its threads, and one that it may have begun meanwhile, must be gone before another opens the journal.
+  async #replaced(dead: TaskThread | undefined): Promise<void> {
+    // It must be gone before another opens the journal.
     const late = setTimeout(() => this.#stuck(), this.#options.endTimeoutMs ?? END_TIMEOUT_MS);
     await dead?.destroy().finally(() => clearTimeout(late));
     for (const entry of this.#unanswered) entry.retry = true;

@@ -1,4 +1,4 @@
-/** What checker and publisher pools share: a Piscina of fixed size that is built anew when it cannot respawn. */
+/** A Piscina of fixed size, and when what respawns threads counts as unable to. */
 
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';

@@ -21,9 +21,9 @@ test('a publisher’s thread that cannot be ended gets no successor beside it: t
   const file = join(directory, 'publisher.mjs');
   writeFileSync(
     file,
-    `import { appendFileSync, openSync } from 'node:fs';
-    appendFileSync(${JSON.stringify(`${pipe}.born`)}, 'x');
-    export default (task) => (task.op === 'publish' ? openSync(${JSON.stringify(pipe)}, 'r') : null);`,
+    `import { openSync } from 'node:fs';
+    import { answerTasks } from ${JSON.stringify(new URL('../../../src/shared/pipeline/task-answers.js', import.meta.url).href)};
+    answerTasks((task) => (task.op === 'publish' ? openSync(${JSON.stringify(pipe)}, 'r') : null));`,
   );
   const codes: number[] = [];
   const pool = new PublisherPool(
