@@ -39,7 +39,7 @@ const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
 /** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
 const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'nightly', 'proxies', 'smoke'];
 const ENDURANCE =
-  /^(bench|bin|main\/(cli|devnet))\/|^workers\/notification-server(-crowds|\/pings)\.|^integration\/(clock|costly-messages|crossings|dead-peers|deaths|first-frame|flood|hanging-broker|hostile-clients|idle|lifecycle|log|open-files|process|refused-starts|rotated-certificates|taken-directory)\./;
+  /^(bench|bin|main\/(cli|devnet))\/|^workers\/notification-server(-crowds|\/pings)\.|^integration\/(clock|costly-messages|crossings|dead-peers|deaths|first-frame|flood|hanging-broker|hostile-clients|idle|lifecycle|log|open-files|process|random-deaths|refused-starts|rotated-certificates|taken-directory)\./;
 const COVERAGE = 'coverage';
 /** Where files that share a process are named, and which folders' do. */
 const GROUPS = join('dist', 'test', 'groups');

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { WebSocket } from 'ws';
+import { Dashboard } from '../support/dashboard.js';
 import {
   createStranger,
   joinPeer,
@@ -149,56 +149,13 @@ test('a message that kills every checker that opens it is dropped alone, and cou
   assert.equal((await server.server.health(true)).status, 200);
 });
 
-/** A client that connects again whenever it is cut, as a dashboard does. */
-class Dashboard {
-  readonly frames: { readonly life: number; readonly hash: string }[] = [];
-  life = 0;
-  open = false;
-  #socket: WebSocket | undefined;
-  #over = false;
-
-  constructor(
-    context: Pick<TestContext, 'after'>,
-    private readonly url: string,
-  ) {
-    context.after(() => {
-      this.#over = true;
-      this.#socket?.terminate();
-    });
-    this.#connect();
-  }
-
-  /** Numbers heard in one life. */
-  heard(life: number): number[] {
-    return this.frames.filter((frame) => frame.life === life).map(({ hash }) => numberOf(hash));
-  }
-
-  #connect(): void {
-    if (this.#over) return;
-    const socket = new WebSocket(this.url);
-    this.#socket = socket;
-    const life = ++this.life;
-    socket.on('error', () => {});
-    socket.on('message', (data) => {
-      const { type, hash } = JSON.parse(String(data)) as { type: string; hash?: string };
-      // The first frame is the node's own status: from then on it is served.
-      if (type === 'node_status') this.open = true;
-      if (type === 'subtree') this.frames.push({ life, hash: String(hash) });
-    });
-    socket.on('close', () => {
-      this.open = false;
-      setTimeout(() => this.#connect(), 50);
-    });
-  }
-}
-
 test('a notification server killed in mid-flow: its clients reconnect, the others miss nothing, the sequence goes on', async (context) => {
   const server = await startServer(context, settings(context));
   const numbered = numberedFrames(context, server);
   const relay = await joinPeer(context, server, { topics: [TOPIC] });
   const author = await createStranger();
   const url = `ws://127.0.0.1:${server.server.ports.http}/p2p-ws`;
-  const dashboards = Array.from({ length: 24 }, () => new Dashboard(context, url));
+  const dashboards = Array.from({ length: 24 }, () => new Dashboard(context, () => url));
   await waitFor(() => dashboards.every(({ open }) => open), { what: 'all clients' });
   const { notifications } = server.server.parts;
   const [victim, survivor] = notifications.pids;
@@ -215,8 +172,10 @@ test('a notification server killed in mid-flow: its clients reconnect, the other
   });
   assert.ok(notifications.pids.includes(survivor));
   await flow(server, relay, author, [600, 300]);
+  const heard = (each: Dashboard, life: number) =>
+    (each.lives[life - 1] ?? []).filter(({ type }) => type === 'subtree').map(({ hash }) => numberOf(hash));
   const last = 899;
-  await waitFor(() => dashboards.every((each) => each.heard(each.life).at(-1) === last), {
+  await waitFor(() => dashboards.every((each) => heard(each, each.life).at(-1) === last), {
     what: 'the last subtree at every client',
     timeoutMs: 20_000,
   });
@@ -224,9 +183,9 @@ test('a notification server killed in mid-flow: its clients reconnect, the other
   const cut = dashboards.filter(({ life }) => life > 1);
   assert.ok(cut.length > 0);
   for (const dashboard of dashboards) {
-    if (dashboard.life === 1) assert.deepEqual(dashboard.heard(1), upTo(900), 'the others miss nothing');
+    if (dashboard.life === 1) assert.deepEqual(heard(dashboard, 1), upTo(900), 'the others miss nothing');
     for (let life = 1; life <= dashboard.life; life++) {
-      const numbers = dashboard.heard(life);
+      const numbers = heard(dashboard, life);
       const first = numbers[0] ?? 0;
       assert.deepEqual(
         numbers,

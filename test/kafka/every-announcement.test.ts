@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Senders } from '../../bench/gossip/arena.js';
 import { hashAt } from '../../bench/gossip/traffic.js';
+import { announcementsIn, PRINTED } from '../support/announced-records.js';
 import { samplesOf, sumOf } from '../support/gossip.js';
 import { startKafka } from '../support/kafka/index.js';
 import { launchServer } from '../support/server-process.js';
@@ -19,27 +20,6 @@ const KINDS = [
 const LOOK_MS = 200;
 const SENT_MS = 180_000;
 const READ_MS = 120_000;
-
-/**
- * Key and value of a record as the console consumer prints them. The value is protobuf: before the hash its tag, which is a line
- * feed, and its length; before the other fields the same.
- */
-const RECORD =
-  /^([0-9a-f]{64})\|\n@([0-9a-f]{64})\P{L}+https:\/\/hub\.example\.org:8090\/api\/v1\P{L}4(12D3Koo\w{45})$/gmu;
-
-interface Announced {
-  readonly key: string;
-  readonly hash: string;
-  readonly originator: string;
-}
-
-function announcementsIn(printed: string): Announced[] {
-  return [...printed.matchAll(RECORD)].map(([, key = '', hash = '', originator = '']) => ({
-    key,
-    hash,
-    originator,
-  }));
-}
 
 /** The numbers of the hashes that each originator announces first, in its order. */
 const announcedBy = (messages: number): number[] =>
@@ -123,10 +103,7 @@ test('100,000 announcements of four originators, repeats among them, are all in 
   context.diagnostic(`${messages} messages in ${seconds.toFixed(1)} s: ${Math.round(messages / seconds)}/s`);
 
   for (const { topic, messages, records } of KINDS) {
-    const printed = await kafka.consoleConsumer({
-      topic: topicNames[topic],
-      args: ['--formatter-property', 'print.key=true', '--formatter-property', 'key.separator=|'],
-    });
+    const printed = await kafka.consoleConsumer({ topic: topicNames[topic], args: PRINTED });
     const announced = announcementsIn(printed.join('\n'));
     assert.equal(announced.length, records, `${topic}: none is lost and none is there twice`);
     assert.ok(

@@ -17,6 +17,21 @@ const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE)
 const TICK_MS = 20;
 const JOIN_MS = 30_000;
 
+/** Connects `peer` to a server of `topics` that has taken the place of one that died. */
+export async function dialAgain(
+  peer: Peer,
+  { ports, peerId }: Pick<RunFile, 'peerId'> & { readonly ports: Pick<RunFile['ports'], 'p2p'> },
+  topics: readonly string[],
+): Promise<void> {
+  // Else the dial finds the connection to the one that has just died.
+  await waitFor(() => peer.libp2p.getConnections().length === 0, {
+    what: 'the end of old connections',
+    timeoutMs: JOIN_MS,
+  });
+  await peer.dial(`/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`);
+  for (const topic of topics) await peer.sees(peerId, topic);
+}
+
 export class SubtreeTraffic {
   readonly #sender: Peer;
   readonly #observer: Peer;
@@ -47,13 +62,7 @@ export class SubtreeTraffic {
   /** Both peers join a server, the observer its mesh. */
   async join({ ports, peerId }: RunFile): Promise<void> {
     for (const peer of [this.#sender, this.#observer]) {
-      // Else the dial finds the connection to a server that has just died.
-      await waitFor(() => peer.libp2p.getConnections().length === 0, {
-        what: 'the end of old connections',
-        timeoutMs: JOIN_MS,
-      });
-      await peer.dial(`/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`);
-      await peer.sees(peerId, TOPIC);
+      await dialAgain(peer, { ports, peerId }, [TOPIC]);
     }
     const pubsub = this.#observer.libp2p.services.pubsub as unknown as {
       getMeshPeers(topic: string): string[];

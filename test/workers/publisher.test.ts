@@ -75,7 +75,8 @@ test('a repeat is no second record, over a restart too, and another originator�
   await first.close();
   const second = startPublisher(context, broker.socketPath, {}, directory);
   assert.deepEqual(await second.outcomes([announcement('a'), announcement('b')]), ['repeat', 'ok']);
-  assert.deepEqual(await second.outcomes([announcement('a'), announcement('c')], true), ['ok', 'ok']);
+  // Handed again, and never stored.
+  assert.deepEqual(await second.outcomes([announcement('a'), announcement('c')], true), ['repeat', 'ok']);
   await second.close();
   assert.deepEqual(await valuesIn(broker, 'blocks'), ['a', 'a', 'b', 'c']);
 });
@@ -395,6 +396,21 @@ test('a batch that is handed again after its publisher’s death is answered as 
   assert.deepEqual(frames.seqs, [4], 'two of our own and two of others came before');
   await second.close();
   assert.deepEqual(await valuesIn(broker, 'blocks'), ['a', 'b', 'c', 'next']);
+});
+
+test('what was a repeat is a repeat again when its batch is handed again after its publisher’s death', async (context) => {
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const directory = temporaryDirectory(context);
+  const mixed = [announcement('a'), announcement('b'), announcement('a', { receivedAt: 2 })];
+  const repeats = [announcement('b', { receivedAt: 3 })];
+  const first = startPublisher(context, socketPath, {}, directory);
+  assert.deepEqual(await first.outcomes(mixed, false, 77), ['ok', 'ok', 'repeat']);
+  assert.deepEqual(await first.outcomes(repeats, false, 78), ['repeat']);
+  await first.kill();
+  const second = startPublisher(context, socketPath, {}, directory);
+  assert.deepEqual(await second.outcomes(mixed, true, 77), ['ok', 'ok', 'repeat']);
+  assert.deepEqual(await second.outcomes(repeats, true, 78), ['repeat']);
+  await second.close();
 });
 
 /** Flips a bit in the middle of what `text` is in below `directory`'s journal. */

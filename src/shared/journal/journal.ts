@@ -191,7 +191,7 @@ export class Journal {
   #torn = false;
   /** The next batch begins a new segment, whatever this one has. */
   #full = false;
-  readonly #ids = new Map<number, StoredBatch>();
+  #ids = new Map<number, StoredBatch>();
   /** Segments of which the disk may not have everything. */
   readonly #unsynced = new Set<Position>();
   #scratch = Buffer.allocUnsafeSlow(FIRST_SCRATCH_BYTES);
@@ -460,11 +460,14 @@ export class Journal {
       const until = this.#segments[index + 1]?.head?.time ?? now;
       if (now - until >= windowMs) break;
       const found: Remembered[] = [];
+      const heads: BatchHead[] = [];
       this.#scan(segment, (each) => {
         if (each.type !== 'batch') return;
         repeatsIn(each, found);
+        heads.push(each.head);
         segment.repeats += each.head.repeats;
       });
+      this.#knowEarlier(heads);
       segment.neededUntil = this.#clocks.monotonic() + Math.min(windowMs, until + windowMs - now);
       lists.push(found);
       count += found.length;
@@ -600,6 +603,16 @@ export class Journal {
   /** A batch in the tail, by its id: it was stored, and perhaps nobody was told. */
   find(id: number): StoredBatch | undefined {
     return this.#ids.get(id);
+  }
+
+  /** Batches before all that are known: one that was offered again may be the last of its segment. */
+  #knowEarlier(heads: readonly BatchHead[]): void {
+    const room = IDS - this.#ids.size;
+    if (room <= 0) return;
+    const later = this.#ids;
+    this.#ids = new Map();
+    for (const head of heads.slice(-room)) this.#know(head);
+    for (const [id, batch] of later) this.#ids.set(id, batch);
   }
 
   #know({ id, position, seq, count }: Pick<BatchHead, 'id' | 'position' | 'seq' | 'count'>): void {

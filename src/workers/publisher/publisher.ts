@@ -183,7 +183,7 @@ export class Publisher {
     const end = this.#metrics.batchSeconds.startTimer();
     const messages = decodeCheckedBatch(batch);
     const now = monotonic();
-    const sorted = this.#sort(messages, retry, retry ? this.#outbox.stored(id) : undefined, now);
+    const sorted = this.#sort(messages, retry ? this.#outbox.stored(id) : undefined, now);
     this.#keep(id, sorted, now);
     messages.forEach((message, index) => {
       if (!isTaken(sorted.outcomes[index] ?? -1)) return;
@@ -201,7 +201,6 @@ export class Publisher {
   /** Decides what is new, and remembers it. `earlier`: what an earlier publisher stored of this batch, undefined where it did not. */
   #sort(
     messages: readonly DecodedMessage[],
-    retry: boolean,
     earlier: readonly Uint8Array[] | undefined,
     now: number,
   ): Sorted {
@@ -223,7 +222,6 @@ export class Publisher {
         return;
       }
       let outcome: OutcomeName = this.#admission.check(message, now);
-      if (retry && (outcome === 'repeat' || outcome === 'spam')) return;
       const topic = message.record?.topic;
       const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
       const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;

@@ -64,6 +64,20 @@ describe('a journal', () => {
     assert.deepEqual(second.names(), ['a', 'b', 'c']);
   });
 
+  it('knows the batches before the newest segment too: several are under way at a time', (context) => {
+    const directory = journalDirectory(context);
+    const options = { segmentBytes: 256 };
+    const first = new TestJournal(directory, options);
+    first.append(['a'], {}, 1e15);
+    first.append(['b'], {}, 1e15 + 1);
+    assert.equal(segmentFiles(directory).length, 2);
+    const second = new TestJournal(directory, options);
+    assert.deepEqual(second.journal.find(1e15), { firstPosition: 0, firstSeq: 0, count: 1 });
+    assert.equal(second.append(['a'], {}, 1e15).alreadyStored, true);
+    assert.equal(second.append(['b'], {}, 1e15 + 1).alreadyStored, true);
+    assert.deepEqual(second.names(), ['a', 'b']);
+  });
+
   it('begins where it is told to when it is new', (context) => {
     const birth = { epoch: '0123456789abcdef', position: 1000, seq: 77 };
     const directory = journalDirectory(context);

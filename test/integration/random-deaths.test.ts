@@ -1,0 +1,23 @@
+/** Threads and processes of a server die at random, and the whole server too, again and again. */
+
+import { test } from 'node:test';
+import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { announcementOf } from '../support/announced-records.js';
+import { TOPICS } from '../support/deaths/oracle.js';
+import { dieAtRandom } from '../support/deaths/run.js';
+import { recordsIn, serveBroker } from '../support/embedded-broker.js';
+import { temporaryDirectory } from '../support/temporary.js';
+
+test('whatever dies when, journal, topics and clients have what was accepted: all of it, once, in each author’s order', async (context) => {
+  const directory = temporaryDirectory(context);
+  const { broker } = await serveBroker(context, {}, localSocketPath(directory, 'broker.sock'));
+  await dieAtRandom(context, {
+    lives: 12,
+    settings: { DATADIR: directory },
+    records: async (kind) =>
+      (await recordsIn(broker, TOPICS[kind])).map(({ key, value }) =>
+        announcementOf(key, value ?? Buffer.alloc(0)),
+      ),
+    looksOften: true,
+  });
+});

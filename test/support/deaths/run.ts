@@ -1,0 +1,334 @@
+/**
+ * A server that lives many lives on one data directory, under traffic: its threads and processes are killed at moments that a seed draws, in each life until it is
+ * itself killed or stopped, and after each the oracle judges what is there.
+ */
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Settings } from '../../../src/shared/settings/table.js';
+import type { AnnouncedRecord } from '../announced-records.js';
+import { Dashboard } from '../dashboard.js';
+import { samplesOf, sumOf } from '../gossip.js';
+import { randomNumbers } from '../random.js';
+import { serverSettings } from '../server.js';
+import { waitFor } from '../wait.js';
+import { readJournalFiles } from './journal-files.js';
+import { MortalServer, VICTIMS, type Victim } from './mortal-server.js';
+import {
+  judgeFeed,
+  judgeJournal,
+  judgeRecords,
+  KINDS,
+  type Kind,
+  NOTHING_STORED,
+  type Stored,
+} from './oracle.js';
+import { Traffic, type Word } from './traffic.js';
+
+export interface RandomDeaths {
+  /** How often the server is started. */
+  readonly lives: number;
+  /** Where the topics are. */
+  readonly settings: Partial<Settings>;
+  /** Everything in the topic of a kind. */
+  readonly records: (kind: Kind) => Promise<readonly AnnouncedRecord[]>;
+  /** Whether that is cheap enough to be asked for after each life. */
+  readonly looksOften: boolean;
+  /** A broker that can stand still for a while. */
+  readonly broker?: { pause(): void; resume(): void };
+}
+
+const DASHBOARDS = 3;
+const BURSTS = 24;
+const MOST_WORDS = 40;
+const MOST_PAUSE_MS = 40;
+/** Of a server that dies while it starts. */
+const LONGEST_START_MS = 3_000;
+/** From a burst to the death in the midst of it. */
+const LONGEST_FLIGHT_MS = 60;
+
+/** How a life ends; in turns, so that a short run has each. */
+const ENDS = ['killed', 'stopped', 'killed at start', 'killed', 'killed at rest'] as const;
+
+interface Burst {
+  readonly words: readonly Word[];
+  readonly pauseMs: number;
+  readonly victim: Victim | undefined;
+  readonly nth: number;
+  readonly broker: 'pause' | 'resume' | undefined;
+}
+
+interface Life {
+  readonly inlineChecks: boolean;
+  readonly fsync: boolean;
+  readonly bursts: readonly Burst[];
+  readonly end: (typeof ENDS)[number];
+  /** Of 1: when in the last burst, or in the start, it is killed. */
+  readonly moment: number;
+}
+
+/** The same for the same numbers, whatever becomes of it. */
+function drawLives(random: () => number, lives: number): Life[] {
+  const drawn = (below: number): number => Math.floor(random() * below);
+  const word = (): Word => {
+    const chance = random();
+    const what = chance < 0.9 ? 'new' : chance < 0.97 ? 'again' : 'forged';
+    return { stream: drawn(1_000), what };
+  };
+  const first = drawn(4);
+  return Array.from({ length: lives }, (_, index) => {
+    const always = drawn(BURSTS);
+    const pauses = drawn(BURSTS);
+    const bursts = Array.from({ length: BURSTS }, (_, at): Burst => {
+      const sure = at === always ? VICTIMS[(first + index) % VICTIMS.length] : undefined;
+      const chosen = VICTIMS[drawn(VICTIMS.length)];
+      const victim = random() < 0.08 ? chosen : undefined;
+      return {
+        words: Array.from({ length: 1 + drawn(MOST_WORDS) }, word),
+        pauseMs: drawn(MOST_PAUSE_MS),
+        victim: sure ?? victim,
+        nth: drawn(100),
+        broker: at === pauses ? (index % 3 === 1 ? 'pause' : 'resume') : undefined,
+      };
+    });
+    return {
+      inlineChecks: ((first + index) & 1) === 0,
+      fsync: ((first + index) & 2) === 0,
+      bursts,
+      end: index === lives - 1 ? 'stopped' : (ENDS[index % ENDS.length] ?? 'killed'),
+      moment: random(),
+    };
+  });
+}
+
+class Run {
+  readonly story: string[] = [];
+  readonly #context: Pick<TestContext, 'after'>;
+  readonly #options: RandomDeaths;
+  readonly #settings: Settings;
+  readonly #traffic: Traffic;
+  readonly #dashboards: readonly Dashboard[];
+  #feed: string | undefined;
+  #stored: Stored = NOTHING_STORED;
+  /** After which records may come again. */
+  #deaths = 0;
+  readonly #died = new Map<string, number>();
+  #heardByClients = 0;
+
+  private constructor(context: Pick<TestContext, 'after'>, options: RandomDeaths, traffic: Traffic) {
+    this.#context = context;
+    this.#options = options;
+    this.#traffic = traffic;
+    this.#settings = serverSettings(context, {
+      p2p_node_status_interval: 3_600_000,
+      // GossipSub forwards nothing whose verdict takes more than five heartbeats.
+      p2p_heartbeat_interval: 4_000,
+      p2p_max_announcers_per_hash: 0,
+      p2p_connection_messages_per_second: 1_000_000,
+      p2p_connection_bytes_per_second: 1_000_000_000,
+      ...options.settings,
+    });
+    this.#dashboards = Array.from({ length: DASHBOARDS }, () => new Dashboard(context, () => this.#feed));
+  }
+
+  static async create(context: Pick<TestContext, 'after'>, options: RandomDeaths): Promise<Run> {
+    return new Run(context, options, await Traffic.create(context));
+  }
+
+  async live(life: Life, isLast: boolean): Promise<void> {
+    const { inlineChecks, fsync, end } = life;
+    const server = new MortalServer(this.#context, {
+      ...this.#settings,
+      p2p_inline_checks: inlineChecks,
+      p2p_outbox_fsync: fsync,
+    });
+    this.#tell(`a life: inline checks ${inlineChecks}, fsync ${fsync}, ${end}`);
+    try {
+      if (end === 'killed at start') await delay(life.moment * LONGEST_START_MS);
+      else await this.#talk(server, life, isLast);
+    } catch (error) {
+      this.story.push(...server.lines);
+      throw error;
+    }
+    this.#deaths++;
+    this.#count(end);
+    if (end === 'stopped') await server.stop();
+    else await server.kill();
+    await this.#judge(end);
+  }
+
+  async #talk(server: MortalServer, { bursts, end, moment }: Life, isLast: boolean): Promise<void> {
+    const ready = await server.ready();
+    this.#feed = `ws://127.0.0.1:${ready.http}/p2p-ws`;
+    await this.#traffic.join(server, ready, this.#stored);
+    await this.#traffic.sayAgain();
+    for (const { words, pauseMs, victim, nth, broker } of bursts) {
+      if (broker !== undefined && this.#options.broker !== undefined) {
+        this.#tell(`the broker: ${broker}`);
+        this.#options.broker[broker]();
+      }
+      await this.#traffic.say(words);
+      if (victim !== undefined) await this.#kill(server, victim, nth);
+      await delay(pauseMs);
+    }
+    if (end === 'killed') {
+      const last = bursts.flatMap(({ words }) => words).slice(0, 4 * MOST_WORDS);
+      const flight = this.#traffic.say(last);
+      await delay(moment * LONGEST_FLIGHT_MS);
+      await server.kill();
+      await flight;
+      return;
+    }
+    if (isLast) this.#options.broker?.resume();
+    await this.#rest(server);
+    if (isLast) await this.#drain(server);
+  }
+
+  async #kill(server: MortalServer, victim: Victim, nth: number): Promise<void> {
+    const killed = Number(await server.ask({ op: 'kill', victim, nth }));
+    this.#tell(`${killed} killed: ${victim}`);
+    if (killed > 0) this.#count(victim);
+    if (victim === 'publisher' && killed > 0) this.#deaths++;
+  }
+
+  /** Until everything sent has had its verdict and is where it belongs: what was accepted is just what was new. */
+  async #rest(server: MortalServer): Promise<void> {
+    await this.#tellClients();
+    const expected = this.#traffic.expected();
+    const outcomes = async () => {
+      const samples = samplesOf(await server.scrape(), 'teranode_p2p_messages_total');
+      const of = (kind: Kind) =>
+        Object.fromEntries(
+          samples
+            .filter(({ labels, value }) => labels.kind === kind && labels.outcome !== 'forged' && value > 0)
+            .map(({ labels, value }) => [labels.outcome, value]),
+        );
+      return { block: of('block'), subtree: of('subtree') };
+    };
+    const all = (of: Readonly<Record<Kind, Readonly<Record<string, number | undefined>>>>): number =>
+      KINDS.flatMap((kind) => Object.values(of[kind])).reduce<number>((sum, count) => sum + (count ?? 0), 0);
+    await waitFor(async () => all(await outcomes()) >= all(expected), {
+      what: 'a verdict on everything that was sent',
+      timeoutMs: 60_000,
+      everyMs: 50,
+    });
+    const told = await outcomes();
+    for (const kind of KINDS) {
+      const { ok = 0, repeat = 0, ...others } = told[kind];
+      assert.deepEqual({ ok, repeat }, expected[kind], `what became of each ${kind}`);
+      assert.deepEqual(others, {}, `what became of each ${kind}`);
+    }
+    // Passed on, by this server or an earlier one: what was stored then is not passed on again.
+    const stored = new Set(this.#stored.words);
+    const owed = this.#traffic.sent.filter((word) => !stored.has(word));
+    await waitFor(
+      () => {
+        const passedOn = this.#traffic.passedOn();
+        return owed.every((word) => passedOn.has(word));
+      },
+      { what: 'everything accepted to be passed on', timeoutMs: 60_000 },
+    );
+  }
+
+  /** Until every client, connected throughout, has heard one more announcement of each kind and author. */
+  async #tellClients(): Promise<void> {
+    for (;;) {
+      await waitFor(() => this.#dashboards.every(({ open }) => open), { what: 'every client to be back' });
+      const lives = this.#dashboards.map(({ life }) => life);
+      const changed = () => this.#dashboards.some(({ life }, index) => life !== lives[index]);
+      const counts = this.#dashboards.map(({ lives: all }) => all.at(-1)?.length ?? 0);
+      const said = await this.#traffic.sayOneEach();
+      const heard = () =>
+        this.#dashboards.every(({ lives: all }, index) => {
+          const since = (all.at(-1) ?? []).slice(counts[index]);
+          const words = new Set(
+            since.map(({ type, hash, peer_id }) => `${type} ${peer_id} ${Number.parseInt(hash, 16) - 1}`),
+          );
+          return said.every((word) => words.has(word));
+        });
+      await waitFor(() => changed() || heard(), {
+        what: 'the last announcements at every client',
+        timeoutMs: 60_000,
+      });
+      if (!changed()) return;
+    }
+  }
+
+  async #drain(server: MortalServer): Promise<void> {
+    await waitFor(
+      async () => {
+        const scrape = await server.scrape();
+        return /teranode_p2p_outbox_depth/.test(scrape) && sumOf(scrape, 'teranode_p2p_outbox_depth') === 0;
+      },
+      { what: 'an empty outbox', timeoutMs: 120_000, everyMs: 100 },
+    );
+  }
+
+  /** What is there after a life, while nothing runs. */
+  async #judge(end: Life['end']): Promise<void> {
+    this.#feed = undefined;
+    await this.#traffic.parted();
+    await waitFor(() => this.#dashboards.every(({ open }) => !open), { what: 'the clients to be cut' });
+    const journal = readJournalFiles(join(this.#settings.DATADIR, 'journal'));
+    if (end === 'stopped') assert.equal(journal.torn, 0, 'a stop leaves no half batch');
+    this.#stored = judgeJournal(journal, this.#stored);
+    const stored = new Set(this.#stored.words);
+    for (const word of this.#traffic.passedOn())
+      assert.ok(stored.has(word), `${word} was accepted and is not stored`);
+    for (const { lives } of this.#dashboards) {
+      for (const frames of lives) {
+        judgeFeed(frames, this.#stored);
+        this.#heardByClients += frames.splice(0).length;
+      }
+    }
+    if (this.#options.looksOften) await this.#judgeTopics(false);
+    const torn = journal.torn === 0 ? '' : `, ${journal.torn} bytes of half a batch`;
+    this.#tell(`${this.#stored.words.length} of ${this.#traffic.said} stored${torn}`);
+  }
+
+  async #judgeTopics(whole: boolean): Promise<number> {
+    let again = 0;
+    for (const kind of KINDS) {
+      const records = await this.#options.records(kind);
+      again += judgeRecords(records, kind, this.#stored, { deaths: this.#deaths, whole }).again;
+    }
+    return again;
+  }
+
+  /** At the end of all lives, when everything has had its time. */
+  async finish(): Promise<string> {
+    assert.equal(this.#stored.words.length, this.#traffic.said, 'everything that was announced is stored');
+    const again = await this.#judgeTopics(true);
+    const died = [...this.#died].map(([what, times]) => `${what} ${times}`).join(', ');
+    return (
+      `${this.#traffic.said} announcements, ${this.#traffic.passedOn().size} seen to be passed on, ` +
+      `${this.#heardByClients} frames at clients, ${again} records again; ${died}`
+    );
+  }
+
+  #count(what: string): void {
+    this.#died.set(what, (this.#died.get(what) ?? 0) + 1);
+  }
+
+  #tell(line: string): void {
+    this.story.push(line);
+  }
+}
+
+/** Runs it. Says its seed, with which `SEED=…` makes the same deaths again; a failure tells what came before it. */
+export async function dieAtRandom(context: TestContext, options: RandomDeaths): Promise<void> {
+  const seed = Number(process.env.SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
+  context.diagnostic(`SEED=${seed}`);
+  const run = await Run.create(context, options);
+  const lives = drawLives(randomNumbers(seed), options.lives);
+  try {
+    for (const [index, life] of lives.entries()) await run.live(life, index === lives.length - 1);
+    context.diagnostic(await run.finish());
+  } catch (error) {
+    for (const line of run.story.slice(-100)) context.diagnostic(line);
+    if (error instanceof Error) error.message = `SEED=${seed}: ${error.message}`;
+    throw error;
+  }
+}
