@@ -10,7 +10,7 @@ export interface DashboardFrame {
 }
 
 export class Dashboard {
-  /** What each connection heard of others' messages, the oldest connection first. */
+  /** What each connection heard besides node_status and PING, the oldest connection first. */
   readonly lives: DashboardFrame[][] = [];
   /** The present connection has had its first frame, the node's own status: from then on it is served. */
   open = false;
@@ -49,7 +49,7 @@ export class Dashboard {
     socket.on('message', (data) => {
       const frame = JSON.parse(String(data)) as DashboardFrame;
       if (frame.type === 'node_status') this.open = true;
-      else frames.push(frame);
+      else if (frame.type !== 'PING') frames.push(frame);
     });
     socket.on('close', () => {
       this.open = false;

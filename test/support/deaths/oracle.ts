@@ -39,6 +39,17 @@ export interface Stored {
 
 export const NOTHING_STORED: Stored = { words: [], counts: new Map() };
 
+/** Long lists, of which the first difference is enough. */
+function mustAgree(actual: readonly string[], expected: readonly string[], what: string): void {
+  const at = actual.findIndex((word, index) => word !== expected[index]);
+  if (at === -1 && actual.length <= expected.length) return;
+  const place = at === -1 ? expected.length : at;
+  const around = (words: readonly string[]) => words.slice(Math.max(0, place - 2), place + 3).join(', ');
+  assert.fail(
+    `${what}: at ${place} of ${actual.length} there is ${around(actual)}; it was to be ${around(expected)}`,
+  );
+}
+
 /** Judges a journal at rest: each author's announcements of each kind, once, in order, from the first on; and all that was there before is there still. */
 export function judgeJournal({ entries, epochs }: FiledJournal, before: Stored): Stored {
   assert.ok(new Set(epochs).size <= 1, `a death of processes began a new epoch: ${epochs.join(', ')}`);
@@ -62,7 +73,7 @@ export function judgeJournal({ entries, epochs }: FiledJournal, before: Stored):
     counts.set(stream, n + 1);
     words.push(wordOf({ kind, author }, n));
   }
-  assert.deepEqual(words.slice(0, before.words.length), before.words, 'what was stored is stored still');
+  mustAgree(before.words, words, 'what was stored is stored still');
   return { words, counts };
 }
 
@@ -73,7 +84,7 @@ export function judgeFeed(frames: readonly DashboardFrame[], { words }: Stored):
   if (first === undefined) return;
   const from = words.indexOf(first);
   assert.ok(from >= 0, `a client heard ${first}, which is not in the journal`);
-  assert.deepEqual(heard, words.slice(from, from + heard.length), 'what a client heard has no gap');
+  mustAgree(heard, words.slice(from), 'what a client heard is in the journal so, without a gap');
 }
 
 /**

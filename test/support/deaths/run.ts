@@ -116,6 +116,8 @@ class Run {
   #deaths = 0;
   readonly #died = new Map<string, number>();
   #heardByClients = 0;
+  /** Messages that this life's server was sent before checkers of it were killed last. */
+  #sentBefore = 0;
 
   private constructor(context: Pick<TestContext, 'after'>, options: RandomDeaths, traffic: Traffic) {
     this.#context = context;
@@ -149,7 +151,7 @@ class Run {
       if (end === 'killed at start') await delay(life.moment * LONGEST_START_MS);
       else await this.#talk(server, life, isLast);
     } catch (error) {
-      this.story.push(...server.lines);
+      this.story.push(...server.lines, this.#clients(), ...(await figuresOf(server)));
       throw error;
     }
     this.#deaths++;
@@ -162,6 +164,7 @@ class Run {
   async #talk(server: MortalServer, { bursts, end, moment }: Life, isLast: boolean): Promise<void> {
     const ready = await server.ready();
     this.#feed = `ws://127.0.0.1:${ready.http}/p2p-ws`;
+    this.#sentBefore = 0;
     await this.#traffic.join(server, ready, this.#stored);
     await this.#traffic.sayAgain();
     for (const { words, pauseMs, victim, nth, broker } of bursts) {
@@ -187,6 +190,11 @@ class Run {
   }
 
   async #kill(server: MortalServer, victim: Victim, nth: number): Promise<void> {
+    if (victim.startsWith('checker')) {
+      // A message that is alone with its checker when that dies, after another had died of its batch, is dropped as poisonous.
+      await this.#judged(server, this.#sentBefore);
+      this.#sentBefore = this.#traffic.sendings;
+    }
     const killed = Number(await server.ask({ op: 'kill', victim, nth }));
     this.#tell(`${killed} killed: ${victim}`);
     if (killed > 0) this.#count(victim);
@@ -196,29 +204,10 @@ class Run {
   /** Until everything sent has had its verdict and is where it belongs: what was accepted is just what was new. */
   async #rest(server: MortalServer): Promise<void> {
     await this.#tellClients();
+    const told = await this.#judged(server, this.#traffic.sendings);
     const expected = this.#traffic.expected();
-    const outcomes = async () => {
-      const samples = samplesOf(await server.scrape(), 'teranode_p2p_messages_total');
-      const of = (kind: Kind) =>
-        Object.fromEntries(
-          samples
-            .filter(({ labels, value }) => labels.kind === kind && labels.outcome !== 'forged' && value > 0)
-            .map(({ labels, value }) => [labels.outcome, value]),
-        );
-      return { block: of('block'), subtree: of('subtree') };
-    };
-    const all = (of: Readonly<Record<Kind, Readonly<Record<string, number | undefined>>>>): number =>
-      KINDS.flatMap((kind) => Object.values(of[kind])).reduce<number>((sum, count) => sum + (count ?? 0), 0);
-    await waitFor(async () => all(await outcomes()) >= all(expected), {
-      what: 'a verdict on everything that was sent',
-      timeoutMs: 60_000,
-      everyMs: 50,
-    });
-    const told = await outcomes();
     for (const kind of KINDS) {
-      const { ok = 0, repeat = 0, ...others } = told[kind];
-      assert.deepEqual({ ok, repeat }, expected[kind], `what became of each ${kind}`);
-      assert.deepEqual(others, {}, `what became of each ${kind}`);
+      assert.deepEqual({ ok: 0, repeat: 0, ...told[kind] }, expected[kind], `what became of each ${kind}`);
     }
     // Passed on, by this server or an earlier one: what was stored then is not passed on again.
     const stored = new Set(this.#stored.words);
@@ -229,6 +218,30 @@ class Run {
         return owed.every((word) => passedOn.has(word));
       },
       { what: 'everything accepted to be passed on', timeoutMs: 60_000 },
+    );
+  }
+
+  /** What became of what was sent, once so much of it has its verdict. */
+  async #judged(server: MortalServer, count: number): Promise<Record<Kind, Record<string, number>>> {
+    const look = async () => {
+      const samples = samplesOf(await server.scrape(), 'teranode_p2p_messages_total').filter(
+        ({ labels, value }) => labels.outcome !== 'forged' && value > 0,
+      );
+      const of = (kind: Kind) =>
+        Object.fromEntries(
+          samples
+            .filter(({ labels }) => labels.kind === kind)
+            .map(({ labels, value }) => [labels.outcome ?? '', value]),
+        );
+      return { block: of('block'), subtree: of('subtree') };
+    };
+    return waitFor(
+      async () => {
+        const told = await look();
+        const all = KINDS.flatMap((kind) => Object.values(told[kind]));
+        return all.reduce((sum, value) => sum + value, 0) >= count ? told : undefined;
+      },
+      { what: `${count} verdicts`, timeoutMs: 60_000, everyMs: 50 },
     );
   }
 
@@ -248,12 +261,21 @@ class Run {
           );
           return said.every((word) => words.has(word));
         });
+      this.#tell(this.#clients());
       await waitFor(() => changed() || heard(), {
         what: 'the last announcements at every client',
         timeoutMs: 60_000,
       });
       if (!changed()) return;
     }
+  }
+
+  #clients(): string {
+    const told = this.#dashboards.map(
+      ({ open, life, lives }) =>
+        `${open ? 'served' : 'cut'}, ${life} connections, ${lives.at(-1)?.length} frames`,
+    );
+    return `clients: ${told.join('; ')}`;
   }
 
   async #drain(server: MortalServer): Promise<void> {
@@ -317,6 +339,17 @@ class Run {
   }
 }
 
+/** What tells where frames and verdicts stand; nothing where it does not answer. */
+async function figuresOf(server: MortalServer): Promise<string[]> {
+  const scrape = await server.scrape().catch(() => '');
+  return scrape
+    .split('\n')
+    .filter((line) =>
+      /^teranode_p2p_(frame|websocket|notification|messages_total|publisher|outbox)/.test(line),
+    )
+    .filter((line) => !/_bucket|_sum/.test(line) && !line.endsWith(' 0'));
+}
+
 /** Runs it. Says its seed, with which `SEED=…` makes the same deaths again; a failure tells what came before it. */
 export async function dieAtRandom(context: TestContext, options: RandomDeaths): Promise<void> {
   const seed = Number(process.env.SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
@@ -327,7 +360,7 @@ export async function dieAtRandom(context: TestContext, options: RandomDeaths): 
     for (const [index, life] of lives.entries()) await run.live(life, index === lives.length - 1);
     context.diagnostic(await run.finish());
   } catch (error) {
-    for (const line of run.story.slice(-100)) context.diagnostic(line);
+    for (const line of run.story.slice(-300)) context.diagnostic(line);
     if (error instanceof Error) error.message = `SEED=${seed}: ${error.message}`;
     throw error;
   }

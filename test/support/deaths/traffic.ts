@@ -184,6 +184,11 @@ export class Traffic {
     return { block: of('block'), subtree: of('subtree') };
   }
 
+  /** Messages that this server was sent, repeats included, forgeries not. */
+  get sendings(): number {
+    return [...this.#sent.values()].reduce((sum, times) => sum + times, 0);
+  }
+
   /** What this server was sent, each once. */
   get sent(): readonly string[] {
     return [...this.#sent.keys()];
