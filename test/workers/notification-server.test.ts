@@ -102,6 +102,22 @@ for (const transport of TRANSPORTS)
       assert.equal(early.heights().length, 3);
     });
 
+    it('sends who was greeted before the publisher was reached all that came meanwhile', async (t) => {
+      const { feed, servers, url } = await serve(t, { p2p_notification_servers: 1 });
+      const before = await listen(t, url);
+      feed.blocks(3);
+      await feed.stop();
+      process.kill(servers.pids[0] ?? 0, 'SIGKILL');
+      await waitFor(() => before.code !== undefined, { what: 'the death of the process' });
+      const early = await waitFor(() => listen(t, url).catch(() => undefined), { what: 'another process' });
+      const missed = feed.blocks(3) - 2;
+      await feed.start();
+      const last = feed.blocks(2);
+      await waitFor(() => early.heights().at(-1) === last, { what: 'the last block' });
+      assert.deepEqual(early.heights(), [missed, missed + 1, missed + 2, last - 1, last]);
+      assert.equal(early.code, undefined);
+    });
+
     it('evicts a client that never reads with a gap-free prefix, while others get everything in time', async (t) => {
       const { feed, url, servers } = await serve(t, { p2p_websocket_client_buffer: 65_536 });
       const brisk = await Promise.all(Array.from({ length: 4 }, () => listen(t, url)));

@@ -51,7 +51,11 @@ export class FrameStreamClient {
 
   constructor(
     private readonly components: { readonly logger: Logger; readonly handlers: FrameStreamHandlers },
-    private readonly options: { readonly socketPath: string },
+    private readonly options: {
+      readonly socketPath: string;
+      /** Unix ms since which frames are wanted, asked when the publisher is first reached; undefined: from then on. */
+      readonly since?: () => number | undefined;
+    },
   ) {}
 
   /** What is wanted next. */
@@ -149,7 +153,10 @@ export class FrameStreamClient {
       this.#hand(entries, next);
       return undefined;
     }
-    return this.#catchUp({ position, seq }, socket)?.then(() => this.#hand(entries, next));
+    return this.#catchUp({ position, seq }, socket)?.then(() => {
+      // Else it was left off, and the next connection goes on there.
+      if (this.#place?.seq === seq) this.#hand(entries, next);
+    });
   }
 
   #welcome({ epoch, position, seq, directory }: Welcome, socket: Socket): Promise<void> | undefined {
@@ -160,11 +167,21 @@ export class FrameStreamClient {
       this.components.handlers.gap();
       this.#place = undefined;
     }
-    this.#place ??= { epoch, position, seq };
+    const now = { epoch, position, seq };
+    this.#place ??= place === undefined ? this.#begin(now, this.#reader) : now;
     this.#retryMs = FIRST_RETRY_MS;
     this.#welcomed = true;
     this.components.handlers.connected?.(true);
     return this.#catchUp({ position, seq }, socket);
+  }
+
+  /** Where it begins when the publisher is first reached. */
+  #begin(now: StreamPlace, reader: JournalReader): StreamPlace {
+    const since = this.options.since?.();
+    if (since === undefined) return now;
+    const from = reader.seekTime(since, now.position);
+    const [first] = reader.read(from, now.position, 1).entries;
+    return first === undefined ? now : { epoch: now.epoch, position: first.position, seq: first.seq };
   }
 
   /** Reads in the journal up to `to`; the publisher sends what follows, and waits meanwhile. */

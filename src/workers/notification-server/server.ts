@@ -82,6 +82,7 @@ export class NotificationServer {
       metrics,
       status: () => this.#status,
     });
+    const bornAt = wall.date();
     let inherited = config.greeting !== '';
     this.#stream = new FrameStreamClient(
       {
@@ -109,7 +110,11 @@ export class NotificationServer {
           connected: components.streaming,
         },
       },
-      { socketPath: config.frameSocketPath },
+      {
+        socketPath: config.frameSocketPath,
+        // Who was greeted meanwhile, with what this process was born with, misses nothing of what came since.
+        since: () => (this.#clients.size > 0 ? bornAt : undefined),
+      },
     );
   }
 
