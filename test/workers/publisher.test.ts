@@ -476,3 +476,29 @@ test('a place in the journal that no setting names any more is told of, and drop
   assert.doesNotMatch((await outbox())?.message ?? '', /notifications/);
   await second.close();
 });
+
+test('a topic whose cursor is damaged is neither sent from the oldest nor from anywhere else until somebody decides', async (context) => {
+  const directory = temporaryDirectory(context);
+  const socketPath = join(temporaryDirectory(context), 'broker.sock');
+  const first = startPublisher(context, socketPath, {}, directory);
+  await first.publish(names(3).map((name) => announcement(name)));
+  await first.close(0);
+  writeFileSync(join(directory, 'journal', 'cursors', 'kafka.blocks.cursor'), Buffer.alloc(8192, 'x'));
+  const broker = await serveBroker(context, {}, socketPath);
+  const publisher = startPublisher(context, socketPath, {}, directory);
+  const sick = (await publisher.run('health', {})).find(({ resource }) => resource === 'kafka blocks');
+  assert.equal(sick?.status, 503);
+  assert.match(sick?.error ?? '', /its cursor is damaged.*accept-loss blocks/);
+  const later = [announcement('later'), announcement('a subtree', { topic: 'subtrees' })];
+  assert.deepEqual(await publisher.outcomes(later), ['ok', 'ok']);
+  await waitFor(async () => (await valuesIn(broker, 'subtrees')).length === 1, { what: 'the other topic' });
+  assert.deepEqual(await valuesIn(broker, 'blocks'), []);
+  await publisher.run('acceptLoss', { topic: 'blocks' });
+  await waitFor(async () => (await publisher.waiting()) === 0, { what: 'what came since' });
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['later']);
+  assert.equal(await publisher.close(), 0);
+  const third = startPublisher(context, socketPath, {}, directory);
+  assert.deepEqual(await third.outcomes([announcement('last')]), ['ok']);
+  await waitFor(async () => (await valuesIn(broker, 'blocks')).length === 2, { what: 'the last' });
+  await third.close();
+});
