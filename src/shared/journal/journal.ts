@@ -202,7 +202,7 @@ export class Journal {
   #opened = false;
   readonly #boot: string;
 
-  /** The lowest position that somebody still needs, asked before a segment goes. */
+  /** The lowest position that somebody still needs, asked before a segment goes, and never between a batch and its answer. */
   pins: () => Position = () => Number.POSITIVE_INFINITY;
   /** Asks whoever needs entries before `to` to keep them elsewhere, where they take too much room; true when nobody needs them here any more. */
   release: (to: Position) => boolean = () => false;
@@ -639,6 +639,8 @@ export class Journal {
     if (entries.length === 0) return { firstPosition, firstSeq, alreadyStored: false };
     const head = this.#gather(id, entries);
     const now = this.#clocks.monotonic();
+    // Before the batch counts: whoever is asked what they need has not heard of it yet.
+    if (now - this.#retainedAt >= RETAIN_EVERY_MS) this.retain();
     this.#store(head, now);
     const length = BATCH_HEAD_BYTES + head.bytes;
     const segment = this.#segments.at(-1) as Segment;
@@ -651,7 +653,6 @@ export class Journal {
     this.#seq += head.frames;
     this.#time = head.time;
     if (length > MAX_SCRATCH_BYTES) this.#scratch = Buffer.allocUnsafeSlow(FIRST_SCRATCH_BYTES);
-    if (now - this.#retainedAt >= RETAIN_EVERY_MS) this.retain();
     return { firstPosition, firstSeq, alreadyStored: false };
   }
 

@@ -318,16 +318,18 @@ export class Outbox {
     return entries;
   }
 
-  /** The newest frames, at most `count`, ascending. */
-  newest(count: number): PlacedEntry[] {
+  /** The newest frame that is `wanted`, among the newest `count` of them. */
+  newest(count: number, wanted: (entry: Uint8Array) => boolean): Uint8Array | undefined {
     const { end, nextSeq } = this.journal;
-    const found: PlacedEntry[] = [];
+    let found: Uint8Array | undefined;
     for (let from = this.#reader.seekSeq(nextSeq - count, end); from < end; ) {
       const { entries, next } = this.#reader.read(from, end, SCAN_BYTES);
-      for (const entry of entries) if (hasFrame(entry.bytes)) found.push(entry);
+      const newest = entries.findLast(({ bytes }) => hasFrame(bytes) && wanted(bytes));
+      // A copy: frames may be as large as a network allows, and what is read with them is not to be held.
+      if (newest !== undefined) found = Uint8Array.from(newest.bytes);
       from = next;
     }
-    return found.slice(-count);
+    return found;
   }
 
   /** Records that wait, in all. */

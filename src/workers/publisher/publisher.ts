@@ -162,8 +162,7 @@ export class Publisher {
       logger: this.#logger,
       metrics: createFrameStreamMetrics(this.#registry),
     });
-    const newest = this.#outbox.newest(GREETING_FRAMES).findLast(({ bytes }) => isOwnStatus(bytes));
-    await this.#frames.start(newest?.bytes);
+    await this.#frames.start(this.#outbox.newest(GREETING_FRAMES, isOwnStatus));
   }
 
   /** The part of a topic's room that is not for strangers. */

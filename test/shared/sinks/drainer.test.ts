@@ -12,7 +12,7 @@ import { isRecordOf } from '../../../src/shared/sinks/kafka.js';
 import { createOutboxMetrics, outboxMeters } from '../../../src/shared/sinks/metrics.js';
 import type { Sink } from '../../../src/shared/sinks/types.js';
 import { keptLog } from '../../support/logger.js';
-import { openJournal, recordEntry } from '../../support/open-journal.js';
+import { frameEntry, openJournal, recordEntry } from '../../support/open-journal.js';
 import { waitFor } from '../../support/wait.js';
 
 /** A drainer before a sink that answers each request, given as its values, as `answer` says. */
@@ -263,4 +263,31 @@ test('what is acknowledged is not sent again although it could not be written do
   await drainer.stop(0);
   assert.equal(position, 2);
   assert.equal(sent.length, 2);
+});
+
+test('no cursor passes what is being appended when the journal asks what may go', async (context) => {
+  const MINUTE = 60_000;
+  let now = 1_700_000_000_000;
+  const clocks = { wall: () => now, monotonic: () => now };
+  const bounds = { segmentMs: 60 * MINUTE, retentionMs: 30 * MINUTE, repeats: { windowMs: 0, max: 0 } };
+  const opened = openJournal(context, undefined, { clocks, ...bounds });
+  const { drainer, add, stored, journal } = await startDrainer(context, () => new Promise(() => {}), {
+    opened,
+  });
+  let asked = 0;
+  journal.pins = () => {
+    asked++;
+    drainer.settle();
+    return drainer.position;
+  };
+  // Frames are nothing to the topic: its cursor may pass them.
+  for (const minutes of [1, 60, 29]) {
+    now += minutes * MINUTE;
+    opened.append(frameEntry({ minutes }));
+  }
+  now += 2 * MINUTE;
+  add('block 1');
+  assert.ok(asked > 0);
+  const owed = journal.end - 1;
+  assert.ok(stored() <= owed, `the cursor is at ${stored()}, and ${owed} is yet to be sent`);
 });
