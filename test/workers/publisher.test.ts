@@ -456,6 +456,39 @@ test('records that are damaged on the disk are never skipped in silence: the top
   await publisher.close();
 });
 
+test('what comes after a cursor was found damaged is owed, however often it starts before the loss is accepted', async (context) => {
+  const directory = temporaryDirectory(context);
+  const broker = await serveBroker(context);
+  const start = () => startPublisher(context, broker.socketPath, {}, directory);
+  const first = start();
+  await first.publish([announcement('before')]);
+  await waitFor(async () => (await first.waiting()) === 0);
+  await first.close();
+  const cursors = join(directory, 'journal', 'cursors');
+  writeFileSync(join(cursors, 'kafka.blocks.cursor'), Buffer.alloc(8192));
+  writeFileSync(join(cursors, 'kafka.blocks (copy).cursor'), Buffer.alloc(8192));
+  for (const name of ['one', 'two']) {
+    const publisher = start();
+    assert.deepEqual(await publisher.outcomes([announcement(name)]), ['ok']);
+    const [blocks] = await publisher.run('outbox', {});
+    assert.equal(blocks?.state, 'damaged');
+    await publisher.kill();
+  }
+  const last = start();
+  assert.equal(await last.waiting(), 2);
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['before']);
+  await last.run('acceptLoss', { topic: 'blocks' });
+  await waitFor(async () => (await last.waiting()) === 0, { what: 'what came since' });
+  assert.deepEqual(await valuesIn(broker, 'blocks'), ['before', 'one', 'two']);
+  await last.close();
+  const again = start();
+  assert.deepEqual(
+    (await again.run('outbox', {})).map(({ state }) => state),
+    ['flowing', 'flowing'],
+  );
+  await again.close();
+});
+
 test('a place in the journal that no setting names any more is told of, and dropped on request', async (context) => {
   const directory = temporaryDirectory(context);
   const broker = await serveBroker(context);

@@ -187,7 +187,11 @@ export class FrameStreamClient {
   /** Reads in the journal up to `to`; the publisher sends what follows, and waits meanwhile. */
   #catchUp(to: End, socket: Socket): Promise<void> | undefined {
     if (this.#place === undefined || this.#place.seq === to.seq) return undefined;
-    return this.#read(to, socket);
+    return this.#read(to, socket).catch((error: unknown) => {
+      // It would fail again: what comes is not held up for what cannot be read.
+      this.components.logger.error({ err: error }, 'frames cannot be read in the journal: they are missing');
+      this.#pass(to, socket);
+    });
   }
 
   async #read(to: End, socket: Socket): Promise<void> {
@@ -204,9 +208,15 @@ export class FrameStreamClient {
       await nextTurn();
       if (socket !== this.#socket || socket.destroyed) return;
     }
+    this.#pass(to, socket);
+  }
+
+  /** Goes on at `to`. */
+  #pass(to: End, socket: Socket): void {
+    if (socket !== this.#socket || socket.destroyed) return;
     const { epoch, seq } = this.#place as StreamPlace;
     if (seq !== to.seq) this.components.handlers.gap();
-    this.#place = { epoch, ...to };
+    this.#place = { epoch, position: to.position, seq: to.seq };
     socket.resume();
   }
 

@@ -17,6 +17,7 @@ const SLOTS = [0, 4096];
 const FILE_BYTES = 8192;
 const SUFFIX = '.cursor';
 const PARTIAL = '.partial';
+const NAME = /^[\w.-]+$/;
 
 /** The next entry that is wanted, in the epoch in which that number was given. */
 export interface CursorPosition {
@@ -32,13 +33,14 @@ export interface CursorOptions {
   readonly files?: FileCalls;
 }
 
-/** Names of the cursors in a directory, which may be missing. */
+/** Names of the cursors in a directory, which may be missing. Other files there are nobody's. */
 export function cursorNames(directory: string, files: FileCalls = FILES): string[] {
   try {
     return files
       .list(directory)
       .filter((name) => name.endsWith(SUFFIX))
-      .map((name) => name.slice(0, -SUFFIX.length));
+      .map((name) => name.slice(0, -SUFFIX.length))
+      .filter((name) => NAME.test(name));
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
@@ -84,7 +86,7 @@ export class Cursor {
   readonly found: CursorPosition | 'new' | 'damaged';
 
   private constructor({ directory, name, files = FILES }: CursorOptions) {
-    if (!/^[\w.-]+$/.test(name)) throw new RangeError(`${name} is no name of a cursor`);
+    if (!NAME.test(name)) throw new RangeError(`${name} is no name of a cursor`);
     this.#files = files;
     this.#directory = directory;
     this.#path = join(directory, name + SUFFIX);

@@ -1,6 +1,7 @@
 /** What was accepted and who still has to get it: the journal, and the sinks that read it. */
 
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UnavailableError } from '../../shared/errors.js';
@@ -56,6 +57,8 @@ const FIRST_MEND_MS = 200;
 const MAX_MEND_MS = 5000;
 /** Below the journal's directory. */
 const KEPT = 'kept';
+/** Below the cursors'. */
+const DOUBTS = 'doubts';
 const SCAN_BYTES = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
@@ -123,7 +126,9 @@ export class Outbox {
   #findStrays(): void {
     for (const name of cursorNames(this.#cursors)) {
       if (this.#names.has(name)) continue;
-      const { found } = Cursor.open({ directory: this.#cursors, name });
+      const cursor = Cursor.open({ directory: this.#cursors, name });
+      cursor.close();
+      const { found } = cursor;
       const at = (typeof found === 'string' ? undefined : this.journal.resolve(found)) ?? this.journal.end;
       this.#strays.set(name, Math.max(at, this.#keptFor(name, at).end));
       this.#components.logger.warn({ cursor: name }, 'no setting names a cursor');
@@ -232,10 +237,22 @@ export class Outbox {
     let position = typeof found === 'string' ? undefined : journal.resolve(found);
     let damaged: string | undefined;
     // Nobody knows where a damaged one was: it stays as it is until somebody has decided, and what came before is not sent.
-    let isDoubtful = position === undefined && found !== 'new';
-    if (isDoubtful)
+    let since: Cursor | undefined;
+    if (position === undefined && found !== 'new') {
       damaged = found === 'damaged' ? 'its cursor is damaged' : 'its cursor is of another journal';
-    if (found === 'new') cursor.reset({ epoch: journal.epoch, position: journal.end });
+      since = this.#doubt(name);
+      position = since.at?.position;
+    } else {
+      rmSync(join(this.#cursors, DOUBTS, `${name}.cursor`), { force: true });
+    }
+    if (found === 'new') {
+      cursor.reset({ epoch: journal.epoch, position: journal.end });
+      if (journal.end > journal.oldest.position)
+        this.#components.logger.warn(
+          { cursor: name },
+          'a sink has no place in the journal yet: what came before is not for it',
+        );
+    }
     position ??= journal.end;
     return {
       damaged,
@@ -244,12 +261,25 @@ export class Outbox {
       },
       move: (to) => {
         const moved = { epoch: journal.epoch, position: to };
-        if (isDoubtful) cursor.reset(moved);
-        else cursor.move(moved);
-        isDoubtful = false;
+        if (since === undefined) cursor.move(moved);
+        else {
+          cursor.reset(moved);
+          since.remove();
+          since = undefined;
+        }
         position = to;
       },
     };
+  }
+
+  /** Where the journal ended when the cursor `name` was first found damaged: what came since is owed, however often there is a start before somebody decides. */
+  #doubt(name: string): Cursor {
+    const { journal } = this;
+    const since = Cursor.open({ directory: join(this.#cursors, DOUBTS), name });
+    this.#open.push(since);
+    const at = typeof since.found === 'string' ? undefined : journal.resolve(since.found);
+    since.reset({ epoch: journal.epoch, position: at ?? journal.end });
+    return since;
   }
 
   /** What each drainer has before it, in one pass. */
@@ -329,6 +359,7 @@ export class Outbox {
       if (newest !== undefined) found = Uint8Array.from(newest.bytes);
       from = next;
     }
+    this.#reader.close();
     return found;
   }
 

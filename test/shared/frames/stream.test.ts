@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -215,6 +215,26 @@ describe('the stream of entries', () => {
       assert.equal(heard.gaps, 1);
     });
   }
+
+  it('says so when what was missed cannot be read, and goes on', async (t) => {
+    const { append, stop, opened, socketPath } = await serve(t);
+    const { client, heard } = reader(t, socketPath);
+    await until(() => client.connected, 'the connection');
+    append(...frames(3));
+    await until(() => heard.seqs.length === 3, 'the first frames');
+    await stop();
+    opened.append(...frames(3));
+    // What it opens instead cannot be read.
+    const segment = join(opened.directory, segmentName(0));
+    renameSync(segment, `${segment}.away`);
+    mkdirSync(segment);
+    const second = await serve(t, { opened, socketPath });
+    await until(() => client.connected && heard.gaps > 0, 'word of what is missing');
+    second.append(...frames(2));
+    await until(() => heard.seqs.length === 5, 'what comes then');
+    assert.deepEqual(heard.seqs, [0, 1, 2, 6, 7]);
+    assert.equal(heard.gaps, 1);
+  });
 
   it('does not grow for a reader that stopped reading, which then reads on in the journal', async (t) => {
     const { append, registry, opened, socketPath } = await serve(t);
