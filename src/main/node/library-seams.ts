@@ -161,47 +161,19 @@ export function verifyByCheckers(
   const authors = new LRUCache<string, PeerId>({ max: AUTHORS_REMEMBERED });
 
   gossip.validateReceivedMessage = async (source, message) => {
-    const { from, data, seqno, signature, key } = message;
     const of = known.get(message.topic);
     const fastIds = gossip.fastMsgIdCache;
-    if (
-      of === undefined ||
-      fastIds === undefined ||
-      !isEd25519Author(from) ||
-      seqno?.length !== SEQUENCE_LENGTH ||
-      signature?.length !== SIGNATURE_LENGTH ||
-      (key !== undefined && (key.length !== AUTHOR_LENGTH - 2 || !startsWith(from.subarray(2), key)))
-    ) {
-      return stock(source, message);
-    }
+    if (of === undefined || fastIds === undefined || !isWellFormed(message)) return stock(source, message);
 
     const { kind, topic } = of;
-    // What was signed, as the author wrote it; behind it signature and key, for the fast id.
-    const dataLength = data === undefined ? 0 : 1 + varintLength(data.length) + data.length;
-    const signedLength =
-      SIGN_PREFIX.length +
-      2 +
-      from.length +
-      dataLength +
-      2 +
-      seqno.length +
-      1 +
-      varintLength(topic.length) +
-      topic.length;
-    const whole = Buffer.allocUnsafe(signedLength + signature.length + (key?.length ?? 0));
-    whole.set(SIGN_PREFIX);
-    let at = writeField(whole, SIGN_PREFIX.length, 0x0a, from);
-    if (data !== undefined) at = writeField(whole, at, 0x12, data);
-    const dataAt = at - (data?.length ?? 0);
-    at = writeField(whole, at, 0x1a, seqno);
-    at = writeField(whole, at, 0x22, topic);
-    whole.set(signature, at);
-    if (key !== undefined) whole.set(key, at + signature.length);
+    const { whole, signedLength, dataAt } = wholeOf(message, topic);
     const fastId = hash('sha256', whole, 'binary');
-
     const seenAs = fastIds.get(fastId);
     if (seenAs !== undefined) return { code: MessageStatus.duplicate, msgIdStr: seenAs };
 
+    // From here on it is kept, by who waits for it too.
+    takeOutOfRpc(message);
+    const { from, data, seqno, signature } = message;
     const authorText = messageIdText(from);
     // Only of authors whose signature held: names cost nothing, and would push these out.
     let author = authors.get(authorText);
@@ -257,6 +229,63 @@ export function verifyByCheckers(
   };
 }
 
+interface WellFormedMessage extends RPC.Message {
+  from: Uint8Array;
+  seqno: Uint8Array;
+  signature: Uint8Array;
+}
+
+/** Whether it is as an Ed25519 author's message is; not whether it is signed. */
+function isWellFormed(message: RPC.Message): message is WellFormedMessage {
+  const { from, seqno, signature, key } = message;
+  return (
+    isEd25519Author(from) &&
+    seqno?.length === SEQUENCE_LENGTH &&
+    signature?.length === SIGNATURE_LENGTH &&
+    (key === undefined || (key.length === AUTHOR_LENGTH - 2 && startsWith(from.subarray(2), key)))
+  );
+}
+
+/** What was signed, as the author wrote it, with `dataAt` where the data is in it; behind it signature and key, for the fast id. */
+function wholeOf(
+  { from, data, seqno, signature, key }: WellFormedMessage,
+  topic: Uint8Array,
+): { whole: Buffer; signedLength: number; dataAt: number } {
+  const dataLength = data === undefined ? 0 : 1 + varintLength(data.length) + data.length;
+  const signedLength =
+    SIGN_PREFIX.length +
+    2 +
+    from.length +
+    dataLength +
+    2 +
+    seqno.length +
+    1 +
+    varintLength(topic.length) +
+    topic.length;
+  const whole = Buffer.allocUnsafe(signedLength + signature.length + (key?.length ?? 0));
+  whole.set(SIGN_PREFIX);
+  let at = writeField(whole, SIGN_PREFIX.length, 0x0a, from);
+  if (data !== undefined) at = writeField(whole, at, 0x12, data);
+  const dataAt = at - (data?.length ?? 0);
+  at = writeField(whole, at, 0x1a, seqno);
+  at = writeField(whole, at, 0x22, topic);
+  whole.set(signature, at);
+  if (key !== undefined) whole.set(key, at + signature.length);
+  return { whole, signedLength, dataAt };
+}
+
+/**
+ * Gives a message bytes of its own. Decoded they are views of the RPC that it came in: up to 2 MiB, of whatever else the neighbour put into it, would
+ * be kept for as long as one small message of it.
+ */
+function takeOutOfRpc(message: WellFormedMessage): void {
+  message.from = new Uint8Array(message.from);
+  message.seqno = new Uint8Array(message.seqno);
+  message.signature = new Uint8Array(message.signature);
+  if (message.data !== undefined) message.data = new Uint8Array(message.data);
+  if (message.key !== undefined) message.key = new Uint8Array(message.key);
+}
+
 function isEd25519Author(from: Uint8Array | undefined): from is Uint8Array {
   return from?.length === AUTHOR_LENGTH && startsWith(from, ED25519_AUTHOR);
 }
@@ -296,8 +325,7 @@ export function blameAuthorsAlone(
     promises.get(messageIdText(Buffer.concat([from, seqno])))?.delete(source.toString());
   };
   gossip.validateReceivedMessage = async (source, message) => {
-    const { from } = message;
-    if (!isEd25519Author(from)) {
+    if (!isEd25519Author(message.from)) {
       onDropped();
       keepPromise(source, message);
       throw UNKNOWN_AUTHOR;
@@ -309,7 +337,7 @@ export function blameAuthorsAlone(
       if (error === UNVERIFIED) keepPromise(source, message);
       throw error;
     }
-    if (validated.code === MessageStatus.invalid && !source.equals(from)) {
+    if (validated.code === MessageStatus.invalid && !source.equals(message.from)) {
       onDropped();
       keepPromise(source, message);
       throw RELAYED;

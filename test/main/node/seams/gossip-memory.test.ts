@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import {
   boundDeliveries,
   boundMessages,
@@ -13,7 +14,9 @@ import {
 } from '../../../../src/main/node/seams/gossip-memory.js';
 import { digestsOf, libraryFolder } from '../../../support/library-source.js';
 import { BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
+import { createPeer } from '../../../support/peer.js';
 import { randomNumbers } from '../../../support/random.js';
+import { waitFor } from '../../../support/wait.js';
 
 const GOSSIP = libraryFolder('@chainsafe/libp2p-gossipsub');
 const MIB = 1024 * 1024;
@@ -161,6 +164,39 @@ test('messages stay within their bytes: the oldest go, and none without its verd
   assert.equal(cache.msgs.size, 0);
   assert.equal(bytes(), 0);
   assert.equal(cache.notValidatedCount, 0);
+});
+
+test('a message that is kept, with its verdict or without, keeps nothing else of what its neighbour sent with it', async (context) => {
+  const { node, heard, address } = await createTestNode(context, {
+    settings: { p2p_heartbeat_interval: 60_000 },
+  });
+  const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await peer.dial(address);
+  await peer.sees(node.peerId, BLOCK_TOPIC);
+  const { streamsOutbound } = peer.libp2p.services.pubsub as object as {
+    streamsOutbound: Map<string, { push(rpc: Uint8Array): void }>;
+  };
+  // A field that no decoder knows, of 100,000 bytes.
+  const besides = Buffer.alloc(5 + 100_000);
+  besides.set([0x9a, 0x06, 0xa0, 0x8d, 0x06]);
+  for (let n = 0; n < 20; n++) {
+    const messages = [await peer.sign(BLOCK_TOPIC, `text ${n}`)];
+    const rpc = RPC.encode({ subscriptions: [], messages });
+    streamsOutbound.get(node.peerId)!.push(Buffer.concat([rpc, besides]));
+  }
+  await waitFor(() => heard.length === 20);
+  for (const { id, source } of heard.slice(10)) node.report(id, source, 'accept');
+  const { host } = node.inspect() as object as {
+    host: { services: { pubsub: { mcache: MessageCacheInternals; remembered(): { messages: number } } } };
+  };
+  const { mcache, remembered } = host.services.pubsub;
+  const buffers = new Set<ArrayBufferLike>();
+  for (const { message } of mcache.msgs.values()) {
+    for (const value of Object.values(message)) if (value instanceof Uint8Array) buffers.add(value.buffer);
+  }
+  const held = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  assert.equal(mcache.msgs.size, 20);
+  assert.ok(held <= remembered().messages, `${held} bytes are held, ${remembered().messages} told of`);
 });
 
 test('who delivered is remembered of the newest messages alone', async () => {
