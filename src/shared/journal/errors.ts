@@ -20,3 +20,6 @@ export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'
 
 /** Whether `error` says that the file may not grow. */
 export const isTooLarge = (error: unknown): boolean => codeOf(error) === 'EFBIG';
+
+/** Whether `error` says that the disk no longer gives what it was given. */
+export const isUnreadable = (error: unknown): boolean => codeOf(error) === 'EIO';

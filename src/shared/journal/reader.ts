@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { entryLengthAt, FRAME } from './entry.js';
-import { isMissing } from './errors.js';
+import { isMissing, isUnreadable } from './errors.js';
 import { FILES, type FileCalls, readUpTo } from './files.js';
 import {
   decodeSegmentHead,
@@ -13,7 +13,7 @@ import {
   segmentName,
   segmentsAmong,
 } from './layout.js';
-import { type FoundBatch, SegmentScan } from './scan.js';
+import { type Found, type FoundBatch, SegmentScan } from './scan.js';
 import { readIndex, SegmentIndex } from './segment-index.js';
 
 /** Entries `from` to before `to`, which are damaged, deleted or not kept any more. */
@@ -142,7 +142,7 @@ export class JournalReader {
   #seekIn(segment: OpenSegment, key: 'seq' | 'time', value: number, end: Position): Position | undefined {
     const start = this.#indexOf(segment, end).before(key, key === 'seq' ? value : value - 1);
     const scan = this.#scan(segment, start ?? { offset: SEGMENT_HEAD_BYTES, position: segment.first });
-    for (let found = scan.next(); found.type !== 'end'; found = scan.next()) {
+    for (let found = nextOf(scan); found !== undefined && found.type !== 'end'; found = nextOf(scan)) {
       if (found.type === 'damage') continue;
       const { head } = found;
       if (head.position >= end) return end;
@@ -181,13 +181,20 @@ export class JournalReader {
         position: segment.first,
       };
     }
-    const scan = this.#scan(segment, segment.at, Math.max(maxBytes, MIN_WINDOW_BYTES));
+    let scan = this.#scan(segment, segment.at, Math.max(maxBytes, MIN_WINDOW_BYTES));
+    let isCareful = false;
     let reached = from;
     let gapTo: Position | undefined;
     let bytes = 0;
     while ((bytes < maxBytes || entries.length === 0) && reached < limit) {
-      const found = scan.next();
-      if (found.type === 'end') break;
+      const found = nextOf(scan);
+      if (found === undefined && entries.length === 0 && !isCareful) {
+        // What is before the place that the disk does not give is as good as ever.
+        isCareful = true;
+        scan = this.#scan(segment, { offset: scan.offset, position: scan.expected }, 1);
+        continue;
+      }
+      if (found === undefined || found.type === 'end') break;
       if (found.type === 'damage') {
         if (found.to <= reached) continue;
         if (entries.length > 0) break;
@@ -246,7 +253,7 @@ export class JournalReader {
     end: Position,
   ): void {
     const scan = this.#scan(segment, from);
-    for (let found = scan.next(); found.type !== 'end'; found = scan.next()) {
+    for (let found = nextOf(scan); found !== undefined && found.type !== 'end'; found = nextOf(scan)) {
       if (found.type === 'damage') continue;
       // What is behind the end may yet be cut off.
       if (found.head.position >= end) break;
@@ -325,6 +332,16 @@ export class JournalReader {
   #headIn(fd: number, first: Position): SegmentHead | undefined {
     const head = decodeSegmentHead(readUpTo(this.#files, fd, SEGMENT_HEAD_BYTES, 0));
     return head?.position === first ? head : undefined;
+  }
+}
+
+/** What comes next; undefined where the disk no longer gives it: then the rest of the segment is missing. */
+function nextOf(scan: SegmentScan): Found | undefined {
+  try {
+    return scan.next();
+  } catch (error) {
+    if (isUnreadable(error)) return undefined;
+    throw error;
   }
 }
 

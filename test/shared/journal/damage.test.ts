@@ -1,9 +1,10 @@
 /** What damage costs: the entries that it hit, told as a gap, and nothing else; and no number is ever given twice. */
 
 import assert from 'node:assert/strict';
-import { cpSync, rmSync, unlinkSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { FILES, type FileCalls } from '../../../src/shared/journal/files.js';
 import { segmentName } from '../../../src/shared/journal/layout.js';
 import { journalDirectory, nameOf, readAll, segmentFiles, TestJournal } from '../../support/journal.js';
 import { keptLog } from '../../support/logger.js';
@@ -119,6 +120,41 @@ describe('a journal', () => {
         left.setContent(name, Buffer.alloc(bytes.length, fill));
         check(left, epoch, `all of ${name} full of ${fill}`);
       }
+    }
+  });
+
+  it('that the disk no longer gives in one place is missing from there to the next segment', (context) => {
+    const directory = journalDirectory(context);
+    const test = new TestJournal(directory, { segmentBytes: 2000 }, LOG);
+    const names = Array.from({ length: 30 }, (_, n) => `entry ${n}.`);
+    for (const name of names) test.append([name]);
+    const [, path = '', third = ''] = segmentFiles(directory);
+    const firstIn = (file: string) => names.findIndex((name) => readFileSync(file).includes(name));
+    const missing = { from: firstIn(path) + 4, to: firstIn(third) };
+    const bad = readFileSync(path).indexOf(names[missing.from] ?? '');
+    assert.ok(bad > 0 && missing.to > missing.from + 1);
+    const opened = new Set<number>();
+    const failing: FileCalls = {
+      ...FILES,
+      open(name, flags) {
+        const fd = FILES.open(name, flags);
+        if (name === path) opened.add(fd);
+        else opened.delete(fd);
+        return fd;
+      },
+      read(fd, bytes, offset, length, position) {
+        if (opened.has(fd) && position <= bad && bad < position + length)
+          throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+        return FILES.read(fd, bytes, offset, length, position);
+      },
+    };
+    for (const maxBytes of [1, 1e6]) {
+      const { entries, gaps } = readAll(directory, 0, test.journal.end, maxBytes, failing);
+      assert.deepEqual(gaps, [missing]);
+      assert.deepEqual(
+        entries.map(({ bytes }) => nameOf(bytes)),
+        [...names.slice(0, missing.from), ...names.slice(missing.to)],
+      );
     }
   });
 
