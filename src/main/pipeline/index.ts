@@ -320,7 +320,9 @@ export class Pipeline implements MessageChecks {
   #take({ id, kind, author, source }: HeardMessage, finished: Finished): void {
     const message = { id, kind, author, source };
     const { bytes } = finished;
-    if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes });
+    // Whoever was banned while it waited for a checker has no say from then on.
+    if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
+    else if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes });
     else this.#settle(message, finished.outcome);
   }
 

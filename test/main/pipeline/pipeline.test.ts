@@ -386,6 +386,22 @@ describe('the pipeline', () => {
     assert.deepEqual(offences, []);
   });
 
+  it('takes nothing of an author who was banned while it waited for a checker', async (context) => {
+    const { check, banned, counted, offences, verdicts, journal, settled } = await pipelineOf(context);
+    const outcast = createSigner();
+    const good = createSigner();
+    const sign = (by: typeof good, n: number) =>
+      check(by.sign(kindOf('subtree'), sighting(numbered(n), by.id), 'relay'));
+    const asked = Array.from({ length: 20 }, (_, n) => sign(n % 2 === 0 ? outcast : good, n));
+    banned.add(outcast.id);
+    await Promise.all(asked);
+    await settled(20);
+    assert.equal(await counted('subtree', 'banned'), 10);
+    assert.deepEqual(new Set(journal().map(({ author }) => author)), new Set([good.id]));
+    assert.deepEqual(offences, []);
+    assert.deepEqual(new Set(verdicts.map(({ verdict }) => verdict)), new Set(['accept', 'ignore']));
+  });
+
   it('ignores banned authors and oversized messages before any work', async (context) => {
     const { push, verdictOf, banned, journal, counted } = await pipelineOf(context);
     banned.add(AUTHOR);
