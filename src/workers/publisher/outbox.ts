@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { UnavailableError } from '../../shared/errors.js';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { JournalBounds } from '../../shared/journal/bounds.js';
 import { Cursor, cursorNames } from '../../shared/journal/cursor.js';
@@ -78,6 +78,8 @@ export class Outbox {
   readonly #names = new Set<string>();
   /** What each topic has yet to get out of segments that went. */
   readonly #kept = new Map<Drainer, KeptEntries>();
+  /** Why the journal is larger than it should be. */
+  #unkept: string | undefined;
   #settling: NodeJS.Timeout | undefined;
   #mending: NodeJS.Timeout | undefined;
 
@@ -203,10 +205,12 @@ export class Outbox {
       try {
         kept.keep(from, to, this.#recordsOf(drainer, from, to));
       } catch (error) {
-        logger.warn(
-          { err: error, topic: drainer.topic },
-          'records cannot be kept outside the journal, which grows',
-        );
+        if (this.#unkept === undefined)
+          logger.warn(
+            { err: error, topic: drainer.topic },
+            'records cannot be kept outside the journal, which grows',
+          );
+        this.#unkept = errorMessage(error);
         return false;
       }
       logger.info(
@@ -214,6 +218,7 @@ export class Outbox {
         'the journal is too large: what a topic has yet to get is kept beside it',
       );
     }
+    this.#unkept = undefined;
     return true;
   }
 
@@ -299,6 +304,8 @@ export class Outbox {
       from = next;
       await nextTurn();
     }
+    // A segment that is held open is not gone when it is deleted.
+    this.#reader.close();
     return counts;
   }
 
@@ -413,7 +420,11 @@ export class Outbox {
       pressure === undefined
         ? ''
         : `; a full disk cut the journal’s history at ${new Date(pressure).toISOString()}`;
-    const message = `${depths} wait for Kafka, at most ${max} each${shortened}${strays.join('')}`;
+    const grows =
+      this.#unkept === undefined
+        ? ''
+        : `; the journal grows, for what a topic has yet to get cannot be kept beside it: ${this.#unkept}`;
+    const message = `${depths} wait for Kafka, at most ${max} each${shortened}${grows}${strays.join('')}`;
     if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
     const full = topics.filter((topic) => this.room(topic) <= 0);
     if (full.length > 0) {

@@ -1,7 +1,7 @@
 /** What becomes of the outbox when the journal has grown too large under it. */
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { recordsIn, serveBroker } from '../../support/embedded-broker.js';
@@ -78,6 +78,23 @@ test('what Kafka has yet to get outlives the segments that it was in, and the jo
   assert.deepEqual(values, names(500), 'each once, in order');
   assert.deepEqual(readdirSync(kept), []);
   assert.equal(await publisher.close(), 0);
+});
+
+test('a journal that grows because nothing can be kept beside it says so in readiness, until it can', async (context) => {
+  const { journal, kept, start } = await lagging(context);
+  const publisher = start();
+  const outbox = async () =>
+    (await publisher.run('health', {})).find(({ resource }) => resource === 'outbox')?.message ?? '';
+  assert.doesNotMatch(await outbox(), /grows/);
+  renameSync(kept, `${kept}.away`);
+  await publish(publisher, 0, 400);
+  assert.match(await outbox(), /the journal grows, .* cannot be kept beside it: ENOENT/);
+  assert.ok(bytesOf(journal, '.journal') > 6 * MIB);
+  renameSync(`${kept}.away`, kept);
+  await publish(publisher, 400, 500);
+  assert.doesNotMatch(await outbox(), /grows/);
+  assert.ok(bytesOf(journal, '.journal') < 6 * MIB);
+  assert.equal(await publisher.waiting(), 500);
 });
 
 test('what is kept beside the journal and damaged there is not skipped in silence either', async (context) => {
