@@ -1,8 +1,8 @@
 /** Certificates, keys and authorities of TLS, from files. */
 
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFileSync, type Stats, statSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { errorMessage } from './errors.js';
 
@@ -44,6 +44,7 @@ export function readTlsFilesSync({ files }: TlsFileSet): TlsFileContents {
   const found = new Map<Part, Buffer | string>();
   for (const [part, { path }] of namedIn(files)) {
     try {
+      checkIsFile(statSync(path));
       found.set(part, readFileSync(path));
     } catch (error) {
       found.set(part, errorMessage(error));
@@ -56,9 +57,19 @@ export function readTlsFilesSync({ files }: TlsFileSet): TlsFileContents {
 export async function readTlsFiles({ files }: TlsFileSet): Promise<TlsFileContents> {
   const found = new Map<Part, Buffer | string>();
   for (const [part, { path }] of namedIn(files)) {
-    found.set(part, await readFile(path).catch(errorMessage));
+    try {
+      checkIsFile(await stat(path));
+      found.set(part, await readFile(path));
+    } catch (error) {
+      found.set(part, errorMessage(error));
+    }
   }
   return found;
+}
+
+/** Who reads a pipe waits for a writer, and a device may have no end. */
+export function checkIsFile(facts: Stats): void {
+  if (!facts.isFile()) throw new Error('it is not a file');
 }
 
 function namedIn(files: TlsFileSet['files']): [Part, NamedFile][] {

@@ -1,6 +1,6 @@
 /** `teranode-p2p completion`: what a shell offers at the tab key, out of the table of commands. */
 
-import { Argument, Command } from 'commander';
+import { Argument, Command, type Option } from 'commander';
 import { SETTINGS, type Setting } from '../../shared/settings/table.js';
 import { FEED_KINDS } from './tail.js';
 import type { Terminal } from './terminal.js';
@@ -42,7 +42,7 @@ function lastOf(values: readonly string[]): (current: string) => readonly string
 export function completions(program: Command, words: readonly string[]): string[] {
   const current = words.at(-1) ?? '';
   let command = program;
-  let wanting: string | undefined;
+  let wanting: Option | undefined;
   for (const word of words.slice(0, -1)) {
     if (wanting !== undefined) wanting = undefined;
     else if (word.startsWith('-')) wanting = wantingValue(command, program, word);
@@ -54,10 +54,10 @@ export function completions(program: Command, words: readonly string[]): string[
 function offered(
   program: Command,
   command: Command,
-  wanting: string | undefined,
+  wanting: Option | undefined,
   current: string,
 ): readonly string[] {
-  if (wanting !== undefined) return VALUES[wanting]?.(current) ?? [];
+  if (wanting !== undefined) return wanting.argChoices ?? VALUES[wanting.long ?? '']?.(current) ?? [];
   if (current.startsWith('-')) {
     const flags = [...optionsOf(command), ...(command === program ? [] : optionsOf(program))];
     return [...flags.flatMap(({ long }) => long ?? []), '--help'];
@@ -70,23 +70,24 @@ function offered(
 
 const optionsOf = ({ options }: Command) => options.filter(({ hidden }) => !hidden);
 
-/** The long name of the option that `word` is, where its value is the next word. */
-function wantingValue(command: Command, program: Command, word: string): string | undefined {
+/** The option that `word` is, where its value is the next word. */
+function wantingValue(command: Command, program: Command, word: string): Option | undefined {
   const option = [...command.options, ...program.options].find(
     ({ short, long }) => word === short || word === long,
   );
-  return option?.required ? option.long : undefined;
+  return option?.required ? option : undefined;
 }
 
 /** Asks the program itself: it knows its commands, and a script that was made once does not grow old. */
 const SCRIPTS: Readonly<Record<Shell, string>> = {
   bash: `_teranode_p2p() {
-  local IFS=$' \t\n' line="\${COMP_LINE:0:COMP_POINT}" words current
+  local IFS=$' \t\n' line="\${COMP_LINE:0:COMP_POINT}" words current word
   read -ra words <<< "$line"
   [[ "$line" == *[[:space:]] ]] && words+=("")
   current="\${words[\${#words[@]}-1]}"
   IFS=$'\n'
-  COMPREPLY=($("\${words[0]}" completion words -- "\${words[@]:1}" 2> /dev/null))
+  COMPREPLY=()
+  while read -r word; do COMPREPLY+=("$word"); done < <("\${words[0]}" completion words -- "\${words[@]:1}" 2> /dev/null)
   # Bash completes what is behind the equals sign alone.
   [[ "$current" == *=* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${current%=*}="}")
   [[ "\${COMPREPLY[0]}" == *= ]] && compopt -o nospace 2> /dev/null

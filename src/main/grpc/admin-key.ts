@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
+import { checkIsFile } from '../../shared/tls-files.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
 
@@ -108,6 +109,7 @@ export async function loadAdminKey(
 export async function readAdminKeyFile(path: string): Promise<string | undefined> {
   let text: string;
   try {
+    checkIsFile(await stat(path));
     text = (await readFile(path, 'utf8')).trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

@@ -1,6 +1,7 @@
 /** `teranode-p2p check`, held to what `start` does on the same settings. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -59,6 +60,11 @@ test('what a check finds at fault is what a start fails of', async (context) => 
     writeFileSync(join(made, name), text, { mode: 0o600 });
     return made;
   };
+  const pipe = join(directory, 'pipe');
+  const withPipe = join(directory, 'with-pipe');
+  mkdirSync(withPipe);
+  // Whoever reads one waits for a writer, and there is none.
+  execFileSync('mkfifo', [pipe, join(withPipe, 'admin.key')]);
   const cases: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'of a type': { p2p_checkers: 'three' },
     'Kafka URL': { kafka_blocksConfig: 'kafka:/nowhere' },
@@ -66,6 +72,12 @@ test('what a check finds at fault is what a start fails of', async (context) => 
     'a node key in the settings': { p2p_private_key: 'ab'.repeat(64) },
     'a node key in its file': { DATADIR: withKey('p2p.key', 'f'.repeat(191)) },
     'an admin key in its file': { DATADIR: withKey('admin.key', '') },
+    'a pipe for a TLS key': {
+      securityLevelHTTP: '1',
+      server_certFile: certificateFile,
+      server_keyFile: pipe,
+    },
+    'a pipe for an admin key': { DATADIR: withPipe },
     'a file for a directory': { DATADIR: file },
     'below a file': { DATADIR: join(file, 'below') },
     'where nobody makes files': { DATADIR: '/proc/teranode-p2p' },

@@ -24,6 +24,7 @@ const TYPED: readonly (readonly [string, readonly string[]])[] = [
   ['teranode-p2p tail --js', ['--json']],
   ['teranode-p2p tail -k blo', ['block']],
   ['teranode-p2p tail --kind block,sub', ['block,subtree']],
+  ['teranode-p2p watch --network ter', ['teratestnet']],
   ['teranode-p2p log-level de', ['debug']],
   ['teranode-p2p completion f', ['fish']],
 ];
@@ -92,3 +93,21 @@ for (const [shell, ask] of Object.entries(SHELLS)) {
     }
   });
 }
+
+test('bash offers what it was given, whatever files are named', (context) => {
+  const directory = temporaryDirectory(context);
+  const bin = join(directory, 'bin');
+  mkdirSync(bin);
+  symlinkSync(resolve('bin/teranode-p2p.mjs'), join(bin, 'teranode-p2p'));
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+  writeFileSync(join(directory, 'mine,block'), '');
+  const line = 'teranode-p2p tail --kind *,blo';
+  const asking = `source <(teranode-p2p completion bash); ${SHELLS.bash?.(line)}`;
+  const said = execFileSync('bash', ['-c', asking], {
+    cwd: directory,
+    env,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.deepEqual(said.trim().split('\n'), [line, '*,block']);
+});
