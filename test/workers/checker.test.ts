@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { Registry } from 'prom-client';
 import { CheckerPool } from '../../src/main/pipeline/checker-pool.js';
 import { createPipelineMetrics } from '../../src/main/pipeline/metrics.js';
@@ -10,6 +13,7 @@ import { keptLog } from '../support/logger.js';
 import { trap as trapKind } from '../support/made-up-kind.js';
 import { AUTHOR, heard, sampleData } from '../support/sample-messages.js';
 import { settingsOf } from '../support/settings.js';
+import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 
 const KINDS_MODULE = new URL('../support/made-up-kind.js', import.meta.url).href;
@@ -17,7 +21,7 @@ const TRAP = trapKind.id;
 
 async function poolOf(
   context: TestContext,
-  options: { threads?: number; taskTimeoutMs?: number; file?: URL } = {},
+  options: { threads?: number; taskTimeoutMs?: number; birthTimeoutMs?: number; file?: URL } = {},
 ) {
   const registry = new Registry();
   const metrics = createPipelineMetrics(registry);
@@ -83,6 +87,30 @@ describe('the checker threads', () => {
     const { pool } = await poolOf(context, { threads: 1 });
     await pool.start();
     assert.deepEqual(outcomes(await pool.check([trap('memory'), GOOD], 0)), ['poisonous', 'ok']);
+  });
+
+  /** A checker whose thread does `first` before it is one. */
+  function slowChecker(context: TestContext, first: string): URL {
+    const path = join(temporaryDirectory(context), 'slow.mjs');
+    const checker = new URL('../../src/workers/checker.js', import.meta.url);
+    writeFileSync(path, `${first}\nexport { default } from ${JSON.stringify(checker.href)};\n`);
+    return pathToFileURL(path);
+  }
+
+  it('start, and answer, on a machine so busy that a thread loads for longer than a batch may take', async (context) => {
+    const file = slowChecker(context, 'await new Promise((done) => setTimeout(done, 1_500));');
+    const { pool, deaths } = await poolOf(context, { file, threads: 1, taskTimeoutMs: 700 });
+    await pool.start();
+    assert.deepEqual(outcomes(await pool.check([GOOD], 0)), ['ok']);
+    // Nor does it cost a message when a thread has to be loaded anew.
+    assert.deepEqual(outcomes(await pool.check([trap('exit'), GOOD], 0)), ['poisonous', 'ok']);
+    assert.ok((await deaths()) <= 2, 'no thread is ended while it loads');
+  });
+
+  it('say what was given up and why, when no thread loads or answers', async (context) => {
+    const file = slowChecker(context, 'setInterval(() => {}, 1_000);\nawait new Promise(() => {});');
+    const { pool } = await poolOf(context, { file, threads: 1, taskTimeoutMs: 500, birthTimeoutMs: 1_000 });
+    await assert.rejects(pool.start(), /checkers were given up: no thread loaded within 1 s/);
   });
 
   it('say so when they cannot start', async (context) => {

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
-import { AbortedError, errorMessage } from '../../shared/errors.js';
+import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { refusedMessage } from '../../shared/messages/check.js';
 import { encodeCheckedBatch, MICROS_MAX, sliceCheckedBatch } from '../../shared/pipeline/checked-batch.js';
@@ -10,13 +10,15 @@ import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import { type BatchMessage, encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
-import { backoffMs, createPool, FAILURES_UNTIL_FAILED } from './worker-pool.js';
+import { backoffMs, createPool, FAILURES_UNTIL_FAILED, hasAnswered, watchTask } from './worker-pool.js';
 
 export interface CheckerPoolOptions {
   readonly config: CheckerConfig;
   readonly threads: number;
   /** Ms until a thread that does not answer counts as hung and is ended; 10,000 unless told. */
   readonly taskTimeoutMs?: number;
+  /** Ms until a thread that has not loaded counts as hung; 60,000 unless told. */
+  readonly birthTimeoutMs?: number;
   /** The worker's file; a test may wrap it. */
   readonly file?: URL;
 }
@@ -55,7 +57,7 @@ export class CheckerPool {
     return this.#pool?.threads.length ?? 0;
   }
 
-  /** Resolves when a thread answers. Rejects when the worker cannot start. */
+  /** Resolves when a thread answers. Rejects when the worker cannot start, with UnavailableError when it takes too long. */
   async start(): Promise<void> {
     this.#build();
     await this.#run([], 0);
@@ -111,17 +113,23 @@ export class CheckerPool {
     const batch = encodeRawBatch(messages);
     const task: CheckTask = { batch, tipBits };
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), this.#options.taskTimeoutMs ?? TASK_TIMEOUT_MS);
+    const { taskTimeoutMs: taskMs = TASK_TIMEOUT_MS, birthTimeoutMs: birthMs } = this.#options;
+    const answered = watchTask(pool, { taskMs, birthMs }, (why) =>
+      timeout.abort(new UnavailableError(`the checkers were given up: ${why}`)),
+    );
     try {
       const checked = (await pool.run(task, {
         transferList: [batch],
         signal: timeout.signal,
       })) as ArrayBuffer;
+      hasAnswered(pool);
       this.#failures = 0;
       this.#failed = undefined;
       return sliceCheckedBatch(checked);
+    } catch (error) {
+      throw timeout.signal.aborted ? timeout.signal.reason : error;
     } finally {
-      clearTimeout(timer);
+      answered();
     }
   }
 
@@ -133,9 +141,9 @@ export class CheckerPool {
       try {
         await this.#run([], 0);
         return;
-      } catch {
+      } catch (error) {
         this.#refuseStopped();
-        if (this.#rebuilding === undefined) this.#rebuild('no checker answers');
+        if (this.#rebuilding === undefined) this.#rebuild(errorMessage(error));
       }
     }
   }

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { monotonic } from '../../shared/clock.js';
 import { MAX_YOUNG_MB } from '../../shared/heap.js';
 import type { Logger } from '../../shared/logging.js';
 
@@ -43,9 +44,46 @@ export function createPool(options: WorkerPoolOptions, logger: Logger): Piscina 
     resourceLimits: { maxOldGenerationSizeMb: options.maxOldSpaceMb, maxYoungGenerationSizeMb: MAX_YOUNG_MB },
     workerData: options.workerData,
   });
+  pool.on('workerCreate', () => readyAt.set(pool, monotonic()));
   pool.on('workerDestroy', options.onDeath);
   pool.on('error', (error: unknown) => logger.error({ err: error, pool: options.name }, 'worker failed'));
   return pool;
+}
+
+/** When the last thread that took another's place had loaded (monotonic). */
+const readyAt = new WeakMap<Piscina, number>();
+/** Pools of which a thread has answered: Piscina takes those that it begins with for ready before they have loaded. */
+const loaded = new WeakSet<Piscina>();
+
+/** Ms until a thread that has not loaded counts as hung: some 0.5 s on an idle machine. */
+const BIRTH_MS = 60_000;
+
+/** A thread of `pool` has answered. */
+export function hasAnswered(pool: Piscina): void {
+  loaded.add(pool);
+}
+
+/**
+ * Calls `late` once when what was given to `pool` now is not answered within `taskMs`, with the reason. Before a thread has loaded nothing is
+ * answered, and on a busy machine that takes a while: this time does not count, up to `birthMs` (60,000 unless told). Returns how to end the watch.
+ */
+export function watchTask(
+  pool: Piscina,
+  { taskMs, birthMs = BIRTH_MS }: { readonly taskMs: number; readonly birthMs?: number | undefined },
+  late: (why: string) => void,
+): () => void {
+  const given = monotonic();
+  let timer: NodeJS.Timeout;
+  const look = (): void => {
+    const ready = loaded.has(pool) && pool.threads.length > 0;
+    const until = ready ? Math.max(given, readyAt.get(pool) ?? 0) + taskMs : given + birthMs;
+    // Others that die and come back meanwhile do not keep one that hangs.
+    const left = Math.min(until, given + birthMs + taskMs) - monotonic();
+    if (left > 0) timer = setTimeout(look, Math.min(left, taskMs));
+    else late(ready ? `no answer within ${taskMs / 1000} s` : `no thread loaded within ${birthMs / 1000} s`);
+  };
+  timer = setTimeout(look, Math.min(taskMs, birthMs));
+  return () => clearTimeout(timer);
 }
 
 /** Backoff before attempt `failures` + 1, in ms: 100, 200, … 5,000. */
