@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { CheckerPool } from '../../src/main/pipeline/checker-pool.js';
 import { createPipelineMetrics } from '../../src/main/pipeline/metrics.js';
@@ -111,6 +112,31 @@ describe('the checker threads', () => {
     const file = slowChecker(context, 'setInterval(() => {}, 1_000);\nawait new Promise(() => {});');
     const { pool } = await poolOf(context, { file, threads: 1, taskTimeoutMs: 500, birthTimeoutMs: 1_000 });
     await assert.rejects(pool.start(), /checkers were given up: no thread loaded within 1 s/);
+  });
+
+  it('are all gone when stopped, one included that was given up and ends late, and none begins after', async (context) => {
+    const threads: Worker[] = [];
+    const seen = (thread: Worker) => threads.push(thread);
+    process.on('worker', seen);
+    context.after(async () => {
+      process.off('worker', seen);
+      await Promise.all(threads.map((thread) => thread.terminate()));
+    });
+    // A thread that waits for another program is not ended before that is.
+    const waiting = `import { spawnSync } from 'node:child_process';
+spawnSync(process.execPath, ['-e', 'setTimeout(() => {}, 3_000)']);
+await new Promise(() => {});`;
+    const file = slowChecker(context, waiting);
+    const { pool } = await poolOf(context, { file, threads: 1, taskTimeoutMs: 1_500, birthTimeoutMs: 1_500 });
+    await assert.rejects(pool.start());
+    const begun = threads.length;
+    await pool.stop();
+    assert.deepEqual(
+      threads.map(({ threadId }) => threadId),
+      threads.map(() => -1),
+      'a thread that has ended has the id -1',
+    );
+    assert.equal(threads.length, begun);
   });
 
   it('say so when they cannot start', async (context) => {

@@ -10,7 +10,15 @@ import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import { type BatchMessage, encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
 import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
-import { backoffMs, createPool, FAILURES_UNTIL_FAILED, hasAnswered, watchTask } from './worker-pool.js';
+import {
+  backoffMs,
+  createPool,
+  endPool,
+  FAILURES_UNTIL_FAILED,
+  hasAnswered,
+  readyAt,
+  watchTask,
+} from './worker-pool.js';
 
 export interface CheckerPoolOptions {
   readonly config: CheckerConfig;
@@ -68,6 +76,7 @@ export class CheckerPool {
    * `poisonous`. Rejects with AbortedError after `stop` alone.
    */
   async check(messages: readonly BatchMessage[], tipBits: number): Promise<readonly Buffer[]> {
+    if (this.#rebuilding !== undefined) await this.#rebuilding;
     try {
       return await this.#run(messages, tipBits);
     } catch (error) {
@@ -85,7 +94,7 @@ export class CheckerPool {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#rebuilding;
-    await this.#pool?.destroy();
+    if (this.#pool !== undefined) await endPool(this.#pool);
     this.#pool = undefined;
   }
 
@@ -109,13 +118,18 @@ export class CheckerPool {
 
   async #run(messages: readonly BatchMessage[], tipBits: number): Promise<Buffer[]> {
     const pool = this.#pool;
-    if (pool === undefined) throw new AbortedError('the checkers are stopped');
+    if (pool === undefined) {
+      this.#refuseStopped();
+      throw new UnavailableError('the checkers are being replaced');
+    }
     const batch = encodeRawBatch(messages);
     const task: CheckTask = { batch, tipBits };
     const timeout = new AbortController();
     const { taskTimeoutMs: taskMs = TASK_TIMEOUT_MS, birthTimeoutMs: birthMs } = this.#options;
-    const answered = watchTask(pool, { taskMs, birthMs }, (why) =>
-      timeout.abort(new UnavailableError(`the checkers were given up: ${why}`)),
+    const answered = watchTask(
+      () => readyAt(pool),
+      { taskMs, birthMs },
+      (why) => timeout.abort(new UnavailableError(`the checkers were given up: ${why}`)),
     );
     try {
       const checked = (await pool.run(task, {
@@ -192,7 +206,9 @@ export class CheckerPool {
   }
 
   async #rebuilt(): Promise<void> {
-    await this.#pool?.destroy();
+    const dead = this.#pool;
+    this.#pool = undefined;
+    if (dead !== undefined) await endPool(dead);
     await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
     if (!this.#stopping.signal.aborted) this.#build();
   }

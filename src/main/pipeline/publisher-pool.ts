@@ -11,11 +11,11 @@ import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
 import { TaskThread } from './task-thread.js';
-import { backoffMs, FAILURES_UNTIL_FAILED } from './worker-pool.js';
+import { backoffMs, FAILURES_UNTIL_FAILED, watchTask } from './worker-pool.js';
 
 export interface PublisherPoolOptions {
   readonly config: PublisherConfig;
-  /** Ms until a publisher that does not answer a batch counts as hung and is ended; 30,000 unless told. */
+  /** Ms until a publisher that does not answer a batch counts as hung and is ended; 30,000 unless told. Until its first answer it has 60,000 at least. */
   readonly taskTimeoutMs?: number;
   /** Ms until a publisher's thread that was told to end, and has not, ends this process; 30,000 unless told. */
   readonly endTimeoutMs?: number;
@@ -130,9 +130,14 @@ export class PublisherPool {
   #send(entry: Unanswered): void {
     const thread = this.#thread;
     if (thread === undefined) return;
-    const timer = setTimeout(() => {
-      if (thread === this.#thread) this.#replace('it hangs');
-    }, this.#options.taskTimeoutMs ?? TASK_TIMEOUT_MS);
+    const { taskTimeoutMs: taskMs = TASK_TIMEOUT_MS } = this.#options;
+    const answered = watchTask(
+      () => thread.readyAt,
+      { taskMs },
+      (why) => {
+        if (thread === this.#thread) this.#replace(`it hangs: ${why}`);
+      },
+    );
     // Not transferred: the batch is needed again if this publisher dies.
     const { batch, id, retry } = entry;
     const task: PublisherTask = { op: 'publish', batch, id, retry };
@@ -147,7 +152,7 @@ export class PublisherPool {
       .catch((error: unknown) => {
         if (thread === this.#thread) this.#replace(errorMessage(error));
       })
-      .finally(() => clearTimeout(timer));
+      .finally(answered);
   }
 
   #build(): void {

@@ -1,6 +1,7 @@
 /** A thread that is given tasks, many at a time: what of a pool is left where there is one thread, at a third less CPU time for a task and its answer. */
 
 import { Worker } from 'node:worker_threads';
+import { monotonic } from '../../shared/clock.js';
 import { AbortedError } from '../../shared/errors.js';
 import { MAX_YOUNG_MB } from '../../shared/heap.js';
 import type { Logger } from '../../shared/logging.js';
@@ -29,6 +30,7 @@ export class TaskThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
+  #readyAt: number | undefined;
   /** Why it takes no more tasks. */
   #over: Error | undefined;
 
@@ -52,6 +54,11 @@ export class TaskThread {
     });
   }
 
+  /** When it first answered (monotonic): before, it may still load. */
+  get readyAt(): number | undefined {
+    return this.#readyAt;
+  }
+
   /** Rejects with what the task throws, and when the thread ends before its answer. */
   run(task: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -73,6 +80,7 @@ export class TaskThread {
   }
 
   #answered(answer: TaskAnswer): void {
+    this.#readyAt ??= monotonic();
     const waiting = this.#waiting.get(answer.id);
     if (waiting === undefined) return;
     this.#waiting.delete(answer.id);

@@ -44,16 +44,45 @@ export function createPool(options: WorkerPoolOptions, logger: Logger): Piscina 
     resourceLimits: { maxOldGenerationSizeMb: options.maxOldSpaceMb, maxYoungGenerationSizeMb: MAX_YOUNG_MB },
     workerData: options.workerData,
   });
-  pool.on('workerCreate', () => readyAt.set(pool, monotonic()));
-  pool.on('workerDestroy', options.onDeath);
+  pool.on('workerCreate', () => lastLoaded.set(pool, monotonic()));
+  const threads = new Set<Promise<unknown>>();
+  ending.set(pool, threads);
+  pool.on('workerDestroy', ({ id }: { readonly id: number }) => {
+    // The id of a thread that has ended is -1.
+    const thread = pool.threads.find(({ threadId }) => threadId === id && id !== -1);
+    if (thread !== undefined) {
+      const end: Promise<unknown> = thread.terminate().finally(() => threads.delete(end));
+      threads.add(end);
+    }
+    options.onDeath();
+  });
   pool.on('error', (error: unknown) => logger.error({ err: error, pool: options.name }, 'worker failed'));
   return pool;
 }
 
+/** Of each pool the threads that it was told to end, or saw die, and that may still run. */
+const ending = new WeakMap<Piscina, Set<Promise<unknown>>>();
+
+/**
+ * Ends `pool`. Resolves when none of its threads runs any more, those included that Piscina has put aside; from the call on none begins. Piscina's own
+ * `destroy` does not wait for a thread that an abort ended, and when that is gone at last it begins another, which nobody ends.
+ */
+export async function endPool(pool: Piscina): Promise<void> {
+  pool.options.minThreads = 0;
+  pool.options.maxThreads = 0;
+  await pool.destroy();
+  await Promise.all(ending.get(pool) ?? []);
+}
+
 /** When the last thread that took another's place had loaded (monotonic). */
-const readyAt = new WeakMap<Piscina, number>();
+const lastLoaded = new WeakMap<Piscina, number>();
 /** Pools of which a thread has answered: Piscina takes those that it begins with for ready before they have loaded. */
 const loaded = new WeakSet<Piscina>();
+
+/** When a thread of `pool` had last loaded (monotonic); undefined while none has. */
+export function readyAt(pool: Piscina): number | undefined {
+  return loaded.has(pool) && pool.threads.length > 0 ? (lastLoaded.get(pool) ?? 0) : undefined;
+}
 
 /** Ms until a thread that has not loaded counts as hung: some 0.5 s on an idle machine. */
 const BIRTH_MS = 60_000;
@@ -64,23 +93,25 @@ export function hasAnswered(pool: Piscina): void {
 }
 
 /**
- * Calls `late` once when what was given to `pool` now is not answered within `taskMs`, with the reason. Before a thread has loaded nothing is
- * answered, and on a busy machine that takes a while: this time does not count, up to `birthMs` (60,000 unless told). Returns how to end the watch.
+ * Calls `late` once when what was given to a thread now is not answered within `taskMs`, with the reason. Before a thread has loaded (`readyAt`,
+ * monotonic) nothing is answered, and on a busy machine that takes a while: this time does not count, up to `birthMs` (60,000 unless told). Returns how
+ * to end the watch.
  */
 export function watchTask(
-  pool: Piscina,
+  readyAt: () => number | undefined,
   { taskMs, birthMs = BIRTH_MS }: { readonly taskMs: number; readonly birthMs?: number | undefined },
   late: (why: string) => void,
 ): () => void {
   const given = monotonic();
   let timer: NodeJS.Timeout;
   const look = (): void => {
-    const ready = loaded.has(pool) && pool.threads.length > 0;
-    const until = ready ? Math.max(given, readyAt.get(pool) ?? 0) + taskMs : given + birthMs;
+    const ready = readyAt();
+    const until = ready === undefined ? given + birthMs : Math.max(given, ready) + taskMs;
     // Others that die and come back meanwhile do not keep one that hangs.
     const left = Math.min(until, given + birthMs + taskMs) - monotonic();
     if (left > 0) timer = setTimeout(look, Math.min(left, taskMs));
-    else late(ready ? `no answer within ${taskMs / 1000} s` : `no thread loaded within ${birthMs / 1000} s`);
+    else if (ready === undefined) late(`no thread loaded within ${birthMs / 1000} s`);
+    else late(`no answer within ${taskMs / 1000} s`);
   };
   timer = setTimeout(look, Math.min(taskMs, birthMs));
   return () => clearTimeout(timer);
