@@ -588,6 +588,8 @@ export class Libp2pNode implements P2PNode {
       const source = propagationSource.toString();
       const kind = this.#kindOfTopic.get(msg.topic)?.id;
       const author = msg.type === 'signed' ? msg.from.toString() : '';
+      // Come again after GossipSub has forgotten it, for its ids are bounded: one verdict is for both.
+      if (this.#awaiting.has(msgId)) return;
       this.#awaiting.set(msgId, { author, source, topic: msg.topic, since: monotonic() });
       this.#backpressure.enter(source);
       // Our own come back after a restart, when GossipSub has forgotten them.

@@ -55,6 +55,29 @@ test('nothing is forwarded before accept, and it is forwarded then', async (cont
   assert.equal(node.pending.now, 0);
 });
 
+test('a message that GossipSub forgot while it awaited its verdict is heard and pending once', async (context) => {
+  const { node, heard, address } = await createTestNode(context, {
+    settings: { p2p_heartbeat_interval: 60_000 },
+  });
+  const author = await createPeer({ context, topics: [BLOCK_TOPIC] });
+  await author.dial(address);
+  await author.sees(node.peerId, BLOCK_TOPIC);
+  const { host } = node.inspect() as object as {
+    host: { services: { pubsub: { seenCache: { clear(): void }; fastMsgIdCache: { clear(): void } } } };
+  };
+  const { seenCache, fastMsgIdCache } = host.services.pubsub;
+  const message = await author.sign(BLOCK_TOPIC, 'again');
+  author.send(node.peerId, [message]);
+  await waitFor(() => heard.length === 1);
+  seenCache.clear();
+  fastMsgIdCache.clear();
+  author.send(node.peerId, [message, await author.sign(BLOCK_TOPIC, 'after it')]);
+  await waitFor(() => heard.some(({ data }) => Buffer.from(data).toString() === 'after it'));
+  assert.equal(heard.length, 2);
+  for (const { id, source } of heard) node.report(id, source, 'accept');
+  assert.equal(node.pending.now, 0);
+});
+
 test('publishing with nobody connected is no error', async (context) => {
   const { node } = await createTestNode(context);
   assert.equal(await node.publish(BLOCK, Buffer.from('anyone?')), 0);
