@@ -2,7 +2,7 @@
 // place of 1,300. They load in two thirds of the time and memory. Run after the compiler; `dist/src` stays for types, tests and the client.
 //
 // A file of ours is held to be where it was, in `dist/app` in place of `dist/src`, so that what it finds beside itself, as workers and contracts, is there.
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -73,34 +73,43 @@ const places = {
   },
 };
 
-rmSync(target, { recursive: true, force: true });
-const { warnings } = await build({
-  absWorkingDir: source,
-  entryPoints: ENTRIES,
-  outbase: source,
-  outdir: target,
-  chunkNames: 'chunks/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20.12',
-  external: EXTERNAL,
-  sourcemap: 'linked',
-  sourcesContent: false,
-  legalComments: 'none',
-  logLevel: 'silent',
-  plugins: [places],
-  banner: {
-    // What CommonJS libraries expect, and where our own files are held to be.
-    js: `import { createRequire as requireOf } from 'node:module';
+const bundle = async () =>
+  build({
+    absWorkingDir: source,
+    entryPoints: ENTRIES,
+    outbase: source,
+    outdir: target,
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    // Below: what was made before stays until all of it is there.
+    write: false,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.12',
+    external: EXTERNAL,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    logLevel: 'silent',
+    plugins: [places],
+    banner: {
+      // What CommonJS libraries expect, and where our own files are held to be.
+      js: `import { createRequire as requireOf } from 'node:module';
 const require = requireOf(import.meta.url);
 const appFolder = import.meta.url.slice(0, import.meta.url.lastIndexOf('/app/') + '/app/'.length);`,
-  },
-}).catch((error) => {
+    },
+  });
+// Of a machine without esbuild's binary `build` throws at once.
+const { warnings, outputFiles } = await bundle().catch((error) => {
   console.error(error.message);
   process.exit(1);
 });
+rmSync(target, { recursive: true, force: true });
+for (const { path, contents } of outputFiles) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, contents);
+}
 // Of libraries that look for something optional: told, not fatal.
 for (const { text, location } of warnings) {
   if (!/direct eval|require\.resolve/i.test(text)) console.error(`${location?.file}: ${text}`);

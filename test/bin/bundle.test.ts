@@ -134,3 +134,20 @@ for (const args of [['--help'], ['health', '--set', 'health_check_httpListenAddr
     assert.ok(bytes < 700_000, `${bytes} bytes in ${own.size} files`);
   });
 }
+
+test('a bundling that fails says why, and leaves what was made before', (context) => {
+  const folder = temporaryDirectory(context);
+  for (const path of ['bin', 'dist/src/workers', 'dist/app'])
+    mkdirSync(join(folder, path), { recursive: true });
+  cpSync(resolve('bin/bundle.mjs'), join(folder, 'bin/bundle.mjs'));
+  symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'dist/app/made'), 'before');
+  const run = spawnSync(process.execPath, ['bin/bundle.mjs'], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.equal(run.status, 1);
+  assert.match(run.stderr, /Could not resolve "main\/server\.js"/);
+  assert.equal(readFileSync(join(folder, 'dist/app/made'), 'utf8'), 'before');
+});
