@@ -7,7 +7,7 @@
  * `--bundle` takes servers and nodes that run within the tests' own processes from `dist/app`, as they are shipped; whole processes are from there anyway.
  * `--patience 3` makes every bound three times as long, those of the tests' own waits too: for a machine that has much else to do.
  *
- * The endurance suite needs npm packages alone too: whole processes are started, stopped, killed, misused and flooded, as often
+ * The endurance suite needs npm packages alone too: whole servers and processes are started, stopped, killed, misused and flooded, as often
  * as it takes. That would make `npm test` longer than is good for something that is run all the time. It goes one file at a time, for
  * a flood shares the machine with nobody; so does the kafka suite, as each file has brokers of its own.
  */
@@ -29,7 +29,8 @@ interface Bounds {
   readonly concurrency: number;
 }
 
-const BOUNDS: Bounds = { quietMs: 240_000, concurrency: 2 };
+/** One file more than two cores take: most tests wait for a time or a peer longer than they work. */
+const BOUNDS: Bounds = { quietMs: 240_000, concurrency: 3 };
 const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   kafka: { quietMs: 480_000, concurrency: 1 },
   endurance: { quietMs: 480_000, concurrency: 1 },
@@ -39,7 +40,7 @@ const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
 /** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
 const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'nightly', 'proxies', 'smoke'];
 const ENDURANCE =
-  /^(bench|bin|main\/(cli|devnet))\/|^workers\/notification-server(-crowds|\/pings)\.|^integration\/(clock|costly-messages|crossings|dead-peers|deaths|first-frame|flood|hanging-broker|hostile-clients|idle|lifecycle|log|open-files|process|random-deaths|refused-starts|rotated-certificates|taken-directory)\./;
+  /^(bench|bin|integration|main\/(cli|devnet))\/|^workers\/(checker\.|notification-server(-crowds|\/pings)\.)/;
 const COVERAGE = 'coverage';
 /** Where files that share a process are named, and which folders' do. */
 const GROUPS = join('dist', 'test', 'groups');
