@@ -8,6 +8,7 @@ import { type Entry, encodeEntry, FRAME, flagsOf } from '../../src/shared/journa
 import { Journal, type JournalOptions } from '../../src/shared/journal/journal.js';
 import { JournalReader } from '../../src/shared/journal/reader.js';
 import { block, subtree } from '../../src/shared/messages/index.js';
+import { stringify } from '../../src/shared/messages/json.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
 import type { PlacedEntry } from '../../src/shared/sinks/types.js';
 import { keptLog } from './logger.js';
@@ -37,8 +38,7 @@ export function recordEntry(text: string, topic: 'blocks' | 'subtrees' = 'blocks
   return entryWith({ kind, record: { topic: id, hash, key: NOTHING, value: Buffer.from(text) } });
 }
 
-export const frameEntry = (fields: object): Buffer =>
-  entryWith({ frame: Buffer.from(JSON.stringify(fields)) });
+export const frameEntry = (fields: object): Buffer => entryWith({ frame: Buffer.from(stringify(fields)) });
 
 export interface OpenJournal {
   readonly directory: string;
