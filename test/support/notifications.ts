@@ -18,7 +18,7 @@ import { nodeStatus } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { loadUws } from '../../src/workers/notification-server/transport/uws-build.js';
 import { keptLog } from './logger.js';
-import { entryWith, frameEntry, type OpenJournal, openJournal } from './open-journal.js';
+import { entryWith, frameEntry, type OpenJournal, openJournal, streamJournal } from './open-journal.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
@@ -56,19 +56,9 @@ export class Feed {
       this.#journal = openJournal(this.context);
       this.#status = undefined;
     }
-    const { journal, directory } = this.#journal;
     this.#server = new FrameStreamServer({
       socketPath: this.socketPath,
-      journal: {
-        directory,
-        epoch: journal.epoch,
-        get end() {
-          return journal.end;
-        },
-        get nextSeq() {
-          return journal.nextSeq;
-        },
-      },
+      journal: streamJournal(this.#journal),
       logger: keptLog().logger,
     });
     await this.#server.start(this.#status);

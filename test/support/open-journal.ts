@@ -91,3 +91,17 @@ export function openJournal(
     },
   };
 }
+
+/** What a frame stream is told of a journal. */
+export function streamJournal({ journal, directory }: Pick<OpenJournal, 'journal' | 'directory'>) {
+  return {
+    directory,
+    epoch: journal.epoch,
+    get end() {
+      return journal.end;
+    },
+    get nextSeq() {
+      return journal.nextSeq;
+    },
+  };
+}

@@ -1,7 +1,7 @@
 /** `teranode-p2p tail`: the feed, live. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CommandError, countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
@@ -28,10 +28,10 @@ export const FEED_KINDS: readonly string[] = [
   'node_status',
   'PING',
 ];
-export const KINDS_LISTED = `${FEED_KINDS.slice(0, -1).join(', ')} or ${FEED_KINDS.at(-1)}`;
+const KINDS_LISTED = `${FEED_KINDS.slice(0, -1).join(', ')} or ${FEED_KINDS.at(-1)}`;
 
 /** Kinds of frames, separated by commas. */
-export function kindsArgument(text: string, before: readonly string[]): readonly string[] {
+function kindsArgument(text: string, before: readonly string[]): readonly string[] {
   const kinds = text.split(',').map((kind) => kind.trim());
   const stranger = kinds.find((kind) => !FEED_KINDS.includes(kind));
   if (stranger !== undefined) {
@@ -96,16 +96,21 @@ export function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): strin
   return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${p2p_httpAddress}${FEED_PATH}`;
 }
 
+/** Which frames are shown; none given: all but PING. */
+export function kindOption(): Option {
+  return new Option(
+    '-k, --kind <kind>',
+    `${KINDS_LISTED}; repeat or separate by commas (default: all but PING)`,
+  )
+    .argParser(kindsArgument)
+    .default([]);
+}
+
 export function tailCommand(program: Command, terminal: Terminal): void {
   program
     .command('tail')
     .description('Follow the WebSocket feed.')
-    .option(
-      '-k, --kind <kind>',
-      `${KINDS_LISTED}; repeat or separate by commas (default: all but PING)`,
-      kindsArgument,
-      [] as readonly string[],
-    )
+    .addOption(kindOption())
     .option('--json', 'frames as they come', false)
     .option('--url <url>', 'a feed elsewhere (default: from p2p_httpAddress)', urlArgument)
     .option('-n, --count <n>', 'end after so many frames', countArgument)

@@ -15,7 +15,7 @@ import { CommandError, countArgument, loadFor } from './context.js';
 import { followFeed } from './feed.js';
 import { type FeedFrame, field, parseFrame } from './frame-line.js';
 import { onStopSignals } from './stop-signals.js';
-import { FramePrinter, KINDS_LISTED, kindsArgument } from './tail.js';
+import { FramePrinter, kindOption } from './tail.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 interface WatchOptions {
@@ -41,12 +41,7 @@ export function watchCommand(program: Command, terminal: Terminal): void {
     )
     .addOption(new Option('--network <name>', 'whose').choices(NETWORKS).default('mainnet'))
     .option('--data <directory>', 'where the server keeps its key and its stores', 'data/watch')
-    .option(
-      '-k, --kind <kind>',
-      `${KINDS_LISTED}; repeat or separate by commas (default: all but PING)`,
-      kindsArgument,
-      [] as readonly string[],
-    )
+    .addOption(kindOption())
     .option('--json', 'frames as they come', false)
     .option('-n, --count <n>', 'end after so many frames', countArgument)
     .addHelpText(

@@ -20,6 +20,7 @@ import {
   type OpenJournal,
   openJournal,
   recordEntry,
+  streamJournal,
 } from '../../support/open-journal.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -64,19 +65,9 @@ async function serve(
   } = {},
 ) {
   const registry = new Registry();
-  const { journal, directory } = opened;
   const server = new FrameStreamServer({
     socketPath,
-    journal: {
-      directory,
-      epoch: journal.epoch,
-      get end() {
-        return journal.end;
-      },
-      get nextSeq() {
-        return journal.nextSeq;
-      },
-    },
+    journal: streamJournal(opened),
     logger: keptLog().logger,
     metrics: createFrameStreamMetrics(registry),
   });
