@@ -48,3 +48,16 @@ export function costOf(pids: readonly number[]): Cost {
   }
   return { cpu, memory };
 }
+
+/** Resident memory of the processes together, MiB, with what some share divided among them. */
+export function proportionalMemory(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    try {
+      const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+      return sum + Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) / 1024;
+    } catch {
+      // It has ended meanwhile.
+      return sum;
+    }
+  }, 0);
+}

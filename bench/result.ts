@@ -10,6 +10,8 @@ export interface BenchmarkOptions {
   readonly rates?: readonly number[];
   /** Folder of another built checkout, measured in turns with this one, where a benchmark can. */
   readonly against?: string;
+  /** Path of a program with the Go reference's flags, measured in turns with the others, where a benchmark can. */
+  readonly beside?: string;
   /** Told what is being done, a line at a time. */
   progress(text: string): void;
 }

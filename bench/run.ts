@@ -3,12 +3,13 @@
  * description. Exit code 1 when one failed or dropped anything, 2 when it was called wrongly. Missing an aim is no failure.
  */
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.js';
 import { machineLine, resultLines, summaryLines } from './report.js';
 import type { Benchmark, BenchmarkOptions, BenchmarkResult } from './result.js';
+import { markdownOf } from './tables.js';
 
 interface Entry {
   readonly what: string;
@@ -25,6 +26,9 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
   ],
   ['P4', { what: 'ban check against a million bans', load: () => import('./ban-check.js') }],
   ['P5', { what: 'a stalled WebSocket client', load: () => import('./stalled-client.js') }],
+  ['P6', { what: 'memory, idle, with many, and under lasting load', load: () => import('./memory.js') }],
+  ['P7', { what: 'how late the main thread is', load: () => import('./event-loop.js') }],
+  ['P8', { what: 'P1 with more checkers, and on more cores', load: () => import('./checkers.js') }],
   [
     'P10',
     { what: 'records into Kafka beside Kafka’s own producer', load: () => import('./kafka-producing.js') },
@@ -41,19 +45,23 @@ const USAGE = `Usage: npm run bench -- [ID …] [options]
 ${[...BENCHMARKS].map(([id, { what }]) => `  ${id}  ${what}`).join('\n')}
 
 Options:
-  --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P10: 4)
+  --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P7: 20, P8: 10, P10: 4),
+                 and of P6's lasting load (600)
   --runs N       runs of each contestant (5); the table shows the median and the spread
   --quick        ${QUICK.runs} runs of ${QUICK.seconds} s, unless the two before say otherwise
-  --rates N,N    messages a second (P0: 100,1000,4000,8000, P3: 100,1000)
+  --rates N,N    messages a second (P0: 100,1000,4000,8000, P3: 100,1000; P6 and P7 take the first: half of P1's)
   --against DIR  P0: the built checkout in DIR as well, in turns with this one
+  --beside FILE  P0: a program with the flags of bench/reference as well, in turns with this server
   --name NAME    the results' file: bench/results/NAME.json (default: the ids, then .local)
   --output DIR   another folder for it
+  --table FILE   measures nothing: prints the tables of docs/performance.md from such a file
   --help
 
 Examples:
-  npm run bench                                all of it: about an hour and a half
+  npm run bench                                all of it: about two hours
   npm run bench -- P0 --quick                  the whole server, a first impression: about ten minutes
   npm run bench -- P0 --quick --rates 1000 --against ../before
+  npm run bench -- --table bench/results/2-cores.json
 `;
 
 class UsageError extends Error {}
@@ -83,6 +91,18 @@ function ratesOf(text: string | undefined): number[] | undefined {
   });
 }
 
+/** The path, made absolute. */
+function programAt(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    accessSync(path, constants.X_OK);
+    if (statSync(path).isFile()) return resolve(path);
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`--beside takes a program that can be run, not ${path}`);
+}
+
 /** The folder, made absolute. */
 function buildIn(folder: string | undefined): string | undefined {
   if (folder === undefined) return undefined;
@@ -92,7 +112,7 @@ function buildIn(folder: string | undefined): string | undefined {
   return resolve(folder);
 }
 
-function orderOf(args: string[]): Order | undefined {
+function orderOf(args: string[]): Order | { readonly table: string } | undefined {
   const text = { type: 'string' } as const;
   const parsed = (() => {
     try {
@@ -101,7 +121,8 @@ function orderOf(args: string[]): Order | undefined {
         allowPositionals: true,
         options: {
           ...{ help: { type: 'boolean' }, quick: { type: 'boolean' } },
-          ...{ seconds: text, runs: text, rates: text, against: text, name: text, output: text },
+          ...{ seconds: text, runs: text, rates: text, against: text, beside: text },
+          ...{ name: text, output: text, table: text },
         },
       });
     } catch (error) {
@@ -110,6 +131,7 @@ function orderOf(args: string[]): Order | undefined {
   })();
   const { values, positionals } = parsed;
   if (values.help === true) return undefined;
+  if (values.table !== undefined) return { table: values.table };
   const ids = positionals.map((id) => id.toUpperCase());
   const unknown = ids.find((id) => !BENCHMARKS.has(id));
   if (unknown !== undefined) {
@@ -124,6 +146,7 @@ function orderOf(args: string[]): Order | undefined {
     seconds: count('seconds', values.seconds) ?? quick?.seconds,
     rates: ratesOf(values.rates),
     against: buildIn(values.against),
+    beside: programAt(values.beside),
   };
   return {
     ids: ids.length > 0 ? [...new Set(ids)] : [...BENCHMARKS.keys()],
@@ -133,6 +156,16 @@ function orderOf(args: string[]): Order | undefined {
       name: values.name ?? `${ids.length > 0 ? [...new Set(ids)].join('-') : 'all'}.local`,
     },
   };
+}
+
+function resultsIn(path: string): BenchmarkResult[] {
+  try {
+    const { results } = JSON.parse(readFileSync(path, 'utf8')) as { results?: BenchmarkResult[] };
+    if (Array.isArray(results)) return results;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`--table takes a file that a benchmark has written, not ${path}`);
 }
 
 /** On a terminal one line that is written over, elsewhere a line each. */
@@ -165,8 +198,12 @@ async function runAll({ ids, options, file }: Order): Promise<number> {
       if (result.dropped > 0) failed.push(id);
       console.log(`${resultLines(result).join('\n')}\n`);
       // After each, so that what was measured survives an interruption.
-      const { against, ...shown } = options;
-      const told = against === undefined ? shown : { ...shown, against: true };
+      const { against, beside, ...shown } = options;
+      const told = {
+        ...shown,
+        ...(against === undefined ? {} : { against: true }),
+        ...(beside === undefined ? {} : { beside: true }),
+      };
       writeFileSync(path, `${JSON.stringify({ machine, options: told, results }, null, 2)}\n`);
     } catch (error) {
       progress.clear();
@@ -184,6 +221,7 @@ async function runAll({ ids, options, file }: Order): Promise<number> {
 try {
   const order = orderOf(process.argv.slice(2));
   if (order === undefined) console.log(USAGE);
+  else if ('table' in order) console.log(markdownOf(resultsIn(order.table)).join('\n'));
   else process.exitCode = await runAll(order);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

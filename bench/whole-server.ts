@@ -13,7 +13,14 @@ import { hashAt, indexIn } from './gossip/traffic.js';
 import { arrivalsIn, createStampedTopics } from './kafka/arrivals.js';
 import { type BenchKafka, startBenchKafka } from './kafka/cluster.js';
 import { type Cost, costOf, treeOf } from './processes.js';
-import { goReference, gossipTopic, type Running, type Subject, server } from './reference/subjects.js';
+import {
+  goReference,
+  gossipTopic,
+  program,
+  type Running,
+  type Subject,
+  server,
+} from './reference/subjects.js';
 import { type BenchmarkOptions, type BenchmarkResult, type Figure, figureOf, type Ratio } from './result.js';
 import { percentile } from './websocket/frame.js';
 
@@ -23,8 +30,10 @@ const RATES = [100, 1000, 4000, 8000];
 const TITLE = 'The whole server beside the Go reference';
 /** Code compiled, a mesh formed: what it costs is not what a message costs. The same before every rate. */
 const WARM_UP = { rate: 1000, ms: 5000 };
-/** Between warming up and sending, the first of it for what is still on its way. */
-const IDLE = { restMs: 1000, ms: 4000 };
+/** Between warming up and sending, for what is still on its way. */
+const REST_MS = 1000;
+/** Once a turn: what it costs idle does not depend on what comes later. */
+const IDLE_MS = 8000;
 const STALLED_MS = 5000;
 const LOOK_MS = 100;
 /** How Teranode ships this topic: each record goes at once, and what gathers meanwhile goes with the next. */
@@ -51,8 +60,8 @@ interface Sample {
   readonly cpu: number;
   /** The same of Kafka; undefined where it is not of this run. */
   readonly kafkaCpu: number | undefined;
-  /** ms of CPU a second in which nothing came. */
-  readonly idle: number;
+  /** ms of CPU a second in which nothing came; undefined where it was not measured. */
+  readonly idle: number | undefined;
   readonly memory: number;
   /** ms, p50 and p99. */
   readonly toClient: readonly [number, number];
@@ -112,6 +121,8 @@ interface Load {
   readonly first: number;
   readonly rate: number;
   readonly seconds: number;
+  /** Whether the time in which nothing comes is measured too. */
+  readonly idle: boolean;
 }
 
 async function sample(subject: Subject, kafka: BenchKafka, load: Load): Promise<Sample> {
@@ -184,11 +195,13 @@ async function measure(setting: Setting): Promise<Omit<Sample, 'said'>> {
   await delay(WARM_UP.ms);
   const { sent: from } = await stopped();
   await settled(from);
-  await delay(IDLE.restMs);
+  await delay(REST_MS);
   const [rest, restFrom] = [cost(), monotonic()];
-  await delay(IDLE.ms);
+  if (setting.idle) await delay(IDLE_MS);
   const before = cost();
-  const idle = ((before.subject.cpu - rest.subject.cpu) * 1e6) / (monotonic() - restFrom);
+  const idle = setting.idle
+    ? ((before.subject.cpu - rest.subject.cpu) * 1e6) / (monotonic() - restFrom)
+    : undefined;
 
   senders.send({ rate, from, window: UNBOUNDED });
   await delay(seconds * 1000);
@@ -293,7 +306,7 @@ function compare(
 }
 
 export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
-  const { runs = RUNS, seconds = SECONDS, rates = RATES, against, progress } = options;
+  const { runs = RUNS, seconds = SECONDS, rates = RATES, against, beside, progress } = options;
   const nothing = (reason: string): BenchmarkResult => ({
     ...{ id: 'P0', title: TITLE, figures: [], ratios: [], dropped: 0, notes: [] },
     notRun: [`all of it: ${reason}`],
@@ -308,6 +321,7 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
     ...(hasReference ? [reference] : []),
     ours,
     ...(against === undefined ? [] : [server('the other build', against)]),
+    ...(beside === undefined ? [] : [program('the other program', beside)]),
   ];
   const samples = new Map<string, Sample[]>();
   const of = (subject: Subject, rate: number): Sample[] => {
@@ -319,7 +333,7 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
   try {
     let round = 0;
     for (let count = 1; count <= runs; count++) {
-      for (const rate of rates) {
+      for (const [nth, rate] of rates.entries()) {
         const first = ++round * HASHES_A_RUN;
         const messages =
           Math.ceil((WARM_UP.rate * WARM_UP.ms) / 1000 + rate * (seconds + SPARE_SECONDS)) + WARM_UP.rate;
@@ -334,7 +348,8 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
           const turn = subjects.map((_, index) => subjects[(index + count) % subjects.length] as Subject);
           for (const subject of turn) {
             progress(`run ${count} of ${runs}, ${rate}/s, ${subject.name}, ${seconds} s`);
-            of(subject, rate).push(await sample(subject, kafka, { senders, first, rate, seconds }));
+            const load = { senders, first, rate, seconds, idle: nth === 0 };
+            of(subject, rate).push(await sample(subject, kafka, load));
           }
         } finally {
           senders.close();
@@ -361,7 +376,7 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
     figureOf(
       `${subject.name}: CPU while nothing comes`,
       'ms/s',
-      rates.flatMap((rate) => of(subject, rate)).map((each) => each.idle),
+      rates.flatMap((rate) => of(subject, rate)).flatMap(({ idle: ms }) => (ms === undefined ? [] : [ms])),
     ),
   );
   const losses = rates.flatMap((rate) =>

@@ -1,14 +1,15 @@
 /** The processes of a gossip benchmark, as the one that runs it sees them. */
 
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
 import { gossipTopic, REFERENCE } from '../reference/subjects.js';
+import type { CrowdOrder, CrowdReport } from './crowd.js';
 import type { SenderOrder, SenderReport } from './sender.js';
-import type { Snapshot, TargetOrder, TargetReport } from './target.js';
+import type { Lateness, Snapshot, TargetOrder, TargetReport } from './target.js';
 import { inEveryThread } from './threads.js';
 import type { TrafficOptions } from './traffic.js';
 
@@ -53,7 +54,8 @@ export class Target {
             stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
           })
         : fork(new URL('./target.js', import.meta.url), [kind, JSON.stringify(changes)], {
-            env: { ...process.env, ...inEveryThread(folder) },
+            // The server as it is shipped, not as the compiler left it.
+            env: { ...process.env, ...inEveryThread(folder), TEST_BUNDLE: '1' },
           });
     return new Target(child, folder, await once<TargetReport & { type: 'ready' }>(child, 'ready'));
   }
@@ -70,6 +72,29 @@ export class Target {
     const answer = once<TargetReport & { type: 'snapshot' }>(this.#child, 'snapshot');
     this.#order({ type: 'snapshot' });
     return answer;
+  }
+
+  /** Looks every 10 ms at how late its main thread is. */
+  look(): void {
+    this.#order({ type: 'look' });
+  }
+
+  /** How late it was since {@link look}, or since this was asked before. */
+  async late(): Promise<Lateness> {
+    const answer = once<TargetReport & { type: 'late' }>(this.#child, 'late');
+    this.#order({ type: 'late' });
+    return answer;
+  }
+
+  /** The system's ids of its threads of a role, as `threads.ts` has them; Linux alone has them. */
+  threads(role: string): number[] {
+    return readdirSync(this.#folder)
+      .filter((thread) => readFileSync(join(this.#folder, thread), 'utf8') === role)
+      .map(Number);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   async stop(): Promise<void> {
@@ -117,6 +142,10 @@ export class Senders {
       }),
     );
     return senders;
+  }
+
+  get pids(): number[] {
+    return this.#children.map(({ pid }) => pid ?? 0);
   }
 
   async connect(address: string): Promise<void> {
@@ -175,5 +204,38 @@ export class Senders {
   #order(child: ChildProcess, order: SenderOrder): void {
     // One that has ended is told of by its missing answer.
     child.send(order, () => {});
+  }
+}
+
+/** Silent peers of one node, in a process of their own. */
+export class Crowd {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /** Resolves when all are connected to the node at `address`, and subscribed to `topic`. */
+  static async join(address: string, topic: string, peers: number): Promise<Crowd> {
+    const child = fork(new URL('./crowd.js', import.meta.url), {
+      env: { ...process.env, NODE_V8_COVERAGE: '' },
+    });
+    const joined = once<CrowdReport>(child, 'joined');
+    child.send({ type: 'join', address, topic, peers } satisfies CrowdOrder);
+    await joined;
+    return new Crowd(child);
+  }
+
+  /** How many are connected. */
+  async count(): Promise<number> {
+    const answer = once<CrowdReport & { type: 'count' }>(this.#child, 'count');
+    this.#child.send({ type: 'count' } satisfies CrowdOrder);
+    return (await answer).open;
+  }
+
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.disconnect();
+    await gone;
   }
 }

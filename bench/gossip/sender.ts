@@ -8,15 +8,10 @@ import '../../src/shared/polyfill.js';
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
-import { identify } from '@libp2p/identify';
-import type { Connection, Stream } from '@libp2p/interface';
-import { noise } from '@libp2p/noise';
-import { ping } from '@libp2p/ping';
-import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
-import { multiaddr } from '@multiformats/multiaddr';
-import { createLibp2p, type Libp2p } from 'libp2p';
-import { subscription, Traffic, type TrafficOptions } from './traffic.js';
+import type { Stream } from '@libp2p/interface';
+import type { Libp2p } from 'libp2p';
+import { joinTopic } from './join-topic.js';
+import { Traffic, type TrafficOptions } from './traffic.js';
 
 export type SenderOrder =
   | {
@@ -50,7 +45,6 @@ export type SenderReport =
       readonly times: readonly number[];
     };
 
-const PROTOCOLS = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0'];
 const TURN = 32;
 const report = (message: SenderReport) => process.send?.(message);
 const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
@@ -76,27 +70,7 @@ let wake: () => void = () => {};
 const key = (byte: number) => generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(byte));
 
 async function connect(address: string): Promise<void> {
-  libp2p = await createLibp2p({
-    privateKey: await key(seed),
-    addresses: { listen: [] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    connectionMonitor: { enabled: false },
-    services: { identify: identify(), ping: ping() },
-  });
-  // Before it has a stream to us, GossipSub does not know us as a peer.
-  const known = new Promise<void>((resolve) => {
-    const listen = (incoming: Stream, _: Connection) => {
-      incoming.addEventListener('message', () => {});
-      resolve();
-    };
-    libp2p?.handle(PROTOCOLS, listen).catch(() => {});
-  });
-  const connection = await libp2p.dial(multiaddr(address));
-  await known;
-  stream = await connection.newStream(PROTOCOLS, { negotiateFully: true });
-  stream.send(subscription(topic));
+  ({ libp2p, stream } = await joinTopic({ key: await key(seed), address, topic }));
 }
 
 async function waiting(until: Promise<unknown>): Promise<void> {

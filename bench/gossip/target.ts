@@ -1,27 +1,28 @@
-/** What is measured, in a process of its own: this server whole (`server`), or a plain GossipSub peer (`plain`). */
+/**
+ * What is measured, in a process of its own: this server whole (`server`), as it is shipped, in `dist/app`; or a plain GossipSub peer
+ * (`plain`).
+ */
 
 import '../../src/shared/polyfill.js';
 
-import { gossipsub } from '@chainsafe/libp2p-gossipsub';
-import { identify } from '@libp2p/identify';
-import { noise } from '@libp2p/noise';
-import { ping } from '@libp2p/ping';
-import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
-import { createLibp2p } from 'libp2p';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { pino } from 'pino';
-import { composeDependencies } from '../../src/main/compose.js';
 import { topicNames } from '../../src/main/node/gossip.js';
-import { P2PServer } from '../../src/main/server.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings } from '../../test/support/server.js';
 import { settingsOf } from '../../test/support/settings.js';
+import { shipped } from '../../test/support/shipped.js';
 import { cpuByRole } from './threads.js';
 
 export type TargetOrder =
+  | { readonly type: 'snapshot' | 'stop' }
   /** Say every 25 ms how many messages are through. */
-  { readonly type: 'watch' } | { readonly type: 'snapshot' } | { readonly type: 'stop' };
+  | { readonly type: 'watch' }
+  /** Look every 10 ms at how late the main thread is, from now on. */
+  | { readonly type: 'look' }
+  /** Say how late it was, and begin anew. */
+  | { readonly type: 'late' };
 
 export type TargetReport =
   | {
@@ -34,7 +35,15 @@ export type TargetReport =
     }
   | { readonly type: 'processed'; readonly count: number }
   | ({ readonly type: 'snapshot' } & Snapshot)
+  | ({ readonly type: 'late' } & Lateness)
   | { readonly type: 'stopped' };
+
+/** How late the main thread came to a timer of 10 ms, ms. */
+export interface Lateness {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
 
 export interface Snapshot {
   /** Monotonic, ms. */
@@ -51,7 +60,7 @@ export interface Snapshot {
   readonly byThreads: number;
 }
 
-interface Contestant {
+export interface Contestant {
   readonly ready: Omit<TargetReport & { type: 'ready' }, 'type' | 'topic' | 'settings'>;
   processed(): Promise<number>;
   snapshot(): Promise<Omit<Snapshot, 'at' | 'cpu'>>;
@@ -61,6 +70,7 @@ interface Contestant {
 }
 
 const EVERY_MS = 25;
+const LOOK_MS = 10;
 /** The load comes by as few connections as there are senders, so the bound of one connection is not what is measured. */
 const UNBOUNDED = 1_000_000_000;
 
@@ -79,6 +89,9 @@ const settings = serverSettings(context as never, {
 });
 const topic = topicNames(settings, [kindNamed('subtree')])[0] ?? '';
 
+type Compose = typeof import('../../src/main/compose.js');
+type Server = typeof import('../../src/main/server.js');
+
 interface Sample {
   readonly value: number;
   readonly labels: Readonly<Record<string, unknown>>;
@@ -90,6 +103,8 @@ const sumOf = (values: readonly Sample[], labels: Readonly<Record<string, string
     .reduce((sum, { value }) => sum + value, 0);
 
 async function server(): Promise<Contestant> {
+  const { composeDependencies } = await shipped<Compose>('main/compose.js');
+  const { P2PServer } = await shipped<Server>('main/server.js');
   const dependencies = composeDependencies(settings, pino({ level: 'warn' }, pino.destination(2)));
   const running = P2PServer.create(dependencies);
   await running.init();
@@ -128,38 +143,19 @@ async function server(): Promise<Contestant> {
   };
 }
 
-/** js-libp2p as its documentation sets it up, as far as it survives: strictly signed messages, an empty handler. */
-async function plain(): Promise<Contestant> {
-  const libp2p = await createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    // All senders come from one address, and more than five a second.
-    connectionManager: { inboundConnectionThreshold: 1000 },
-    // Under this load it answers pings late, and would cut its senders.
-    connectionMonitor: { abortConnectionOnPingFailure: false },
-    services: { identify: identify(), ping: ping(), pubsub: gossipsub() },
-  });
-  let heard = 0;
-  libp2p.services.pubsub.addEventListener('gossipsub:message', () => {
-    heard++;
-  });
-  libp2p.services.pubsub.subscribe(topic);
-  return {
-    ready: { address: String(libp2p.getMultiaddrs()[0]), httpPort: 0, brokerSocketPath: undefined },
-    processed: async () => heard,
-    snapshot: async () => ({ processed: heard, accepted: heard, acknowledged: heard, byThreads: 0 }),
-    pids: () => [],
-    stop: async () => {
-      await libp2p.stop();
-    },
-  };
-}
-
 const report = (message: TargetReport) => process.send?.(message);
-const contestant = await (process.argv[2] === 'plain' ? plain() : server());
+const contestant = await (process.argv[2] === 'plain'
+  ? import('./plain.js').then(({ plain }) => plain(topic))
+  : server());
 let watch: NodeJS.Timeout | undefined;
+let delays: IntervalHistogram | undefined;
+
+function lateness(histogram: IntervalHistogram): Lateness {
+  // Node counts from one look to the next.
+  const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - LOOK_MS);
+  const { max } = histogram;
+  return { p50: late(histogram.percentile(50)), p99: late(histogram.percentile(99)), max: late(max) };
+}
 
 async function follow(order: TargetOrder): Promise<void> {
   switch (order.type) {
@@ -177,8 +173,18 @@ async function follow(order: TargetOrder): Promise<void> {
       report({ type: 'snapshot', at, cpu, ...(await contestant.snapshot()) });
       break;
     }
+    case 'look':
+      delays = monitorEventLoopDelay({ resolution: LOOK_MS });
+      delays.enable();
+      break;
+    case 'late':
+      if (delays === undefined) throw new Error('nobody looked');
+      report({ type: 'late', ...lateness(delays) });
+      delays.reset();
+      break;
     case 'stop':
       clearInterval(watch);
+      delays?.disable();
       await contestant.stop();
       for (const clean of cleanUp) clean();
       report({ type: 'stopped' });

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { topicNames } from '../../src/main/node/gossip.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { BuildError, buildGo } from '../../test/interop/build.js';
-import { launchServer } from '../../test/support/server-process.js';
+import { launchServer, type ProcessOptions } from '../../test/support/server-process.js';
 import { settingsOf } from '../../test/support/settings.js';
 
 /** Kafka's topics, as URLs of settings. */
@@ -46,49 +46,58 @@ export function gossipTopic(kind: 'block' | 'subtree'): string {
   return topic;
 }
 
-/** `teranode-p2p start` of the checkout in `root`, as its settings are by default but for addresses and the budget of a connection. */
+/** `teranode-p2p start` of the checkout in `root`, on these topics. */
 export function server(name: string, root?: string): Subject {
   return {
     name,
-    start: async ({ blocks, subtrees }) => {
-      const cleanUp: (() => unknown)[] = [];
-      const clean = async () => {
-        for (const each of cleanUp.splice(0).reverse()) await each();
-      };
-      const context = { after: (fn: () => unknown) => cleanUp.push(fn) };
-      const run = launchServer(context as never, {
+    start: ({ blocks, subtrees }) =>
+      startServer({
         ...(root === undefined ? {} : { root }),
-        set: {
-          network: NETWORK,
-          clientName: 'bench',
-          logLevel: 'warn',
-          p2p_checkers: '0',
-          p2p_heartbeat_interval: '1s',
-          p2p_connection_messages_per_second: UNBOUNDED,
-          p2p_connection_bytes_per_second: UNBOUNDED,
-          kafka_blocksConfig: blocks,
-          kafka_subtreesConfig: subtrees,
-        },
-      });
-      try {
-        const { pid, peerId, ports } = await run.ready();
-        return {
-          address: `/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`,
-          httpPort: ports.http,
-          pid,
-          said: () => run.stderr,
-          stop: async () => {
-            run.child.kill('SIGTERM');
-            await run.exit;
-            await clean();
-          },
-        };
-      } catch (error) {
-        await clean();
-        throw error;
-      }
-    },
+        set: { kafka_blocksConfig: blocks, kafka_subtreesConfig: subtrees },
+      }),
   };
+}
+
+/** A server as its settings are by default but for addresses, the budget of a connection, and `set`; Kafka is embedded unless that says otherwise. */
+export async function startServer({
+  set = {},
+  ...options
+}: Pick<ProcessOptions, 'root' | 'set'> = {}): Promise<Running> {
+  const cleanUp: (() => unknown)[] = [];
+  const clean = async () => {
+    for (const each of cleanUp.splice(0).reverse()) await each();
+  };
+  const context = { after: (fn: () => unknown) => cleanUp.push(fn) };
+  const run = launchServer(context as never, {
+    ...options,
+    set: {
+      network: NETWORK,
+      clientName: 'bench',
+      logLevel: 'warn',
+      p2p_checkers: '0',
+      p2p_heartbeat_interval: '1s',
+      p2p_connection_messages_per_second: UNBOUNDED,
+      p2p_connection_bytes_per_second: UNBOUNDED,
+      ...set,
+    },
+  });
+  try {
+    const { pid, peerId, ports } = await run.ready();
+    return {
+      address: `/ip4/127.0.0.1/tcp/${ports.p2p}/p2p/${peerId}`,
+      httpPort: ports.http,
+      pid,
+      said: () => run.stderr,
+      stop: async () => {
+        run.child.kill('SIGTERM');
+        await run.exit;
+        await clean();
+      },
+    };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
 }
 
 /** The Go program beside this file, built; or what is missing for it. */
@@ -100,12 +109,17 @@ export async function goReference(): Promise<Subject | { readonly missing: strin
     if (error instanceof BuildError) return { missing: error.message };
     throw error;
   }
-  return { name: 'Go reference', start: startReference };
+  return program('Go reference', REFERENCE);
 }
 
-async function startReference({ blocks, subtrees }: Topics): Promise<Running> {
+/** A program that takes the Go reference's flags, and says on its first line what that says. */
+export function program(name: string, path: string): Subject {
+  return { name, start: (topics) => startProgram(name, path, topics) };
+}
+
+async function startProgram(name: string, path: string, { blocks, subtrees }: Topics): Promise<Running> {
   const child = spawn(
-    REFERENCE,
+    path,
     [
       ...['-block-topic', gossipTopic('block'), '-subtree-topic', gossipTopic('subtree')],
       ...['-blocks', blocks, '-subtrees', subtrees, '-allow-private-ips'],
@@ -120,7 +134,7 @@ async function startReference({ blocks, subtrees }: Topics): Promise<Running> {
   const [line] = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line'),
     exited.then(() => {
-      throw new Error(`the Go reference ended: ${said}`);
+      throw new Error(`${name} ended: ${said}`);
     }),
   ]);
   const { address, httpPort } = JSON.parse(line) as { address: string; httpPort: number };

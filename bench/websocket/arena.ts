@@ -142,10 +142,21 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
 export class Clients {
   readonly #child = program('clients');
 
-  async open(contestant: Contestant, clients: number, stalled = 0): Promise<void> {
-    this.#order({ type: 'open', port: contestant.port, clients, stalled });
+  async open(
+    { port, greetingBytes }: Pick<Contestant, 'port' | 'greetingBytes'>,
+    clients: number,
+    stalled = 0,
+  ): Promise<void> {
+    this.#order({ type: 'open', port, clients, stalled });
     await once<ClientsReport>(this.#child, 'opened');
-    await this.reach(clients * contestant.greetingBytes, 30_000);
+    await this.reach(clients * greetingBytes, 30_000);
+  }
+
+  /** How many are connected. */
+  async count(): Promise<number> {
+    const answer = once<ClientsReport & { type: 'count' }>(this.#child, 'count');
+    this.#order({ type: 'count' });
+    return (await answer).open;
   }
 
   /** Resolves with what had come, which is less than `bytes` only when time ran out. */

@@ -13,11 +13,14 @@ export type ClientsOrder =
   /** From now on read the time of every frame of this many bytes on the wire. */
   | { readonly type: 'measure'; readonly frameBytes: number }
   | { readonly type: 'latency' }
+  | { readonly type: 'count' }
   | { readonly type: 'close' };
 
 export type ClientsReport =
   | { readonly type: 'opened' | 'closed' }
   | { readonly type: 'reached'; readonly bytes: number }
+  /** Sockets that are open. */
+  | { readonly type: 'count'; readonly open: number }
   | { readonly type: 'latency'; readonly p50: number; readonly p99: number; readonly samples: number };
 
 let sockets: Socket[] = [];
@@ -108,6 +111,9 @@ async function follow(order: ClientsOrder): Promise<void> {
         p99: percentile(latencies, 0.99),
         samples: latencies.length,
       });
+      break;
+    case 'count':
+      report({ type: 'count', open: sockets.filter(({ readyState }) => readyState === 'open').length });
       break;
     case 'close':
       for (const socket of sockets) socket.destroy();

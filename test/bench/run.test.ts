@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -21,7 +21,8 @@ test('one benchmark prints its figures against its aims and writes them with the
   const { status, stdout, stderr } = bench('p9', '--runs', '1', '--name', 'smoke', '--output', folder);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /P9 {2}Start to ready/);
-  assert.match(stdout, /s to ready +[\d.]+ +≤ 2/);
+  assert.match(stdout, /s to ready +[\d.]+ +≤ 1\.5/);
+  assert.match(stdout, /teranode-p2p health +[\d.]+ +CPU ms/);
   assert.match(stderr, /P9 {2}start 1 of 1/);
   const text = readFileSync(join(folder, 'smoke.json'), 'utf8');
   const { machine, results } = JSON.parse(text);
@@ -55,6 +56,42 @@ test('what one message costs is told for each thread, apart from an idle server,
   assert.ok(median('while nothing comes: in all') > 0, stdout);
 });
 
+test('how late main is is told idle and under load, and every message arrives', (context) => {
+  const folder = temporaryDirectory(context);
+  const args = ['--runs', '1', '--seconds', '1', '--rates', '300', '--name', 'late', '--output', folder];
+  const { status, stdout } = bench('P7', ...args);
+  assert.equal(status, 0, stdout);
+  const [{ dropped, figures }] = JSON.parse(readFileSync(join(folder, 'late.json'), 'utf8')).results as [
+    { dropped: number; figures: Figure[] },
+  ];
+  assert.equal(dropped, 0);
+  const median = (name: string) => figures.find((figure) => figure.name === name)?.median ?? Number.NaN;
+  for (const name of ['at 300/s', 'while nothing comes']) {
+    assert.ok(median(`${name}, max`) >= median(`${name}, p99`), stdout);
+    assert.ok(median(`${name}, p99`) >= median(`${name}, p50`), stdout);
+  }
+  assert.match(stdout, /^P7 +ms late, p99 +[\d.]+ +≤ 20 /m);
+});
+
+test('1, 2 and 3 checkers take messages, lose none, and say what limits them', (context) => {
+  const folder = temporaryDirectory(context);
+  const args = ['--runs', '1', '--seconds', '1', '--name', 'checkers', '--output', folder];
+  const { status, stdout } = bench('P8', ...args);
+  assert.equal(status, 0, stdout);
+  const [{ dropped, figures, notes }] = JSON.parse(readFileSync(join(folder, 'checkers.json'), 'utf8'))
+    .results as [{ dropped: number; figures: Figure[]; notes: string[] }];
+  assert.equal(dropped, 0);
+  const median = (name: string) => figures.find((figure) => figure.name === name)?.median ?? Number.NaN;
+  for (const name of ['1 checker', '2 checkers', '3 checkers', '1 checker: checkers']) {
+    assert.ok(median(name) > 0, `${name}: ${stdout}`);
+  }
+  assert.ok(
+    median('model of 16 cores, the sender elsewhere') >= median('model of 4 cores, the sender elsewhere'),
+  );
+  assert.match(notes.join('\n'), /^3 checkers, .* (is saturated|are shared out)/m);
+  assert.match(notes.join('\n'), /^model of 16 cores: what ends first is /m);
+});
+
 test('without Java what needs it is not run, said and counted, and nothing fails', (context) => {
   const folder = temporaryDirectory(context);
   const env = { ...process.env, PATH: folder, JAVA_HOME: '' };
@@ -78,6 +115,8 @@ test('what does not exist is a usage error, and help is none', () => {
       ['--rates', '0'],
       ['--rates', '100,'],
       ['--against', tmpdir()],
+      ['--beside', tmpdir()],
+      ['--table', tmpdir()],
     ],
   ];
   for (const args of wrong) {
@@ -88,6 +127,36 @@ test('what does not exist is a usage error, and help is none', () => {
   const { status, stdout } = bench('--help');
   assert.equal(status, 0);
   assert.match(stdout, /P4 {2}ban check/);
+});
+
+test('a file of results becomes the tables of the documentation', (context) => {
+  const file = join(temporaryDirectory(context), 'p0.json');
+  const figure = (name: string, samples: number[]) => figureOf(name, 'x', samples);
+  const results = [
+    {
+      ...{ id: 'P0', title: '', dropped: 0, notes: [] },
+      figures: [
+        figure('1000/s, this server: CPU', [500, 510, 2000]),
+        figure('1000/s, this server: to the client, p50', [2, 2]),
+        figure('1000/s, Go reference: CPU', [250]),
+        figure('1000/s, CPU: this server to Go reference', [2, 4]),
+      ],
+      ratios: [{ name: '1000/s, CPU', value: 2.04, aim: '≤ 1', met: false }],
+    },
+    { ...{ id: 'P9', title: '', dropped: 0, notes: [] }, figures: [figure('ready', [1])], ratios: [] },
+  ];
+  writeFileSync(file, JSON.stringify({ results }));
+  const { status, stdout } = bench('--table', file);
+  assert.equal(status, 0);
+  assert.match(stdout, /^\| messages\/s \| {2}\| lost to Kafka, % \|/m);
+  assert.match(
+    stdout,
+    /^\| 1,000 \| this server \| {2}\| {2}\| 510 \(500 – 2,000\) \| {2}\| 2 \| {2}\| {2}\| {2}\| {2}\|$/m,
+  );
+  assert.match(stdout, /^\| 1,000 \| Go reference \| {2}\| {2}\| 250 \|/m);
+  assert.match(stdout, /^\| 1,000 \| Go reference \| 3 \(2 – 4\) \|$/m);
+  assert.match(stdout, /^\| P0 \| 1000\/s, CPU \| 2.04 \| ≤ 1 \| \*\*not met\*\* \|$/m);
+  assert.match(stdout, /^\| P9 \| ready \| 1 \| x \|$/m);
 });
 
 test('a figure is a median with its spread, and what was dropped is said', () => {

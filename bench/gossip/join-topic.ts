@@ -1,0 +1,55 @@
+/** A peer that speaks GossipSub's protocol without GossipSub: it costs as little as an encrypted libp2p stream can. */
+
+import '../../src/shared/polyfill.js';
+
+import { identify } from '@libp2p/identify';
+import type { Connection, PrivateKey, Stream } from '@libp2p/interface';
+import { noise } from '@libp2p/noise';
+import { ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p, type Libp2p } from 'libp2p';
+import { subscription } from './traffic.js';
+
+const PROTOCOLS = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0'];
+
+export interface JoinOptions {
+  readonly key: PrivateKey;
+  /** Multiaddr of the node, with its peer ID. */
+  readonly address: string;
+  readonly topic: string;
+}
+
+export interface Joined {
+  readonly libp2p: Libp2p;
+  readonly connection: Connection;
+  /** What is written to it is RPCs, length first. */
+  readonly stream: Stream;
+}
+
+/** Connected, with a stream each way, and subscribed to the topic. What comes is read and left alone. */
+export async function joinTopic({ key, address, topic }: JoinOptions): Promise<Joined> {
+  const libp2p = await createLibp2p({
+    privateKey: key,
+    addresses: { listen: [] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionMonitor: { enabled: false },
+    services: { identify: identify(), ping: ping() },
+  });
+  // Before it has a stream to us, GossipSub does not know us as a peer.
+  const known = new Promise<void>((resolve) => {
+    const listen = (incoming: Stream, _: Connection) => {
+      incoming.addEventListener('message', () => {});
+      resolve();
+    };
+    libp2p.handle(PROTOCOLS, listen).catch(() => {});
+  });
+  const connection = await libp2p.dial(multiaddr(address));
+  await known;
+  const stream = await connection.newStream(PROTOCOLS, { negotiateFully: true });
+  stream.send(subscription(topic));
+  return { libp2p, connection, stream };
+}
