@@ -68,6 +68,7 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     settings.blockchain_grpcAddress === ''
       ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
       : undefined;
+  const blockchain = chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') });
   return {
     settings,
     logger,
@@ -75,7 +76,8 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
     registry,
     tls,
     directory,
-    blockchain: chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') }),
+    blockchain,
+    peerRegistry: blockchain instanceof GrpcBlockchainClient ? blockchain.peerRegistry : undefined,
     validation: createBlockValidationClient({ ...neighbours, logger: loggers.of('validation') }),
     assembly: new BlockAssemblyClient({ ...neighbours, logger: loggers.of('assembly') }),
     banStore: createBanStore(settings, {

@@ -10,6 +10,7 @@ import type { TlsWatch } from '../shared/tls-watch.js';
 import type { BanStore } from './bans/types.js';
 import type { EmbeddedChain } from './blockchain/embedded-chain.js';
 import type { EmbeddedRejections } from './blockchain/embedded-rejections.js';
+import type { PeerRegistryCalls } from './blockchain/peer-registry-calls.js';
 import type { BlockchainClient } from './blockchain/types.js';
 import type { EmbeddedBrokerThread } from './broker/index.js';
 import type { DataDirectory } from './data-directory.js';
@@ -28,6 +29,8 @@ export interface ServerDependencies {
   /** Opened in `init`, closed at the end of `stop`. */
   readonly directory: DataDirectory;
   readonly blockchain: BlockchainClient;
+  /** The registry of peers that the services of a node share, where there is a blockchain service. */
+  readonly peerRegistry: PeerRegistryCalls | undefined;
   readonly validation: BlockValidationClient;
   readonly assembly: BlockAssemblyClient;
   readonly banStore: BanStore;

@@ -40,6 +40,8 @@ import { createNotificationsMetrics, NotificationServers } from './notifications
 import { createPeerMetrics } from './peers/metrics.js';
 import { RegisteredPeers } from './peers/registered-peers.js';
 import { PeerRegistry } from './peers/registry.js';
+import { RegistryClient } from './peers/service/client.js';
+import { createRegistryClientMetrics } from './peers/service/metrics.js';
 import { Pipeline } from './pipeline/index.js';
 import { createPipelineMetrics } from './pipeline/metrics.js';
 import { InvalidBlocks } from './reports/invalid-blocks.js';
@@ -63,6 +65,8 @@ export class ServerParts {
   readonly scores: BanScores;
   readonly enforcer: BanEnforcer;
   readonly registry: PeerRegistry;
+  /** The blockchain service's registry of peers; undefined with an embedded chain. */
+  readonly registryClient: RegistryClient | undefined;
   readonly node: Libp2pNode;
   readonly datastore: LevelDatastore;
   readonly pipeline: Pipeline;
@@ -106,6 +110,7 @@ export class ServerParts {
         metrics: banMetrics,
         isProtected: (peer) => protection.isProtected(peer),
         addressesOf: (peer) => protection.addressesOf(peer),
+        onOffence: (peer, reason, points) => this.registryClient?.offended(peer, reason, points),
       },
       {
         threshold: settings.p2p_ban_threshold,
@@ -122,6 +127,7 @@ export class ServerParts {
         metrics: createPeerMetrics(registry),
         ownHeight: () => this.best?.height,
         connections: () => this.node.peers(),
+        onReport: (report) => this.registryClient?.reported(report),
       },
       {
         maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead,
@@ -129,6 +135,29 @@ export class ServerParts {
         isConfigured: (peer) => this.node.isNamed(peer),
       },
     );
+
+    const registryMetrics = createRegistryClientMetrics(registry);
+    this.registryClient =
+      dependencies.peerRegistry === undefined
+        ? undefined
+        : new RegistryClient(
+            {
+              calls: dependencies.peerRegistry,
+              logger: loggers.of('peers'),
+              metrics: registryMetrics,
+              registry: this.registry,
+              list: this.bans,
+              level: directory.store,
+              ownPeer: () => this.node.peerId,
+              connections: () => this.node.peers(),
+              isConfigured: (peer) => this.node.isNamed(peer),
+              isProtected: (peer) => protection.isProtected(peer),
+            },
+            {
+              intervalMs: settings.p2p_peer_registry_batch_interval,
+              banDurationMs: settings.p2p_ban_duration,
+            },
+          );
 
     this.datastore = new LevelDatastore(
       directory.store.sublevel('libp2p', { keyEncoding: 'utf8', valueEncoding: 'view' }) as never,
@@ -161,8 +190,13 @@ export class ServerParts {
         metrics: createPipelineMetrics(registry, kinds),
         verdicts: this.node,
         bans: gate,
-        reputation: this.registry.records,
+        reputation: {
+          isLow: (peer) => this.registryClient?.isLow(peer) ?? this.registry.records.isLow(peer),
+        },
         standingOf: (author) => this.registry.standingOf(author),
+        ...(this.registryClient === undefined
+          ? {}
+          : { onAccepted: (author) => this.registryClient?.heard(author) }),
         onFact: (fact) => this.#learn(fact),
         onOffence: (author, offence) => this.scores.add(author, offence),
       },
@@ -246,6 +280,7 @@ export class ServerParts {
             list: this.bans,
             scores: this.scores,
             registry: this.registry,
+            ...(this.registryClient === undefined ? {} : { service: this.registryClient }),
           },
           {
             banDurationMs: settings.p2p_ban_duration,
@@ -270,7 +305,14 @@ export class ServerParts {
       logger,
       metrics,
       peers: new RegisteredPeers(
-        { registry: this.registry, node: this.node, list: this.bans, scores: this.scores },
+        {
+          registry: this.registry,
+          node: this.node,
+          list: this.bans,
+          scores: this.scores,
+          // Whoever this node has never heard is nobody to catch up from, whatever the service has of it.
+          service: { row: (peer) => this.registryClient?.row(peer), rows: () => [] },
+        },
         { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
       ),
       known: this.registry.known,
@@ -279,7 +321,11 @@ export class ServerParts {
       ownHeight: () => this.best?.height,
       fsmState: () => this.announcer.fsmState,
       isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
-      trigger: (candidate) => triggerSync({ settings, publisher: this.pipeline.publisher }, candidate),
+      trigger: async (candidate) => {
+        const taken = await triggerSync({ settings, publisher: this.pipeline.publisher }, candidate);
+        if (taken) this.registryClient?.syncAttempt(candidate.id);
+        return taken;
+      },
     });
   }
 
@@ -295,7 +341,10 @@ export class ServerParts {
     const { settings } = this.#dependencies;
     this.node.on('heard', (message) => this.pipeline.push(message));
     this.node.on('connected', (peer) => this.registry.known.connected(peer));
-    this.node.on('disconnected', (peer, bytes) => this.registry.known.disconnected(peer, bytes));
+    this.node.on('disconnected', (peer, bytes) => {
+      this.registry.known.disconnected(peer, bytes);
+      this.registryClient?.disconnected(peer, bytes);
+    });
     this.node.on('excess', (peer) => this.scores.add(peer, 'spam'));
     this.node.on('forged', (peer) => this.scores.add(peer, 'protocol_violation'));
     this.node.on('direct', ({ source, data }) => {
@@ -333,6 +382,7 @@ export class ServerParts {
       return;
     }
     this.registry.known.learn(fact);
+    this.registryClient?.told(fact.peer);
     if (fact.clientName !== '') this.node.setPeerName(fact.peer, fact.clientName);
     if (fact.type !== 'block') return;
     this.#dependencies.embedded.chain?.adopt(fact).catch((error: unknown) => {

@@ -72,6 +72,12 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
     },
     { name: 'batches', start: async () => {}, stop: () => parts.pipeline.drain() },
     {
+      // Ends after libp2p: then it tells that nobody is connected any more.
+      name: 'peer registry of the blockchain service',
+      start: async () => parts.registryClient?.start(),
+      stop: async (deadline) => parts.registryClient?.stop(deadline),
+    },
+    {
       name: 'libp2p',
       start: async (signal) => {
         await parts.datastore.open();

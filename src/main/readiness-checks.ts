@@ -7,6 +7,7 @@ import type { ServerDependencies } from './dependencies.js';
 import { descriptorHealth } from './descriptor-watch.js';
 import type { ReadinessCheck } from './health/readiness.js';
 import type { ServerParts } from './parts.js';
+import type { RegistryClient } from './peers/service/client.js';
 
 /** The checks of a running server, in the order of the report. */
 export function readinessChecks(dependencies: ServerDependencies, parts: ServerParts): ReadinessCheck[] {
@@ -24,6 +25,7 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
           },
         ]),
     ...chainChecks(dependencies),
+    ...(parts.registryClient === undefined ? [] : [registryCheck(parts.registryClient)]),
     { resource: 'blockchain subscription', check: async () => parts.announcer.subscriptionHealth() },
     { resource: 'data hub', check: async () => parts.announcer.dataHubHealth() },
     { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
@@ -34,6 +36,12 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
     { resource: 'libp2p', check: () => parts.node.health() },
   ];
 }
+
+/** Shown; never a reason to take a node out of service. */
+const registryCheck = (client: RegistryClient): ReadinessCheck => ({
+  resource: 'PeerRegistryClient',
+  check: async () => client.health(),
+});
 
 function consumerChecks({
   rejectedTx,

@@ -103,6 +103,12 @@ export function dateOf(at: number, now = steadyTime()): number {
   return at === 0 || Math.abs(ahead) < SAME_MS ? at : at + ahead;
 }
 
+/** The {@link steadyTime} of what was at the date `at`, told by another: the inverse of {@link dateOf}. */
+export function steadyOf(at: number): number {
+  const ahead = wall.told() - steadyTime();
+  return at === 0 || Math.abs(ahead) < SAME_MS ? at : at - ahead;
+}
+
 /**
  * Gives libraries in this thread {@link steadyTime} for `Date.now()`, `new Date()` and `Date()`. Dozens of places in libp2p, GossipSub, kafkajs and
  * grpc-js measure durations with them: with a clock set back an hour, GossipSub prunes no cache and keeps its scores as they were, and set forward

@@ -209,6 +209,13 @@ export const QUEUES = [
     metric: 'teranode_p2p_peer_registry_unstored',
   },
   {
+    name: 'updates for the blockchain service’s peer registry',
+    bound: '10,000 peers, 32 reports of each; 600 calls a second, 16 at once, 5 s each',
+    whenFull:
+      'the update of a stranger makes room for one of a connected, configured or recorded peer; the rest is dropped and counted',
+    metric: 'teranode_p2p_peer_registry_service_pending',
+  },
+  {
     name: 'data hub checks',
     bound: '32 data hubs a look, 8 requests and lookups at once, 2 s each, 5 s together',
     whenFull: 'the rest is asked at the next look',

@@ -88,9 +88,82 @@ export interface GoTls {
   readonly clientCa?: string;
 }
 
-/** A grpc-go server whose calls a test answers. */
+/** A row of the peer registry in protobuf's JSON, its times RFC 3339 and of the year 1 for never. */
+export type RegistryRow = Readonly<Record<string, unknown>> & { readonly peer_id: string };
+
+/** How the peer registry answers; of all methods unless told which. */
+export interface RegistryBehaviour {
+  readonly delayMs?: number;
+  /** gRPC status code. */
+  readonly code?: number;
+  readonly methods?: readonly string[];
+  /** Bytes of the answer, base64. */
+  readonly raw?: string;
+  /** Rows; a further peer is refused with RESOURCE_EXHAUSTED. */
+  readonly capacity?: number;
+  /** What is asked is done before the delay and the status. */
+  readonly afterEffect?: boolean;
+}
+
+/** The blockchain service's registry of peers within a {@link GoGrpcServer} that listens with one. It outlives stops of the server. */
+export class GoPeerRegistry {
+  readonly #program: Neighbour;
+
+  constructor(program: Neighbour) {
+    this.#program = program;
+  }
+
+  rows(): Promise<RegistryRow[]> {
+    return this.#program.call('registry-rows');
+  }
+
+  async row(peerId: string): Promise<RegistryRow | undefined> {
+    return (await this.rows()).find(({ peer_id }) => peer_id === peerId);
+  }
+
+  /** Takes rows as they are, of any transport. */
+  put(...rows: readonly RegistryRow[]): Promise<void> {
+    return this.#program.call('registry-put', { rows });
+  }
+
+  ban(...peers: readonly string[]): Promise<void> {
+    return this.#program.call('registry-ban', { peers });
+  }
+
+  unban(...peers: readonly string[]): Promise<void> {
+    return this.#program.call('registry-unban', { peers });
+  }
+
+  /** For what a peer was scored. */
+  reasons(peer: string): Promise<string[]> {
+    return this.#program.call('registry-reasons', { peer });
+  }
+
+  /** Forgets rows and bans, as a service that lost its file. */
+  clear(): Promise<void> {
+    return this.#program.call('registry-clear');
+  }
+
+  /** Nothing told: well again. */
+  behave(behaviour: RegistryBehaviour = {}): Promise<void> {
+    return this.#program.call('registry-behave', behaviour);
+  }
+
+  /** How often each method was called. */
+  counts(): Promise<Record<string, number>> {
+    return this.#program.call('registry-counts');
+  }
+
+  /** Requests so far, of one method unless told. */
+  requests(method = ''): Promise<{ method: string; message: Record<string, unknown> }[]> {
+    return this.#program.call('registry-calls', { method });
+  }
+}
+
+/** A grpc-go server whose calls a test answers; those of the peer registry aside, where it listens with one. */
 export class GoGrpcServer {
   readonly program: Neighbour;
+  readonly registry: GoPeerRegistry;
   /** Every call, in order. */
   readonly calls: GoCall[] = [];
   address = '127.0.0.1:0';
@@ -105,10 +178,14 @@ export class GoGrpcServer {
   ) {
     this.#services = services;
     this.program = new Neighbour(context, 'grpc-server', () => this.#take());
+    this.registry = new GoPeerRegistry(this.program);
   }
 
-  /** Listens; after a stop on the same port again. With `apiKey`, calls without it are refused, HealthGRPC’s aside. */
-  async listen(how: GoTls | { readonly apiKey?: string } = {}): Promise<void> {
+  /**
+   * Listens; after a stop on the same port again. With `apiKey`, calls without it are refused, HealthGRPC’s aside. With `registry`, the
+   * calls of PeerRegistryService are answered by {@link registry}.
+   */
+  async listen(how: GoTls | { readonly apiKey?: string; readonly registry?: boolean } = {}): Promise<void> {
     const { address } = this;
     const options = { address, descriptors: DESCRIPTORS, services: this.#services, ...how };
     this.address = await this.program.call('listen', options);

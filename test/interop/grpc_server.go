@@ -21,10 +21,11 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// grpcServer offers services whose every call the test answers.
+// grpcServer offers services whose every call the test answers, the peer registry's aside where it has one.
 type grpcServer struct {
-	channel *lines
-	server  *grpc.Server
+	channel  *lines
+	server   *grpc.Server
+	registry *peerRegistry
 	mu      sync.Mutex
 	next    int
 	calls   map[int]*openCall
@@ -44,11 +45,33 @@ type openCall struct {
 func grpcServerCommands(channel *lines) commands {
 	server := &grpcServer{channel: channel, calls: map[int]*openCall{}}
 	return commands{
-		"listen": command(server.listen),
-		"send":   command(server.send),
-		"end":    command(server.end),
-		"stop":   command(server.stop),
+		"listen":           command(server.listen),
+		"send":             command(server.send),
+		"end":              command(server.end),
+		"stop":             command(server.stop),
+		"registry-rows":    ofRegistry(server, (*peerRegistry).shown),
+		"registry-put":     ofRegistry(server, (*peerRegistry).put),
+		"registry-ban":     ofRegistry(server, (*peerRegistry).ban),
+		"registry-unban":   ofRegistry(server, (*peerRegistry).unban),
+		"registry-reasons": ofRegistry(server, (*peerRegistry).reasons),
+		"registry-clear":   ofRegistry(server, (*peerRegistry).forget),
+		"registry-behave":  ofRegistry(server, (*peerRegistry).behave),
+		"registry-counts":  ofRegistry(server, (*peerRegistry).counted),
+		"registry-calls":   ofRegistry(server, (*peerRegistry).requests),
 	}
+}
+
+// ofRegistry is a command about the registry; before the server listens with one there is none.
+func ofRegistry[A any](s *grpcServer, do func(*peerRegistry, A) (any, error)) func(json.RawMessage) (any, error) {
+	return command(func(arguments A) (any, error) {
+		s.mu.Lock()
+		registry := s.registry
+		s.mu.Unlock()
+		if registry == nil {
+			return nil, errors.New("no registry: listen with one first")
+		}
+		return do(registry, arguments)
+	})
 }
 
 func (s *grpcServer) listen(arguments struct {
@@ -61,10 +84,17 @@ func (s *grpcServer) listen(arguments struct {
 	ClientCA    string `json:"clientCa"`
 	// Wanted with every call but HealthGRPC.
 	APIKey string `json:"apiKey"`
+	// Registry answers the calls of PeerRegistryService from memory; one that was there before goes on.
+	Registry bool `json:"registry"`
 }) (any, error) {
 	known, err := readContracts(arguments.Descriptors)
 	if err != nil {
 		return nil, err
+	}
+	if arguments.Registry {
+		if err := s.addRegistry(known); err != nil {
+			return nil, err
+		}
 	}
 	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage)}
 	if arguments.Certificate != "" {
@@ -91,6 +121,17 @@ func (s *grpcServer) listen(arguments struct {
 	}
 	go s.server.Serve(listener)
 	return listener.Addr().String(), nil
+}
+
+func (s *grpcServer) addRegistry(known *contracts) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.registry != nil {
+		return nil
+	}
+	var err error
+	s.registry, err = newPeerRegistry(known)
+	return err
 }
 
 // requireKey refuses calls as the newest of Teranode's services do.
@@ -150,6 +191,16 @@ func (s *grpcServer) handle(method protoreflect.MethodDescriptor, stream grpc.Se
 	request := dynamicpb.NewMessage(method.Input())
 	if err := stream.RecvMsg(request); err != nil {
 		return err
+	}
+	s.mu.Lock()
+	registry := s.registry
+	s.mu.Unlock()
+	if registry != nil && method.Parent().FullName() == registryService {
+		response, err := registry.serve(stream.Context(), method, request)
+		if err != nil {
+			return err
+		}
+		return stream.SendMsg(response)
 	}
 	text, err := toJSON(request)
 	if err != nil {

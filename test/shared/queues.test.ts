@@ -117,6 +117,10 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/peers/registry',
     'when more has changed than may wait, everything is compared and nothing is missed',
   ],
+  'updates for the blockchain service’s peer registry': [
+    'main/peers/service/pending',
+    'strangers crowd out each other at the most, and every loss is counted',
+  ],
   'data hub checks': [
     'main/sync/data-hubs',
     'hubs that hold on to their answers cost one budget, eight requests at once, and are asked again',

@@ -79,7 +79,7 @@ export class BanList implements HealthChecked {
   readonly #entries = new Map<string, Held>();
   readonly #peers = new Map<string, number>();
   readonly #networks = new NetworkSet();
-  readonly #queues = { operator: new ExpiryQueue(), score: new ExpiryQueue() };
+  readonly #queues = { operator: new ExpiryQueue(), score: new ExpiryQueue(), registry: new ExpiryQueue() };
   readonly #listeners: Listeners = { added: new Set(), removed: new Set(), cleared: new Set() };
   #byScore = 0;
   /** Keys about which the load that is under way says nothing: changed here since it began, or not stored then. */
@@ -145,7 +145,7 @@ export class BanList implements HealthChecked {
 
   /**
    * Bans until `until` (unix ms, at the most the year 9999), in force when this returns its promise. An operator's ban replaces
-   * any other of the same subject; a ban by score never touches an operator's and never shortens another. `peer` is whose
+   * any other of the same subject; a ban by score never touches an operator's and never shortens another; one of the registry touches none. `peer` is whose
    * address this is, where it is banned with a peer; `reason` is shown with it, as much as is printable of 256 characters.
    *
    * Rejects with InvalidBanSubjectError or, for a time past, RangeError; with BanNotStoredError when the ban is in
@@ -160,6 +160,7 @@ export class BanList implements HealthChecked {
     const subject = parseBanSubject(text);
     if (!(until > this.#clocks.date())) throw new RangeError('a ban must end in the future');
     const present = this.#entries.get(subject.key);
+    if (origin === 'registry' && present !== undefined && this.#lasts(present)) return present.entry;
     if (origin === 'score' && present !== undefined && this.#lasts(present)) {
       const endsEarlier = present.entry.until < until && present.ends < this.#endOf(until);
       if (present.entry.origin === 'operator' || !endsEarlier) return present.entry;
@@ -175,11 +176,19 @@ export class BanList implements HealthChecked {
     this.#put(entry, subject);
     this.#metrics.changes.inc({ change: 'added' });
     this.#touch(entry.key);
-    const stored = this.#changes.write(entry.key, { entry });
+    const stored = origin === 'registry' ? undefined : this.#changes.write(entry.key, { entry });
     this.#emit('added', entry);
     this.#evict();
     await stored;
     return entry;
+  }
+
+  /** The registry no longer bans a base58 peer ID. Bans that others made of it stay. */
+  lift(peerId: string): void {
+    if (this.#entries.get(peerId)?.entry.origin !== 'registry') return;
+    this.#drop(peerId);
+    this.#metrics.changes.inc({ change: 'removed' });
+    this.#emit('removed', peerId);
   }
 
   /**
@@ -291,10 +300,10 @@ export class BanList implements HealthChecked {
       seen.add(entry.key);
       this.#takeOver(entry);
     }
-    for (const key of [...this.#entries.keys()]) {
+    for (const [key, { entry }] of [...this.#entries]) {
       if (++turn % ENTRIES_A_TURN === 0) await nextTurn();
       if (this.#clearedDuringLoad) return;
-      if (seen.has(key) || this.#touched.has(key)) continue;
+      if (seen.has(key) || this.#touched.has(key) || entry.origin === 'registry') continue;
       if (this.#drop(key)) this.#emit('removed', key);
     }
     this.#evict();
@@ -371,6 +380,7 @@ export class BanList implements HealthChecked {
     this.#networks.clear();
     this.#queues.operator.clear();
     this.#queues.score.clear();
+    this.#queues.registry.clear();
     this.#byScore = 0;
     this.#metrics.entries.reset();
   }
@@ -379,6 +389,7 @@ export class BanList implements HealthChecked {
   #rebuild(): void {
     this.#queues.operator.clear();
     this.#queues.score.clear();
+    this.#queues.registry.clear();
     for (const { entry, ends } of this.#entries.values()) this.#queues[entry.origin].push(entry.key, ends);
   }
 
@@ -397,20 +408,21 @@ export class BanList implements HealthChecked {
 
   #end(key: string, change: 'expired' | 'evicted'): void {
     // Somebody else may have prolonged it in a shared store: only what ends there as early goes.
-    const endedAt = this.#entries.get(key)?.entry.until;
+    const ended = this.#entries.get(key)?.entry;
+    const endedAt = ended?.until;
     const stored = change === 'expired' && endedAt !== undefined ? { endedAt } : {};
     this.#drop(key);
     this.#metrics.changes.inc({ change });
     this.#touch(key);
     // A failure is counted, logged and tried again where it happens; nobody waits for this one.
-    this.#changes.write(key, stored).catch(() => {});
+    if (ended?.origin !== 'registry') this.#changes.write(key, stored).catch(() => {});
     this.#emit('removed', key);
   }
 
   /** Ends every ban whose time has come. The timer calls it; so may a test that moved the clock. */
   expire(): void {
     const now = this.#clocks.monotonic();
-    for (const origin of ['operator', 'score'] as const) {
+    for (const origin of ['operator', 'score', 'registry'] as const) {
       const queue = this.#queues[origin];
       while (queue.soonest <= now) {
         const due = queue.pop();
@@ -423,7 +435,8 @@ export class BanList implements HealthChecked {
   #schedule(): void {
     clearTimeout(this.#expiryTimer);
     if (!this.#running) return;
-    const soonest = Math.min(this.#queues.operator.soonest, this.#queues.score.soonest);
+    const { operator, score, registry } = this.#queues;
+    const soonest = Math.min(operator.soonest, score.soonest, registry.soonest);
     if (soonest === Number.POSITIVE_INFINITY) return;
     const wait = Math.min(LONGEST_TIMER_MS, Math.max(0, soonest - this.#clocks.monotonic()));
     this.#expiryTimer = setTimeout(() => this.expire(), wait).unref();

@@ -31,6 +31,8 @@ export interface BanScoresComponents {
   readonly metrics: BanMetrics;
   /** Static, loopback and allow-listed peers: never banned automatically. */
   readonly isProtected: (peerId: string) => boolean;
+  /** An offence was scored, a protected peer's too; `points` are those of its reason. */
+  readonly onOffence?: (peerId: string, reason: string, points: number) => void;
   /** Addresses banned along with the peer; none unless told. */
   readonly addressesOf?: (peerId: string) => readonly string[];
   /** The real ones unless told. */
@@ -65,6 +67,7 @@ export class BanScores {
   readonly #metrics: BanMetrics;
   readonly #isProtected: (peerId: string) => boolean;
   readonly #addressesOf: (peerId: string) => readonly string[];
+  readonly #onOffence: NonNullable<BanScoresComponents['onOffence']>;
   readonly #clocks: BanClocks;
   readonly #durationMs: number;
   readonly #unknownPoints: number;
@@ -79,6 +82,7 @@ export class BanScores {
     this.#metrics = components.metrics;
     this.#isProtected = components.isProtected;
     this.#addressesOf = components.addressesOf ?? (() => []);
+    this.#onOffence = components.onOffence ?? (() => {});
     this.#clocks = components.clocks ?? REAL_CLOCKS;
     this.#durationMs = options.durationMs;
     this.#unknownPoints = options.generation === 'first' ? 1 : 0;
@@ -101,6 +105,7 @@ export class BanScores {
     const points = known === undefined ? this.#unknownPoints : OFFENCE_POINTS[known];
     const counted = known ?? 'unknown';
     this.#metrics.offences.inc({ reason: counted });
+    this.#onOffence(peerId, reason, points);
     const before = this.#decayed(peerId);
     const sum = before.points + points;
     if (sum === 0) return { score: 0, banned: this.#list.isPeerBanned(peerId) };

@@ -21,8 +21,11 @@ export interface BanEntry {
   readonly kind: 'address' | 'subnet' | 'peer';
   /** Unix ms. */
   readonly until: number;
-  /** By an operator, or by score: an automatic ban never displaces an operator's. */
-  readonly origin: 'operator' | 'score';
+  /**
+   * By an operator, by score, or by the peer registry of the blockchain service: an automatic ban never displaces an operator's, and what the
+   * registry says displaces nothing and is not stored.
+   */
+  readonly origin: 'operator' | 'score' | 'registry';
   /** Base58 ID of the peer with which an address was banned by score: it is let in again together with that peer. */
   readonly peer?: string;
   /** Why, for a person: printable, at most 256 characters. A shared store keeps none. */

@@ -9,13 +9,16 @@ import {
   type Notification,
 } from '../../shared/generated/blockchain_api.js';
 import { NotificationType } from '../../shared/generated/model.js';
-import { NotFoundError, pause, RpcError, untilItAnswers } from '../../shared/grpc/call.js';
+import { PeerRegistryServiceClient } from '../../shared/generated/peer_registry.js';
+import { NotFoundError, pause, RpcError, type UnaryMethod, untilItAnswers } from '../../shared/grpc/call.js';
+import type { Channel } from '../../shared/grpc/channel.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from '../../shared/grpc/neighbour.js';
 import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/hash.js';
 import { HEADER_LENGTH, headerHash } from '../../shared/header.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { PeerRegistryCalls } from './peer-registry-calls.js';
 import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from './types.js';
 
 const RESOURCE = 'BlockchainClient';
@@ -33,8 +36,31 @@ export interface GrpcBlockchainOptions {
   readonly probeMs?: number;
 }
 
+/** Both services of one address, over one channel. */
+type BlockchainService = InstanceType<typeof BlockchainAPIClient> & {
+  readonly peers: InstanceType<typeof PeerRegistryServiceClient>;
+};
+
+function connect({ target, credentials, options }: Channel): BlockchainService {
+  const client = new BlockchainAPIClient(target, credentials, options);
+  const channelOverride = client.getChannel();
+  return Object.assign(client, {
+    peers: new PeerRegistryServiceClient(target, credentials, { ...options, channelOverride }),
+  });
+}
+
 export class GrpcBlockchainClient implements BlockchainClient {
-  readonly #service: Neighbour<InstanceType<typeof BlockchainAPIClient>>;
+  /** The service's registry of peers. Nothing is tried twice, and a slow answer says nothing of the connection. */
+  readonly peerRegistry: PeerRegistryCalls = {
+    call: (method, request, { deadlineMs = this.#deadlineMs, signal } = {}) => {
+      const policy = { deadlineMs, retries: 0, patient: true, signal };
+      // Each method's types are those of the call, which TypeScript does not follow through a method's name.
+      const select = ({ peers }: BlockchainService) =>
+        (peers[method] as unknown as UnaryMethod<never, never>).bind(peers);
+      return this.#service.call(select, request as never, policy);
+    },
+  };
+  readonly #service: Neighbour<BlockchainService>;
   readonly #logger: Logger;
   readonly #deadlineMs: number;
   readonly #idleWaitMs: number;
@@ -57,7 +83,7 @@ export class GrpcBlockchainClient implements BlockchainClient {
     this.#service = new Neighbour(components, {
       setting: 'blockchain_grpcAddress',
       address: components.settings.blockchain_grpcAddress,
-      connect: ({ target, credentials, options }) => new BlockchainAPIClient(target, credentials, options),
+      connect,
       // Not its health, for which the service asks others in turn: a slow store would cost the notifications.
       probe: (client) => client.getFsmCurrentState,
       probeMs,

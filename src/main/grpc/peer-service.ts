@@ -13,11 +13,17 @@ import {
 } from '../../shared/generated/p2p_api.js';
 import { type BanList, MAX_REASON_LENGTH } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
-import { canonicalPeerId, InvalidBanSubjectError, MAX_SUBJECT_LENGTH } from '../bans/subject.js';
+import {
+  canonicalPeerId,
+  InvalidBanSubjectError,
+  MAX_SUBJECT_LENGTH,
+  parseBanSubject,
+} from '../bans/subject.js';
 import type { P2PNode } from '../node/types.js';
 import { type ListedPeer, listPeers } from '../peers/peer-list.js';
 import { RegisteredPeers } from '../peers/registered-peers.js';
 import type { PeerRegistry } from '../peers/registry.js';
+import type { RegistryClient } from '../peers/service/client.js';
 import { createRegistryService } from './registry-service.js';
 import { encodeInSlices, SharedAnswer } from './shared-answer.js';
 import { type CallContext, CallError, unary } from './unary.js';
@@ -27,6 +33,8 @@ export interface PeerServiceComponents extends CallContext {
   readonly list: BanList;
   readonly scores: BanScores;
   readonly registry: PeerRegistry;
+  /** The blockchain service's registry of peers, where there is one. */
+  readonly service?: Pick<RegistryClient, 'row' | 'rows' | 'reset' | 'refresh' | 'refreshPeer' | 'pardon'>;
   /** Unix ms; wall.date unless told. */
   readonly clock?: () => number;
 }
@@ -52,7 +60,7 @@ export function createPeerService(
   components: PeerServiceComponents,
   options: PeerServiceOptions,
 ): PeerServiceServer {
-  const { node, list, scores, registry } = components;
+  const { node, list, scores, registry, service } = components;
   const now = components.clock ?? wall.date;
   const { bootstrapPeers, blacklistedHosts } = options;
   const registered = new RegisteredPeers(components, { blacklistedHosts });
@@ -66,8 +74,12 @@ export function createPeerService(
     return Number(until) * 1000;
   };
 
+  const joinedScores = {
+    score: (peer: string) => Math.max(scores.score(peer), service?.row(peer)?.banScore ?? 0),
+  };
+  const listed = { node, scores: joinedScores, knownPeers: registry.known, bootstrapPeers };
   const connected = new SharedAnswer(() =>
-    encodeInSlices(listPeers({ node, scores, knownPeers: registry.known, bootstrapPeers }), (slice) =>
+    encodeInSlices(listPeers(listed), (slice) =>
       GetPeersResponse.encode({ peers: slice.map((peer) => toPeer(peer, libraryTime())) }).finish(),
     ),
   );
@@ -78,7 +90,8 @@ export function createPeerService(
         peers: slice.map(({ peer = '' }) => peer),
         until: slice.map(({ until }) => seconds(until)),
         reasons: slice.map(({ reason = '' }) => reason),
-        by_score: slice.map(({ origin }) => origin === 'score'),
+        // The blockchain service bans by score as well.
+        by_score: slice.map(({ origin }) => origin !== 'operator'),
       }).finish(),
     ),
   );
@@ -100,6 +113,9 @@ export function createPeerService(
     unbanPeer: unary(components, 'UnbanPeer', {
       admin: true,
       async answer({ addr }) {
+        const { kind, key } = parseBanSubject(addr);
+        // Before it is let in: else the next look at the service's bans would ban it again.
+        const bannedThere = kind === 'peer' && service?.pardon(key) === true;
         const { removed, stillBannedBy, addresses, bannedPeer } = await list.remove(addr);
         if (stillBannedBy !== undefined) {
           const own = removed ? 'its own ban is removed, but it' : 'it';
@@ -109,7 +125,7 @@ export function createPeerService(
           );
         }
         // As the Go service: what was not banned is not banned now either.
-        return { ok: true, message: besides(addresses, bannedPeer) };
+        return { ok: true, message: besides(addresses, bannedPeer, bannedThere) };
       },
     }),
     isBanned: unary(components, 'IsBanned', {
@@ -175,9 +191,12 @@ function isBanned(list: BanList, text: string): boolean {
 }
 
 /** What an unbanning did, or did not do, to others than who was named. */
-function besides(addresses: readonly string[], bannedPeer: string | undefined): string {
+function besides(addresses: readonly string[], bannedPeer: string | undefined, bannedThere: boolean): string {
   if (bannedPeer !== undefined) return `its peer ${bannedPeer} stays banned`;
-  return addresses.length === 0 ? '' : `with it ${addresses.join(', ')}`;
+  const besides = addresses.length === 0 ? [] : [`with it ${addresses.join(', ')}`];
+  if (bannedThere)
+    besides.push('the peer registry of the blockchain service still bans it, for the other services');
+  return besides.join('; ');
 }
 
 const atMost = (value: bigint, limit: bigint): bigint => (value < limit ? value : limit);

@@ -22,6 +22,8 @@ import { type CallContext, unary } from './unary.js';
 export interface RegistryServiceComponents extends CallContext {
   readonly records: PeerRecords;
   readonly registered: RegisteredPeers;
+  /** Has what the blockchain service's registry has of all peers, or of one, new; waits no longer than an answer may. */
+  readonly service?: { refresh(): Promise<void>; refreshPeer(peerId: string): Promise<void> };
 }
 
 export type RegistryService = Pick<
@@ -73,18 +75,20 @@ function durationOf(ms: bigint): bigint {
 
 /** The handlers, to go with the other calls of PeerService. */
 export function createRegistryService(components: RegistryServiceComponents): RegistryService {
-  const { records, registered } = components;
+  const { records, registered, service } = components;
   const ok = { ok: true } as const;
-  const forCatchup = new SharedAnswer(async () =>
-    encodeInSlices(await registered.forCatchupInSlices(), (slice) =>
+  const forCatchup = new SharedAnswer(async () => {
+    await service?.refresh();
+    return encodeInSlices(await registered.forCatchupInSlices(), (slice) =>
       GetPeersForCatchupResponse.encode({ peers: slice.map(toCatchupInfo) }).finish(),
-    ),
-  );
-  const all = new SharedAnswer(async () =>
-    encodeInSlices(await registered.allInSlices(), (slice) =>
+    );
+  });
+  const all = new SharedAnswer(async () => {
+    await service?.refresh();
+    return encodeInSlices(await registered.allInSlices(), (slice) =>
       GetPeerRegistryResponse.encode({ peers: slice.map(toRegistryInfo) }).finish(),
-    ),
-  );
+    );
+  });
 
   return {
     recordCatchupAttempt: unary(components, 'RecordCatchupAttempt', {
@@ -132,10 +136,11 @@ export function createRegistryService(components: RegistryServiceComponents): Re
     }),
     resetReputation: unary(components, 'ResetReputation', {
       admin: true,
-      answer: ({ peer_id }) => ({
-        ok: true,
-        peers_reset: peer_id === '' ? registered.reset() : registered.reset(peerOf(peer_id)),
-      }),
+      async answer({ peer_id }) {
+        const peer = peer_id === '' ? undefined : peerOf(peer_id);
+        await (peer === undefined ? service?.refresh() : service?.refreshPeer(peer));
+        return { ok: true, peers_reset: registered.reset(peer) };
+      },
     }),
     reportValidSubtree: unary(components, 'ReportValidSubtree', {
       admin: true,
@@ -192,8 +197,9 @@ export function createRegistryService(components: RegistryServiceComponents): Re
     ),
     isPeerMalicious: unary(components, 'IsPeerMalicious', {
       admin: false,
-      answer({ peer_id }) {
+      async answer({ peer_id }) {
         const id = canonicalPeerId(peer_id);
+        if (id !== undefined) await service?.refreshPeer(id);
         const reason = peer_id === '' ? 'empty peer ID' : id === undefined ? 'invalid peer ID' : '';
         const peer = id === undefined ? undefined : registered.get(id);
         if (id !== undefined && registered.isBanned(id))
@@ -206,7 +212,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
     }),
     isPeerUnhealthy: unary(components, 'IsPeerUnhealthy', {
       admin: false,
-      answer({ peer_id }) {
+      async answer({ peer_id }) {
         const unhealthy = (reason: string, reputation_score = 0) => ({
           is_unhealthy: true,
           reason,
@@ -215,6 +221,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         if (peer_id === '') return unhealthy('empty peer ID');
         const id = canonicalPeerId(peer_id);
         if (id === undefined) return unhealthy('invalid peer ID');
+        await service?.refreshPeer(id);
         const peer = registered.get(id);
         if (peer === undefined) return unhealthy('unknown peer');
         const { reputation, successes, failures } = peer.record;
@@ -234,8 +241,10 @@ export function createRegistryService(components: RegistryServiceComponents): Re
     }),
     getPeer: unary(components, 'GetPeer', {
       admin: false,
-      answer({ peer_id }) {
-        const peer = registered.get(peerOf(peer_id));
+      async answer({ peer_id }) {
+        const id = peerOf(peer_id);
+        await service?.refreshPeer(id);
+        const peer = registered.get(id);
         return peer === undefined
           ? { peer: undefined, found: false }
           : { peer: toRegistryInfo(peer), found: true };

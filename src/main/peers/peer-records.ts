@@ -83,10 +83,37 @@ const SAME_FAILURE_MS = 10_000;
 
 export type FailureSource = 'call' | 'notification';
 
+/** What was reported of a peer and is recorded, for who keeps records too. */
+export type PeerReport = { readonly peer: string } & (
+  | {
+      readonly type:
+        | 'catchup_attempt'
+        | 'catchup_failure'
+        | 'malicious'
+        | 'failure'
+        | 'storage_doubted'
+        | 'valid_block'
+        | 'valid_subtree'
+        | 'reset';
+    }
+  | { readonly type: 'catchup_success' | 'valid_headers'; readonly ms: bigint }
+  | { readonly type: 'catchup_error'; readonly text: string }
+  | {
+      readonly type: 'validated';
+      readonly height: number;
+      readonly hash: string;
+      /** Big-endian. */
+      readonly work: Uint8Array;
+    }
+  | { readonly type: 'downloaded'; readonly bytes: bigint }
+);
+
 export interface PeerRecordsComponents {
   readonly metrics: PeerMetrics;
   /** A record is new, different or forgotten. */
   readonly onChange?: (peerId: string) => void;
+  /** Called when it is recorded. */
+  readonly onReport?: (report: PeerReport) => void;
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
@@ -102,6 +129,7 @@ export interface PeerRecordsOptions {
 export class PeerRecords {
   readonly #metrics: PeerMetrics;
   readonly #onChange: (peerId: string) => void;
+  readonly #onReport: (report: PeerReport) => void;
   readonly #now: () => number;
   readonly #storageDoubtMs: number;
   readonly #records: LRUCache<string, PeerRecord>;
@@ -116,6 +144,7 @@ export class PeerRecords {
     this.#storageDoubtMs = storageDoubtMs;
     this.#metrics = components.metrics;
     this.#onChange = components.onChange ?? (() => {});
+    this.#onReport = components.onReport ?? (() => {});
     this.#now = components.clock ?? steadyTime;
     this.#records = new LRUCache({
       max: maxPeers,
@@ -166,10 +195,12 @@ export class PeerRecords {
       catchupAttempts: catchupAttempts + 1,
       lastAttempt: this.#now(),
     });
+    this.#onReport({ type: 'catchup_attempt', peer });
   }
 
   catchupSuccess(peer: string, durationMs: bigint): void {
     this.#succeeded(peer, durationMs, { catchupSuccesses: this.get(peer).catchupSuccesses + 1 });
+    this.#onReport({ type: 'catchup_success', peer, ms: durationMs });
   }
 
   /** Returns false where `source` tells of a failure that the other source has told already. */
@@ -188,17 +219,20 @@ export class PeerRecords {
       catchupFailures: catchupFailures + 1,
       lastFailure: now,
     });
+    this.#onReport({ type: 'catchup_failure', peer });
     return true;
   }
 
   /** The peer had announced a block and did not have all of it. */
   doubtStorage(peer: string): void {
     this.#set(peer, { storageDoubtedUntil: this.#now() + this.#storageDoubtMs });
+    this.#onReport({ type: 'storage_doubted', peer });
   }
 
   /** `text` is safe to show and at most 1,024 characters. */
   catchupError(peer: string, text: string): void {
     this.#set(peer, { catchupError: text, catchupErrorAt: this.#now() });
+    this.#onReport({ type: 'catchup_error', peer, text });
   }
 
   /** The peer cheated: its reputation stays at the lowest until it is reset or recovers. */
@@ -213,6 +247,7 @@ export class PeerRecords {
       lastAttempt: now,
       lastFailure: now,
     });
+    this.#onReport({ type: 'malicious', peer });
   }
 
   /**
@@ -223,18 +258,22 @@ export class PeerRecords {
     if (!this.#records.has(peer) && this.#records.size >= this.#records.max / 2) return;
     this.#metrics.interactions.inc({ outcome: 'failure' });
     this.#judge(peer, { failures: this.get(peer).failures + 1, lastFailure: this.#now() });
+    this.#onReport({ type: 'failure', peer });
   }
 
   validSubtree(peer: string): void {
     this.#succeeded(peer, 0n, {});
+    this.#onReport({ type: 'valid_subtree', peer });
   }
 
   validBlock(peer: string): void {
     this.#succeeded(peer, 0n, { lastValidBlock: this.#now() });
+    this.#onReport({ type: 'valid_block', peer });
   }
 
   validHeaders(peer: string, durationMs: bigint): void {
     this.#succeeded(peer, durationMs, { attempts: this.get(peer).attempts + 1, lastAttempt: this.#now() });
+    this.#onReport({ type: 'valid_headers', peer, ms: durationMs });
   }
 
   /** Takes a chain with more work than the one before. `chainWork`: big-endian, at most 32 bytes. False where it has not. */
@@ -244,12 +283,14 @@ export class PeerRecords {
     const longer = work.length - validatedWork.length;
     if (longer < 0 || (longer === 0 && work <= validatedWork)) return false;
     this.#set(peer, { validatedHeight: height, validatedHash: hash, validatedWork: work });
+    this.#onReport({ type: 'validated', peer, height, hash, work: chainWork });
     return true;
   }
 
   bytesDownloaded(peer: string, bytes: bigint): void {
     const sum = this.get(peer).bytesDownloaded + bytes;
     this.#set(peer, { bytesDownloaded: sum > MAX_UINT64 ? MAX_UINT64 : sum });
+    this.#onReport({ type: 'downloaded', peer, bytes });
   }
 
   /** Forgets how dealing with a peer went; what was downloaded and validated stays. */
@@ -266,6 +307,7 @@ export class PeerRecords {
       validatedWork,
       lastValidBlock,
     });
+    this.#onReport({ type: 'reset', peer });
   }
 
   /** The record of `peer` as JSON; undefined for none. */

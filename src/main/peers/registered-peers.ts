@@ -1,4 +1,7 @@
-/** The peer registry as the outside sees it: known and recorded, connected and banned, joined at the moment of asking. */
+/**
+ * The peer registry as the outside sees it: known and recorded, connected and banned, joined at the moment of asking, also with what the blockchain service's
+ * registry has. What a peer tells is heard here, and how dealing with it went is told there by all services of the node.
+ */
 
 import { steadyTime } from '../../shared/clock.js';
 import { plainHost } from '../../shared/messages/data-hub-url.js';
@@ -9,6 +12,7 @@ import type { ConnectedPeer, P2PNode } from '../node/types.js';
 import type { KnownPeer } from './known-peers.js';
 import { NO_RECORD, type PeerRecord } from './peer-records.js';
 import type { PeerRegistry } from './registry.js';
+import { isDealtWith, type ServiceRow } from './service/row.js';
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 
@@ -35,6 +39,14 @@ export interface RegisteredPeersComponents {
   readonly node: Pick<P2PNode, 'peers' | 'peerId'>;
   readonly list: Pick<BanList, 'isPeerBanned'>;
   readonly scores: Pick<BanScores, 'score'>;
+  /** What the blockchain service has of peers, where it has a registry. */
+  readonly service?: {
+    row(peer: string): ServiceRow | undefined;
+    /** Those that may be known there alone are shown too. */
+    rows(): Iterable<ServiceRow>;
+    /** Has it forget how dealing with a peer went. */
+    reset?(peer: string): void;
+  };
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
@@ -78,7 +90,12 @@ export class RegisteredPeers {
   get(id: string): RegisteredPeer | undefined {
     const { registry, node } = this.#components;
     const connection = node.peers().find((peer) => peer.id === id);
-    if (connection === undefined && registry.known.get(id) === undefined && !registry.records.has(id)) {
+    if (
+      connection === undefined &&
+      registry.known.get(id) === undefined &&
+      !registry.records.has(id) &&
+      (id === node.peerId || this.#components.service?.row(id) === undefined)
+    ) {
       return undefined;
     }
     return this.#joined(id, connection);
@@ -104,17 +121,23 @@ export class RegisteredPeers {
 
   /** Resets the reputation of one peer, or of all. Gives how many peers that were. */
   reset(id?: string): number {
-    const { records } = this.#components.registry;
+    const { registry, service } = this.#components;
     const ids =
       id === undefined ? [...this.#each()].map((peer) => peer.id) : this.get(id) === undefined ? [] : [id];
-    for (const each of ids) records.reset(each);
+    for (const each of ids) {
+      const row = service?.row(each);
+      // Of a record here the service is told with every other report.
+      if (registry.records.has(each)) registry.records.reset(each);
+      else if (row !== undefined && isDealtWith(row)) service?.reset?.(each);
+    }
     return ids.length;
   }
 
   *#each(): Generator<RegisteredPeer> {
-    const { registry, node } = this.#components;
+    const { registry, node, service } = this.#components;
     const connections = new Map(node.peers().map((connection) => [connection.id, connection]));
     const ids = new Set([...connections.keys(), ...registry.peers()]);
+    for (const { id } of service?.rows() ?? []) ids.add(id);
     ids.delete(node.peerId);
     for (const id of ids) yield this.#joined(id, connections.get(id));
   }
@@ -131,9 +154,11 @@ export class RegisteredPeers {
   }
 
   #joined(id: string, connection: ConnectedPeer | undefined): RegisteredPeer {
-    const { registry, list, scores } = this.#components;
-    const known = registry.known.get(id);
-    const record = registry.records.has(id) ? registry.records.get(id) : NO_RECORD;
+    const { registry, list, scores, service } = this.#components;
+    const row = service?.row(id);
+    const known = registry.known.get(id) ?? (row && knownFrom(row));
+    const own = registry.records.has(id) ? registry.records.get(id) : NO_RECORD;
+    const record = row === undefined ? own : joinedRecord(own, row);
     const told = known?.height ?? 0;
     const validated = record.validatedHeight > told;
     const bytes = (known?.bytesReceived ?? 0n) + (connection?.bytesReceived ?? 0n) + record.bytesDownloaded;
@@ -142,7 +167,7 @@ export class RegisteredPeers {
       known,
       record,
       connection,
-      banScore: scores.score(id),
+      banScore: Math.max(scores.score(id), row?.banScore ?? 0),
       banned: list.isPeerBanned(id),
       height: validated ? record.validatedHeight : told,
       blockHash: validated ? record.validatedHash : (known?.bestBlock ?? ''),
@@ -150,4 +175,52 @@ export class RegisteredPeers {
       bytesReceived: bytes > MAX_UINT64 ? MAX_UINT64 : bytes,
     };
   }
+}
+
+/** Of a peer that this node has never heard. */
+function knownFrom({ id, name, height, blockHash, url, storage, ...row }: ServiceRow): KnownPeer {
+  return {
+    id,
+    height,
+    startingHeight: height,
+    bestBlock: blockHash,
+    url,
+    name,
+    storage,
+    chainWork: '',
+    lastHeard: row.lastMessage,
+    lastBlock: row.lastBlock,
+    connectedAt: row.connectedAt,
+    bytesReceived: row.bytesReceived,
+  };
+}
+
+/**
+ * What is recorded here is told there too, once, and other services tell what is not heard here: so each figure is the larger of the two, and the
+ * reputation is the service's where it has recorded anything.
+ */
+function joinedRecord(own: PeerRecord, row: ServiceRow): PeerRecord {
+  const figures = {
+    ...own,
+    attempts: Math.max(own.attempts, row.attempts),
+    successes: Math.max(own.successes, row.successes),
+    failures: Math.max(own.failures, row.failures),
+    lastAttempt: Math.max(own.lastAttempt, row.lastAttempt),
+    lastSuccess: Math.max(own.lastSuccess, row.lastSuccess),
+    lastFailure: Math.max(own.lastFailure, row.lastFailure),
+    catchupAttempts: Math.max(own.catchupAttempts, row.catchupAttempts),
+    catchupSuccesses: Math.max(own.catchupSuccesses, row.catchupSuccesses),
+    catchupFailures: Math.max(own.catchupFailures, row.catchupFailures),
+    lastValidBlock: Math.max(own.lastValidBlock, row.lastBlock),
+    ...(row.catchupErrorAt > own.catchupErrorAt
+      ? { catchupError: row.catchupError, catchupErrorAt: row.catchupErrorAt }
+      : {}),
+  };
+  if (!isDealtWith(row)) return figures;
+  return {
+    ...figures,
+    malicious: row.malicious,
+    reputation: row.reputation,
+    averageMs: row.averageMs > 0n ? row.averageMs : own.averageMs,
+  };
 }

@@ -9,7 +9,7 @@ import type { Logger } from '../../shared/logging.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import { KnownPeers, MAX_KNOWN } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';
-import { MAX_RECORDS, PeerRecords } from './peer-records.js';
+import { MAX_RECORDS, PeerRecords, type PeerReport } from './peer-records.js';
 import { type Level, WriteBehind } from './write-behind.js';
 
 /** Between two writes. */
@@ -26,6 +26,8 @@ export interface PeerRegistryComponents {
   readonly ownHeight: () => number | undefined;
   /** Who is connected, and what came from them; nobody unless told. */
   readonly connections?: () => Iterable<{ readonly id: string; readonly bytesReceived: bigint }>;
+  /** What was reported of a peer and is recorded. */
+  readonly onReport?: (report: PeerReport) => void;
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
@@ -82,7 +84,12 @@ export class PeerRegistry {
       { maxHeightLead, ...bound, isConfigured },
     );
     this.records = new PeerRecords(
-      { metrics, onChange: (peer) => this.#recorded(peer), ...time },
+      {
+        metrics,
+        onChange: (peer) => this.#recorded(peer),
+        ...(components.onReport === undefined ? {} : { onReport: components.onReport }),
+        ...time,
+      },
       {
         ...bound,
         ...(options.storageDoubtMs === undefined ? {} : { storageDoubtMs: options.storageDoubtMs }),

@@ -61,6 +61,8 @@ export interface PipelineComponents {
   readonly reputation: { isLow(peer: string): boolean };
   /** Asked for every message: constant time. */
   readonly standingOf: (author: string) => AuthorStanding;
+  /** A message of this author was accepted; called for every one but our own. */
+  readonly onAccepted?: (author: string) => void;
   readonly onFact: (fact: PeerFact) => void;
   /** Called for the author, whose signature the message bears. */
   readonly onOffence: (author: string, offence: Offence) => void;
@@ -380,7 +382,10 @@ export class Pipeline implements MessageChecks {
 
   #concluded({ message, bytes }: Claim, name: OutcomeName): void {
     this.#settle(message, name);
-    const fact = isTaken(outcomeIndex(name)) ? factOf(bytes) : '';
+    if (!isTaken(outcomeIndex(name))) return;
+    const { onAccepted } = this.#components;
+    if (onAccepted !== undefined && message.id !== undefined) this.#tell(() => onAccepted(message.author));
+    const fact = factOf(bytes);
     if (fact === '') return;
     this.#tell(() => this.#components.onFact(JSON.parse(fact) as PeerFact));
   }

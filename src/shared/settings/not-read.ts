@@ -13,7 +13,6 @@ export const NOT_READ: ReadonlySet<string> = new Set([
   'p2p_health_http_timeout',
   'p2p_health_remove_after_failures',
   'p2p_peer_map_cleanup_interval',
-  'p2p_peer_registry_batch_interval',
   'p2p_peer_registry_max_size',
   'p2p_peer_registry_ttl',
   'p2p_peer_registry_cleanup_interval',

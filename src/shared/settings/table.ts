@@ -252,6 +252,10 @@ export const SETTINGS = {
   p2p_rejected_tx_publish_rate: decimal(10, 'Rejected transactions published a second.', { min: 0 }),
   p2p_rejected_tx_publish_burst: integer(100, 'Rejected transactions published at once.', { min: 0 }),
   p2p_node_status_interval: duration(10 * SECOND, 'How often node_status is told (this server).'),
+  p2p_peer_registry_batch_interval: duration(
+    SECOND,
+    "What is learned of a peer is written to the blockchain service's peer registry once in so long; 0: once a second.",
+  ),
   p2p_peer_map_max_size: integer(10_000, 'Announcers of blocks, and of subtrees, that are remembered.', {
     min: 1,
   }),

@@ -436,3 +436,44 @@ test('what others add to and take from the store is taken over by a reload', asy
     ['+198.51.100.0/24', '-198.51.100.0/24'],
   );
 });
+
+test('a ban of the registry displaces no other, is not stored, and ends when it is lifted or its time has come', async (context) => {
+  const path = join(temporaryDirectory(context), 'level');
+  const { list, clock, close } = await openList(context, { path });
+  const until = clock.now + HOUR;
+  const changes: string[] = [];
+  list.on('added', ({ key, origin }) => changes.push(`${origin} ${key}`));
+  list.on('removed', (key) => changes.push(`no ${key}`));
+  const operators = await list.add(PEER, until, 'operator', { reason: 'mine' });
+  assert.deepEqual(await list.add(PEER, until + HOUR, 'registry'), operators);
+  list.lift(PEER);
+  assert.ok(list.isPeerBanned(PEER));
+  await list.remove(PEER);
+
+  await list.add(PEER, until, 'registry', { reason: 'theirs' });
+  assert.deepEqual(
+    list.list().map(({ origin, reason }) => [origin, reason]),
+    [['registry', 'theirs']],
+  );
+  list.lift(PEER);
+  assert.ok(!list.isPeerBanned(PEER));
+  await list.add(PEER, until, 'registry');
+  clock.now += HOUR;
+  list.expire();
+  assert.ok(!list.isPeerBanned(PEER));
+  assert.deepEqual(changes, [
+    `operator ${PEER}`,
+    `no ${PEER}`,
+    `registry ${PEER}`,
+    `no ${PEER}`,
+    `registry ${PEER}`,
+    `no ${PEER}`,
+  ]);
+  // What is reloaded says nothing of it, and a restart knows nothing of it.
+  await list.add(PEER, clock.now + HOUR, 'registry');
+  await list.reload();
+  assert.ok(list.isPeerBanned(PEER));
+  await close();
+  const again = await openList(context, { path });
+  assert.equal(again.list.size, 0);
+});

@@ -1,0 +1,137 @@
+/**
+ * Bans of the blockchain service's registry, which are in force here as long as it lists them. It bans by score, as this server does, so a
+ * protected peer is spared; and whom an operator lets in here stays in, for there is no call that takes back one ban there.
+ */
+
+import type { AbstractSublevel } from 'abstract-level';
+import { monotonic, wall } from '../../../shared/clock.js';
+import { errorMessage } from '../../../shared/errors.js';
+import type { Logger } from '../../../shared/logging.js';
+import { inSlices } from '../../../shared/slices.js';
+import type { BanList } from '../../bans/list.js';
+import { canonicalPeerId } from '../../bans/subject.js';
+import type { Level } from '../write-behind.js';
+import type { RegistryClientMetrics } from './metrics.js';
+
+export interface ServiceBansComponents {
+  readonly list: BanList;
+  readonly logger: Logger;
+  readonly metrics: Pick<RegistryClientMetrics, 'refusedRows'>;
+  /** Where it is kept over restarts whom operators have let in. */
+  readonly level: Level;
+  /** Static, allow-listed and loopback peers, and this node itself: never banned here for what the service says. */
+  readonly isSpared: (peer: string) => boolean;
+}
+
+export interface ServiceBansOptions {
+  /** p2p_ban_duration: the service does not tell when a ban ends, and such a one lasts no longer. */
+  readonly durationMs: number;
+}
+
+/** IDs of one answer that are taken. */
+const MAX_LISTED = 20_000;
+const MAX_PARDONS = 10_000;
+const REASON = 'by the peer registry of the blockchain service';
+
+type Pardons = AbstractSublevel<Level, string | Buffer | Uint8Array, string, string>;
+
+export class ServiceBans {
+  readonly #components: ServiceBansComponents;
+  readonly #durationMs: number;
+  readonly #stored: Pardons;
+  /** Listed when the service was asked last, and when (monotonic) that was first so. */
+  readonly #listed = new Map<string, number>();
+  /** Let in by an operator since. */
+  readonly #pardoned = new Set<string>();
+
+  constructor(components: ServiceBansComponents, { durationMs }: ServiceBansOptions) {
+    this.#components = components;
+    this.#durationMs = durationMs;
+    this.#stored = components.level.sublevel<string, string>('registry-pardons', { valueEncoding: 'utf8' });
+  }
+
+  async open(): Promise<void> {
+    await this.#stored.open();
+    for await (const peer of this.#stored.keys()) this.#pardoned.add(peer);
+  }
+
+  /** Whether the service had banned the peer when it was asked last. */
+  has(peer: string): boolean {
+    return this.#listed.has(peer);
+  }
+
+  /** The service says that it has banned a peer just now. */
+  banned(peer: string, reason: string): void {
+    this.#listed.set(peer, this.#listed.get(peer) ?? monotonic());
+    this.#enforce(peer, reason);
+  }
+
+  /** Takes over the list that the service answered to a question of `askedAt` (monotonic). */
+  async takeOver(peerIds: readonly string[], askedAt: number): Promise<void> {
+    const { metrics, list } = this.#components;
+    const listed = new Set<string>();
+    const isKnown = (text: string): boolean => this.#listed.has(text) || this.#pardoned.has(text);
+    const read = function* () {
+      for (const text of peerIds.slice(0, MAX_LISTED)) yield isKnown(text) ? text : canonicalPeerId(text);
+    };
+    for (const peer of await inSlices(read())) {
+      // The legacy service's peers are addresses: theirs to keep out.
+      if (peer === undefined) metrics.refusedRows.inc();
+      else listed.add(peer);
+    }
+    for (const [peer, since] of this.#listed) {
+      if (listed.has(peer) || since > askedAt) continue;
+      this.#listed.delete(peer);
+      list.lift(peer);
+    }
+    for (const peer of this.#pardoned) {
+      if (!listed.has(peer)) this.#forgetPardon(peer);
+    }
+    for (const peer of listed) {
+      if (!this.#listed.has(peer)) this.#listed.set(peer, askedAt);
+    }
+    const enforce = this.#enforceAll([...listed]);
+    await inSlices(enforce);
+  }
+
+  *#enforceAll(peers: readonly string[]): Generator<void> {
+    // Whom an operator lets in meanwhile is pardoned by then.
+    for (const peer of peers) yield this.#enforce(peer, REASON);
+  }
+
+  /** An operator has let a peer in. */
+  pardon(peer: string): void {
+    if (!this.#listed.has(peer) || this.#pardoned.size >= MAX_PARDONS) return;
+    this.#pardoned.add(peer);
+    this.#store(this.#stored.put(peer, ''));
+  }
+
+  /** An operator has let everybody in. */
+  pardonAll(): void {
+    for (const peer of this.#listed.keys()) this.pardon(peer);
+  }
+
+  #enforce(peer: string, reason: string): void {
+    const { list, isSpared, logger } = this.#components;
+    if (this.#pardoned.has(peer) || this.#durationMs <= 0 || list.isPeerBanned(peer) || isSpared(peer))
+      return;
+    logger.debug({ peer }, 'the blockchain service has banned a peer');
+    list.add(peer, wall.date() + this.#durationMs, 'registry', { reason }).catch((error: unknown) => {
+      logger.warn({ peer, reason: errorMessage(error) }, 'a ban of the blockchain service is not in force');
+    });
+  }
+
+  #forgetPardon(peer: string): void {
+    this.#pardoned.delete(peer);
+    this.#store(this.#stored.del(peer));
+  }
+
+  #store(write: Promise<void>): void {
+    write.catch((error: unknown) => {
+      this.#components.logger.warn(
+        { reason: errorMessage(error) },
+        'who was let in is not stored: a restart may ban it again',
+      );
+    });
+  }
+}
