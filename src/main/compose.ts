@@ -41,11 +41,17 @@ export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clien
     : `p2p.${settings.clientName}`;
 }
 
-/** The neighbours that `settings` ask for. Nothing is connected to, opened or written. Throws ConfigurationError with every problem. */
-export function composeDependencies(settings: Settings, logger: Logger): ServerDependencies {
+/**
+ * The neighbours that `settings` ask for. Nothing is connected to, opened or written. `directory`: where it is open already. Throws ConfigurationError with
+ * every problem.
+ */
+export function composeDependencies(
+  settings: Settings,
+  logger: Logger,
+  directory = new DataDirectory(settings.DATADIR),
+): ServerDependencies {
   refuseProblems(settings);
   const loggers = new ComponentLoggers(logger);
-  const directory = new DataDirectory(settings.DATADIR);
   const brokerSocketPath = needsEmbeddedBroker(settings)
     ? localSocketPath(directory.path, 'broker.sock')
     : undefined;
@@ -59,7 +65,11 @@ export function composeDependencies(settings: Settings, logger: Logger): ServerD
       kafka: kafkaFiles(settings),
     },
   );
-  const neighbours = { settings, tls: tls.of('services'), metrics: createNeighbourMetrics(registry) };
+  const neighbours = {
+    settings,
+    tls: tls.of('services'),
+    metrics: createNeighbourMetrics(registry),
+  };
   const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka') };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
   const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
@@ -124,7 +134,12 @@ export function packageVersion(): string {
 /** A server on `settings`, not yet initialised. Throws ConfigurationError with every problem. */
 export function composeServer(
   settings: Settings,
-  { logger, ...options }: { readonly logger: Logger } & ServerOptions,
+  {
+    logger,
+    directory,
+    ...options
+  }: { readonly logger: Logger; readonly directory?: DataDirectory } & ServerOptions,
 ): P2PServer {
-  return P2PServer.create(composeDependencies(settings, logger), { version: packageVersion(), ...options });
+  const dependencies = composeDependencies(settings, logger, directory);
+  return P2PServer.create(dependencies, { version: packageVersion(), ...options });
 }

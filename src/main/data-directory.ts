@@ -4,8 +4,9 @@ import { accessSync, constants, readFileSync, statfsSync, statSync } from 'node:
 import { dirname, join, resolve } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
-import { readRunFile } from '../shared/run-file.js';
 import { giveUpSpare } from '../shared/spare-space.js';
+import { isSomebodyThere } from './control/client.js';
+import { controlSocketPath } from './control/protocol.js';
 import { makeDirectory } from './make-directory.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
@@ -16,6 +17,8 @@ export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
  */
 class GatedLevel extends ClassicLevel<string, Uint8Array> {
   release!: (refusal?: Error) => void;
+  /** While another process holds the lock: resolves when it is to be tried again, rejects to give up. */
+  held: (() => Promise<void>) | undefined;
   readonly #gate = new Promise<void>((resolve, reject) => {
     this.release = (refusal) => (refusal === undefined ? resolve() : reject(refusal));
   });
@@ -31,11 +34,20 @@ class GatedLevel extends ClassicLevel<string, Uint8Array> {
     const { _open: openNow } = ClassicLevel.prototype as unknown as {
       _open(options: object): Promise<void>;
     };
-    try {
-      await openNow.call(this, options);
-    } catch (error) {
-      if (!giveUpSpare(dirname(this.location), errorMessage(error))) throw error;
-      await openNow.call(this, options);
+    for (let spared = false; ; ) {
+      try {
+        await openNow.call(this, options);
+        return;
+      } catch (error) {
+        // Tried again here and not by whoever opens it, so that what is asked of the store meanwhile goes on waiting.
+        if (isLockHeld(error)) {
+          if (this.held === undefined) throw error;
+          await this.held();
+          continue;
+        }
+        if (spared || !giveUpSpare(dirname(this.location), errorMessage(error))) throw error;
+        spared = true;
+      }
     }
   }
 }
@@ -50,9 +62,11 @@ function notWritable(path: string, error: unknown): ConfigurationError {
 
 /**
  * Whether `DATADIR` could be opened, as far as that can be said without making or opening anything: what its stores hold is not looked at.
- * Tells whether it is there. Throws ConfigurationError as `open` would.
+ * Tells whether it is there, and whether another server holds it. Throws ConfigurationError for all else of which `open` would.
  */
-export function lookAtDirectory(text: string): { readonly path: string; readonly exists: boolean } {
+export async function lookAtDirectory(
+  text: string,
+): Promise<{ readonly path: string; readonly exists: boolean; readonly held: boolean }> {
   const path = resolve(text);
   let existing = path;
   try {
@@ -69,11 +83,11 @@ export function lookAtDirectory(text: string): { readonly path: string; readonly
   } catch (error) {
     throw notWritable(path, error);
   }
-  if (readRunFile(path) !== undefined || isLocked(join(path, 'store', 'LOCK'))) throw inUse(path);
-  return { path, exists: existing === path };
+  const held = isLocked(join(path, 'store', 'LOCK')) || (await isSomebodyThere(controlSocketPath(path)));
+  return { path, exists: existing === path, held };
 }
 
-/** Whether a process holds a lock on the file: on Linux alone, elsewhere nothing tells without taking it. */
+/** Whether a process holds a lock on the file: on Linux alone, and of this PID namespace; elsewhere nothing tells without taking it. */
 function isLocked(path: string): boolean {
   try {
     const { dev, ino } = statSync(path);
@@ -86,8 +100,9 @@ function isLocked(path: string): boolean {
   }
 }
 
-function inUse(path: string): ConfigurationError {
-  return new ConfigurationError([`DATADIR: ${path} is in use by another server`]);
+/** The refusal of a directory that another holds, with what more there is to say of it. */
+export function inUse(path: string, more = ''): ConfigurationError {
+  return new ConfigurationError([`DATADIR: ${path} is in use by another server${more}`]);
 }
 
 /** The data directory and the store in it. One process owns it: LevelDB's lock is the directory's lock. */
@@ -113,8 +128,20 @@ export class DataDirectory {
     return join(this.path, name);
   }
 
-  /** Makes the directory, takes the lock and opens the store. Throws ConfigurationError naming `DATADIR`. */
-  async open(): Promise<void> {
+  /**
+   * Makes the directory, takes the lock and opens the store, unless it is open already. `held` is called as often as another process has the lock: it
+   * resolves when to try again, or throws what `open` is to throw. Throws ConfigurationError naming `DATADIR`.
+   */
+  async open(held?: () => Promise<void>): Promise<void> {
+    if (this.store.status === 'open') return;
+    let refused: { readonly why: unknown } | undefined;
+    this.#level.held =
+      held &&
+      (() =>
+        held().catch((why: unknown) => {
+          refused = { why };
+          throw why;
+        }));
     try {
       makeDirectory(this.path);
       accessSync(this.path, ALL_ACCESS);
@@ -127,9 +154,9 @@ export class DataDirectory {
     try {
       await this.#level.open();
     } catch (error) {
-      throw isHeld(error)
-        ? inUse(this.path)
-        : new ConfigurationError([`DATADIR: ${describe(this.path, error)}`]);
+      if (refused !== undefined) throw refused.why;
+      if (isLockHeld(causeOf(error))) throw inUse(this.path);
+      throw new ConfigurationError([`DATADIR: ${describe(this.path, error)}`]);
     }
   }
 
@@ -144,7 +171,8 @@ function causeOf(error: unknown): (Error & { code?: string }) | undefined {
   return error instanceof Error ? (error.cause as (Error & { code?: string }) | undefined) : undefined;
 }
 
-const isHeld = (error: unknown): boolean => causeOf(error)?.code === 'LEVEL_LOCKED';
+const isLockHeld = (error: unknown): boolean =>
+  (error as { code?: string } | undefined)?.code === 'LEVEL_LOCKED';
 
 function describe(path: string, error: unknown): string {
   const cause = causeOf(error);

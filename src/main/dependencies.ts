@@ -14,6 +14,7 @@ import type { PeerRegistryCalls } from './blockchain/peer-registry-calls.js';
 import type { BlockchainClient } from './blockchain/types.js';
 import type { EmbeddedBrokerThread } from './broker/index.js';
 import type { DataDirectory } from './data-directory.js';
+import type { Tenure } from './hand-over/tenure.js';
 import type { GuardedHttp } from './sync/guarded-http.js';
 
 export interface ServerDependencies {
@@ -52,6 +53,8 @@ export interface ServerDependencies {
 }
 
 export interface ServerOptions {
+  /** What this process knows of holders of `DATADIR`, where it outlives the server. */
+  readonly tenure?: Tenure;
   /** Told in node_status and status where the setting is empty. */
   readonly version?: string;
   /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table, by every thread. */

@@ -8,10 +8,20 @@ import type { ServerParts } from './parts.js';
 import type { Stage } from './stages.js';
 
 /** Of `shutdown_timeout`, kept for closing after Kafka had its time. */
-const CLOSING_MS = 1_500;
+export const CLOSING_MS = 1_500;
+
+export interface StartPlanOptions {
+  /** Until when (monotonic) Kafka is given what it can take, in a stop that is to end by `deadline`; that, less what closing takes, unless told. */
+  readonly kafkaUntil?: (deadline: number) => number;
+}
 
 /** The stages of what `dependencies` and `parts` hold. */
-export function startPlan(dependencies: ServerDependencies, parts: ServerParts, logger: Logger): Stage[] {
+export function startPlan(
+  dependencies: ServerDependencies,
+  parts: ServerParts,
+  logger: Logger,
+  { kafkaUntil = (deadline) => deadline - CLOSING_MS }: StartPlanOptions = {},
+): Stage[] {
   const { blockchain, validation, assembly, embedded, rejectedTx, invalidBlocks, invalidSubtrees } =
     dependencies;
   return [
@@ -58,7 +68,7 @@ export function startPlan(dependencies: ServerDependencies, parts: ServerParts, 
         try {
           // Where it never ran, its start has said why.
           if (!parts.pipeline.started) return;
-          const { left } = await parts.pipeline.publisher.ask('close', { deadline: deadline - CLOSING_MS });
+          const { left } = await parts.pipeline.publisher.ask('close', { deadline: kafkaUntil(deadline) });
           if (left > 0) logger.warn({ left }, 'announcements stay in the outbox for the next start');
         } finally {
           await parts.pipeline.stop();

@@ -1,58 +1,97 @@
-/** How others on this machine find and order a running server: the control socket, and `run.json`, which names it. */
+/** How others on this machine find and order a server: the control socket, while it has `DATADIR`, and `run.json`, which names it once it is ready. */
 
-import { localSocketPath } from '../shared/frames/socket-path.js';
+import { UnavailableError } from '../shared/errors.js';
 import type { Logger } from '../shared/logging.js';
-import { type RunFile, writeRunFile } from '../shared/run-file.js';
+import { processPlace, type RunFile, writeRunFile } from '../shared/run-file.js';
+import { controlSocketPath } from './control/protocol.js';
 import { ControlServer } from './control/server.js';
+import { AskedByFile } from './hand-over/files.js';
+import type { HandOverAnswer } from './hand-over/types.js';
 import type { PublisherPool } from './pipeline/publisher-pool.js';
 
 export interface PresenceComponents {
   readonly logger: Logger;
-  readonly publisher: PublisherPool;
+  /** Undefined while the server is not ready. */
+  readonly publisher: () => PublisherPool | undefined;
   /** Changes the level of every logger. */
   readonly setLogLevel: (level: string) => Promise<void>;
+  /** Another server asks for the data directory. `request` is as it came. */
+  readonly handOver: (request: unknown) => HandOverAnswer;
+}
+
+export interface PresenceOptions {
+  /** DATADIR. */
+  readonly directory: string;
+  /** Whether it may be asked for by file too. */
+  readonly askedByFile: boolean;
 }
 
 export class Presence {
   readonly #control: ControlServer;
+  readonly #asked: AskedByFile | undefined;
   readonly #directory: string;
   readonly #socketPath: string;
   #removeRunFile: () => void = () => {};
 
-  /** `directory` is DATADIR. */
-  constructor({ logger, publisher, setLogLevel }: PresenceComponents, directory: string) {
+  constructor(
+    { logger, publisher, setLogLevel, handOver }: PresenceComponents,
+    { directory, askedByFile }: PresenceOptions,
+  ) {
     this.#directory = directory;
-    this.#socketPath = localSocketPath(directory, 'control.sock');
+    this.#socketPath = controlSocketPath(directory);
+    const ready = (): PublisherPool => {
+      const found = publisher();
+      if (found === undefined) throw new UnavailableError('the server starts or stops: it is not ready');
+      return found;
+    };
+    this.#asked = askedByFile ? new AskedByFile({ logger, answer: handOver }, directory) : undefined;
     this.#control = new ControlServer(
       {
         logger,
         handlers: {
-          outbox: () => publisher.ask('outbox', {}),
-          deadLetters: ({ limit }) => publisher.ask('deadLetters', { limit }),
-          replayDeadLetters: () => publisher.ask('replayDeadLetters', {}),
-          acceptLoss: ({ topic }) => publisher.ask('acceptLoss', { topic }),
-          forget: ({ cursor }) => publisher.ask('forget', { cursor }),
+          outbox: () => ready().ask('outbox', {}),
+          deadLetters: ({ limit }) => ready().ask('deadLetters', { limit }),
+          replayDeadLetters: () => ready().ask('replayDeadLetters', {}),
+          acceptLoss: ({ topic }) => ready().ask('acceptLoss', { topic }),
+          forget: ({ cursor }) => ready().ask('forget', { cursor }),
           level: async ({ level }) => {
+            ready();
             await setLogLevel(level);
             return { level };
           },
+          handOver,
         },
       },
       { socketPath: this.#socketPath },
     );
   }
 
-  async start(about: Omit<RunFile, 'pid' | 'controlSocket'>): Promise<void> {
+  /** Listens. The caller has the lock of the data directory. */
+  async start(): Promise<void> {
     await this.#control.start();
+    this.#asked?.start();
+  }
+
+  /** The server is ready. */
+  announce(about: Omit<RunFile, 'pid' | 'place' | 'controlSocket'>): void {
     this.#removeRunFile = writeRunFile(this.#directory, {
       ...about,
       pid: process.pid,
+      place: processPlace(),
       controlSocket: this.#socketPath,
     });
   }
 
-  async stop(): Promise<void> {
+  /** It is no longer. */
+  withdraw(): void {
     this.#removeRunFile();
+    this.#removeRunFile = () => {};
+  }
+
+  /** Ends every connection: who waits for the directory may take its lock at once. */
+  async stop(): Promise<void> {
+    this.withdraw();
+    this.#asked?.stop();
     await this.#control.stop();
   }
 }

@@ -28,6 +28,7 @@ export class Probes {
   readonly #readiness: Readiness;
   readonly #healthServer: HealthServer | undefined;
   readonly #metricsServer: MetricsServer | undefined;
+  #started: Promise<void> | undefined;
 
   constructor({ settings, registry, loggers }: ServerDependencies, { checks, signs }: ProbesOptions) {
     const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
@@ -59,8 +60,13 @@ export class Probes {
           );
   }
 
-  /** Throws ConfigurationError naming the setting whose port cannot be had. */
-  async start(): Promise<void> {
+  /** Once, however often it is called. Throws ConfigurationError naming the setting whose port cannot be had. */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  async #start(): Promise<void> {
     this.#process.start();
     this.#clock.start();
     this.#liveness.start();

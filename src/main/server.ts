@@ -1,5 +1,6 @@
 /** The P2P server: its parts, started in order and stopped backwards. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic, wall } from '../shared/clock.js';
 import { AbortedError, errorMessage } from '../shared/errors.js';
 import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
@@ -12,9 +13,12 @@ import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { loadAdminKey } from './grpc/admin-key.js';
 import { grpcExposed } from './grpc/server.js';
+import { Newcomer } from './hand-over/newcomer.js';
+import { shown, Tenure } from './hand-over/tenure.js';
+import type { HandOverAnswer, HandOverRequest } from './hand-over/types.js';
 import { loadOrCreateKey } from './node/keys.js';
 import { ServerParts } from './parts.js';
-import { startPlan } from './plan.js';
+import { CLOSING_MS, startPlan } from './plan.js';
 import { Presence } from './presence.js';
 import { Probes } from './probes.js';
 import { chainChecks, readinessChecks } from './readiness-checks.js';
@@ -33,6 +37,13 @@ export interface ServerPorts {
 
 type State = 'created' | 'initialised' | 'started' | 'stopped';
 
+/** What Kafka is given in a hand-over: what it has not taken, the next server sends it, and until then nobody hears. */
+const HAND_OVER_KAFKA_MS = 2_000;
+/** What a hand-over may take beyond `shutdown_timeout`. */
+const HAND_OVER_GRACE_MS = 3_000;
+/** What a start that is given up has to end, before and after its parts are stopped. */
+const START_ENDS_MS = 1_000;
+
 export class P2PServer {
   readonly #dependencies: ServerDependencies;
   readonly #options: ServerOptions;
@@ -42,13 +53,28 @@ export class P2PServer {
   readonly #probes: Probes;
   readonly #directoryWatch: DirectoryWatch;
   readonly #stopping = new AbortController();
+  readonly #tenure: Tenure;
+  readonly #presence: Presence;
   #parts: ServerParts | undefined;
   #stages: Stages | undefined;
   #state: State = 'created';
   /** From the last stage of the start to the beginning of the stop. */
   #ready = false;
   #initialising: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
+  #released: Promise<readonly string[]> | undefined;
+  #handingOver = false;
+  #isHandedOver = false;
+  /** What the start waits for before its first stage. */
+  #waitsFor = 'the node key';
+  #gaveUp: (heir: HandOverRequest) => void = () => {};
+  #failedToGiveUp: (error: Error) => void = () => {};
+  /**
+   * Resolves once `DATADIR` is another server's, which asked for it: this one serves nobody any more, and only tells of its health until `stop`. Rejects
+   * where something could not be ended in time: the process is to end at once, before it gives the lock up.
+   */
+  readonly handedOver: Promise<HandOverRequest>;
   #startedAt = 0;
   /** The same by the clock that is never set. */
   #began = 0;
@@ -69,6 +95,23 @@ export class P2PServer {
     this.#urls = urls;
     this.#loggers = dependencies.loggers;
     this.#logger = this.#loggers.of('server');
+    const { p2p_datadir_wait: waitMs } = dependencies.settings;
+    this.#tenure = options.tenure ?? new Tenure({ waitMs, version: options.version ?? '' });
+    this.handedOver = new Promise((resolve, reject) => {
+      this.#gaveUp = resolve;
+      this.#failedToGiveUp = reject;
+    });
+    // Whoever runs the server looks at it.
+    this.handedOver.catch(() => {});
+    this.#presence = new Presence(
+      {
+        logger: this.#loggers.of('control'),
+        publisher: () => (this.#ready ? this.#parts?.pipeline.publisher : undefined),
+        setLogLevel: (level) => this.setLogLevel(level),
+        handOver: (request) => this.#asked(request),
+      },
+      { directory: dependencies.directory.path, askedByFile: waitMs > 0 },
+    );
     this.#directoryWatch = new DirectoryWatch({
       directory: dependencies.directory,
       logger: this.#logger,
@@ -81,7 +124,11 @@ export class P2PServer {
               ...readinessChecks(dependencies, this.#parts),
               { resource: 'DATADIR', check: () => this.#directoryWatch.health() },
             ]
-          : [{ resource: 'server', check: async () => this.#phase() }, ...chainChecks(dependencies)],
+          : [
+              { resource: 'server', check: async () => this.#phase() },
+              // What is closed is not asked.
+              ...(this.#handingOver ? [] : chainChecks(dependencies)),
+            ],
       signs: [
         { resource: 'worker pools', fault: () => this.#parts?.pipeline.failed },
         { resource: 'notification servers', fault: () => this.#notificationFault() },
@@ -90,7 +137,7 @@ export class P2PServer {
   }
 
   /**
-   * Fixes URLs, takes the lock on `DATADIR`, opens stores, answers on the health and metrics ports, loads keys and bans, and
+   * Fixes URLs, takes the lock on `DATADIR`, waiting for it up to `p2p_datadir_wait`, opens stores, answers on the health and metrics ports, loads keys and bans, and
    * builds the parts. Where the node's key may be with the blockchain service, it waits for that until `signal`, then
    * AbortedError. Throws ConfigurationError naming the setting for what cannot be used; `stop` is still to be called.
    */
@@ -107,7 +154,24 @@ export class P2PServer {
 
   async #init(signal: AbortSignal): Promise<void> {
     const { settings, directory, embedded, blockchain } = this.#dependencies;
-    await directory.open();
+    const newcomer = new Newcomer(
+      {
+        tenure: this.#tenure,
+        logger: this.#logger,
+        prepare: async () => {
+          await this.#probes.start();
+          this.#waitsFor = 'the chain, before it asks for DATADIR, which another server has';
+          await blockchain.waitUntilNotIdle(signal);
+          this.#waitsFor = 'DATADIR, which another server has';
+        },
+      },
+      directory.path,
+      signal,
+    );
+    await directory.open(() => newcomer.held());
+    newcomer.end();
+    this.#waitsFor = 'the node key';
+    await this.#presence.start();
     await this.#directoryWatch.start();
     signal.throwIfAborted();
     await this.#probes.start();
@@ -153,14 +217,21 @@ export class P2PServer {
     this.#began = began;
     this.#stages = new Stages(this.#plan(this.#running()), this.#logger);
     try {
-      await this.#stages.start(abort);
+      this.#starting = this.#stages.start(abort);
+      await this.#starting;
     } catch (error) {
       // Asked before the stop, which aborts what is left.
       const { aborted } = abort;
-      await this.stop();
+      if (this.#handingOver) await this.#release();
+      else await this.stop();
       throw aborted ? new AbortedError('the start was given up', { cause: error }) : error;
     }
     this.#logger.info({ ms: Math.round(monotonic() - began), peer: this.peerId, ports: this.ports }, 'ready');
+  }
+
+  /** Another server is to have `DATADIR`: `handedOver` says what becomes of it, and a start that is under way is given up. */
+  get handingOver(): boolean {
+    return this.#handingOver;
   }
 
   /** Stops everything, within `shutdown_timeout` and a little. Never rejects; every call waits for the same stop. */
@@ -218,38 +289,29 @@ export class P2PServer {
   }
 
   #plan(parts: ServerParts): Stage[] {
-    const { directory, brokerSocketPath } = this.#dependencies;
-    const presence = new Presence(
-      {
-        logger: this.#loggers.of('control'),
-        publisher: parts.pipeline.publisher,
-        setLogLevel: (level) => this.setLogLevel(level),
-      },
-      directory.path,
-    );
+    const { brokerSocketPath } = this.#dependencies;
+    const kafkaUntil = (deadline: number) =>
+      this.#handingOver ? monotonic() + HAND_OVER_KAFKA_MS : deadline - CLOSING_MS;
     return [
-      ...startPlan(this.#dependencies, parts, this.#logger),
-      {
-        name: 'control',
-        start: async () => {
-          const { p2p = 0, http, ...others } = this.ports;
-          await presence.start({
-            startedAt: this.#startedAt,
-            peerId: this.peerId,
-            ...(brokerSocketPath === undefined ? {} : { brokerSocket: brokerSocketPath }),
-            ports: { p2p, http, ...definedOf(others) },
-          });
-        },
-        stop: () => presence.stop(),
-      },
+      ...startPlan(this.#dependencies, parts, this.#logger, { kafkaUntil }),
       {
         name: 'status',
         start: async () => {
           this.#ready = true;
           this.#probes.watch(parts);
+          const { p2p = 0, http, ...others } = this.ports;
+          this.#presence.announce({
+            startedAt: this.#startedAt,
+            peerId: this.peerId,
+            ...(brokerSocketPath === undefined ? {} : { brokerSocket: brokerSocketPath }),
+            ports: { p2p, http, ...definedOf(others) },
+          });
           this.#tellStatus(parts);
         },
-        stop: async () => this.#statusFeed?.stop(),
+        stop: async () => {
+          this.#presence.withdraw();
+          await this.#statusFeed?.stop();
+        },
       },
     ];
   }
@@ -280,8 +342,13 @@ export class P2PServer {
 
   /** For readiness, while the server is not ready. */
   #phase(): DependencyHealth {
+    const { heir } = this.#tenure;
+    if (this.#handingOver && heir !== undefined) {
+      const error = `${this.#isHandedOver ? 'handed' : 'is handing'} over DATADIR to ${shown(heir.name)}`;
+      return { resource: 'server', status: 503, error, message: 'serves nobody, waits to be ended' };
+    }
     const error = this.#state === 'stopped' ? 'stopping' : 'starting';
-    const waitsFor = this.#stages?.current ?? 'the node key';
+    const waitsFor = this.#stages?.current ?? this.#waitsFor;
     return {
       resource: 'server',
       status: 503,
@@ -290,31 +357,102 @@ export class P2PServer {
     };
   }
 
-  async #stop(): Promise<void> {
-    const running = this.#state === 'started';
+  /** What another process asked over the control socket. The answer is on its way before anything is stopped. */
+  #asked(request: unknown): HandOverAnswer {
+    const answer = this.#tenure.judge(request, { stopping: this.#state === 'stopped' });
+    const { heir } = this.#tenure;
+    if (heir !== undefined && !this.#handingOver) {
+      this.#handingOver = true;
+      setImmediate(() => this.#handOver(heir));
+    }
+    return answer;
+  }
+
+  #handOver(heir: HandOverRequest): void {
+    const { settings, directory } = this.#dependencies;
+    const began = monotonic();
+    const about = { to: shown(heir.name), version: shown(heir.version) };
+    this.#logger.info(about, 'handing DATADIR over to another server');
+    this.#parts?.notifications.handOver();
+    const late = setTimeout(
+      () => this.#failedToGiveUp(new Error('the hand-over of DATADIR took too long')),
+      settings.shutdown_timeout + HAND_OVER_GRACE_MS,
+    );
+    this.#release()
+      .then(async (unclean) => {
+        // It may still be on the network, with the key that the other one has.
+        if (unclean.length > 0)
+          throw new Error(`did not stop before DATADIR was to be handed over: ${unclean.join(', ')}`);
+        await this.#presence.stop();
+        await directory.close();
+        this.#logger.info({ ...about, ms: Math.round(monotonic() - began) }, 'DATADIR is handed over');
+        this.#isHandedOver = true;
+        this.#gaveUp(heir);
+      })
+      .catch((error: unknown) =>
+        this.#failedToGiveUp(error instanceof Error ? error : new Error(errorMessage(error))),
+      )
+      .finally(() => clearTimeout(late));
+  }
+
+  /** Ends everything but what holds the directory and what tells of health. Gives what did not end cleanly. */
+  #release(): Promise<readonly string[]> {
+    this.#released ??= this.#end();
+    return this.#released;
+  }
+
+  async #end(): Promise<readonly string[]> {
     this.#state = 'stopped';
     this.#ready = false;
     this.#stopping.abort();
-    const { settings, directory, embedded } = this.#dependencies;
-    const began = monotonic();
-    if (running) this.#logger.info('stopping');
+    const { settings, embedded, tls } = this.#dependencies;
+    const deadline = monotonic() + settings.shutdown_timeout;
     await this.#initialising?.catch(() => {});
-    await this.#stages?.stop(began + settings.shutdown_timeout);
-    for (const close of [
-      () => this.#parts?.bans.stop(),
-      () => this.#parts?.registry.stop(),
-      () => embedded.chain?.close(),
-      () => this.#dependencies.tls.stop(),
-      () => this.#directoryWatch.stop(),
-      () => directory.close(),
-      () => this.#probes.stop(),
-    ]) {
+    let starting = this.#starting !== undefined;
+    const started = this.#starting
+      ?.catch(() => {})
+      .then(() => {
+        starting = false;
+      });
+    // A stage that is just starting may, once it has, go on for ever: where the process ends that is nothing.
+    if (this.#handingOver) await Promise.race([started, pause(START_ENDS_MS, undefined, { ref: false })]);
+    const unclean = (await this.#stages?.stop(deadline)) ?? [];
+    if (this.#handingOver) await Promise.race([started, pause(START_ENDS_MS, undefined, { ref: false })]);
+    const unended = starting && this.#handingOver ? ['start'] : [];
+    const unclosed = await this.#close({
+      bans: () => this.#parts?.bans.stop(),
+      'peer registry': () => this.#parts?.registry.stop(),
+      chain: () => embedded.chain?.close(),
+      'TLS files': () => tls.stop(),
+      'directory watch': () => this.#directoryWatch.stop(),
+    });
+    return [...unclean, ...unended, ...unclosed];
+  }
+
+  /** Gives the names of those that failed. */
+  async #close(parts: Readonly<Record<string, () => unknown>>): Promise<readonly string[]> {
+    const failed: string[] = [];
+    for (const [name, close] of Object.entries(parts)) {
       try {
         await close();
       } catch (error) {
-        this.#logger.warn({ reason: errorMessage(error) }, 'did not close cleanly');
+        failed.push(name);
+        this.#logger.warn({ part: name, reason: errorMessage(error) }, 'did not close cleanly');
       }
     }
+    return failed;
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#state === 'started';
+    const began = monotonic();
+    if (running) this.#logger.info('stopping');
+    await this.#release();
+    await this.#close({
+      control: () => this.#presence.stop(),
+      DATADIR: () => this.#dependencies.directory.close(),
+      probes: () => this.#probes.stop(),
+    });
     if (running) this.#logger.info({ ms: Math.round(monotonic() - began) }, 'stopped');
   }
 }

@@ -45,8 +45,9 @@ export class Stages {
     return this.#started.at(-1)?.name;
   }
 
-  /** Stops what was started, backwards. Never rejects: what fails is logged, what is late is left behind. */
-  async stop(deadline: number): Promise<void> {
+  /** Stops what was started, backwards. Never rejects: what fails is logged, what is late is left behind. Gives the names of both. */
+  async stop(deadline: number): Promise<readonly string[]> {
+    const unclean: string[] = [];
     for (const stage of this.#started) stage.beforeStop?.();
     for (let stage = this.#started.pop(); stage !== undefined; stage = this.#started.pop()) {
       const began = performance.now();
@@ -54,9 +55,11 @@ export class Stages {
         await before(deadline + GRACE_MS, stage.stop?.(deadline));
         this.logger.debug({ stage: stage.name, ms: Math.round(performance.now() - began) }, 'stopped');
       } catch (error) {
+        unclean.push(stage.name);
         this.logger.warn({ stage: stage.name, error: errorMessage(error) }, 'did not stop cleanly');
       }
     }
+    return unclean;
   }
 }
 

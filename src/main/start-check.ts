@@ -13,7 +13,7 @@ import { kafkaFiles } from '../shared/kafka/security-settings.js';
 import { listenAddressOf } from '../shared/listen-address.js';
 import type { SettingKey, Settings } from '../shared/settings/table.js';
 import type { NamedFile } from '../shared/tls-files.js';
-import { lookAtDirectory } from './data-directory.js';
+import { inUse, lookAtDirectory } from './data-directory.js';
 import { ADMIN_KEY_FILE, AdminKey, readAdminKeyFile } from './grpc/admin-key.js';
 import { addressesOf, bindAddress } from './grpc/listen-address.js';
 import { grpcExposed, grpcServerFiles } from './grpc/server.js';
@@ -41,8 +41,11 @@ export async function checkStart(
   settings: Settings,
   { network }: StartCheckOptions,
 ): Promise<readonly Finding[]> {
-  const directory = await looked('DATADIR', () => {
-    const { path, exists } = lookAtDirectory(settings.DATADIR);
+  const directory = await looked('DATADIR', async () => {
+    const { path, exists, held } = await lookAtDirectory(settings.DATADIR);
+    if (held && settings.p2p_datadir_wait === 0) throw inUse(path);
+    if (held)
+      return [`${path} is in use by another server, which is asked to hand it over (p2p_datadir_wait)`];
     return [exists ? path : `${path} is made at the start`];
   });
   // In what is no directory, and cannot become one, no key is looked for.

@@ -1,10 +1,13 @@
 /** `DATADIR/run.json`: how others on this machine reach a running server. Written once it is ready, removed at its stop. */
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 export interface RunFile {
   readonly pid: number;
+  /** Where the process id means something: {@link processPlace}. */
+  readonly place?: string;
   /** Unix ms. */
   readonly startedAt: number;
   /** Base58. */
@@ -37,14 +40,24 @@ export function writeRunFile(dataDirectory: string, content: RunFile): () => voi
   };
 }
 
-/** The file of a server that lives; `undefined` when there is none, it is unreadable, or its process is gone. */
+/** The file of a server that lives; `undefined` when there is none, it is unreadable, or its process is gone. Of one in another container only its socket tells. */
 export function readRunFile(dataDirectory: string): RunFile | undefined {
   try {
     const content = JSON.parse(readFileSync(join(dataDirectory, NAME), 'utf8')) as Partial<RunFile>;
     if (typeof content.pid !== 'number' || typeof content.controlSocket !== 'string') return undefined;
-    return isAlive(content.pid) ? (content as RunFile) : undefined;
+    const isElsewhere = content.place !== undefined && content.place !== processPlace();
+    return isElsewhere || isAlive(content.pid) ? (content as RunFile) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** In which a process id is one process and no other: host name and PID namespace. */
+export function processPlace(): string {
+  try {
+    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
   }
 }
 

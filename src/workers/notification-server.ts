@@ -45,11 +45,11 @@ function report(message: NotificationServerReport): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }
 
-function leave(code: number): void {
+function leave(code: number, { elsewhere = false } = {}): void {
   if (leaving) return;
   leaving = true;
   try {
-    server?.stop();
+    server?.stop({ elsewhere });
   } catch (error) {
     logger.error({ pid: process.pid, err: error }, 'notification server did not stop cleanly');
   }
@@ -121,7 +121,7 @@ function follow(order: NotificationServerOrder): void {
       report({ type: 'alive' });
       break;
     case 'stop':
-      leave(0);
+      leave(0, order);
       break;
   }
 }

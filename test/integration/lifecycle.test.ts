@@ -162,7 +162,6 @@ const ORDER = [
   'sync',
   'gRPC',
   'embedded neighbours',
-  'control',
   'status',
 ];
 

@@ -5,6 +5,7 @@ import { ConfigurationError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { LoadedSettings } from '../../shared/settings/load.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { DataDirectory } from '../data-directory.js';
 import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
 
@@ -69,13 +70,21 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
       logger.error(OWN, 'did not stop in time');
       process.exit(1);
     }, settings.shutdown_timeout + GRACE_MS).unref();
-    stopping = server.stop();
+    stopping = lives.stop();
     wished();
   };
-  const { composeServer } = await import('../compose.js');
-  let server: ReturnType<typeof composeServer>;
+  const { composeServer, packageVersion } = await import('../compose.js');
+  const { Lives } = await import('../hand-over/lives.js');
+  const { Tenure } = await import('../hand-over/tenure.js');
+  const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: packageVersion() });
+  const compose = (directory: DataDirectory | undefined) =>
+    composeServer(settings, { logger, tenure, ...(directory === undefined ? {} : { directory }) });
+  let lives: InstanceType<typeof Lives>;
   try {
-    server = composeServer(settings, { logger });
+    const ready = () => {
+      process.send?.('ready', undefined, undefined, () => {});
+    };
+    lives = new Lives({ logger: logger.child(OWN), tenure, compose }, { path: settings.DATADIR, ready });
   } catch (error) {
     tellFailure(logger, error);
     throw error;
@@ -84,17 +93,18 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   const letGo = onParentWish(stop);
   try {
     // A stop does not wait for what the start still waits for, such as a broker.
-    await Promise.race([run(server), wish]);
-    await wish;
+    await Promise.race([lives.run(), wish]);
   } catch (error) {
     // What a stop in the middle of the start interrupts is no failure.
     if (stopping === undefined) {
       tellFailure(logger, error);
+      // What could not be ended ends now, and only then the lock is free.
+      if (lives.server.handingOver) process.exit(1);
       setTimeout(() => {
         logger.error({ ...OWN, err: error }, 'did not start, nor stop in time');
         process.exit(1);
       }, settings.shutdown_timeout + GRACE_MS).unref();
-      await server.stop().catch((err: unknown) => logger.error({ ...OWN, err }, 'did not stop cleanly'));
+      await lives.stop().catch((err: unknown) => logger.error({ ...OWN, err }, 'did not stop cleanly'));
       // While somebody listens to the parent, the process lives.
       letGo();
       throw error;
@@ -102,12 +112,6 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   }
   await stopping;
   process.exit(0);
-}
-
-async function run(server: { init(): Promise<void>; start(): Promise<void> }): Promise<void> {
-  await server.init();
-  await server.start();
-  process.send?.('ready', undefined, undefined, () => {});
 }
 
 /** A parent that is gone, or wishes it over IPC, stops the server as a signal does. Returns how to let go of the parent. */

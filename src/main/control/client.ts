@@ -1,6 +1,6 @@
 /** Asks a running server over its control socket. */
 
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { UnavailableError } from '../../shared/errors.js';
 import { LineReader } from './lines.js';
 import { type ControlMethod, type ControlMethods, type ControlResponse, RESPONSE_BOUND } from './protocol.js';
@@ -18,33 +18,103 @@ export async function askServer<M extends ControlMethod>(
   socketPath: string,
   method: M,
   params: ControlMethods[M]['params'],
-  timeoutMs = 10_000,
+  timeoutMs?: number,
 ): Promise<ControlMethods[M]['result']> {
-  const response = await new Promise<ControlResponse>((resolve, reject) => {
-    const reader = new LineReader(RESPONSE_BOUND);
-    const socket = connect(socketPath);
-    const fail = (reason: string) => {
-      socket.destroy();
-      reject(new UnavailableError(`the server's control socket ${socketPath}: ${reason}`));
-    };
-    const timer = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
-    socket.once('connect', () => socket.write(`${JSON.stringify({ id: 1, method, params })}\n`));
-    socket.on('data', (chunk) => {
+  const connection = new ControlConnection(socketPath);
+  try {
+    return await connection.ask(method, params, timeoutMs);
+  } finally {
+    connection.leave();
+  }
+}
+
+/** A connection for one request after the other. */
+export class ControlConnection {
+  /** Resolves when it is over: the server has closed it, or is gone. */
+  readonly over: Promise<void>;
+  readonly #path: string;
+  readonly #socket: Socket;
+  readonly #reader = new LineReader(RESPONSE_BOUND);
+  #waiting: ((line: string | Error) => void) | undefined;
+  #fault: Error | undefined;
+
+  /** Connects to the socket at `path`; where that fails, each request says so. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#socket = connect(path);
+    this.over = new Promise((resolve) => this.#socket.once('close', () => resolve()));
+    this.#socket.on('error', (error) => this.#fail((error as NodeJS.ErrnoException).code ?? error.message));
+    this.#socket.once('close', () => this.#fail('closed without an answer'));
+    this.#socket.on('data', (chunk) => {
       try {
-        const [line] = reader.push(chunk);
-        if (line === undefined) return;
-        resolve(JSON.parse(line) as ControlResponse);
-        socket.destroy();
+        for (const line of this.#reader.push(chunk)) this.#answered(line);
       } catch {
-        fail('sent something that is not an answer');
+        this.#fail('sent something that is not an answer');
+        this.leave();
       }
     });
-    socket.once('error', (error) => fail((error as NodeJS.ErrnoException).code ?? error.message));
-    socket.once('close', () => {
+  }
+
+  /** Rejects as {@link askServer}, after which it is of no more use. */
+  async ask<M extends ControlMethod>(
+    method: M,
+    params: ControlMethods[M]['params'],
+    timeoutMs = 10_000,
+  ): Promise<ControlMethods[M]['result']> {
+    const timer = setTimeout(() => {
+      this.#fail(`no answer within ${timeoutMs} ms`);
+      this.leave();
+    }, timeoutMs);
+    const line = await new Promise<string>((resolve, reject) => {
+      this.#waiting = (answer) => (typeof answer === 'string' ? resolve(answer) : reject(answer));
+      if (this.#fault !== undefined) this.#answered(this.#fault);
+      else this.#socket.write(`${JSON.stringify({ id: 1, method, params })}\n`);
+    }).finally(() => clearTimeout(timer));
+    let response: ControlResponse;
+    try {
+      response = JSON.parse(line) as ControlResponse;
+    } catch {
+      throw this.#error('sent something that is not an answer');
+    }
+    if ('error' in response) throw new ControlError(response.error);
+    return response.result as ControlMethods[M]['result'];
+  }
+
+  leave(): void {
+    this.#socket.destroy();
+  }
+
+  #answered(answer: string | Error): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.(answer);
+  }
+
+  #fail(reason: string): void {
+    this.#fault ??= this.#error(reason);
+    this.#answered(this.#fault);
+  }
+
+  #error(reason: string): UnavailableError {
+    return new UnavailableError(`the server's control socket ${this.#path}: ${reason}`);
+  }
+}
+
+/** How long a connection to a local socket may take: the kernel makes it, whatever the server is busy with. */
+const CONNECT_MS = 2_000;
+
+/** Whether anybody listens on the socket, in whichever container of this machine. What cannot be said for want of a right to it counts as nobody. */
+export function isSomebodyThere(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const end = (there: boolean) => {
       clearTimeout(timer);
-      fail('closed without an answer');
-    });
+      socket.destroy();
+      resolve(there);
+    };
+    const timer = setTimeout(() => end(true), CONNECT_MS);
+    socket.once('connect', () => end(true));
+    // As many as may wait there do: somebody listens.
+    socket.once('error', (error) => end((error as NodeJS.ErrnoException).code === 'EAGAIN'));
   });
-  if ('error' in response) throw new ControlError(response.error);
-  return response.result as ControlMethods[M]['result'];
 }

@@ -1,6 +1,8 @@
 /** What the command line asks of a running server over its local socket: JSON lines, a request and an answer each. */
 
+import { localSocketPath } from '../../shared/frames/socket-path.js';
 import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
 
 /** Methods, their parameters and results. */
 export interface ControlMethods {
@@ -11,6 +13,8 @@ export interface ControlMethods {
   forget: { params: { readonly cursor: string }; result: null };
   /** Changes the level of every logger in every thread. */
   level: { params: { readonly level: string }; result: { readonly level: string } };
+  /** Of another server, which is to have `DATADIR`. Where it gets it, the connection ends when it may take the lock. */
+  handOver: { params: HandOverRequest; result: HandOverAnswer };
 }
 
 export type ControlMethod = keyof ControlMethods;
@@ -30,6 +34,11 @@ export interface ControlRequest {
 export type ControlResponse =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: string };
+
+/** Where the holder of a data directory listens, from taking its lock until it gives it back. */
+export function controlSocketPath(directory: string): string {
+  return localSocketPath(directory, 'control.sock');
+}
 
 /** Bytes of one request line at the most. */
 export const REQUEST_BOUND = 16_384;

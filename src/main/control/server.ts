@@ -48,6 +48,8 @@ export class ControlServer {
 
   async stop(): Promise<void> {
     this.#socket?.remove();
+    // By its next call the path may be another server's, and the inode too.
+    this.#socket = undefined;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#sockets) socket.destroy();
     await closed;

@@ -99,6 +99,7 @@ export class NotificationServers implements HealthChecked {
   #level: string;
   #port = 0;
   #build = '';
+  #elsewhere = false;
 
   /** Throws ConfigurationError on the problems of {@link notificationProblems}. */
   constructor(
@@ -161,14 +162,19 @@ export class NotificationServers implements HealthChecked {
     }
   }
 
+  /** Another server takes over: `stop` tells clients to connect again. */
+  handOver(): void {
+    this.#elsewhere = true;
+  }
+
   /** From now on no process is started, whatever becomes of those that run: `stop` follows. */
   retire(): void {
     for (const each of this.#processes) each.retire();
   }
 
-  /** Clients are ended with 1001. Resolves when every process is gone. */
+  /** Clients are ended with 1001, or 1012 where another server takes over. Resolves when every process is gone. */
   async stop(): Promise<void> {
-    await Promise.all(this.#processes.map((each) => each.stop()));
+    await Promise.all(this.#processes.map((each) => each.stop(this.#elsewhere)));
     this.#processes = [];
     this.components.metrics.serving.set(0);
   }

@@ -151,13 +151,13 @@ export class ServerProcess {
     this.#rejectFirst(new AbortedError('the notification server was stopped before it listened'));
   }
 
-  /** Resolves when the process is gone: by itself, or killed after 3 s. */
-  async stop(): Promise<void> {
+  /** Resolves when the process is gone: by itself, or killed after 3 s. `elsewhere`: another server takes over. */
+  async stop(elsewhere = false): Promise<void> {
     this.retire();
     const child = this.#child;
     if (child === undefined) return;
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    this.send({ type: 'stop' });
+    this.send({ type: 'stop', elsewhere });
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await gone;
     clearTimeout(timer);

@@ -56,7 +56,8 @@ export type NotificationServerOrder =
   | { readonly type: 'metrics'; readonly id: number }
   /** To be answered with `alive`; who does not answer ten of them hangs and is killed. */
   | { readonly type: 'beat' }
-  | { readonly type: 'stop' };
+  /** `elsewhere`: another server takes over, so clients are told to connect again. */
+  | { readonly type: 'stop'; readonly elsewhere: boolean };
 
 /** Notification server → main. */
 export type NotificationServerReport =

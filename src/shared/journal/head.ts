@@ -11,7 +11,8 @@ import type { Position } from './layout.js';
 
 const NAME = 'head';
 const PARTIAL = 'head.partial';
-const FORMAT = 1;
+/** Of the head, and of the directory around it. */
+export const JOURNAL_FORMAT = 1;
 const MAX_BYTES = 65_536;
 /** Epochs kept in mind, the newest: so many power losses or restored directories ago a cursor may be. */
 const MAX_EPOCHS = 100;
@@ -56,9 +57,9 @@ export function readHead(files: FileCalls, directory: string): StoredHead | unde
       const body = text.slice(0, end + 1);
       if (end < 0 || crc32c(Buffer.from(body)) !== Number.parseInt(text.slice(end + 1), 16)) return undefined;
       const { format, file, ...head } = JSON.parse(body) as Head & { format: number; file: Identity };
-      if (format !== FORMAT) {
+      if (format !== JOURNAL_FORMAT) {
         throw new JournalUnusableError(
-          `DATADIR: the journal ${directory} has format ${format}: this version reads ${FORMAT}`,
+          `DATADIR: the journal ${directory} has format ${format}: this version reads ${JOURNAL_FORMAT}`,
         );
       }
       const { inode, birth } = files.stat(fd);
@@ -108,7 +109,7 @@ function writePartial(
     const { inode, birth } = files.stat(fd);
     const file: Identity = { inode, birth: withBirth ? birth : '' };
     const epochs = head.epochs.slice(-MAX_EPOCHS);
-    const body = Buffer.from(`${JSON.stringify({ format: FORMAT, ...head, epochs, file })}\n`);
+    const body = Buffer.from(`${JSON.stringify({ format: JOURNAL_FORMAT, ...head, epochs, file })}\n`);
     const bytes = Buffer.concat([body, Buffer.from(`${crc32c(body).toString(16)}\n`)]);
     writeAll(files, fd, bytes, bytes.length, 0);
     if (wait) files.sync(fd);

@@ -17,7 +17,7 @@ export type Position = number;
 export const SEGMENT_HEAD_BYTES = 128;
 const COPY_BYTES = 64;
 const MAGIC = Buffer.from('TP2PJRNL');
-const VERSION = 1;
+export const SEGMENT_VERSION = 1;
 
 export const BATCH_HEAD_BYTES = 64;
 /** Entries of one batch at the most, bytes. */
@@ -76,7 +76,7 @@ export function segmentsAmong(names: readonly string[]): Position[] {
 export function encodeSegmentHead({ epoch, position, seq, time, mark }: SegmentHead): Buffer {
   const bytes = Buffer.alloc(SEGMENT_HEAD_BYTES);
   MAGIC.copy(bytes);
-  bytes.writeUInt32LE(VERSION, 8);
+  bytes.writeUInt32LE(SEGMENT_VERSION, 8);
   bytes.write(epoch, 16, 'hex');
   bytes.writeDoubleLE(position, 24);
   bytes.writeDoubleLE(seq, 32);
@@ -100,7 +100,8 @@ export function decodeSegmentHead(bytes: Buffer): SegmentHead | undefined {
     if (bytes.readUInt32LE(at + 60) !== crc32c(bytes, at, at + 60)) continue;
     const version = bytes.readUInt32LE(at + 8);
     const flags = bytes.readUInt32LE(at + 12);
-    if (version !== VERSION || flags !== 0) throw new NewerVersionError(`version ${version}, flags ${flags}`);
+    if (version !== SEGMENT_VERSION || flags !== 0)
+      throw new NewerVersionError(`version ${version}, flags ${flags}`);
     return {
       epoch: bytes.toString('hex', at + 16, at + 24),
       position: bytes.readDoubleLE(at + 24),

@@ -106,6 +106,10 @@ export const SETTINGS = {
   version: text('', 'Version told in node_status; empty: that of this package.'),
   commit: text('', 'Commit hash told in node_status.'),
   DATADIR: text('data', 'Directory of stores, keys, outbox and lock.', { required: 'always' }),
+  p2p_datadir_wait: duration(
+    0,
+    'How long a start waits for a DATADIR that another server holds, which is asked to hand it over and does where it has this set too; 0: neither (this server).',
+  ),
   listen_mode: choice(
     ['full', 'listen_only', 'silent'],
     'full',

@@ -88,10 +88,11 @@ export class Clients {
     if (textPing !== undefined) this.#timers.push(setInterval(() => this.#textPing(textPing), TEXT_PING_MS));
   }
 
-  /** Ends every client with 1001. */
-  stop(): void {
+  /** Ends every client: with 1001, or 1012, which says to connect again, where another server takes over. */
+  stop(elsewhere: boolean): void {
     for (const timer of this.#timers) clearInterval(timer);
-    this.endAll(CLOSE.goingAway, 'server is going away');
+    if (elsewhere) this.endAll(CLOSE.restart, 'another server takes over, connect again');
+    else this.endAll(CLOSE.goingAway, 'server is going away');
   }
 
   /** Through what frames go to all. */

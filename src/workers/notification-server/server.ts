@@ -159,13 +159,15 @@ export class NotificationServer {
     }
   }
 
-  /** Ends every client with 1001 and closes everything, in the order that uWebSockets.js needs. */
-  stop(): void {
+  /**
+   * Ends every client, with 1001, or 1012 where another server takes over, and closes everything, in the order that uWebSockets.js needs.
+   */
+  stop({ elsewhere = false } = {}): void {
     this.#certificate?.stop();
     this.#descriptors.stop();
     this.#stream.stop();
     this.#listener?.stopListening();
-    this.#clients.stop();
+    this.#clients.stop(elsewhere);
     this.admission.stop();
     this.#listener?.close();
     this.#listener = undefined;

@@ -21,6 +21,7 @@ async function serve(context: TestContext, changes: Partial<ControlHandlers> = {
     acceptLoss: () => null,
     forget: () => null,
     level: ({ level }) => ({ level }),
+    handOver: () => ({ granted: false, refusal: 'off', message: '' }),
     ...changes,
   };
   const server = new ControlServer({ logger: keptLog().logger, handlers }, { socketPath, maxConnections: 4 });

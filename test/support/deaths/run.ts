@@ -36,6 +36,8 @@ export interface RandomDeaths {
   readonly records: (kind: Kind) => Promise<readonly AnnouncedRecord[]>;
   /** Whether that is cheap enough to be asked for after each life. */
   readonly looksOften: boolean;
+  /** Nothing dies, and each server hands over to the next under load. */
+  readonly rolling?: boolean;
   /** A broker that can stand still for a while. */
   readonly broker?: { pause(): void; resume(): void };
 }
@@ -48,9 +50,12 @@ const MOST_PAUSE_MS = 40;
 const LONGEST_START_MS = 3_000;
 /** From a burst to the death in the midst of it. */
 const LONGEST_FLIGHT_MS = 60;
+/** Said at once, and between, while one server hands over to the next. */
+const HAND_OVER_WORDS = 10;
+const HAND_OVER_PAUSE_MS = 10;
 
 /** How a life ends; in turns, so that a short run has each. */
-const ENDS = ['killed', 'stopped', 'killed at start', 'killed', 'killed at rest'] as const;
+const ENDS = ['killed', 'stopped', 'killed at start', 'killed', 'killed at rest', 'handed over'] as const;
 
 interface Burst {
   readonly words: readonly Word[];
@@ -70,7 +75,7 @@ interface Life {
 }
 
 /** The same for the same numbers, whatever becomes of it. */
-function drawLives(random: () => number, lives: number): Life[] {
+function drawLives(random: () => number, lives: number, rolling: boolean): Life[] {
   const drawn = (below: number): number => Math.floor(random() * below);
   const word = (): Word => {
     const chance = random();
@@ -88,7 +93,7 @@ function drawLives(random: () => number, lives: number): Life[] {
       return {
         words: Array.from({ length: 1 + drawn(MOST_WORDS) }, word),
         pauseMs: drawn(MOST_PAUSE_MS),
-        victim: sure ?? victim,
+        victim: rolling ? undefined : (sure ?? victim),
         nth: drawn(100),
         broker: at === pauses ? (index % 3 === 1 ? 'pause' : 'resume') : undefined,
       };
@@ -97,7 +102,8 @@ function drawLives(random: () => number, lives: number): Life[] {
       inlineChecks: ((first + index) & 1) === 0,
       fsync: ((first + index) & 2) === 0,
       bursts,
-      end: index === lives - 1 ? 'stopped' : (ENDS[index % ENDS.length] ?? 'killed'),
+      end:
+        index === lives - 1 ? 'stopped' : rolling ? 'handed over' : (ENDS[index % ENDS.length] ?? 'killed'),
       moment: random(),
     };
   });
@@ -111,6 +117,8 @@ class Run {
   readonly #traffic: Traffic;
   readonly #dashboards: readonly Dashboard[];
   #feed: string | undefined;
+  /** The server of the next life, where it has taken over from this one's. */
+  #heir: MortalServer | undefined;
   #stored: Stored = NOTHING_STORED;
   /** After which records may come again. */
   #deaths = 0;
@@ -130,6 +138,7 @@ class Run {
       p2p_max_announcers_per_hash: 0,
       p2p_connection_messages_per_second: 1_000_000,
       p2p_connection_bytes_per_second: 1_000_000_000,
+      p2p_datadir_wait: 120_000,
       ...options.settings,
     });
     this.#dashboards = Array.from({ length: DASHBOARDS }, () => new Dashboard(context, () => this.#feed));
@@ -139,24 +148,31 @@ class Run {
     return new Run(context, options, await Traffic.create(context));
   }
 
-  async live(life: Life, isLast: boolean): Promise<void> {
-    const { inlineChecks, fsync, end } = life;
-    const server = new MortalServer(this.#context, {
+  #start({ inlineChecks, fsync }: Life): MortalServer {
+    return new MortalServer(this.#context, {
       ...this.#settings,
       p2p_inline_checks: inlineChecks,
       p2p_outbox_fsync: fsync,
     });
+  }
+
+  async live(life: Life, next: Life | undefined): Promise<void> {
+    const { inlineChecks, fsync, end } = life;
+    const server = this.#heir ?? this.#start(life);
+    this.#heir = undefined;
     this.#tell(`a life: inline checks ${inlineChecks}, fsync ${fsync}, ${end}`);
     try {
       if (end === 'killed at start') await delay(life.moment * LONGEST_START_MS);
-      else await this.#talk(server, life, isLast);
+      else await this.#talk(server, life, next === undefined);
+      if (end === 'handed over' && next !== undefined) await this.#handOver(life, next);
     } catch (error) {
       this.story.push(...server.lines, this.#clients(), ...(await figuresOf(server)));
       throw error;
     }
-    this.#deaths++;
+    if (!this.#options.rolling) this.#deaths++;
     this.#count(end);
-    if (end === 'stopped') await server.stop();
+    // As the controller of a rolling update does it: the old one ends once the new one is ready.
+    if (end === 'stopped' || end === 'handed over') await server.stop();
     else await server.kill();
     await this.#judge(end);
   }
@@ -187,6 +203,26 @@ class Run {
     if (isLast) this.#options.broker?.resume();
     await this.#rest(server);
     if (isLast) await this.#drain(server);
+  }
+
+  /** The next server comes, under load, and has taken over when it is ready. What is said meanwhile may reach nobody, and is said again. */
+  async #handOver(life: Life, next: Life): Promise<void> {
+    const words = life.bursts.flatMap((burst) => burst.words);
+    let over = false;
+    const talk = (async () => {
+      for (let at = 0; !over; at += HAND_OVER_WORDS) {
+        await this.#traffic.say(words.slice(at % words.length).slice(0, HAND_OVER_WORDS));
+        await delay(HAND_OVER_PAUSE_MS);
+      }
+    })();
+    this.#feed = undefined;
+    this.#heir = this.#start(next);
+    try {
+      await this.#heir.ready();
+    } finally {
+      over = true;
+      await talk;
+    }
   }
 
   async #kill(server: MortalServer, victim: Victim, nth: number): Promise<void> {
@@ -288,7 +324,7 @@ class Run {
     );
   }
 
-  /** What is there after a life, while nothing runs. */
+  /** What is there after a life, while nothing runs, or the next server has nothing to do. */
   async #judge(end: Life['end']): Promise<void> {
     this.#feed = undefined;
     await this.#traffic.parted();
@@ -355,9 +391,9 @@ export async function dieAtRandom(context: TestContext, options: RandomDeaths): 
   const seed = Number(process.env.SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
   context.diagnostic(`SEED=${seed}`);
   const run = await Run.create(context, options);
-  const lives = drawLives(randomNumbers(seed), options.lives);
+  const lives = drawLives(randomNumbers(seed), options.lives, options.rolling ?? false);
   try {
-    for (const [index, life] of lives.entries()) await run.live(life, index === lives.length - 1);
+    for (const [index, life] of lives.entries()) await run.live(life, lives[index + 1]);
     context.diagnostic(await run.finish());
   } catch (error) {
     for (const line of run.story.slice(-300)) context.diagnostic(line);

@@ -6,7 +6,10 @@
 import '../../../src/shared/polyfill.js';
 
 import { composeDependencies } from '../../../src/main/compose.js';
+import { Lives } from '../../../src/main/hand-over/lives.js';
+import { Tenure } from '../../../src/main/hand-over/tenure.js';
 import { P2PServer } from '../../../src/main/server.js';
+import { AbortedError } from '../../../src/shared/errors.js';
 import { createLogger } from '../../../src/shared/logging.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import type { Order, Report, Victim } from '../deaths/mortal-server.js';
@@ -14,8 +17,24 @@ import { CHECKER_MB, PUBLISHER_MB, watchWorkerThreads } from '../worker-threads.
 
 const settings = JSON.parse(process.argv[2] ?? '') as Settings;
 const threads = watchWorkerThreads({ after: () => {} });
-const composed = composeDependencies(settings, createLogger({ level: settings.logLevel }));
-const server = P2PServer.create({ ...composed, embedded: { ...composed.embedded, broker: undefined } });
+const logger = createLogger({ level: settings.logLevel });
+const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: 'tested' });
+const lives = new Lives(
+  {
+    logger,
+    tenure,
+    compose: (directory) => {
+      const composed = composeDependencies(settings, logger, directory);
+      const embedded = { ...composed.embedded, broker: undefined };
+      return P2PServer.create({ ...composed, embedded }, { tenure });
+    },
+  },
+  {
+    path: settings.DATADIR,
+    ready: ({ peerId, ports: { p2p = 0, http, metrics = 0 } }) =>
+      report({ ready: { peerId, p2p, http, metrics } }),
+  },
+);
 
 const report = (told: Report): void => {
   process.send?.(told);
@@ -24,7 +43,7 @@ const report = (told: Report): void => {
 /** Gives how many were there to be killed. */
 function kill(victim: Victim, nth: number): number {
   if (victim === 'notification server') {
-    const { pids } = server.parts.notifications;
+    const { pids } = lives.server.parts.notifications;
     const pid = pids[nth % Math.max(1, pids.length)];
     if (pid === undefined) return 0;
     process.kill(pid, 'SIGKILL');
@@ -37,7 +56,7 @@ function kill(victim: Victim, nth: number): number {
 }
 
 const isMeshed = (peer: string, topics: readonly string[]): boolean => {
-  const pubsub = server.parts.node.inspect().host?.services.pubsub;
+  const pubsub = lives.server.parts.node.inspect().host?.services.pubsub;
   return topics.every((topic) => pubsub?.getMeshPeers(topic).includes(peer));
 };
 
@@ -52,13 +71,13 @@ process.on('message', (order: Order) => {
       report({ id, result: isMeshed(order.peer, order.topics) });
       break;
     case 'stop':
-      server
+      lives
         .stop()
         .then(() => process.exit(0))
         .catch(() => process.exit(1));
   }
 });
-await server.init();
-await server.start();
-const { p2p = 0, http = 0, metrics = 0 } = server.ports;
-report({ ready: { peerId: server.peerId, p2p, http, metrics } });
+// A stop ends it too, and then the process.
+lives.run().catch((error: unknown) => {
+  if (!(error instanceof AbortedError)) throw error;
+});

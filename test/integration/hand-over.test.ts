@@ -1,0 +1,300 @@
+/** Two or more servers on one data directory: who has it, who gets it, and what the others are told. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { ControlConnection } from '../../src/main/control/client.js';
+import { Tenure } from '../../src/main/hand-over/tenure.js';
+import type { RunFile } from '../../src/shared/run-file.js';
+import { freePorts } from '../support/ports.js';
+import { launchServer, type ProcessOptions, type ServerProcess } from '../support/server-process.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor, within } from '../support/wait.js';
+
+const WAITS = { p2p_datadir_wait: '120s' };
+/** An end that is timed writes no coverage: it takes seconds on a busy machine. */
+const TIMED = { NODE_V8_COVERAGE: '' };
+
+interface Pod extends ServerProcess {
+  readonly health: number;
+  readiness(): Promise<{ readonly status: number; readonly text: string } | undefined>;
+  said(text: RegExp): Record<string, unknown> | undefined;
+}
+
+/** A server with a health port of its own, as in a pod of its own. */
+async function launch(context: TestContext, options: ProcessOptions & { directory: string }): Promise<Pod> {
+  const [health = 0] = await freePorts(1);
+  const run = launchServer(context, {
+    ...options,
+    env: { ...TIMED, ...options.env },
+    set: { ...WAITS, health_check_httpListenAddress: `127.0.0.1:${health}`, ...options.set },
+  });
+  return Object.assign(run, {
+    health,
+    readiness: async () => {
+      try {
+        const response = await fetch(`http://127.0.0.1:${health}/health/readiness`);
+        return { status: response.status, text: await response.text() };
+      } catch {
+        return undefined;
+      }
+    },
+    said: (text: RegExp) => run.lines().find(({ msg }) => text.test(String(msg))),
+  });
+}
+
+/** Until its readiness is 200: what a controller waits for before it ends the server before. */
+async function isReady(pod: Pod): Promise<void> {
+  const found = await waitFor(
+    async () => (pod.child.exitCode !== null ? 'ended' : (await pod.readiness())?.status === 200),
+    { what: 'readiness', timeoutMs: 120_000, everyMs: 50 },
+  );
+  assert.equal(found, true, pod.stdout + pod.stderr);
+}
+
+const hasSaid = (pod: Pod, text: RegExp): Promise<Record<string, unknown>> =>
+  waitFor(() => pod.said(text), { what: `${text}`, timeoutMs: 120_000 }).catch((error: unknown) => {
+    throw new Error(`${error}\n${pod.stdout}${pod.stderr}`);
+  });
+
+/** SIGTERM, and the end that follows it. */
+async function ended(pod: Pod): Promise<void> {
+  pod.child.kill('SIGTERM');
+  assert.equal((await within(pod.exit, 60_000, 'the end of a server')).code, 0, pod.stdout + pod.stderr);
+}
+
+const runFileIn = (directory: string): RunFile =>
+  JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as RunFile;
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const end = (open: boolean) => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', () => end(true)).once('error', () => end(false));
+  });
+}
+
+/** Sends raw bytes to the socket of `directory`, and keeps the connection. */
+function knock(context: TestContext, directory: string, bytes: string): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connect(join(directory, 'control.sock'));
+    context.after(() => socket.destroy());
+    socket.on('error', () => resolve(socket));
+    socket.once('connect', () => socket.write(bytes, () => resolve(socket)));
+  });
+}
+
+test('the next server takes over when it can serve: by then the last has left the network, told its clients, and is idle until it is ended', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const { ports, peerId } = runFileIn(directory);
+  const client = new WebSocket(`ws://127.0.0.1:${ports.http}/p2p-ws`);
+  const closed = new Promise<number>((resolve) => client.once('close', resolve));
+  await new Promise((resolve, reject) => client.once('open', resolve).once('error', reject));
+
+  const next = await launch(context, { directory });
+  await hasSaid(next, /DATADIR was handed over to this server/);
+  assert.equal(await isOpen(ports.p2p), false, 'the old one is still on the network');
+  await isReady(next);
+  assert.equal(await within(closed, 10_000, 'the end of the client'), 1012);
+  const now = runFileIn(directory);
+  assert.equal(now.pid, next.child.pid);
+  assert.equal(now.peerId, peerId);
+  assert.notEqual(now.ports.p2p, 0);
+  for (const port of [ports.p2p, ports.http, ports.grpc ?? 0]) assert.equal(await isOpen(port), false);
+  const liveness = await fetch(`http://127.0.0.1:${old.health}/health/liveness`);
+  assert.equal(liveness.status, 200, await liveness.text());
+  const told = await old.readiness();
+  assert.equal(told?.status, 503);
+  assert.match(told.text, new RegExp(`handed over DATADIR to .*process ${next.child.pid}`));
+  const { metrics = 0 } = ports;
+  assert.equal((await fetch(`http://127.0.0.1:${metrics}/metrics`)).status, 200);
+  await ended(old);
+  assert.equal((await next.readiness())?.status, 200);
+
+  const third = await launch(context, { directory });
+  await isReady(third);
+  await ended(next);
+  assert.equal((await third.readiness())?.status, 200);
+});
+
+test('a server that waits says so, and asks for the directory only when it could serve: while its chain is not there, the last goes on', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const [nobody = 0] = await freePorts(1);
+  const next = await launch(context, {
+    directory,
+    set: { blockchain_grpcAddress: `127.0.0.1:${nobody}` },
+  });
+  const waiting = await waitFor(
+    async () => {
+      const told = await next.readiness();
+      return told?.text.includes('before it asks for DATADIR') ? told : undefined;
+    },
+    { what: 'what it waits for', timeoutMs: 60_000 },
+  );
+  assert.equal(waiting.status, 503);
+  assert.equal((await fetch(`http://127.0.0.1:${next.health}/health/liveness`)).status, 200);
+  // It has met its chain's absence by then.
+  await waitFor(async () => (await next.readiness())?.text.includes(`${nobody}`), {
+    what: 'the absent chain',
+  });
+  assert.equal((await old.readiness())?.status, 200);
+  assert.equal(next.said(/asking the server/), undefined);
+  await ended(next);
+  const taken = await launch(context, {
+    directory,
+    set: { health_check_httpListenAddress: `127.0.0.1:${old.health}` },
+  });
+  assert.equal((await within(taken.exit, 60_000, 'a start that is refused')).code, 1);
+  assert.match(taken.stderr, /health_check_httpListenAddress/);
+  assert.equal((await old.readiness())?.status, 200, 'a newcomer whose port is taken gets nothing');
+});
+
+test('without p2p_datadir_wait on either side a directory in use is refused at once, and its holder goes on', async (context) => {
+  for (const [holder, newcomer] of [
+    ['0', '60s'],
+    ['60s', '0'],
+  ] as const) {
+    const directory = temporaryDirectory(context);
+    const old = await launch(context, { directory, set: { p2p_datadir_wait: holder } });
+    await isReady(old);
+    const next = await launch(context, { directory, set: { p2p_datadir_wait: newcomer } });
+    const { code } = await within(next.exit, 60_000, 'a start that is refused');
+    assert.equal(code, 1);
+    assert.match(next.stderr, /DATADIR: \S+ is in use by another server$/m);
+    assert.equal((await old.readiness())?.status, 200);
+    await ended(old);
+  }
+});
+
+test('a holder that stands still is waited for, then refused by name; what it finds asked when it goes on is nobody’s any more', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  old.child.kill('SIGSTOP');
+  const next = await launch(context, { directory, set: { p2p_datadir_wait: '2s' } });
+  const { code } = await within(next.exit, 60_000, 'a start that is refused');
+  assert.equal(code, 1);
+  assert.match(next.stderr, /did not hand it over within 2 s \(p2p_datadir_wait\): it does not answer/);
+  old.child.kill('SIGCONT');
+  // Behind whatever waited there.
+  const connection = new ControlConnection(join(directory, 'control.sock'));
+  assert.equal((await connection.ask('level', { level: 'info' }, 60_000)).level, 'info');
+  connection.leave();
+  assert.equal((await old.readiness())?.status, 200);
+  assert.equal(old.said(/handing DATADIR over/), undefined);
+});
+
+test('a holder that dies while it hands over is no loss: its lock goes with it', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const next = await launch(context, { directory });
+  await hasSaid(old, /handing DATADIR over/);
+  old.child.kill('SIGKILL');
+  await isReady(next);
+});
+
+test('where the next server dies after it asked, the last takes the directory back; who failed once waits, and gets it again', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const { peerId } = runFileIn(directory);
+  const failing = await launch(context, { directory });
+  await hasSaid(old, /handing DATADIR over/);
+  failing.child.kill('SIGKILL');
+  await hasSaid(old, /DATADIR lay free: this server takes it back/);
+  await isReady(old);
+  assert.equal(runFileIn(directory).peerId, peerId);
+  const next = await launch(context, { directory });
+  await hasSaid(next, /DATADIR is not handed over yet/);
+  assert.equal((await old.readiness())?.status, 200, 'the last serves meanwhile');
+  await isReady(next);
+  assert.equal((await old.readiness())?.status, 503);
+  await ended(old);
+});
+
+test('a server that is asked while it starts gives the directory up too', async (context) => {
+  const directory = temporaryDirectory(context);
+  const [nobody = 0] = await freePorts(1);
+  const old = await launch(context, { directory, set: { blockchain_grpcAddress: `127.0.0.1:${nobody}` } });
+  await waitFor(async () => (await old.readiness())?.text.includes('starting'), {
+    what: 'a start that waits',
+  });
+  const next = await launch(context, { directory });
+  await isReady(next);
+  assert.match((await old.readiness())?.text ?? '', /handed over DATADIR to/);
+  await ended(old);
+});
+
+test('of several that come at once one has the directory in the end, and each had it once at the most', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const others = await Promise.all([1, 2, 3].map(() => launch(context, { directory })));
+  const all = [old, ...others];
+  const idle = async () => {
+    const told = await Promise.all(all.map((pod) => pod.readiness()));
+    return all.filter((_, index) => told[index]?.text.includes('handed over DATADIR'));
+  };
+  await waitFor(async () => (await idle()).length === 3, {
+    what: 'three that have given way',
+    timeoutMs: 120_000,
+  });
+  const left = await idle();
+  const last = all.find((pod) => !left.includes(pod)) ?? assert.fail();
+  await isReady(last);
+  for (const pod of all) {
+    const taken = pod.lines().filter(({ msg }) => /DATADIR (was handed over to|lay)/.test(String(msg)));
+    assert.equal(taken.length, pod === old ? 0 : 1);
+  }
+  for (const pod of left) await ended(pod);
+  assert.equal((await last.readiness())?.status, 200);
+});
+
+test('where the socket leads nowhere, as on another machine, a file in the directory is asked', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  rmSync(join(directory, 'control.sock'));
+  const next = await launch(context, { directory });
+  await isReady(next);
+  assert.match((await old.readiness())?.text ?? '', /handed over DATADIR to/);
+  await ended(old);
+});
+
+test('garbage, strangers’ requests and a crowd on its socket take the directory from nobody, and keep it from nobody', async (context) => {
+  const directory = temporaryDirectory(context);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const { request } = new Tenure({ waitMs: 1, version: 'old', formats: {} });
+  const asked = (params: unknown) => `${JSON.stringify({ id: 1, method: 'handOver', params })}\n`;
+  for (const bytes of [
+    '\u0000\u0001garbage\n'.repeat(100),
+    asked(null),
+    asked({ confirmed: true }),
+    asked({ ...request, confirmed: 'yes' }),
+    'x'.repeat(100_000),
+  ]) {
+    await knock(context, directory, bytes);
+  }
+  const connection = new ControlConnection(join(directory, 'control.sock'));
+  const answer = await connection.ask('handOver', { ...request, confirmed: true });
+  assert.equal(answer.granted ? 'granted' : answer.refusal, 'format');
+  connection.leave();
+  assert.equal((await old.readiness())?.status, 200);
+  // They say nothing and stay.
+  for (let count = 0; count < 60; count++) await knock(context, directory, '');
+  const next = await launch(context, { directory });
+  await isReady(next);
+  await ended(old);
+});
