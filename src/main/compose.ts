@@ -18,6 +18,7 @@ import { kafkaFiles } from '../shared/kafka/security-settings.js';
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import { ComponentLoggers, type Logger } from '../shared/logging.js';
 import { checkContextOf } from '../shared/messages/context.js';
+import { Secrets } from '../shared/secrets.js';
 import type { Settings } from '../shared/settings/table.js';
 import { createTlsMetrics } from '../shared/tls-metrics.js';
 import { TlsWatch } from '../shared/tls-watch.js';
@@ -65,12 +66,14 @@ export function composeDependencies(
       kafka: kafkaFiles(settings),
     },
   );
+  const secrets = new Secrets(settings, loggers.of('server'));
   const neighbours = {
     settings,
+    secrets,
     tls: tls.of('services'),
     metrics: createNeighbourMetrics(registry),
   };
-  const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka') };
+  const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka'), secrets };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
   const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
     settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
@@ -85,6 +88,7 @@ export function composeDependencies(
     loggers,
     registry,
     tls,
+    secrets,
     directory,
     blockchain,
     peerRegistry: blockchain instanceof GrpcBlockchainClient ? blockchain.peerRegistry : undefined,

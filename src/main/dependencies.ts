@@ -5,6 +5,7 @@ import type { BlockAssemblyClient } from '../shared/grpc/block-assembly-client.j
 import type { BlockValidationClient } from '../shared/grpc/block-validation-client.js';
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
+import type { Secrets } from '../shared/secrets.js';
 import type { Settings } from '../shared/settings/table.js';
 import type { TlsWatch } from '../shared/tls-watch.js';
 import type { BanStore } from './bans/types.js';
@@ -27,6 +28,8 @@ export interface ServerDependencies {
   readonly registry: Registry;
   /** The files of TLS that the server uses; looked at from `init` to the end of `stop`. */
   readonly tls: TlsWatch;
+  /** Keys and passwords, those in files looked at as long. */
+  readonly secrets: Secrets;
   /** Opened in `init`, closed at the end of `stop`. */
   readonly directory: DataDirectory;
   readonly blockchain: BlockchainClient;

@@ -153,7 +153,7 @@ export class P2PServer {
   }
 
   async #init(signal: AbortSignal): Promise<void> {
-    const { settings, directory, embedded, blockchain } = this.#dependencies;
+    const { settings, directory, embedded, blockchain, secrets } = this.#dependencies;
     const newcomer = new Newcomer(
       {
         tenure: this.#tenure,
@@ -176,6 +176,7 @@ export class P2PServer {
     signal.throwIfAborted();
     await this.#probes.start();
     this.#dependencies.tls.start();
+    secrets.start();
     for (const warning of this.#urls.warnings) this.#logger.warn(warning);
     if (onCluster(settings)) {
       for (const warning of kafkaSecurityWarnings(settings)) this.#logger.warn(warning);
@@ -188,6 +189,7 @@ export class P2PServer {
     const adminKey = await loadAdminKey(
       {
         apiKey: settings.grpc_admin_api_key,
+        apiKeyFile: secrets.adminKeyFile,
         dataDirectory: directory.path,
         exposed: grpcExposed(settings),
       },
@@ -405,7 +407,7 @@ export class P2PServer {
     this.#state = 'stopped';
     this.#ready = false;
     this.#stopping.abort();
-    const { settings, embedded, tls } = this.#dependencies;
+    const { settings, embedded, tls, secrets } = this.#dependencies;
     const deadline = monotonic() + settings.shutdown_timeout;
     await this.#initialising?.catch(() => {});
     let starting = this.#starting !== undefined;
@@ -424,6 +426,7 @@ export class P2PServer {
       'peer registry': () => this.#parts?.registry.stop(),
       chain: () => embedded.chain?.close(),
       'TLS files': () => tls.stop(),
+      secrets: () => secrets.stop(),
       'directory watch': () => this.#directoryWatch.stop(),
     });
     return [...unclean, ...unended, ...unclosed];

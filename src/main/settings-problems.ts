@@ -4,6 +4,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import { channelProblems, grpcTarget } from '../shared/grpc/channel.js';
 import { kafkaSecurityProblems, onCluster } from '../shared/kafka/security-settings.js';
+import { adminKeyFileProblems } from '../shared/secrets.js';
 import { checkSettings } from '../shared/settings/checks.js';
 import type { SettingKey, Settings } from '../shared/settings/table.js';
 import { announcedUrls } from './announce/urls.js';
@@ -46,6 +47,7 @@ export function settingsProblems(
     thrown('grpc_admin_api_key', () => {
       if (settings.grpc_admin_api_key !== '') new AdminKey(settings.grpc_admin_api_key);
     }),
+    adminKeyFileProblems(settings),
     thrown('p2p_private_key', () => checkPublicHalf(settings.p2p_private_key)),
     thrown('p2p_shared_key', () => swarmKey(settings)),
     thrown('p2p_listen_addresses', () => listenMultiaddrs(settings)),

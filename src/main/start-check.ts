@@ -11,6 +11,7 @@ import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import { serviceFiles } from '../shared/grpc/channel.js';
 import { kafkaFiles } from '../shared/kafka/security-settings.js';
 import { listenAddressOf } from '../shared/listen-address.js';
+import { Secrets } from '../shared/secrets.js';
 import type { SettingKey, Settings } from '../shared/settings/table.js';
 import type { NamedFile } from '../shared/tls-files.js';
 import { inUse, lookAtDirectory } from './data-directory.js';
@@ -97,6 +98,12 @@ async function adminKey(settings: Settings): Promise<Finding[]> {
         ? { what, state: 'well', message: 'grpc_admin_api_key' }
         : { what, state: 'warning', message: refused },
     ];
+  }
+  const { grpc_admin_api_key_file: file } = settings;
+  if (file !== '') {
+    const { refused } = new AdminKey(new Secrets(settings).apiKeys, { exposed: grpcExposed(settings) });
+    const message = refused ?? `grpc_admin_api_key_file: ${file}`;
+    return [{ what, state: refused === undefined ? 'well' : 'warning', message }];
   }
   return looked(what, async () => {
     const path = join(settings.DATADIR, ADMIN_KEY_FILE);

@@ -7,6 +7,7 @@ import { hashAt } from '../../bench/gossip/traffic.js';
 import { createProducer } from '../../src/shared/kafka/index.js';
 import { kafkaFiles } from '../../src/shared/kafka/security-settings.js';
 import { BrokerFaultError, TopicFaultError } from '../../src/shared/kafka/types.js';
+import { Secrets } from '../../src/shared/secrets.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { TlsWatch } from '../../src/shared/tls-watch.js';
 import { makeCertificate, type TestCertificate } from '../support/certificates.js';
@@ -147,6 +148,34 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     await producer.connect();
     await producer.send([{ value: Buffer.from('by the new pair') }]);
   });
+
+  for (const mechanism of ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const) {
+    test(`a password that the brokers refuse is exchanged in its file, and the next connection is taken: ${mechanism}`, async (testing) => {
+      const path = join(temporaryDirectory(testing), 'password');
+      writeFileSync(path, `${WRONG}\n`);
+      const settings = settingsOf({
+        ...sasl(mechanism, ''),
+        KAFKA_SASL_PASSWORD_FILE: path,
+        kafka_blocksConfig: cluster.url(cluster.topic(), {}, cluster.listener('sasl')),
+      });
+      const { logger, lines } = keptLog();
+      const secrets = new Secrets(settings, logger);
+      secrets.start();
+      testing.after(() => secrets.stop());
+      const producer = createProducer(settings, 'kafka_blocksConfig', {
+        logger,
+        brokerSocketPath: undefined,
+        secrets,
+      });
+      testing.after(() => producer.disconnect());
+      await assert.rejects(producer.connect(), /KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD/);
+      writeFileSync(path, `${PASSWORD}\n`);
+      await waitFor(() => lines.some(({ msg }) => msg === 'a secret is read anew'), { what: 'the password' });
+      await producer.connect();
+      await producer.send([{ value: Buffer.from('by the new password') }]);
+      assertNoSecret(lines);
+    });
+  }
 
   test('Kafka has what each of them sent', async () => {
     const printed = await cluster.consoleConsumer({ topic: 'shared-by-all', max: CONNECTING.length });

@@ -8,6 +8,7 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import { parseListenAddress } from '../../shared/listen-address.js';
 import { type RunFile, readRunFile } from '../../shared/run-file.js';
+import { parseAdminKeys } from '../../shared/secrets.js';
 import { type LoadedSettings, loadSettings, type SettingsCheck } from '../../shared/settings/load.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { parseGoDuration } from '../../shared/settings/values.js';
@@ -86,7 +87,7 @@ export async function withPeerService(
   { admin = false }: { readonly admin?: boolean } = {},
 ): Promise<void> {
   noteOtherServer(settings, { setting: 'p2p_grpcAddress', server: 'grpc' }, terminal);
-  const adminKey = settings.grpc_admin_api_key || (admin ? await keptAdminKey(settings) : undefined);
+  const adminKey = setAdminKey(settings) || (admin ? await keptAdminKey(settings) : undefined);
   // Loaded where it is used: the other commands need not wait for gRPC.
   const { PeerServiceClient } = await import('../../shared/grpc/peer-service-client.js');
   const client = new PeerServiceClient(settings.p2p_grpcAddress, {
@@ -106,6 +107,16 @@ export async function withPeerService(
     );
   } finally {
     client.close();
+  }
+}
+
+/** Empty where the settings have none, in a file either. Throws CommandError where that cannot be read. */
+function setAdminKey({ grpc_admin_api_key: key, grpc_admin_api_key_file: path }: Settings): string {
+  if (key !== '' || path === '') return key;
+  try {
+    return parseAdminKeys(readFileSync(path, 'utf8'))[0] ?? '';
+  } catch (error) {
+    throw new CommandError(`grpc_admin_api_key_file: ${path}: ${errorMessage(error)}`);
   }
 }
 

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging.js';
+import type { SecretFile } from '../../shared/secret-file.js';
+import { checkSendable } from '../../shared/secrets.js';
 import { checkIsFile } from '../../shared/tls-files.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
 
-/** What may stand in gRPC metadata and cannot be mistaken: printable ASCII without spaces. */
-const SENDABLE = /^[\x21-\x7e]{1,256}$/;
 /** A kept key is 64 hex digits; one put there by hand may be anything of some length. */
 const MIN_KEPT = 16;
 
@@ -32,35 +32,55 @@ const PLACEHOLDERS: ReadonlySet<string> = new Set([
 /** A shorter one can be guessed over the network; Teranode's services warn of it as well. */
 const MIN_LENGTH = 16;
 
-/** A key that is compared in constant time and never shown. */
+/** Keys that are compared in constant time and never shown. */
 export class AdminKey {
-  readonly #digest: Buffer;
-  /** Why the key opens nothing here although it is the right one. */
-  readonly refused: string | undefined;
+  readonly #exposed: boolean;
+  #accepted: readonly { readonly digest: Buffer; readonly isPlaceholder: boolean }[] = [];
+  readonly #trouble: () => string | undefined;
 
   /**
-   * `exposed`: more than this machine can reach where it is asked for. Throws RangeError on a key that metadata cannot carry.
+   * `exposed`: more than this machine can reach where it is asked for. `trouble`: what keeps a new key from being taken. Throws RangeError on a key that
+   * metadata cannot carry.
    */
-  constructor(key: string, { exposed = false }: { readonly exposed?: boolean } = {}) {
-    if (!SENDABLE.test(key)) {
-      throw new RangeError('must be 1 to 256 printable ASCII characters without spaces');
-    }
-    this.#digest = digest(key);
-    this.refused =
-      exposed && PLACEHOLDERS.has(key.toLowerCase())
-        ? 'admin calls are refused: grpc_admin_api_key is a placeholder that everybody knows, and p2p_grpcListenAddress is open to other machines'
-        : undefined;
+  constructor(
+    keys: string | readonly string[],
+    {
+      exposed = false,
+      trouble = () => undefined,
+    }: { readonly exposed?: boolean; readonly trouble?: () => string | undefined } = {},
+  ) {
+    this.#exposed = exposed;
+    this.#trouble = trouble;
+    this.replace(typeof keys === 'string' ? [keys] : keys);
+  }
+
+  /** From now on these are taken, and no others. Throws RangeError, and changes nothing, on one that metadata cannot carry. */
+  replace(keys: readonly string[]): void {
+    for (const key of keys) checkSendable(key);
+    this.#accepted = keys.map((key) => ({
+      digest: digest(key),
+      isPlaceholder: PLACEHOLDERS.has(key.toLowerCase()),
+    }));
+  }
+
+  /** Why a right key may open nothing here: it, or where there are several one of them, is a placeholder. */
+  get refused(): string | undefined {
+    return this.#exposed && this.#accepted.some(({ isPlaceholder }) => isPlaceholder)
+      ? 'admin calls are refused: grpc_admin_api_key is a placeholder that everybody knows, and p2p_grpcListenAddress is open to other machines'
+      : undefined;
   }
 
   /** For readiness: a key that opens nothing is a warning, for all but admin calls goes on. */
   health(): DependencyHealth {
-    const message = this.refused === undefined ? 'admin calls need it' : `warning: ${this.refused}`;
+    const warning = this.refused ?? this.#trouble();
+    const message = warning === undefined ? 'admin calls need it' : `warning: ${warning}`;
     return { resource: 'admin key', status: 200, message };
   }
 
   /** Takes the same time wherever the first difference is, and for any length. */
   matches(offered: string): boolean {
-    return timingSafeEqual(this.#digest, digest(offered));
+    const asked = digest(offered);
+    return this.#accepted.filter((key) => timingSafeEqual(key.digest, asked)).length > 0;
   }
 }
 
@@ -69,17 +89,38 @@ function digest(text: string): Buffer {
 }
 
 /**
- * The key from `grpc_admin_api_key`, or, where that is empty, from `DATADIR/admin.key`, made there with mode 0600 when it is
+ * The key from `grpc_admin_api_key`, or those of `apiKeyFile`, which follow it, or, where neither is set, from `DATADIR/admin.key`, made there with mode 0600 when it is
  * missing. A placeholder is refused, not followed, where the listener is `exposed` to other machines. Throws ConfigurationError on a key that cannot be used or a file that cannot be read or holds none.
  */
 export async function loadAdminKey(
   {
     apiKey,
+    apiKeyFile,
     dataDirectory,
     exposed = false,
-  }: { readonly apiKey: string; readonly dataDirectory: string; readonly exposed?: boolean },
+  }: {
+    readonly apiKey: string;
+    readonly apiKeyFile?: SecretFile<readonly string[]> | undefined;
+    readonly dataDirectory: string;
+    readonly exposed?: boolean;
+  },
   logger: Logger,
 ): Promise<AdminKey> {
+  const warn = (key: AdminKey, keys: readonly string[]): void => {
+    if (key.refused !== undefined) logger.error(key.refused);
+    else if (exposed && keys.some(({ length }) => length < MIN_LENGTH)) {
+      logger.warn(`grpc_admin_api_key has fewer than ${MIN_LENGTH} characters and other machines can try it`);
+    }
+  };
+  if (apiKeyFile !== undefined) {
+    const key = new AdminKey(apiKeyFile.current, { exposed, trouble: () => apiKeyFile.refused });
+    apiKeyFile.onChange((keys) => {
+      key.replace(keys);
+      warn(key, keys);
+    });
+    warn(key, apiKeyFile.current);
+    return key;
+  }
   if (apiKey !== '') {
     let key: AdminKey;
     try {
@@ -87,10 +128,7 @@ export async function loadAdminKey(
     } catch (error) {
       throw new ConfigurationError([`grpc_admin_api_key: ${errorMessage(error)}`]);
     }
-    if (key.refused !== undefined) logger.error(key.refused);
-    else if (exposed && apiKey.length < MIN_LENGTH) {
-      logger.warn(`grpc_admin_api_key has fewer than ${MIN_LENGTH} characters and other machines can try it`);
-    }
+    warn(key, [apiKey]);
     return key;
   }
   const path = join(dataDirectory, ADMIN_KEY_FILE);
@@ -115,10 +153,19 @@ export async function readAdminKeyFile(path: string): Promise<string | undefined
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new ConfigurationError([`DATADIR: ${path} cannot be read: ${errorMessage(error)}`]);
   }
-  if (text.length < MIN_KEPT || !SENDABLE.test(text)) {
+  if (text.length < MIN_KEPT || !isSendable(text)) {
     throw new ConfigurationError([`DATADIR: ${path} holds no key; remove it to have a new one made`]);
   }
   return text;
+}
+
+function isSendable(key: string): boolean {
+  try {
+    checkSendable(key);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Takes back what others may do with the file. */

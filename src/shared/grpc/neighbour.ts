@@ -12,6 +12,7 @@ import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging.js';
 import { REDACTED } from '../redaction.js';
+import type { Secrets } from '../secrets.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls-watch.js';
 import {
@@ -35,6 +36,8 @@ export interface NeighbourComponents<S = unknown> {
   readonly logger: Logger;
   /** The files of `channelFiles`, where they are watched; without it they are read for each client. */
   readonly tls?: WatchedPem | undefined;
+  /** The key, where it is in a file that is watched; without it, that of the settings. */
+  readonly secrets?: Pick<Secrets, 'apiKey' | 'apiKeys'> | undefined;
   /** Shared by all neighbours of a thread; none are kept unless told. */
   readonly metrics?: NeighbourMetrics;
 }
@@ -113,7 +116,7 @@ class Line<C extends Client> {
 }
 
 /**
- * Calls carry `x-api-key` where `grpc_admin_api_key` is set.
+ * Calls carry `x-api-key` where `grpc_admin_api_key` or its file is set.
  *
  * A host that dies and an address that leads elsewhere say nothing on the connection they leave: HTTP/2 would go on using it until the
  * kernel gives it up, after a quarter of an hour. So a call that misses its deadline is followed by a question (`probe`), and where
@@ -124,7 +127,6 @@ export class Neighbour<C extends Client> {
   readonly address: string;
   readonly #components: NeighbourComponents;
   readonly #options: NeighbourOptions<C>;
-  readonly #metadata = new Metadata();
   readonly #service: string;
   #line: Line<C>;
   #closed = false;
@@ -138,8 +140,6 @@ export class Neighbour<C extends Client> {
     this.#options = options;
     this.address = options.address;
     this.#service = options.setting.replace('_grpcAddress', '');
-    const key = components.settings.grpc_admin_api_key;
-    if (key !== '') this.#metadata.set('x-api-key', key);
     this.#line = this.#open();
   }
 
@@ -153,7 +153,7 @@ export class Neighbour<C extends Client> {
     const method = this.#recorded(select, policy, (used) => {
       line = used;
     });
-    const attempt = () => callUnary(method, request, policy, this.#metadata.clone());
+    const attempt = () => callUnary(method, request, policy, this.#metadata());
     try {
       return await attempt().catch(async (error: unknown) => {
         if (!policy.onceMore || !isLate(error)) throw error;
@@ -176,7 +176,7 @@ export class Neighbour<C extends Client> {
   ): AsyncIterable<R> {
     if (signal.aborted) return;
     const line = this.#line;
-    const call = open(line.client, this.#metadata.clone());
+    const call = open(line.client, this.#metadata());
     const stream: OpenStream = { call, lost: undefined };
     line.streams.add(stream);
     line.began();
@@ -258,7 +258,7 @@ export class Neighbour<C extends Client> {
   async #ask(): Promise<void> {
     const { probe, probeMs = 2_000 } = this.#options;
     const policy = { deadlineMs: probeMs, retries: 0 };
-    await callUnary(this.#recorded(probe, policy), {}, policy, this.#metadata.clone()).catch(() => {});
+    await callUnary(this.#recorded(probe, policy), {}, policy, this.#metadata()).catch(() => {});
   }
 
   #giveUp(line: Line<C>, peer: string, reason: string): void {
@@ -282,6 +282,15 @@ export class Neighbour<C extends Client> {
     line.close();
   }
 
+  /** Made for each call: the key may have changed. */
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    const { settings, secrets } = this.#components;
+    const key = secrets?.apiKey ?? settings.grpc_admin_api_key;
+    if (key !== '') metadata.set('x-api-key', key);
+    return metadata;
+  }
+
   /** With the address as the settings have it, and the setting where that is at fault. */
   #explained(error: unknown): unknown {
     if (!(error instanceof Error) || error instanceof AbortedError) return error;
@@ -293,10 +302,11 @@ export class Neighbour<C extends Client> {
     const { code, codeName } = error;
     this.#components.metrics?.refused.inc({ service: this.#service });
     const { setting } = this.#options;
-    const key = this.#components.settings.grpc_admin_api_key;
-    const wants = key === '' ? 'wants a key, and none is set' : 'refuses the key';
+    const { settings, secrets } = this.#components;
+    const keys = secrets?.apiKeys ?? [settings.grpc_admin_api_key].filter((key) => key !== '');
+    const wants = keys.length === 0 ? 'wants a key, and none is set' : 'refuses the key';
     // A service may say which key it was.
-    const answer = key === '' ? errorMessage(error) : errorMessage(error).replaceAll(key, REDACTED);
+    const answer = keys.reduce((text, key) => text.replaceAll(key, REDACTED), errorMessage(error));
     const message = `grpc_admin_api_key: ${this.address} (${setting}) ${wants}: ${answer}`;
     if (performance.now() - this.#refusalTold >= REFUSAL_TOLD_MS) {
       this.#refusalTold = performance.now();

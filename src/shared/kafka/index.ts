@@ -2,6 +2,7 @@
 
 import { ConfigurationError } from '../errors.js';
 import type { Logger } from '../logging.js';
+import type { Secrets } from '../secrets.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls-watch.js';
 import { type ConsumerMetrics, startConsumerMetrics } from './consumer-metrics.js';
@@ -24,6 +25,8 @@ export interface KafkaOptions {
   readonly brokerSocketPath: string | undefined;
   /** The files of `kafkaFiles`, where they are watched. */
   readonly tls?: WatchedPem | undefined;
+  /** The password in a file, where that is watched. */
+  readonly secrets?: Pick<Secrets, 'kafkaPassword'> | undefined;
 }
 
 export interface ConsumerOptions extends KafkaOptions {
@@ -37,7 +40,7 @@ export interface ConsumerOptions extends KafkaOptions {
 export function createProducer(
   settings: Settings,
   key: KafkaSettingKey,
-  { logger, brokerSocketPath, tls }: KafkaOptions,
+  { logger, brokerSocketPath, tls, secrets }: KafkaOptions,
 ): KafkaProducer {
   const url = topicUrl(settings, key, logger);
   if (url.scheme === 'memory') {
@@ -47,7 +50,7 @@ export function createProducer(
   const compression = settings.p2p_kafka_compression;
   const problem = compressionProblem(compression);
   if (problem !== undefined) throw new ConfigurationError([`p2p_kafka_compression: ${problem}`]);
-  const kafka = createKafkaClient(url, settings, logger, { retry: PRODUCER_RETRY, watched: tls });
+  const kafka = createKafkaClient(url, settings, logger, { retry: PRODUCER_RETRY, watched: tls, secrets });
   return new KafkaJsProducer({ kafka, logger }, url, { compression });
 }
 
@@ -55,7 +58,7 @@ export function createProducer(
 export function createConsumer(
   settings: Settings,
   key: KafkaSettingKey,
-  { logger, brokerSocketPath, group, metrics, tls }: ConsumerOptions,
+  { logger, brokerSocketPath, group, metrics, tls, secrets }: ConsumerOptions,
 ): KafkaConsumer {
   const url = topicUrl(settings, key, logger);
   const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
@@ -64,7 +67,7 @@ export function createConsumer(
     const broker = embeddedClient(url, brokerSocketPath);
     return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });
   }
-  const kafka = createKafkaClient(url, settings, logger, { watched: tls });
+  const kafka = createKafkaClient(url, settings, logger, { watched: tls, secrets });
   return new KafkaJsConsumer({ kafka, ...parts }, url, { group });
 }
 

@@ -194,12 +194,23 @@ function readPassword(path: string, problems: string[]): string | undefined {
   const problem = (what: string): undefined => {
     problems.push(`KAFKA_SASL_PASSWORD_FILE: ${what}`);
   };
+  let text: string;
   try {
-    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-    if (text === '') return problem(`${path} is empty`);
-    if (text.length > MAX_PASSWORD || /[\r\n]/.test(text)) return problem(`${path} holds more than one line`);
-    return text;
+    text = readFileSync(path, 'utf8');
   } catch (error) {
     return problem(`cannot be read: ${errorMessage(error)}`);
   }
+  try {
+    return parsePassword(text);
+  } catch (error) {
+    return problem(`${path} ${errorMessage(error)}`);
+  }
+}
+
+/** The password in a file's text. Throws RangeError where there is none, or more than a line. */
+export function parsePassword(text: string): string {
+  const line = text.replace(/\r?\n$/, '');
+  if (line === '') throw new RangeError('is empty');
+  if (line.length > MAX_PASSWORD || /[\r\n]/.test(line)) throw new RangeError('holds more than one line');
+  return line;
 }

@@ -398,7 +398,10 @@ export const SETTINGS = {
   ),
   KAFKA_SASL_USERNAME: text('', 'User name for SASL (this server).'),
   KAFKA_SASL_PASSWORD: text('', 'Password for SASL; it or the file (this server).', { secret: true }),
-  KAFKA_SASL_PASSWORD_FILE: text('', 'File whose one line is the password (this server).'),
+  KAFKA_SASL_PASSWORD_FILE: text(
+    '',
+    'File whose one line is the password, read again when it changes (this server).',
+  ),
 
   // gRPC offered
   p2p_grpcListenAddress: text(
@@ -416,6 +419,11 @@ export const SETTINGS = {
       secret: true,
       aliases: ['grpcAdminAPIKey'],
     },
+  ),
+
+  grpc_admin_api_key_file: text(
+    '',
+    'File with grpc_admin_api_key in place of it, read again when it changes: a key a line, of which each is taken and the first is sent (this server).',
   ),
 
   // HTTP and WebSocket

@@ -23,6 +23,7 @@ import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/c
 import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { Secrets } from '../../shared/secrets.js';
 import { frameForm, KafkaSink } from '../../shared/sinks/kafka.js';
 import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
 import type { PlacedEntry } from '../../shared/sinks/types.js';
@@ -70,6 +71,7 @@ export class Publisher {
   readonly #announcers: Announcers;
   readonly #blockFound: BlockFoundForwarder | undefined;
   readonly #tls: TlsWatch;
+  readonly #secrets: Secrets;
   #frames: FrameStreamServer | undefined;
   #closed = false;
 
@@ -85,7 +87,8 @@ export class Publisher {
     this.#logger = logger;
     // Main tells of these files.
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
-    const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka') };
+    this.#secrets = new Secrets(settings);
+    const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka'), secrets: this.#secrets };
     const outlets = topics.map(({ id, name: topic, setting }): Outlet => {
       const sink = new KafkaSink(createProducer(settings, setting, kafka));
       return { topic, id, place: placeOf(setting, settings[setting]), sink: () => sink };
@@ -123,6 +126,7 @@ export class Publisher {
         settings,
         logger,
         tls: this.#tls.of('services'),
+        secrets: this.#secrets,
         metrics: createNeighbourMetrics(this.#registry),
       });
       this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
@@ -132,6 +136,7 @@ export class Publisher {
   /** Opens the journal and takes up where the last publisher ended. Throws JournalUnusableError. */
   async start(): Promise<void> {
     this.#tls.start();
+    this.#secrets.start();
     const { repeats } = await this.#outbox.open();
     try {
       for (const { key, at } of repeats) this.#admission.restore(key, monotonicOf(at));
@@ -335,6 +340,7 @@ export class Publisher {
     await this.#outbox.close(deadline);
     this.#blockFound?.stop();
     this.#tls.stop();
+    this.#secrets.stop();
     const left = this.#outbox.depth;
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;

@@ -1,6 +1,8 @@
 /** The key that the newest services of a node want with every call. */
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
   Server,
@@ -18,12 +20,14 @@ import {
 } from '../../../src/shared/generated/blockvalidation_api.js';
 import { BlockAssemblyClient } from '../../../src/shared/grpc/block-assembly-client.js';
 import { RpcError } from '../../../src/shared/grpc/call.js';
+import { Secrets } from '../../../src/shared/secrets.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
 import { serveBroker } from '../../support/embedded-broker.js';
 import { minedChain } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
 import { announcement, startPublisher } from '../../support/publisher.js';
 import { settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
 const KEY = 'the-key-of-the-node';
@@ -168,6 +172,53 @@ test('the key goes with BlockFound, and readiness names the setting while it is 
   assert.match(refused.error ?? '', /^grpc_admin_api_key: .*blockvalidation_grpcAddress.* refuses the key/);
   assert.ok(!refused.error?.includes('another block'));
   await wrong.close();
+});
+
+test('a key in a file is sent as it is then, by main and by the publisher, and what a service says of any of its keys is hidden', async (context) => {
+  const path = join(temporaryDirectory(context), 'keys');
+  writeFileSync(path, `${KEY}\n`);
+  const { service } = await chainWith(context, '');
+  const { address, keys } = await serveOthers(context, 'the-next-key');
+  const { logger, lines } = keptLog();
+  const settings = settingsOf({ blockchain_grpcAddress: service.address, grpc_admin_api_key_file: path });
+  const secrets = new Secrets(settings, logger);
+  secrets.start();
+  const chain = new GrpcBlockchainClient({ settings, logger, secrets });
+  context.after(async () => {
+    secrets.stop();
+    await chain.close();
+  });
+  const broker = await serveBroker(context);
+  const publisher = startPublisher(context, broker.socketPath, {
+    blockvalidation_grpcAddress: address,
+    grpc_admin_api_key_file: path,
+  });
+  service.apiKey = KEY;
+  await chain.getBestBlockHeader();
+  await publisher.publish([announcement('a block')]);
+  await waitFor(() => keys.length > 0, { what: 'BlockFound with the first key' });
+
+  writeFileSync(path, `the-next-key\n${KEY}\n`);
+  await waitFor(() => secrets.apiKey === 'the-next-key', { what: 'the next key' });
+  await assert.rejects(chain.getBestBlockHeader(), (error: Error) => {
+    assert.match(error.message, /refuses the key/);
+    assert.ok(!error.message.includes('the-next-key') && !error.message.includes(KEY), error.message);
+    return true;
+  });
+  service.apiKey = 'the-next-key';
+  await chain.getBestBlockHeader();
+  // The publisher's thread looks by itself.
+  for (let n = 0; !keys.includes('the-next-key'); n++) {
+    await publisher.publish([announcement(`block ${n}`)]);
+    const before = keys.length;
+    await waitFor(() => keys.length > before, { what: 'BlockFound' });
+  }
+  await waitFor(
+    async () => ((await publisher.metric('teranode_p2p_block_found_total', { outcome: 'told' })) ?? 0) > 0,
+    { what: 'a block that is taken' },
+  );
+  await publisher.close();
+  assert.ok(!JSON.stringify(lines).includes('the-next-key'));
 });
 
 test('the key goes with calls to block assembly, and its refusal is told once by the setting’s name', async (context) => {

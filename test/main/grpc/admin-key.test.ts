@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { AdminKey, loadAdminKey } from '../../../src/main/grpc/admin-key.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
+import { SecretFile } from '../../../src/shared/secret-file.js';
+import { parseAdminKeys } from '../../../src/shared/secrets.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor } from '../../support/wait.js';
 
 const refused = (pattern: RegExp) => (error: Error) => {
   assert.ok(error instanceof ConfigurationError);
@@ -79,6 +82,43 @@ test('a key that others can read is taken back from them, with a warning', async
   assert.equal(key.matches('ab'.repeat(32)), true);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(lines.length, 1);
+});
+
+test('keys in a file are each taken, and others as soon as the file has others; a placeholder among them opens nothing to strangers', async (context) => {
+  const dataDirectory = temporaryDirectory(context);
+  const path = join(dataDirectory, 'keys');
+  const [old, next] = ['the-old-key-of-the-node', 'the-new-key-of-the-node'];
+  writeFileSync(path, `${old}\n`);
+  const { logger, lines } = keptLog();
+  const apiKeyFile = new SecretFile(
+    { parse: parseAdminKeys, logger },
+    { setting: 'grpc_admin_api_key_file', path, everyMs: 20 },
+  );
+  apiKeyFile.start();
+  context.after(() => apiKeyFile.stop());
+  const key = await loadAdminKey({ apiKey: '', apiKeyFile, dataDirectory, exposed: true }, logger);
+  assert.deepEqual(readdirSync(dataDirectory), ['keys'], 'none is made');
+  assert.deepEqual(
+    [old, next, ''].map((each) => key.matches(each)),
+    [true, false, false],
+  );
+  writeFileSync(path, `${old}\n${next}\n`);
+  await waitFor(() => key.matches(next), { what: 'the new key' });
+  assert.equal(key.matches(old), true);
+  writeFileSync(path, `${next}\n`);
+  await waitFor(() => !key.matches(old), { what: 'the end of the old key' });
+  assert.equal(key.matches(next), true);
+  assert.equal(key.refused, undefined);
+  writeFileSync(path, `${next}\ntestkey\n`);
+  await waitFor(() => key.refused !== undefined, { what: 'a placeholder' });
+  writeFileSync(path, 'no key\n');
+  await waitFor(() => apiKeyFile.refused !== undefined, { what: 'a refusal' });
+  writeFileSync(path, `${next}\n`);
+  await waitFor(() => key.refused === undefined, { what: 'the key' });
+  writeFileSync(path, 'no key\n');
+  await waitFor(() => /grpc_admin_api_key_file/.test(key.health().message), { what: 'readiness' });
+  assert.equal(key.health().status, 200);
+  assert.ok(!JSON.stringify(lines).includes(next), 'never logged');
 });
 
 test('keys are compared whole', () => {

@@ -3,6 +3,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Kafka, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../../logging.js';
+import type { Secrets } from '../../secrets.js';
 import type { Pem } from '../../tls-files.js';
 import type { WatchedPem } from '../../tls-watch.js';
 import {
@@ -37,7 +38,7 @@ const CONNECTION_TIMEOUT_MS = 2000;
 export const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
- * Each connection takes the files of `watched` as they are then; without it they are read once. Throws ConfigurationError when a file of
+ * Each connection takes the files of `watched`, and the password of `secrets`, as they are then; without them they are read once. Throws ConfigurationError when a file of
  * TLS or SASL is missing or unusable, or credentials are not whole.
  */
 export function createKafkaClient(
@@ -47,7 +48,12 @@ export function createKafkaClient(
   {
     retry = RETRY,
     watched,
-  }: { readonly retry?: RetryOptions; readonly watched?: WatchedPem | undefined } = {},
+    secrets,
+  }: {
+    readonly retry?: RetryOptions;
+    readonly watched?: WatchedPem | undefined;
+    readonly secrets?: Pick<Secrets, 'kafkaPassword'> | undefined;
+  } = {},
 ): Kafka {
   correctNegativeTimeouts();
   boundFetchedBatches();
@@ -70,7 +76,7 @@ export function createKafkaClient(
       tls: watched && (() => filesOf(watched.current)),
     }),
     ...(tls === undefined ? {} : { ssl: tlsOptions(tls) }),
-    ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
+    ...(sasl === undefined ? {} : { sasl: saslOptions(sasl, secrets) }),
   });
 }
 
@@ -112,13 +118,22 @@ function filesOf({ ca, cert, key }: Pem): ConnectionOptions {
   };
 }
 
-function saslOptions({ mechanism, username, password }: KafkaSasl): SASLOptions {
-  switch (mechanism) {
-    case 'PLAIN':
-      return { mechanism: 'plain', username, password };
-    case 'SCRAM-SHA-256':
-      return { mechanism: 'scram-sha-256', username, password };
-    case 'SCRAM-SHA-512':
-      return { mechanism: 'scram-sha-512', username, password };
-  }
+const MECHANISMS = {
+  PLAIN: 'plain',
+  'SCRAM-SHA-256': 'scram-sha-256',
+  'SCRAM-SHA-512': 'scram-sha-512',
+} as const;
+
+/** The library hands the object on as it is, and reads the password of it whenever a connection authenticates. */
+function saslOptions(
+  { mechanism, username, password }: KafkaSasl,
+  secrets: Pick<Secrets, 'kafkaPassword'> | undefined,
+): SASLOptions {
+  return {
+    mechanism: MECHANISMS[mechanism],
+    username,
+    get password() {
+      return secrets?.kafkaPassword ?? password;
+    },
+  } as SASLOptions;
 }
