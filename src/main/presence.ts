@@ -3,6 +3,7 @@
 import { UnavailableError } from '../shared/errors.js';
 import type { Logger } from '../shared/logging.js';
 import { processPlace, type RunFile, writeRunFile } from '../shared/run-file.js';
+import type { BackupSummary } from './backup.js';
 import { controlSocketPath } from './control/protocol.js';
 import { ControlServer } from './control/server.js';
 import { AskedByFile } from './hand-over/files.js';
@@ -15,6 +16,8 @@ export interface PresenceComponents {
   readonly publisher: () => PublisherPool | undefined;
   /** Changes the level of every logger. */
   readonly setLogLevel: (level: string) => Promise<void>;
+  /** Copies the data directory to `path`. */
+  readonly backUp: (path: string) => Promise<BackupSummary>;
   /** Another server asks for the data directory. `request` is as it came. */
   readonly handOver: (request: unknown) => HandOverAnswer;
 }
@@ -34,7 +37,7 @@ export class Presence {
   #removeRunFile: () => void = () => {};
 
   constructor(
-    { logger, publisher, setLogLevel, handOver }: PresenceComponents,
+    { logger, publisher, setLogLevel, backUp, handOver }: PresenceComponents,
     { directory, askedByFile }: PresenceOptions,
   ) {
     this.#directory = directory;
@@ -58,6 +61,10 @@ export class Presence {
             ready();
             await setLogLevel(level);
             return { level };
+          },
+          backup: ({ path }) => {
+            ready();
+            return backUp(path);
           },
           handOver,
         },

@@ -9,6 +9,7 @@ import { kafkaSecurityWarnings, onCluster } from '../shared/kafka/security-setti
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
+import { backUp } from './backup.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { DirectoryWatch } from './directory-watch.js';
 import { loadAdminKey } from './grpc/admin-key.js';
@@ -108,6 +109,7 @@ export class P2PServer {
         logger: this.#loggers.of('control'),
         publisher: () => (this.#ready ? this.#parts?.pipeline.publisher : undefined),
         setLogLevel: (level) => this.setLogLevel(level),
+        backUp: (path) => backUp(dependencies.directory.store, dependencies.settings, path),
         handOver: (request) => this.#asked(request),
       },
       { directory: dependencies.directory.path, askedByFile: waitMs > 0 },

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Help } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
+import { backupCommand } from './backup.js';
 import { banCommands } from './bans.js';
 import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
@@ -74,6 +75,7 @@ Examples:
     tailCommand,
     recordsCommand,
     outboxCommands,
+    backupCommand,
     keygenCommand,
     settingsCommand,
     checkCommand,

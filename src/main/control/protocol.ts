@@ -2,6 +2,7 @@
 
 import { localSocketPath } from '../../shared/frames/socket-path.js';
 import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import type { BackupSummary } from '../backup.js';
 import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
 
 /** Methods, their parameters and results. */
@@ -13,6 +14,8 @@ export interface ControlMethods {
   forget: { params: { readonly cursor: string }; result: null };
   /** Changes the level of every logger in every thread. */
   level: { params: { readonly level: string }; result: { readonly level: string } };
+  /** Copies DATADIR to a directory of the server's machine, absolute. */
+  backup: { params: { readonly path: string }; result: BackupSummary };
   /** Of another server, which is to have `DATADIR`. Where it gets it, the connection ends when it may take the lock. */
   handOver: { params: HandOverRequest; result: HandOverAnswer };
 }

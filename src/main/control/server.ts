@@ -72,6 +72,7 @@ export class ControlServer {
       }
       // Nothing more is read until these are answered: what a client may pile up is one chunk.
       socket.pause();
+      socket.setTimeout(0);
       answered = answered
         .then(async () => {
           for (const line of lines) {
@@ -80,7 +81,10 @@ export class ControlServer {
             socket.write(`${JSON.stringify(response)}\n`);
           }
         })
-        .finally(() => socket.resume());
+        .finally(() => {
+          socket.setTimeout(this.#options.idleMs);
+          socket.resume();
+        });
     });
   }
 

@@ -424,6 +424,7 @@ test('outbox, dead letters and log level are asked of the running server', async
           accepted.push(topic);
           return null;
         },
+        backup: ({ path }) => ({ path, files: 1, bytes: 2 }),
         handOver: () => ({ granted: false, refusal: 'off', message: '' }),
         forget: ({ cursor }) => {
           throw new UnavailableError(`there is no cursor ${cursor}`);

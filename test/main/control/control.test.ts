@@ -21,6 +21,7 @@ async function serve(context: TestContext, changes: Partial<ControlHandlers> = {
     acceptLoss: () => null,
     forget: () => null,
     level: ({ level }) => ({ level }),
+    backup: ({ path }) => ({ path, files: 1, bytes: 2 }),
     handOver: () => ({ granted: false, refusal: 'off', message: '' }),
     ...changes,
   };
