@@ -22,6 +22,8 @@ import { Secrets } from '../shared/secrets.js';
 import type { Settings } from '../shared/settings/table.js';
 import { createTlsMetrics } from '../shared/tls-metrics.js';
 import { TlsWatch } from '../shared/tls-watch.js';
+import { tracingConfig } from '../shared/tracing/config.js';
+import { Tracing } from '../shared/tracing/tracing.js';
 import { createBanStore } from './bans/create-store.js';
 import { EmbeddedChain } from './blockchain/embedded-chain.js';
 import { EmbeddedRejections } from './blockchain/embedded-rejections.js';
@@ -66,12 +68,20 @@ export function composeDependencies(
       kafka: kafkaFiles(settings),
     },
   );
+  const { config, warnings } = tracingConfig(settings, process.env);
+  for (const warning of warnings) logger.warn({ component: 'tracing' }, warning);
+  const tracing = new Tracing({ logger: loggers.of('tracing'), registry }, config);
+  if (config !== undefined) {
+    const { exporters, protocol, ratio } = config;
+    logger.info({ component: 'tracing', exporters, protocol, ratio }, 'messages and calls are traced');
+  }
   const secrets = new Secrets(settings, loggers.of('server'));
   const neighbours = {
     settings,
     secrets,
     tls: tls.of('services'),
     metrics: createNeighbourMetrics(registry),
+    tracers: tracing,
   };
   const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka'), secrets };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
@@ -89,6 +99,7 @@ export function composeDependencies(
     registry,
     tls,
     secrets,
+    tracing,
     directory,
     blockchain,
     peerRegistry: blockchain instanceof GrpcBlockchainClient ? blockchain.peerRegistry : undefined,
@@ -98,7 +109,7 @@ export function composeDependencies(
       level: directory.store,
       logger: loggers.of('bans'),
     }),
-    dataHubs: new GuardedHttp({ context: checkContextOf(settings) }),
+    dataHubs: new GuardedHttp({ context: checkContextOf(settings), tracers: tracing }),
     rejectedTx: consumerOf('kafka_rejectedTxConfig'),
     invalidBlocks: consumerOf('kafka_invalidBlocksConfig'),
     invalidSubtrees: consumerOf('kafka_invalidSubtreesConfig'),

@@ -8,6 +8,7 @@ import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { Secrets } from '../shared/secrets.js';
 import type { Settings } from '../shared/settings/table.js';
 import type { TlsWatch } from '../shared/tls-watch.js';
+import type { Tracing } from '../shared/tracing/tracing.js';
 import type { BanStore } from './bans/types.js';
 import type { EmbeddedChain } from './blockchain/embedded-chain.js';
 import type { EmbeddedRejections } from './blockchain/embedded-rejections.js';
@@ -31,6 +32,8 @@ export interface ServerDependencies {
   /** Keys and passwords, those in files looked at as long. */
   readonly secrets: Secrets;
   /** Opened in `init`, closed at the end of `stop`. */
+  /** Of the main process. Opened in `init`, closed at the end of `stop`. */
+  readonly tracing: Tracing;
   readonly directory: DataDirectory;
   readonly blockchain: BlockchainClient;
   /** The registry of peers that the services of a node share, where there is a blockchain service. */

@@ -89,7 +89,7 @@ export class ServerParts {
     { privateKey, adminKey, urls, kinds }: Identity,
     loggers: ComponentLoggers,
   ) {
-    const { settings, registry, directory } = dependencies;
+    const { settings, registry, directory, tracing } = dependencies;
     this.#dependencies = dependencies;
     this.adminKey = adminKey;
     this.#logger = loggers.of('server');
@@ -174,6 +174,11 @@ export class ServerParts {
       kinds: kinds ?? MESSAGE_KINDS,
     });
 
+    const service = {
+      peerId: this.node.peerId,
+      clientName: settings.clientName,
+      version: options.version ?? '',
+    };
     const publisher: PublisherConfig = {
       settings,
       journalPath: directory.file('journal'),
@@ -182,6 +187,7 @@ export class ServerParts {
       peerId: this.node.peerId,
       logLevel: loggers.level,
       kindsModule: options.kindsModule,
+      tracing: tracing.orderOf(service),
     };
     this.pipeline = new Pipeline(
       {
@@ -199,6 +205,7 @@ export class ServerParts {
           : { onAccepted: (author) => this.registryClient?.heard(author) }),
         onFact: (fact) => this.#learn(fact),
         onOffence: (author, offence) => this.scores.add(author, offence),
+        tracers: tracing,
       },
       {
         publisher,
@@ -213,6 +220,7 @@ export class ServerParts {
         frameSocketPath: publisher.frameSocketPath,
         peerId: this.node.peerId,
         baseUrl: urls.dataHub,
+        tracing: tracing.orderOf(service),
       },
     );
 
@@ -225,7 +233,8 @@ export class ServerParts {
         metrics: createAnnounceMetrics(registry),
         chain: dependencies.blockchain,
         node: this.node,
-        showOwn: (kind, message) => this.pipeline.pushOwn(kind, message),
+        showOwn: (kind, message, trace) => this.pipeline.pushOwn(kind, message, trace),
+        tracers: tracing,
         urls,
         assembly: dependencies.assembly,
         syncPeer: () => this.sync?.syncPeer,
@@ -276,6 +285,7 @@ export class ServerParts {
             metrics: grpcMetrics,
             connections,
             adminKey,
+            tracers: tracing,
             node: this.node,
             list: this.bans,
             scores: this.scores,

@@ -1,6 +1,7 @@
 /** The P2P server: its parts, started in order and stopped backwards. */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { monotonic, wall } from '../shared/clock.js';
 import { AbortedError, errorMessage } from '../shared/errors.js';
 import { RpcError, untilItAnswers } from '../shared/grpc/call.js';
@@ -8,6 +9,7 @@ import type { DependencyHealth, HealthReport } from '../shared/health.js';
 import { kafkaSecurityWarnings, onCluster } from '../shared/kafka/security-settings.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { MessageKind } from '../shared/messages/kind.js';
+import { FLUSH_MS } from '../shared/tracing/tracing.js';
 import { type AnnouncedUrls, announcedUrls } from './announce/urls.js';
 import { backUp } from './backup.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
@@ -198,6 +200,11 @@ export class P2PServer {
       this.#logger,
     );
     const kinds = await loadKinds(this.#options.kindsModule);
+    await this.#dependencies.tracing.open({
+      peerId: peerIdFromPrivateKey(privateKey).toString(),
+      clientName: settings.clientName,
+      version: this.#options.version ?? '',
+    });
     const identity = { privateKey, adminKey, urls: this.#urls, kinds };
     signal.throwIfAborted();
     this.#parts = new ServerParts(this.#dependencies, this.#options, identity, this.#loggers);
@@ -409,7 +416,7 @@ export class P2PServer {
     this.#state = 'stopped';
     this.#ready = false;
     this.#stopping.abort();
-    const { settings, embedded, tls, secrets } = this.#dependencies;
+    const { settings, embedded, tls, secrets, tracing } = this.#dependencies;
     const deadline = monotonic() + settings.shutdown_timeout;
     await this.#initialising?.catch(() => {});
     let starting = this.#starting !== undefined;
@@ -427,6 +434,7 @@ export class P2PServer {
       bans: () => this.#parts?.bans.stop(),
       'peer registry': () => this.#parts?.registry.stop(),
       chain: () => embedded.chain?.close(),
+      traces: () => tracing.close(FLUSH_MS),
       'TLS files': () => tls.stop(),
       secrets: () => secrets.stop(),
       'directory watch': () => this.#directoryWatch.stop(),

@@ -39,3 +39,11 @@ export function topicPrefix({
 }: Pick<Settings, 'p2p_topic_prefix' | 'network'>): string {
   return prefix === '' ? `${TOPIC_ROOT}/${network}` : prefix;
 }
+
+/** The gossip topic of a kind, `<prefix>-<its setting>`. */
+export function gossipTopic(
+  settings: Settings,
+  { topicSetting }: { readonly topicSetting: keyof Settings },
+): string {
+  return `${topicPrefix(settings)}-${String(settings[topicSetting])}`;
+}

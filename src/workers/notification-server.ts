@@ -12,6 +12,7 @@ import type { NotificationServerOrder, NotificationServerReport } from '../share
 import { droppedLogLines } from '../shared/log-sink.js';
 import { createLogger } from '../shared/logging.js';
 import { collectProcessMetrics, EventLoopDelay } from '../shared/process-metrics.js';
+import { FLUSH_MS, Tracing } from '../shared/tracing/tracing.js';
 import { createNotificationServerMetrics } from './notification-server/metrics.js';
 import { NotificationServer } from './notification-server/server.js';
 import { chooseTransport } from './notification-server/transport/index.js';
@@ -39,6 +40,7 @@ collectProcessMetrics(registry, { delay, prefix: 'teranode_p2p_notification_serv
 delay.start();
 
 let server: NotificationServer | undefined;
+let tracing: Tracing | undefined;
 let leaving = false;
 
 function report(message: NotificationServerReport): void {
@@ -53,7 +55,8 @@ function leave(code: number, { elsewhere = false } = {}): void {
   } catch (error) {
     logger.error({ pid: process.pid, err: error }, 'notification server did not stop cleanly');
   }
-  setTimeout(() => process.exit(code), LEAVE_MS);
+  const exit = () => process.exit(code);
+  setTimeout(() => (tracing?.close(FLUSH_MS) ?? Promise.resolve()).then(exit, exit), LEAVE_MS);
 }
 
 function fail(error: unknown): void {
@@ -73,6 +76,8 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
     leave(0);
     return;
   }
+  tracing = new Tracing({ logger, registry }, config.tracing?.config);
+  await tracing.open(config.tracing?.service);
   server = new NotificationServer(
     {
       logger,
@@ -85,6 +90,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
       greeting: (json) => report({ type: 'greeting', json }),
       streaming: (connected) => report({ type: 'streaming', connected }),
       crowded: (crowded) => report({ type: 'crowded', crowded }),
+      tracers: tracing,
     },
     config,
   );

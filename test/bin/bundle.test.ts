@@ -100,6 +100,55 @@ test('no library that is reached into is bundled twice, or loaded from its packa
   );
 });
 
+/** Files of the bundle that have something of a package's in them. */
+function filesWith(name: RegExp): Set<string> {
+  const found = new Set<string>();
+  for (const file of readdirSync(APP, { recursive: true, encoding: 'utf8' })) {
+    if (!file.endsWith('.map')) continue;
+    const { sources } = JSON.parse(readFileSync(join(APP, file), 'utf8')) as SourceMap;
+    if (sources.some((source) => name.test(source)))
+      found.add(pathToFileURL(join(APP, file.slice(0, -'.map'.length))).href);
+  }
+  return found;
+}
+
+test('nothing of OpenTelemetry is loaded while it is off; where it is on it comes from the bundle, with the exporter that is asked for', async (context) => {
+  const ofSdk = filesWith(/node_modules\/@opentelemetry\/sdk-trace/);
+  const exporters = {
+    grpc: filesWith(/node_modules\/@opentelemetry\/exporter-trace-otlp-grpc\//),
+    'http/json': filesWith(/node_modules\/@opentelemetry\/exporter-trace-otlp-http\//),
+    'http/protobuf': filesWith(/node_modules\/@opentelemetry\/exporter-trace-otlp-proto\//),
+  };
+  for (const protocol of [undefined, 'grpc', 'http/json', 'http/protobuf'] as const) {
+    const { env, files: filesOf } = watchLoading(context);
+    const traces: Record<string, string> =
+      protocol === undefined
+        ? {}
+        : {
+            OTEL_TRACES_EXPORTER: 'otlp',
+            OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+            // Where nothing listens.
+            OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+          };
+    const run = launchServer(context, { env: { ...env, ...traces, NODE_V8_COVERAGE: '' } });
+    await run.ready();
+    run.child.kill('SIGTERM');
+    assert.equal((await within(run.exit, 30_000, 'the end')).code, 0, run.stderr);
+    const files = filesOf();
+    const loads = (of: Iterable<string>) => [...of].some((file) => files.includes(file));
+    assert.equal(loads(ofSdk), protocol !== undefined, `${protocol}`);
+    for (const [name, of] of Object.entries(exporters)) {
+      assert.ok(of.size > 0, name);
+      assert.equal(loads(of), protocol === name, `${name} with ${protocol}`);
+    }
+    // prom-client, which is bundled too, has the API alone.
+    assert.deepEqual(
+      files.filter((file) => file.includes('/node_modules/@opentelemetry/')),
+      [],
+    );
+  }
+});
+
 test('it runs wherever the checkout is put, and a stack names the sources', (context) => {
   // A folder of the same name above it.
   const root = join(temporaryDirectory(context), 'app', 'server');

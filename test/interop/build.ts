@@ -13,6 +13,9 @@ export const NEIGHBOUR = resolve('dist/interop/neighbour');
 export const DESCRIPTORS = resolve('dist/interop/descriptors.binpb');
 /** What people call a gRPC port with by hand; its version is pinned in a module of its own. */
 export const GRPCURL = resolve('dist/interop/grpcurl');
+/** OpenTelemetry's own Collector, pinned in a module of its own. */
+export const COLLECTOR = resolve('dist/interop/collector');
+const COLLECTOR_MODULE = join(MODULE, 'collector');
 const GRPCURL_MODULE = join(MODULE, 'grpcurl');
 const GRPCURL_PACKAGE = 'github.com/fullstorydev/grpcurl/cmd/grpcurl';
 const SHOWN_LINES = 40;
@@ -27,6 +30,7 @@ export async function buildNeighbour(): Promise<void> {
   const programs = [
     { module: MODULE, output: NEIGHBOUR },
     { module: GRPCURL_MODULE, source: GRPCURL_PACKAGE, output: GRPCURL },
+    { module: COLLECTOR_MODULE, output: COLLECTOR },
   ];
   const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
   await buildGo('Building the Go programs', programs, (line) =>

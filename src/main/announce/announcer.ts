@@ -32,6 +32,8 @@ export interface AnnouncerComponents {
   readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId' | 'isConnected'>;
   /** Hands a message of ours to the pipeline, for WebSocket clients. */
   readonly showOwn: VoiceComponents['showOwn'];
+  /** Undefined: nothing is traced. */
+  readonly tracers?: VoiceComponents['tracers'];
   readonly urls: AnnouncedUrls;
   readonly assembly?: Pick<BlockAssemblyClient, 'state'>;
   readonly rejectedTx?: Pick<KafkaConsumer, 'start' | 'stop'>;
@@ -83,7 +85,7 @@ export class Announcer {
   #best: HashHex | undefined;
 
   constructor(components: AnnouncerComponents, options: AnnouncerOptions = {}) {
-    const { settings, logger, metrics, chain, node, showOwn, urls, assembly, syncPeer } = components;
+    const { settings, logger, metrics, chain, node, showOwn, urls, assembly, syncPeer, tracers } = components;
     const { now = () => performance.now(), retryMs = 1_000, statusSpacingMs = 1_000, version = '' } = options;
     const fsmState = (): FsmState | undefined => this.#subscription.fsmState;
     this.#components = components;
@@ -100,7 +102,7 @@ export class Announcer {
       },
       options.subscription,
     );
-    this.#voice = new Voice({ settings, logger, metrics, node, showOwn, fsmState });
+    this.#voice = new Voice({ settings, logger, metrics, node, showOwn, tracers, fsmState });
     this.#status = new Status({
       settings,
       logger,

@@ -4,7 +4,11 @@ import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { encodeMessage } from '../../shared/messages/encode.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
+import { gossipTopic } from '../../shared/networks.js';
 import type { Settings } from '../../shared/settings/table.js';
+import { messagingValues } from '../../shared/tracing/messaging.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
+import type { TraceParent, TraceSpan } from '../../shared/tracing/types.js';
 import type { FsmState } from '../blockchain/types.js';
 import type { P2PNode } from '../node/types.js';
 import { gateOf } from './gate.js';
@@ -14,12 +18,18 @@ import type { AnnounceMetrics } from './metrics.js';
 const PUBLISH_PATIENCE_MS = 5_000;
 
 export interface VoiceComponents {
-  readonly settings: Pick<Settings, 'listen_mode' | 'p2p_payload_framing' | 'clientName'>;
+  readonly settings: Settings;
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly node: Pick<P2PNode, 'publish'>;
   /** Hands a message of ours to the pipeline, for WebSocket clients. */
-  readonly showOwn: <M extends object>(kind: MessageKind<M>, message: Partial<M>) => void;
+  readonly showOwn: <M extends object>(
+    kind: MessageKind<M>,
+    message: Partial<M>,
+    trace: TraceParent | undefined,
+  ) => void;
+  /** Undefined: nothing is traced. */
+  readonly tracers?: Tracers | undefined;
   readonly fsmState: () => FsmState | undefined;
 }
 
@@ -57,22 +67,37 @@ export class Voice {
       this.dropped(kind.name);
       return 0;
     }
+    const span = this.#span(kind);
     try {
       const data = encodeMessage(kind, message, settings.p2p_payload_framing, settings.clientName);
-      if (kind.frame !== undefined) showOwn(kind, message);
+      if (kind.frame !== undefined) showOwn(kind, message, span?.context);
       if (gate === 'show' || !tellable) {
         metrics.announcements.inc({ kind: kind.name, outcome: gate === 'show' ? 'shown' : 'no_url' });
         return 0;
       }
       const peers = await patiently(node.publish(kind.id, data));
+      span?.set({ 'messaging.message.body.size': data.length, 'teranode.p2p.peers': peers });
       metrics.announcements.inc({ kind: kind.name, outcome: peers > 0 ? 'told' : 'nobody' });
       this.#failing.delete(kind.name);
       return peers;
     } catch (error) {
       metrics.announcements.inc({ kind: kind.name, outcome: 'failed' });
       this.#complain(kind.name, error);
+      span?.fail('publish', errorMessage(error));
       return 0;
+    } finally {
+      span?.end();
     }
+  }
+
+  /** Of a message that is told or shown, where it is traced. */
+  #span(kind: Pick<MessageKind, 'name' | 'topicSetting'>): TraceSpan | undefined {
+    const { settings, tracers } = this.#components;
+    const tracer = tracers?.sampled();
+    if (tracer === undefined) return undefined;
+    const topic = gossipTopic(settings, kind);
+    const values = { ...messagingValues('gossipsub', 'send', topic), 'teranode.p2p.kind': kind.name };
+    return tracer.message(`send ${topic}`, { kind: 'producer', values });
   }
 
   /** Once until it works again: a node without peers fails at every status. */

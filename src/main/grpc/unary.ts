@@ -10,6 +10,10 @@ import { libraryTime } from '../../shared/clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import { withoutSecrets } from '../../shared/redaction.js';
+import { rpcValues } from '../../shared/tracing/rpc.js';
+import type { Tracer } from '../../shared/tracing/tracer.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
+import type { TraceSpan } from '../../shared/tracing/types.js';
 import { startAtZero } from '../../shared/zeroed-counter.js';
 import type { AdminKey } from './admin-key.js';
 import type { GrpcConnections } from './connections.js';
@@ -32,6 +36,8 @@ export interface CallContext {
   readonly metrics: PeerServiceMetrics;
   readonly adminKey: AdminKey;
   readonly connections: Pick<GrpcConnections, 'answering'>;
+  /** Undefined: no call is traced. */
+  readonly tracers?: Pick<Tracers, 'tracer'> | undefined;
 }
 
 export interface MethodOptions<Request, Response> {
@@ -46,6 +52,7 @@ export interface MethodOptions<Request, Response> {
 
 /** Longer than any answer here may take; a caller's own deadline is usually shorter. */
 const LONGEST_CALL_MS = 30_000;
+const SERVICE = 'p2p_api.PeerService';
 /** The caller keeps the same deadline, and may give up a few milliseconds before it has passed here. */
 const DEADLINE_SLACK_MS = 100;
 
@@ -54,11 +61,12 @@ export function unary<Request, Response>(
   method: string,
   { admin, answer }: MethodOptions<Request, Response>,
 ): handleUnaryCall<Request, Response> {
-  const { logger, metrics, adminKey, connections } = context;
+  const { logger, metrics, adminKey, connections, tracers } = context;
   startAtZero(metrics.calls, { method: [method], code: ['OK'] });
   metrics.seconds.zero({ method });
   return (call, callback) => {
     const seconds = metrics.seconds.startTimer({ method });
+    const span = spanOf(tracers?.tracer, method, call);
     const giveUp = new AbortController();
     const give = (): void => giveUp.abort();
     call.once('cancelled', give);
@@ -79,6 +87,7 @@ export function unary<Request, Response>(
       .then(
         (response) => {
           metrics.calls.inc({ method, code: 'OK' });
+          endOf(span, Status.OK);
           callback(null, response);
         },
         (error: unknown) => {
@@ -88,6 +97,7 @@ export function unary<Request, Response>(
           else if (error instanceof AbortedError) logger.debug({ method }, 'a gRPC call was given up');
           // What went wrong inside is not the caller's to read.
           const details = code === Status.INTERNAL ? 'internal error' : withoutSecrets(errorMessage(error));
+          endOf(span, code, details);
           callback({ code, details } satisfies Partial<ServiceError>);
         },
       )
@@ -97,6 +107,38 @@ export function unary<Request, Response>(
         seconds();
       });
   };
+}
+
+/** Of a call, where it is traced: by its caller's word, or by chance. */
+function spanOf(
+  tracer: Tracer | undefined,
+  method: string,
+  { metadata }: ServerUnaryCall<unknown, unknown>,
+): TraceSpan | undefined {
+  if (tracer === undefined) return undefined;
+  const name = `${SERVICE}/${method}`;
+  const get = (key: string): string | undefined => {
+    const values = metadata.get(key);
+    return values.length === 0 ? undefined : values.join(',');
+  };
+  return tracer.incoming(name, get, { kind: 'server', values: rpcValues(name) });
+}
+
+/** By the conventions these are the server's fault. */
+const SERVERS_FAULTS: ReadonlySet<Status> = new Set([
+  Status.UNKNOWN,
+  Status.DEADLINE_EXCEEDED,
+  Status.UNIMPLEMENTED,
+  Status.INTERNAL,
+  Status.UNAVAILABLE,
+  Status.DATA_LOSS,
+]);
+
+function endOf(span: TraceSpan | undefined, code: Status, details?: string): void {
+  if (span === undefined) return;
+  span.set({ 'rpc.status_code': Status[code] });
+  if (SERVERS_FAULTS.has(code)) span.fail(String(Status[code]), details);
+  span.end();
 }
 
 function requireKey(call: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey): void {

@@ -4,7 +4,7 @@ import { type GossipSub, gossipsub, StrictSign } from '@chainsafe/libp2p-gossips
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import { topicPrefix } from '../../shared/networks.js';
+import { gossipTopic } from '../../shared/networks.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { Backpressure } from './backpressure.js';
 import type { ConnectionBudgets } from './budgets.js';
@@ -55,8 +55,7 @@ const LONGEST_BACKOFF_S = 3600;
 
 /** The topics of these kinds, in their order: `<prefix>-<setting>`. */
 export function topicNames(settings: Settings, kinds: readonly MessageKind[]): string[] {
-  const prefix = topicPrefix(settings);
-  return kinds.map((kind) => `${prefix}-${String(settings[kind.topicSetting])}`);
+  return kinds.map((kind) => gossipTopic(settings, kind));
 }
 
 export interface GossipComponents {

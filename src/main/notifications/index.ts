@@ -9,6 +9,7 @@ import { type ListenAddress, listenAddressOf } from '../../shared/listen-address
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { serverFiles, type TlsFileSet, type TlsFiles, tlsFileProblems } from '../../shared/tls-files.js';
+import type { TracingOrder } from '../../shared/tracing/types.js';
 import type { NotificationsMetrics } from './metrics.js';
 import { probePort } from './probe.js';
 import { ServerProcess, type ServerProcessComponents } from './server-process.js';
@@ -52,6 +53,8 @@ export interface NotificationServersOptions {
   readonly peerId: string;
   /** This node's data hub URL, for the text ping; empty: left out. */
   readonly baseUrl: string;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: TracingOrder | undefined;
   /** Milliseconds between two beats, ten of which a process may leave unanswered; 1,000 unless told. */
   readonly beatMs?: number;
 }
@@ -286,6 +289,7 @@ export class NotificationServers implements HealthChecked {
       status: this.#status,
       greeting: this.#greeting,
       limits: this.#limits,
+      tracing: this.options.tracing,
       held: this.#ledger.held(),
     };
   }

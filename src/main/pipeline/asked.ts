@@ -1,12 +1,13 @@
 /** A message that GossipSub asks of, from its arrival until it is known what it is. */
 
 import { monotonic, wall } from '../../shared/clock.js';
-import { outcomeOf } from '../../shared/pipeline/checked-batch.js';
+import { microsOfMessage, outcomeOf } from '../../shared/pipeline/checked-batch.js';
 import { type OutcomeName, outcomeAt } from '../../shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { Signed } from '../../shared/pipeline/types.js';
 import type { Checking, IncomingMessage, Judgement } from '../node/types.js';
 import type { Entrant, Where } from './checks.js';
+import type { MessageTrace } from './message-trace.js';
 
 /** A message after its checker, for GossipSub to ask for or not: nobody else keeps it. */
 export class Finished implements Judgement {
@@ -14,6 +15,8 @@ export class Finished implements Judgement {
     /** Of a checked batch. */
     readonly bytes: Buffer,
     readonly where: Judgement['where'],
+    /** Where it is traced. */
+    readonly trace?: MessageTrace | undefined,
   ) {}
 
   get outcome(): OutcomeName {
@@ -44,6 +47,8 @@ export class Asked implements Entrant, Checking {
   readonly queuedAt = monotonic();
   readonly standing: AuthorStanding;
   place: object | undefined = undefined;
+  /** Where it is traced. */
+  trace: MessageTrace | undefined = undefined;
   readonly judgement: Promise<Judgement>;
   readonly #asking: Asking;
   #settle: (judgement: Judgement) => void = () => {};
@@ -65,11 +70,14 @@ export class Asked implements Entrant, Checking {
     });
   }
 
-  finish(checked: Buffer, where: Where): void {
-    this.#settle(this.#asking.finished(this, new Finished(checked, where)));
+  finish(checked: Buffer, where: Where, collected: number): void {
+    const { trace } = this;
+    trace?.checked({ from: collected, micros: microsOfMessage(checked), where });
+    this.#settle(this.#asking.finished(this, new Finished(checked, where, trace)));
   }
 
   drop(why: 'shed' | 'lost'): void {
+    this.trace?.end('shed');
     this.#settle(this.#asking.dropped(this, why));
   }
 

@@ -26,8 +26,8 @@ import { FairQueue, type QueuedMessage } from './queue.js';
 
 /** A message on its way to a checker. */
 export interface Entrant extends QueuedMessage {
-  /** It is checked: a message of a checked batch (`checked-batch.ts`), and by whom. */
-  finish(checked: Buffer, where: Where): void;
+  /** It is checked: a message of a checked batch (`checked-batch.ts`), by whom, and when it was collected for that (monotonic). */
+  finish(checked: Buffer, where: Where, collected: number): void;
   /** It is not: `shed` to make room for others, `lost` when the checkers ended. */
   drop(why: 'shed' | 'lost'): void;
 }
@@ -68,6 +68,8 @@ interface Batch {
   /** Undefined until a checker has answered. */
   answer: readonly Buffer[] | undefined;
 }
+
+type Answered = Batch & { readonly answer: readonly Buffer[] };
 
 export class Checks {
   readonly checkers: CheckerPool;
@@ -211,8 +213,8 @@ export class Checks {
     }
     const count = answer.length;
     if (count > 0) {
-      this.#collected(messages.slice(0, count));
-      this.#finish(messages.slice(0, count), answer, 'main');
+      const collected = this.#collected(messages.slice(0, count));
+      this.#finish({ messages: messages.slice(0, count), collected, answer }, 'main');
     }
     if (count < messages.length) this.#dispatch(messages.slice(count));
   }
@@ -249,17 +251,17 @@ export class Checks {
       this.#pooled.shift();
       this.#metrics.batchesInFlight.set(this.#pooled.length);
       this.#metrics.stageSeconds.observe({ stage: 'checked' }, (monotonic() - batch.collected) / 1000);
-      this.#finish(batch.messages, batch.answer, 'thread');
+      this.#finish({ ...batch, answer: batch.answer }, 'thread');
     }
     this.collectSoon();
   }
 
-  #finish(messages: readonly Entrant[], answer: readonly Buffer[], where: Where): void {
+  #finish({ messages, collected, answer }: Answered, where: Where): void {
     this.#charge(messages, answer);
     messages.forEach((message, index) => {
       const bytes = answer[index];
       if (bytes === undefined) message.drop('lost');
-      else message.finish(bytes, where);
+      else message.finish(bytes, where, collected);
     });
   }
 

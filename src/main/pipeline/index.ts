@@ -19,6 +19,7 @@ import {
   encodeCheckedBatch,
   factOf,
   joinCheckedMessages,
+  microsOfMessage,
   outcomeOf,
   sliceCheckedBatch,
 } from '../../shared/pipeline/checked-batch.js';
@@ -35,6 +36,8 @@ import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
+import type { TracedMessage, TraceParent } from '../../shared/tracing/types.js';
 import type {
   BanGate,
   Checking,
@@ -47,6 +50,7 @@ import type {
 import { Asked, type Asking, Finished } from './asked.js';
 import type { CheckerPool } from './checker-pool.js';
 import { Checks, type Entrant } from './checks.js';
+import { type MessageTrace, MessageTraces } from './message-trace.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
 
@@ -66,6 +70,8 @@ export interface PipelineComponents {
   readonly onFact: (fact: PeerFact) => void;
   /** Called for the author, whose signature the message bears. */
   readonly onOffence: (author: string, offence: Offence) => void;
+  /** Undefined: nothing is traced. */
+  readonly tracers?: Tracers | undefined;
 }
 
 export interface PipelineOptions {
@@ -107,6 +113,8 @@ interface Known {
   readonly kind: number;
   readonly author: string;
   readonly source: string;
+  /** Ends with its verdict. */
+  readonly trace: MessageTrace | undefined;
 }
 
 /** A message on its way to the publisher, or with it. */
@@ -114,6 +122,8 @@ interface Claim {
   readonly message: Known;
   /** Of a checked batch. */
   readonly bytes: Buffer;
+  /** What the publisher's spans are below. */
+  readonly parent: TraceParent | undefined;
 }
 
 export class Pipeline implements MessageChecks {
@@ -124,6 +134,7 @@ export class Pipeline implements MessageChecks {
   readonly #ownContext: CheckContext;
   readonly #checks: Checks;
   readonly publisher: PublisherPool;
+  readonly #traces: MessageTraces;
   readonly #counters = new Map<number, Map<OutcomeName, Counter.Internal>>();
   readonly #asking: Asking = {
     finished: (message, finished) => this.#finished(message, finished),
@@ -136,6 +147,8 @@ export class Pipeline implements MessageChecks {
   #claims: Claim[] = [];
   /** Checked messages that GossipSub has not asked for in this turn. */
   #unclaimed = 0;
+  /** Those of this turn that are traced. */
+  #traced: MessageTrace[] = [];
   #handingOver = false;
   /** Batches and bytes with the publisher. */
   #publishing = 0;
@@ -152,6 +165,7 @@ export class Pipeline implements MessageChecks {
     this.#kinds = byId(kinds);
     this.#ownPeer = options.publisher.peerId;
     this.#ownContext = checkContextOf(settings);
+    this.#traces = new MessageTraces(components.tracers, { settings, kinds: this.#kinds });
     const { kindsModule, checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
     this.#checks = new Checks(
       { settings, logger, metrics },
@@ -221,6 +235,7 @@ export class Pipeline implements MessageChecks {
       return NOT_LOOKED_AT;
     }
     const message = new Asked(incoming, this.#components.standingOf(incoming.author), this.#asking);
+    message.trace = this.#traces.begin(incoming, message.queuedAt);
     this.#checks.push(message);
     return message;
   }
@@ -234,14 +249,14 @@ export class Pipeline implements MessageChecks {
     } else this.#checkHeard(heard);
   }
 
-  /** Takes one of our own messages: for the WebSocket clients. */
-  pushOwn<M extends object>(kind: MessageKind<M>, own: Partial<M>): void {
+  /** Takes one of our own messages: for the WebSocket clients. `parent`: its span, where it is traced. */
+  pushOwn<M extends object>(kind: MessageKind<M>, own: Partial<M>, parent?: TraceParent): void {
     if (this.#closed) return;
     const author = this.#ownPeer;
-    const message = { id: undefined, kind: kind.id, author, source: author };
+    const message = { id: undefined, kind: kind.id, author, source: author, trace: undefined };
     const checked = ownMessage(kind, own, { author, receivedAt: wall.told() }, this.#ownContext);
     const [bytes] = sliceCheckedBatch(encodeCheckedBatch([checked]));
-    if (bytes !== undefined && isTaken(checked.outcome)) this.#claim({ message, bytes });
+    if (bytes !== undefined && isTaken(checked.outcome)) this.#claim({ message, bytes, parent });
     else this.#settle(message, outcomeAt(checked.outcome).name);
   }
 
@@ -280,8 +295,12 @@ export class Pipeline implements MessageChecks {
   #finished(message: Asked, finished: Finished): Judgement {
     if (finished.signature === 'holds') {
       this.#unclaimed += 1;
+      if (finished.trace !== undefined) this.#traced.push(finished.trace);
       this.#handOverSoon();
-    } else this.#counterOf(message.kind, finished.outcome).inc();
+    } else {
+      finished.trace?.end(finished.outcome);
+      this.#counterOf(message.kind, finished.outcome).inc();
+    }
     this.#rest();
     return finished;
   }
@@ -297,22 +316,27 @@ export class Pipeline implements MessageChecks {
   #checkHeard(heard: HeardMessage): void {
     const refusal = this.#refusal(heard);
     if (refusal !== undefined) {
-      this.#settle(heard, refusal);
+      this.#settle({ ...heard, trace: undefined }, refusal);
       return;
     }
     const { kind, author, source, data } = heard;
+    const queuedAt = monotonic();
+    const trace = this.#traces.begin(heard, queuedAt);
     const message: Entrant = {
       kind,
       author,
       source,
       data,
       receivedAt: wall.told(),
-      queuedAt: monotonic(),
+      queuedAt,
       standing: this.#components.standingOf(author),
-      finish: (checked, where) => this.#take(heard, new Finished(checked, where)),
+      finish: (checked, where, collected) => {
+        trace?.checked({ from: collected, micros: microsOfMessage(checked), where });
+        this.#take(heard, new Finished(checked, where, trace));
+      },
       drop: (why) => {
         if (why === 'shed') this.#tellShed(message);
-        this.#settle(heard, 'shed');
+        this.#settle({ ...heard, trace }, 'shed');
       },
     };
     this.#checks.push(message);
@@ -320,11 +344,12 @@ export class Pipeline implements MessageChecks {
 
   /** GossipSub takes it for new. */
   #take({ id, kind, author, source }: HeardMessage, finished: Finished): void {
-    const message = { id, kind, author, source };
-    const { bytes } = finished;
+    const { bytes, trace } = finished;
+    const message = { id, kind, author, source, trace };
+    if (trace !== undefined) trace.claimed = true;
     // Whoever was banned while it waited for a checker has no say from then on.
     if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
-    else if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes });
+    else if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes, parent: trace?.context });
     else this.#settle(message, finished.outcome);
   }
 
@@ -343,6 +368,10 @@ export class Pipeline implements MessageChecks {
     this.#handingOver = false;
     if (this.#unclaimed > 0) this.#components.metrics.unclaimed.inc(this.#unclaimed);
     this.#unclaimed = 0;
+    if (this.#traced.length > 0) {
+      for (const trace of this.#traced) if (!trace.claimed) trace.end('duplicate');
+      this.#traced = [];
+    }
     const claims = this.#claims;
     this.#claims = [];
     if (claims.length > 0) this.#publish(claims);
@@ -357,7 +386,7 @@ export class Pipeline implements MessageChecks {
     this.#publishingBytes += byteLength;
     const handedOver = monotonic();
     this.publisher
-      .publish(batch)
+      .publish(batch, tracedOf(claims))
       .then(({ outcomes }) => {
         metrics.stageSeconds.observe({ stage: 'published' }, (monotonic() - handedOver) / 1000);
         return claims.map((_, index) => outcomeAt(outcomes[index] ?? -1).name);
@@ -398,8 +427,9 @@ export class Pipeline implements MessageChecks {
     for (const resolve of waiting) resolve();
   }
 
-  #settle({ id, kind, author, source }: Known, name: OutcomeName): void {
+  #settle({ id, kind, author, source, trace }: Known, name: OutcomeName): void {
     this.#counterOf(kind, name).inc();
+    trace?.end(name);
     if (id === undefined) return;
     const { verdicts, onOffence } = this.#components;
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
@@ -450,4 +480,16 @@ export class Pipeline implements MessageChecks {
     this.#lastLoud = now;
     this.#shedLoudly = 0;
   }
+}
+
+/** Those of a batch that are traced; undefined where none is. */
+function tracedOf(claims: readonly Claim[]): readonly TracedMessage[] | undefined {
+  let traced: TracedMessage[] | undefined;
+  for (let index = 0; index < claims.length; index++) {
+    const parent = claims[index]?.parent;
+    if (parent === undefined) continue;
+    traced ??= [];
+    traced.push({ index, parent });
+  }
+  return traced;
 }

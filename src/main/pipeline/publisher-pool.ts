@@ -9,6 +9,7 @@ import { AbortedError, errorMessage, UnavailableError } from '../../shared/error
 import type { Logger } from '../../shared/logging.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
+import type { TracedMessage } from '../../shared/tracing/types.js';
 import type { PipelineMetrics } from './metrics.js';
 import { TaskThread } from './task-thread.js';
 import { backoffMs, FAILURES_UNTIL_FAILED, watchTask } from './worker-pool.js';
@@ -29,6 +30,7 @@ interface Unanswered {
   readonly batch: ArrayBuffer;
   /** By which the journal knows it again. */
   readonly id: number;
+  readonly traced: readonly TracedMessage[] | undefined;
   readonly resolve: (published: PublishedBatch) => void;
   readonly reject: (error: Error) => void;
   retry: boolean;
@@ -90,15 +92,15 @@ export class PublisherPool {
 
   /**
    * Hands a checked batch on. Resolves when what it holds is safe. Survives the publisher's death; rejects with AbortedError
-   * after `stop` alone.
+   * after `stop` alone. `traced`: its messages that are traced.
    */
-  publish(batch: ArrayBuffer): Promise<PublishedBatch> {
+  publish(batch: ArrayBuffer, traced?: readonly TracedMessage[]): Promise<PublishedBatch> {
     return new Promise((resolve, reject) => {
       if (this.#stopping.signal.aborted) {
         reject(new AbortedError('the publisher is stopped'));
         return;
       }
-      const entry: Unanswered = { batch, id: this.#nextId++, resolve, reject, retry: false };
+      const entry: Unanswered = { batch, id: this.#nextId++, traced, resolve, reject, retry: false };
       this.#unanswered.add(entry);
       if (this.#replacing === undefined) this.#send(entry);
     });
@@ -139,8 +141,8 @@ export class PublisherPool {
       },
     );
     // Not transferred: the batch is needed again if this publisher dies.
-    const { batch, id, retry } = entry;
-    const task: PublisherTask = { op: 'publish', batch, id, retry };
+    const { batch, id, retry, traced } = entry;
+    const task: PublisherTask = { op: 'publish', batch, id, retry, ...(traced && { traced }) };
     thread
       .run(task)
       .then((published) => {

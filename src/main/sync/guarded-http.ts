@@ -8,10 +8,13 @@ import { lookup } from 'node:dns/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
-import { UnavailableError } from '../../shared/errors.js';
+import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { addressScope, isPrivateHost } from '../../shared/ip.js';
 import { requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { CheckContext } from '../../shared/messages/kind.js';
+import { withoutSecrets } from '../../shared/redaction.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
+import type { TraceSpan } from '../../shared/tracing/types.js';
 
 /** The address, or the one behind a name or redirect, is not one that strangers may send this server to. */
 export class InsideAddressError extends Error {
@@ -48,6 +51,8 @@ export interface GuardedHttpOptions {
   readonly maxBytes?: number;
   /** Requests under way at the most, and as many lookups; 8 unless told. */
   readonly maxConcurrent?: number;
+  /** Undefined: no request is traced. Whom strangers named is told of no trace. */
+  readonly tracers?: Pick<Tracers, 'tracer'> | undefined;
 }
 
 const MAX_REDIRECTS = 3;
@@ -59,12 +64,14 @@ export class GuardedHttp {
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
   readonly #maxConcurrent: number;
+  readonly #tracers: Pick<Tracers, 'tracer'> | undefined;
   #requests = 0;
   /** The system's lookups cannot be given up: what was asked for is counted until it ends. */
   #lookups = 0;
 
   constructor(options: GuardedHttpOptions) {
     this.#context = options.context;
+    this.#tracers = options.tracers;
     this.#resolve = options.resolve ?? ((name) => lookup(name, { all: true }));
     this.#timeoutMs = options.timeoutMs ?? 2_000;
     this.#maxBytes = options.maxBytes ?? 65_536;
@@ -100,10 +107,32 @@ export class GuardedHttp {
   async #follow(start: string, signal: AbortSignal): Promise<HttpAnswer> {
     let url = new URL(requiredUrl(start, this.#context));
     for (let hop = 0; ; hop++) {
-      const answer = await this.#request(url, await this.#addressesOf(url.hostname, signal), signal);
+      const answer = await this.#traced(url, signal);
       if (typeof answer !== 'string') return answer;
       if (hop === MAX_REDIRECTS) throw new Error(`more than ${MAX_REDIRECTS} redirects`);
       url = new URL(requiredUrl(new URL(answer, url).href, this.#context));
+    }
+  }
+
+  async #traced(url: URL, signal: AbortSignal): Promise<HttpAnswer | string> {
+    const span = this.#tracers?.tracer?.start('GET', {
+      kind: 'client',
+      values: {
+        'http.request.method': 'GET',
+        'url.full': withoutSecrets(url.href),
+        'server.address': url.hostname.replace(/^\[|\]$/g, ''),
+        'server.port': Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
+      },
+    });
+    try {
+      const answer = await this.#request(url, await this.#addressesOf(url.hostname, signal), signal, span);
+      span?.end();
+      return answer;
+    } catch (error) {
+      const why = signal.aborted ? signal.reason : error;
+      span?.fail(why instanceof Error ? why.name : 'error', errorMessage(why));
+      span?.end();
+      throw error;
     }
   }
 
@@ -142,6 +171,7 @@ export class GuardedHttp {
     url: URL,
     addresses: readonly ResolvedAddress[],
     signal: AbortSignal,
+    span: TraceSpan | undefined,
   ): Promise<HttpAnswer | string> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
@@ -173,6 +203,8 @@ export class GuardedHttp {
         answered = true;
         response.on('error', reject);
         const status = response.statusCode ?? 0;
+        span?.set({ 'http.response.status_code': status });
+        if (status >= 400) span?.fail(String(status));
         const { location } = response.headers;
         if (REDIRECTS.has(status) && location !== undefined) {
           resolve(location);

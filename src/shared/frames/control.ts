@@ -3,6 +3,7 @@
 import type { ConnectionLimits } from '../connection-ledger.js';
 import type { Settings } from '../settings/table.js';
 import type { TlsFiles } from '../tls-files.js';
+import type { TracingOrder } from '../tracing/types.js';
 
 /** Everything a notification server is told at its birth. */
 export interface NotificationServerConfig {
@@ -35,6 +36,8 @@ export interface NotificationServerConfig {
   /** The newest own `node_status` that any process had, for clients until the publisher is heard; empty: none yet. */
   readonly greeting: string;
   readonly limits: ConnectionLimits;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: TracingOrder | undefined;
   /** What the other processes hold now: holder, source, connections. */
   readonly held: readonly (readonly [holder: string, source: string, count: number])[];
 }

@@ -20,6 +20,7 @@ import {
   MessageReader,
   type StreamMessage,
   type StreamPlace,
+  type Traces,
   type Welcome,
 } from './stream.js';
 
@@ -38,6 +39,8 @@ export interface FrameStreamHandlers {
   ownStatus(entry: Uint8Array, told: boolean): void;
   /** Whether the publisher is reached. */
   connected?(connected: boolean): void;
+  /** Frames to come are traced: what they are below, by sequence number. */
+  traced?(traces: Traces['traces']): void;
 }
 
 export class FrameStreamClient {
@@ -55,6 +58,8 @@ export class FrameStreamClient {
       readonly socketPath: string;
       /** Unix ms since which frames are wanted, asked when the publisher is first reached; undefined: from then on. */
       readonly since?: () => number | undefined;
+      /** Whether `traced` is wanted; not unless told. */
+      readonly traces?: boolean;
     },
   ) {}
 
@@ -100,7 +105,12 @@ export class FrameStreamClient {
     };
     socket.on('connect', () => {
       const place = this.#place;
-      socket.write(encodeControl(MESSAGE.hello, { version: 2, ...(place === undefined ? {} : { place }) }));
+      const hello = {
+        version: 2,
+        ...(place && { place }),
+        ...(this.options.traces && { traces: true }),
+      } as const;
+      socket.write(encodeControl(MESSAGE.hello, hello));
     });
     socket.on('data', (chunk) => {
       try {
@@ -137,6 +147,9 @@ export class FrameStreamClient {
         return undefined;
       case MESSAGE.welcome:
         return this.#welcome(decodeControl<Welcome>(message), socket);
+      case MESSAGE.traces:
+        this.components.handlers.traced?.(decodeControl<Traces>(message).traces);
+        return undefined;
       case MESSAGE.end:
         return this.#catchUp(decodeControl<End>(message), socket);
       default:

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type LocalSocket, listenOnSocket } from '../local-socket.js';
 import type { Logger } from '../logging.js';
 import type { PlacedEntry } from '../sinks/types.js';
+import type { TraceParent } from '../tracing/types.js';
 import type { FrameStreamMetrics } from './metrics.js';
 import {
   decodeControl,
@@ -45,6 +46,8 @@ export interface FrameStreamServerOptions {
 interface Reader {
   readonly socket: Socket;
   greeted: boolean;
+  /** It wants to know which frames are traced. */
+  traces: boolean;
   /** It has not taken what it was sent. */
   blocked: boolean;
   /** It was left out of what came meanwhile. */
@@ -69,17 +72,26 @@ export class FrameStreamServer {
     this.#server.on('error', (error) => this.options.logger.error({ err: error }, 'frame socket failed'));
   }
 
-  /** Sends what was just appended, entries with frames in their order, to whoever keeps up. Never waits and never throws. */
-  append(entries: readonly PlacedEntry[]): void {
+  /**
+   * Sends what was just appended, entries with frames in their order, to whoever keeps up. `traced`: what those that are traced are
+   * below, by sequence number. Never waits and never throws.
+   */
+  append(entries: readonly PlacedEntry[], traced?: ReadonlyMap<number, TraceParent>): void {
     if (entries.length === 0) return;
     for (const { bytes } of entries)
       if (isOwnStatus(bytes)) this.#ownStatus = encodeMessage(MESSAGE.ownStatus, [bytes]);
     if (this.#readers.size === 0) return;
     const batch = encodeBatch(entries);
+    const traces =
+      traced === undefined || traced.size === 0
+        ? undefined
+        : encodeControl(MESSAGE.traces, { traces: [...traced] });
     for (const reader of this.#readers) {
       if (!reader.greeted) continue;
-      if (!reader.blocked) this.#write(reader, batch);
-      else if (!reader.behind) {
+      if (!reader.blocked) {
+        if (traces !== undefined && reader.traces) this.#write(reader, traces);
+        this.#write(reader, batch);
+      } else if (!reader.behind) {
         reader.behind = true;
         this.options.metrics?.lags.inc();
       }
@@ -99,7 +111,7 @@ export class FrameStreamServer {
   }
 
   #accept(socket: Socket): void {
-    const reader: Reader = { socket, greeted: false, blocked: false, behind: false };
+    const reader: Reader = { socket, greeted: false, traces: false, blocked: false, behind: false };
     this.#readers.add(reader);
     this.options.metrics?.readers.set(this.#readers.size);
     const messages = new MessageReader(HELLO_BYTES);
@@ -125,11 +137,12 @@ export class FrameStreamServer {
     });
   }
 
-  #greet(reader: Reader, { version }: Hello): void {
+  #greet(reader: Reader, { version, traces = false }: Hello): void {
     if (version !== 2) throw new FrameStreamError(`version ${version} of the frame stream`);
     const { directory, epoch, end, nextSeq } = this.options.journal;
     reader.socket.setTimeout(0);
     reader.greeted = true;
+    reader.traces = traces === true;
     this.#write(reader, encodeControl(MESSAGE.welcome, { epoch, position: end, seq: nextSeq, directory }));
     if (this.#ownStatus !== undefined) this.#write(reader, this.#ownStatus);
   }

@@ -1,14 +1,16 @@
 /**
  * Wire of the local stream of entries. A message is its length (u32, little-endian, of what follows), a type byte and a body: control messages are JSON, a batch
- * is f64 position of its first entry, f64 position behind its last, f64 sequence number of its first, and the entries as they stand in the journal.
+ * is f64 position of its first entry, f64 position behind its last, f64 sequence number of its first, and the entries as they stand in the journal. Before a
+ * batch, for who has asked for it, come the traces of those in it that are traced.
  */
 
 import { entryLengthAt, flagsOf, kindOf, OWN } from '../journal/entry.js';
 import { MAX_BATCH_BYTES } from '../journal/layout.js';
 import { NODE_STATUS_ID } from '../messages/ids.js';
 import type { PlacedEntry } from '../sinks/types.js';
+import type { TraceParent } from '../tracing/types.js';
 
-export const MESSAGE = { hello: 1, welcome: 2, batch: 3, ownStatus: 4, end: 5 } as const;
+export const MESSAGE = { hello: 1, welcome: 2, batch: 3, ownStatus: 4, end: 5, traces: 6 } as const;
 
 /** Bytes of one message at the most; a longer one means that the other end is not ours. */
 export const MAX_MESSAGE_BYTES = MAX_BATCH_BYTES + 64;
@@ -27,6 +29,8 @@ export interface Hello {
   readonly version: 2;
   /** What it wants next, if it has had anything. */
   readonly place?: StreamPlace;
+  /** It wants to know which frames are traced. */
+  readonly traces?: boolean;
 }
 
 /** Publisher → notification server, once: from here on it is sent what comes. What is before, it reads in the journal. */
@@ -37,6 +41,11 @@ export interface Welcome extends StreamPlace {
 
 /** Publisher → notification server, which could not keep up: what is before this, it reads in the journal. */
 export type End = Omit<StreamPlace, 'epoch'>;
+
+/** Publisher → notification server: frames to come that are traced, by sequence number. */
+export interface Traces {
+  readonly traces: readonly (readonly [seq: number, parent: TraceParent])[];
+}
 
 export interface StreamMessage {
   readonly type: number;
@@ -62,7 +71,7 @@ export class FrameStreamError extends Error {
   override readonly name = 'FrameStreamError';
 }
 
-export function encodeControl(type: number, body: Hello | Welcome | End): Buffer {
+export function encodeControl(type: number, body: Hello | Welcome | End | Traces): Buffer {
   return encodeMessage(type, [Buffer.from(JSON.stringify(body))]);
 }
 

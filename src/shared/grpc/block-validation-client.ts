@@ -5,6 +5,7 @@ import { BlockValidationAPIClient } from '../generated/blockvalidation_api.js';
 import { type HashHex, hashToBytes } from '../hash.js';
 import type { DependencyHealth, HealthChecked } from '../health.js';
 import type { Settings } from '../settings/table.js';
+import type { TraceParent } from '../tracing/types.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from './neighbour.js';
 
 const RESOURCE = 'BlockValidationClient';
@@ -16,6 +17,8 @@ export interface FoundBlock {
   readonly baseUrl: string;
   /** Base58 peer ID of the announcer. */
   readonly peerId: string;
+  /** Of its announcement, where that is traced. */
+  readonly trace?: TraceParent | undefined;
 }
 
 export interface BlockValidationClient extends HealthChecked {
@@ -77,7 +80,7 @@ export class GrpcBlockValidationClient implements BlockValidationClient {
         wait_to_complete: false,
         peer_id: block.peerId,
       },
-      { deadlineMs: this.#deadlineMs, signal, onceMore: true },
+      { deadlineMs: this.#deadlineMs, signal, onceMore: true, trace: block.trace },
     );
   }
 

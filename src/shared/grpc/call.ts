@@ -145,6 +145,15 @@ export function rpcError(error: unknown, signal?: AbortSignal): Error {
   }
 }
 
+/** gRPC's name of the status that an error of a call stands for. */
+export function statusNameOf(error: unknown): string {
+  if (error instanceof RpcError) return error.codeName;
+  if (error instanceof DeadlineError) return 'DEADLINE_EXCEEDED';
+  if (error instanceof UnavailableError) return 'UNAVAILABLE';
+  if (error instanceof NotFoundError) return 'NOT_FOUND';
+  return error instanceof AbortedError ? 'CANCELLED' : 'UNKNOWN';
+}
+
 /**
  * What failed, out of grpc-js's words around it: those of each load balancer, when it was, and a note on how the name was resolved. Where to
  * is the caller's to say, who knows the address as the settings have it.

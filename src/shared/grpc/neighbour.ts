@@ -15,6 +15,9 @@ import { REDACTED } from '../redaction.js';
 import type { Secrets } from '../secrets.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls-watch.js';
+import { rpcValues } from '../tracing/rpc.js';
+import type { Tracers } from '../tracing/tracing.js';
+import type { TraceParent, TraceSpan } from '../tracing/types.js';
 import {
   type CallPolicy,
   callUnary,
@@ -22,6 +25,7 @@ import {
   isLate,
   RpcError,
   rpcError,
+  statusNameOf,
   type UnaryMethod,
 } from './call.js';
 import { type Channel, type GrpcTlsSettings, openChannel } from './channel.js';
@@ -40,6 +44,8 @@ export interface NeighbourComponents<S = unknown> {
   readonly secrets?: Pick<Secrets, 'apiKey' | 'apiKeys'> | undefined;
   /** Shared by all neighbours of a thread; none are kept unless told. */
   readonly metrics?: NeighbourMetrics;
+  /** Undefined: no call is traced. */
+  readonly tracers?: Pick<Tracers, 'tracer'> | undefined;
 }
 
 const REFUSALS: ReadonlySet<number> = new Set([Status.UNAUTHENTICATED, Status.PERMISSION_DENIED]);
@@ -71,6 +77,8 @@ export interface NeighbourCallPolicy extends CallPolicy {
   readonly patient?: boolean;
   /** A call that was lost with its connection is made once more, with the same time, over the new one. */
   readonly onceMore?: boolean;
+  /** What its span is below; without it, one that is sampled begins a trace. */
+  readonly trace?: TraceParent | undefined;
 }
 
 /** A stream that is open. */
@@ -153,17 +161,49 @@ export class Neighbour<C extends Client> {
     const method = this.#recorded(select, policy, (used) => {
       line = used;
     });
-    const attempt = () => callUnary(method, request, policy, this.#metadata());
+    const span = this.#span(select, policy);
+    const headers = span === undefined ? {} : (this.#components.tracers?.tracer?.headers(span.context) ?? {});
+    const attempt = () => {
+      const metadata = this.#metadata();
+      for (const name in headers) metadata.set(name, headers[name] as string);
+      return callUnary(method, request, policy, metadata);
+    };
     try {
-      return await attempt().catch(async (error: unknown) => {
+      const answer = await attempt().catch(async (error: unknown) => {
         if (!policy.onceMore || !isLate(error)) throw error;
         await line.asking;
         if (line === this.#line || this.#closed) throw error;
         return attempt();
       });
+      endOf(span);
+      return answer;
     } catch (error) {
-      throw this.#explained(error);
+      const explained = this.#explained(error);
+      endOf(span, explained);
+      throw explained;
     }
+  }
+
+  /** Of a call, where it is traced. What asks after a service's health is not: it comes at each look of whoever watches this one. */
+  #span<Q, R>(
+    select: (client: C) => UnaryMethod<Q, R>,
+    { trace }: NeighbourCallPolicy,
+  ): TraceSpan | undefined {
+    const tracer = this.#components.tracers?.tracer;
+    if (tracer === undefined) return undefined;
+    const { path = '' } = select(this.#line.client) as { readonly path?: string };
+    const method = path.slice(1);
+    if (method.endsWith('/HealthGRPC')) return undefined;
+    const [, host = '', port] = /^(.*):(\d+)$/.exec(this.address.replace(/^k8s:\/\/\//, '')) ?? [];
+    return tracer.start(method, {
+      kind: 'client',
+      parent: trace,
+      values: {
+        ...rpcValues(method),
+        'server.address': host.replace(/^\[|\]$/g, ''),
+        'server.port': Number(port),
+      },
+    });
   }
 
   /**
@@ -336,4 +376,12 @@ function isMissed(
   if (error?.code !== Status.CANCELLED) return false;
   if (signal?.aborted) return isLate(signal.reason);
   return libraryTime() >= Number(deadline) - DEADLINE_SLACK_MS;
+}
+
+function endOf(span: TraceSpan | undefined, error?: unknown): void {
+  if (span === undefined) return;
+  const status = error === undefined ? 'OK' : statusNameOf(error);
+  span.set({ 'rpc.status_code': status });
+  if (error !== undefined) span.fail(status, errorMessage(error));
+  span.end();
 }

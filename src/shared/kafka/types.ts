@@ -6,6 +6,8 @@ export interface KafkaRecord {
   /** Absent in the first generation. */
   readonly key?: Uint8Array;
   readonly value: Uint8Array;
+  /** In ASCII; the embedded broker leaves them out. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A record as read. */

@@ -1,6 +1,7 @@
 /** What main tells its worker threads at their birth: plain data, cloned. */
 
 import type { Settings } from '../settings/table.js';
+import type { TracedMessage, TracingOrder } from '../tracing/types.js';
 
 /** For a checker; the tip's bits follow with each batch. */
 export interface CheckerConfig {
@@ -23,6 +24,8 @@ export interface PublisherConfig {
   /** URL, name and id of this node for records and frames. */
   readonly peerId: string;
   readonly logLevel: string;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: TracingOrder | undefined;
 }
 
 /** For the thread of the embedded broker. */
@@ -61,7 +64,13 @@ export interface PublisherTasks {
    * `ok`, and not stored again. The batches before it in the order are retried too.
    */
   publish: {
-    request: { readonly batch: ArrayBuffer; readonly id: number; readonly retry: boolean };
+    request: {
+      readonly batch: ArrayBuffer;
+      readonly id: number;
+      readonly retry: boolean;
+      /** Its messages that are traced, where there are any. */
+      readonly traced?: readonly TracedMessage[];
+    };
     response: import('./types.js').PublishedBatch;
   };
   /** Who announced each hash in the last ten minutes; nobody after a publisher's death. */

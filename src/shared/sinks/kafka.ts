@@ -53,7 +53,7 @@ export class KafkaSink implements Sink {
   }
 
   send(entries: readonly PlacedEntry[]): Promise<void> {
-    return this.#producer.send(entries.map(this.#recordOf));
+    return this.#producer.send(entries.map((entry) => withHeaders(this.#recordOf(entry), entry)));
   }
 
   health(signal: AbortSignal) {
@@ -64,6 +64,9 @@ export class KafkaSink implements Sink {
     return this.#producer.disconnect();
   }
 }
+
+const withHeaders = (record: KafkaRecord, { headers }: PlacedEntry): KafkaRecord =>
+  headers === undefined ? record : { ...record, headers };
 
 /**
  * The entry's frame for the notifications topic: its JSON with `epoch`, `seq` and `received_at` behind its own fields. The epoch is

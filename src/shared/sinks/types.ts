@@ -9,6 +9,8 @@ export interface PlacedEntry {
   readonly seq: number;
   /** See `journal/entry.ts`. */
   readonly bytes: Uint8Array;
+  /** What goes with it where a sink has headers; never on disk. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Its faults are those of `kafka/types.ts`: RecordFaultError, TopicFaultError, and anything else for "try again". */

@@ -8,6 +8,7 @@ import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging.js';
 import { serverFiles } from '../../shared/tls-files.js';
 import { TlsWatch } from '../../shared/tls-watch.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
 import { Admission, type AdmissionDesk } from './admission.js';
 import { ENDPOINT, NotificationApp } from './app.js';
 import { CLOSE, Clients } from './clients.js';
@@ -17,6 +18,7 @@ import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
 import { loadPage } from './page-files.js';
 import { TrustedProxies } from './proxies.js';
+import { TracedFrames } from './traced-frames.js';
 import type { Listener, Transport } from './transport/index.js';
 
 /** WIRE §6: what a client may send at once. */
@@ -35,6 +37,7 @@ export interface NotificationServerComponents {
   readonly crowded: (crowded: boolean) => void;
   /** A new own `node_status`, for processes that come later. */
   readonly greeting: (json: string) => void;
+  readonly tracers: Tracers;
 }
 
 export class NotificationServer {
@@ -82,6 +85,7 @@ export class NotificationServer {
       metrics,
       status: () => this.#status,
     });
+    const traced = new TracedFrames({ tracers: components.tracers, clients: () => this.#clients.size });
     const bornAt = wall.date();
     let inherited = config.greeting !== '';
     this.#stream = new FrameStreamClient(
@@ -89,7 +93,9 @@ export class NotificationServer {
         logger,
         handlers: {
           frames: (entries) => {
-            for (const { bytes } of entries) this.#clients.publish(frameOf(bytes));
+            traced.publishing(entries, () => {
+              for (const { bytes } of entries) this.#clients.publish(frameOf(bytes));
+            });
             const newest = entries.at(-1);
             if (newest !== undefined)
               metrics.latency.set(Math.max(0, wall.told() - receivedAtOf(newest.bytes)) / 1000);
@@ -108,10 +114,12 @@ export class NotificationServer {
             components.greeting(Buffer.from(json).toString());
           },
           connected: components.streaming,
+          traced: (traces) => traced.tell(traces),
         },
       },
       {
         socketPath: config.frameSocketPath,
+        traces: components.tracers.tracer !== undefined,
         // Who was greeted meanwhile, with what this process was born with, misses nothing of what came since.
         since: () => (this.#clients.size > 0 ? bornAt : undefined),
       },

@@ -24,10 +24,13 @@ import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import { Secrets } from '../../shared/secrets.js';
-import { frameForm, KafkaSink } from '../../shared/sinks/kafka.js';
+import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka.js';
 import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
-import type { PlacedEntry } from '../../shared/sinks/types.js';
+import { placeValues, TracedSink } from '../../shared/sinks/traced.js';
+import type { PlacedEntry, Sink } from '../../shared/sinks/types.js';
 import { TlsWatch } from '../../shared/tls-watch.js';
+import { FLUSH_MS, Tracing } from '../../shared/tracing/tracing.js';
+import type { SpanValues, TracedMessage, TraceParent } from '../../shared/tracing/types.js';
 import { Admission } from './admission.js';
 import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
@@ -72,6 +75,9 @@ export class Publisher {
   readonly #blockFound: BlockFoundForwarder | undefined;
   readonly #tls: TlsWatch;
   readonly #secrets: Secrets;
+  readonly #tracing: Tracing;
+  /** Where tracing is on: each sink, and what it takes. */
+  readonly #traced: { readonly takes: (entry: Uint8Array) => boolean; readonly sink: TracedSink }[] = [];
   #frames: FrameStreamServer | undefined;
   #closed = false;
 
@@ -85,13 +91,19 @@ export class Publisher {
       rememberMs: settings.p2p_peer_map_ttl,
     });
     this.#logger = logger;
+    this.#tracing = new Tracing({ logger, registry: this.#registry }, config.tracing?.config);
     // Main tells of these files.
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
     this.#secrets = new Secrets(settings);
     const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka'), secrets: this.#secrets };
     const outlets = topics.map(({ id, name: topic, setting }): Outlet => {
       const sink = new KafkaSink(createProducer(settings, setting, kafka));
-      return { topic, id, place: placeOf(setting, settings[setting]), sink: () => sink };
+      return {
+        topic,
+        id,
+        place: placeOf(setting, settings[setting]),
+        sink: (epoch) => this.#tracedSink(sink, { setting, epoch, takes: isRecordOf(id) }),
+      };
     });
     if (settings.kafka_notificationsConfig !== '') {
       const setting = 'kafka_notificationsConfig';
@@ -100,7 +112,8 @@ export class Publisher {
         topic: 'notifications',
         id: 0,
         place: placeOf(setting, settings[setting]),
-        sink: (epoch) => new KafkaSink(producer, frameForm(epoch)),
+        sink: (epoch) =>
+          this.#tracedSink(new KafkaSink(producer, frameForm(epoch)), { setting, epoch, takes: hasFrame }),
         frames: notificationMeters({ logger, metrics: this.#metrics }),
       });
     }
@@ -128,6 +141,7 @@ export class Publisher {
         tls: this.#tls.of('services'),
         secrets: this.#secrets,
         metrics: createNeighbourMetrics(this.#registry),
+        tracers: this.#tracing,
       });
       this.#blockFound = new BlockFoundForwarder({ client, logger, metrics: this.#metrics });
     }
@@ -135,6 +149,7 @@ export class Publisher {
 
   /** Opens the journal and takes up where the last publisher ended. Throws JournalUnusableError. */
   async start(): Promise<void> {
+    await this.#tracing.open(this.#config.tracing?.service);
     this.#tls.start();
     this.#secrets.start();
     const { repeats } = await this.#outbox.open();
@@ -147,6 +162,28 @@ export class Publisher {
     }
     const { depth: waiting } = this.#outbox;
     if (waiting > 0) this.#logger.info({ waiting }, 'the outbox holds records of an earlier run');
+  }
+
+  /** `sink`, or where tracing is on one that traces. */
+  #tracedSink(
+    sink: KafkaSink,
+    of: {
+      readonly setting: KafkaSettingKey;
+      readonly epoch: string;
+      readonly takes: (entry: Uint8Array) => boolean;
+    },
+  ): Sink {
+    const { tracing, settings } = this.#config;
+    if (tracing === undefined) return sink;
+    const { setting, epoch, takes } = of;
+    const { scheme, topic } = parseKafkaUrl(setting, settings[setting]);
+    const { end: from } = this.#outbox.journal;
+    const traced = new TracedSink(
+      { sink, tracers: this.#tracing },
+      { system: scheme, topic, context: tracing.config.kafkaContext, epoch, from },
+    );
+    this.#traced.push({ takes, sink: traced });
+    return traced;
   }
 
   async #serveFrames(): Promise<void> {
@@ -177,18 +214,26 @@ export class Publisher {
 
   /**
    * Gives its answer once everything accepted is in the journal. `id` is the batch's alone. `retry`: what an earlier publisher stored of it
-   * is `ok`, and stored once. Throws UnavailableError once closed.
+   * is `ok`, and stored once. `traced`: its messages that are traced. Throws UnavailableError once closed.
    */
   publish(
     batch: ArrayBuffer,
-    { id, retry }: { readonly id: number; readonly retry: boolean },
+    {
+      id,
+      retry,
+      traced,
+    }: {
+      readonly id: number;
+      readonly retry: boolean;
+      readonly traced?: readonly TracedMessage[] | undefined;
+    },
   ): PublishedBatch {
     if (this.#closed) throw new UnavailableError('the publisher is closed');
     const end = this.#metrics.batchSeconds.startTimer();
     const messages = decodeCheckedBatch(batch);
     const now = monotonic();
     const sorted = this.#sort(messages, retry ? this.#outbox.stored(id) : undefined, now);
-    this.#keep(id, sorted, now);
+    this.#keep(id, sorted, { now, traced });
     messages.forEach((message, index) => {
       if (!isTaken(sorted.outcomes[index] ?? -1)) return;
       if (message.record !== undefined && !message.own) {
@@ -244,8 +289,13 @@ export class Publisher {
   }
 
   /** Stores what is to be stored; what follows from it begins only when that is safe. */
-  #keep(id: number, { outcomes, stored }: Sorted, now: number): void {
+  #keep(
+    id: number,
+    { outcomes, stored }: Sorted,
+    { now, traced }: { readonly now: number; readonly traced: readonly TracedMessage[] | undefined },
+  ): void {
     if (stored.length === 0) return;
+    const from = traced === undefined ? 0 : monotonic();
     const end = this.#metrics.writeSeconds.startTimer();
     let placed: readonly PlacedEntry[];
     try {
@@ -264,16 +314,44 @@ export class Publisher {
     end();
     const oldest = stored.reduce((first, { message }) => Math.min(first, message.receivedAt), wall.told());
     this.#metrics.storedSeconds.observe(Math.max(0, wall.told() - oldest) / 1000);
+    const parents = traced && new Map(traced.map(({ index, parent }) => [index, parent]));
     const frames = placed.filter(({ bytes }) => hasFrame(bytes));
-    this.#frames?.append(frames);
+    this.#frames?.append(frames, parents && this.#trace(parents, { stored, placed, from }));
     this.#metrics.frames.inc(frames.length);
-    for (const { message, isNew } of stored) if (isNew) this.#tellValidation(message);
+    for (const { message, isNew, index } of stored)
+      if (isNew) this.#tellValidation(message, parents?.get(index));
   }
 
-  #tellValidation(message: CheckedMessage): void {
+  /** Traces what was just stored, and what becomes of it. Gives the parents by sequence number, of what has a frame. */
+  #trace(
+    parents: ReadonlyMap<number, TraceParent>,
+    {
+      stored,
+      placed,
+      from,
+    }: Pick<Sorted, 'stored'> & { readonly placed: readonly PlacedEntry[]; readonly from: number },
+  ): ReadonlyMap<number, TraceParent> {
+    const shown = new Map<number, TraceParent>();
+    stored.forEach(({ index, message: { record } }, n) => {
+      const parent = parents.get(index);
+      const entry = placed[n];
+      if (parent === undefined || entry === undefined) return;
+      const values: SpanValues = {
+        ...placeValues(this.#outbox.journal.epoch, entry.position),
+        'teranode.p2p.hash': record && hashFromBytes(record.hash),
+      };
+      this.#tracing.tracer?.start('journal', { parent, at: from, values })?.end();
+      for (const { takes, sink } of this.#traced)
+        if (takes(entry.bytes)) sink.follow(entry.position, parent, values);
+      if (hasFrame(entry.bytes)) shown.set(entry.seq, parent);
+    });
+    return shown;
+  }
+
+  #tellValidation(message: CheckedMessage, trace: TraceParent | undefined): void {
     const { record, author } = message;
     if (record?.topic !== blocks.id) return;
-    const block = { hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author };
+    const block = { hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author, trace };
     this.#blockFound?.forward(block, message);
   }
 
@@ -341,6 +419,7 @@ export class Publisher {
     this.#blockFound?.stop();
     this.#tls.stop();
     this.#secrets.stop();
+    await this.#tracing.close(FLUSH_MS);
     const left = this.#outbox.depth;
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;

@@ -199,6 +199,32 @@ test('settings show tells values and where they come from, no secrets, and warns
   assert.match(bad.stderr, /^error: 2 problems:\n {2}network: .*\n {2}p2p_port: .*\n$/);
 });
 
+test('settings show tells the variables of OpenTelemetry that are set, without their secrets', async (context) => {
+  const env = {
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20hunter2',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-key=hunter2',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://alice:hunter2@collector:4318',
+  };
+  const all = await finish(context, ['settings', 'show', '--changed'], { env });
+  assert.equal(
+    all.stdout,
+    [
+      'OTEL_EXPORTER_OTLP_ENDPOINT = https://alice:[secret]@collector:4318  # environment',
+      'OTEL_EXPORTER_OTLP_HEADERS = [secret]  # environment',
+      'OTEL_EXPORTER_OTLP_TRACES_HEADERS = [secret]  # environment',
+      'OTEL_TRACES_EXPORTER = otlp  # environment',
+      '',
+    ].join('\n'),
+  );
+  const one = await finish(context, ['settings', 'show', 'OTEL_EXPORTER_OTLP_HEADERS', '--json'], { env });
+  assert.deepEqual(JSON.parse(one.stdout), {
+    OTEL_EXPORTER_OTLP_HEADERS: { value: '[secret]', source: 'environment' },
+  });
+  const none = await finish(context, ['settings', 'show', 'OTEL_SERVICE_NAME'], { env });
+  assert.deepEqual([none.code, none.stderr], [2, 'error: OTEL_SERVICE_NAME: not set in the environment\n']);
+});
+
 test('output that nobody reads any more ends the command without an error', async (context) => {
   const run = launch(context, ['settings', 'show'], temporaryDirectory(context));
   run.child.stdout?.destroy();

@@ -35,22 +35,30 @@ const frames = (count: number, padding = '') =>
 
 interface Heard {
   readonly seqs: number[];
+  /** Sequence number and trace id of each frame that was told to be traced, before it came. */
+  readonly traced: (readonly [seq: number, traceId: string])[];
   readonly statuses: string[];
   gaps: number;
 }
 
-function reader(context: TestContext, socketPath: string) {
-  const heard: Heard = { seqs: [], statuses: [], gaps: 0 };
+function reader(context: TestContext, socketPath: string, { traces = false } = {}) {
+  const heard: Heard = { seqs: [], traced: [], statuses: [], gaps: 0 };
   const client = new FrameStreamClient(
     {
       logger: keptLog().logger,
       handlers: {
         frames: (entries) => heard.seqs.push(...entries.map(({ seq }) => seq)),
+        traced: (told) => {
+          for (const [seq, { traceId }] of told) {
+            assert.ok(!heard.seqs.includes(seq), 'it is told before its frame');
+            heard.traced.push([seq, traceId]);
+          }
+        },
         gap: () => heard.gaps++,
         ownStatus: (entry) => heard.statuses.push(Buffer.from(frameOf(entry)).toString()),
       },
     },
-    { socketPath },
+    { socketPath, traces },
   );
   context.after(() => client.stop());
   client.start();
@@ -81,8 +89,22 @@ async function serve(
   /** As the publisher does it. */
   const append = (...entries: readonly Uint8Array[]): void =>
     server.append(opened.append(...entries).filter(({ bytes }) => hasFrame(bytes)));
-  return { append, stop, registry, opened, socketPath };
+  /** The same, where every third frame is traced. */
+  const appendTraced = (...entries: readonly Uint8Array[]): (readonly [number, string])[] => {
+    const placed = opened.append(...entries).filter(({ bytes }) => hasFrame(bytes));
+    const traced = placed.filter((_, n) => n % 3 === 0).map(({ seq }) => [seq, parentOf(seq)] as const);
+    server.append(placed, new Map(traced));
+    return traced.map(([seq, { traceId }]) => [seq, traceId]);
+  };
+  return { append, appendTraced, stop, registry, opened, socketPath };
 }
+
+const parentOf = (seq: number) => ({
+  traceId: seq.toString(16).padStart(32, '0'),
+  spanId: 'ab'.repeat(8),
+  state: '',
+  clock: 0.5,
+});
 
 const until = (look: () => unknown, what: string) => waitFor(look, { what, timeoutMs: 10_000 });
 const upTo = (to: number, from = 0) => Array.from({ length: to - from }, (_, n) => from + n);
@@ -93,6 +115,24 @@ describe('the stream of entries', () => {
     writeFileSync(socketPath, 'left behind');
     await serve(t, { socketPath });
     assert.equal(statSync(socketPath).mode & 0o777, 0o600);
+  });
+
+  it('tells which frames are traced, before them and to who asks alone', async (t) => {
+    const { append, appendTraced, socketPath } = await serve(t);
+    const asking = reader(t, socketPath, { traces: true });
+    const other = reader(t, socketPath);
+    await until(() => asking.client.connected && other.client.connected, 'both');
+    append(...frames(5));
+    const traced = [...appendTraced(...frames(7)), ...appendTraced(...frames(3))];
+    append(...frames(5));
+    await until(() => asking.heard.seqs.length === 20 && other.heard.seqs.length === 20, 'all frames');
+    assert.deepEqual(asking.heard.traced, traced);
+    assert.deepEqual(
+      traced.map(([seq]) => seq - (asking.heard.seqs[0] ?? 0)),
+      [5, 8, 11, 12],
+    );
+    assert.deepEqual(other.heard.traced, []);
+    assert.deepEqual(asking.heard.seqs, other.heard.seqs);
   });
 
   it('moves sockets whose path is too long to the temporary directory', () => {

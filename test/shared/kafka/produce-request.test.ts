@@ -61,6 +61,14 @@ test('a request has the bytes of the library’s, whatever the lengths', async (
   await assertSame(context, options(Array.from({ length: 8200 }, () => message(2, 3))));
 });
 
+test('so has one with headers', async (context) => {
+  const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`;
+  const headers = { traceparent, tracestate: 'vendor=x', '': '', long: 'x'.repeat(9000) };
+  const [one, other] = [message(64, 100), message(null, 3)];
+  await assertSame(context, options([{ ...one, headers: { traceparent } }, other]));
+  await assertSame(context, options([other, { ...one, headers }, { ...one, headers: {} }]));
+});
+
 test('so has one of several topics and partitions', async (context) => {
   const partition = (number: number) => ({
     partition: number,
@@ -82,7 +90,8 @@ test('a compressed request holds what the library’s holds', async (context) =>
 
 test('what this server does not send is left to the library', async (context) => {
   const one = message(2, 3);
-  await assertSame(context, options([{ ...one, headers: { a: 'b' } }, one]));
+  await assertSame(context, options([{ ...one, headers: { a: 'ß' } }, { ...one, headers: { ä: 'b' } }, one]));
+  await assertSame(context, options([{ ...one, headers: { a: Buffer.from('b'), c: ['d', 'e'] } }]));
   await assertSame(context, options([{ ...one, timestamp: '1600000000000' }, one]));
   await assertSame(context, options([{ key: 'text', value: 'also text' }]));
   await assertSame(context, options([one], { transactionalId: 'transaction' }));

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import type { ICustomPartitioner, Message } from 'kafkajs';
 import { wall } from '../../clock.js';
 import { partitionOf } from '../embedded/partitioner.js';
-import { type Compression, encodeRecordBatch } from './record-batch.js';
+import { type BatchRecord, type Compression, encodeRecordBatch } from './record-batch.js';
 
 interface PartitionData {
   readonly partition: number;
@@ -69,10 +69,18 @@ export function encodeProduceRequestsFast(): void {
 }
 
 const isPlain = ({ headers, timestamp, key, value }: Message): boolean =>
-  headers === undefined &&
+  (headers === undefined || isAscii(headers)) &&
   timestamp === undefined &&
   (key == null || key instanceof Uint8Array) &&
   (value === null || value instanceof Uint8Array);
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII.
+const ASCII = /^[\x00-\x7f]*$/;
+
+const isAscii = (headers: NonNullable<Message['headers']>): boolean =>
+  Object.entries(headers).every(
+    ([name, value]) => ASCII.test(name) && typeof value === 'string' && ASCII.test(value),
+  );
 
 /** One topic's records as this server's producer gives them. */
 function isOurs({ transactionalId, topicData }: ProduceOptions): boolean {
@@ -107,7 +115,7 @@ async function encode(options: ProduceOptions, library: Library): Promise<Encode
     parts.push(named);
     for (const { partition, firstSequence, messages } of partitions) {
       const batch = await encodeRecordBatch(
-        messages as readonly { key?: Buffer | null; value: Buffer | null }[],
+        messages as readonly BatchRecord[],
         { producerId: BigInt(String(producerId)), producerEpoch, firstSequence, timestamp },
         { room: 4 + COUNT, ...(compression === undefined ? {} : { compression }) },
       );

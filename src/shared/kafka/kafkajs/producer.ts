@@ -22,6 +22,8 @@ import { type Entry, type Shipment, UnfinishedBatch } from './unfinished.js';
 /** Of a batch, and of a record in it besides key and value, at the most. */
 const BATCH_BYTES = 100;
 const RECORD_BYTES = 21;
+/** Of a header besides name and value, at the most. */
+const HEADER_BYTES = 10;
 /** Times a producer keeps its identity for the sake of a shipment in doubt, while its topic answers. */
 const MAX_DOUBTS = 20;
 /**
@@ -155,9 +157,9 @@ export class KafkaJsProducer implements KafkaProducer {
     const open = new Map<number, { entries: Entry[]; bytes: number }>();
     for (const entry of entries) {
       if (entry.acknowledged || doubted.has(entry)) continue;
-      const { key, value } = entry.record;
+      const { key, value, headers } = entry.record;
       const partition = key === undefined ? keyless : partitionOf(key, partitions);
-      const bytes = (key?.length ?? 0) + value.length + RECORD_BYTES;
+      const bytes = (key?.length ?? 0) + value.length + headerBytes(headers) + RECORD_BYTES;
       const last = open.get(partition);
       if (last !== undefined && last.bytes + bytes <= maxBatchBytes) {
         last.entries.push(entry);
@@ -310,8 +312,17 @@ class MissingPartitionError extends Error {
   }
 }
 
-function messageOf({ key, value }: KafkaRecord, partition: number): Message {
-  return { key: key === undefined ? null : bufferOf(key), value: bufferOf(value), partition };
+function messageOf({ key, value, headers }: KafkaRecord, partition: number): Message {
+  const message = { key: key === undefined ? null : bufferOf(key), value: bufferOf(value), partition };
+  return headers === undefined ? message : { ...message, headers };
+}
+
+function headerBytes(headers: KafkaRecord['headers']): number {
+  if (headers === undefined) return 0;
+  return Object.entries(headers).reduce(
+    (sum, [name, value]) => sum + HEADER_BYTES + name.length + value.length,
+    0,
+  );
 }
 
 /** The same memory: kafkajs takes nothing but Buffers. */

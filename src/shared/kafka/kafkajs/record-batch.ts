@@ -1,6 +1,6 @@
 /**
- * Kafka's record batch, format 2 (KIP-98; "Record Batch" of Kafka's protocol guide), without headers, transactions and
- * times of single records. Written into one buffer of the right size, where kafkajs makes and joins several a record.
+ * Kafka's record batch, format 2 (KIP-98; "Record Batch" of Kafka's protocol guide), without transactions and times of
+ * single records. Written into one buffer of the right size, where kafkajs makes and joins several a record.
  */
 
 import { crc32c } from '../../crc32c.js';
@@ -9,6 +9,8 @@ import { crc32c } from '../../crc32c.js';
 export interface BatchRecord {
   readonly key?: Uint8Array | null;
   readonly value: Uint8Array | null;
+  /** In ASCII. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface BatchHead {
@@ -31,8 +33,8 @@ const LENGTH_AT = 8;
 const CRC_AT = 17;
 const ATTRIBUTES_AT = 21;
 const RECORDS_AT = 61;
-/** Attributes, the time's distance from the batch's, and the number of headers: a zero each. */
-const ZEROS = 3;
+/** Attributes, and the time's distance from the batch's: a zero each. */
+const ZEROS = 2;
 
 /** Bytes of a signed number that is not negative, zigzag and in groups of seven bits. */
 function varintBytes(value: number): number {
@@ -65,8 +67,35 @@ function writeField(into: Buffer, bytes: Uint8Array | null | undefined, offset: 
   return at + bytes.length;
 }
 
-const bodyBytes = ({ key, value }: BatchRecord, index: number): number =>
-  ZEROS + varintBytes(index) + fieldBytes(key) + fieldBytes(value);
+function headersBytes(headers: BatchRecord['headers']): number {
+  if (headers === undefined) return 1;
+  let count = 0;
+  let size = 0;
+  for (const name in headers) {
+    const value = headers[name] as string;
+    size += varintBytes(name.length) + name.length + varintBytes(value.length) + value.length;
+    count++;
+  }
+  return varintBytes(count) + size;
+}
+
+function writeHeaders(into: Buffer, headers: BatchRecord['headers'], offset: number): number {
+  if (headers === undefined) {
+    into[offset] = 0;
+    return offset + 1;
+  }
+  let at = writeVarint(into, Object.keys(headers).length, offset);
+  for (const name in headers) {
+    for (const text of [name, headers[name] as string]) {
+      at = writeVarint(into, text.length, at);
+      at += into.write(text, at, 'latin1');
+    }
+  }
+  return at;
+}
+
+const bodyBytes = ({ key, value, headers }: BatchRecord, index: number): number =>
+  ZEROS + varintBytes(index) + fieldBytes(key) + fieldBytes(value) + headersBytes(headers);
 
 function writeRecords(into: Buffer, records: readonly BatchRecord[], offset: number): void {
   let at = offset;
@@ -78,7 +107,7 @@ function writeRecords(into: Buffer, records: readonly BatchRecord[], offset: num
     at = writeVarint(into, index, at);
     at = writeField(into, record.key, at);
     at = writeField(into, record.value, at);
-    into[at++] = 0;
+    at = writeHeaders(into, record.headers, at);
   }
 }
 

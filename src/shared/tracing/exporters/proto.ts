@@ -1,0 +1,2 @@
+// By itself: a bundled CommonJS library that is imported dynamically shows no names.
+export { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
