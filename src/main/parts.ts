@@ -241,6 +241,10 @@ export class ServerParts {
         onBestBlock: (best) => this.#setBest(best),
         onNotification: (notification) => this.#notified(notification),
         isInvalid: (hash) => invalidBlocks.has(hash),
+        // Elsewhere the coordinator sees what a peer has, and decides.
+        ...(settings.p2p_generation === 'first' && this.sync === undefined
+          ? { catchUp: (from) => triggerSync({ settings, publisher: this.pipeline.publisher }, from) }
+          : {}),
         ...(dependencies.rejectedTx === undefined ? {} : { rejectedTx: dependencies.rejectedTx }),
       },
       options.version === undefined ? {} : { version: options.version },
@@ -360,8 +364,10 @@ export class ServerParts {
     this.node.on('direct', ({ source, data }) => {
       const { outcome, fact } = checkDirect(source, data, checkContextOf(settings, this.#tipBits));
       const { name, offence } = outcomeAt(outcome) as { name: string; offence?: string };
-      if (fact !== undefined) this.#learn(fact);
-      else this.#logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
+      if (fact !== undefined) {
+        this.#learn(fact);
+        if (fact.type === 'block') void this.announcer.followBestBlock(fact);
+      } else this.#logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
       if (offence !== undefined) this.scores.add(source, offence);
     });
   }

@@ -11,6 +11,11 @@ const MODULE = resolve('test/interop');
 export const NEIGHBOUR = resolve('dist/interop/neighbour');
 /** What every program's protocol definitions compile to; the Go side reads it and needs no generated code. */
 export const DESCRIPTORS = resolve('dist/interop/descriptors.binpb');
+/** The same of the services around a node of early 2025. */
+export const EARLY_DESCRIPTORS = resolve('dist/interop/early-descriptors.binpb');
+/** The programs of a network of early 2025, on that time's modules: a module of its own, for one program has one version of each. */
+export const EARLY = resolve('dist/interop/early');
+const EARLY_MODULE = join(MODULE, 'early');
 /** What people call a gRPC port with by hand; its version is pinned in a module of its own. */
 export const GRPCURL = resolve('dist/interop/grpcurl');
 /** OpenTelemetry's own Collector, pinned in a module of its own. */
@@ -29,13 +34,19 @@ type Step = (title: string, work: (line: (text: string) => void) => Promise<void
 export async function buildNeighbour(): Promise<void> {
   const programs = [
     { module: MODULE, output: NEIGHBOUR },
+    { module: EARLY_MODULE, output: EARLY },
     { module: GRPCURL_MODULE, source: GRPCURL_PACKAGE, output: GRPCURL },
     { module: COLLECTOR_MODULE, output: COLLECTOR },
   ];
   const buf = join('node_modules', '@bufbuild', 'buf', 'bin', 'buf');
-  await buildGo('Building the Go programs', programs, (line) =>
-    run(process.execPath, [buf, 'build', 'proto', '-o', DESCRIPTORS], '.', line),
-  );
+  await buildGo('Building the Go programs', programs, async (line) => {
+    for (const [protos, output] of [
+      ['proto', DESCRIPTORS],
+      [join(EARLY_MODULE, 'proto'), EARLY_DESCRIPTORS],
+    ] as const) {
+      await run(process.execPath, [buf, 'build', protos, '-o', output], '.', line);
+    }
+  });
 }
 
 export interface GoProgram {

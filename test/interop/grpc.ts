@@ -82,6 +82,13 @@ export type GoAnswer = (
   call: GoCall,
 ) => object | GoStatus | undefined | Promise<object | GoStatus | undefined>;
 
+export interface GoListening {
+  /** A file of descriptors that say how the services are numbered; today's unless told. */
+  readonly descriptors?: string;
+  readonly apiKey?: string;
+  readonly registry?: boolean;
+}
+
 export interface GoTls {
   readonly certificate: string;
   readonly key: string;
@@ -177,7 +184,7 @@ export class GoGrpcServer {
     readonly answers: Record<string, GoAnswer> = {},
   ) {
     this.#services = services;
-    this.program = new Neighbour(context, 'grpc-server', () => this.#take());
+    this.program = new Neighbour(context, 'grpc-server', { onEvent: () => this.#take() });
     this.registry = new GoPeerRegistry(this.program);
   }
 
@@ -185,7 +192,7 @@ export class GoGrpcServer {
    * Listens; after a stop on the same port again. With `apiKey`, calls without it are refused, HealthGRPC’s aside. With `registry`, the
    * calls of PeerRegistryService are answered by {@link registry}.
    */
-  async listen(how: GoTls | { readonly apiKey?: string; readonly registry?: boolean } = {}): Promise<void> {
+  async listen(how: GoTls | GoListening = {}): Promise<void> {
     const { address } = this;
     const options = { address, descriptors: DESCRIPTORS, services: this.#services, ...how };
     this.address = await this.program.call('listen', options);

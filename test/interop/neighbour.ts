@@ -24,6 +24,15 @@ interface Answer {
 /** What the program answered instead of a result. */
 export class NeighbourError extends Error {}
 
+export interface NeighbourOptions {
+  /** Of one of the programs in `build.ts`; {@link NEIGHBOUR} unless told. */
+  readonly program?: string;
+  /** Where it runs; the test's own directory unless told. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onEvent?: () => void;
+}
+
 /** A program that plays one part; killed when the test ends. */
 export class Neighbour {
   /** What happened by itself, in order. */
@@ -36,10 +45,14 @@ export class Neighbour {
   #ended = false;
   #commands = 0;
 
-  constructor(context: Pick<TestContext, 'after'>, part: string, onEvent: () => void = () => {}) {
+  constructor(
+    context: Pick<TestContext, 'after'>,
+    part: string,
+    { program = NEIGHBOUR, cwd, env = {}, onEvent = () => {} }: NeighbourOptions = {},
+  ) {
     this.#onEvent = onEvent;
-    if (!existsSync(NEIGHBOUR)) throw new Error('the Go programs are not built: run `npm run test:interop`');
-    this.#child = spawn(NEIGHBOUR, [part], { env: { ...process.env, NODE_TEST_CONTEXT: '' } });
+    if (!existsSync(program)) throw new Error('the Go programs are not built: run `npm run test:interop`');
+    this.#child = spawn(program, [part], { cwd, env: { ...process.env, NODE_TEST_CONTEXT: '', ...env } });
     this.#exit = new Promise((done) =>
       this.#child.once('close', () => {
         this.#ended = true;

@@ -17,7 +17,7 @@ import { ChainSubscription, type ChainSubscriptionOptions } from '../blockchain/
 import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from '../blockchain/types.js';
 import type { P2PNode } from '../node/types.js';
 import { AnnouncementQueue } from './announcement-queue.js';
-import { BestBlock, blockMessage } from './best-block.js';
+import { BestBlock, type BestBlockComponents, blockMessage, type ToldBlock } from './best-block.js';
 import type { AnnounceMetrics } from './metrics.js';
 import { RejectedTransactions } from './rejected-transactions.js';
 import { Status, type SyncPeer } from './status.js';
@@ -42,6 +42,7 @@ export interface AnnouncerComponents {
   readonly onNotification?: (notification: ChainNotification) => void;
   /** Blocks reported as invalid, which are not announced whatever the chain says; none unless told. */
   readonly isInvalid?: (hash: HashHex) => boolean;
+  readonly catchUp?: BestBlockComponents['catchUp'];
   /** A new best block: the tip as the chain tells it. */
   readonly onBestBlock?: (best: BlockHeaderInfo) => void;
 }
@@ -82,7 +83,7 @@ export class Announcer {
   #saying: Promise<void> | undefined;
   #statusWanted = false;
   #lastStatus = Number.NEGATIVE_INFINITY;
-  #best: HashHex | undefined;
+  #best: BlockHeaderInfo | undefined;
 
   constructor(components: AnnouncerComponents, options: AnnouncerOptions = {}) {
     const { settings, logger, metrics, chain, node, showOwn, urls, assembly, syncPeer, tracers } = components;
@@ -124,6 +125,9 @@ export class Announcer {
       voice: this.#voice,
       urls,
       isInvalid: (info) => this.#isInvalid(info),
+      isInvalidHash: (hash) => components.isInvalid?.(hash) === true,
+      ownHeight: () => this.#best?.height,
+      catchUp: components.catchUp,
       now,
       askEveryMs: retryMs,
     });
@@ -186,6 +190,11 @@ export class Announcer {
   /** Answers a peer that asked for our best block, within limits. Never rejects. */
   answerBestBlock(peer: string): Promise<void> {
     return this.#bestBlock.answer(peer);
+  }
+
+  /** Hands a block that a peer told in answer to our question to whoever catches up, within limits. Never rejects. */
+  followBestBlock(told: ToldBlock): Promise<void> {
+    return this.#bestBlock.follow(told);
   }
 
   /** Announces rejected transactions within limits: the consumer's handler. Never rejects. */
@@ -316,8 +325,8 @@ export class Announcer {
   async #newBest(): Promise<BlockHeaderInfo | undefined> {
     const { chain, onBestBlock } = this.#components;
     const best = await this.#asked((signal) => chain.getBestBlockHeader(signal), 'best_block');
-    if (best !== undefined && best.hash !== this.#best) {
-      this.#best = best.hash;
+    if (best !== undefined && best.hash !== this.#best?.hash) {
+      this.#best = best;
       this.#status.newBest(best);
       onBestBlock?.(best);
       this.#statusSoon();

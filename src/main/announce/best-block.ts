@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
+import type { HashHex } from '../../shared/hash.js';
 import type { Logger } from '../../shared/logging.js';
 import { messageJson } from '../../shared/messages/encode.js';
 import { bestblock, block } from '../../shared/messages/index.js';
@@ -29,6 +30,26 @@ const PLACES_OF_STRANGERS = 8;
 /** Requests at the most, a second apart, while peers listen and each goes to none of them. */
 const ASK_ATTEMPTS = 60;
 const BESTBLOCK = bestblock.id;
+/** Answers to one question that are followed, one of a peer, and for how long after it, ms: whoever is connected can make them. */
+const FOLLOWED = { answers: 16, withinMs: 60_000 };
+
+/** A block that a peer has. */
+export interface CatchUpFrom {
+  /** Base58. */
+  readonly id: string;
+  readonly hash: string;
+  /** Data hub. */
+  readonly url: string;
+}
+
+/** A checked block message on the direct stream. */
+export interface ToldBlock {
+  /** Base58 ID of who sent it. */
+  readonly peer: string;
+  readonly hash: string;
+  readonly height: number;
+  readonly url: string;
+}
 
 export interface BestBlockComponents {
   readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName' | 'listen_mode'>;
@@ -40,6 +61,10 @@ export interface BestBlockComponents {
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
   readonly isInvalid: (info: BlockHeaderInfo) => boolean;
+  readonly isInvalidHash: (hash: HashHex) => boolean;
+  readonly ownHeight: () => number | undefined;
+  /** Tells block validation of a peer's block; false where the outbox refuses it. Without it, answers are only remembered of their peers. */
+  readonly catchUp?: ((from: CatchUpFrom) => Promise<boolean>) | undefined;
   /** Ms, never going back. */
   readonly now: () => number;
   readonly askEveryMs: number;
@@ -49,6 +74,8 @@ export class BestBlock {
   readonly #components: BestBlockComponents;
   readonly #answered: LRUCache<string, number>;
   readonly #strangers: TokenBucket;
+  readonly #answering = new Set<string>();
+  #askedAt = Number.NEGATIVE_INFINITY;
   readonly #underWay = new Shares<AbortController>({ places: PLACES, givesWay: 'eldest' });
 
   constructor(components: BestBlockComponents) {
@@ -62,14 +89,34 @@ export class BestBlock {
    * listens to such requests, as none of today's network does, it waits and says nothing. Never rejects.
    */
   async ask(signal: AbortSignal): Promise<void> {
-    const { voice, node, askEveryMs, settings } = this.#components;
+    const { voice, node, askEveryMs, settings, now } = this.#components;
     if (settings.listen_mode !== 'full') return;
     for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; ) {
       if (voice.mayTell(bestblock.name) && node.listeners(BESTBLOCK) > 0) {
+        this.#askedAt = now();
         if ((await voice.say(bestblock, { peerId: node.peerId })) > 0) return;
         attempt++;
       }
       await pause(askEveryMs, signal).catch(() => {});
+    }
+  }
+
+  /**
+   * Hands what `peer` answered to our question to whoever catches up, if it is a better block than ours. As Go of the first generation,
+   * which has no other way to catch up at its start. Never rejects.
+   */
+  async follow({ peer, hash, height, url }: ToldBlock): Promise<void> {
+    const { metrics, logger, now, ownHeight, isInvalidHash, catchUp } = this.#components;
+    const { answers, withinMs } = FOLLOWED;
+    if (catchUp === undefined || now() - this.#askedAt > withinMs) return;
+    if (height <= (ownHeight() ?? -1) || isInvalidHash(hash as HashHex)) return;
+    if (this.#answering.size === answers || this.#answering.has(peer)) return;
+    this.#answering.add(peer);
+    try {
+      const taken = await catchUp({ id: peer, hash, url });
+      metrics.bestBlocksFollowed.inc({ outcome: taken ? 'sent' : 'refused' });
+    } catch (error) {
+      logger.debug({ peer, reason: errorMessage(error) }, 'a best block was not followed');
     }
   }
 

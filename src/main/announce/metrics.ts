@@ -63,5 +63,11 @@ export function createAnnounceMetrics(registry: Registry) {
       labels: { outcome: BEST_BLOCK_ANSWERS },
       registers,
     }),
+    bestBlocksFollowed: zeroedCounter({
+      name: 'teranode_p2p_announce_best_blocks_followed_total',
+      help: 'First generation: peers’ answers to our request for their best block that went to block validation: sent, refused (by the outbox).',
+      labels: { outcome: ['sent', 'refused'] },
+      registers,
+    }),
   };
 }

@@ -1,7 +1,7 @@
 /** Rejected transactions from Kafka to the network, within limits: an attacker makes them for nothing. */
 
 import { LRUCache } from 'lru-cache';
-import { KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
+import { EarlyKafkaRejectedTx, KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
 import { type HashHex, hashFromBytes, parseHashHex } from '../../shared/hash.js';
 import type { ConsumedRecord } from '../../shared/kafka/types.js';
 import { rejectedTx } from '../../shared/messages/index.js';
@@ -83,7 +83,7 @@ interface Rejection {
   readonly peerId: string;
 }
 
-/** Reads a rejectedtx record of either format; undefined for one that is neither. */
+/** Reads a rejectedtx record of `format`; undefined for one that is of another. */
 export function decodeRejection(
   value: Uint8Array,
   format: Settings['kafka_record_format'],
@@ -97,6 +97,10 @@ export function decodeRejection(
     };
   }
   try {
+    if (format === 'protobuf-bytes') {
+      const { txHash, reason } = EarlyKafkaRejectedTx.decode(value);
+      return txHash.length === 32 ? { txId: hashFromBytes(txHash), reason, peerId: '' } : undefined;
+    }
     const message = KafkaRejectedTxTopicMessage.decode(value);
     const txId = parseHashHex(message.txHash);
     return txId === undefined ? undefined : { txId, reason: message.reason, peerId: message.peer_id };

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { errorMessage } from '../../shared/errors.js';
-import { KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
+import { EarlyKafkaRejectedTx, KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
 import { hashFromBytes } from '../../shared/hash.js';
 import type { KafkaProducer } from '../../shared/kafka/types.js';
 import type { Logger } from '../../shared/logging.js';
@@ -59,15 +59,31 @@ export class EmbeddedRejections {
     const { producer, logger, settings } = this.#components;
     const txId = randomBytes(32);
     const reason = REASONS[(txId[0] ?? 0) % REASONS.length] ?? '';
-    const value =
-      settings.kafka_record_format === 'raw'
-        ? Buffer.concat([txId, Buffer.from(reason)])
-        : KafkaRejectedTxTopicMessage.encode({ txHash: hashFromBytes(txId), reason, peer_id: '' }).finish();
+    const value = rejectionRecord(txId, reason, settings.kafka_record_format);
     try {
       await producer.send([{ value }]);
     } catch (error) {
       logger.warn({ reason: errorMessage(error) }, 'could not record a made-up rejected transaction');
     }
     this.#schedule();
+  }
+}
+
+function rejectionRecord(
+  txHash: Buffer,
+  reason: string,
+  format: Settings['kafka_record_format'],
+): Uint8Array {
+  switch (format) {
+    case 'raw':
+      return Buffer.concat([txHash, Buffer.from(reason)]);
+    case 'protobuf-bytes':
+      return EarlyKafkaRejectedTx.encode({ txHash, reason }).finish();
+    case 'protobuf':
+      return KafkaRejectedTxTopicMessage.encode({
+        txHash: hashFromBytes(txHash),
+        reason,
+        peer_id: '',
+      }).finish();
   }
 }

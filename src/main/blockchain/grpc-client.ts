@@ -3,7 +3,7 @@
 import { status as Status } from '@grpc/grpc-js';
 import { errorMessage } from '../../shared/errors.js';
 import {
-  BlockchainAPIClient,
+  type BlockchainAPIClient,
   FSMStateType,
   type GetBlockHeaderResponse,
   type Notification,
@@ -13,6 +13,7 @@ import { PeerRegistryServiceClient } from '../../shared/generated/peer_registry.
 import { NotFoundError, pause, RpcError, type UnaryMethod, untilItAnswers } from '../../shared/grpc/call.js';
 import type { Channel } from '../../shared/grpc/channel.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from '../../shared/grpc/neighbour.js';
+import { AnyBlockchainClient } from '../../shared/grpc/older-answers.js';
 import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/hash.js';
 import { HEADER_LENGTH, headerHash } from '../../shared/header.js';
 import type { DependencyHealth } from '../../shared/health.js';
@@ -37,12 +38,12 @@ export interface GrpcBlockchainOptions {
 }
 
 /** Both services of one address, over one channel. */
-type BlockchainService = InstanceType<typeof BlockchainAPIClient> & {
+type BlockchainService = BlockchainAPIClient & {
   readonly peers: InstanceType<typeof PeerRegistryServiceClient>;
 };
 
 function connect({ target, credentials, options }: Channel): BlockchainService {
-  const client = new BlockchainAPIClient(target, credentials, options);
+  const client = new AnyBlockchainClient(target, credentials, options);
   const channelOverride = client.getChannel();
   return Object.assign(client, {
     peers: new PeerRegistryServiceClient(target, credentials, { ...options, channelOverride }),

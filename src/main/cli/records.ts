@@ -2,6 +2,8 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import {
+  EarlyKafkaAnnouncement,
+  EarlyKafkaRejectedTx,
   KafkaBlockTopicMessage,
   KafkaInvalidBlockTopicMessage,
   KafkaInvalidSubtreeTopicMessage,
@@ -136,7 +138,18 @@ function decoderOf(settings: Settings, topic: string): Decoder | undefined {
   if (settings.kafka_record_format === 'protobuf' || key.startsWith('kafka_invalid')) {
     return (value) => DECODERS[key].decode(value);
   }
-  const rest = key === 'kafka_rejectedTxConfig' ? 'reason' : 'URL';
+  const isRejection = key === 'kafka_rejectedTxConfig';
+  if (settings.kafka_record_format === 'protobuf-bytes') {
+    return (value) => {
+      if (isRejection) {
+        const { txHash, reason } = EarlyKafkaRejectedTx.decode(value);
+        return { hash: hashFromBytes(txHash), reason };
+      }
+      const { hash, URL: url } = EarlyKafkaAnnouncement.decode(value);
+      return { hash: hashFromBytes(hash), URL: url };
+    };
+  }
+  const rest = isRejection ? 'reason' : 'URL';
   return (value) => ({
     hash: hashFromBytes(value.subarray(0, 32)),
     [rest]: Buffer.from(value.subarray(32)).toString('utf8'),

@@ -29,6 +29,10 @@ export function keyFilePath(settings: Pick<Settings, 'p2p_peer_cache_dir' | 'DAT
   return join(settings.p2p_peer_cache_dir || settings.DATADIR, KEY_FILE_NAME);
 }
 
+function isProtobufKey(bytes: Buffer): boolean {
+  return bytes.length === PROTOBUF_HEADER.length + 64 && bytes.subarray(0, 4).equals(PROTOBUF_HEADER);
+}
+
 /**
  * An Ed25519 key from hex of 64 bytes (secret, public), 96 (secret, public, public: what the Go service writes) or 68 (libp2p
  * protobuf). Throws RangeError saying what is wrong, never showing the key.
@@ -39,8 +43,7 @@ export async function parseKeyHex(text: string): Promise<Ed25519PrivateKey> {
   if (!/^[0-9a-fA-F]*$/.test(hex)) throw new RangeError('is not hex');
   if (hex.length % 2 !== 0) throw new RangeError(`has an odd number of hex digits (${hex.length})`);
   let bytes: Buffer = Buffer.from(hex, 'hex');
-  const isProtobuf = bytes.length === 68 && bytes.subarray(0, 4).equals(PROTOBUF_HEADER);
-  if (isProtobuf) bytes = bytes.subarray(4);
+  if (isProtobufKey(bytes)) bytes = bytes.subarray(PROTOBUF_HEADER.length);
   if (bytes.length !== 64 && bytes.length !== 96) {
     throw new RangeError(`has ${bytes.length} bytes where 64 or 96 are expected`);
   }
@@ -91,7 +94,9 @@ export async function readKeyFile(
         'the key file can be read by others than its owner: set its mode to 600',
       );
     }
-    text = await readFile(path, 'utf8');
+    const bytes = await readFile(path);
+    // The node's key file of until April 2025 is the protobuf itself.
+    text = isProtobufKey(bytes) ? bytes.toString('hex') : bytes.toString('utf8');
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined;
     if (error instanceof ConfigurationError) throw error;

@@ -2,10 +2,11 @@
 
 import { monotonic } from '../clock.js';
 import { errorMessage } from '../errors.js';
-import { BlockAssemblyAPIClient } from '../generated/blockassembly_api.js';
+import type { BlockAssemblyAPIClient } from '../generated/blockassembly_api.js';
 import type { Logger } from '../logging.js';
 import type { Settings } from '../settings/table.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from './neighbour.js';
+import { AnyBlockAssemblyClient } from './older-answers.js';
 
 export interface BlockAssemblyState {
   readonly txCount: bigint;
@@ -22,7 +23,7 @@ export interface BlockAssemblyOptions {
 }
 
 export class BlockAssemblyClient {
-  readonly #service: Neighbour<InstanceType<typeof BlockAssemblyAPIClient>> | undefined;
+  readonly #service: Neighbour<BlockAssemblyAPIClient> | undefined;
   readonly #logger: Logger;
   readonly #freshMs: number;
   readonly #deadlineMs: number;
@@ -43,7 +44,7 @@ export class BlockAssemblyClient {
         setting: 'blockassembly_grpcAddress',
         address: settings.blockassembly_grpcAddress,
         connect: ({ target, credentials, options }) =>
-          new BlockAssemblyAPIClient(target, credentials, options),
+          new AnyBlockAssemblyClient(target, credentials, options),
         probe: (client) => client.getBlockAssemblyState,
         probeMs: deadlineMs,
       });
@@ -65,9 +66,7 @@ export class BlockAssemblyClient {
     this.#service?.close();
   }
 
-  async #ask(
-    service: Neighbour<InstanceType<typeof BlockAssemblyAPIClient>>,
-  ): Promise<BlockAssemblyState | undefined> {
+  async #ask(service: Neighbour<BlockAssemblyAPIClient>): Promise<BlockAssemblyState | undefined> {
     try {
       const policy = { deadlineMs: this.#deadlineMs, retries: 0 };
       const answer = await service.call((client) => client.getBlockAssemblyState, {}, policy);

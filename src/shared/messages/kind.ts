@@ -1,7 +1,7 @@
 /** What is particular to a kind of message is one object of this type in one file of this folder. */
 
 import type { AnnouncedRecord, PeerFact } from '../pipeline/types.js';
-import type { SettingKey } from '../settings/table.js';
+import type { SettingKey, Settings } from '../settings/table.js';
 import type { WireField } from './wire-fields.js';
 
 export { Refusal } from './refusal.js';
@@ -21,7 +21,7 @@ export interface CheckContext {
   readonly generation: 'first' | 'current';
   /** The message is this node's: its data hub may be where it likes. */
   readonly own: boolean;
-  readonly recordFormat: 'protobuf' | 'raw';
+  readonly recordFormat: Settings['kafka_record_format'];
   /** Texts with escapes or beyond ASCII are not to be read: `checkMessage` throws NOT_PLAIN at the first. Not unless told. */
   readonly plainOnly?: true;
 }

@@ -1,7 +1,9 @@
 /** Kafka records of what is announced (WIRE §3). */
 
+import { EarlyKafkaAnnouncement } from '../generated/kafkamessage.js';
 import { type HashHex, hashToBytes } from '../hash.js';
 import type { AnnouncedRecord } from '../pipeline/types.js';
+import type { Settings } from '../settings/table.js';
 import type { KafkaTopic } from './topics.js';
 
 const NOTHING = new Uint8Array(0);
@@ -13,17 +15,24 @@ export interface Announcement {
   readonly peerId: string;
 }
 
-/** The record for `topic`: protobuf with the hash's hex digits as key, or raw without a key. */
+/** The record for `topic`: in today's format with the hash's hex digits as key, in those of before without one. */
 export function announcedRecord(
   topic: KafkaTopic,
   { hash, dataHubUrl, peerId }: Announcement,
-  format: 'protobuf' | 'raw',
+  format: Settings['kafka_record_format'],
 ): AnnouncedRecord {
   const bytes = hashToBytes(hash as HashHex);
-  if (format === 'raw') {
-    const value = Buffer.concat([bytes, Buffer.from(dataHubUrl)]);
-    return { topic: topic.id, hash: bytes, key: NOTHING, value, url: dataHubUrl };
+  const record = { topic: topic.id, hash: bytes, key: NOTHING, url: dataHubUrl };
+  switch (format) {
+    case 'raw':
+      return { ...record, value: Buffer.concat([bytes, Buffer.from(dataHubUrl)]) };
+    case 'protobuf-bytes': {
+      const early = EarlyKafkaAnnouncement.encode({ hash: Buffer.from(bytes), URL: dataHubUrl });
+      return { ...record, value: early.finish() };
+    }
+    case 'protobuf': {
+      const value = topic.codec.encode({ hash, URL: dataHubUrl, peer_id: peerId }).finish();
+      return { ...record, key: Buffer.from(hash, 'latin1'), value };
+    }
   }
-  const value = topic.codec.encode({ hash, URL: dataHubUrl, peer_id: peerId }).finish();
-  return { topic: topic.id, hash: bytes, key: Buffer.from(hash, 'latin1'), value, url: dataHubUrl };
 }

@@ -19,8 +19,7 @@ export function isPrivateNetwork(settings: Chosen<'p2p_dht_use_private' | 'p2p_p
 export function dhtPrefix(
   settings: Chosen<'p2p_dht_protocol_id' | 'p2p_dht_use_private' | 'p2p_private_network'>,
 ): string {
-  const followed = settings.p2p_generation === 'first' || isPrivateNetwork(settings);
-  return followed ? settings.p2p_dht_protocol_id : '/ipfs';
+  return isPrivateNetwork(settings) ? settings.p2p_dht_protocol_id : '/ipfs';
 }
 
 /** Multiaddrs of bootstrap peers as they are set. */

@@ -380,7 +380,11 @@ export const SETTINGS = {
   kafka_invalidBlocksConfig: text('', 'Invalid blocks, consumed; empty: not.'),
   kafka_invalidSubtreesConfig: text('', 'Invalid subtrees, consumed; empty: not.'),
   kafka_notificationsConfig: text('', 'Frames for gateways; empty: none (this server).'),
-  kafka_record_format: choice(['protobuf', 'raw'], { first: 'raw', current: 'protobuf' }, 'Record format.'),
+  kafka_record_format: choice(
+    ['protobuf', 'protobuf-bytes', 'raw'],
+    { first: 'raw', current: 'protobuf' },
+    'Record format: protobuf; protobuf-bytes as nodes had it from 21 February to 24 April 2025, raw as before.',
+  ),
   p2p_kafka_compression: choice(
     ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
     'none',

@@ -84,6 +84,19 @@ test('the raw format is read in internal byte order', async () => {
   assert.equal(await limited('malformed'), 1);
 });
 
+test('protobuf with the hash as bytes is read in internal byte order', async () => {
+  const { published, handle, limited } = announcing({ kafka_record_format: 'protobuf-bytes' });
+  const bytes = Buffer.concat([Buffer.alloc(31), Buffer.from([7])]);
+  // Field 1, 32 bytes; field 2, three.
+  const record = Buffer.concat([Buffer.from([0x0a, 32]), bytes, Buffer.from([0x12, 3]), Buffer.from('why')]);
+  await handle(record, protobuf(1), record.subarray(0, 20));
+  assert.deepEqual(
+    published.map(({ TxId, Reason }) => [TxId, Reason]),
+    [[hashFromBytes(bytes), 'why']],
+  );
+  assert.equal(await limited('malformed'), 2);
+});
+
 test('what is no record is counted and passed over', async () => {
   const { published, handle, limited } = announcing();
   const badHash = KafkaRejectedTxTopicMessage.encode({ txHash: 'zz', reason: '', peer_id: '' }).finish();

@@ -7,7 +7,7 @@ import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
 
-for (const kafka_record_format of ['raw', 'protobuf'] as const) {
+for (const kafka_record_format of ['raw', 'protobuf-bytes', 'protobuf'] as const) {
   test(`made-up rejections are records of the ${kafka_record_format} format, through a failing broker too`, async () => {
     const sent: KafkaRecord[] = [];
     let failures = 1;

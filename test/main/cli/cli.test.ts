@@ -411,6 +411,17 @@ test('records reads the embedded broker of a running server: decoded, in hex, fr
   assert.equal(Buffer.from(hex.key, 'hex').toString(), hash(3));
   assert.equal(KafkaBlockTopicMessage.decode(Buffer.from(hex.value, 'hex')).URL, 'http://h/3');
   assert.equal((await run('blocks', '-n', '2')).stdout.trim().split('\n').length, 2);
+  const early = Buffer.concat([
+    Buffer.from([0x0a, 32]),
+    Buffer.alloc(32, 0xab),
+    Buffer.from('12026869', 'hex'),
+  ]);
+  await broker.createTopic({ topic: 'subtrees', partitions: 1, retentionMs: -1 });
+  await broker.produce('subtrees', [{ key: Buffer.alloc(0), value: early }]);
+  const [bytes] = rows(
+    (await run('subtrees', '--json', '--set', 'kafka_record_format=protobuf-bytes')).stdout,
+  );
+  assert.deepEqual(bytes.value, { hash: 'ab'.repeat(32), URL: 'hi' });
 
   const live = launch(
     context,

@@ -43,6 +43,17 @@ describe("the node's key", () => {
     }
   });
 
+  it('is read from the protobuf of libp2p itself, as nodes of early 2025 kept it, and refused when that is cut short', async (context) => {
+    const directory = temporaryDirectory(context);
+    const key = await generateKeyPair('Ed25519');
+    const protobuf = privateKeyToProtobuf(key);
+    const settings = settingsOf({ DATADIR: directory });
+    writeFileSync(join(directory, 'p2p.key'), protobuf, { mode: 0o600 });
+    assert.ok(key.equals(await loadOrCreateKey(settings, keptLog().logger)));
+    writeFileSync(join(directory, 'p2p.key'), protobuf.subarray(0, 67));
+    await assert.rejects(loadOrCreateKey(settings, keptLog().logger), isConfigurationError(/is not hex/));
+  });
+
   it('comes from the settings before any file, and then none is written', async (context) => {
     const directory = temporaryDirectory(context);
     const hex = await generateKeyHex();

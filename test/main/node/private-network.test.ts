@@ -48,6 +48,16 @@ test('p2p_private_network joins one in the current generation, by its key and wi
   assert.deepEqual(await dhtProtocols(member), ['/teranode/kad/1.0.0']);
 });
 
+test('the first generation without its private network has the public DHT, as its nodes had', async (context) => {
+  const tested = await createTestNode(context, {
+    generation: 'first',
+    settings: { ...LEFTOVERS, p2p_dht_use_private: false },
+  });
+  const peer = await createPeer({ context });
+  await peer.dial(tested.address);
+  assert.deepEqual(await dhtProtocols(peer), ['/ipfs/kad/1.0.0']);
+});
+
 test('a peer with a pre-shared key is told from others when this node has none, called and calling', async (context) => {
   const tested = await createTestNode(context);
   const member = await createPeer({ context, sharedKey: SHARED_KEY });

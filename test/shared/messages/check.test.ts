@@ -110,6 +110,21 @@ describe('a good message', () => {
     assert.equal(KafkaSubtreeTopicMessage.decode(protobuf).URL, DATA_HUB);
   });
 
+  it('of a subtree becomes protobuf with the hash as bytes, without a key, where that is configured', () => {
+    const context = contextOf({ kafka_record_format: 'protobuf-bytes' });
+    const { record } = check('subtree', sampleData('subtree'), {}, context);
+    assert.equal(record!.key.length, 0);
+    const url = Buffer.from(DATA_HUB);
+    // Field 1, 32 bytes; field 2, the URL's length and bytes.
+    const value = [
+      Buffer.from([0x0a, 32]),
+      Buffer.from('ab'.repeat(32), 'hex'),
+      Buffer.from([0x12, url.length]),
+      url,
+    ];
+    assert.deepEqual(Buffer.from(record!.value), Buffer.concat(value));
+  });
+
   it('keeps 64-bit numbers unrounded from gossip to frame', () => {
     const frame = Buffer.from(check('mining_on', sampleData('mining_on')).frame).toString();
     assert.match(frame, /"tx_count":9007199254740993,"height":8,"size_in_bytes":18446744073709551615,/);
