@@ -41,6 +41,8 @@ export class ServiceBans {
   readonly #stored: Pardons;
   /** Listed when the service was asked last, and when (monotonic) that was first so. */
   readonly #listed = new Map<string, number>();
+  /** Until the first list anybody may be banned there. */
+  #answered = false;
   /** Let in by an operator since. */
   readonly #pardoned = new Set<string>();
 
@@ -84,6 +86,7 @@ export class ServiceBans {
       this.#listed.delete(peer);
       list.lift(peer);
     }
+    this.#answered = true;
     for (const peer of this.#pardoned) {
       if (!listed.has(peer)) this.#forgetPardon(peer);
     }
@@ -101,7 +104,8 @@ export class ServiceBans {
 
   /** An operator has let a peer in. */
   pardon(peer: string): void {
-    if (!this.#listed.has(peer) || this.#pardoned.size >= MAX_PARDONS) return;
+    const isBannedThere = this.#listed.has(peer) || !this.#answered;
+    if (!isBannedThere || this.#pardoned.size >= MAX_PARDONS) return;
     this.#pardoned.add(peer);
     this.#store(this.#stored.put(peer, ''));
   }

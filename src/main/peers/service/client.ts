@@ -83,7 +83,7 @@ const REFUSED_RETRY_MS = 60_000;
 const STEADY_MS = 60_000;
 /** Calls under way together: what waits on the other side is not made more by us. */
 const CONCURRENCY = 16;
-/** Each costs main some 0.1 ms: made-up identities must not have more than a tenth of it. Familiar peers go first, the rest waits. */
+/** Each costs main some 0.16 ms: made-up identities must not have more than a tenth of it. Familiar peers go first, the rest waits. */
 const CALLS_A_SECOND = 600;
 const QUESTIONS_A_SECOND = 200;
 /** Peers about whom is to be asked. */
@@ -203,7 +203,8 @@ export class RegistryClient {
     if (!this.#running) return;
     this.#running = false;
     clearTimeout(this.#timer);
-    const ms = Math.max(0, Math.min(FAREWELL_MS, deadline - monotonic()));
+    const left = Math.max(0, Math.min(FAREWELL_MS, deadline - monotonic()));
+    const ms = this.#state === 'serving' ? left : 0;
     const cut = setTimeout(() => this.#stopping.abort(), ms);
     await this.#turn;
     this.#spoken.clear();
