@@ -58,10 +58,10 @@ Options:
   --help
 
 Examples:
-  npm run bench                                all of it: about two hours
+  npm run bench                                all of it: about two hours and a half
   npm run bench -- P0 --quick                  the whole server, a first impression: about ten minutes
   npm run bench -- P0 --quick --rates 1000 --against ../before
-  npm run bench -- --table bench/results/2-cores.json
+  npm run bench -- --table bench/results/2-cores-quiet.json
 `;
 
 class UsageError extends Error {}

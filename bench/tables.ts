@@ -68,27 +68,24 @@ function wholeServer({ figures }: BenchmarkResult): string[] {
   ];
 }
 
-/** What is aimed at, and how it came out; then each benchmark's figures. */
+/** P0's figures, then what is aimed at by all of them, and how it came out. */
 export function markdownOf(results: readonly BenchmarkResult[]): string[] {
   const aims = results.flatMap(({ id, ratios, notRun = [] }) => [
     ...notRun.map((what) => [id, what.split(':', 1)[0] ?? '', '', '', '**not run**']),
-    ...ratios.map(({ name, value, aim = '–', met }) => [
-      id,
-      name,
-      numeral(value),
-      aim,
-      met === undefined ? '' : met ? 'met' : '**not met**',
-    ]),
+    // P0's others are in its own table.
+    ...ratios
+      .filter(({ aim }) => id !== 'P0' || aim !== undefined)
+      .map(({ name, value, aim = '–', met }) => [
+        id,
+        name,
+        numeral(value),
+        aim,
+        met === undefined ? '' : met ? 'met' : '**not met**',
+      ]),
   ]);
   const first = results.find(({ id }) => id === 'P0');
-  const rest = results
-    .filter(({ id }) => id !== 'P0')
-    .flatMap(({ id, figures }) =>
-      figures.map((figure) => [id, figure.name, withSpread(figure), figure.unit]),
-    );
   return [
     ...(first === undefined || first.figures.length === 0 ? [] : [...wholeServer(first), '']),
     ...table(['id', 'what', 'measured', 'aim', ''], aims),
-    ...(rest.length === 0 ? [] : ['', ...table(['id', 'figure', 'median (spread)', 'unit'], rest)]),
   ];
 }

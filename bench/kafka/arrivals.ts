@@ -19,7 +19,12 @@ export async function createStampedTopics(cluster: KafkaCluster, topics: readonl
   });
 }
 
-/** Unix ms by the records' keys, everything that `topic` has; the first where one is there twice. */
+/** A hash as records are keyed with it: 64 hex digits, or by a service of October 2025 its 32 bytes, the last first. */
+function hashOf(key: Buffer | null): string {
+  return key?.length === 32 ? Buffer.from(key).reverse().toString('hex') : String(key);
+}
+
+/** Unix ms by the hashes that the records' keys are, everything that `topic` has; the first where one is there twice. */
 export async function arrivalsIn(cluster: KafkaCluster, topic: string): Promise<Map<string, number>> {
   const arrivals = new Map<string, number>();
   let left = await cluster.count(topic);
@@ -42,7 +47,7 @@ export async function arrivalsIn(cluster: KafkaCluster, topic: string): Promise<
           autoCommit: false,
           eachBatch: async ({ batch }) => {
             for (const { key, timestamp } of batch.messages) {
-              const text = String(key);
+              const text = hashOf(key);
               if (!arrivals.has(text)) arrivals.set(text, Number(timestamp));
             }
             left -= batch.messages.length;

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	bus "github.com/bsv-blockchain/go-p2p-message-bus"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -23,6 +25,11 @@ const (
 	// maxBlockBytes and maxSubtreeBytes bound the JSON.
 	maxBlockBytes   = 32 << 10
 	maxSubtreeBytes = 32 << 10
+	// announcersKept and announcersFor bound what is kept of who announced what, which is looked through once in announcersCleaned:
+	// the Go service's p2p_peer_map_max_size and p2p_peer_map_ttl.
+	announcersKept    = 10_000
+	announcersFor     = 10 * time.Minute
+	announcersCleaned = 5 * time.Minute
 	// timestampFormat is that of the feed's frames.
 	timestampFormat = "2006-01-02T15:04:05Z"
 )
@@ -42,6 +49,12 @@ type peerActivity struct {
 	bytes       uint64
 }
 
+// announcer is who announced a hash, to be found when it turns out to be invalid.
+type announcer struct {
+	peer string
+	at   time.Time
+}
+
 // handler checks what is heard, and hands it on.
 type handler struct {
 	own              string
@@ -49,8 +62,12 @@ type handler struct {
 	feed             *feed
 	blocks, subtrees *producer
 
-	mu    sync.Mutex
-	peers map[string]*peerActivity
+	mu     sync.RWMutex
+	peers  map[peer.ID]*peerActivity
+	banned map[peer.ID]time.Time
+
+	// announcers are by kind and hash; many write it and few read it.
+	announcers sync.Map
 
 	refused atomic.Int64
 }
@@ -108,14 +125,22 @@ func (h *handler) announced(data []byte, author, kind string, maxBytes int, reco
 	if author == h.own {
 		return nil
 	}
-	h.remember(author, now, len(data))
+	id, err := peer.Decode(author)
+	if err != nil {
+		return err
+	}
+	h.remember(id, now, len(data))
+	if h.isBanned(id, now) {
+		return nil
+	}
 	text := hex.EncodeToString(hash)
+	h.announcers.Store(kind+text, announcer{author, now})
 	records.publish([]byte(text), recordOf(text, message.DataHubURL, message.PeerID))
 	return nil
 }
 
 // remember is what the service does with its registry of peers, without the calls to another service.
-func (h *handler) remember(author string, now time.Time, bytes int) {
+func (h *handler) remember(author peer.ID, now time.Time, bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known, ok := h.peers[author]
@@ -125,6 +150,36 @@ func (h *handler) remember(author string, now time.Time, bytes int) {
 	}
 	known.lastMessage = now
 	known.bytes += uint64(bytes)
+}
+
+// isBanned is asked once a message; here nobody is.
+func (h *handler) isBanned(author peer.ID, now time.Time) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	until, ok := h.banned[author]
+	return ok && now.Before(until)
+}
+
+// forgetAnnouncers bounds what is kept of who announced what, until the context ends.
+func (h *handler) forgetAnnouncers(ctx context.Context) {
+	ticker := time.NewTicker(announcersCleaned)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			kept := 0
+			h.announcers.Range(func(key, value any) bool {
+				if kept >= announcersKept || now.Sub(value.(announcer).at) > announcersFor {
+					h.announcers.Delete(key)
+				} else {
+					kept++
+				}
+				return true
+			})
+		}
+	}
 }
 
 func (h *handler) checkDataHub(text string) error {

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	bus "github.com/bsv-blockchain/go-p2p-message-bus"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -79,8 +80,10 @@ func run() error {
 		feed:         feed,
 		blocks:       blockRecords,
 		subtrees:     subtreeRecords,
-		peers:        map[string]*peerActivity{},
+		peers:        map[peer.ID]*peerActivity{},
+		banned:       map[peer.ID]time.Time{},
 	}
+	go handler.forgetAnnouncers(ctx)
 	handler.hear(client.Subscribe(*blockTopic), handler.block)
 	handler.hear(client.Subscribe(*subtreeTopic), handler.subtree)
 

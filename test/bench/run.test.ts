@@ -143,7 +143,10 @@ test('a file of results becomes the tables of the documentation', (context) => {
       ],
       ratios: [{ name: '1000/s, CPU', value: 2.04, aim: '≤ 1', met: false }],
     },
-    { ...{ id: 'P9', title: '', dropped: 0, notes: [] }, figures: [figure('ready', [1])], ratios: [] },
+    {
+      ...{ id: 'P4', title: '', dropped: 0, notes: [], figures: [] },
+      ratios: [{ name: 'to 10', value: 1.5 }],
+    },
   ];
   writeFileSync(file, JSON.stringify({ results }));
   const { status, stdout } = bench('--table', file);
@@ -156,7 +159,7 @@ test('a file of results becomes the tables of the documentation', (context) => {
   assert.match(stdout, /^\| 1,000 \| Go reference \| {2}\| {2}\| 250 \|/m);
   assert.match(stdout, /^\| 1,000 \| Go reference \| 3 \(2 – 4\) \|$/m);
   assert.match(stdout, /^\| P0 \| 1000\/s, CPU \| 2.04 \| ≤ 1 \| \*\*not met\*\* \|$/m);
-  assert.match(stdout, /^\| P9 \| ready \| 1 \| x \|$/m);
+  assert.match(stdout, /^\| P4 \| to 10 \| 1.5 \| – \|  \|$/m);
 });
 
 test('a figure is a median with its spread, and what was dropped is said', () => {
