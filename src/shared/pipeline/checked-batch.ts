@@ -6,9 +6,9 @@
  * alone is stored. Little-endian.
  */
 
-import { decodeEntry, type Entry, entryLength, writeEntry } from '../journal/entry.js';
+import { decodeEntry, type Entry, type EntryRecord, entryLength, writeEntry } from '../journal/entry.js';
 import { standingAt, standingIndex } from './standing.js';
-import type { CheckedMessage } from './types.js';
+import type { AnnouncedRecord, CheckedMessage } from './types.js';
 
 const COUNT_BYTES = 4;
 /** The longest time that is told. */
@@ -143,20 +143,33 @@ const factAt = (message: Buffer): number => urlAt(message) + message.readUInt16L
 export const entryOf = (message: Buffer): Buffer =>
   message.subarray(factAt(message) + message.readUInt32LE(12));
 
+const announced = ({ topic, hash, key, value }: EntryRecord, url: string): AnnouncedRecord => ({
+  topic,
+  hash,
+  key,
+  value,
+  url,
+});
+
 /** A message that `sliceCheckedBatch` gave; its bytes are views. Throws RangeError where its entry is no whole one. */
 export function decodeCheckedMessage(message: Buffer): DecodedMessage {
   const url = urlAt(message);
   const fact = factAt(message);
   const entry = entryOf(message);
-  const stored: Entry = decodeEntry(entry);
-  const { record } = stored;
+  const { kind, own, author, receivedAt, repeatKey, frame, record }: Entry = decodeEntry(entry);
+  // Written out: spreads take four fifths of the time of all of this.
   return {
-    ...stored,
+    kind,
+    own,
+    author,
+    receivedAt,
+    repeatKey,
+    frame,
     outcome: outcomeOf(message),
     standing: standingAt(message[5] as number),
     proven: ((message[6] as number) & PROVEN) !== 0,
     hashKey: message.toString('latin1', HEAD_BYTES, url),
-    record: record === undefined ? undefined : { ...record, url: message.toString('utf8', url, fact) },
+    record: record === undefined ? undefined : announced(record, message.toString('utf8', url, fact)),
     fact: factOf(message),
     entry,
   };

@@ -70,9 +70,14 @@ export class Announcers {
     if (memory === undefined) return;
     const key = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
     const at = this.#clock();
-    const { announcers, crowded } = memory.get(key) ?? { announcers: [], crowded: false };
-    const own = announcers.filter((known) => known.peer === peer);
-    if (own.some((known) => known.url === url)) return;
+    const known = memory.get(key);
+    if (known === undefined) {
+      memory.set(key, { announcers: [{ peer, url }], at, crowded: false });
+      return;
+    }
+    const { announcers, crowded } = known;
+    const own = announcers.filter((announcer) => announcer.peer === peer);
+    if (own.some((announcer) => announcer.url === url)) return;
     const full = announcers.length >= MAX_A_HASH || own.length >= MAX_URLS_A_PEER;
     memory.set(key, {
       announcers: full ? announcers : [...announcers, { peer, url }],
