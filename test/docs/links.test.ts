@@ -6,10 +6,24 @@ const ROOT = new URL('../../../', import.meta.url);
 const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
-  ...readdirSync(new URL('docs/', ROOT))
+  ...readdirSync(new URL('docs/', ROOT), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
+
+/** What a heading is reached by: as GitHub makes it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .trim()
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replace(/\s/g, '-');
+const anchorsOf = (text: string): Set<string> =>
+  new Set(
+    [...text.replace(/```[\s\S]*?```/g, '').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      anchorOf(heading),
+    ),
+  );
 
 test('every relative link and picture of the documentation leads somewhere', () => {
   for (const page of PAGES) {
@@ -22,6 +36,21 @@ test('every relative link and picture of the documentation leads somewhere', () 
     }
   }
   assert.ok(PAGES.length > 6);
+});
+
+test('every link to a heading has that heading', () => {
+  let count = 0;
+  for (const page of PAGES) {
+    const base = new URL(page, ROOT);
+    const text = readFileSync(base, 'utf8');
+    for (const [, path = '', anchor = ''] of text.matchAll(/\]\(([^)#\s]*)#([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(path) || (path !== '' && !path.endsWith('.md'))) continue;
+      const target = path === '' ? text : readFileSync(new URL(path, base), 'utf8');
+      assert.ok(anchorsOf(target).has(anchor), `${page}: ${path}#${anchor}`);
+      count++;
+    }
+  }
+  assert.ok(count > 10, `${count} links`);
 });
 
 test('every path of the source that the map names is there', () => {

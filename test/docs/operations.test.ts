@@ -5,7 +5,10 @@ import { parse } from 'yaml';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 
 const ROOT = new URL('../../../', import.meta.url);
-const page = readFileSync(new URL('docs/operations.md', ROOT), 'utf8');
+const operators = readdirSync(new URL('docs/operators', ROOT)).map((name) => `docs/operators/${name}`);
+const page = ['docs/operations.md', ...operators]
+  .map((path) => readFileSync(new URL(path, ROOT), 'utf8'))
+  .join('\n');
 const source = readdirSync(new URL('src', ROOT), { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path) => readFileSync(new URL(`src/${path}`, ROOT), 'utf8'))

@@ -1,10 +1,17 @@
 /** `teranode-p2p outbox` and `dead-letter`, and `log-level`: what only the running server knows. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
+import type { OutboxTopic } from '../../shared/pipeline/worker-config.js';
 import { LOG_LEVELS } from '../../shared/settings/checks.js';
 import { askServer } from '../control/client.js';
-import { countArgument, runningServer, settingsFor } from './context.js';
+import { CommandError, countArgument, durationArgument, runningServer, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
+
+/** Between two looks at an outbox that is to become empty. */
+const LOOK_MS = 500;
+
+const isWaiting = ({ waiting }: OutboxTopic): boolean => waiting > 0;
 
 export function outboxCommands(program: Command, terminal: Terminal): void {
   const socket = (command: Command) => runningServer(settingsFor(command, terminal).settings).controlSocket;
@@ -12,27 +19,23 @@ export function outboxCommands(program: Command, terminal: Terminal): void {
   const outbox = program
     .command('outbox')
     .description('Show what waits for Kafka, by topic.')
+    .option('--wait <duration>', 'until nothing waits; exit code 1 when that takes longer', durationArgument)
     .option('--json', 'one JSON object a line', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  $ teranode-p2p outbox\n  $ teranode-p2p outbox dead-letter list\n  $ teranode-p2p outbox dead-letter replay\n  $ teranode-p2p outbox accept-loss blocks',
+      '\nExamples:\n  $ teranode-p2p outbox\n  $ teranode-p2p outbox --wait 10m\n  $ teranode-p2p outbox dead-letter list\n  $ teranode-p2p outbox dead-letter replay\n  $ teranode-p2p outbox accept-loss blocks',
     )
-    .action(async ({ json }: { json: boolean }, command: Command) => {
-      const topics = await askServer(socket(command), 'outbox', {});
-      if (json) {
-        for (const topic of topics) terminal.json(topic);
-        return;
+    .action(async ({ json, wait = 0 }: { json: boolean; wait?: number }, command: Command) => {
+      const path = socket(command);
+      const deadline = performance.now() + wait;
+      let topics = await askServer(path, 'outbox', {});
+      while (topics.some(isWaiting) && performance.now() < deadline) {
+        await delay(LOOK_MS);
+        topics = await askServer(path, 'outbox', {});
       }
-      terminal.table(
-        ['TOPIC', 'WAITING', 'OLDEST', 'STATE', 'ERROR'],
-        topics.map(({ topic, waiting, oldest, state, error }) => [
-          topic,
-          String(waiting),
-          oldest === 0 ? '–' : new Date(oldest).toISOString(),
-          state,
-          error,
-        ]),
-      );
+      showTopics(terminal, topics, json);
+      const left = wait > 0 ? topics.filter(isWaiting).map(({ topic }) => topic) : [];
+      if (left.length > 0) throw new CommandError(`not empty in time: ${left.join(', ')}`);
     });
 
   outbox
@@ -105,4 +108,21 @@ export function outboxCommands(program: Command, terminal: Terminal): void {
       const now = await askServer(socket(command), 'level', { level });
       terminal.line(`the level is ${now.level}`);
     });
+}
+
+function showTopics(terminal: Terminal, topics: readonly OutboxTopic[], json: boolean): void {
+  if (json) {
+    for (const topic of topics) terminal.json(topic);
+    return;
+  }
+  terminal.table(
+    ['TOPIC', 'WAITING', 'OLDEST', 'STATE', 'ERROR'],
+    topics.map(({ topic, waiting, oldest, state, error }) => [
+      topic,
+      String(waiting),
+      oldest === 0 ? '–' : new Date(oldest).toISOString(),
+      state,
+      error,
+    ]),
+  );
 }

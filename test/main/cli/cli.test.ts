@@ -449,11 +449,15 @@ test('outbox, dead letters and log level are asked of the running server', async
   const controlSocket = join(cwd, 'control.sock');
   const levels: string[] = [];
   const accepted: string[] = [];
+  let waiting: () => number = () => 3;
   const control = new ControlServer(
     {
       logger,
       handlers: {
-        outbox: () => [{ topic: 'blocks', waiting: 3, oldest: 0, state: 'broker_down', error: 'refused' }],
+        outbox: () => [
+          { topic: 'blocks', waiting: waiting(), oldest: 0, state: 'broker_down', error: 'refused' },
+          { topic: 'subtrees', waiting: 0, oldest: 0, state: 'flowing', error: '' },
+        ],
         deadLetters: ({ limit }) =>
           limit === 7 ? [] : [{ id: `of ${limit}`, topic: 'blocks', reason: 'too large', at: 0, hash: '' }],
         replayDeadLetters: () => ({ replayed: 4 }),
@@ -488,8 +492,17 @@ test('outbox, dead letters and log level are asked of the running server', async
     assert.equal(result.code, 0, result.stderr);
     return result.stdout;
   };
-  assert.match(await run('outbox'), /^TOPIC .*\nblocks +3 +– +broker_down +refused\n$/);
-  assert.equal(JSON.parse(await run('outbox', '--json')).waiting, 3);
+  assert.match(
+    await run('outbox'),
+    /^TOPIC .*\nblocks +3 +– +broker_down +refused\nsubtrees +0 +– +flowing *\n$/,
+  );
+  assert.equal(JSON.parse((await run('outbox', '--json')).split('\n', 1)[0] ?? '').waiting, 3);
+  const late = await finish(context, ['outbox', '--wait', '600ms', '--set', `DATADIR=${cwd}`], { cwd });
+  assert.deepEqual([late.code, late.stderr], [1, 'error: not empty in time: blocks\n']);
+  assert.match(late.stdout, /\nblocks +3 /);
+  let left = 2;
+  waiting = () => Math.max(0, left--);
+  assert.match(await run('outbox', '--wait', '10m'), /\nblocks +0 /);
   assert.match(await run('outbox', 'dead-letter', 'list', '--limit', '5'), /of 5 +blocks .*too large/);
   assert.match(await run('dead-letter', 'list'), /of 100/);
   assert.equal(JSON.parse(await run('dead-letter', 'list', '--json')).reason, 'too large');
