@@ -109,7 +109,11 @@ export function composeDependencies(
       level: directory.store,
       logger: loggers.of('bans'),
     }),
-    dataHubs: new GuardedHttp({ context: checkContextOf(settings), tracers: tracing }),
+    dataHubs: new GuardedHttp({
+      context: checkContextOf(settings),
+      refuseReserved: settings.p2p_refuse_reserved_addresses,
+      tracers: tracing,
+    }),
     rejectedTx: consumerOf('kafka_rejectedTxConfig'),
     invalidBlocks: consumerOf('kafka_invalidBlocksConfig'),
     invalidSubtrees: consumerOf('kafka_invalidSubtreesConfig'),

@@ -6,6 +6,7 @@ import type { BlockValidationClient } from '../shared/grpc/block-validation-clie
 import type { KafkaConsumer } from '../shared/kafka/types.js';
 import type { ComponentLoggers, Logger } from '../shared/logging.js';
 import type { Secrets } from '../shared/secrets.js';
+import type { SettingsOrigin } from '../shared/settings/load.js';
 import type { Settings } from '../shared/settings/table.js';
 import type { TlsWatch } from '../shared/tls-watch.js';
 import type { Tracing } from '../shared/tracing/tracing.js';
@@ -65,4 +66,6 @@ export interface ServerOptions {
   readonly version?: string;
   /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table, by every thread. */
   readonly kindsModule?: string;
+  /** Where the settings were found, where they were looked for. */
+  readonly origin?: SettingsOrigin;
 }

@@ -238,6 +238,7 @@ export class ServerParts {
         urls,
         assembly: dependencies.assembly,
         syncPeer: () => this.sync?.syncPeer,
+        legacyPeers: () => this.registryClient?.legacyConnected,
         onBestBlock: (best) => this.#setBest(best),
         onNotification: (notification) => this.#notified(notification),
         isInvalid: (hash) => invalidBlocks.has(hash),
@@ -333,6 +334,7 @@ export class ServerParts {
       isConfigured: (peer) => this.node.isNamed(peer),
       hubs: new DataHubs({ http: dataHubs, metrics }),
       ownHeight: () => this.best?.height,
+      ownWork: () => this.best?.chainWork,
       fsmState: () => this.announcer.fsmState,
       isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
       trigger: async (candidate) => {

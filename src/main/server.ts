@@ -19,6 +19,7 @@ import { grpcExposed } from './grpc/server.js';
 import { Newcomer } from './hand-over/newcomer.js';
 import { shown, Tenure } from './hand-over/tenure.js';
 import type { HandOverAnswer, HandOverRequest } from './hand-over/types.js';
+import { type Island, islandHealth, islandsOf, islandWarning, showIslands } from './islands.js';
 import { loadOrCreateKey } from './node/keys.js';
 import { ServerParts } from './parts.js';
 import { CLOSING_MS, startPlan } from './plan.js';
@@ -55,6 +56,7 @@ export class P2PServer {
   readonly #urls: AnnouncedUrls;
   readonly #probes: Probes;
   readonly #directoryWatch: DirectoryWatch;
+  readonly #islands: readonly Island[];
   readonly #stopping = new AbortController();
   readonly #tenure: Tenure;
   readonly #presence: Presence;
@@ -88,7 +90,7 @@ export class P2PServer {
    * problem, each naming its setting.
    */
   static create(dependencies: ServerDependencies, options: ServerOptions = {}): P2PServer {
-    refuseProblems(dependencies.settings);
+    refuseProblems(dependencies.settings, options.origin);
     return new P2PServer(dependencies, options, announcedUrls(dependencies.settings));
   }
 
@@ -121,12 +123,16 @@ export class P2PServer {
       logger: this.#logger,
       registry: dependencies.registry,
     });
+    this.#islands = islandsOf(dependencies.settings, options.origin);
+    showIslands(dependencies.registry, this.#islands);
+    const island = islandHealth(this.#islands);
     this.#probes = new Probes(dependencies, {
       checks: () =>
         this.#ready && this.#parts !== undefined
           ? [
               ...readinessChecks(dependencies, this.#parts),
               { resource: 'DATADIR', check: () => this.#directoryWatch.health() },
+              ...(island === undefined ? [] : [{ resource: island.resource, check: async () => island }]),
             ]
           : [
               { resource: 'server', check: async () => this.#phase() },
@@ -182,6 +188,8 @@ export class P2PServer {
     this.#dependencies.tls.start();
     secrets.start();
     for (const warning of this.#urls.warnings) this.#logger.warn(warning);
+    const island = islandWarning(this.#islands);
+    if (island !== undefined) this.#logger.warn({ signs: this.#islands.map(({ sign }) => sign) }, island);
     if (onCluster(settings)) {
       for (const warning of kafkaSecurityWarnings(settings)) this.#logger.warn(warning);
     }

@@ -6,11 +6,13 @@ import { channelProblems, grpcTarget } from '../shared/grpc/channel.js';
 import { kafkaSecurityProblems, onCluster } from '../shared/kafka/security-settings.js';
 import { adminKeyFileProblems } from '../shared/secrets.js';
 import { checkSettings } from '../shared/settings/checks.js';
+import type { SettingsOrigin } from '../shared/settings/load.js';
 import type { SettingKey, Settings } from '../shared/settings/table.js';
 import { announcedUrls } from './announce/urls.js';
 import { miningProblem } from './blockchain/embedded-chain.js';
 import { AdminKey } from './grpc/admin-key.js';
 import { grpcServerProblems } from './grpc/server.js';
+import { islandProblems } from './islands.js';
 import { announceMultiaddrs, listenMultiaddrs } from './node/addresses.js';
 import {
   bootstrapPeerAddresses,
@@ -29,11 +31,12 @@ const NEIGHBOURS = [
 
 /**
  * One line for each problem, beginning with its key; what several checks find wrong with one value is told once. `unread`:
- * keys whose values could not be read, so that `settings` has their defaults, of which nothing is to be concluded.
+ * keys whose values could not be read, so that `settings` has their defaults, of which nothing is to be concluded; `origin`: where they were found.
  */
 export function settingsProblems(
   settings: Settings,
   unread: ReadonlySet<string> = new Set(),
+  origin?: SettingsOrigin,
 ): readonly string[] {
   const told = new Told();
   told.add(checkSettings(settings));
@@ -57,6 +60,7 @@ export function settingsProblems(
     thrown('p2p_bootstrapAddresses', () => olderBootstrapIds(settings)),
     thrown('p2p_relay_peers', () => relayPeerAddresses(settings)),
     embeddedProblems(settings, unread),
+    unread.size === 0 ? islandProblems(settings, origin) : [],
   ]) {
     told.add(problems);
   }
@@ -64,8 +68,8 @@ export function settingsProblems(
 }
 
 /** Throws ConfigurationError with every problem. */
-export function refuseProblems(settings: Settings): void {
-  const problems = settingsProblems(settings);
+export function refuseProblems(settings: Settings, origin?: SettingsOrigin): void {
+  const problems = settingsProblems(settings, new Set(), origin);
   if (problems.length > 0) throw new ConfigurationError(problems);
 }
 

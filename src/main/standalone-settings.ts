@@ -10,6 +10,7 @@ export type SetValues = Partial<Record<SettingKey, string | number | boolean>>;
  * node.
  */
 export const STANDALONE: SetValues = {
+  p2p_require_services: 'false',
   p2p_generation: 'current',
   p2p_payload_framing: 'message-bus',
   p2p_topic_prefix: '',

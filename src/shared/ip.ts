@@ -224,3 +224,24 @@ export class AddressList {
     return bytes !== undefined && this.#subnets.some((subnet) => bytesInSubnet(subnet, bytes));
   }
 }
+
+/** Shared by carriers (RFC 6598), of the IETF, for measurements (RFC 2544), of the future, multicast: nobody's on the public network. */
+const RESERVED = [
+  '100.64.0.0/10',
+  '192.0.0.0/24',
+  '198.18.0.0/15',
+  '240.0.0.0/4',
+  '224.0.0.0/4',
+  'ff00::/8',
+].flatMap((cidr) => parseSubnet(cidr) ?? []);
+
+/** Whether it is in a range that p2p_refuse_reserved_addresses is about, also when wrapped in an IPv6 transition form. False for text that is no address. */
+export function isReservedAddress(text: string): boolean {
+  const address = parseBracketed(text);
+  if (address === undefined) return false;
+  const inner = address instanceof ipaddr.IPv6 ? embeddedIpv4(address) : undefined;
+  return [address, inner].some((one) => {
+    const bytes = one === undefined ? undefined : Uint8Array.from(one.toByteArray());
+    return bytes !== undefined && RESERVED.some((subnet) => bytesInSubnet(subnet, bytes));
+  });
+}

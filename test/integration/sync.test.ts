@@ -29,6 +29,12 @@ import { waitFor } from '../support/wait.js';
 
 const nodeStatus = kindNamed('node_status');
 
+/** The data hubs of these tests are on this machine, where those of strangers are never asked. */
+const withHubsHere: NonNullable<StartOptions['dependencies']> = (composed) => ({
+  ...composed,
+  dataHubs: new GuardedHttp({ context: checkContextOf(composed.settings), allowLoopback: true }),
+});
+
 /** A server at height 1 whose chain is told by the test, and what it wrote for block validation. */
 async function startBehind(
   context: TestContext,
@@ -50,7 +56,7 @@ async function startBehind(
       p2p_sync_interval: 50,
       ...changes,
     }),
-    options,
+    { dependencies: withHubsHere, ...options },
   );
   const { records } = await recordsOf(context, server, 'kafka_blocksConfig');
   await waitFor(() => server.server.parts.best?.height === 1, { what: 'our own height' });

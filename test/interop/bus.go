@@ -29,6 +29,8 @@ type busOptions struct {
 	Topics  []string `json:"topics"`
 	// Cache is the file in which peers are remembered; none when empty.
 	Cache string `json:"cache"`
+	// Port is where it listens; one that is free when 0.
+	Port int `json:"port"`
 }
 
 // busClient is a node of the current generation.
@@ -67,9 +69,11 @@ func (c *busClient) start(options busOptions) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	port := options.Port
+	if port == 0 {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	address := fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)
 	c.client, err = bus.NewClient(bus.Config{

@@ -19,6 +19,8 @@ export interface BusOptions {
   readonly dhtMode: 'server' | 'client' | 'off';
   readonly topics: readonly string[];
   readonly cache?: string;
+  /** One that is free unless told. */
+  readonly port?: number;
 }
 
 export interface BusMessage extends TopicMessage {

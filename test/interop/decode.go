@@ -86,6 +86,7 @@ type nodeStatusMessage struct {
 	MinMiningTxFee      *float64   `json:"min_mining_tx_fee"`
 	FeePolicy           *feePolicy `json:"fee_policy"`
 	ConnectedPeersCount int        `json:"connected_peers_count"`
+	LegacyPeersCount    int        `json:"legacy_connected_peers_count"`
 	Storage             string     `json:"storage"`
 }
 

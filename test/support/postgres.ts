@@ -64,8 +64,11 @@ function nativeDirectory(binary: string, root: string): string {
   return join(copy, 'native');
 }
 
-/** Starts one. Takes about two seconds. */
-export async function startPostgres(context: Pick<TestContext, 'after'>): Promise<Postgres> {
+/** Starts one, on `port` or one that is free. Takes about two seconds. */
+export async function startPostgres(
+  context: Pick<TestContext, 'after'>,
+  { port: told }: { readonly port?: number } = {},
+): Promise<Postgres> {
   const binaries = await platformBinaries();
   const root = mkdtempSync(join(tmpdir(), 'teranode-p2p-postgres-'));
   let server: ChildProcess | undefined;
@@ -99,7 +102,7 @@ export async function startPostgres(context: Pick<TestContext, 'after'>): Promis
     { ...identity, env: environment, cwd: root },
   );
 
-  const port = (await freePorts(1))[0];
+  const port = told ?? (await freePorts(1))[0];
   const url = `postgres://${USER}@127.0.0.1:${port}/postgres`;
   const start = async (): Promise<void> => {
     const options = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-F'];

@@ -98,6 +98,7 @@ export function sampleFields(kind: string, author = AUTHOR): Record<string, unkn
           maxtxsigopscountspolicy: 0,
         },
         connectedPeersCount: 4,
+        legacyConnectedPeersCount: 2,
         storage: 'full',
       };
     default:

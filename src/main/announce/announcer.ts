@@ -20,7 +20,7 @@ import { AnnouncementQueue } from './announcement-queue.js';
 import { BestBlock, type BestBlockComponents, blockMessage, type ToldBlock } from './best-block.js';
 import type { AnnounceMetrics } from './metrics.js';
 import { RejectedTransactions } from './rejected-transactions.js';
-import { Status, type SyncPeer } from './status.js';
+import { Status, type StatusComponents, type SyncPeer } from './status.js';
 import type { AnnouncedUrls } from './urls.js';
 import { Voice, type VoiceComponents } from './voice.js';
 
@@ -38,6 +38,7 @@ export interface AnnouncerComponents {
   readonly assembly?: Pick<BlockAssemblyClient, 'state'>;
   readonly rejectedTx?: Pick<KafkaConsumer, 'start' | 'stop'>;
   readonly syncPeer?: () => SyncPeer | undefined;
+  readonly legacyPeers?: StatusComponents['legacyPeers'];
   /** Every other notification of the chain, such as a peer's failure. */
   readonly onNotification?: (notification: ChainNotification) => void;
   /** Blocks reported as invalid, which are not announced whatever the chain says; none unless told. */
@@ -86,7 +87,19 @@ export class Announcer {
   #best: BlockHeaderInfo | undefined;
 
   constructor(components: AnnouncerComponents, options: AnnouncerOptions = {}) {
-    const { settings, logger, metrics, chain, node, showOwn, urls, assembly, syncPeer, tracers } = components;
+    const {
+      settings,
+      logger,
+      metrics,
+      chain,
+      node,
+      showOwn,
+      urls,
+      assembly,
+      syncPeer,
+      legacyPeers,
+      tracers,
+    } = components;
     const { now = () => performance.now(), retryMs = 1_000, statusSpacingMs = 1_000, version = '' } = options;
     const fsmState = (): FsmState | undefined => this.#subscription.fsmState;
     this.#components = components;
@@ -115,6 +128,7 @@ export class Announcer {
       startedAt: wall.told(),
       ...(assembly === undefined ? {} : { assembly }),
       ...(syncPeer === undefined ? {} : { syncPeer }),
+      ...(legacyPeers === undefined ? {} : { legacyPeers }),
     });
     this.#bestBlock = new BestBlock({
       settings,
@@ -288,7 +302,8 @@ export class Announcer {
     const { urls, node, settings } = this.#components;
     const key = `subtree ${hash}`;
     if (this.#announced.has(key)) return;
-    if (this.#voice.maySay(subtree.name)) this.#announced.set(key, true);
+    if (!this.#voice.maySay(subtree.name)) return this.#voice.dropped(subtree.name);
+    this.#announced.set(key, true);
     const message = {
       hash,
       dataHubUrl: urls.dataHub,

@@ -10,6 +10,11 @@ export type RejectedTxLimit = (typeof REJECTED_TX_LIMITS)[number];
 const BEST_BLOCK_ANSWERS = ['answered', 'limited', 'silent', 'displaced', 'failed'] as const;
 export type BestBlockAnswer = (typeof BEST_BLOCK_ANSWERS)[number];
 
+const BLOCKED_STAGES = ['precheck', 'chokepoint'] as const;
+export type BlockedStage = (typeof BLOCKED_STAGES)[number];
+/** States in which not everything is told. */
+const BLOCKING_STATES = ['IDLE', 'CATCHINGBLOCKS', 'LEGACYSYNCING', 'UNKNOWN'] as const;
+
 export type AnnounceMetrics = ReturnType<typeof createAnnounceMetrics>;
 
 export function createAnnounceMetrics(registry: Registry) {
@@ -21,6 +26,16 @@ export function createAnnounceMetrics(registry: Registry) {
       labels: {
         kind: SAID,
         outcome: ['told', 'nobody', 'shown', 'dropped', 'no_url', 'failed'],
+      },
+      registers,
+    }),
+    blocked: zeroedCounter({
+      name: 'teranode_p2p_publish_blocked_total',
+      help: 'Own messages that the state of the chain kept back, by kind, state and stage: before any work for them, or at the last moment.',
+      labels: {
+        topic: SAID.filter((kind) => kind !== nodeStatus.name),
+        fsm_state: BLOCKING_STATES,
+        stage: BLOCKED_STAGES,
       },
       registers,
     }),

@@ -8,6 +8,7 @@ import { rejectedTx } from '../../shared/messages/index.js';
 import { displayText, REASON_MAX } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { AnnounceMetrics, RejectedTxLimit } from './metrics.js';
+import { rejectionCodes } from './rejection-codes.js';
 import { TokenBucket } from './token-bucket.js';
 import type { Voice } from './voice.js';
 
@@ -22,6 +23,7 @@ export interface RejectedTransactionsComponents {
     | 'p2p_rejected_tx_publish_rate'
     | 'p2p_rejected_tx_publish_burst'
     | 'p2p_generation'
+    | 'p2p_rejected_tx_reason'
   >;
   readonly metrics: AnnounceMetrics;
   readonly voice: Voice;
@@ -69,7 +71,10 @@ export class RejectedTransactions {
     this.#said.set(rejection.txId, true);
     await voice.say(rejectedTx, {
       txId: rejection.txId,
-      reason: displayText(rejection.reason, REASON_MAX),
+      reason: displayText(
+        settings.p2p_rejected_tx_reason === 'code' ? rejectionCodes(rejection.reason) : rejection.reason,
+        REASON_MAX,
+      ),
       peerId: peerId(),
       clientName: '',
     });

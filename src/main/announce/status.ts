@@ -37,6 +37,8 @@ export interface StatusComponents {
   readonly fsmState: () => FsmState | undefined;
   readonly assembly?: Pick<BlockAssemblyClient, 'state'>;
   readonly syncPeer?: () => SyncPeer | undefined;
+  /** Peers of the legacy service, by the blockchain service's list; undefined where it keeps none. */
+  readonly legacyPeers?: () => number | undefined;
   /** Told where the setting is empty. */
   readonly version: string;
   /** Unix ms. */
@@ -84,7 +86,7 @@ export class Status {
    * knew, without block assembly no figures of it. Storage is left out until the chain has told of it.
    */
   async current(): Promise<Partial<NodeStatus>> {
-    const { settings, node, urls, fsmState, syncPeer, version, startedAt } = this.#components;
+    const { settings, node, urls, fsmState, syncPeer, legacyPeers, version, startedAt } = this.#components;
     const [best, assembled, persisted] = await Promise.all([
       this.#best.current(),
       this.#assembled.current(),
@@ -117,6 +119,7 @@ export class Status {
       minMiningTxFee: settings.minminingtxfee,
       feePolicy: feePolicy(settings),
       connectedPeersCount: node.peers().length,
+      legacyConnectedPeersCount: legacyPeers?.() ?? 0,
       storage:
         persisted === undefined || best === undefined
           ? ''

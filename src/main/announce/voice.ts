@@ -12,7 +12,7 @@ import type { TraceParent, TraceSpan } from '../../shared/tracing/types.js';
 import type { FsmState } from '../blockchain/types.js';
 import type { P2PNode } from '../node/types.js';
 import { gateOf } from './gate.js';
-import type { AnnounceMetrics } from './metrics.js';
+import type { AnnounceMetrics, BlockedStage } from './metrics.js';
 
 /** Milliseconds that one publishing may hold up the next: order is kept, but nobody waits for ever. */
 const PUBLISH_PATIENCE_MS = 5_000;
@@ -51,9 +51,16 @@ export class Voice {
     return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) !== 'drop';
   }
 
-  /** Counts what the state of the chain keeps back. */
-  dropped(kind: string): void {
-    this.#components.metrics.announcements.inc({ kind, outcome: 'dropped' });
+  /** Counts what the state of the chain keeps back: before any work for it, or at the last moment since the state has changed meanwhile. */
+  dropped(kind: string, stage: BlockedStage = 'precheck'): void {
+    const { metrics, fsmState } = this.#components;
+    const state = fsmState();
+    metrics.announcements.inc({ kind, outcome: 'dropped' });
+    metrics.blocked.inc({
+      topic: kind,
+      fsm_state: state === undefined || state === 'RUNNING' ? 'UNKNOWN' : state,
+      stage,
+    });
   }
 
   /**
@@ -64,7 +71,7 @@ export class Voice {
     const { settings, metrics, node, showOwn, fsmState } = this.#components;
     const gate = gateOf(kind.name, settings.listen_mode, fsmState());
     if (gate === 'drop') {
-      this.dropped(kind.name);
+      this.dropped(kind.name, 'chokepoint');
       return 0;
     }
     const span = this.#span(kind);

@@ -12,7 +12,7 @@ import type { Subnet } from '../../shared/ip.js';
 import type { Logger } from '../../shared/logging.js';
 import { displayText } from '../../shared/messages/text.js';
 import { ExpiryQueue } from './expiry-queue.js';
-import type { BanMetrics } from './metrics.js';
+import { type BanMetrics, OPERATOR_BAN } from './metrics.js';
 import { NetworkSet } from './network-set.js';
 import { StoredChanges } from './stored-changes.js';
 import { type BanSubject, InvalidBanSubjectError, parseBanSubject } from './subject.js';
@@ -175,6 +175,7 @@ export class BanList implements HealthChecked {
     };
     this.#put(entry, subject);
     this.#metrics.changes.inc({ change: 'added' });
+    if (origin === 'operator') this.#metrics.events.inc({ reason: OPERATOR_BAN });
     this.#touch(entry.key);
     const stored = origin === 'registry' ? undefined : this.#changes.write(entry.key, { entry });
     this.#emit('added', entry);

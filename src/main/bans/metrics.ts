@@ -6,6 +6,9 @@ import { OFFENCE_POINTS } from './scores.js';
 
 const OFFENCES = Object.keys(OFFENCE_POINTS) as (keyof typeof OFFENCE_POINTS)[];
 
+/** As Go calls it; a label, and no reason that is scored. */
+export const OPERATOR_BAN = 'operator_ban';
+
 export type BanMetrics = ReturnType<typeof createBanMetrics>;
 
 export function createBanMetrics(registry: Registry) {
@@ -43,6 +46,12 @@ export function createBanMetrics(registry: Registry) {
       name: 'teranode_p2p_ban_offences_total',
       help: 'Offences scored, by reason',
       labels: { reason: [...OFFENCES, 'unknown'] },
+      registers,
+    }),
+    events: zeroedCounter({
+      name: 'teranode_p2p_ban_events_total',
+      help: 'Peers banned, by the offence that reached the threshold, and bans by the operator (operator_ban)',
+      labels: { reason: [...OFFENCES, 'unknown', OPERATOR_BAN] },
       registers,
     }),
     spared: new Counter({

@@ -8,12 +8,13 @@ import type { BanMetrics } from './metrics.js';
 import { canonicalPeerId, InvalidBanSubjectError } from './subject.js';
 import { type BanClocks, REAL_CLOCKS } from './types.js';
 
-/** Points of each reason (WIRE §5; `catchup_malicious` is the newest nodes'). */
+/** Points of each reason (WIRE §5; `catchup_malicious` and `corrupt_block_body` are the newest nodes'). */
 export const OFFENCE_POINTS = {
   invalid_subtree: 10,
   protocol_violation: 20,
   spam: 50,
   invalid_block: 10,
+  corrupt_block_body: 10,
   catchup_failure: 30,
   catchup_malicious: 50,
 } as const;
@@ -150,9 +151,10 @@ export class BanScores {
   }
 
   /** For the offence with which the threshold was reached. */
-  #ban(peerId: string, score: number, offence: string): void {
+  #ban(peerId: string, score: number, offence: keyof typeof OFFENCE_POINTS | 'unknown'): void {
     const until = this.#clocks.date() + this.#durationMs;
     if (this.#durationMs <= 0) return;
+    this.#metrics.events.inc({ reason: offence });
     const addresses = this.#addressesOf(peerId);
     this.#log({ peer: peerId, addresses, score, until: new Date(until).toISOString() });
     for (const subject of [peerId, ...addresses]) {

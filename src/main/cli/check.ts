@@ -48,11 +48,14 @@ async function find(command: Command, network: boolean): Promise<readonly Findin
   const { settingsProblems } = await import('../settings-problems.js');
   const what = 'settings';
   try {
-    const { settings, warnings } = loadFor(command, settingsProblems);
+    const { settings, warnings, origin } = loadFor(command, settingsProblems);
+    const { islandsOf } = await import('../islands.js');
     const { checkStart } = await import('../start-check.js');
     return [
       { what, state: 'well', message: 'fit their types and one another' },
-      ...warnings.map((message): Finding => ({ what, state: 'warning', message })),
+      ...[...warnings, ...islandsOf(settings, origin).map(({ message }) => message)].map(
+        (message): Finding => ({ what, state: 'warning', message }),
+      ),
       ...(await checkStart(settings, { network })),
       ...(network ? await asked(settings) : []),
     ];

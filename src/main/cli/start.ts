@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { LoadedSettings } from '../../shared/settings/load.js';
-import type { Settings } from '../../shared/settings/table.js';
 import type { DataDirectory } from '../data-directory.js';
 import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
@@ -42,7 +41,7 @@ Examples:
         tellFailure(createLogger({ level: 'info' }), error);
         throw error;
       }
-      await runServer(loaded.settings, loaded.warnings);
+      await runServer(loaded);
     });
 }
 
@@ -53,7 +52,7 @@ function tellFailure(logger: Logger, error: unknown): void {
   else logger.fatal({ ...OWN, err: error }, 'did not start');
 }
 
-async function runServer(settings: Settings, warnings: readonly string[]): Promise<void> {
+async function runServer({ settings, warnings, origin }: LoadedSettings): Promise<void> {
   const { createLogger } = await import('../../shared/logging.js');
   const logger = createLogger({ level: settings.logLevel, node: settings.clientName });
   for (const warning of warnings) logger.warn(OWN, warning);
@@ -78,7 +77,7 @@ async function runServer(settings: Settings, warnings: readonly string[]): Promi
   const { Tenure } = await import('../hand-over/tenure.js');
   const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: packageVersion() });
   const compose = (directory: DataDirectory | undefined) =>
-    composeServer(settings, { logger, tenure, ...(directory === undefined ? {} : { directory }) });
+    composeServer(settings, { logger, tenure, origin, ...(directory === undefined ? {} : { directory }) });
   let lives: InstanceType<typeof Lives>;
   try {
     const ready = () => {

@@ -15,6 +15,22 @@ export function createPeerServiceMetrics(registry: Registry) {
   });
   return {
     closed,
+    catchupAttempts: new Counter({
+      name: 'teranode_p2p_catchup_attempts_total',
+      help: 'Attempts at catching up from a peer that services reported',
+      registers,
+    }),
+    catchupSuccesses: new Counter({
+      name: 'teranode_p2p_catchup_successes_total',
+      help: 'Catch-ups from a peer that services reported as done',
+      registers,
+    }),
+    catchupFailures: zeroedCounter({
+      name: 'teranode_p2p_catchup_failures_total',
+      help: 'Failed catch-ups from a peer that services reported, by kind: a block of which the peer did not have everything, or any other',
+      labels: { kind: ['generic', 'block_incomplete'] },
+      registers,
+    }),
     calls: new Counter({
       name: 'teranode_p2p_grpc_calls_total',
       help: 'Calls of PeerService by method and gRPC code',

@@ -75,7 +75,7 @@ function durationOf(ms: bigint): bigint {
 
 /** The handlers, to go with the other calls of PeerService. */
 export function createRegistryService(components: RegistryServiceComponents): RegistryService {
-  const { records, registered, service } = components;
+  const { metrics, records, registered, service } = components;
   const ok = { ok: true } as const;
   const forCatchup = new SharedAnswer(async () => {
     await service?.refresh();
@@ -95,6 +95,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
       admin: true,
       answer({ peer_id }) {
         records.catchupAttempt(peerOf(peer_id));
+        metrics.catchupAttempts.inc();
         return ok;
       },
     }),
@@ -102,6 +103,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
       admin: true,
       answer({ peer_id, duration_ms }) {
         records.catchupSuccess(peerOf(peer_id), durationOf(duration_ms));
+        metrics.catchupSuccesses.inc();
         return ok;
       },
     }),
@@ -113,7 +115,9 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         const hash = block_hash === '' ? '' : hashOf(block_hash, 'block_hash');
         records.catchupFailure(peer, 'call');
         // Of the kinds that there may be, this one says something about the peer.
-        if (failure_kind === 'block_incomplete') {
+        const incomplete = failure_kind === 'block_incomplete';
+        metrics.catchupFailures.inc({ kind: incomplete ? 'block_incomplete' : 'generic' });
+        if (incomplete) {
           records.catchupError(peer, `block incomplete during catchup${hash === '' ? '' : `: ${hash}`}`);
           records.doubtStorage(peer);
         }

@@ -2,6 +2,7 @@
 
 import { openMetricsContentType, Registry, type RegistryContentType } from 'prom-client';
 import type { Logger } from '../../shared/logging.js';
+import { withGoNames } from './go-names.js';
 import { type MetricSnapshot, type MetricValue, readSnapshots, seriesKey } from './snapshot.js';
 
 /** What a source answers. `instance` changes when the thread or process behind it is a new one. */
@@ -83,7 +84,7 @@ export class MetricsAggregate {
     const others = await Promise.all([...this.#sources].map(([name, source]) => this.#ask(name, source)));
     const merged: Registry<RegistryContentType> = new Registry();
     if (format === 'openmetrics') merged.setContentType(openMetricsContentType);
-    for (const metric of merge([own, ...others]).map(wellNamed)) {
+    for (const metric of withGoNames(merge([own, ...others])).map(wellNamed)) {
       // In OpenMetrics the registry renames a counter that it holds before it asks it for its figures.
       const held = { ...metric, get: async () => held };
       merged.registerMetric(held as unknown as Parameters<Registry['registerMetric']>[0]);

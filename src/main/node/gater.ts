@@ -7,7 +7,14 @@ import { lookup } from 'node:dns/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import { AddressList, canonicalIp, isLoopbackAddress, isPrivateAddress, sourceOf } from '../../shared/ip.js';
+import {
+  AddressList,
+  canonicalIp,
+  isLoopbackAddress,
+  isPrivateAddress,
+  isReservedAddress,
+  sourceOf,
+} from '../../shared/ip.js';
 import { KeyedRate } from '../../shared/keyed-rate.js';
 import type { Logger } from '../../shared/logging.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
@@ -21,6 +28,7 @@ import type { BanGate } from './types.js';
 type GaterSettings = Pick<
   Settings,
   | 'p2p_allow_private_ips'
+  | 'p2p_refuse_reserved_addresses'
   | 'p2p_allowed_addresses'
   | 'p2p_connections_per_address'
   | 'p2p_inbound_connections_per_second'
@@ -97,6 +105,7 @@ class Gater implements ConnectionGater {
   readonly #bans: BanGate;
   readonly #refusals: Refusals;
   readonly #allowPrivate: boolean;
+  readonly #refuseReserved: boolean;
   readonly #exempt: AddressList;
   readonly #exemptLoopback: boolean;
   readonly #configured: ReadonlySet<string>;
@@ -112,6 +121,7 @@ class Gater implements ConnectionGater {
     this.#bans = init.bans;
     this.#refusals = new Refusals(init);
     this.#allowPrivate = settings.p2p_allow_private_ips;
+    this.#refuseReserved = settings.p2p_refuse_reserved_addresses;
     this.#exempt = new AddressList(settings.p2p_allowed_addresses);
     this.#exemptLoopback = init.exemptLoopback ?? true;
     this.#configured = configuredHosts(settings);
@@ -192,7 +202,7 @@ class Gater implements ConnectionGater {
     if (leadsNowhere(address)) return false;
     const host = multiaddrHost(address);
     if (host?.kind !== 'ip') return true;
-    return !this.#isForbiddenPrivate(host.address, host.address);
+    return this.#forbidden(host.address, host.address) === undefined;
   };
 
   #limitOf(address: string): AdmissionLimit {
@@ -205,22 +215,18 @@ class Gater implements ConnectionGater {
     return isConfigured ? 'nothing' : 'source';
   }
 
-  #isForbiddenPrivate(address: string, host: string): boolean {
-    return (
-      !this.#allowPrivate &&
-      isPrivateAddress(address) &&
-      !this.#configured.has(host) &&
-      !this.#exempt.has(address)
-    );
+  /** Why it is never dialled, unless the operator named it. */
+  #forbidden(address: string, host: string): RefusalReason | undefined {
+    if (this.#configured.has(host) || this.#exempt.has(address)) return undefined;
+    if (!this.#allowPrivate && isPrivateAddress(address)) return 'private_address';
+    return this.#refuseReserved && isReservedAddress(address) ? 'reserved_address' : undefined;
   }
 
   #refuseDialled(address: string, host: string): boolean {
     if (this.#bans.isAddressBanned(address))
       return this.#refuse('outbound', 'banned_address', { address, host });
-    return (
-      this.#isForbiddenPrivate(address, host) &&
-      this.#refuse('outbound', 'private_address', { address, host })
-    );
+    const reason = this.#forbidden(address, host);
+    return reason !== undefined && this.#refuse('outbound', reason, { address, host });
   }
 
   #refuseConnected(connection: MultiaddrConnection): boolean {

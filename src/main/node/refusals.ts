@@ -9,6 +9,7 @@ export const REFUSAL_REASONS = [
   'banned_address',
   'banned_peer',
   'private_address',
+  'reserved_address',
   'address_rate',
   ...ADMISSION_REASONS,
 ] as const;

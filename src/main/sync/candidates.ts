@@ -20,10 +20,24 @@ export interface SyncCandidate {
   readonly banScore: number;
   readonly reputation: number;
   readonly standing: Standing;
+  /** Services have validated more work from it than our chain has, and it did not lack a block lately. */
+  readonly ahead: boolean;
+  /** It delivered a whole block that turned out valid, within p2p_full_delivery_freshness_window. */
+  readonly delivers: boolean;
+  /** Of the chain with the most work that was validated from it: hex without leading zeros; empty for none. */
+  readonly validatedWork: string;
 }
 
 export interface Selection {
   readonly ownHeight: number;
+  /** Hex without leading zeros; empty while the chain has not said it. */
+  readonly ownWork: string;
+  /** Unix ms. */
+  readonly now: number;
+  /** Unix ms since when a valid block delivered counts. */
+  readonly deliveredSince: number;
+  /** Whether a peer may be tried of which nothing is proven. */
+  readonly allowUnproven: boolean;
   /** p2p_allow_pruned_node_fallback. */
   readonly allowPruned: boolean;
   /** Unix ms since when a peer must have been heard: what it told before is no news. */
@@ -38,9 +52,10 @@ export interface Selection {
 
 const HASH = /^[0-9a-f]{64}$/;
 
-function candidateOf(peer: RegisteredPeer, { isConfigured }: Selection): SyncCandidate {
+function candidateOf(peer: RegisteredPeer, selection: Selection): SyncCandidate {
+  const { isConfigured, ownWork, now, deliveredSince } = selection;
   const { id, height, blockHash: hash, known, storage, banScore, record, connection } = peer;
-  const { reputation, successes, validatedHeight } = record;
+  const { reputation, successes, validatedHeight, validatedWork, lastValidBlock } = record;
   const proven = isConfigured(id) || successes > 0 || validatedHeight > 0;
   return {
     id,
@@ -51,6 +66,9 @@ function candidateOf(peer: RegisteredPeer, { isConfigured }: Selection): SyncCan
     banScore,
     reputation,
     standing: proven ? 'proven' : connection === undefined ? 'stranger' : 'connected',
+    ahead: ownWork !== '' && compareWork(validatedWork, ownWork) > 0 && record.storageDoubtedUntil <= now,
+    delivers: lastValidBlock > 0 && lastValidBlock >= deliveredSince,
+    validatedWork,
   };
 }
 
@@ -74,7 +92,7 @@ export function forcedCandidate(
  * them rest, the one that was tried least recently, unless that was a moment ago.
  */
 export function syncCandidates(peers: readonly RegisteredPeer[], selection: Selection): SyncCandidate[] {
-  const { allowPruned, heardSince, resting } = selection;
+  const { allowPruned, allowUnproven, heardSince, resting } = selection;
   const able = peers
     .filter(({ known }) => (known?.lastHeard ?? 0) >= heardSince)
     .map((peer) => candidateOf(peer, selection))
@@ -82,7 +100,8 @@ export function syncCandidates(peers: readonly RegisteredPeer[], selection: Sele
       (candidate) =>
         isAhead(candidate, selection) &&
         candidate.reputation >= LOW_REPUTATION &&
-        (allowPruned || candidate.full),
+        (allowPruned || candidate.full) &&
+        (allowUnproven || isProven(candidate)),
     );
   const awake = able.filter(({ id }) => !resting.isResting(id));
   if (awake.length > 0) return drawn(awake).sort(inOrder);
@@ -144,15 +163,29 @@ function drawn<T>(some: readonly T[]): T[] {
     .map(({ one }) => one);
 }
 
+/** Hex numbers without leading zeros. Below zero where the first is the smaller. */
+export function compareWork(one: string, other: string): number {
+  if (one.length !== other.length) return one.length - other.length;
+  return one < other ? -1 : Number(one > other);
+}
+
+/** Whether more than its word speaks for it. */
+export function isProven({ ahead, delivers }: Pick<SyncCandidate, 'ahead' | 'delivers'>): boolean {
+  return ahead || delivers;
+}
+
 /**
- * Full storage first, since a pruned peer may lack what we are missing; then the lowest ban score, which is what it did,
- * before the height, which is what it says; then the reputation. Equals are drawn: identities can be made to order.
+ * What services have validated comes before what peers say: who is ahead by work; then full storage, since a pruned peer may lack what we are missing;
+ * who delivered a valid block lately; the most validated work; the lowest ban score, which is what it did; the reputation. The height that a
+ * peer claims is not among them: the highest would be the boldest. Equals are drawn: identities can be made to order.
  */
 export function inOrder(one: SyncCandidate, other: SyncCandidate): number {
   return (
+    Number(other.ahead) - Number(one.ahead) ||
     Number(other.full) - Number(one.full) ||
+    Number(other.delivers) - Number(one.delivers) ||
+    compareWork(other.validatedWork, one.validatedWork) ||
     one.banScore - other.banScore ||
-    other.height - one.height ||
     other.reputation - one.reputation
   );
 }

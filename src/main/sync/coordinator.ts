@@ -13,9 +13,11 @@ import type { KnownPeers } from '../peers/known-peers.js';
 import type { RegisteredPeers } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import {
+  compareWork,
   forcedCandidate,
   hubsToAsk,
   inOrder,
+  isProven,
   type Selection,
   type SyncCandidate,
   syncCandidates,
@@ -32,6 +34,9 @@ export interface SyncCoordinatorComponents {
     | 'p2p_health_check_enabled'
     | 'p2p_sync_interval'
     | 'p2p_sync_peer_no_progress_timeout'
+    | 'p2p_sync_coordinator_periodic_evaluation_interval'
+    | 'p2p_max_unproven_sync_probes_per_backoff_window'
+    | 'p2p_full_delivery_freshness_window'
   >;
   readonly logger: Logger;
   readonly metrics: SyncMetrics;
@@ -42,6 +47,8 @@ export interface SyncCoordinatorComponents {
   readonly hubs: Pick<DataHubs, 'answering'>;
   /** Our best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
+  /** The work of our best chain, big-endian; undefined while the chain has not said it. */
+  readonly ownWork?: () => Uint8Array | undefined;
   readonly fsmState: () => FsmState | undefined;
   readonly isInvalid: (hash: string) => boolean;
   /** False where the record was refused. */
@@ -56,6 +63,8 @@ interface Attempt {
   /** Unix ms. */
   readonly since: number;
   readonly fromHeight: number;
+  /** Unix ms of the last look for a better one. */
+  evaluatedAt: number;
   /** Unix ms of the last look at which the chain said that it catches up; undefined before. */
   lastCatching: number | undefined;
 }
@@ -80,16 +89,25 @@ export class SyncCoordinator {
   /** Attempts in vain since our height rose, and looks that found nobody. */
   #failures = 0;
   #nextAt = 0;
+  /** Peers of which nothing is proven that may still be tried until our height rises or a backoff is over. */
+  #probes: number;
+  #probesRenewed = false;
   #toldNobody = false;
 
   constructor(components: SyncCoordinatorComponents) {
     this.#components = components;
     this.#now = components.clock ?? steadyTime;
+    this.#probes = this.#maxProbes;
     this.#resting = new RestingPeers(this.#now);
   }
 
   /** Begins to look, every `p2p_sync_interval`. */
   start(): void {
+    if (this.#maxProbes === 0 && this.#components.settings.p2p_force_sync_peer === '') {
+      this.#components.logger.warn(
+        'p2p_max_unproven_sync_probes_per_backoff_window is 0: a node that is new catches up from nobody until a peer is proven',
+      );
+    }
     this.#later();
   }
 
@@ -165,6 +183,7 @@ export class SyncCoordinator {
     this.#height = own;
     if (before !== undefined && own <= before) return;
     this.#roseAt = this.#now();
+    this.#probes = this.#maxProbes;
     if (before !== undefined) this.#failures = 0;
   }
 
@@ -203,10 +222,26 @@ export class SyncCoordinator {
     if (state === 'CATCHINGBLOCKS') attempt.lastCatching = now;
     const still = Math.max(this.#roseAt, attempt.since);
     if (now - still >= settings.p2p_sync_peer_no_progress_timeout) return 'standstill';
+    if (this.#isOutdone(attempt, now - still)) return 'outdone';
     // The chain was at it and is no longer, without having got there.
     const { lastCatching } = attempt;
     if (lastCatching === undefined || state !== 'RUNNING') return undefined;
     return now - Math.max(still, lastCatching) >= this.#settleMs ? 'ended_early' : undefined;
+  }
+
+  /** Whether a peer with more validated work is there, while this one has moved nothing for half of the time that it has. */
+  #isOutdone(attempt: Attempt, stillMs: number): boolean {
+    const { settings, peers } = this.#components;
+    const now = this.#now();
+    if (settings.p2p_force_sync_peer !== '') return false;
+    if (stillMs <= settings.p2p_sync_peer_no_progress_timeout / 2) return false;
+    if (now - attempt.evaluatedAt < settings.p2p_sync_coordinator_periodic_evaluation_interval) return false;
+    attempt.evaluatedAt = now;
+    const { validatedWork = '' } = peers.get(attempt.candidate.id)?.record ?? {};
+    const better = syncCandidates(peers.forCatchup(), this.#selection(this.#height ?? 0)).filter(
+      (other) => other.id !== attempt.candidate.id,
+    );
+    return better.some((other) => other.ahead && compareWork(other.validatedWork, validatedWork) > 0);
   }
 
   /** The attempt led nowhere: another peer is tried. */
@@ -235,6 +270,7 @@ export class SyncCoordinator {
     this.#components.logger.info({ peer: id, height }, 'caught up with the sync peer');
     this.#resting.succeeded(id);
     this.#failures = 0;
+    this.#probes = this.#maxProbes;
     this.#finish('caught_up');
   }
 
@@ -253,12 +289,18 @@ export class SyncCoordinator {
 
   async #begin(own: number): Promise<void> {
     const { logger, metrics, trigger, settings } = this.#components;
+    if (this.#probesRenewed) {
+      this.#probesRenewed = false;
+      this.#probes = this.#maxProbes;
+    }
     const candidate = await this.#choose(own);
     if (this.#stopping.signal.aborted) return;
     if (candidate === undefined) {
       if (!this.#toldNobody) logger.info({ height: own }, 'behind, and no peer to catch up from');
       this.#toldNobody = true;
       this.#backOff();
+      // When it is over, those of whom nothing is proven have their turns again.
+      this.#probesRenewed = true;
       return;
     }
     this.#toldNobody = false;
@@ -271,7 +313,8 @@ export class SyncCoordinator {
       return;
     }
     const since = this.#now();
-    this.#attempt = { candidate, since, fromHeight: own, lastCatching: undefined };
+    if (settings.p2p_force_sync_peer === '' && !isProven(candidate)) this.#probes--;
+    this.#attempt = { candidate, since, fromHeight: own, evaluatedAt: since, lastCatching: undefined };
     metrics.active.set(1);
     const { id, height, hash, url, full } = candidate;
     const forced = settings.p2p_force_sync_peer !== '';
@@ -280,15 +323,8 @@ export class SyncCoordinator {
 
   /** The best of those whose data hub answers. Who does not answer rests. */
   async #choose(own: number): Promise<SyncCandidate | undefined> {
-    const { settings, peers, isInvalid, hubs, isConfigured = () => false } = this.#components;
-    const selection: Selection = {
-      ownHeight: own,
-      allowPruned: settings.p2p_allow_pruned_node_fallback,
-      heardSince: this.#now() - HEARD_WITHIN_MS,
-      resting: this.#resting,
-      isConfigured,
-      isInvalid,
-    };
+    const { settings, peers, hubs } = this.#components;
+    const selection = this.#selection(own);
     const forced = settings.p2p_force_sync_peer;
     const candidates =
       forced === ''
@@ -309,6 +345,31 @@ export class SyncCoordinator {
       .filter((candidate) => msOf(candidate) < Number.POSITIVE_INFINITY)
       .sort((one, other) => inOrder(one, other) || msOf(one) - msOf(other));
     return best;
+  }
+
+  #selection(own: number): Selection {
+    const { settings, isInvalid, ownWork, isConfigured = () => false } = this.#components;
+    const now = this.#now();
+    const window = settings.p2p_full_delivery_freshness_window;
+    return {
+      ownHeight: own,
+      ownWork: Buffer.from(ownWork?.() ?? [])
+        .toString('hex')
+        .replace(/^0+/, ''),
+      now,
+      // 0: however long ago.
+      deliveredSince: window === 0 ? 0 : now - window,
+      allowUnproven: this.#probes > 0,
+      allowPruned: settings.p2p_allow_pruned_node_fallback,
+      heardSince: now - HEARD_WITHIN_MS,
+      resting: this.#resting,
+      isConfigured,
+      isInvalid,
+    };
+  }
+
+  get #maxProbes(): number {
+    return this.#components.settings.p2p_max_unproven_sync_probes_per_backoff_window;
   }
 
   /** Undefined where the stop comes first. */

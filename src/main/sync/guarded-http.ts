@@ -9,7 +9,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
-import { addressScope, isPrivateHost } from '../../shared/ip.js';
+import { addressScope, isPrivateHost, isReservedAddress } from '../../shared/ip.js';
 import { requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { CheckContext } from '../../shared/messages/kind.js';
 import { withoutSecrets } from '../../shared/redaction.js';
@@ -43,6 +43,10 @@ export type Resolve = (name: string) => Promise<readonly ResolvedAddress[]>;
 export interface GuardedHttpOptions {
   /** Whose `allowPrivateUrls` (p2p_allow_private_ips) and blacklist hold for every hop. */
   readonly context: CheckContext;
+  /** p2p_refuse_reserved_addresses; false unless told. */
+  readonly refuseReserved?: boolean;
+  /** For data hubs on this very machine, such as a test's; false unless told: what a peer names must not lead to the operator's own services. */
+  readonly allowLoopback?: boolean;
   /** The system's resolver unless told. */
   readonly resolve?: Resolve;
   /** Milliseconds for a request with all its redirects; 2,000 unless told. */
@@ -60,6 +64,8 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 export class GuardedHttp {
   readonly #context: CheckContext;
+  readonly #refuseReserved: boolean;
+  readonly #allowLoopback: boolean;
   readonly #resolve: Resolve;
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
@@ -72,6 +78,8 @@ export class GuardedHttp {
   constructor(options: GuardedHttpOptions) {
     this.#context = options.context;
     this.#tracers = options.tracers;
+    this.#refuseReserved = options.refuseReserved ?? false;
+    this.#allowLoopback = options.allowLoopback ?? false;
     this.#resolve = options.resolve ?? ((name) => lookup(name, { all: true }));
     this.#timeoutMs = options.timeoutMs ?? 2_000;
     this.#maxBytes = options.maxBytes ?? 65_536;
@@ -149,7 +157,9 @@ export class GuardedHttp {
   #check(address: string): void {
     const scope = addressScope(address);
     if (scope === 'public') return;
-    const inside = scope === 'private' || scope === 'loopback' || scope === 'link-local';
+    const inside =
+      (scope === 'private' && !(this.#refuseReserved && isReservedAddress(address))) ||
+      (scope === 'loopback' && this.#allowLoopback);
     if (inside && this.#context.allowPrivateUrls) return;
     throw new InsideAddressError(`the address is ${scope ?? 'none'} and not public`);
   }

@@ -11,6 +11,7 @@ const SYNC_ENDS = [
   'caught_up',
   'failure',
   'standstill',
+  'outdone',
   'ended_early',
   'banned',
   'low_reputation',

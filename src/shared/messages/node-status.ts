@@ -34,6 +34,7 @@ const WIRE = [
   field('minMiningTxFee', 'optional float', 'min_mining_tx_fee', LEFT_OUT),
   objectField('feePolicy', 'optional object', 'fee_policy', FEE_POLICY, LEFT_OUT),
   field('connectedPeersCount', 'int64', 'connected_peers_count', LEFT_OUT),
+  field('legacyConnectedPeersCount', 'int64', 'legacy_connected_peers_count', LEFT_OUT),
   field('storage', 'text', 'storage', LEFT_OUT),
 ];
 
@@ -100,6 +101,7 @@ export const nodeStatus: MessageKind<NodeStatus> = {
     min_mining_tx_fee: message.minMiningTxFee,
     fee_policy: message.feePolicy,
     connected_peers_count: message.connectedPeersCount,
+    legacy_connected_peers_count: message.legacyConnectedPeersCount,
     storage: message.storage,
   }),
   fact: (message) => ({

@@ -23,7 +23,19 @@ export interface LoadOptions {
 }
 
 /** Problems of settings, each line beginning with a key; `unread`: keys that have their defaults for want of a value. */
-export type SettingsCheck = (settings: Settings, unread: ReadonlySet<string>) => readonly string[];
+export type SettingsCheck = (
+  settings: Settings,
+  unread: ReadonlySet<string>,
+  origin: SettingsOrigin,
+) => readonly string[];
+
+/** Under what the settings were looked up, besides their own values. */
+export interface SettingsOrigin {
+  /** `SETTINGS_CONTEXT`; undefined where there is none. */
+  readonly context?: string;
+  /** The settings files that were found; undefined where none was looked for. */
+  readonly files?: readonly string[];
+}
 
 export interface LoadedSettings {
   readonly settings: Settings;
@@ -31,6 +43,7 @@ export interface LoadedSettings {
   readonly warnings: readonly string[];
   /** Where each value comes from: `default`, `environment`, `--set` or a file. */
   readonly sources: Readonly<Record<SettingKey, string>>;
+  readonly origin: SettingsOrigin;
 }
 
 const TABLE = Object.entries(SETTINGS as Record<SettingKey, Setting>) as readonly (readonly [
@@ -84,7 +97,11 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
 
   const settings = values as unknown as Settings;
   const named = new Set(problems.map(keyOf));
-  problems.push(...check(settings, named).filter((line) => !named.has(keyOf(line))));
+  const origin: SettingsOrigin = {
+    ...(options.env.SETTINGS_CONTEXT ? { context: options.env.SETTINGS_CONTEXT } : {}),
+    files: files.map(({ path }) => path),
+  };
+  problems.push(...check(settings, named, origin).filter((line) => !named.has(keyOf(line))));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return {
     settings: Object.freeze(settings),
@@ -96,6 +113,7 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
       ...[...lookup.unknownReferences].map((name) => `\${${name}} is referred to and nowhere set`),
     ],
     sources: sources as Record<SettingKey, string>,
+    origin,
   };
 }
 

@@ -8,7 +8,6 @@ export const NOT_READ: ReadonlySet<string> = new Set([
   'p2p_port_coinbase',
   'p2p_dht_cleanup_interval',
   'p2p_sync_stuck_retry_threshold',
-  'p2p_sync_coordinator_periodic_evaluation_interval',
   'p2p_health_check_interval',
   'p2p_health_http_timeout',
   'p2p_health_remove_after_failures',
@@ -17,6 +16,4 @@ export const NOT_READ: ReadonlySet<string> = new Set([
   'p2p_peer_registry_ttl',
   'p2p_peer_registry_cleanup_interval',
   'p2p_gossip_handler_concurrency',
-  'p2p_max_unproven_sync_probes_per_backoff_window',
-  'p2p_full_delivery_freshness_window',
 ]);

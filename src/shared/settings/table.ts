@@ -116,6 +116,11 @@ export const SETTINGS = {
     'full; listen_only: tells only node_status, with empty URLs; silent: tells nothing, no DHT, no announced addresses.',
   ),
   logLevel: text('info', 'trace, debug, info, warn, error or fatal.'),
+  p2p_require_services: choice(
+    ['warn', 'true', 'false'],
+    'warn',
+    'What is done where a server would be no part of a node, though its network or context is none of development: with an embedded chain, memory:// topics, nobody to call or no settings file. warn: it is said; true: it does not start; false: it is meant to stand alone (this server).',
+  ),
   shutdown_timeout: duration(
     10 * SECOND,
     'How long stop may take before what is left stays in the outbox (this server).',
@@ -178,6 +183,10 @@ export const SETTINGS = {
   p2p_allow_private_ips: flag(
     { first: true, current: false },
     'Connect to private addresses and accept them in data hub URLs.',
+  ),
+  p2p_refuse_reserved_addresses: flag(
+    false,
+    'Never dial 100.64.0.0/10, 192.0.0.0/24, 198.18.0.0/15, 240.0.0.0/4 and multicast, p2p_allow_private_ips or not, as Teranode is about to (this server).',
   ),
   p2p_enable_nat: flag(false, 'Hole punching and port mapping.'),
   p2p_enable_mdns: flag(false, 'Find peers by multicast DNS.'),
@@ -255,6 +264,11 @@ export const SETTINGS = {
   ),
   p2p_rejected_tx_publish_rate: decimal(10, 'Rejected transactions published a second.', { min: 0 }),
   p2p_rejected_tx_publish_burst: integer(100, 'Rejected transactions published at once.', { min: 0 }),
+  p2p_rejected_tx_reason: choice(
+    ['text', 'code'],
+    'text',
+    'What is told of why our node rejected a transaction: the text, or its error codes alone, as Teranode is about to (this server).',
+  ),
   p2p_node_status_interval: duration(10 * SECOND, 'How often node_status is told (this server).'),
   p2p_peer_registry_batch_interval: duration(
     SECOND,
@@ -510,7 +524,21 @@ export const SETTINGS = {
   ),
   p2p_full_storage_penalty_duration: duration(
     HOUR,
-    'How long a peer that lacked a block is not believed to store everything.',
+    'How long a peer that lacked a block is not believed to store everything, nor preferred for work validated from it.',
+  ),
+  p2p_full_delivery_freshness_window: duration(
+    24 * HOUR,
+    'How long a peer that delivered a valid block is preferred for it; 0: for good.',
+  ),
+  p2p_max_unproven_sync_probes_per_backoff_window: integer(
+    3,
+    'Peers of which nothing is proven that are tried until our height rises or a pause is over; 0: none.',
+    { min: 0 },
+  ),
+  p2p_sync_coordinator_periodic_evaluation_interval: duration(
+    30 * SECOND,
+    'How often a sync peer that moves nothing is weighed against one with more validated work.',
+    SECOND,
   ),
 } as const satisfies Record<string, Setting>;
 

@@ -110,7 +110,7 @@ function announcing(
   const of = (said: Said[], kind: string) =>
     said.filter((one) => one.kind === kind).map((one) => one.message);
   const count = async (
-    name: 'announcements' | 'bestBlockAnswers' | 'chainFailures',
+    name: 'announcements' | 'bestBlockAnswers' | 'blocked' | 'chainFailures',
     ...wanted: string[]
   ): Promise<number> => {
     const { values } = await metrics[name].get();
@@ -200,7 +200,12 @@ test('what may be said, by listen mode, state and generation', async (context) =
             return state;
           },
         });
-        const { announcer, told, shown, kinds, of } = announcing(context, chain, { listen_mode }, generation);
+        const { announcer, told, shown, kinds, of, count } = announcing(
+          context,
+          chain,
+          { listen_mode },
+          generation,
+        );
         await announcer.start();
         await waitFor(() => announcer.subscribed, { what: `subscription: ${label}` });
         await real.makeSubtree();
@@ -211,6 +216,10 @@ test('what may be said, by listen mode, state and generation', async (context) =
         await announcer.stop();
         const news = state === 'RUNNING' || state === undefined;
         const says = news ? everything : ['node_status'];
+        for (const kind of ['block', 'subtree', 'mining_on']) {
+          const blocked = news ? 0 : await count('blocked', kind, state ?? '', 'precheck');
+          assert.equal(blocked, news ? 0 : 1, `kept back: ${kind}, ${label}`);
+        }
         assert.deepEqual(kinds(shown), says, `shown: ${label}`);
         const tells = listen_mode === 'full' ? says : listen_mode === 'silent' ? [] : ['node_status'];
         assert.deepEqual(

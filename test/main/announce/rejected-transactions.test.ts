@@ -66,6 +66,16 @@ test('a rejection of ours is announced, its reason safe to show', async () => {
   assert.deepEqual(published, [{ TxId: txId(1), Reason: 'fee too low', PeerId: 'me', ClientName: '' }]);
 });
 
+test('with p2p_rejected_tx_reason=code its error codes alone are told', async () => {
+  const { published, handle } = announcing({ p2p_rejected_tx_reason: 'code' });
+  const reason = 'TX_INVALID (31): a script of <mine> -> PROCESSING (4): failed';
+  await handle(KafkaRejectedTxTopicMessage.encode({ txHash: txId(1), reason, peer_id: '' }).finish());
+  assert.deepEqual(
+    published.map(({ Reason }) => Reason),
+    ['TX_INVALID/PROCESSING'],
+  );
+});
+
 test('one that the network told us is not told again', async () => {
   const { published, handle, limited } = announcing();
   await handle(protobuf(1, '12D3KooWSomebody'));

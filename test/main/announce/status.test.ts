@@ -52,6 +52,7 @@ function statusOf(context: TestContext, service: BlockchainService, changes: Par
     urls: announcedUrls(settings),
     fsmState: () => 'CATCHINGBLOCKS',
     assembly,
+    legacyPeers: () => 3,
     version: '1.2.3',
     startedAt: Date.now() - 5_000,
   });
@@ -111,6 +112,7 @@ test('every field that the node can know is told, under its name on the wire', a
       maxtxsigopscountspolicy: 4_294_967_295,
     },
     connected_peers_count: 2,
+    legacy_connected_peers_count: 3,
     storage: 'full',
   });
 });

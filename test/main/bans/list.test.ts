@@ -10,6 +10,7 @@ import { InvalidBanSubjectError } from '../../../src/main/bans/subject.js';
 import type { BanEntry, BanStore } from '../../../src/main/bans/types.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
 import { closing } from '../../support/closing.js';
+import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -287,6 +288,17 @@ test('automatic bans are bounded, go soonest first, and never displace or shorte
   assert.match(scrape, /teranode_p2p_bans\{kind="address",origin="score"\} 2/);
   assert.match(scrape, /teranode_p2p_bans\{kind="address",origin="operator"\} 2/);
   assert.match(scrape, /teranode_p2p_ban_changes_total\{change="evicted"\} 2/);
+});
+
+test('an operator’s bans are counted as such, others are not', async (context) => {
+  const { list, clock, registry } = await openList(context);
+  const events = async () =>
+    sumOf(await registry.metrics(), 'teranode_p2p_ban_events_total', { reason: 'operator_ban' });
+  await list.add('192.0.2.1', clock.now + HOUR, 'score');
+  assert.equal(await events(), 0);
+  await list.add('192.0.2.1', clock.now + HOUR, 'operator');
+  await list.add('192.0.2.0/24', clock.now + HOUR, 'operator');
+  assert.equal(await events(), 2);
 });
 
 test('listeners hear of bans added, removed and cleared; one that throws harms nobody', async (context) => {

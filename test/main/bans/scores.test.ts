@@ -14,6 +14,7 @@ import { createBanProtection, peerIdsOf } from '../../../src/main/bans/protectio
 import { BanScores, type BanScoresOptions } from '../../../src/main/bans/scores.js';
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
 import { closing } from '../../support/closing.js';
+import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -69,6 +70,8 @@ test('every reason has its points; an unknown one none, or one in the first gene
     invalid_block: 10,
     catchup_failure: 30,
     catchup_malicious: 50,
+    corrupt_block_body: 10,
+    operator_ban: 0,
     unknown: 0,
     constructor: 0,
     ['__proto__']: 0,
@@ -122,6 +125,17 @@ test('at the threshold the peer is banned for the duration, then starts anew', a
   list.expire();
   assert.equal(scores.score(PEER), 0);
   assert.deepEqual(scores.add(PEER, 'spam'), { score: 50, banned: false });
+});
+
+test('a ban by score is counted once, by the offence that reached the threshold', async (context) => {
+  const { scores, registry } = await openScores(context, { addressesOf: () => ['203.0.113.5'] });
+  const events = async (reason: string) =>
+    sumOf(await registry.metrics(), 'teranode_p2p_ban_events_total', { reason });
+  scores.add(PEER, 'spam');
+  assert.equal(await events('spam'), 0);
+  for (let n = 0; n < 10; n++) scores.add(PEER, 'corrupt_block_body');
+  assert.equal(await events('corrupt_block_body'), 1, 'not for each offence, nor for each address');
+  for (const reason of ['spam', 'unknown', 'operator_ban']) assert.equal(await events(reason), 0, reason);
 });
 
 test('a peer and the addresses banned with it are let in together, an operator’s ban aside', async (context) => {

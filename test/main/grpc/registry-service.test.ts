@@ -4,6 +4,7 @@ import { Client, credentials, status as Status } from '@grpc/grpc-js';
 import { PeerRegistryInfo } from '../../../src/shared/generated/p2p_api.js';
 import { RpcError } from '../../../src/shared/grpc/call.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
+import { sumOf } from '../../support/gossip.js';
 import { createPeer } from '../../support/peer.js';
 import { AUTHOR, OTHER_PEER } from '../../support/sample-messages.js';
 import { shiftDate } from '../../support/shifted-clock.js';
@@ -128,6 +129,24 @@ test('int64 and uint64 are whole at their limits', async (context) => {
   const shown = await client.getPeer(AUTHOR);
   assert.equal(shown?.bytes_received, MAX_UINT64);
   assert.equal(shown?.avg_response_time_ms, MAX_INT64);
+});
+
+test('catch-ups are counted as services report them, failures by kind', async (context) => {
+  const { client, registry } = await startService(context);
+  const count = async (name: string, labels: Record<string, string> = {}) =>
+    sumOf(await registry.metrics(), `teranode_p2p_catchup_${name}_total`, labels);
+  await client.recordCatchupAttempt(AUTHOR);
+  await client.recordCatchupAttempt(AUTHOR);
+  await client.recordCatchupSuccess(AUTHOR, 10n);
+  await client.recordCatchupFailure(AUTHOR);
+  await client.recordCatchupFailure(AUTHOR, 'nonsense of theirs');
+  await client.recordCatchupFailure(AUTHOR, 'block_incomplete', HASH);
+  await client.reportValidBlock(AUTHOR, HASH);
+  await assert.rejects(client.recordCatchupAttempt('nobody'));
+  assert.equal(await count('attempts'), 2);
+  assert.equal(await count('successes'), 1);
+  assert.equal(await count('failures', { kind: 'generic' }), 2);
+  assert.equal(await count('failures', { kind: 'block_incomplete' }), 1);
 });
 
 test('reports say what was recorded and count as successes', async (context) => {

@@ -179,6 +179,44 @@ describe('the gater', () => {
     }
   });
 
+  it('with reserved addresses refused dials none of them, private ones allowed or not, unless configured or listed', async (context) => {
+    const reserved = [
+      '100.64.0.1',
+      '192.0.0.8',
+      '198.18.0.1',
+      '198.19.255.254',
+      '224.0.0.1',
+      '240.0.0.1',
+      '255.255.255.255',
+    ];
+    const peer = await createHost(context);
+    const told = async (changes: Parameters<typeof settingsOf>[0], address: string): Promise<number> => {
+      const { host } = await gatedHost(context, changes);
+      await host.peerStore.merge(peer.peerId, { multiaddrs: [multiaddr(`/ip4/${address}/tcp/9905`)] });
+      return (await host.peerStore.get(peer.peerId)).addresses.length;
+    };
+    const strict = await gatedHost(context, { p2p_refuse_reserved_addresses: true });
+    for (const address of reserved) {
+      await assert.rejects(
+        strict.host.dial(multiaddr(`/ip4/${address}/tcp/9905`)),
+        { name: 'DialDeniedError' },
+        address,
+      );
+      assert.equal(await told({ p2p_refuse_reserved_addresses: true }, address), 0, address);
+      assert.equal(await told({}, address), 1, `${address} as today`);
+    }
+    assert.equal(await strict.parts.value(REFUSED, { reason: 'reserved_address' }), reserved.length);
+    await assert.rejects(strict.host.dial(multiaddr('/ip6/ff02::1/tcp/9905')), { name: 'DialDeniedError' });
+    assert.equal(await told({ p2p_refuse_reserved_addresses: true }, '10.0.0.1'), 1);
+    const listed = { p2p_refuse_reserved_addresses: true, p2p_allowed_addresses: ['198.18.0.0/15'] };
+    assert.equal(await told(listed, '198.18.0.1'), 1);
+    const named = `/ip4/100.64.0.1/tcp/9905/p2p/${peer.peerId}`;
+    assert.equal(
+      await told({ p2p_refuse_reserved_addresses: true, p2p_static_peers: [named] }, '100.64.0.1'),
+      1,
+    );
+  });
+
   it('keeps at most so many inbound connections of one address, and counts the closed ones out', async (context) => {
     const { host, parts } = await gatedHost(
       context,

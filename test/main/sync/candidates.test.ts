@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_RECORD } from '../../../src/main/peers/peer-records.js';
+import { NO_RECORD, type PeerRecord } from '../../../src/main/peers/peer-records.js';
 import type { RegisteredPeer } from '../../../src/main/peers/registered-peers.js';
 import {
   hubsToAsk,
@@ -11,6 +11,10 @@ import {
 
 const SELECTION: Selection = {
   ownHeight: 100,
+  ownWork: '1000',
+  now: 10_000,
+  deliveredSince: 5_000,
+  allowUnproven: true,
   allowPruned: true,
   heardSince: 0,
   resting: { isResting: () => false, mayBeWoken: () => true, triedAt: () => 0 },
@@ -48,21 +52,71 @@ const peer = (
   ...changes,
 });
 
-const orderOf = (peers: readonly RegisteredPeer[]) => syncCandidates(peers, SELECTION).map(({ id }) => id);
+const orderOf = (peers: readonly RegisteredPeer[], changes: Partial<Selection> = {}) =>
+  syncCandidates(peers, { ...SELECTION, ...changes }).map(({ id }) => id);
+
+/** A peer of which services have recorded something. */
+const recorded = (id: string, record: Partial<PeerRecord>, changes: Partial<RegisteredPeer> = {}) =>
+  peer(id, { ...changes, record: { ...NO_RECORD, ...record } });
 
 describe('whom to catch up from', () => {
-  it('full storage, then the lowest ban score, then the highest, then the best reputation', () => {
+  it('who is ahead by validated work, full storage, who delivered lately, the most validated work, the lowest ban score, the best reputation', () => {
     const peers = [
+      peer('unknown storage', { storage: '', banScore: 1 }),
       peer('pruned', { storage: 'pruned', height: 900, reputation: 100 }),
-      peer('unknown', { storage: '', banScore: 1, height: 900 }),
       peer('scored', { banScore: 10, height: 900, reputation: 100 }),
-      peer('low', { height: 150, reputation: 100 }),
-      peer('high'),
-      peer('high and good', { reputation: 60 }),
+      peer('good', { reputation: 60 }),
+      peer('better', { reputation: 70 }),
+      recorded('some work', { validatedWork: 'fff' }, { banScore: 50 }),
+      recorded('delivered', { lastValidBlock: 5_000 }, { banScore: 90 }),
+      recorded('ahead, pruned', { validatedWork: '1001' }, { storage: 'pruned' }),
+      recorded('ahead', { validatedWork: '1001' }),
+      recorded('farthest ahead', { validatedWork: '10000' }, { banScore: 90 }),
+      recorded('ahead and delivered', { validatedWork: '1001', lastValidBlock: 9_000 }, { banScore: 90 }),
     ];
-    const order = ['high and good', 'high', 'low', 'scored', 'pruned', 'unknown'];
+    const order = [
+      'ahead and delivered',
+      'farthest ahead',
+      'ahead',
+      'ahead, pruned',
+      'delivered',
+      'some work',
+      'better',
+      'good',
+      'scored',
+      'pruned',
+      'unknown storage',
+    ];
     assert.deepEqual(orderOf(peers), order);
     assert.deepEqual(orderOf(peers.toReversed()), order);
+  });
+
+  it('the height that a peer claims gives it no place before others', () => {
+    const peers = [peer('bold', { height: 4_000_000 }), peer('honest')];
+    const first = new Set(Array.from({ length: 200 }, () => orderOf(peers)[0]));
+    assert.deepEqual([...first].sort(), ['bold', 'honest']);
+  });
+
+  it('work counts while the peer did not lack a block lately, and a delivery as long as it is fresh', () => {
+    const lacked = recorded('lacked a block', { validatedWork: '1001', storageDoubtedUntil: 10_001 });
+    assert.deepEqual(orderOf([lacked, recorded('ahead', { validatedWork: '1001' })]), [
+      'ahead',
+      'lacked a block',
+    ]);
+    const proven = (...peers: RegisteredPeer[]) => orderOf(peers, { allowUnproven: false });
+    assert.deepEqual(proven(lacked), []);
+    assert.deepEqual(proven(recorded('forgiven', { validatedWork: '1001', storageDoubtedUntil: 10_000 })), [
+      'forgiven',
+    ]);
+    assert.deepEqual(proven(recorded('stale', { lastValidBlock: 4_999 })), []);
+    assert.deepEqual(proven(recorded('fresh', { lastValidBlock: 5_000 })), ['fresh']);
+    assert.deepEqual(proven(recorded('as far as we are', { validatedWork: '1000' })), []);
+  });
+
+  it('without our own work nobody is ahead by it', () => {
+    const ahead = recorded('ahead', { validatedWork: 'ffffff' });
+    assert.deepEqual(orderOf([ahead], { ownWork: '', allowUnproven: false }), []);
+    assert.deepEqual(orderOf([ahead], { ownWork: '' }), ['ahead']);
   });
 
   it('equals are drawn: no identity is worth making to order', () => {
@@ -118,6 +172,9 @@ const candidate = (id: string, changes: Partial<SyncCandidate> = {}): SyncCandid
   banScore: 0,
   reputation: 50,
   standing: 'stranger',
+  ahead: false,
+  delivers: false,
+  validatedWork: '',
   ...changes,
 });
 

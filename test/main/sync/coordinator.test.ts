@@ -41,6 +41,8 @@ async function world(
   const state = {
     now: 1_700_000_000_000,
     own: 100 as number | undefined,
+    /** Of our chain. */
+    work: [0x10, 0x00] as readonly number[],
     fsm: 'RUNNING' as FsmState | undefined,
     accepts: true,
     banned: new Set<string>(),
@@ -81,13 +83,18 @@ async function world(
       answering: (urls, signal) =>
         new DataHubs(
           {
-            http: new GuardedHttp({ context: checkContextOf(settings), timeoutMs: 60_000 }),
+            http: new GuardedHttp({
+              context: checkContextOf(settings),
+              timeoutMs: 60_000,
+              allowLoopback: true,
+            }),
             metrics: syncMetrics,
           },
           { budgetMs: 60_000 },
         ).answering(urls, signal),
     },
     ownHeight: () => state.own,
+    ownWork: () => Uint8Array.from(state.work),
     fsmState: () => state.fsm,
     isInvalid: (hash) => state.invalid.has(hash),
     trigger: async (candidate) => {
@@ -128,9 +135,10 @@ async function world(
   };
 }
 
-/** A world in which `one` was chosen; `two` is next. */
+/** A world in which `one` was chosen; `two`, which did something once, is next. */
 async function syncing(context: TestContext, changes: Partial<Settings> = {}) {
-  const made = await world(context, changes);
+  const made = await world(context, { p2p_max_unproven_sync_probes_per_backoff_window: 1_000, ...changes });
+  made.state.scores.set('two', 1);
   made.tell('one', { height: 300 });
   made.tell('two');
   await made.after(0);
@@ -156,6 +164,9 @@ describe('the sync coordinator', () => {
         banScore: 0,
         reputation: 50,
         standing: 'stranger',
+        ahead: false,
+        delivers: false,
+        validatedWork: '',
       },
     ]);
     assert.deepEqual(coordinator.syncPeer, {
@@ -318,6 +329,7 @@ describe('the sync coordinator', () => {
 
   it('asks the forced peer and nobody else, whatever it did, while it is ahead and answers', async (context) => {
     const { after, chosen, tell, state, coordinator, hub, registry } = await world(context, {
+      p2p_max_unproven_sync_probes_per_backoff_window: 0,
       p2p_force_sync_peer: 'forced',
     });
     tell('other', { height: 900 });
@@ -432,6 +444,85 @@ describe('the sync coordinator', () => {
     state.accepts = true;
     await after(INTERVAL);
     assert.equal(await figure('active'), 1);
+  });
+
+  it('tries three peers of which nothing is proven, then none until a pause is over, or our height has risen', async (context) => {
+    const { after, chosen, coordinator, tell, state } = await world(context);
+    const wait = async (ms: number): Promise<void> => {
+      for (let n = 0; n < 20; n++) tell(`made-up-${n}`);
+      await after(ms);
+    };
+    const fail = async (times: number): Promise<void> => {
+      for (let n = 0; n < times; n++) {
+        coordinator.peerFailed('', 'in vain');
+        // Longer than any pause between two attempts.
+        await wait(INTERVAL * 32);
+      }
+    };
+    await wait(0);
+    await wait(SETTLE);
+    await fail(3);
+    assert.equal(chosen().length, 3, 'and nobody a fourth time');
+    assert.equal(coordinator.syncPeer, undefined);
+    await wait(INTERVAL);
+    assert.equal(chosen().length, 3, 'the pause has begun');
+    await wait(INTERVAL * 32);
+    assert.equal(chosen().length, 4);
+    await fail(1);
+    state.own = 101;
+    await wait(0);
+    await fail(3);
+    assert.equal(chosen().length, 8, 'a new height is a new count');
+  });
+
+  it('tries who is proven however many were tried in vain, and with none allowed nobody else', async (context) => {
+    const { after, chosen, tell, registry, lines, coordinator } = await world(context, {
+      p2p_max_unproven_sync_probes_per_backoff_window: 0,
+    });
+    coordinator.start();
+    assert.ok(lines.some(({ msg }) => String(msg).startsWith('p2p_max_unproven_sync_probes')));
+    tell('made-up');
+    await after(0);
+    await after(SETTLE);
+    await after(INTERVAL * 32);
+    assert.deepEqual(chosen(), []);
+    tell('ahead');
+    registry.records.validatedProgress('ahead', 300, 'ab'.repeat(32), Uint8Array.of(0x10, 0x01));
+    await after(INTERVAL * 32);
+    assert.deepEqual(chosen(), ['ahead']);
+    const other = await world(context, { p2p_max_unproven_sync_probes_per_backoff_window: 0 });
+    other.tell('delivers');
+    other.registry.records.validBlock('delivers');
+    await other.after(0);
+    await other.after(SETTLE);
+    assert.deepEqual(other.chosen(), ['delivers']);
+  });
+
+  it('leaves a peer that moves nothing for one with more validated work, half of its time later', async (context) => {
+    const { after, chosen, registry, figure } = await syncing(context, {
+      p2p_sync_peer_no_progress_timeout: 600_000,
+    });
+    registry.records.validatedProgress('two', 300, 'cd'.repeat(32), Uint8Array.of(0x20, 0x00));
+    await after(299_000);
+    await after(1_000);
+    assert.deepEqual(chosen(), ['one'], 'as long as half of its time is not over');
+    await after(1_000);
+    assert.equal(await figure('ended_total', { reason: 'outdone' }), 1);
+    await after(INTERVAL);
+    assert.deepEqual(chosen(), ['one', 'two']);
+  });
+
+  it('stays with a peer that moves nothing while nobody has more validated work, or its own is more', async (context) => {
+    const { after, registry, figure, coordinator } = await syncing(context, {
+      p2p_sync_peer_no_progress_timeout: 600_000,
+    });
+    registry.records.validatedProgress('one', 300, 'ab'.repeat(32), Uint8Array.of(0x20, 0x00));
+    registry.records.validatedProgress('two', 300, 'cd'.repeat(32), Uint8Array.of(0x20, 0x00));
+    for (let n = 0; n < 9; n++) await after(60_000);
+    assert.equal(coordinator.syncPeer?.id, 'one');
+    await after(60_000);
+    assert.equal(await figure('ended_total', { reason: 'standstill' }), 1);
+    assert.equal(await figure('ended_total', { reason: 'outdone' }), 0);
   });
 
   it('with data hubs unchecked it takes the best without a question', async (context) => {

@@ -14,7 +14,7 @@ function hubsOf(options: DataHubsOptions = {}, allowPrivate = true, timeoutMs = 
   const registry = new Registry();
   const context = checkContextOf(settingsOf({ network: 'regtest', p2p_allow_private_ips: allowPrivate }));
   const resolve = async () => [{ address: '127.0.0.1', family: 4 }];
-  const http = new GuardedHttp({ context, timeoutMs, resolve });
+  const http = new GuardedHttp({ context, timeoutMs, resolve, allowLoopback: true });
   const hubs = new DataHubs({ http, metrics: createSyncMetrics(registry) }, options);
   const checks = async (outcome: string) =>
     sumOf(await registry.metrics(), 'teranode_p2p_data_hub_checks_total', { outcome });

@@ -25,7 +25,8 @@ function client(settings: Partial<Settings>, options: Partial<GuardedHttpOptions
   const context = checkContextOf(settingsOf({ network: 'regtest', ...settings }));
   return new GuardedHttp({ context, ...options });
 }
-const open = (options: Partial<GuardedHttpOptions> = {}) => client({ p2p_allow_private_ips: true }, options);
+const open = (options: Partial<GuardedHttpOptions> = {}) =>
+  client({ p2p_allow_private_ips: true }, { allowLoopback: true, ...options });
 const guarded = (resolve: GuardedHttpOptions['resolve']) =>
   client({ p2p_allow_private_ips: false }, resolve === undefined ? {} : { resolve });
 
@@ -94,6 +95,48 @@ describe('the guarded HTTP client', () => {
     assert.equal(hub.connections, 0);
   });
 
+  it('never connects to this machine, its link or nowhere, however private addresses are allowed', async (context) => {
+    const hub = await startDataHub(context);
+    const never = [
+      '127.0.0.1',
+      '127.1.2.3',
+      '::1',
+      '169.254.169.254',
+      'fe80::1',
+      '0.0.0.0',
+      '::',
+      '::ffff:127.0.0.1',
+    ];
+    for (const address of never) {
+      const found = { address, family: address.includes(':') ? 6 : 4 };
+      const http = client({ p2p_allow_private_ips: true }, { resolve: async () => [found] });
+      await assert.rejects(http.get(`http://hub.example:${hub.port}/`), InsideAddressError, address);
+      const literal = found.family === 6 ? `[${address}]` : address;
+      await assert.rejects(http.get(`http://${literal}:${hub.port}/`), InsideAddressError, literal);
+    }
+    assert.equal(hub.connections, 0);
+  });
+
+  it('with reserved addresses refused, private ones that carriers share are not asked either', async () => {
+    /** What became of it; whoever answers there, or nobody. */
+    const asked = (address: string, refuseReserved: boolean): Promise<unknown> =>
+      client(
+        { p2p_allow_private_ips: true },
+        {
+          refuseReserved,
+          timeoutMs: 20,
+          resolve: async () => [{ address, family: address.includes(':') ? 6 : 4 }],
+        },
+      )
+        .get('http://hub.example:1/')
+        .catch((error: unknown) => error);
+    for (const address of ['100.64.0.1', '100.127.255.254', '::ffff:100.64.0.1', '64:ff9b::6440:1']) {
+      assert.ok((await asked(address, true)) instanceof InsideAddressError, address);
+      assert.ok(!((await asked(address, false)) instanceof InsideAddressError), address);
+    }
+    assert.ok(!((await asked('10.255.255.1', true)) instanceof InsideAddressError));
+  });
+
   it('connects to the very address that it looked at: a name that changes its mind gains nothing', async (context) => {
     const first = await startDataHub(context, (_, response) => void response.end('first'), '127.0.0.2');
     const answers = [[{ address: '127.0.0.2', family: 4 }], [LOOPBACK]];
@@ -117,7 +160,7 @@ describe('the guarded HTTP client', () => {
     };
     const http = client(
       { p2p_allow_private_ips: true, subtreevalidation_blacklisted_baseurls: ['bad.example'] },
-      { resolve },
+      { resolve, allowLoopback: true },
     );
     const leadsTo = (location: string) => {
       outer.answer = (_, response) => void response.writeHead(302, { location }).end();

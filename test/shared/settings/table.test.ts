@@ -35,14 +35,14 @@ const TERANODE_2026 = {
   p2p_listen_addresses: [],
   p2p_advertise_addresses: [],
   listen_mode: 'full',
+  p2p_sync_coordinator_periodic_evaluation_interval: 30_000,
+  p2p_max_unproven_sync_probes_per_backoff_window: 3,
+  p2p_full_delivery_freshness_window: 86_400_000,
 };
 
 /** Teranode's too, of what this server does not have: a file with them is taken without a word. */
 const TERANODE_2026_ELSEWHERE = [
-  'p2p_sync_coordinator_periodic_evaluation_interval',
   'p2p_gossip_handler_concurrency',
-  'p2p_max_unproven_sync_probes_per_backoff_window',
-  'p2p_full_delivery_freshness_window',
   'p2p_peer_map_cleanup_interval',
   'p2p_dht_cleanup_interval',
   'p2p_peer_id',

@@ -38,6 +38,8 @@ export interface KafkaOptions {
   readonly authorizer?: boolean;
   /** Lines of `server.properties` besides. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Of the plain listener of one broker; one that is free unless told. */
+  readonly port?: number;
   /** The test stops brokers: `KAFKA_BROKERS` is not for it. */
   readonly own?: boolean;
 }
@@ -52,8 +54,10 @@ export async function startKafka(context: CleansUp, options: KafkaOptions = {}):
   }
   const { brokers: count = 1, version = chosenVersion() } = options;
   const classpath = await classpathOf(KAFKA_VERSIONS[version]);
-  const { security = { listeners: {} }, authorizer = false, config = {} } = options;
-  const plan: ClusterPlan = { nodes: await choosePorts(count, security), security, authorizer, config };
+  const { security = { listeners: {} }, authorizer = false, config = {}, port } = options;
+  const chosen = await choosePorts(count, security);
+  const nodes = port === undefined ? chosen : chosen.map((node) => ({ ...node, plain: port }));
+  const plan: ClusterPlan = { nodes, security, authorizer, config };
   const directory = mkdtempSync(join(tmpdir(), 'teranode-p2p-kafka-'));
   const processes = plan.nodes.map((_, index) => {
     const id = index + 1;
@@ -96,12 +100,13 @@ function needsOwn({
   security,
   authorizer,
   config,
+  port,
   own = false,
 }: KafkaOptions): boolean {
   return (
     own ||
     brokers > 1 ||
-    [version, security, authorizer, config].some((option) => option !== undefined && option !== false)
+    [version, security, authorizer, config, port].some((option) => option !== undefined && option !== false)
   );
 }
 
