@@ -2,18 +2,25 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { ControlConnection } from '../../src/main/control/client.js';
 import { Tenure } from '../../src/main/hand-over/tenure.js';
+import { kindNamed } from '../../src/shared/messages/index.js';
 import type { RunFile } from '../../src/shared/run-file.js';
+import { subtreeData, topicOf } from '../support/gossip.js';
+import { createPeer } from '../support/peer.js';
 import { freePorts } from '../support/ports.js';
 import { launchServer, type ProcessOptions, type ServerProcess } from '../support/server-process.js';
+import { settingsOf } from '../support/settings.js';
+import { dialAgain } from '../support/subtree-traffic.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
+const SUBTREE = kindNamed('subtree') ?? assert.fail();
+const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE);
 const WAITS = { p2p_datadir_wait: '120s' };
 /** An end that is timed writes no coverage: it takes seconds on a busy machine. */
 const TIMED = { NODE_V8_COVERAGE: '' };
@@ -232,6 +239,36 @@ test('a server that is asked while it starts gives the directory up too', async 
   });
   const next = await launch(context, { directory });
   await isReady(next);
+  assert.match((await old.readiness())?.text ?? '', /handed over DATADIR to/);
+  await ended(old);
+});
+
+test('with brokers that are away or say nothing the directory is handed over all the same, and what waits for Kafka waits there', async (context) => {
+  const directory = temporaryDirectory(context);
+  const silent = createServer((socket) => void socket.on('error', () => {}));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  context.after(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const set = {
+    kafka_subtreesConfig: 'kafka://127.0.0.1:1/subtrees',
+    kafka_blocksConfig: `kafka://127.0.0.1:${port}/blocks`,
+    kafka_rejectedTxConfig: `kafka://127.0.0.1:${port}/rejectedtx`,
+  };
+  const old = await launch(context, { directory, set });
+  const file = await old.ready();
+  const sender = await createPeer({ context, topics: [TOPIC], listen: false });
+  await dialAgain(sender, file, [TOPIC]);
+  await sender.publish(TOPIC, subtreeData(sender.id, 0));
+  const waits = (pod: Pod) =>
+    waitFor(async () => (await pod.readiness())?.text.includes('1 subtrees wait for Kafka'), {
+      what: 'a record that waits',
+      timeoutMs: 60_000,
+    });
+  await waits(old);
+  const next = await launch(context, { directory, set });
+  await hasSaid(next, /^ready$/);
+  await waits(next);
+  assert.equal(old.child.exitCode, null, old.stdout);
   assert.match((await old.readiness())?.text ?? '', /handed over DATADIR to/);
   await ended(old);
 });

@@ -1,9 +1,11 @@
 /** What a Teranode keeps or leaves elsewhere, read by the other: keys, peer caches, discovery records. */
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/keys.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
@@ -47,6 +49,40 @@ test('a server takes the key file of a Go node for its own, and a Go node that o
   const fresh = await startServer(context, serverSettings(context, one));
   const key = readFileSync(join(fresh.settings.DATADIR, KEY_FILE_NAME), 'utf8');
   assert.equal((await GoPeer.start(context, { key })).id, fresh.server.peerId);
+});
+
+test('a key moves by copying its file, or in its setting, both ways: the command line shows the peer ID that Go has for it', async (context) => {
+  const go = new Neighbour(context, 'peer');
+  const identify = (key: string) => go.call<string>('identify', { key });
+  const { short, long } = await go.call<{ short: string; long: string }>('newKey');
+  /** As `docs/operators/keys-and-backup.md` has it. */
+  const shown = async (set: Readonly<Record<string, string>>): Promise<string> => {
+    const settings = { network: 'regtest', p2p_grpcListenAddress: '', ...set };
+    const args = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+    const check = [join('bin', 'teranode-p2p.mjs'), 'check', '--json', ...args];
+    // Other findings are of this machine: its exit code is theirs too.
+    const { stdout } = await promisify(execFile)(process.execPath, check).catch((error) => error);
+    return (
+      String(stdout)
+        .split('\n')
+        .find((line) => line.includes('node key')) ?? ''
+    );
+  };
+  for (const key of [short, long]) {
+    const [goes, ours] = [temporaryDirectory(context), temporaryDirectory(context)];
+    const id = await identify(key);
+    // The service trims what it reads, and so may whoever edits it.
+    writeFileSync(join(goes, KEY_FILE_NAME), `${key}\n`, { mode: 0o600 });
+    copyFileSync(join(goes, KEY_FILE_NAME), join(ours, KEY_FILE_NAME));
+    assert.ok((await shown({ DATADIR: ours })).includes(id));
+    assert.ok((await shown({ DATADIR: temporaryDirectory(context), p2p_peer_cache_dir: goes })).includes(id));
+    assert.ok((await shown({ DATADIR: temporaryDirectory(context), p2p_private_key: key })).includes(id));
+  }
+  const made = join(temporaryDirectory(context), KEY_FILE_NAME);
+  const keygen = [join('bin', 'teranode-p2p.mjs'), 'keygen', '--json', '--out', made];
+  const { stdout } = await promisify(execFile)(process.execPath, keygen);
+  const { peerId } = JSON.parse(stdout) as { peerId: string };
+  assert.equal(await identify(readFileSync(made, 'utf8').trim()), peerId);
 });
 
 test('the peer cache of a Go node leads a server to the peers in it', async (context) => {
