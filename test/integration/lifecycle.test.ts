@@ -154,6 +154,7 @@ const ORDER = [
   'publisher and checkers',
   'notification servers',
   'batches',
+  'peer registry of the blockchain service',
   'libp2p',
   'announcements',
   'bans',
