@@ -104,8 +104,9 @@ export interface RegistryBehaviour {
   /** gRPC status code. */
   readonly code?: number;
   readonly methods?: readonly string[];
-  /** Bytes of the answer, base64. */
+  /** Bytes of the answer, base64, `times` over. */
   readonly raw?: string;
+  readonly times?: number;
   /** Rows; a further peer is refused with RESOURCE_EXHAUSTED. */
   readonly capacity?: number;
   /** What is asked is done before the delay and the status. */

@@ -26,9 +26,9 @@ type grpcServer struct {
 	channel  *lines
 	server   *grpc.Server
 	registry *peerRegistry
-	mu      sync.Mutex
-	next    int
-	calls   map[int]*openCall
+	mu       sync.Mutex
+	next     int
+	calls    map[int]*openCall
 }
 
 // openCall is a call that the test has been told of and has not ended.

@@ -683,6 +683,78 @@ test('answers with fields of tomorrow are understood, and those that make no sen
   assert.equal(client.state, 'serving');
 });
 
+/** An answer to GetPeer. */
+const gotten = (changes: Partial<PeerRegistryInfo>): string =>
+  base64(
+    GetPeerResponse.encode(
+      GetPeerResponse.fromPartial({ peer: { peer_id: AUTHOR, reputation_score: 50, ...changes } }),
+    ).finish(),
+  );
+
+test('a peer of which the service does not keep all that it was told does not end the use of the registry', async (context) => {
+  const tested = await clientOf(context);
+  const { registry, client, speak, reaches, lines } = tested;
+  await reaches('serving');
+  // As a newer service that does not keep a data hub at such an address.
+  await registry.behave({ methods: ['GetPeer'], raw: gotten({ client_name: 'a name', height: 120 }) });
+  speak(AUTHOR, { url: 'http://192.168.0.1/api' });
+  await waitFor(async () => ((await registry.counts()).GetPeer ?? 0) > 0, { what: 'the question about it' });
+  // Written one after another: the state after the question is that of the second peer's writing.
+  speak(OTHER_PEER);
+  await rowOf(tested, OTHER_PEER);
+  assert.equal(client.state, 'serving');
+  assert.deepEqual(said(lines, WARN), []);
+});
+
+test('a service that gives nothing back of what it was told is not used: of another version', async (context) => {
+  const tested = await clientOf(context);
+  const { registry, speak, reaches, lines } = tested;
+  await reaches('serving');
+  await registry.behave({ methods: ['GetPeer'], raw: gotten({}) });
+  speak(AUTHOR);
+  await reaches('away');
+  assert.match(JSON.stringify(lines), /of a version that this server does not know/);
+});
+
+test('a flood of questions about made-up peers is not passed on to the service one for one', async (context) => {
+  const { registry, client, reaches } = await clientOf(context);
+  await reaches('serving');
+  const asked = async () => (await registry.counts()).GetPeer ?? 0;
+  const [before, began] = [await asked(), performance.now()];
+  for (let round = 0; round < 100; round++) {
+    await Promise.all(Array.from({ length: 32 }, () => client.refreshPeer(madeUpPeer())));
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const passed = (await asked()) - before;
+  // 50 at once, and as many a second after that.
+  assert.ok(passed >= 32 && passed <= 50 + 50 * seconds + 1, `${passed} of 3,200 in ${seconds} s`);
+});
+
+test('an answer beyond any sense is refused before it is decoded, and main is not held up by it', async (context) => {
+  const { registry, client, reaches, figure } = await clientOf(context, { options: { callMs: 60_000 } });
+  await reaches('serving');
+  const row = ListPeersResponse.encode(
+    ListPeersResponse.fromPartial({
+      peers: [{ peer_id: AUTHOR, client_name: 'n'.repeat(1000), reputation_score: 60 }],
+    }),
+  ).finish();
+  // Some 72 MB.
+  await registry.behave({ methods: ['ListPeers'], raw: base64(row), times: 70_000 });
+  const failed = await figure('calls_total', { outcome: 'failed' });
+  const refused = await figure('rows_refused_total');
+  await waitFor(
+    async () => {
+      await client.refresh();
+      return (await figure('calls_total', { outcome: 'failed' })) > failed;
+    },
+    { what: 'the refusal', timeoutMs: 120_000, everyMs: 100 },
+  );
+  assert.equal(await figure('rows_refused_total'), refused);
+  assert.equal(client.row(AUTHOR), undefined);
+  await registry.behave();
+  await reaches('serving');
+});
+
 test('thousands of peers are offered, familiar ones first, within what one second allows', async (context) => {
   const tested = await clientOf(context, { listen: false });
   const { go, peers, registry, reaches, speak, connect } = tested;

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -65,8 +66,9 @@ type registryBehaviour struct {
 	Code uint32 `json:"code"`
 	// Methods that this is about; empty: all.
 	Methods []string `json:"methods"`
-	// Raw is the answer, byte by byte.
-	Raw []byte `json:"raw"`
+	// Raw is the answer, byte by byte, as often as Times says; once unless told.
+	Raw   []byte `json:"raw"`
+	Times int    `json:"times"`
 	// Capacity in rows: a further peer is refused with RESOURCE_EXHAUSTED. 0: no bound.
 	Capacity int `json:"capacity"`
 	// AfterEffect applies the request before Delay and Code: the caller does not learn that it was.
@@ -269,7 +271,7 @@ func (r *peerRegistry) serve(ctx context.Context, method protoreflect.MethodDesc
 		return nil, status.Error(codes.Code(behaviour.Code), "as the test wants it")
 	}
 	if len(behaviour.Raw) > 0 {
-		response.SetUnknown(behaviour.Raw)
+		response.SetUnknown(bytes.Repeat(behaviour.Raw, max(1, behaviour.Times)))
 		return response, nil
 	}
 	if behaviour.AfterEffect {

@@ -1,6 +1,6 @@
 /** The blockchain service over gRPC. */
 
-import { status as Status } from '@grpc/grpc-js';
+import { makeGenericClientConstructor, status as Status } from '@grpc/grpc-js';
 import { errorMessage } from '../../shared/errors.js';
 import {
   type BlockchainAPIClient,
@@ -9,7 +9,10 @@ import {
   type Notification,
 } from '../../shared/generated/blockchain_api.js';
 import { NotificationType } from '../../shared/generated/model.js';
-import { PeerRegistryServiceClient } from '../../shared/generated/peer_registry.js';
+import {
+  PeerRegistryServiceClient,
+  PeerRegistryServiceService,
+} from '../../shared/generated/peer_registry.js';
 import { NotFoundError, pause, RpcError, type UnaryMethod, untilItAnswers } from '../../shared/grpc/call.js';
 import type { Channel } from '../../shared/grpc/channel.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from '../../shared/grpc/neighbour.js';
@@ -37,6 +40,26 @@ export interface GrpcBlockchainOptions {
   readonly probeMs?: number;
 }
 
+/** Of an answer of the registry, which is decoded in one go: some ten times what 20,000 peers take. */
+const MAX_REGISTRY_ANSWER = 64 * 1024 * 1024;
+
+/** `PeerRegistryServiceClient` whose calls fail on longer answers. */
+const BoundedRegistryClient = makeGenericClientConstructor(
+  Object.fromEntries(
+    Object.entries(PeerRegistryServiceService).map(([name, method]) => [
+      name,
+      {
+        ...method,
+        responseDeserialize: (bytes: Buffer): unknown => {
+          if (bytes.length <= MAX_REGISTRY_ANSWER) return method.responseDeserialize(bytes);
+          throw new RangeError(`an answer of ${bytes.length} bytes, ${MAX_REGISTRY_ANSWER} at the most`);
+        },
+      },
+    ]),
+  ) as typeof PeerRegistryServiceService,
+  PeerRegistryServiceClient.serviceName,
+) as unknown as typeof PeerRegistryServiceClient;
+
 /** Both services of one address, over one channel. */
 type BlockchainService = BlockchainAPIClient & {
   readonly peers: InstanceType<typeof PeerRegistryServiceClient>;
@@ -46,7 +69,7 @@ function connect({ target, credentials, options }: Channel): BlockchainService {
   const client = new AnyBlockchainClient(target, credentials, options);
   const channelOverride = client.getChannel();
   return Object.assign(client, {
-    peers: new PeerRegistryServiceClient(target, credentials, { ...options, channelOverride }),
+    peers: new BoundedRegistryClient(target, credentials, { ...options, channelOverride }),
   });
 }
 

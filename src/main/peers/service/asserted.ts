@@ -100,10 +100,10 @@ export class Asserted {
     return [...this.#assertions.entries()].flatMap(([peer, { connected }]) => (connected ? peer : []));
   }
 
-  /** A peer of which a data hub was told to the service, and which. */
-  get anyHub(): { readonly peer: string; readonly url: string } | undefined {
+  /** Some peer of which more than a data hub was told to the service: what it is called, or how high its chain is. */
+  get any(): { readonly peer: string; readonly told: Told } | undefined {
     for (const [peer, { told }] of this.#assertions.entries()) {
-      if (told !== undefined && told.url !== '') return { peer, url: told.url };
+      if (told !== undefined && (told.name !== '' || told.height > 0)) return { peer, told };
     }
     return undefined;
   }

@@ -93,8 +93,9 @@ const RECONSIDER_EVERY_MS = 60_000;
 const RECONSIDER_SECONDS = 300n;
 /** Who asks PeerService for the whole registry waits no longer for the service. */
 const LIST_FOR_ANSWER_MS = 2_000;
-/** Questions about one peer for such answers, at once: who asks more has what is known. */
+/** Questions about one peer for such answers, at once and a second: who asks more has what is known. Anybody may, about made-up peers. */
 const MAX_ANSWERING = 32;
+const ANSWERING_A_SECOND = 50;
 const FULL_SHOWN_MS = 60_000;
 /** Between two lines of the log about it. */
 const FULL_TOLD_MS = 600_000;
@@ -135,6 +136,7 @@ export class RegistryClient {
   readonly #questions = new Set<string>();
   readonly #mayCall = new TokenBucket(CALLS_A_SECOND, CALLS_A_SECOND, monotonic);
   readonly #mayAsk = new TokenBucket(QUESTIONS_A_SECOND, QUESTIONS_A_SECOND, monotonic);
+  readonly #mayAnswer = new TokenBucket(ANSWERING_A_SECOND, ANSWERING_A_SECOND, monotonic);
   /** The legacy service's rows: never touched. */
   #foreign: ReadonlySet<string> = new Set();
   #legacyConnected: number | undefined;
@@ -343,7 +345,8 @@ export class RegistryClient {
 
   /** Has what is known of one peer new, or as new as can be had within 2 s. Never rejects. */
   async refreshPeer(peer: string): Promise<void> {
-    if (this.#state !== 'serving' || !this.#rows.isDue(peer) || this.#answering >= MAX_ANSWERING) return;
+    if (this.#state !== 'serving' || !this.#rows.isDue(peer)) return;
+    if (this.#answering >= MAX_ANSWERING || !this.#mayAnswer.take()) return;
     this.#answering++;
     await this.#ask(peer, LIST_FOR_ANSWER_MS);
     this.#answering--;
@@ -689,16 +692,24 @@ export class RegistryClient {
     if (!this.#verified && this.#running) await this.#verify();
   }
 
-  /** Whether the service has understood what it was told: of another version, its fields may have moved. */
+  /**
+   * Whether the service has understood what it was told: of another version, its fields may have moved. It may keep less of a peer than that
+   * told, such as no data hub that it would not call: only where nothing at all comes back was it not understood.
+   */
   async #verify(): Promise<void> {
-    const hub = this.#asserted.anyHub;
-    if (hub === undefined || this.#state !== 'serving') return;
-    const answer = await this.#try('getPeer', { peer_id: hub.peer });
+    const any = this.#asserted.any;
+    if (any === undefined || this.#state !== 'serving') return;
+    const { peer, told } = any;
+    const answer = await this.#try('getPeer', { peer_id: peer });
     if (answer?.peer === undefined) return;
     this.#verified = true;
-    const { peer_id, transport_type, data_hub_url } = answer.peer;
-    const isOurs = peer_id === hub.peer && transport_type === TransportType.TRANSPORT_HTTP;
-    if (isOurs && data_hub_url !== '') return;
+    const { peer_id, transport_type, client_name, height, data_hub_url } = answer.peer;
+    const isOurs = peer_id === peer && transport_type === TransportType.TRANSPORT_HTTP;
+    const isKept =
+      (client_name !== '' && client_name === told.name) ||
+      (height > 0 && height === told.height) ||
+      data_hub_url !== '';
+    if (isOurs && isKept) return;
     this.#leave('away', 'it does not answer what it was told: of a version that this server does not know?');
     this.#askAt = monotonic() + this.#options.absentMs;
   }
