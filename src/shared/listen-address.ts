@@ -40,9 +40,29 @@ export function listenAddressOf(setting: string, text: string): ListenAddress {
   }
 }
 
-/** Reads what a client dials: `host:port`, or `k8s:///host:port`. Throws RangeError; a host is needed, a port above 0 too. */
+/** A name as Go's gRPC takes it, with the scheme of a resolver before it. */
+const RESOLVED = /^(k8s|kubernetes|dns|passthrough):\/\/(?:([^/]*)\/)?(.*)$/;
+
+/**
+ * `host:port` of what a client dials: that itself, or behind the scheme of one of Go's resolvers. `dns:///host:port` and
+ * `passthrough:///host:port` are gRPC's own; `k8s:` (or `kubernetes:`) is asked of the cluster's API there, as `k8s:///service.namespace:port`,
+ * `k8s://namespace/service:port` or `k8s://service.namespace:port`. Here the cluster's name service answers for them: with the service's
+ * address, or, of a headless one, with those of its pods. Throws RangeError where a scheme has what a name cannot say.
+ */
+export function dialTarget(text: string): string {
+  const [whole, scheme = '', authority = '', endpoint = ''] = RESOLVED.exec(text.trim()) ?? [];
+  if (whole === undefined) return text.trim();
+  if (authority === '') return endpoint;
+  if (!scheme.startsWith('k')) {
+    throw new RangeError(`${JSON.stringify(text)} asks a name server of its own, which is not followed`);
+  }
+  const [service = '', ...port] = endpoint.split(':');
+  return service === '' ? authority : [`${service}.${authority}`, ...port].join(':');
+}
+
+/** Reads what a client dials, as {@link dialTarget} has it. Throws RangeError; a host is needed, a port above 0 too. */
 export function parseDialAddress(text: string): { readonly host: string; readonly port: number } {
-  const { host = 'localhost', port } = parseListenAddress(text.replace(/^k8s:\/\/\//, ''));
+  const { host = 'localhost', port } = parseListenAddress(dialTarget(text));
   if (port === 0) throw new RangeError('port 0 cannot be dialled');
   return { host, port };
 }

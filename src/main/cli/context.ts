@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
-import { parseListenAddress } from '../../shared/listen-address.js';
+import { dialTarget, parseListenAddress } from '../../shared/listen-address.js';
 import { type RunFile, readRunFile } from '../../shared/run-file.js';
 import { parseAdminKeys } from '../../shared/secrets.js';
 import { type LoadedSettings, loadSettings, type SettingsCheck } from '../../shared/settings/load.js';
@@ -69,7 +69,7 @@ export function noteOtherServer(
   const run = readRunFile(settings.DATADIR);
   const own = run?.ports[server];
   if (run === undefined || own === undefined) return;
-  const { host = 'localhost', port } = parseListenAddress(address.replace(/^k8s:\/\/\//, ''));
+  const { host = 'localhost', port } = parseListenAddress(dialTarget(address));
   if (port === own || port === 0 || !LOOPBACK.test(host)) return;
   terminal.note(
     `note: port ${port} (${setting}) is asked, not ${own}, where the server of ${resolve(settings.DATADIR)} is, ${run.peerId}`,

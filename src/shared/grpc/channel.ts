@@ -1,19 +1,18 @@
 /** Where and how this server's gRPC clients connect: target, TLS, message size, keepalive, reconnection. */
 
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
-import { ConfigurationError } from '../errors.js';
+import { ConfigurationError, errorMessage } from '../errors.js';
+import { dialTarget } from '../listen-address.js';
 import type { Settings } from '../settings/table.js';
 import { type Pem, type TlsFileSet, tlsFileProblems } from '../tls-files.js';
 import { WatchedPem } from '../tls-watch.js';
 import { ConnectionCredentials } from './connection-credentials.js';
+import type { GrpcTlsSettings } from './tls-settings.js';
 
 /** Largest message in either direction: Teranode's services allow each other 1 GiB. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
 
-export type GrpcTlsSettings = Pick<
-  Settings,
-  'security_level_grpc' | 'grpc_ca_file' | 'grpc_cert_file' | 'grpc_key_file'
->;
+export type { GrpcTlsSettings };
 
 export interface Channel {
   /** As grpc-js takes it. */
@@ -64,11 +63,16 @@ const CHANNEL_OPTIONS: ClientOptions = {
 };
 
 /**
- * `host:port` and `k8s:///host:port` as a grpc-js target: the cluster's own name service answers for both. Throws
+ * `host:port`, `k8s:///host:port` and the like ({@link dialTarget}) as a grpc-js target: the cluster's own name service answers for all. Throws
  * ConfigurationError naming `settingKey`.
  */
 export function grpcTarget(address: string, settingKey: string): string {
-  const hostAndPort = address.trim().replace(/^k8s:\/\/\//, '');
+  let hostAndPort: string;
+  try {
+    hostAndPort = dialTarget(address);
+  } catch (error) {
+    throw new ConfigurationError([`${settingKey}: ${errorMessage(error)}`]);
+  }
   const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(hostAndPort)?.[1];
   if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
     throw new ConfigurationError([`${settingKey}: "${address}" is not host:port or k8s:///host:port`]);

@@ -10,6 +10,21 @@ test('host:port and k8s:/// addresses become names to resolve', () => {
   assert.equal(grpcTarget('[::1]:8087', 'x'), 'dns:///[::1]:8087');
 });
 
+test('the schemes and forms of Go’s resolvers become the name that the cluster answers for', () => {
+  const pod = 'dns:///blockchain.node.svc.cluster.local:8087';
+  for (const address of [
+    'k8s:///blockchain.node.svc.cluster.local:8087',
+    'k8s://blockchain.node.svc.cluster.local:8087',
+    'kubernetes:///blockchain.node.svc.cluster.local:8087',
+    'dns:///blockchain.node.svc.cluster.local:8087',
+    'passthrough:///blockchain.node.svc.cluster.local:8087',
+  ])
+    assert.equal(grpcTarget(address, 'x'), pod, address);
+  assert.equal(grpcTarget('k8s://node/blockchain:8087', 'x'), 'dns:///blockchain.node:8087');
+  // A host of that name, not a scheme.
+  assert.equal(grpcTarget('dns:8087', 'x'), 'dns:///dns:8087');
+});
+
 test('an address that is none names its setting', () => {
   for (const address of [
     '',
@@ -21,6 +36,10 @@ test('an address that is none names its setting', () => {
     'a b:1',
     '::1:80',
     'h:1/x',
+    'k8s:///blockchain.node',
+    'k8s:///blockchain.node:grpc',
+    'dns://9.9.9.9/blockchain:8087',
+    'unix:///run/blockchain.sock',
   ]) {
     assert.throws(
       () => grpcTarget(address, 'blockchain_grpcAddress'),
