@@ -27,7 +27,7 @@ const ENTRIES = [
  * None of them brings a second copy of something that is bundled and matters.
  */
 const EXTERNAL = [
-  // Native.
+  // Native. The last is installed by who wants it.
   'classic-level',
   'lz4-napi',
   'snappy',
@@ -46,6 +46,10 @@ const EXTERNAL = [
   'bufferutil',
   'utf-8-validate',
 ];
+/** Of these, what is not installed with the server. */
+const TRIED = new Set(['uwebsockets-compat', 'bufferutil', 'utf-8-validate']);
+/** Packages that read files beside themselves, and so must be installed as well; of `ws` the version is read that it serves with. */
+const reading = new Set(['ws']);
 
 /** Of a library's file: where it is in `node_modules`, told at run time, for those that read files beside themselves. */
 function folderOf(path) {
@@ -53,6 +57,7 @@ function folderOf(path) {
     .slice(path.lastIndexOf(`${sep}node_modules${sep}`) + '/node_modules/'.length)
     .split(sep);
   const name = inside.splice(0, inside[0].startsWith('@') ? 2 : 1).join('/');
+  reading.add(name);
   const folder = dirname(inside.join('/'));
   return `(require("node:path").join(require("node:path").dirname(require.resolve("${name}/package.json")), "${folder}"))`;
 }
@@ -83,6 +88,7 @@ const bundle = async () =>
     bundle: true,
     // Below: what was made before stays until all of it is there.
     write: false,
+    metafile: true,
     splitting: true,
     platform: 'node',
     format: 'esm',
@@ -101,15 +107,32 @@ const appFolder = import.meta.url.slice(0, import.meta.url.lastIndexOf('/app/') 
     },
   });
 // Of a machine without esbuild's binary `build` throws at once.
-const { warnings, outputFiles } = await bundle().catch((error) => {
+const { warnings, outputFiles, metafile } = await bundle().catch((error) => {
   console.error(error.message);
   process.exit(1);
 });
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+for (const name of [...EXTERNAL, ...reading]) {
+  if (!(name in dependencies) && !TRIED.has(name)) {
+    console.error(`${name} is loaded from node_modules and is no dependency in package.json`);
+    process.exit(1);
+  }
+}
 rmSync(target, { recursive: true, force: true });
 for (const { path, contents } of outputFiles) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, contents);
 }
+// For the papers of a release: what the lockfile calls the packages of which something is in there.
+const bundled = Object.values(metafile.outputs)
+  .flatMap(({ inputs }) => Object.entries(inputs))
+  .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+  .flatMap(
+    ([path]) =>
+      /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(relative(root, join(source, path)).split(sep).join('/')) ??
+      [],
+  );
+writeFileSync(join(root, 'dist', 'bundled.json'), JSON.stringify([...new Set(bundled)].sort(), null, 2));
 // Of libraries that look for something optional: told, not fatal.
 for (const { text, location } of warnings) {
   if (!/direct eval|require\.resolve/i.test(text)) console.error(`${location?.file}: ${text}`);

@@ -13,8 +13,18 @@ const BUILD_STAMP = 'dist/.built-from';
 const LOCK = '.preparing';
 const LOCK_LOOK_MS = 200;
 /** What `dist/` is made of. */
-const BUNDLE = 'bin/bundle.mjs';
-const SOURCES = ['proto', 'src', 'test', 'bench', 'tsconfig.json', 'package-lock.json', BUNDLE];
+const SOURCES = [
+  'proto',
+  'src',
+  'test',
+  'bench',
+  'tsconfig.json',
+  'package.json',
+  'package-lock.json',
+  'bin',
+];
+/** What makes `dist/app` and `dist/client` of what the compiler leaves. */
+const MAKERS = ['bin/bundle.mjs', 'bin/client-package.mjs'];
 /** Lines of a failed command that are worth showing. */
 const SHOWN_LINES = 40;
 
@@ -117,7 +127,6 @@ async function build(root) {
   const local = (...path) => join(root, 'node_modules', ...path);
   const buf = local('@bufbuild', 'buf', 'bin', 'buf');
   const tsc = local('typescript', 'bin', 'tsc');
-  const bundle = join(root, BUNDLE);
   for (const tool of [buf, tsc]) {
     if (!existsSync(tool)) {
       throw new PrepareError(
@@ -130,7 +139,7 @@ async function build(root) {
   await step('Building', async (line) => {
     await run(process.execPath, [buf, 'generate', '--template', 'proto/buf.gen.yaml'], root, line);
     await run(process.execPath, [tsc, '-p', '.'], root, line);
-    await run(process.execPath, [bundle], root, line);
+    for (const maker of MAKERS) await run(process.execPath, [join(root, maker)], root, line);
   }).catch((error) => {
     throw new PrepareError(`The build failed.\n\n${error.message}`);
   });

@@ -38,7 +38,18 @@ const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   nightly: { quietMs: 3_600_000, concurrency: 1 },
 };
 /** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
-const FOLDERS = ['browser', 'kafka', 'interop', 'namespaces', 'nightly', 'operators', 'proxies', 'smoke'];
+const FOLDERS = [
+  'browser',
+  'image',
+  'kafka',
+  'interop',
+  'namespaces',
+  'nightly',
+  'operators',
+  'package',
+  'proxies',
+  'smoke',
+];
 const ENDURANCE =
   /^(bench|bin|integration|main\/(cli|devnet))\/|^workers\/(checker\.|notification-server(-crowds|\/pings)\.)/;
 const COVERAGE = 'coverage';

@@ -1,8 +1,7 @@
 /** What the package exports to other programs: a client of PeerService, and the errors that its calls reject with. */
 
 export { AbortedError, ConfigurationError, UnavailableError } from './errors.js';
-export { DeadlineError, RpcError } from './grpc/call.js';
-export type { GrpcTlsSettings } from './grpc/channel.js';
+export { DeadlineError, RpcError } from './grpc/call-errors.js';
 export {
   type Ban,
   type ChainProgress,
@@ -14,3 +13,4 @@ export {
   type PeerServiceClientOptions,
   type ReportResult,
 } from './grpc/peer-service-client.js';
+export type { GrpcTlsSettings } from './grpc/tls-settings.js';

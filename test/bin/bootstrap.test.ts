@@ -19,6 +19,7 @@ function project(
   // A "bundler" that copies as well.
   const bundler = "import { cpSync } from 'node:fs';\ncpSync('dist/src', 'dist/app', { recursive: true });\n";
   writeFileSync(join(root, 'bin/bundle.mjs'), bundler);
+  writeFileSync(join(root, 'bin/client-package.mjs'), '');
   const program = 'console.log(JSON.stringify({ args: process.argv.slice(2), cwd: process.cwd() }));\n';
   writeFileSync(join(root, 'src/main/cli/index.ts'), program);
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');

@@ -23,13 +23,17 @@ const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...ENV } = process.env;
 const run = (file: string, args: string[], cwd: string) =>
   execFileSync(file, args, { cwd, env: ENV, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** A program's folder with the packed package in its `node_modules`, and the checkout's packages for that. */
-function consumer(context: TestContext): { root: string; unpacked: string; packed: readonly string[] } {
+/** A program's folder with a packed package in its `node_modules`, and the checkout's packages for that. */
+function consumer(
+  context: TestContext,
+  name: string,
+  source = '.',
+): { root: string; unpacked: string; packed: readonly string[] } {
   const root = temporaryDirectory(context);
-  run('npm', ['pack', '--ignore-scripts', '--pack-destination', root], process.cwd());
+  run('npm', ['pack', source, '--ignore-scripts', '--pack-destination', root], process.cwd());
   const tarball = readdirSync(root).find((name) => name.endsWith('.tgz')) ?? '';
   const packed = run('tar', ['-xvzf', tarball], root).trim().split('\n');
-  const unpacked = join(root, 'node_modules/teranode-p2p');
+  const unpacked = join(root, 'node_modules', name);
   mkdirSync(join(root, 'node_modules'));
   renameSync(join(root, 'package'), unpacked);
   symlinkSync(resolve('node_modules'), join(unpacked, 'node_modules'));
@@ -37,8 +41,8 @@ function consumer(context: TestContext): { root: string; unpacked: string; packe
   return { root, unpacked, packed };
 }
 
-test('the README’s program runs as it stands, in a folder with nothing but the package and the key', async (context) => {
-  const { root } = consumer(context);
+test('the README’s program runs as it stands, in a folder with nothing but the client’s package and the key', async (context) => {
+  const { root } = consumer(context, 'teranode-p2p-client', './dist/client');
   const { address, client, peer } = await startService(context);
   const other = await createPeer({ context });
   await other.dial(peer.address);
@@ -55,7 +59,7 @@ test('the README’s program runs as it stands, in a folder with nothing but the
 });
 
 test('another program imports the client of PeerService by the package’s name, with its types', async (context) => {
-  const { root, unpacked, packed } = consumer(context);
+  const { root, unpacked, packed } = consumer(context, 'teranode-p2p');
   const { address, client } = await startService(context);
   writeFileSync(
     join(root, 'program.ts'),
@@ -79,7 +83,7 @@ node.close();
   assert.equal(await client.isBanned('203.0.113.7'), true);
 
   const unwanted =
-    /^package\/(?!package\.json|README\.md|LICENSE|bin\/|dist\/(?:app|src)\/|proto\/|src\/.*\/page\/)|dist\/src\/.*\.map$/;
+    /^package\/(?!package\.json|npm-shrinkwrap\.json|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|LICENSE|docker-compose\.yml|bin\/|deploy\/|docs\/|dist\/(?:app|client\/src|release)\/|proto\/|src\/.*\/page\/)|client\/.*\.map$/;
   assert.deepEqual(
     packed.filter((name) => unwanted.test(name)),
     [],

@@ -10,31 +10,10 @@ import {
 import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging.js';
+import { DeadlineError, NotFoundError, RpcError } from './call-errors.js';
 import { saysNotFound } from './wrapped-error.js';
 
-/** The service answered that there is no such thing. */
-export class NotFoundError extends Error {
-  override readonly name = 'NotFoundError';
-}
-
-/** No answer within the deadline. */
-export class DeadlineError extends Error {
-  override readonly name = 'DeadlineError';
-}
-
-/** The service refused: asking again the same way is useless. */
-export class RpcError extends Error {
-  override readonly name = 'RpcError';
-  constructor(
-    message: string,
-    /** gRPC status code. */
-    readonly code: number,
-    /** Name of the status code, for logs and metrics. */
-    readonly codeName: string,
-  ) {
-    super(message);
-  }
-}
+export { DeadlineError, NotFoundError, RpcError };
 
 /** Whether time ran out: a DeadlineError, or the reason of a signal that a timer has aborted. */
 export function isLate(error: unknown): boolean {

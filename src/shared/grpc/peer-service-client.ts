@@ -8,7 +8,8 @@ import {
   type PeerRegistryInfo,
 } from '../generated/p2p_api.js';
 import { type CallPolicy, callUnary, type UnaryMethod } from './call.js';
-import { type GrpcTlsSettings, openChannel } from './channel.js';
+import { openChannel } from './channel.js';
+import type { GrpcTlsSettings } from './tls-settings.js';
 
 export type { Peer, PeerInfoForCatchup, PeerRegistryInfo };
 

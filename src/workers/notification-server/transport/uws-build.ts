@@ -25,6 +25,10 @@ export interface LoadedUws {
 
 const require = createRequire(import.meta.url);
 
+/** Not installed with the server: half of what a machine would fetch, for builds that serve only who asks for them. */
+const OLDER = 'uwebsockets-compat';
+const INSTALL = `npm install ${OLDER}@npm:@trufflesuite/uws-js-unofficial@20.30.0-unofficial.0`;
+
 /** Packages need not export their package.json; ours keep their entry at the root or one folder below. */
 export function packageVersion(name: string): string {
   const folder = dirname(require.resolve(name));
@@ -46,7 +50,7 @@ export function loadUws(): LoadedUws {
     ['uWebSockets.js', `uWebSockets.js/${binary}`],
     // The author's own package has its binaries elsewhere.
     ['uWebSockets.js', 'uWebSockets.js'],
-    ['uwebsockets-compat', `uwebsockets-compat/binaries/${binary}`],
+    [OLDER, `${OLDER}/binaries/${binary}`],
   ] as const) {
     try {
       const build = `${name} ${packageVersion(name)}`;
@@ -57,7 +61,10 @@ export function loadUws(): LoadedUws {
       const lines = errorMessage(error)
         .split('\n')
         .filter((line) => !/^(- .*|Require stack:|\s*)$/.test(line));
-      faults.push(`${name}: ${lines.at(-1)}`);
+      const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' && name === OLDER;
+      faults.push(
+        missing ? `${name}, for Node up to 20, is not installed (${INSTALL})` : `${name}: ${lines.at(-1)}`,
+      );
     }
   }
   throw new ConfigurationError([
