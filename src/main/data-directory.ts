@@ -7,6 +7,7 @@ import { ConfigurationError, errorMessage } from '../shared/errors.js';
 import { giveUpSpare } from '../shared/spare-space.js';
 import { isSomebodyThere } from './control/client.js';
 import { controlSocketPath } from './control/protocol.js';
+import { withOwner } from './file-owner.js';
 import { makeDirectory } from './make-directory.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
@@ -57,7 +58,7 @@ const KERNEL_FILES: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
 const ALL_ACCESS = constants.R_OK | constants.W_OK | constants.X_OK;
 
 function notWritable(path: string, error: unknown): ConfigurationError {
-  return new ConfigurationError([`DATADIR: ${path} cannot be written: ${errorMessage(error)}`]);
+  return new ConfigurationError([`DATADIR: ${path} cannot be written: ${withOwner(path, error)}`]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { listenAddressOf } from '../../src/shared/listen-address.js';
 import { loadSettings } from '../../src/shared/settings/load.js';
@@ -54,9 +55,20 @@ function serverEnvironment(): Record<string, string> {
   return { ...envFile(String(env_file)), ...environment };
 }
 
-function serverSettings(context: Parameters<typeof temporaryDirectory>[0]) {
-  const empty = temporaryDirectory(context);
-  return loadSettings({ env: serverEnvironment(), cwd: empty, programDirectory: empty });
+/** What the image has set for every container. */
+const IMAGE_ENVIRONMENT = Object.fromEntries(
+  [...(/^ENV (.*)$/m.exec(dockerfile)?.[1] ?? '').matchAll(/(\w+)=(\S+)/g)].map(([, name, value]) => [
+    name,
+    value,
+  ]),
+);
+
+function serverSettings(context: Parameters<typeof temporaryDirectory>[0], env = serverEnvironment()) {
+  return loadSettings({
+    env: { ...IMAGE_ENVIRONMENT, ...env },
+    cwd: temporaryDirectory(context),
+    programDirectory: fileURLToPath(new URL('deploy/image/', ROOT)),
+  });
 }
 
 const portOf = (
@@ -158,7 +170,7 @@ describe('docker-compose.yml', () => {
       assert.equal(privileged, undefined, name);
       assert.ok(user === undefined || !/^(root|0)\b/.test(user), name);
     }
-    assert.match(dockerfile.split(/^FROM /m).at(-1) ?? '', /^USER node$/m);
+    assert.equal(service('server').user, '1000:1000', 'not as root, not even at first');
   });
 
   it('gives the server longer to stop than it takes', (context) => {
@@ -168,20 +180,18 @@ describe('docker-compose.yml', () => {
 });
 
 describe('the Dockerfile', () => {
-  it('exposes the ports of the defaults, and asks the health port whether it lives', () => {
-    const health = portOf(
-      'health_check_httpListenAddress',
-      String(SETTINGS.health_check_httpListenAddress.default),
-    );
+  it('exposes the ports that its settings listen on, and asks the health port whether it lives', (context) => {
+    const { settings } = serverSettings(context, {});
+    const health = portOf('health_check_httpListenAddress', settings.health_check_httpListenAddress);
     const ports = [
-      SETTINGS.p2p_port.default,
-      listenAddressOf('p2p_grpcListenAddress', String(SETTINGS.p2p_grpcListenAddress.default)).port,
-      portOf('p2p_httpListenAddress', String(SETTINGS.p2p_httpListenAddress.default)),
+      settings.p2p_port,
+      listenAddressOf('p2p_grpcListenAddress', settings.p2p_grpcListenAddress).port,
+      portOf('p2p_httpListenAddress', settings.p2p_httpListenAddress),
       health,
-      portOf('profilerAddr', String(SETTINGS.profilerAddr.default)),
+      portOf('profilerAddr', settings.profilerAddr),
     ];
     assert.equal(/^EXPOSE (.*)$/m.exec(dockerfile)?.[1], ports.join(' '));
-    assert.ok(dockerfile.includes(`fetch('http://127.0.0.1:${health}/health/liveness')`));
+    assert.ok(dockerfile.includes(`"http://localhost:${health}/health/liveness"`));
     assert.match(dockerfile, /^STOPSIGNAL SIGTERM$/m);
   });
 

@@ -233,13 +233,13 @@ describe('the dashboard and the alerts', () => {
     const compose = parse(read('docker-compose.yml')) as {
       services: Record<string, { volumes: string[]; environment: Record<string, string> }>;
     };
-    const { server, prometheus, grafana } = compose.services;
+    const { prometheus, grafana } = compose.services;
     const config = parse(read('deploy/prometheus.yml')) as {
       rule_files: string[];
       scrape_configs: { job_name: string; metrics_path: string; static_configs: { targets: string[] }[] }[];
     };
     const [job] = config.scrape_configs;
-    assert.deepEqual(job?.static_configs[0]?.targets, [`server${server?.environment.profilerAddr}`]);
+    assert.deepEqual(job?.static_configs[0]?.targets, [`server${SETTINGS.profilerAddr.default}`]);
     assert.equal(job?.metrics_path, SETTINGS.prometheusEndpoint.default);
     for (const [place, query] of QUERIES) {
       for (const [, name] of query.matchAll(/job="([^"]*)"/g)) assert.equal(name, job?.job_name, place);

@@ -54,7 +54,12 @@ export class BlockchainService {
   /** False: the wait for the end of IDLE is answered at once, whatever the state. */
   waits = true;
   #server: Server | undefined;
-  #port = 0;
+  #port: number;
+
+  /** `port`: 0 for one that is free. */
+  constructor(port = 0) {
+    this.#port = port;
+  }
 
   get address(): string {
     return `127.0.0.1:${this.#port}`;

@@ -13,6 +13,7 @@ import { keygenCommand } from './keygen.js';
 import { outboxCommands } from './outbox.js';
 import { peersCommand } from './peers.js';
 import { recordsCommand } from './records.js';
+import { serviceCommand } from './service.js';
 import { settingsCommand } from './settings.js';
 import { startCommand } from './start.js';
 import { tailCommand } from './tail.js';
@@ -69,6 +70,7 @@ Examples:
   for (const add of [
     watchCommand,
     startCommand,
+    serviceCommand,
     devnetCommand,
     peersCommand,
     banCommands,

@@ -24,25 +24,28 @@ Examples:
   $ teranode-p2p start --set network=testnet --set clientName=alice
   $ SETTINGS_CONTEXT=docker.m teranode-p2p start`,
     )
-    .action(async (_options: object, command: Command) => {
-      await import('../../shared/polyfill.js');
-      // Loaded when a server is wanted: the other commands need not wait for it.
-      const { settingsProblems } = await import('../settings-problems.js');
-      // Whatever becomes of them, the server goes on.
-      for (const stream of [process.stdout, process.stderr]) {
-        stream.removeAllListeners('error');
-        stream.on('error', () => {});
-      }
-      const { createLogger } = await import('../../shared/logging.js');
-      let loaded: LoadedSettings;
-      try {
-        loaded = loadFor(command, settingsProblems);
-      } catch (error) {
-        tellFailure(createLogger({ level: 'info' }), error);
-        throw error;
-      }
-      await runServer(loaded);
-    });
+    .action((_options: object, command: Command) => startServer(command));
+}
+
+/** Runs a server with the command's settings until it is told to stop; then the process ends. */
+export async function startServer(command: Command): Promise<void> {
+  await import('../../shared/polyfill.js');
+  // Loaded when a server is wanted: the other commands need not wait for it.
+  const { settingsProblems } = await import('../settings-problems.js');
+  // Whatever becomes of them, the server goes on.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners('error');
+    stream.on('error', () => {});
+  }
+  const { createLogger } = await import('../../shared/logging.js');
+  let loaded: LoadedSettings;
+  try {
+    loaded = loadFor(command, settingsProblems);
+  } catch (error) {
+    tellFailure(createLogger({ level: 'info' }), error);
+    throw error;
+  }
+  await runServer(loaded);
 }
 
 /** In the log as well, which may be all that anybody keeps. */

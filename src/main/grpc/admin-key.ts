@@ -9,6 +9,7 @@ import type { Logger } from '../../shared/logging.js';
 import type { SecretFile } from '../../shared/secret-file.js';
 import { checkSendable } from '../../shared/secrets.js';
 import { checkIsFile } from '../../shared/tls-files.js';
+import { withOwner } from '../file-owner.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
 
@@ -151,7 +152,7 @@ export async function readAdminKeyFile(path: string): Promise<string | undefined
     text = (await readFile(path, 'utf8')).trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new ConfigurationError([`DATADIR: ${path} cannot be read: ${errorMessage(error)}`]);
+    throw new ConfigurationError([`DATADIR: ${path} cannot be read: ${withOwner(path, error)}`]);
   }
   if (text.length < MIN_KEPT || !isSendable(text)) {
     throw new ConfigurationError([`DATADIR: ${path} holds no key; remove it to have a new one made`]);
@@ -194,6 +195,6 @@ async function keep(path: string, key: string): Promise<void> {
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true }).catch(() => {});
-    throw new ConfigurationError([`DATADIR: ${path} cannot be written: ${errorMessage(error)}`]);
+    throw new ConfigurationError([`DATADIR: ${path} cannot be written: ${withOwner(path, error)}`]);
   }
 }

@@ -9,6 +9,7 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient } from '../blockchain/types.js';
+import { withOwner } from '../file-owner.js';
 import { makeDirectory } from '../make-directory.js';
 
 export const KEY_FILE_NAME = 'p2p.key';
@@ -100,7 +101,7 @@ export async function readKeyFile(
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined;
     if (error instanceof ConfigurationError) throw error;
-    throw fileProblem(path, `cannot be read: ${errorMessage(error)}`);
+    throw fileProblem(path, `cannot be read: ${withOwner(path, error)}`);
   }
   try {
     return await parseKeyHex(text);
@@ -128,7 +129,7 @@ async function writeKeyFile(path: string, key: Ed25519PrivateKey): Promise<void>
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true }).catch(() => {});
-    throw fileProblem(path, `cannot be written: ${errorMessage(error)}`);
+    throw fileProblem(path, `cannot be written: ${withOwner(dirname(path), error)}`);
   }
 }
 

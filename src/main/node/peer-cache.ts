@@ -21,7 +21,7 @@ import { isRelayed, multiaddrHost } from './addresses.js';
 import type { PeripheryMetrics } from './periphery-metrics.js';
 
 /** Newest first: written is the first, read whichever is there. */
-const FILE_NAMES = ['p2p_peers.json', 'teranode_peers.json'] as const;
+export const CACHE_FILE_NAMES = ['p2p_peers.json', 'teranode_peers.json'] as const;
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 const MAX_PEERS = 1_000;
 const MAX_AGE_MS = 24 * 3_600_000;
@@ -221,7 +221,7 @@ export class PeerCache {
   };
 
   async #load(): Promise<void> {
-    for (const name of FILE_NAMES) {
+    for (const name of CACHE_FILE_NAMES) {
       const path = join(this.#options.directory, name);
       try {
         const { size } = await stat(path);
@@ -254,7 +254,7 @@ export class PeerCache {
   }
 
   async #write(text: string): Promise<void> {
-    const path = join(this.#options.directory, FILE_NAMES[0]);
+    const path = join(this.#options.directory, CACHE_FILE_NAMES[0]);
     const partial = `${path}.${randomBytes(6).toString('hex')}`;
     try {
       makeDirectory(dirname(path));
