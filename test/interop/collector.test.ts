@@ -28,6 +28,7 @@ function shownConfiguration(): Configuration {
 interface Configuration {
   receivers: { otlp: { protocols: Record<'grpc' | 'http', { endpoint: string }> } };
   exporters: Record<string, object>;
+  service: object;
 }
 
 /** Starts it on the configuration of docs/operations.md, with ports of its own, to `behind`. */
@@ -44,6 +45,8 @@ async function startOriginal(
         protocols: { grpc: { endpoint: `127.0.0.1:${grpc}` }, http: { endpoint: `127.0.0.1:${http}` } },
       },
     },
+    // Its own figures are on a port that another may have.
+    service: { ...shown.service, telemetry: { metrics: { level: 'none' } } },
     exporters: Object.fromEntries(
       Object.entries(shown.exporters).map(([name, options]) => [
         name,
@@ -53,8 +56,7 @@ async function startOriginal(
   };
   const file = join(temporaryDirectory(context), 'collector.yaml');
   writeFileSync(file, stringify(configuration));
-  const level = '--set=service.telemetry.metrics.level=none';
-  const child = spawn(COLLECTOR, [`--config=${file}`, level], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(COLLECTOR, [`--config=${file}`], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
