@@ -519,9 +519,10 @@ export class RegistryClient {
     this.#verified = false;
     this.#servingSince = monotonic();
     metrics.up.set(1);
+    // At once: what is reported from now on is told, and not offered.
+    const offered = await this.#reconcile();
     await Promise.all([this.#readBans(), this.#readLegacy()]);
     if (this.#state !== 'serving') return;
-    const offered = await this.#reconcile();
     const level = this.#mayTell('serving') ? 'info' : 'debug';
     logger[level]({ ...offered }, 'the peer registry of the blockchain service is in use');
   }
@@ -783,16 +784,20 @@ export class RegistryClient {
     const told = this.#toldOf(peer);
     const asserted = this.#asserted;
     const steps: Step[] = [];
+    const offences = calls.filter(({ method }) => method === 'addBanScore');
+    // What else was reported and not told is part of what is offered.
+    const offered = seed ? calls.filter(({ method }) => method !== 'addBanScore') : undefined;
     // First: the service knows nothing to do about a peer that it does not know.
     if (seed || asserted.differs(peer, told)) {
       steps.push({
-        call: { method: 'registerPeer', request: { peer: this.#infoOf(peer, told, seed) } },
+        call: { method: 'registerPeer', request: { peer: this.#infoOf(peer, told, offered) } },
         first: true,
         repeatable: true,
         done: () => asserted.told(peer, told),
         again: (update) => {
           update.told = true;
           update.seed ||= seed;
+          update.calls.push(...(offered ?? []));
         },
       });
     }
@@ -835,10 +840,8 @@ export class RegistryClient {
         },
       });
     }
-    const offences = calls.filter(({ method }) => method === 'addBanScore');
     // Protected peers are spared here: the service would ban them for all others.
     const spared = offences.length > 0 && this.#components.isProtected(peer);
-    // What else was reported is in the record that is offered.
     for (const call of seed ? offences : calls) {
       if (spared && call.method === 'addBanScore') continue;
       steps.push({
@@ -861,8 +864,12 @@ export class RegistryClient {
     }
   }
 
-  /** A row of ours; with `seed` what was recorded too, which counts where the service has none. */
-  #infoOf(peer: string, { name, height, blockHash, url, storage }: Told, seed: boolean): PeerRegistryInfo {
+  /** A row of ours; with `offered`, reports not told yet, also what was recorded, which counts where the service has no row. */
+  #infoOf(
+    peer: string,
+    { name, height, blockHash, url, storage }: Told,
+    offered: readonly RegistryCall[] | undefined,
+  ): PeerRegistryInfo {
     const { records } = this.#components.registry;
     const hash = parseHashHex(blockHash);
     return PeerRegistryInfo.fromPartial({
@@ -873,13 +880,23 @@ export class RegistryClient {
       data_hub_url: url,
       storage,
       ...(hash === undefined ? {} : { block_hash: Buffer.from(hashToBytes(hash)) }),
-      ...(seed ? recordedInfo(records.has(peer) ? records.get(peer) : NO_RECORD) : {}),
+      ...(offered === undefined
+        ? {}
+        : recordedInfo(records.has(peer) ? records.get(peer) : NO_RECORD, offered)),
     });
   }
 }
 
-/** How dealing with a peer went, in the service's fields. */
-function recordedInfo(record: PeerRecord): Partial<PeerRegistryInfo> {
+/**
+ * How dealing with a peer went, in the service's fields. What is counted there and not here is counted in `reports`, which were not told yet; bytes go as what
+ * was added.
+ */
+function recordedInfo(record: PeerRecord, reports: readonly RegistryCall[]): Partial<PeerRegistryInfo> {
+  const count = (...methods: readonly RegistryMethod[]): number =>
+    reports.filter(({ method }) => methods.includes(method)).length;
+  const contradictions = reports.map((call) =>
+    call.method === 'registerPeer' ? (call.request.peer?.full_storage_contradictions ?? 0n) : 0n,
+  );
   const time = (at: number): Date | undefined => (at === 0 ? undefined : new Date(dateOf(at)));
   const validated = parseHashHex(record.validatedHash);
   const work = record.validatedWork;
@@ -895,7 +912,10 @@ function recordedInfo(record: PeerRecord): Partial<PeerRegistryInfo> {
     last_block_time: time(record.lastValidBlock),
     last_catchup_error: record.catchupError,
     last_catchup_error_time: time(record.catchupErrorAt),
-    bytes_received: record.bytesDownloaded,
+    blocks_received: BigInt(count('recordBlockReceived')),
+    subtrees_received: BigInt(count('recordSubtreeReceived')),
+    sync_attempt_count: count('recordSyncAttempt', 'recordCatchupAttempt'),
+    full_storage_contradictions: contradictions.reduce((sum, one) => sum + one, 0n),
     catchup_attempts: BigInt(record.catchupAttempts),
     catchup_successes: BigInt(record.catchupSuccesses),
     catchup_failures: BigInt(record.catchupFailures),
