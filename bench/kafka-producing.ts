@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from './child.js';
 import { inEveryThread } from './gossip/threads.js';
-import { type BenchKafka, startBenchKafka } from './kafka/cluster.js';
+import { type BenchKafka, createTopics, startBenchKafka } from './kafka/cluster.js';
 import {
   type Contestant,
   type ProducingOrder,
@@ -98,7 +98,7 @@ async function measure(kafka: BenchKafka, options: BenchmarkOptions): Promise<Ma
     for (const name of NAMES) {
       progress(`run ${count} of ${runs}, ${name}, ${records.toLocaleString('en-US')} records`);
       const topic = kafka.cluster.topic('bench');
-      await admin.createTopics({ topics: [{ topic, ...TOPIC }], waitForLeaders: true });
+      await createTopics(admin, [{ topic, ...TOPIC }]);
       const { brokers } = kafka.cluster;
       const contestant = CONTESTANTS[name];
       const sample =

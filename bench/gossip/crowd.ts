@@ -13,10 +13,22 @@ export type CrowdReport =
   | { readonly type: 'count'; readonly open: number };
 
 /** Handshakes at once: fewer than a node has places for. */
-const AT_ONCE = 8;
+const AT_ONCE = 4;
+/** On a busy machine a handshake may take longer than the node waits. */
+const ATTEMPTS = 5;
 
 const crowd: Joined[] = [];
 const report = (message: CrowdReport) => process.send?.(message);
+
+async function joined(address: string, topic: string): Promise<Joined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await joinTopic({ key: await generateKeyPair('Ed25519'), address, topic });
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
 
 async function follow(order: CrowdOrder): Promise<void> {
   switch (order.type) {
@@ -24,9 +36,7 @@ async function follow(order: CrowdOrder): Promise<void> {
       let left = order.peers;
       const { address, topic } = order;
       const join = async () => {
-        while (left-- > 0) {
-          crowd.push(await joinTopic({ key: await generateKeyPair('Ed25519'), address, topic }));
-        }
+        while (left-- > 0) crowd.push(await joined(address, topic));
       };
       await Promise.all(Array.from({ length: AT_ONCE }, join));
       report({ type: 'joined' });

@@ -28,7 +28,7 @@ export interface Joined {
   readonly stream: Stream;
 }
 
-/** Connected, with a stream each way, and subscribed to the topic. What comes is read and left alone. */
+/** Connected, with a stream each way, and subscribed to the topic. What comes is read and left alone. Rejects where the node takes none. */
 export async function joinTopic({ key, address, topic }: JoinOptions): Promise<Joined> {
   const libp2p = await createLibp2p({
     privateKey: key,
@@ -39,17 +39,28 @@ export async function joinTopic({ key, address, topic }: JoinOptions): Promise<J
     connectionMonitor: { enabled: false },
     services: { identify: identify(), ping: ping() },
   });
-  // Before it has a stream to us, GossipSub does not know us as a peer.
-  const known = new Promise<void>((resolve) => {
-    const listen = (incoming: Stream, _: Connection) => {
+  try {
+    // Before it has a stream to us, GossipSub does not know us as a peer.
+    let heard = () => {};
+    const known = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    await libp2p.handle(PROTOCOLS, (incoming: Stream, _: Connection) => {
       incoming.addEventListener('message', () => {});
-      resolve();
-    };
-    libp2p.handle(PROTOCOLS, listen).catch(() => {});
-  });
-  const connection = await libp2p.dial(multiaddr(address));
-  await known;
-  const stream = await connection.newStream(PROTOCOLS, { negotiateFully: true });
-  stream.send(subscription(topic));
-  return { libp2p, connection, stream };
+      heard();
+    });
+    const connection = await libp2p.dial(multiaddr(address));
+    const closed = new Promise<never>((_, reject) => {
+      connection.addEventListener('close', () => reject(new Error('the node closed the connection')));
+    });
+    // Also when it is closed later, which whoever uses it sees.
+    closed.catch(() => {});
+    await Promise.race([known, closed]);
+    const stream = await connection.newStream(PROTOCOLS, { negotiateFully: true });
+    stream.send(subscription(topic));
+    return { libp2p, connection, stream };
+  } catch (error) {
+    await libp2p.stop();
+    throw error;
+  }
 }

@@ -1,22 +1,18 @@
 /** Topics whose records Kafka itself stamps with the time at which it took them, and those times. */
 
 import type { KafkaCluster } from '../../test/support/kafka/index.js';
+import { createTopics } from './cluster.js';
 
 /** Kafka's `LogAppendTime`: the broker's clock when it appended the batch, unix ms. */
 const TIMESTAMPS = { name: 'message.timestamp.type', value: 'LogAppendTime' };
 const BATCH_BYTES = 8_388_608;
 
 export async function createStampedTopics(cluster: KafkaCluster, topics: readonly string[]): Promise<void> {
-  const admin = await cluster.admin();
-  await admin.createTopics({
-    topics: topics.map((topic) => ({
-      topic,
-      numPartitions: 1,
-      replicationFactor: 1,
-      configEntries: [TIMESTAMPS],
-    })),
-    waitForLeaders: true,
-  });
+  const stamped = { numPartitions: 1, replicationFactor: 1, configEntries: [TIMESTAMPS] };
+  await createTopics(
+    await cluster.admin(),
+    topics.map((topic) => ({ topic, ...stamped })),
+  );
 }
 
 /** A hash as records are keyed with it: 64 hex digits, or by a service of October 2025 its 32 bytes, the last first. */

@@ -1,9 +1,11 @@
 /** A real Kafka for a benchmark, or what it would take to have one. */
 
+import type { Admin, ITopicConfig } from 'kafkajs';
 import { errorMessage } from '../../src/shared/errors.js';
 import { type KafkaCluster, startKafka } from '../../test/support/kafka/index.js';
 import { classpathOf } from '../../test/support/kafka/jars.js';
 import { findJava } from '../../test/support/kafka/java.js';
+import { waitFor } from '../../test/support/wait.js';
 
 export interface BenchKafka {
   readonly cluster: KafkaCluster;
@@ -33,4 +35,19 @@ export async function startBenchKafka(): Promise<BenchKafka | { readonly missing
     await stop();
     throw error;
   }
+}
+
+/** Resolves when each has its leaders. A broker that is busy does not know for a while what it has just made, and kafkajs gives up then. */
+export async function createTopics(admin: Admin, topics: ITopicConfig[]): Promise<void> {
+  await admin.createTopics({ topics, waitForLeaders: false });
+  const names = topics.map(({ topic }) => topic);
+  await waitFor(
+    async () => {
+      const known = await admin.fetchTopicMetadata({ topics: names }).catch(() => undefined);
+      return known?.topics.every(({ partitions }) =>
+        partitions.every(({ partitionErrorCode, leader }) => partitionErrorCode === 0 && leader >= 0),
+      );
+    },
+    { what: `leaders of ${names.join(', ')}`, timeoutMs: 60_000, everyMs: 100 },
+  );
 }

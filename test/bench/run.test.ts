@@ -159,7 +159,7 @@ test('a file of results becomes the tables of the documentation', (context) => {
   assert.match(stdout, /^\| 1,000 \| Go reference \| {2}\| {2}\| 250 \|/m);
   assert.match(stdout, /^\| 1,000 \| Go reference \| 3 \(2 – 4\) \|$/m);
   assert.match(stdout, /^\| P0 \| 1000\/s, CPU \| 2.04 \| ≤ 1 \| \*\*not met\*\* \|$/m);
-  assert.match(stdout, /^\| P4 \| to 10 \| 1.5 \| – \|  \|$/m);
+  assert.match(stdout, /^\| P4 \| to 10 \| 1.5 \| – \| {2}\|$/m);
 });
 
 test('a figure is a median with its spread, and what was dropped is said', () => {
