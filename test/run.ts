@@ -35,6 +35,7 @@ const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
   kafka: { quietMs: 480_000, concurrency: 1 },
   endurance: { quietMs: 480_000, concurrency: 1 },
   interop: { quietMs: 480_000, concurrency: 2 },
+  operators: { quietMs: 480_000, concurrency: 2 },
   nightly: { quietMs: 3_600_000, concurrency: 1 },
 };
 /** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
