@@ -124,7 +124,8 @@ export function start(
   ) as ChildProcess & { readonly stdio: readonly (NodeJS.ReadableStream | null)[] };
   const code = new Promise<number | null>((done) => child.once('close', done));
   context.after(async () => {
-    child.kill('SIGKILL');
+    // Not bubblewrap alone: a process that changes its user is told of no parent's death any more.
+    if (child.exitCode === null && child.signalCode === null) process.kill(await pid(), 'SIGKILL');
     await code;
   });
   let told = '';
@@ -168,7 +169,7 @@ export function powersOf(pid: number): {
   noNewPrivileges: boolean;
 } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const line = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+  const line = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1] ?? '';
   return {
     uids: line('Uid').replace(/\s+/g, ' '),
     gids: line('Gid').replace(/\s+/g, ' '),

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { genesisHeader } from '../../src/main/blockchain/genesis.js';
 import { generateKeyHex, parseKeyHex } from '../../src/main/node/keys.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -74,6 +75,7 @@ function hosts(context: TestContext, ...names: string[]): Record<string, string>
 
 async function service(context: TestContext): Promise<BlockchainService> {
   const chain = new BlockchainService(8087);
+  chain.add(genesisHeader('regtest'));
   await chain.start();
   context.after(() => chain.stop());
   return chain;
