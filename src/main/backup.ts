@@ -3,7 +3,7 @@
  * read, and a cursor of the outbox must not be ahead of the journal that is copied with it.
  */
 
-import { copyFile, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { errorMessage } from '../shared/errors.js';
@@ -42,8 +42,13 @@ export async function backUp(
 ): Promise<BackupSummary> {
   const from = resolve(settings.DATADIR);
   const path = resolve(target);
-  if (isWithin(path, from)) throw new BackupError(`${path} lies in DATADIR, which is what is copied`);
+  const outside = (to: string, directory: string): void => {
+    if (isWithin(to, directory)) throw new BackupError(`${path} lies in DATADIR, which is what is copied`);
+  };
+  outside(path, from);
   await makeEmpty(path);
+  // By another name of it, too.
+  outside(await realpath(path), await realpath(from));
   try {
     await copyJournal(join(from, 'journal'), join(path, 'journal'));
     await copyStore(store, join(path, 'store'));

@@ -83,12 +83,14 @@ export class SecretFile<T> {
     const { path, setting } = this.#options;
     const { logger, parse } = this.#components;
     let text: string;
+    let unreadable: string | undefined;
     try {
       checkIsFile(await stat(path));
       text = await readFile(path, 'utf8');
     } catch (error) {
-      // Told as any other text would be that cannot be used.
-      text = `\0${errorMessage(error)}`;
+      unreadable = errorMessage(error);
+      // Like no text that was used, and another for each reason.
+      text = `\0${unreadable}`;
     }
     const settled = text === this.#seen;
     this.#seen = text;
@@ -96,7 +98,7 @@ export class SecretFile<T> {
     this.#judged = text;
     const before = this.#refused;
     try {
-      if (text.startsWith('\0')) throw new RangeError(`cannot be read: ${text.slice(1)}`);
+      if (unreadable !== undefined) throw new RangeError(`cannot be read: ${unreadable}`);
       if (text !== this.#used) {
         this.#current = parse(text);
         this.#used = text;

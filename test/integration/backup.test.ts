@@ -2,7 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -155,6 +163,9 @@ test('with the server stopped the same command copies, the key in another direct
   for (let count = 0; count < 20; count++) await sender.next();
   await stored(directory, 20);
   await stop(server);
+  // What one leaves that is killed in another container.
+  const left = { pid: 1, place: 'another container', controlSocket: join(directory, 'control.sock') };
+  writeFileSync(join(directory, 'run.json'), JSON.stringify(left));
   const backup = join(temporaryDirectory(context), 'copy');
   const withCache = ['--set', `p2p_peer_cache_dir=${cache}`];
   await command(directory, 'backup', backup, ...withCache);
@@ -165,6 +176,9 @@ test('with the server stopped the same command copies, the key in another direct
     /cannot take a backup: it is not empty/,
   );
   await assert.rejects(command(directory, 'backup', join(directory, 'copy')), /lies in DATADIR/);
+  const alias = join(temporaryDirectory(context), 'alias');
+  symlinkSync(directory, alias);
+  await assert.rejects(command(directory, 'backup', join(alias, 'copy')), /lies in DATADIR/);
   await assert.rejects(command(join(directory, 'missing'), 'backup', `${backup}.2`), /is no directory/);
   assert.equal(existsSync(join(directory, 'missing')), false);
   const blocked = join(temporaryDirectory(context), 'blocked');

@@ -35,6 +35,7 @@ test('a new text is taken, what cannot be used is refused and the old one stays,
     () => writeFileSync(path, 'not a key\n'),
     () => writeFileSync(path, ''),
     () => writeFileSync(path, 'k\n'.repeat(100)),
+    () => writeFileSync(path, '\0first-key'),
     () => rmSync(path),
   ]) {
     const told = lines.length;

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readRunFile } from '../../shared/run-file.js';
-import { askServer } from '../control/client.js';
+import { askServer, isSomebodyThere } from '../control/client.js';
 import { isDirectory } from '../make-directory.js';
 import { CommandError, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
@@ -30,10 +30,11 @@ Examples:
       const { settings } = settingsFor(command, terminal);
       const path = resolve(directory);
       const run = readRunFile(settings.DATADIR);
+      // Of one that was killed in another container only its socket tells that it is gone.
       const made =
-        run === undefined
-          ? await withoutServer(settings, path)
-          : await askServer(run.controlSocket, 'backup', { path }, LONGEST_MS);
+        run !== undefined && (await isSomebodyThere(run.controlSocket))
+          ? await askServer(run.controlSocket, 'backup', { path }, LONGEST_MS)
+          : await withoutServer(settings, path);
       if (json) terminal.json(made);
       else terminal.line(`${made.path}: ${made.files} files, ${made.bytes} bytes`);
     });

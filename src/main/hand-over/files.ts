@@ -6,16 +6,17 @@
 
 import {
   closeSync,
+  constants,
+  fstatSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
-  statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/logging.js';
+import { checkAnswer } from './tenure.js';
 import type { HandOverAnswer, HandOverRequest } from './types.js';
 
 const DIRECTORY = 'hand-over';
@@ -37,11 +38,30 @@ interface Answer {
   readonly answer: HandOverAnswer;
 }
 
+/** Never through a link, nor waiting for the other end of a pipe: both would be somebody else's. */
+const PLAIN = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Gives `use` the file at `path`, opened. Throws where it cannot be opened, or is no file. */
+function withPlainFile<T>(path: string, flags: number, use: (fd: number) => T): T {
+  const fd = openSync(path, flags | PLAIN, 0o600);
+  try {
+    if (!fstatSync(fd).isFile()) throw new Error(`${path} is no file`);
+    return use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes `text` over what is in the file. */
+const write = (path: string, flags: number, text: string): void =>
+  withPlainFile(path, flags, (fd) => ftruncateSync(fd, writeSync(fd, text, 0)));
+
 /** Undefined where there is nothing that can be read: half written, or another thing altogether. */
 function read(path: string): unknown {
   try {
-    if (statSync(path).size > MAX_BYTES) return undefined;
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return withPlainFile(path, constants.O_RDONLY, (fd) =>
+      fstatSync(fd).size > MAX_BYTES ? undefined : JSON.parse(readFileSync(fd, 'utf8')),
+    );
   } catch {
     return undefined;
   }
@@ -69,7 +89,9 @@ export class AskedByFile {
   start(): void {
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      for (const name of [ASK, ANSWER]) writeFileSync(join(this.#directory, name), '', { mode: 0o600 });
+      for (const name of [ASK, ANSWER]) {
+        write(join(this.#directory, name), constants.O_RDWR | constants.O_CREAT, '');
+      }
     } catch (error) {
       this.#logger.warn({ err: error }, 'DATADIR can be asked for over its socket alone');
       return;
@@ -96,7 +118,7 @@ export class AskedByFile {
     if (before === undefined || before === count) return;
     try {
       const told: Answer = { id, answer: this.#answer(request) };
-      writeFileSync(join(this.#directory, ANSWER), JSON.stringify(told));
+      write(join(this.#directory, ANSWER), constants.O_RDWR, JSON.stringify(told));
     } catch (error) {
       this.#logger.debug({ err: error }, 'what was asked for in a file could not be answered');
     }
@@ -113,15 +135,14 @@ export function askByFile(
   try {
     const ask: Ask = { request, count };
     // Made by a holder that looks at it, else there is none.
-    const fd = openSync(of(ASK), 'r+');
-    try {
-      ftruncateSync(fd, writeSync(fd, JSON.stringify(ask), 0));
-    } finally {
-      closeSync(fd);
-    }
+    write(of(ASK), constants.O_RDWR, JSON.stringify(ask));
   } catch {
     return undefined;
   }
   const { id, answer } = (read(of(ANSWER)) ?? {}) as Partial<Answer>;
-  return id === request.id ? answer : undefined;
+  try {
+    return id === request.id ? checkAnswer(answer) : undefined;
+  } catch {
+    return undefined;
+  }
 }

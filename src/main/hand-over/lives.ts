@@ -62,10 +62,14 @@ export class Lives {
   /** Resolves when the server has handed the directory over. */
   async #live(): Promise<void> {
     const server = this.#server;
-    try {
+    const serves = async (): Promise<void> => {
       await server.init();
       await server.start();
       this.#options.ready?.(server);
+    };
+    try {
+      // A start that does not end must not keep from whoever runs this that the hand-over failed of it.
+      await Promise.race([serves(), server.handedOver]);
     } catch (error) {
       if (!server.handingOver) throw error;
     }

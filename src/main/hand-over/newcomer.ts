@@ -11,7 +11,7 @@ import { ControlConnection } from '../control/client.js';
 import { controlSocketPath } from '../control/protocol.js';
 import { inUse } from '../data-directory.js';
 import { askByFile } from './files.js';
-import { shown, type Tenure } from './tenure.js';
+import { checkAnswer, shown, type Tenure } from './tenure.js';
 import type { HandOverAnswer } from './types.js';
 
 const ANSWER_MS = 5_000;
@@ -20,6 +20,8 @@ const ASK_AGAIN_MS = 1_000;
 /** The lock is tried so often, and for so long, after the holder has said that it is free. */
 const TRY_MS = 25;
 const TRYING_MS = 2_000;
+/** One that has said that it hands over closes everything first, and would do so for nobody if it were not waited for: it has so long at least. */
+const GRANTED_MS = 60_000;
 
 export interface NewcomerComponents {
   readonly tenure: Tenure;
@@ -34,6 +36,8 @@ interface Grant {
   readonly connection: ControlConnection | undefined;
   /** When (monotonic) the connection ended. */
   overAt: number | undefined;
+  /** Until when (monotonic) it is waited for. */
+  readonly until: number;
 }
 
 export class Newcomer {
@@ -65,7 +69,7 @@ export class Newcomer {
     }
     for (;;) {
       if (this.#signal.aborted) throw new AbortedError('stopped while DATADIR was in use');
-      if (monotonic() >= this.#deadline) throw this.#refusal();
+      if (monotonic() >= (this.#grant?.until ?? this.#deadline)) throw this.#refusal();
       const grant = this.#grant;
       if (grant === undefined) {
         await this.#ask();
@@ -107,9 +111,13 @@ export class Newcomer {
     let connection: ControlConnection | undefined = new ControlConnection(controlSocketPath(this.#path));
     let answer: HandOverAnswer | undefined;
     try {
-      answer = await connection.ask('handOver', { ...tenure.request, confirmed: false }, ANSWER_MS);
+      answer = checkAnswer(
+        await connection.ask('handOver', { ...tenure.request, confirmed: false }, ANSWER_MS),
+      );
       if (answer.granted) {
-        answer = await connection.ask('handOver', { ...tenure.request, confirmed: true }, ANSWER_MS);
+        answer = checkAnswer(
+          await connection.ask('handOver', { ...tenure.request, confirmed: true }, ANSWER_MS),
+        );
       }
     } catch (error) {
       connection.leave();
@@ -131,7 +139,8 @@ export class Newcomer {
     }
     logger.info({ by: shown(answer.name), version: shown(answer.version) }, 'DATADIR is being handed over');
     this.#why = `${shown(answer.name)} said that it would, and still has it`;
-    const grant: Grant = { by: answer, connection, overAt: undefined };
+    const until = Math.max(this.#deadline ?? 0, monotonic() + GRANTED_MS);
+    const grant: Grant = { by: answer, connection, overAt: undefined, until };
     void connection?.over.then(() => {
       grant.overAt = monotonic();
     });

@@ -120,6 +120,16 @@ function isRequest(value: unknown): value is HandOverRequest {
   );
 }
 
+/** `answer` as it came from another process. Throws TypeError where it is none. */
+export function checkAnswer(answer: unknown): HandOverAnswer {
+  const { granted, ...rest } = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  const texts = granted === true ? ['name', 'pod', 'version'] : ['refusal', 'message'];
+  if (typeof granted !== 'boolean' || !texts.every((name) => typeof rest[name] === 'string')) {
+    throw new TypeError('sent something that is no answer about the data directory');
+  }
+  return answer as HandOverAnswer;
+}
+
 /** What another process says of itself, for the log and for readiness. */
 export function shown(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { composeServer } from '../../../src/main/compose.js';
+import { askServer } from '../../../src/main/control/client.js';
+import { controlSocketPath } from '../../../src/main/control/protocol.js';
+import { Lives } from '../../../src/main/hand-over/lives.js';
+import { Tenure } from '../../../src/main/hand-over/tenure.js';
+import { keptLog } from '../../support/logger.js';
+import { serverSettings } from '../../support/server.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor, within } from '../../support/wait.js';
+
+test('a start that does not end when it is asked for the directory fails the hand-over in time, so that the process ends and the lock is free', async (context) => {
+  const kinds = join(temporaryDirectory(context), 'kinds.mjs');
+  writeFileSync(
+    kinds,
+    'await new Promise((resolve) => { globalThis.endLoading = resolve; });\nexport const MESSAGE_KINDS = [];\n',
+  );
+  const settings = serverSettings(context, { p2p_datadir_wait: 60_000, shutdown_timeout: 1_000 });
+  const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: 'old' });
+  const { logger } = keptLog();
+  const lives = new Lives(
+    {
+      logger,
+      tenure,
+      compose: () => composeServer(settings, { logger, tenure, kindsModule: pathToFileURL(kinds).href }),
+    },
+    { path: settings.DATADIR },
+  );
+  const failed = lives.run().then(
+    () => assert.fail('it served'),
+    (error: unknown) => error,
+  );
+  const loading = globalThis as { endLoading?: () => void };
+  await waitFor(() => loading.endLoading, { what: 'a start that hangs' });
+  const { request } = new Tenure({ waitMs: 1, version: 'new' });
+  const params = { ...request, confirmed: true };
+  const answer = await askServer(controlSocketPath(settings.DATADIR), 'handOver', params, 60_000);
+  assert.equal(answer.granted, true);
+  try {
+    assert.match(String(await within(failed, 60_000, 'the failure')), /took too long/);
+    assert.equal(lives.server.handingOver, true);
+  } finally {
+    loading.endLoading?.();
+    await lives.stop();
+  }
+});
