@@ -264,6 +264,8 @@ export class SyncCoordinator {
     this.#resting.failed(id);
     this.#finish(reason);
     this.#backOff();
+    // Else it alone would be tried, each time that it may be woken, and nobody of whom nothing is proven any more.
+    if (isProven(attempt.candidate)) this.#probesRenewed = true;
   }
 
   #arrived({ candidate: { id, height } }: Attempt): void {

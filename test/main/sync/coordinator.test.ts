@@ -498,6 +498,30 @@ describe('the sync coordinator', () => {
     assert.deepEqual(other.chosen(), ['delivers']);
   });
 
+  it('gives those of whom nothing is proven their turn again when who is proven was tried in vain', async (context) => {
+    const { after, chosen, tell, registry, coordinator, state } = await world(context, {
+      p2p_max_unproven_sync_probes_per_backoff_window: 1,
+    });
+    registry.records.validBlock('proven');
+    const telling = new Map([
+      ['proven', 200],
+      ['made-up', 200],
+    ]);
+    const failing = async () => {
+      for (let n = 0; n < 100 && coordinator.syncPeer === undefined; n++) {
+        for (const [peer, height] of telling) tell(peer, { height });
+        await after(INTERVAL);
+      }
+      coordinator.peerFailed('', 'it leads nowhere');
+    };
+    for (let n = 0; n <= 5; n++) await failing();
+    state.triggers.length = 0;
+    // Now the pauses are as long as the shortest rest: who is proven may be woken as soon as one is over.
+    telling.set('honest', 250);
+    for (let n = 0; n < 12; n++) await failing();
+    assert.ok(chosen().includes('honest'), `tried: ${chosen().join(', ')}`);
+  });
+
   it('leaves a peer that moves nothing for one with more validated work, half of its time later', async (context) => {
     const { after, chosen, registry, figure } = await syncing(context, {
       p2p_sync_peer_no_progress_timeout: 600_000,
