@@ -1,5 +1,8 @@
-// Writes docs/settings.md from the table of settings. Needs a build: `npm run docs:settings` makes one first.
-import { writeFileSync } from 'node:fs';
+// Writes docs/settings.md from the table of settings, and the table of docs/compatibility.md that a test walks. Needs a build: `npm run docs:settings` makes one first.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { settingsMarkdown } from '../dist/src/shared/settings/docs.js';
+import { withPlaceTable } from '../dist/test/place/rows.js';
 
 writeFileSync(new URL('../docs/settings.md', import.meta.url), settingsMarkdown());
+const page = new URL('../docs/compatibility.md', import.meta.url);
+writeFileSync(page, withPlaceTable(readFileSync(page, 'utf8')));

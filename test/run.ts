@@ -48,6 +48,7 @@ const FOLDERS = [
   'nightly',
   'operators',
   'package',
+  'place',
   'proxies',
   'smoke',
 ];

@@ -4,9 +4,14 @@ import { test } from 'node:test';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { NOT_READ } from '../../src/shared/settings/not-read.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
+import { withPlaceTable } from '../place/rows.js';
 
 const ROOT = new URL('../../../', import.meta.url);
 const PAGE = readFileSync(new URL('docs/compatibility.md', ROOT), 'utf8');
+test('the table of what is seen in the service’s place is that which the test walks', () => {
+  assert.equal(PAGE, withPlaceTable(PAGE), 'run npm run docs:settings');
+});
+
 /** Rows of tables, without their heads. */
 const ROWS = PAGE.split('\n').filter((line) => /^\| (?!service, |call |---)/.test(line));
 
