@@ -38,15 +38,19 @@ it('two nodes on one topic write each announcement twice, the same in key and va
 
   const records: { key: string; value: string }[] = [];
   const consumer = kafka.client().consumer({ groupId: 'reader' });
-  context.after(() => consumer.disconnect());
-  await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
-  await consumer.run({
-    eachMessage: async ({ message: { key, value } }) => {
-      records.push({ key: key?.toString('hex') ?? '', value: value?.toString('hex') ?? '' });
-    },
-  });
-  await waitFor(() => records.length >= 4, { what: 'four records', timeoutMs: 60_000 });
+  // Ended before its broker is: hooks run in the order in which they came.
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      eachMessage: async ({ message: { key, value } }) => {
+        records.push({ key: key?.toString('hex') ?? '', value: value?.toString('hex') ?? '' });
+      },
+    });
+    await waitFor(() => records.length >= 4, { what: 'four records', timeoutMs: 60_000 });
+  } finally {
+    await consumer.disconnect();
+  }
   assert.equal(records.length, 4);
   assert.equal(new Set(records.map(({ key }) => key)).size, 1);
   const announced = records.map(({ value }) => KafkaBlockTopicMessage.decode(Buffer.from(value, 'hex')));
