@@ -27,6 +27,8 @@ export interface TracingConfig {
   readonly kafkaContext: boolean;
   /** Spans of one thread or process that wait for their export at the most. */
   readonly maxQueue: number;
+  /** Of these, those that go out with one request; no more than may wait, whatever it says. */
+  readonly maxBatch: number;
 }
 
 export type TracingSettings = Pick<
@@ -45,6 +47,8 @@ export interface FoundTracing {
 
 /** The specification's default of OTEL_BSP_MAX_QUEUE_SIZE. */
 const MAX_QUEUE = 2048;
+/** That of OTEL_BSP_MAX_EXPORT_BATCH_SIZE. The package takes 0 for one, and then sends nothing without end. */
+const MAX_BATCH = 512;
 const DEFAULT_SAMPLER = 'parentbased_always_on';
 
 /** An empty variable is as good as none. */
@@ -68,7 +72,8 @@ export function tracingConfig(settings: TracingSettings, env: Environment): Foun
       ...samplerOf(settings, of, warnings),
       propagates: propagates(of, warnings),
       kafkaContext: settings.p2p_kafka_trace_context,
-      maxQueue: queueOf(of, warnings),
+      maxQueue: countOf('OTEL_BSP_MAX_QUEUE_SIZE', MAX_QUEUE, of, warnings),
+      maxBatch: countOf('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', MAX_BATCH, of, warnings),
     },
     warnings,
   };
@@ -178,13 +183,13 @@ function propagates(of: Lookup, warnings: string[]): boolean {
   return names.includes('tracecontext') && !names.includes('none');
 }
 
-function queueOf(of: Lookup, warnings: string[]): number {
-  const text = of('OTEL_BSP_MAX_QUEUE_SIZE');
-  if (text === undefined) return MAX_QUEUE;
+function countOf(name: string, fallback: number, of: Lookup, warnings: string[]): number {
+  const text = of(name);
+  if (text === undefined) return fallback;
   const size = Number(text);
   if (Number.isSafeInteger(size) && size > 0) return size;
-  warnings.push(`OTEL_BSP_MAX_QUEUE_SIZE: ${JSON.stringify(text)} is no whole number above 0`);
-  return MAX_QUEUE;
+  warnings.push(`${name}: ${JSON.stringify(text)} is no whole number above 0`);
+  return fallback;
 }
 
 /** The `OTEL_*` variables of `env` for a person's eyes, by name; headers are secrets. */

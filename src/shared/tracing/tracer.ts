@@ -56,8 +56,6 @@ const KINDS = {
   consumer: SpanKind.CONSUMER,
 } as const;
 
-/** The specification's default of OTEL_BSP_MAX_EXPORT_BATCH_SIZE. */
-const MAX_BATCH = 512;
 const SCOPE = 'teranode-p2p';
 
 /** In a context: that this trace is sampled is settled. */
@@ -104,7 +102,13 @@ class Outgoing implements SpanProcessor {
       logger,
       metrics,
       max,
-    }: { readonly logger: Logger; readonly metrics: TracingMetrics; readonly max: number },
+      batch,
+    }: {
+      readonly logger: Logger;
+      readonly metrics: TracingMetrics;
+      readonly max: number;
+      readonly batch: number;
+    },
   ) {
     const counted: SpanExporter = {
       export: (spans, done) => {
@@ -116,7 +120,7 @@ class Outgoing implements SpanProcessor {
       },
       shutdown: () => exporter.shutdown(),
     };
-    this.#batches = new BatchSpanProcessor(counted, { maxQueueSize: max, ...batchOf(max) });
+    this.#batches = new BatchSpanProcessor(counted, { maxQueueSize: max, maxExportBatchSize: batch });
     this.#max = max;
     this.#metrics = metrics;
     this.#logger = logger;
@@ -156,12 +160,6 @@ class Outgoing implements SpanProcessor {
     if (!failed && this.#failing) this.#logger.info('spans reach the collector again');
     this.#failing = failed;
   }
-}
-
-/** A batch is no more than may wait; told where that is less than the specification's 512 and no variable says. */
-function batchOf(max: number): { readonly maxExportBatchSize?: number } {
-  const told = (process.env.OTEL_BSP_MAX_EXPORT_BATCH_SIZE ?? '').trim() !== '';
-  return told || max >= MAX_BATCH ? {} : { maxExportBatchSize: max };
 }
 
 class RecordedSpan implements TraceSpan {
@@ -362,7 +360,8 @@ export async function openTracer(
     const outgoing: Outgoing[] = [];
     for (const name of config.exporters) {
       const exporter = await exporterOf(name, config);
-      outgoing.push(new Outgoing(exporter, { logger, metrics, max: config.maxQueue }));
+      const { maxQueue: max, maxBatch } = config;
+      outgoing.push(new Outgoing(exporter, { logger, metrics, max, batch: Math.min(max, maxBatch) }));
     }
     const provider = new BasicTracerProvider({
       resource: resourceOf(service),

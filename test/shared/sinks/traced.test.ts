@@ -25,6 +25,7 @@ async function tracedSink(context: TestContext, options: Partial<TracedSinkOptio
       propagates: true,
       kafkaContext: true,
       maxQueue: 20_000,
+      maxBatch: 512,
     },
   );
   await tracing.open({ peerId: 'a', clientName: '', version: '1' });

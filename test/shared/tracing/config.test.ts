@@ -41,6 +41,7 @@ test('it is off unless an exporter, an endpoint or Teranode’s setting asks for
     propagates: true,
     kafkaContext: false,
     maxQueue: 2048,
+    maxBatch: 512,
   });
   assert.deepEqual(config({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' }).exporters, ['otlp']);
   assert.deepEqual(config({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://c:4318' }).exporters, ['otlp']);
@@ -95,10 +96,11 @@ test('a value that is not known is told and ignored', () => {
     OTEL_TRACES_SAMPLER: 'jaeger_remote',
     OTEL_PROPAGATORS: 'tracecontext,b3',
     OTEL_BSP_MAX_QUEUE_SIZE: '-1',
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '0',
   });
   assert.deepEqual(
-    [on?.exporters, on?.protocol, on?.ratio, on?.propagates, on?.maxQueue],
-    [['otlp'], 'http/protobuf', 1, true, 2048],
+    [on?.exporters, on?.protocol, on?.ratio, on?.propagates, on?.maxQueue, on?.maxBatch],
+    [['otlp'], 'http/protobuf', 1, true, 2048, 512],
   );
   assert.deepEqual(
     warnings.map((line) => line.split(':', 1)[0]),
@@ -108,6 +110,7 @@ test('a value that is not known is told and ignored', () => {
       'OTEL_TRACES_SAMPLER',
       'OTEL_PROPAGATORS',
       'OTEL_BSP_MAX_QUEUE_SIZE',
+      'OTEL_BSP_MAX_EXPORT_BATCH_SIZE',
     ],
   );
   for (const OTEL_TRACES_SAMPLER_ARG of [undefined, '', '1.5', '-0.1', 'half', 'NaN']) {

@@ -30,6 +30,7 @@ async function traceTo(url: string, changes: Partial<TracingConfig> = {}) {
       propagates: true,
       kafkaContext: false,
       maxQueue: 100,
+      maxBatch: 512,
       ...changes,
     },
   );
