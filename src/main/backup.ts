@@ -47,11 +47,11 @@ export async function backUp(
   };
   outside(path, from);
   await makeEmpty(path);
-  // By another name of it, too.
-  outside(await realpath(path), await realpath(from));
   try {
+    // By another name of it, too.
+    outside(await realpath(path), await realpath(from));
     await copyJournal(join(from, 'journal'), join(path, 'journal'));
-    await copyStore(store, join(path, 'store'));
+    await copyStore(store, storeIn(path));
     await copyTree(from, path, (name) => !LEFT_OUT.test(name));
     const cache = resolve(peerCacheDirectory(settings));
     if (cache !== from && !isWithin(cache, from)) {
@@ -69,10 +69,14 @@ function isWithin(path: string, directory: string): boolean {
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
+const storeIn = (path: string): string => join(path, 'store');
+
 async function makeEmpty(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     if ((await readdir(path)).length > 0) throw new Error('it is not empty');
+    // Of two backups that find it empty one makes this.
+    await mkdir(storeIn(path), { mode: 0o700 });
   } catch (error) {
     throw new BackupError(`${path} cannot take a backup: ${errorMessage(error)}`);
   }
@@ -80,7 +84,6 @@ async function makeEmpty(path: string): Promise<void> {
 
 /** Everything at one moment, whatever is written meanwhile. */
 async function copyStore(store: EmbeddedStore, path: string): Promise<void> {
-  await mkdir(path, { mode: 0o700 });
   const copy = new ClassicLevel<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' });
   await copy.open();
   try {

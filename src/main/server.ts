@@ -310,7 +310,7 @@ export class P2PServer {
   #plan(parts: ServerParts): Stage[] {
     const { brokerSocketPath } = this.#dependencies;
     const kafkaUntil = (deadline: number) =>
-      this.#handingOver ? monotonic() + HAND_OVER_KAFKA_MS : deadline - CLOSING_MS;
+      Math.min(deadline - CLOSING_MS, this.#handingOver ? monotonic() + HAND_OVER_KAFKA_MS : Infinity);
     return [
       ...startPlan(this.#dependencies, parts, this.#logger, { kafkaUntil }),
       {
