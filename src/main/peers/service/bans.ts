@@ -43,6 +43,8 @@ export class ServiceBans {
   readonly #listed = new Map<string, number>();
   /** Until the first list anybody may be banned there. */
   #answered = false;
+  /** Of the newest list, or of what made lists void. */
+  #turn = 0;
   /** Let in by an operator since. */
   readonly #pardoned = new Set<string>();
 
@@ -71,12 +73,15 @@ export class ServiceBans {
   /** Takes over the list that the service answered to a question of `askedAt` (monotonic). */
   async takeOver(peerIds: readonly string[], askedAt: number): Promise<void> {
     const { metrics, list } = this.#components;
+    const turn = ++this.#turn;
     const listed = new Set<string>();
     const isKnown = (text: string): boolean => this.#listed.has(text) || this.#pardoned.has(text);
-    const read = function* () {
+    const canonical = function* () {
       for (const text of peerIds.slice(0, MAX_LISTED)) yield isKnown(text) ? text : canonicalPeerId(text);
     };
-    for (const peer of await inSlices(read())) {
+    const read = await inSlices(canonical());
+    if (turn !== this.#turn) return;
+    for (const peer of read) {
       // The legacy service's peers are addresses: theirs to keep out.
       if (peer === undefined) metrics.refusedRows.inc();
       else listed.add(peer);
@@ -93,13 +98,24 @@ export class ServiceBans {
     for (const peer of listed) {
       if (!this.#listed.has(peer)) this.#listed.set(peer, askedAt);
     }
-    const enforce = this.#enforceAll([...listed]);
+    const enforce = this.#enforceAll([...listed], turn);
     await inSlices(enforce);
   }
 
-  *#enforceAll(peers: readonly string[]): Generator<void> {
-    // Whom an operator lets in meanwhile is pardoned by then.
-    for (const peer of peers) yield this.#enforce(peer, REASON);
+  *#enforceAll(peers: readonly string[], turn: number): Generator<void> {
+    for (const peer of peers) {
+      if (turn !== this.#turn) return;
+      // Whom an operator lets in meanwhile is pardoned by then.
+      yield this.#enforce(peer, REASON);
+    }
+  }
+
+  /** The service has no registry any more: its bans are nobody's word. Whom operators have let in is remembered, for it may have one again. */
+  withdraw(): void {
+    this.#turn++;
+    for (const peer of this.#listed.keys()) this.#components.list.lift(peer);
+    this.#listed.clear();
+    this.#answered = true;
   }
 
   /** An operator has let a peer in. */

@@ -486,9 +486,7 @@ export class RegistryClient {
     } else if (state === 'absent') {
       // Nothing is wrong with a service of before 2026. What a newer one banned before it is nobody's word now.
       logger.info('the blockchain service has no peer registry: the one here is in use');
-      this.#bans.takeOver([], monotonic()).catch((error: unknown) => {
-        logger.error({ err: error }, 'bans of the blockchain service stay in force');
-      });
+      this.#bans.withdraw();
     }
   }
 
@@ -550,7 +548,9 @@ export class RegistryClient {
   async #readBans(): Promise<void> {
     const askedAt = monotonic();
     const answer = await this.#try('listBannedPeers', EMPTY);
-    if (answer !== undefined) await this.#bans.takeOver(answer.peer_ids, askedAt);
+    // Another call may have found meanwhile that it has no registry any more.
+    if (answer !== undefined && this.#state === 'serving')
+      await this.#bans.takeOver(answer.peer_ids, askedAt);
   }
 
   async #readLegacy(): Promise<void> {
@@ -856,6 +856,7 @@ export class RegistryClient {
   }
 
   #noteAnswer(peer: string, { method, request }: RegistryCall, response: unknown): void {
+    if (this.#state !== 'serving') return;
     if (method === 'addBanScore' && (response as RegistryResponse<'addBanScore'>).banned) {
       this.#bans.banned(
         peer,

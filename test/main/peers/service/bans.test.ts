@@ -101,3 +101,16 @@ test('whom an operator lets in stays in while that ban lasts there, over a resta
   await bans.takeOver([AUTHOR], monotonic());
   assert.equal(list.size, 0);
 });
+
+test('a service without a registry bans nobody, nor does its last list, and whom operators let in stays in when it has one again', async (context) => {
+  const { bans, list } = await open(context);
+  await bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
+  bans.pardon(AUTHOR);
+  await list.remove(AUTHOR);
+  const late = bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
+  bans.withdraw();
+  await late;
+  assert.equal(list.size, 0);
+  await bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
+  assert.deepEqual([list.isPeerBanned(AUTHOR), list.isPeerBanned(OTHER_PEER)], [false, true]);
+});
