@@ -441,7 +441,7 @@ test('records reads the embedded broker of a running server: decoded, in hex, fr
 
   const missing = await run('nothing');
   assert.equal(missing.code, 1);
-  assert.match(missing.stderr, /^error: no topic nothing; there are blocks, empty\n$/);
+  assert.match(missing.stderr, /^error: no topic nothing; there are blocks, empty, subtrees\n$/);
 });
 
 test('outbox, dead letters and log level are asked of the running server', async (context) => {
