@@ -52,7 +52,8 @@ test('with one peer that shares a topic readiness says nothing, and the others a
   ];
   for (const peer of [member, stranger]) await peer.dial(tested.address);
   await strangers(tested, 1);
-  assert.equal(await readiness(tested), '2 peers connected');
+  // Until the gossip streams of both are there it says so.
+  await waitFor(async () => (await readiness(tested)) === '2 peers connected', { what: 'both to be heard' });
   await waitFor(() => warnings(tested).length > 0);
   assert.deepEqual(
     warnings(tested).map(({ count }) => count),
