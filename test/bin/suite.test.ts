@@ -56,7 +56,7 @@ test('a file that stands still is cut and has failed, and what comes after it is
 });
 
 test('a run that is interrupted says what it has not run, and calls none of that failed', async (context) => {
-  // Three files run at a time: when the good one has ended, three that do not end are under way.
+  // Four files run at a time: when the good one has ended, four that do not end are under way.
   const slow = (n: number) =>
     `import { writeFileSync } from 'node:fs'; writeFileSync('begun-${n}', ''); test('slow', () => delay(1_000_000));`;
   const cwd = suiteOf(context, [
@@ -64,6 +64,7 @@ test('a run that is interrupted says what it has not run, and calls none of that
     slow(1),
     slow(2),
     slow(3),
+    slow(4),
     "test('never', () => {});",
   ]);
   const child = spawn(process.execPath, [RUN, 'one'], {
@@ -75,10 +76,10 @@ test('a run that is interrupted says what it has not run, and calls none of that
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
   const exit = once(child, 'close');
-  const begun = () => [1, 2, 3].every((n) => existsSync(join(cwd, `begun-${n}`)));
-  await waitFor(() => stdout.includes('✔ good') && begun(), { what: 'three files to be under way' });
+  const begun = () => [1, 2, 3, 4].every((n) => existsSync(join(cwd, `begun-${n}`)));
+  await waitFor(() => stdout.includes('✔ good') && begun(), { what: 'four files to be under way' });
   child.kill('SIGINT');
   const [code] = await within(exit, 30_000, 'the end of the run');
   assert.equal(code, 1);
-  assert.match(stdout, /1 passed, 0 failed, 0 skipped\ninterrupted: 3 files cut, 1 files not run/);
+  assert.match(stdout, /1 passed, 0 failed, 0 skipped\ninterrupted: 4 files cut, 1 files not run/);
 });
