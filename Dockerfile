@@ -40,7 +40,7 @@ COPY --from=build /app/dist/release .
 COPY package.json LICENSE ./
 COPY bin/node-version.mjs bin/teranode-p2p.mjs bin/
 COPY proto proto
-COPY src/workers/notification-server/page src/workers/notification-server/page
+COPY src/workers/websocket-server/page src/workers/websocket-server/page
 COPY deploy/image/settings.conf deploy/image/teranode.run ./
 # For who starts it as user 1000 on volumes of its own; started as root it becomes that user by itself (teranode.run).
 RUN install -d -o 1000 -g 1000 /data /app/data \

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { nodeCommand } from '../src/shared/node-command.js';
+import { nodeCommand } from '../src/shared/ipc/node-command.js';
 import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
 
 const RUNS = 5;

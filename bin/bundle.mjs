@@ -14,8 +14,8 @@ const target = join(root, 'dist', 'app');
 /** Processes and threads, and the server itself for who runs it within a process, as tests do. */
 const ENTRIES = [
   'main/cli/index.js',
-  'main/compose.js',
-  'main/server.js',
+  'main/server/compose.js',
+  'main/server/server.js',
   'main/node/index.js',
   ...readdirSync(join(source, 'workers'))
     .filter((name) => name.endsWith('.js'))

@@ -14,7 +14,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -55,7 +55,7 @@ const FOLDERS = [
   'smoke',
 ];
 const ENDURANCE =
-  /^(bench|bin|integration|main\/(cli|devnet))\/|^workers\/(checker\.|notification-server(-crowds|\/pings)\.)/;
+  /^(bench|bin|integration|main\/(cli|devnet))\/|^workers\/(checker\.|websocket-server(-crowds|\/pings)\.)/;
 const COVERAGE = 'coverage';
 /** Where files that share a process are named, and which folders' do. */
 const GROUPS = join('dist', 'test', 'groups');
@@ -98,8 +98,14 @@ function testFiles(suite: string | undefined, parts: readonly string[]): string[
     .map(({ path }) => path);
 }
 
+/** `shared`, `workers`, or a folder of `main`. */
+function partOf(path: string): string {
+  const [top = '', room = ''] = dirname(path).split(sep);
+  return top === 'main' ? join(top, room) : top;
+}
+
 /**
- * The same tests in fewer processes: small files of one folder share one. Loading the libraries costs each process up to 1.7 s of CPU time,
+ * The same tests in fewer processes: small files of one part of the tree share one. Loading the libraries costs each process up to 1.7 s of CPU time,
  * which was a quarter of the suite's. Whole servers have their files to themselves.
  */
 function grouped(files: readonly string[]): string[] {
@@ -108,7 +114,7 @@ function grouped(files: readonly string[]): string[] {
   const alone: string[] = [];
   const groups = new Map<string, { folder: string; files: string[]; bytes: number }[]>();
   for (const file of files) {
-    const folder = dirname(relative(join('dist', 'test'), file));
+    const folder = partOf(relative(join('dist', 'test'), file));
     const { size } = statSync(file);
     if (!SHARING.test(folder) || size > GROUP_BYTES / 2) {
       alone.push(file);

@@ -1,6 +1,6 @@
 /** A peer that speaks GossipSub's protocol without GossipSub: it costs as little as an encrypted libp2p stream can. */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { identify } from '@libp2p/identify';
 import type { Connection, PrivateKey, Stream } from '@libp2p/interface';

@@ -1,6 +1,6 @@
 /** The reference of P1: js-libp2p as its documentation sets it up, as far as it survives: strictly signed messages, an empty handler. */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { gossipsub } from '@chainsafe/libp2p-gossipsub';
 import { identify } from '@libp2p/identify';

@@ -4,7 +4,7 @@
  * window of messages that the receiver has not yet processed, and says how much of its time that was.
  */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';

@@ -3,11 +3,11 @@
  * (`plain`).
  */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { pino } from 'pino';
-import { topicNames } from '../../src/main/node/gossip.js';
+import { topicNames } from '../../src/main/node/gossip/service.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings } from '../../test/support/server.js';
@@ -89,8 +89,8 @@ const settings = serverSettings(context as never, {
 });
 const topic = topicNames(settings, [kindNamed('subtree')])[0] ?? '';
 
-type Compose = typeof import('../../src/main/compose.js');
-type Server = typeof import('../../src/main/server.js');
+type Compose = typeof import('../../src/main/server/compose.js');
+type Server = typeof import('../../src/main/server/server.js');
 
 interface Sample {
   readonly value: number;
@@ -103,8 +103,8 @@ const sumOf = (values: readonly Sample[], labels: Readonly<Record<string, string
     .reduce((sum, { value }) => sum + value, 0);
 
 async function server(): Promise<Contestant> {
-  const { composeDependencies } = await shipped<Compose>('main/compose.js');
-  const { P2PServer } = await shipped<Server>('main/server.js');
+  const { composeDependencies } = await shipped<Compose>('main/server/compose.js');
+  const { P2PServer } = await shipped<Server>('main/server/server.js');
   const dependencies = composeDependencies(settings, pino({ level: 'warn' }, pino.destination(2)));
   const running = P2PServer.create(dependencies);
   await running.init();

@@ -1,6 +1,6 @@
 /** Signed announcements, made before they are needed: RPCs of one message each, as Go and JavaScript nodes send them. */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import type { Ed25519PrivateKey } from '@libp2p/interface';

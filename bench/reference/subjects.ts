@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { topicNames } from '../../src/main/node/gossip.js';
+import { topicNames } from '../../src/main/node/gossip/service.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { BuildError, buildGo } from '../../test/interop/build.js';
 import { launchServer, type ProcessOptions } from '../../test/support/server-process.js';

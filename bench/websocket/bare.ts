@@ -1,6 +1,6 @@
 /** The reference: uWebSockets.js alone, publishing the same frame to the same clients. */
 
-import { loadUws } from '../../src/workers/notification-server/transport/uws-build.js';
+import { loadUws } from '../../src/workers/websocket-server/transport/uws-build.js';
 import { makeFrame } from './frame.js';
 
 export type BareOrder =

@@ -4,10 +4,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { MemoryLevel } from 'memory-level';
 import { steadyLibraries } from '../shared/clock.js';
 import { errorMessage } from '../shared/errors.js';
-import { EmbeddedBroker } from '../shared/kafka/embedded/broker.js';
-import { EmbeddedBrokerServer } from '../shared/kafka/embedded/server.js';
-import { createLogger } from '../shared/logging.js';
+import { createLogger } from '../shared/logging/logger.js';
 import type { BrokerConfig, BrokerOrder, BrokerReport } from '../shared/pipeline/worker-config.js';
+import { EmbeddedBroker } from '../shared/sinks/kafka/embedded/broker.js';
+import { EmbeddedBrokerServer } from '../shared/sinks/kafka/embedded/server.js';
 
 steadyLibraries();
 

@@ -5,9 +5,9 @@
 
 import { workerData } from 'node:worker_threads';
 import { steadyLibraries } from '../shared/clock.js';
-import { createLogger } from '../shared/logging.js';
+import { answerTasks } from '../shared/ipc/task-answers.js';
+import { createLogger } from '../shared/logging/logger.js';
 import type { KafkaTopic } from '../shared/messages/topics.js';
-import { answerTasks } from '../shared/pipeline/task-answers.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
 import { Publisher } from './publisher/publisher.js';
 

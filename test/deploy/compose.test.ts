@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { listenAddressOf } from '../../src/shared/listen-address.js';
+import { listenAddressOf } from '../../src/shared/net/listen-address.js';
 import { loadSettings } from '../../src/shared/settings/load.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { temporaryDirectory } from '../support/temporary.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { listenAddressOf } from '../../src/shared/listen-address.js';
-import { topicPrefix } from '../../src/shared/networks.js';
+import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
+import { listenAddressOf } from '../../src/shared/net/listen-address.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { settingsOf } from '../support/settings.js';
 

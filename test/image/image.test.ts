@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { genesisHeader } from '../../src/main/blockchain/genesis.js';
-import { generateKeyHex, parseKeyHex } from '../../src/main/node/keys.js';
+import { genesisHeader } from '../../src/main/chain/genesis.js';
+import { generateKeyHex, parseKeyHex } from '../../src/main/node/identity/keys.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';

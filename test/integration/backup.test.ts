@@ -16,7 +16,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { kindNamed } from '../../src/shared/messages/index.js';
-import type { RunFile } from '../../src/shared/run-file.js';
+import type { RunFile } from '../../src/shared/process/run-file.js';
 import { readJournalFiles } from '../support/deaths/journal-files.js';
 import { hashOf, subtreeData, topicOf } from '../support/gossip.js';
 import { createPeer, type Peer } from '../support/peer.js';

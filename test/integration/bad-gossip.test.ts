@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { genesisHeader } from '../../src/main/blockchain/genesis.js';
+import { genesisHeader } from '../../src/main/chain/genesis.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { headerHash } from '../../src/shared/header.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import type { WireField } from '../../src/shared/messages/wire-fields.js';

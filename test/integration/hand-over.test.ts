@@ -9,7 +9,7 @@ import { WebSocket } from 'ws';
 import { ControlConnection } from '../../src/main/control/client.js';
 import { Tenure } from '../../src/main/hand-over/tenure.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
-import type { RunFile } from '../../src/shared/run-file.js';
+import type { RunFile } from '../../src/shared/process/run-file.js';
 import { subtreeData, topicOf } from '../support/gossip.js';
 import { createPeer } from '../support/peer.js';
 import { freePorts } from '../support/ports.js';

@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import {
   KafkaInvalidBlockTopicMessage,
   KafkaInvalidSubtreeTopicMessage,
 } from '../../src/shared/generated/kafkamessage.js';
-import { headerHash } from '../../src/shared/header.js';
-import { createProducer } from '../../src/shared/kafka/index.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
+import { createProducer } from '../../src/shared/sinks/kafka/index.js';
 import { hashOf, joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
 import { createPeer, type Peer } from '../support/peer.js';

@@ -7,7 +7,7 @@ import { chownSync, closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
-import { readRunFile } from '../../src/shared/run-file.js';
+import { readRunFile } from '../../src/shared/process/run-file.js';
 import { sumOf } from '../support/gossip.js';
 import { launchServer } from '../support/server-process.js';
 import { temporaryDirectory } from '../support/temporary.js';

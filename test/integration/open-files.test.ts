@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import type { RunFile } from '../../src/shared/run-file.js';
+import type { RunFile } from '../../src/shared/process/run-file.js';
 import { launchServer } from '../support/server-process.js';
 import { waitFor, within } from '../support/wait.js';
 

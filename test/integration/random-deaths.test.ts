@@ -1,7 +1,7 @@
 /** Threads and processes of a server die at random, and the whole server too, again and again. */
 
 import { test } from 'node:test';
-import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { announcementOf } from '../support/announced-records.js';
 import { TOPICS } from '../support/deaths/oracle.js';
 import { dieAtRandom } from '../support/deaths/run.js';

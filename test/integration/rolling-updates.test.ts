@@ -1,7 +1,7 @@
 /** Rolling updates: under traffic, each server is ended once the next, on the same data directory, is ready. */
 
 import { test } from 'node:test';
-import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { announcementOf } from '../support/announced-records.js';
 import { TOPICS } from '../support/deaths/oracle.js';
 import { dieAtRandom } from '../support/deaths/run.js';

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { GuardedHttp } from '../../src/main/sync/guarded-http.js';
+import type { HashHex } from '../../src/shared/bitcoin/hash.js';
 import { FSMStateType } from '../../src/shared/generated/blockchain_api.js';
 import { KafkaBlockTopicMessage } from '../../src/shared/generated/kafkamessage.js';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import type { HashHex } from '../../src/shared/hash.js';
 import { checkContextOf } from '../../src/shared/messages/context.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';

@@ -5,7 +5,7 @@ import { renameSync, rmSync, statSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { samplesOf } from '../support/gossip.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { launchServer } from '../support/server-process.js';

@@ -2,15 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { genesisHeader } from '../../src/main/blockchain/genesis.js';
-import { topicNames } from '../../src/main/node/gossip.js';
+import { genesisHeader } from '../../src/main/chain/genesis.js';
+import { topicNames } from '../../src/main/node/gossip/service.js';
+import type { HashHex } from '../../src/shared/bitcoin/hash.js';
 import { KafkaRejectedTxTopicMessage } from '../../src/shared/generated/kafkamessage.js';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import type { HashHex } from '../../src/shared/hash.js';
-import { createProducer } from '../../src/shared/kafka/index.js';
 import { checkContextOf } from '../../src/shared/messages/context.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
+import { createProducer } from '../../src/shared/sinks/kafka/index.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { sumOf } from '../support/gossip.js';
 import { openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';

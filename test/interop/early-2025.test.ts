@@ -8,9 +8,9 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { announcedUrls } from '../../src/main/announce/urls.js';
-import { KEY_FILE_NAME } from '../../src/main/node/keys.js';
+import { KEY_FILE_NAME } from '../../src/main/node/identity/keys.js';
+import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
-import { topicPrefix } from '../../src/shared/networks.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { sumOf } from '../support/gossip.js';
 import {

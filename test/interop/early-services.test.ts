@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GrpcBlockchainClient } from '../../src/main/blockchain/grpc-client.js';
+import { GrpcBlockchainClient } from '../../src/main/chain/grpc-client.js';
+import { hashToBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import { BlockAssemblyClient } from '../../src/shared/grpc/block-assembly-client.js';
-import { hashToBytes } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
 import { startServer } from '../support/server.js';

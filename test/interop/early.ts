@@ -6,9 +6,9 @@
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { generateKeyHex, parseKeyHex } from '../../src/main/node/keys.js';
+import { generateKeyHex, parseKeyHex } from '../../src/main/node/identity/keys.js';
+import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
-import { topicPrefix } from '../../src/shared/networks.js';
 import { loadSettings } from '../../src/shared/settings/load.js';
 import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
 import { SHARES_PORT } from '../support/notifications.js';

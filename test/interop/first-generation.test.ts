@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
-import { topicPrefix } from '../../src/shared/networks.js';
 import {
   chainOf,
   type Feed,

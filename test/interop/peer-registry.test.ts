@@ -11,18 +11,18 @@ import { LevelBanStore } from '../../src/main/bans/level-store.js';
 import { BanList } from '../../src/main/bans/list.js';
 import { createBanMetrics } from '../../src/main/bans/metrics.js';
 import { BanScores } from '../../src/main/bans/scores.js';
-import { GrpcBlockchainClient } from '../../src/main/blockchain/grpc-client.js';
+import { GrpcBlockchainClient } from '../../src/main/chain/grpc-client.js';
 import { createPeerMetrics } from '../../src/main/peers/metrics.js';
 import { PeerRegistry } from '../../src/main/peers/registry.js';
 import { RegistryClient, type RegistryClientOptions } from '../../src/main/peers/service/client.js';
 import { createRegistryClientMetrics } from '../../src/main/peers/service/metrics.js';
+import { type HashHex, hashToBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import {
   GetPeerResponse,
   ListPeersResponse,
   PeerRegistryInfo,
 } from '../../src/shared/generated/peer_registry.js';
-import { type HashHex, hashToBytes } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
 import type { PeerFact } from '../../src/shared/pipeline/types.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { closing } from '../support/closing.js';

@@ -2,15 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { GrpcBlockchainClient, type GrpcBlockchainOptions } from '../../src/main/blockchain/grpc-client.js';
-import { ChainSubscription } from '../../src/main/blockchain/subscription.js';
-import type { ChainNotification } from '../../src/main/blockchain/types.js';
+import { GrpcBlockchainClient, type GrpcBlockchainOptions } from '../../src/main/chain/grpc-client.js';
+import { ChainSubscription } from '../../src/main/chain/subscription.js';
+import type { ChainNotification } from '../../src/main/chain/types.js';
+import { type HashHex, hashToBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import { UnavailableError } from '../../src/shared/errors.js';
 import { BlockAssemblyClient } from '../../src/shared/grpc/block-assembly-client.js';
 import { GrpcBlockValidationClient } from '../../src/shared/grpc/block-validation-client.js';
 import { DeadlineError, NotFoundError, pause, RpcError } from '../../src/shared/grpc/call.js';
-import { type HashHex, hashToBytes } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { makeCertificate } from '../support/certificates.js';
 import { minedChain } from '../support/headers.js';

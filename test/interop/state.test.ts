@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/keys.js';
+import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/identity/keys.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
 import { temporaryDirectory } from '../support/temporary.js';

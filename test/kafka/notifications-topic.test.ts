@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { Senders } from '../../bench/gossip/arena.js';
 import { hashAt } from '../../bench/gossip/traffic.js';
-import type { RunFile } from '../../src/shared/run-file.js';
+import type { RunFile } from '../../src/shared/process/run-file.js';
 import { sumOf } from '../support/gossip.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { launchServer, type ServerProcess } from '../support/server-process.js';

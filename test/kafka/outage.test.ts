@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { localSocketPath } from '../../src/shared/frames/socket-path.js';
+import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { hashOf, sumOf } from '../support/gossip.js';
 import { startKafka } from '../support/kafka/index.js';
 import { followFrames } from '../support/publisher.js';

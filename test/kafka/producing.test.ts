@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import kafkajs, { type Admin, type Kafka, type ProducerConfig } from 'kafkajs';
-import { createProducer } from '../../src/shared/kafka/index.js';
-import { createKafkaClient, PRODUCER_RETRY } from '../../src/shared/kafka/kafkajs/client.js';
-import { type CompressionName, compressionProblem } from '../../src/shared/kafka/kafkajs/compression.js';
-import { KafkaJsProducer } from '../../src/shared/kafka/kafkajs/producer.js';
+import type { Settings } from '../../src/shared/settings/table.js';
+import { createProducer } from '../../src/shared/sinks/kafka/index.js';
+import { createKafkaClient, PRODUCER_RETRY } from '../../src/shared/sinks/kafka/kafkajs/client.js';
+import {
+  type CompressionName,
+  compressionProblem,
+} from '../../src/shared/sinks/kafka/kafkajs/compression.js';
+import { KafkaJsProducer } from '../../src/shared/sinks/kafka/kafkajs/producer.js';
 import {
   BrokerFaultError,
   type KafkaProducer,
   type KafkaRecord,
   RecordFaultError,
   TopicFaultError,
-} from '../../src/shared/kafka/types.js';
-import { parseKafkaUrl } from '../../src/shared/kafka/url.js';
-import type { Settings } from '../../src/shared/settings/table.js';
+} from '../../src/shared/sinks/kafka/types.js';
+import { parseKafkaUrl } from '../../src/shared/sinks/kafka/url.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { changesApplied, logsMade, makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';

@@ -1,6 +1,6 @@
 /** Servers in private networks behind routers: through a relay, through both routers at once, and by a port that a router opens. */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';

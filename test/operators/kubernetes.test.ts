@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
-import { listenAddressOf } from '../../src/shared/listen-address.js';
+import { listenAddressOf } from '../../src/shared/net/listen-address.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { settingsOf } from '../support/settings.js';
 import { CASES, type Made } from './conventions.js';

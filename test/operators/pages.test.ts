@@ -6,10 +6,10 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { join, resolve } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
-import { genesisHeader } from '../../src/main/blockchain/genesis.js';
+import { genesisHeader } from '../../src/main/chain/genesis.js';
 import { EmbeddedValidationService } from '../../src/main/devnet/validation-service.js';
-import type { HashHex } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
+import type { HashHex } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { minedChain, minedHeader } from '../support/headers.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import { KafkaBlockTopicMessage } from '../../src/shared/generated/kafkamessage.js';
-import { headerHash } from '../../src/shared/header.js';
 import { minedChain } from '../support/headers.js';
 import { startKafka } from '../support/kafka/index.js';
 import { createPeer } from '../support/peer.js';

@@ -9,15 +9,15 @@ import { chownSync, existsSync, readdirSync, readFileSync, readlinkSync, writeFi
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
-import { genesisHeader } from '../../src/main/blockchain/genesis.js';
+import { genesisHeader } from '../../src/main/chain/genesis.js';
+import { hashToBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import {
   KafkaBlockTopicMessage,
   KafkaInvalidBlockTopicMessage,
   KafkaRejectedTxTopicMessage,
   KafkaSubtreeTopicMessage,
 } from '../../src/shared/generated/kafkamessage.js';
-import { hashToBytes } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
 import { type BusClient, cacheOf } from '../interop/bus.js';
 import { GoGrpcClient } from '../interop/grpc.js';
 import { Neighbour } from '../interop/neighbour.js';

@@ -5,8 +5,8 @@
  */
 
 import pg from 'pg';
-import { type HashHex, hashToBytes } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
+import { type HashHex, hashToBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import { BusClient, type BusOptions, NOBODY } from '../interop/bus.js';
 import { type GoAnswer, GoGrpcServer, GoStatus } from '../interop/grpc.js';
 import { goTopic } from '../interop/params.js';

@@ -11,15 +11,15 @@ const TABLE: readonly Queue[] = QUEUES;
 /** For each queue the test that fills it up and sees its rule: file and title. */
 const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: string, title: string]>> = {
   'connections without a handshake yet': [
-    'main/node/admission',
+    'main/node/peering/admission',
     'gets in while more addresses than there are places hold one idle connection each',
   ],
   'direct messages being read': [
-    'main/node/direct-stream',
+    'main/node/protocols/direct-stream',
     'is there for others while a crowd of peers holds as many half-open streams as it likes',
   ],
   'address requests being answered': [
-    'main/node/address-lookup',
+    'main/node/protocols/address-lookup',
     'answers others while a crowd of peers holds as many open requests as it likes',
   ],
   'connections to the health and metrics ports': [
@@ -34,12 +34,12 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/grpc/strangers',
     'calls whose answers nobody reads leave room and memory for others',
   ],
-  'connection budget': ['main/node/flood', 'what exceeds a connection’s budget is dropped unverified'],
+  'connection budget': ['main/node/gossip/flood', 'what exceeds a connection’s budget is dropped unverified'],
   'messages without a verdict': [
-    'main/node/flood',
+    'main/node/gossip/flood',
     'a flood of 20,000 messages is heard whole while what is pending stays bounded',
   ],
-  'gossip to one peer': ['main/node/flood', 'a peer that does not read what it is sent is let go'],
+  'gossip to one peer': ['main/node/gossip/flood', 'a peer that does not read what it is sent is let go'],
   'gossip to checkers': [
     'main/pipeline/queue',
     'sheds from the source with the most bytes, its lowest priority first and oldest first',
@@ -63,11 +63,11 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'without the service verdicts and records flow all the same, and each call is counted',
   ],
   'frames to one notification server': [
-    'shared/frames/stream',
+    'shared/feed/stream',
     'does not grow for a reader that stopped reading, which then reads on in the journal',
   ],
   'frames to one client': [
-    'workers/notification-server',
+    'workers/websocket-server',
     'evicts a client that never reads with a gap-free prefix, while others get everything in time',
   ],
   announcements: [
@@ -86,7 +86,7 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'workers/publisher/announcers',
     'announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block',
   ],
-  'invalid blocks': ['main/reports/invalid-reports', 'the invalid blocks remembered are bounded'],
+  'invalid blocks': ['main/feedback/invalid-reports', 'the invalid blocks remembered are bounded'],
   'ban scores': ['main/bans/scores', 'scores are bounded: the least recently used is forgotten'],
   'bans by score': [
     'main/bans/list',
@@ -97,14 +97,14 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'at the bound of keys that wait a further change is answered as not stored, and those that wait may change',
   ],
   'ids of gossip': [
-    'main/node/seams/gossip-memory',
+    'main/node/patches/gossip-memory',
     'ids stay within their bytes whatever comes, and the newest are still known',
   ],
   'gossip for who asks': [
-    'main/node/seams/gossip-memory',
+    'main/node/patches/gossip-memory',
     'messages stay within their bytes: the oldest go, and none without its verdict',
   ],
-  'peer cache': ['main/node/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
+  'peer cache': ['main/node/peer-store/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
   'peer facts': [
     'main/peers/known-peers',
     'memory is bounded: the stranger least recently heard is forgotten, and that is told',

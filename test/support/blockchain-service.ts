@@ -8,6 +8,8 @@ import {
   type ServerWritableStream,
   status as Status,
 } from '@grpc/grpc-js';
+import { type HashHex, hashToBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash } from '../../src/shared/bitcoin/header.js';
 import {
   type BlockchainAPIServer,
   BlockchainAPIService,
@@ -17,8 +19,6 @@ import {
   type SubscribeRequest,
 } from '../../src/shared/generated/blockchain_api.js';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import { type HashHex, hashToBytes } from '../../src/shared/hash.js';
-import { headerHash } from '../../src/shared/header.js';
 import { freePorts } from './ports.js';
 
 type Method = 'health' | 'best' | 'header' | 'fsm' | 'wait' | 'getState' | 'setState';

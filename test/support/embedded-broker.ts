@@ -3,9 +3,9 @@
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { MemoryLevel } from 'memory-level';
-import { EmbeddedBroker, type EmbeddedBrokerOptions } from '../../src/shared/kafka/embedded/broker.js';
-import { EmbeddedBrokerServer } from '../../src/shared/kafka/embedded/server.js';
-import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
+import { EmbeddedBroker, type EmbeddedBrokerOptions } from '../../src/shared/sinks/kafka/embedded/broker.js';
+import { EmbeddedBrokerServer } from '../../src/shared/sinks/kafka/embedded/server.js';
+import type { ConsumedRecord } from '../../src/shared/sinks/kafka/types.js';
 import { keptLog } from './logger.js';
 import { temporaryDirectory } from './temporary.js';
 

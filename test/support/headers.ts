@@ -1,8 +1,8 @@
 /** Headers for tests, with real proof of work at regtest's target. */
 
-import { genesisHeader } from '../../src/main/blockchain/genesis.js';
-import { type HashHex, hashFromBytes } from '../../src/shared/hash.js';
-import { headerHash, meetsTarget, serialiseHeader, targetOfBits } from '../../src/shared/header.js';
+import { genesisHeader } from '../../src/main/chain/genesis.js';
+import { type HashHex, hashFromBytes } from '../../src/shared/bitcoin/hash.js';
+import { headerHash, meetsTarget, serialiseHeader, targetOfBits } from '../../src/shared/bitcoin/header.js';
 
 const REGTEST_BITS = 0x207fffff;
 

@@ -1,6 +1,6 @@
 /** A bare js-libp2p host without gossip, for tests of what surrounds it. */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
@@ -10,7 +10,10 @@ import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { Registry } from 'prom-client';
-import { createPeripheryMetrics, type PeripheryMetrics } from '../../src/main/node/periphery-metrics.js';
+import {
+  createPeripheryMetrics,
+  type PeripheryMetrics,
+} from '../../src/main/node/metrics/periphery-metrics.js';
 import { type KeptLog, keptLog } from './logger.js';
 
 export interface HostOptions {

@@ -3,7 +3,6 @@
  * topics' settings are made up too, see `MADE_UP_TOPICS`.
  */
 
-import type { KafkaSettingKey } from '../../src/shared/kafka/index.js';
 import { MESSAGE_KINDS as TABLE } from '../../src/shared/messages/index.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
 import { announcedRecord } from '../../src/shared/messages/record.js';
@@ -11,6 +10,7 @@ import { requiredHash } from '../../src/shared/messages/text.js';
 import { type KafkaTopic, subtrees, KAFKA_TOPICS as TOPICS } from '../../src/shared/messages/topics.js';
 import { field, type MessageOf } from '../../src/shared/messages/wire-fields.js';
 import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
+import type { KafkaSettingKey } from '../../src/shared/sinks/kafka/index.js';
 
 /** What the settings of a server with these kinds hold besides the table's. */
 export const MADE_UP_TOPICS = {

@@ -1,6 +1,6 @@
 /** A libp2p node of this server, on loopback, in a directory of its own. */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';

@@ -10,13 +10,13 @@ import {
   createNotificationsMetrics,
   NotificationServers,
   type NotificationServersOptions,
-} from '../../src/main/notifications/index.js';
+} from '../../src/main/websocket/index.js';
 import { UnavailableError } from '../../src/shared/errors.js';
-import { localSocketPath } from '../../src/shared/frames/socket-path.js';
-import { FrameStreamServer } from '../../src/shared/frames/stream-server.js';
+import { FrameStreamServer } from '../../src/shared/feed/stream-server.js';
+import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { nodeStatus } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
-import { loadUws } from '../../src/workers/notification-server/transport/uws-build.js';
+import { loadUws } from '../../src/workers/websocket-server/transport/uws-build.js';
 import { keptLog } from './logger.js';
 import { entryWith, frameEntry, type OpenJournal, openJournal, streamJournal } from './open-journal.js';
 import { settingsOf } from './settings.js';

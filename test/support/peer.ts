@@ -3,7 +3,7 @@
  * also say what no library would: messages with a forged signature, somebody else's name, any bytes at all.
  */
 
-import '../../src/shared/polyfill.js';
+import '../../src/shared/process/polyfill.js';
 
 import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
 import { RPC } from '@chainsafe/libp2p-gossipsub/message';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { TaskThread } from '../../src/main/pipeline/task-thread.js';
 import { monotonic } from '../../src/shared/clock.js';
-import { FrameStreamClient } from '../../src/shared/frames/stream-client.js';
+import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';

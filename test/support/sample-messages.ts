@@ -1,7 +1,7 @@
 /** One good message of each kind, as other nodes would send it, and headers with real and with regtest work. */
 
-import { doubleSha256 } from '../../src/shared/hash.js';
-import { targetOfBits } from '../../src/shared/header.js';
+import { doubleSha256 } from '../../src/shared/bitcoin/hash.js';
+import { targetOfBits } from '../../src/shared/bitcoin/header.js';
 import { checkContextOf } from '../../src/shared/messages/context.js';
 import { messageJson } from '../../src/shared/messages/encode.js';
 import type { Framing } from '../../src/shared/messages/framing.js';

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type RunFile, readRunFile } from '../../src/shared/run-file.js';
+import { type RunFile, readRunFile } from '../../src/shared/process/run-file.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor, within } from './wait.js';
 

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { WebSocket } from 'ws';
-import type { EmbeddedChain } from '../../src/main/blockchain/embedded-chain.js';
-import type { ServerDependencies, ServerOptions } from '../../src/main/dependencies.js';
-import type { P2PServer } from '../../src/main/server.js';
+import type { EmbeddedChain } from '../../src/main/chain/embedded-chain.js';
+import type { ServerDependencies, ServerOptions } from '../../src/main/server/dependencies.js';
+import type { P2PServer } from '../../src/main/server/server.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { createConsumer, type KafkaSettingKey } from '../../src/shared/kafka/index.js';
-import type { ConsumedRecord } from '../../src/shared/kafka/types.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
+import { createConsumer, type KafkaSettingKey } from '../../src/shared/sinks/kafka/index.js';
+import type { ConsumedRecord } from '../../src/shared/sinks/kafka/types.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { SHARES_PORT } from './notifications.js';
 import { settingsOf } from './settings.js';
@@ -19,8 +19,9 @@ import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
 
-const { composeDependencies } = await shipped<typeof import('../../src/main/compose.js')>('main/compose.js');
-const Shipped = await shipped<typeof import('../../src/main/server.js')>('main/server.js');
+const { composeDependencies } =
+  await shipped<typeof import('../../src/main/server/compose.js')>('main/server/compose.js');
+const Shipped = await shipped<typeof import('../../src/main/server/server.js')>('main/server/server.js');
 
 export interface TestServer {
   readonly server: P2PServer;

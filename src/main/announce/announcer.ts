@@ -1,28 +1,28 @@
 /** Tells the network what this node has found: the chain's notifications, rejected transactions, its own status. */
 
 import { LRUCache } from 'lru-cache';
+import type { HashHex } from '../../shared/bitcoin/hash.js';
+import { parseHeader } from '../../shared/bitcoin/header.js';
 import { wall } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
 import { NotFoundError, pause } from '../../shared/grpc/call.js';
-import type { HashHex } from '../../shared/hash.js';
-import { parseHeader } from '../../shared/header.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import type { ConsumedRecord, KafkaConsumer } from '../../shared/kafka/types.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { block, miningOn, nodeStatus, subtree } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { ChainSubscription, type ChainSubscriptionOptions } from '../blockchain/subscription.js';
-import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from '../blockchain/types.js';
+import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/types.js';
+import { ChainSubscription, type ChainSubscriptionOptions } from '../chain/subscription.js';
+import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
+import { Voice, type VoiceComponents } from './announcement-publisher.js';
 import { AnnouncementQueue } from './announcement-queue.js';
 import { BestBlock, type BestBlockComponents, blockMessage, type ToldBlock } from './best-block.js';
 import type { AnnounceMetrics } from './metrics.js';
 import { RejectedTransactions } from './rejected-transactions.js';
 import { Status, type StatusComponents, type SyncPeer } from './status.js';
 import type { AnnouncedUrls } from './urls.js';
-import { Voice, type VoiceComponents } from './voice.js';
 
 export interface AnnouncerComponents {
   readonly settings: Settings;

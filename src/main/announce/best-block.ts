@@ -1,21 +1,21 @@
 /** Asking the network for its best block when we come, and answering those who ask. */
 
 import { LRUCache } from 'lru-cache';
+import { TokenBucket } from '../../shared/async/token-bucket.js';
+import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
-import type { HashHex } from '../../shared/hash.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { messageJson } from '../../shared/messages/encode.js';
 import { bestblock, block } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
-import type { BlockchainClient, BlockHeaderInfo } from '../blockchain/types.js';
-import { Shares } from '../node/shares.js';
+import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
+import { Shares } from '../node/peering/shares.js';
 import type { P2PNode } from '../node/types.js';
+import type { Voice } from './announcement-publisher.js';
 import type { AnnounceMetrics, BestBlockAnswer } from './metrics.js';
-import { TokenBucket } from './token-bucket.js';
 import type { AnnouncedUrls } from './urls.js';
-import type { Voice } from './voice.js';
 
 /** One peer is answered this often, however often it asks: our best block does not change faster. */
 const ANSWER_EVERY_MS = 10_000;

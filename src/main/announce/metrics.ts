@@ -2,7 +2,7 @@
 
 import { Gauge, type Registry } from 'prom-client';
 import { bestblock, block, miningOn, nodeStatus, rejectedTx, subtree } from '../../shared/messages/index.js';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
 const SAID = [bestblock, block, subtree, miningOn, rejectedTx, nodeStatus].map(({ name }) => name);
 const REJECTED_TX_LIMITS = ['rate', 'repeat', 'known', 'malformed'] as const;

@@ -1,16 +1,16 @@
 /** Rejected transactions from Kafka to the network, within limits: an attacker makes them for nothing. */
 
 import { LRUCache } from 'lru-cache';
+import { TokenBucket } from '../../shared/async/token-bucket.js';
+import { type HashHex, hashFromBytes, parseHashHex } from '../../shared/bitcoin/hash.js';
 import { EarlyKafkaRejectedTx, KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
-import { type HashHex, hashFromBytes, parseHashHex } from '../../shared/hash.js';
-import type { ConsumedRecord } from '../../shared/kafka/types.js';
 import { rejectedTx } from '../../shared/messages/index.js';
 import { displayText, REASON_MAX } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { ConsumedRecord } from '../../shared/sinks/kafka/types.js';
+import type { Voice } from './announcement-publisher.js';
 import type { AnnounceMetrics, RejectedTxLimit } from './metrics.js';
 import { rejectionCodes } from './rejection-codes.js';
-import { TokenBucket } from './token-bucket.js';
-import type { Voice } from './voice.js';
 
 const REPEAT_MS = 10 * 60_000;
 /** Transactions remembered: more than the shipped rate lets through in ten minutes, by far. */

@@ -2,14 +2,14 @@
 
 import { monotonic, wall } from '../../shared/clock.js';
 import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/block-assembly-client.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { NodeStatus } from '../../shared/messages/node-status.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
-import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../blockchain/types.js';
+import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
-import { LastKnown } from './last-known.js';
-import { feePolicy, PERSISTED_STATE, type PolicySettings, storageOf } from './policy.js';
+import { LastKnown } from './cached.js';
+import { feePolicy, PERSISTED_STATE, type PolicySettings, storageOf } from './fee-policy.js';
 import type { AnnouncedUrls } from './urls.js';
 
 /** Milliseconds that a service may hold up a status; what it answers later is in the next. */

@@ -1,8 +1,8 @@
 /** The URLs that this node tells of itself. Pure; `init` calls it. */
 
+import { NETWORKS } from '../../shared/bitcoin/networks.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { escapedUrl, printFault, requiredUrl } from '../../shared/messages/data-hub-url.js';
-import { NETWORKS } from '../../shared/networks.js';
 import type { Settings } from '../../shared/settings/table.js';
 
 export type UrlSettings = Pick<

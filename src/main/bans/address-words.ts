@@ -3,7 +3,7 @@
  * general parser's regular expressions and arrays cost twenty times as much.
  */
 
-import { ipBytes } from '../../shared/ip.js';
+import { ipBytes } from '../../shared/net/ip.js';
 
 /** Words of an IPv4 address in `words[0]`, of an IPv6 address in all four; big-endian. */
 export type AddressWords = Uint32Array;

@@ -1,7 +1,7 @@
 /** The ban store that the settings ask for. */
 
 import { ConfigurationError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CompositeBanStore } from './composite-store.js';
 import { type Level, LevelBanStore } from './level-store.js';

@@ -2,7 +2,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { P2PNode } from '../node/types.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';

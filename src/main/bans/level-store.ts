@@ -3,7 +3,7 @@
 import type { AbstractLevel, AbstractSublevel } from 'abstract-level';
 import { errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { parseBanSubject } from './subject.js';
 import type { BanEntry, BanStore } from './types.js';
 

@@ -8,9 +8,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
-import type { Subnet } from '../../shared/ip.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { displayText } from '../../shared/messages/text.js';
+import type { Subnet } from '../../shared/net/ip.js';
 import { ExpiryQueue } from './expiry-queue.js';
 import { type BanMetrics, OPERATOR_BAN } from './metrics.js';
 import { NetworkSet } from './network-set.js';

@@ -1,7 +1,7 @@
 /** What the ban list and the scores show of themselves. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 import { OFFENCE_POINTS } from './scores.js';
 
 const OFFENCES = Object.keys(OFFENCE_POINTS) as (keyof typeof OFFENCE_POINTS)[];

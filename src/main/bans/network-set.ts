@@ -1,6 +1,6 @@
 /** Banned addresses and subnets of both families: one table for each prefix length in use, longest first. */
 
-import type { Subnet } from '../../shared/ip.js';
+import type { Subnet } from '../../shared/net/ip.js';
 import { type AddressWords, bytesToWords, maskWords, parseAddressWords } from './address-words.js';
 import { PrefixTable } from './prefix-table.js';
 

@@ -9,8 +9,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type pg from 'pg';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import { parseSubnet } from '../../shared/ip.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { parseSubnet } from '../../shared/net/ip.js';
 import { type BanSubject, parseBanSubject } from './subject.js';
 import type { BanEntry, BanStore } from './types.js';
 

@@ -1,7 +1,7 @@
 /** Who is never banned automatically, and which addresses go with a peer that is. */
 
 import { LRUCache } from 'lru-cache';
-import { AddressList, isLoopbackAddress } from '../../shared/ip.js';
+import { AddressList, isLoopbackAddress } from '../../shared/net/ip.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ConnectedPeer } from '../node/types.js';

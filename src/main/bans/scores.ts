@@ -1,7 +1,7 @@
 /** Ban scores: points for offences, forgiven with time, and the automatic ban at the threshold. */
 
 import { LRUCache } from 'lru-cache';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { Generation } from '../../shared/settings/table.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';

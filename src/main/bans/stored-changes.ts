@@ -4,7 +4,7 @@
  */
 
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { BanMetrics } from './metrics.js';
 import type { BanEntry, BanStore } from './types.js';
 

@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { canonicalIp, parseSubnet, type Subnet } from '../../shared/ip.js';
+import { canonicalIp, parseSubnet, type Subnet } from '../../shared/net/ip.js';
 import { maskWords, parseAddressWords } from './address-words.js';
 
 export type BanSubject =

@@ -3,9 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { DependencyHealth } from '../../shared/health.js';
-import { MAX_YOUNG_MB } from '../../shared/heap.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { BrokerConfig, BrokerOrder, BrokerReport } from '../../shared/pipeline/worker-config.js';
+import { MAX_YOUNG_MB } from '../../shared/process/heap.js';
 
 const THREAD = new URL('../../workers/broker.js', import.meta.url);
 const FIRST_BACKOFF_MS = 100;

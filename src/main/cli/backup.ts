@@ -2,9 +2,9 @@
 
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { readRunFile } from '../../shared/run-file.js';
+import { readRunFile } from '../../shared/process/run-file.js';
 import { askServer, isSomebodyThere } from '../control/client.js';
-import { isDirectory } from '../make-directory.js';
+import { isDirectory } from '../data-directory/make-directory.js';
 import { CommandError, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
 
@@ -42,8 +42,8 @@ Examples:
 
 /** Throws ConfigurationError where a server has the directory after all. */
 async function withoutServer(settings: ReturnType<typeof settingsFor>['settings'], path: string) {
-  const { DataDirectory } = await import('../data-directory.js');
-  const { backUp } = await import('../backup.js');
+  const { DataDirectory } = await import('../data-directory/data-directory.js');
+  const { backUp } = await import('../data-directory/backup.js');
   // Opening makes what is missing.
   if (!isDirectory(settings.DATADIR))
     throw new CommandError(`DATADIR: ${resolve(settings.DATADIR)} is no directory`);

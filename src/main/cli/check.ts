@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
-import type { Finding } from '../start-check.js';
+import type { Finding } from '../preflight/start.js';
 import { CommandError, loadFor } from './context.js';
 import type { Terminal } from './terminal.js';
 
@@ -44,13 +44,13 @@ Examples:
 }
 
 async function find(command: Command, network: boolean): Promise<readonly Finding[]> {
-  await import('../../shared/polyfill.js');
-  const { settingsProblems } = await import('../settings-problems.js');
+  await import('../../shared/process/polyfill.js');
+  const { settingsProblems } = await import('../preflight/settings.js');
   const what = 'settings';
   try {
     const { settings, warnings, origin } = loadFor(command, settingsProblems);
-    const { islandsOf } = await import('../islands.js');
-    const { checkStart } = await import('../start-check.js');
+    const { islandsOf } = await import('../server/isolation.js');
+    const { checkStart } = await import('../preflight/start.js');
     return [
       { what, state: 'well', message: 'fit their types and one another' },
       ...[...warnings, ...islandsOf(settings, origin).map(({ message }) => message)].map(
@@ -65,8 +65,8 @@ async function find(command: Command, network: boolean): Promise<readonly Findin
   }
 }
 
-async function asked(settings: Parameters<typeof import('../neighbour-check.js').checkNeighbours>[0]) {
-  const { checkNeighbours } = await import('../neighbour-check.js');
-  const { createLogger } = await import('../../shared/logging.js');
+async function asked(settings: Parameters<typeof import('../preflight/neighbours.js').checkNeighbours>[0]) {
+  const { checkNeighbours } = await import('../preflight/neighbours.js');
+  const { createLogger } = await import('../../shared/logging/logger.js');
   return checkNeighbours(settings, createLogger({ level: 'silent' }));
 }

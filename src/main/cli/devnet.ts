@@ -58,11 +58,11 @@ export function devnetCommand(program: Command, terminal: Terminal): void {
 }
 
 async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<void> {
-  await import('../../shared/polyfill.js');
+  await import('../../shared/process/polyfill.js');
   const { checkPorts, layOut, settingsOfNode } = await import('../devnet/layout.js');
   const { NodeProcess } = await import('../devnet/node-process.js');
   const { EmbeddedValidationService } = await import('../devnet/validation-service.js');
-  const { createLogger } = await import('../../shared/logging.js');
+  const { createLogger } = await import('../../shared/logging/logger.js');
 
   const nodes: readonly DevnetNode[] = await layOut({
     directory: options.data,

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
-import { parseListenAddress } from '../../shared/listen-address.js';
+import { parseListenAddress } from '../../shared/net/listen-address.js';
 import { CommandError, noteOtherServer, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
 

@@ -31,8 +31,8 @@ export function keygenCommand(program: Command, terminal: Terminal): void {
 }
 
 async function nodeKey(): Promise<{ key: string; peerId: string }> {
-  await import('../../shared/polyfill.js');
-  const { generateKeyHex, parseKeyHex } = await import('../node/keys.js');
+  await import('../../shared/process/polyfill.js');
+  const { generateKeyHex, parseKeyHex } = await import('../node/identity/keys.js');
   const { peerIdFromPrivateKey } = await import('@libp2p/peer-id');
   const key = await generateKeyHex();
   return { key, peerId: peerIdFromPrivateKey(await parseKeyHex(key)).toString() };

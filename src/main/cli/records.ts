@@ -1,6 +1,7 @@
 /** `teranode-p2p records`: what is in the embedded broker, read from outside the server's process. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { hashFromBytes } from '../../shared/bitcoin/hash.js';
 import {
   EarlyKafkaAnnouncement,
   EarlyKafkaRejectedTx,
@@ -10,12 +11,11 @@ import {
   KafkaRejectedTxTopicMessage,
   KafkaSubtreeTopicMessage,
 } from '../../shared/generated/kafkamessage.js';
-import { hashFromBytes } from '../../shared/hash.js';
-import { EmbeddedBrokerClient } from '../../shared/kafka/embedded/client.js';
-import type { TopicState } from '../../shared/kafka/embedded/port.js';
-import type { ConsumedRecord } from '../../shared/kafka/types.js';
-import { parseKafkaUrl } from '../../shared/kafka/url.js';
 import type { Settings } from '../../shared/settings/table.js';
+import { EmbeddedBrokerClient } from '../../shared/sinks/kafka/embedded/client.js';
+import type { TopicState } from '../../shared/sinks/kafka/embedded/port.js';
+import type { ConsumedRecord } from '../../shared/sinks/kafka/types.js';
+import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
 import { CommandError, countArgument, interrupted, runningServer, settingsFor } from './context.js';
 import { printable, short, type Terminal } from './terminal.js';
 

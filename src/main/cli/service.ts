@@ -39,7 +39,7 @@ function wishOf(service: Command): ServiceWish {
 }
 
 async function prepareFor(service: Command, text: string): Promise<void> {
-  const { ownerOf, takeOver } = await import('../take-over.js');
+  const { ownerOf, takeOver } = await import('../data-directory/take-over.js');
   let settings: Settings;
   try {
     ({ settings } = loadFor(service, () => []));

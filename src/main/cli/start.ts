@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { LoadedSettings } from '../../shared/settings/load.js';
-import type { DataDirectory } from '../data-directory.js';
+import type { DataDirectory } from '../data-directory/data-directory.js';
 import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
 
@@ -29,15 +29,15 @@ Examples:
 
 /** Runs a server with the command's settings until it is told to stop; then the process ends. */
 export async function startServer(command: Command): Promise<void> {
-  await import('../../shared/polyfill.js');
+  await import('../../shared/process/polyfill.js');
   // Loaded when a server is wanted: the other commands need not wait for it.
-  const { settingsProblems } = await import('../settings-problems.js');
+  const { settingsProblems } = await import('../preflight/settings.js');
   // Whatever becomes of them, the server goes on.
   for (const stream of [process.stdout, process.stderr]) {
     stream.removeAllListeners('error');
     stream.on('error', () => {});
   }
-  const { createLogger } = await import('../../shared/logging.js');
+  const { createLogger } = await import('../../shared/logging/logger.js');
   let loaded: LoadedSettings;
   try {
     loaded = loadFor(command, settingsProblems);
@@ -56,7 +56,7 @@ function tellFailure(logger: Logger, error: unknown): void {
 }
 
 async function runServer({ settings, warnings, origin }: LoadedSettings): Promise<void> {
-  const { createLogger } = await import('../../shared/logging.js');
+  const { createLogger } = await import('../../shared/logging/logger.js');
   const logger = createLogger({ level: settings.logLevel, node: settings.clientName });
   for (const warning of warnings) logger.warn(OWN, warning);
 
@@ -75,7 +75,7 @@ async function runServer({ settings, warnings, origin }: LoadedSettings): Promis
     stopping = lives.stop();
     wished();
   };
-  const { composeServer, packageVersion } = await import('../compose.js');
+  const { composeServer, packageVersion } = await import('../server/compose.js');
   const { Lives } = await import('../hand-over/lives.js');
   const { Tenure } = await import('../hand-over/tenure.js');
   const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: packageVersion() });

@@ -1,8 +1,8 @@
 /** What the command line asks of a running server over its local socket: JSON lines, a request and an answer each. */
 
-import { localSocketPath } from '../../shared/frames/socket-path.js';
+import { localSocketPath } from '../../shared/ipc/socket-path.js';
 import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
-import type { BackupSummary } from '../backup.js';
+import type { BackupSummary } from '../data-directory/backup.js';
 import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
 
 /** Methods, their parameters and results. */

@@ -2,8 +2,8 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { errorMessage } from '../../shared/errors.js';
-import { type LocalSocket, listenOnSocket } from '../../shared/local-socket.js';
-import type { Logger } from '../../shared/logging.js';
+import { type LocalSocket, listenOnSocket } from '../../shared/ipc/local-socket.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { LineReader } from './lines.js';
 import {
   type ControlHandlers,

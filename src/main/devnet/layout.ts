@@ -5,10 +5,10 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { STANDALONE, setArguments } from '../../shared/settings/standalone.js';
 import type { SettingKey } from '../../shared/settings/table.js';
-import { makeDirectory } from '../make-directory.js';
-import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/keys.js';
-import { STANDALONE, setArguments } from '../standalone-settings.js';
+import { makeDirectory } from '../data-directory/make-directory.js';
+import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/identity/keys.js';
 
 const NODES = 3;
 /** Between a node's ports and the next one's. */

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { monotonic } from '../../shared/clock.js';
-import { nodeCommand } from '../../shared/node-command.js';
+import { nodeCommand } from '../../shared/ipc/node-command.js';
 
 const CLI = fileURLToPath(new URL('../cli/index.js', import.meta.url));
 /** Lines kept to tell why a node ended. */

@@ -1,14 +1,14 @@
 /** A block validation service that believes everything, over real gRPC: the development network's neighbour. */
 
 import { Server, ServerCredentials, status as Status } from '@grpc/grpc-js';
+import { hashFromBytes } from '../../shared/bitcoin/hash.js';
 import { wall } from '../../shared/clock.js';
 import {
   type BlockValidationAPIServer,
   BlockValidationAPIService,
 } from '../../shared/generated/blockvalidation_api.js';
 import type { FoundBlock } from '../../shared/grpc/block-validation-client.js';
-import { hashFromBytes } from '../../shared/hash.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 
 export interface ValidationServiceOptions {
   /** `host:port`; port 0 takes a free one. */

@@ -5,11 +5,11 @@ import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import type { Logger } from '../../shared/logging.js';
-import type { SecretFile } from '../../shared/secret-file.js';
-import { checkSendable } from '../../shared/secrets.js';
-import { checkIsFile } from '../../shared/tls-files.js';
-import { withOwner } from '../file-owner.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { SecretFile } from '../../shared/secrets/secret-file.js';
+import { checkSendable } from '../../shared/secrets/secrets.js';
+import { checkIsFile } from '../../shared/tls/files.js';
+import { withOwner } from '../data-directory/file-owner.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
 

@@ -1,9 +1,9 @@
 /** The connections of the gRPC port, and the answers on them that are not taken yet: bounded in all, and for each source. */
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { mainShares } from '../../shared/descriptors.js';
-import { sourceOf } from '../../shared/ip.js';
-import { Shares } from '../node/shares.js';
+import { sourceOf } from '../../shared/net/ip.js';
+import { mainShares } from '../../shared/process/descriptors.js';
+import { Shares } from '../node/peering/shares.js';
 import type { PeerServiceMetrics } from './metrics.js';
 
 /** Connections, and those of one source: an IPv4 address, or a /64 of IPv6. Each service of a node has one or a few. */

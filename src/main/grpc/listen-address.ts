@@ -3,7 +3,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { errorMessage } from '../../shared/errors.js';
-import { listenAddressOf } from '../../shared/listen-address.js';
+import { listenAddressOf } from '../../shared/net/listen-address.js';
 
 export interface BindAddress {
   /** Host and port as they are written, for log and errors. */

@@ -1,7 +1,7 @@
 /** Calls of PeerService. */
 
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
 export type PeerServiceMetrics = ReturnType<typeof createPeerServiceMetrics>;
 

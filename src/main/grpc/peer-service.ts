@@ -1,8 +1,8 @@
 /** PeerService as WIRE §5 has it: who is connected, who is banned, and the operator's word on both. */
 
 import { status as Status } from '@grpc/grpc-js';
+import { deadlineSignal } from '../../shared/async/deadline.js';
 import { dateOf, libraryTime, wall } from '../../shared/clock.js';
-import { deadlineSignal } from '../../shared/deadline.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
 import {

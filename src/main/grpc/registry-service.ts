@@ -1,5 +1,6 @@
 /** PeerService's calls about the peer registry (WIRE §5's second table). */
 
+import { parseHashHex } from '../../shared/bitcoin/hash.js';
 import { dateOf, libraryTime } from '../../shared/clock.js';
 import type { Empty } from '../../shared/generated/google/protobuf/empty.js';
 import {
@@ -10,7 +11,6 @@ import {
   type PeerRegistryInfo,
   type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
-import { parseHashHex } from '../../shared/hash.js';
 import { displayText } from '../../shared/messages/text.js';
 import { canonicalPeerId, InvalidBanSubjectError } from '../bans/subject.js';
 import type { PeerRecords } from '../peers/peer-records.js';

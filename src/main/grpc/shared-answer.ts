@@ -3,8 +3,8 @@
  * for all who ask at the same time, and where they are long for a while after.
  */
 
+import { inSlices } from '../../shared/async/slices.js';
 import { monotonic } from '../../shared/clock.js';
-import { inSlices } from '../../shared/slices.js';
 
 /** What the gRPC server sends as it is. */
 export class Encoded {

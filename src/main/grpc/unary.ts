@@ -8,13 +8,13 @@ import {
 } from '@grpc/grpc-js';
 import { libraryTime } from '../../shared/clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
-import { withoutSecrets } from '../../shared/redaction.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { startAtZero } from '../../shared/metrics/zeroed-counter.js';
+import { withoutSecrets } from '../../shared/secrets/redaction.js';
 import { rpcValues } from '../../shared/tracing/rpc.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceSpan } from '../../shared/tracing/types.js';
-import { startAtZero } from '../../shared/zeroed-counter.js';
 import type { AdminKey } from './admin-key.js';
 import type { GrpcConnections } from './connections.js';
 import type { PeerServiceMetrics } from './metrics.js';

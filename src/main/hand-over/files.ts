@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { checkAnswer } from './tenure.js';
 import type { HandOverAnswer, HandOverRequest } from './types.js';
 

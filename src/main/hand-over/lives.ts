@@ -1,9 +1,9 @@
 /** Servers of one process on one `DATADIR`, one after the other: each until another process has it, and the next where that one did not keep it. */
 
 import { AbortedError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
-import type { DataDirectory } from '../data-directory.js';
-import type { P2PServer } from '../server.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { DataDirectory } from '../data-directory/data-directory.js';
+import type { P2PServer } from '../server/server.js';
 import { takeBack } from './take-back.js';
 import type { Tenure } from './tenure.js';
 

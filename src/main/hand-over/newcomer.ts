@@ -6,10 +6,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { monotonic } from '../../shared/clock.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { ControlConnection } from '../control/client.js';
 import { controlSocketPath } from '../control/protocol.js';
-import { inUse } from '../data-directory.js';
+import { inUse } from '../data-directory/data-directory.js';
 import { askByFile } from './files.js';
 import { checkAnswer, shown, type Tenure } from './tenure.js';
 import type { HandOverAnswer } from './types.js';

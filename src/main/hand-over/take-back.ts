@@ -5,7 +5,7 @@ import { monotonic } from '../../shared/clock.js';
 import { AbortedError } from '../../shared/errors.js';
 import { isSomebodyThere } from '../control/client.js';
 import { controlSocketPath } from '../control/protocol.js';
-import { DataDirectory } from '../data-directory.js';
+import { DataDirectory } from '../data-directory/data-directory.js';
 
 /** So long nobody answers: longer than a container takes to be started again, so that it gets the directory first. */
 const FREE_MS = 10_000;

@@ -11,15 +11,15 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
-import { mainShares } from '../../shared/descriptors.js';
+import { KeyedRate } from '../../shared/async/keyed-rate.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
-import { targetOf } from '../../shared/http-target.js';
-import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../shared/http-visitor.js';
-import { sourceOf } from '../../shared/ip.js';
-import { KeyedRate } from '../../shared/keyed-rate.js';
-import { listenAddressOf } from '../../shared/listen-address.js';
-import type { Logger } from '../../shared/logging.js';
-import { Shares } from '../node/shares.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { targetOf } from '../../shared/net/http-target.js';
+import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../shared/net/http-visitor.js';
+import { sourceOf } from '../../shared/net/ip.js';
+import { listenAddressOf } from '../../shared/net/listen-address.js';
+import { mainShares } from '../../shared/process/descriptors.js';
+import { Shares } from '../node/peering/shares.js';
 import type { CloseReason, PROBE_SETTINGS, ProbeMetrics } from './metrics.js';
 
 export interface Answer {

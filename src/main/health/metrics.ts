@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
 export const PROBE_SETTINGS = ['health_check_httpListenAddress', 'profilerAddr'] as const;
 const CLOSE_REASONS = ['rate', 'share', 'full', 'time'] as const;

@@ -1,7 +1,7 @@
 /** All processes' and threads' figures in one scrape. */
 
 import { openMetricsContentType, Registry, type RegistryContentType } from 'prom-client';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { withGoNames } from './go-names.js';
 import { type MetricSnapshot, type MetricValue, readSnapshots, seriesKey } from './snapshot.js';
 

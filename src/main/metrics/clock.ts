@@ -2,7 +2,7 @@
 
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { monotonic, steadyTime, wall } from '../../shared/clock.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 
 const LOOK_MS = 1_000;
 /** What NTP does not slew but step, and a busy machine does not feign between two readings. */

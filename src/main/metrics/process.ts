@@ -1,8 +1,8 @@
 /** Figures of the main process: CPU, memory, garbage collection, and how late the event loop is. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { droppedLogLines } from '../../shared/log-sink.js';
-import { collectProcessMetrics, EventLoopDelay } from '../../shared/process-metrics.js';
+import { droppedLogLines } from '../../shared/logging/log-sink.js';
+import { collectProcessMetrics, EventLoopDelay } from '../../shared/metrics/process-metrics.js';
 
 export class ProcessMetrics {
   readonly #delay = new EventLoopDelay();

@@ -7,6 +7,8 @@ import { lookup } from 'node:dns/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { KeyedRate } from '../../shared/async/keyed-rate.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import {
   AddressList,
   canonicalIp,
@@ -14,15 +16,13 @@ import {
   isPrivateAddress,
   isReservedAddress,
   sourceOf,
-} from '../../shared/ip.js';
-import { KeyedRate } from '../../shared/keyed-rate.js';
-import type { Logger } from '../../shared/logging.js';
+} from '../../shared/net/ip.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { isRelayed, multiaddrHost } from './addresses.js';
-import { Admission, type AdmissionLimit, type AdmissionOptions } from './admission.js';
-import type { PeripheryMetrics } from './periphery-metrics.js';
-import { type RefusalReason, Refusals } from './refusals.js';
+import { isRelayed, multiaddrHost } from './addresses/multiaddrs.js';
+import type { PeripheryMetrics } from './metrics/periphery-metrics.js';
+import { Admission, type AdmissionLimit, type AdmissionOptions } from './peering/admission.js';
+import { type RefusalReason, Refusals } from './peering/refusals.js';
 import type { BanGate } from './types.js';
 
 type GaterSettings = Pick<

@@ -1,6 +1,6 @@
 /** The libp2p host: every service it runs and why each is set as it is. */
 
-import '../../shared/polyfill.js';
+import '../../shared/process/polyfill.js';
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
 import type { Identify } from '@libp2p/identify';
@@ -16,21 +16,21 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Registry } from 'prom-client';
 import { dhtPrefix, isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses.js';
-import { connectionManagerLimits } from './connection-limits.js';
-import { boundDht, type DhtInternals, NO_VALUES } from './dht-bounds.js';
-import { type GossipComponents, type GossipOptions, gossipService } from './gossip.js';
-import { HolePunching } from './hole-punching.js';
-import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './library-seams.js';
-import type { OwnKey } from './own-key.js';
-import { connectionProtector } from './pre-shared-key.js';
-import type { Preambles } from './preambles.js';
-import { isRelaying } from './relays.js';
-import { announcePublicAddresses } from './seams/host-internals.js';
-import { boundedIdentifyPush, identifyAs, patientIdentify } from './seams/identifying.js';
-import { lengthsWithoutErrors } from './seams/noise-lengths.js';
-import { relayTransport } from './seams/relay-places.js';
-import { boundAddresses } from './stored-addresses.js';
+import { HolePunching } from './addresses/hole-punching.js';
+import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses/multiaddrs.js';
+import { isRelaying } from './addresses/relays.js';
+import { type GossipComponents, type GossipOptions, gossipService } from './gossip/service.js';
+import type { OwnKey } from './identity/own-key.js';
+import { connectionProtector } from './identity/pre-shared-key.js';
+import type { Preambles } from './identity/preambles.js';
+import { boundDht, type DhtInternals, NO_VALUES } from './patches/dht-bounds.js';
+import { announcePublicAddresses } from './patches/host-internals.js';
+import { boundedIdentifyPush, identifyAs, patientIdentify } from './patches/identifying.js';
+import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './patches/library-patches.js';
+import { lengthsWithoutErrors } from './patches/noise-lengths.js';
+import { relayTransport } from './patches/relay-reservations.js';
+import { boundAddresses } from './peer-store/stored-addresses.js';
+import { connectionManagerLimits } from './peering/connection-limits.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
 const STREAM_WINDOW = 262_144;
@@ -111,7 +111,7 @@ export async function createHost(components: HostComponents, options: HostOption
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
   const holePunching = reachable ? await HolePunching.create(options.relayIds) : undefined;
   // Loaded where it is used: it brings a hundred modules.
-  const mapping = reachable ? await import('./port-mapping.js') : undefined;
+  const mapping = reachable ? await import('./addresses/port-mapping.js') : undefined;
   const dht = await dhtService(settings);
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });

@@ -1,7 +1,7 @@
 /** What is known of peers, as figures. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
 export type PeerMetrics = ReturnType<typeof createPeerMetrics>;
 

@@ -3,9 +3,9 @@
  * registry has. What a peer tells is heard here, and how dealing with it went is told there by all services of the node.
  */
 
+import { inSlices } from '../../shared/async/slices.js';
 import { steadyTime } from '../../shared/clock.js';
 import { plainHost } from '../../shared/messages/data-hub-url.js';
-import { inSlices } from '../../shared/slices.js';
 import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import type { ConnectedPeer, P2PNode } from '../node/types.js';

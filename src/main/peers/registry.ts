@@ -5,7 +5,7 @@
  */
 
 import { errorMessage } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import { KnownPeers, MAX_KNOWN } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';

@@ -2,7 +2,7 @@
 
 import type { AbstractLevel, AbstractSublevel } from 'abstract-level';
 import { errorMessage } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 
 /** Any LevelDB; whoever made it opens and closes it. */
 export type Level = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;

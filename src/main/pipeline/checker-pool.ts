@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { refusedMessage } from '../../shared/messages/check.js';
 import { encodeCheckedBatch, MICROS_MAX, sliceCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import { outcomeIndex } from '../../shared/pipeline/outcomes.js';

@@ -10,7 +10,7 @@
 
 import { availableParallelism } from 'node:os';
 import { monotonic } from '../../shared/clock.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { byId } from '../../shared/messages/ids.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
 import {

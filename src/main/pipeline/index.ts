@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import { ownMessage } from '../../shared/messages/check.js';
 import { checkContextOf } from '../../shared/messages/context.js';
 import { framedBound } from '../../shared/messages/framing.js';

@@ -1,7 +1,7 @@
 /** The way through main of a message that is traced. */
 
+import { gossipTopic } from '../../shared/bitcoin/networks.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import { gossipTopic } from '../../shared/networks.js';
 import type { OutcomeName } from '../../shared/pipeline/outcomes.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { messagingValues } from '../../shared/tracing/messaging.js';

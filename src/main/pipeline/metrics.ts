@@ -3,8 +3,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
 
 /** What waits for a checker. */
 export interface Waiting {

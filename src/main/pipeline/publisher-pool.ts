@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { TracedMessage } from '../../shared/tracing/types.js';

@@ -3,9 +3,9 @@
 import { Worker } from 'node:worker_threads';
 import { monotonic } from '../../shared/clock.js';
 import { AbortedError } from '../../shared/errors.js';
-import { MAX_YOUNG_MB } from '../../shared/heap.js';
-import type { Logger } from '../../shared/logging.js';
-import type { TaskAnswer, TaskQuestion } from '../../shared/pipeline/task-answers.js';
+import type { TaskAnswer, TaskQuestion } from '../../shared/ipc/task-answers.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { MAX_YOUNG_MB } from '../../shared/process/heap.js';
 
 export interface TaskThreadOptions {
   /** In logs. */

@@ -3,8 +3,8 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { monotonic } from '../../shared/clock.js';
-import { MAX_YOUNG_MB } from '../../shared/heap.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { MAX_YOUNG_MB } from '../../shared/process/heap.js';
 
 export interface WorkerPoolOptions {
   /** Label in logs and metrics. */

@@ -2,7 +2,7 @@
 
 import type { RegisteredPeer } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
-import type { RestingPeers } from './resting-peers.js';
+import type { RestingPeers } from './peer-backoff.js';
 
 /** What there is to a peer besides its word: it was of use or is configured; it is connected; nothing. */
 export type Standing = 'proven' | 'connected' | 'stranger';

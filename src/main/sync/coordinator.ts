@@ -5,10 +5,10 @@
 
 import { dateOf, steadyTime } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { SyncPeer } from '../announce/status.js';
-import type { FsmState } from '../blockchain/types.js';
+import type { FsmState } from '../chain/types.js';
 import type { KnownPeers } from '../peers/known-peers.js';
 import type { RegisteredPeers } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
@@ -24,7 +24,7 @@ import {
 } from './candidates.js';
 import type { DataHubs } from './data-hubs.js';
 import type { SyncEnd, SyncMetrics } from './metrics.js';
-import { RestingPeers } from './resting-peers.js';
+import { RestingPeers } from './peer-backoff.js';
 
 export interface SyncCoordinatorComponents {
   readonly settings: Pick<

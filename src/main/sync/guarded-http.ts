@@ -9,10 +9,10 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
-import { addressScope, isPrivateHost, isReservedAddress } from '../../shared/ip.js';
 import { requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { CheckContext } from '../../shared/messages/kind.js';
-import { withoutSecrets } from '../../shared/redaction.js';
+import { addressScope, isPrivateHost, isReservedAddress } from '../../shared/net/ip.js';
+import { withoutSecrets } from '../../shared/secrets/redaction.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceSpan } from '../../shared/tracing/types.js';
 

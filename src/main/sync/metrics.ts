@@ -1,7 +1,7 @@
 /** Catching up, as figures. */
 
 import { Gauge, type Registry } from 'prom-client';
-import { zeroedCounter } from '../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
 /** What came of looking at a data hub. */
 const HUB_OUTCOMES = ['answered', 'refused', 'inside', 'late', 'failed'] as const;

@@ -3,7 +3,7 @@
 import { monotonic } from '../clock.js';
 import { errorMessage } from '../errors.js';
 import type { BlockAssemblyAPIClient } from '../generated/blockassembly_api.js';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../logging/logger.js';
 import type { Settings } from '../settings/table.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from './neighbour.js';
 import { AnyBlockAssemblyClient } from './older-answers.js';

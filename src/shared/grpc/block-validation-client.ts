@@ -1,8 +1,8 @@
 /** The block validation service, told of every block that a peer announces. */
 
+import { type HashHex, hashToBytes } from '../bitcoin/hash.js';
 import { errorMessage } from '../errors.js';
 import { BlockValidationAPIClient } from '../generated/blockvalidation_api.js';
-import { type HashHex, hashToBytes } from '../hash.js';
 import type { DependencyHealth, HealthChecked } from '../health.js';
 import type { Settings } from '../settings/table.js';
 import type { TraceParent } from '../tracing/types.js';

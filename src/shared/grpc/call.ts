@@ -9,7 +9,7 @@ import {
 } from '@grpc/grpc-js';
 import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../logging/logger.js';
 import { DeadlineError, NotFoundError, RpcError } from './call-errors.js';
 import { saysNotFound } from './wrapped-error.js';
 

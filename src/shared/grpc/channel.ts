@@ -2,10 +2,10 @@
 
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
 import { ConfigurationError, errorMessage } from '../errors.js';
-import { dialTarget } from '../listen-address.js';
+import { dialTarget } from '../net/listen-address.js';
 import type { Settings } from '../settings/table.js';
-import { type Pem, type TlsFileSet, tlsFileProblems } from '../tls-files.js';
-import { WatchedPem } from '../tls-watch.js';
+import { type Pem, type TlsFileSet, tlsFileProblems } from '../tls/files.js';
+import { WatchedPem } from '../tls/watch.js';
 import { ConnectionCredentials } from './connection-credentials.js';
 import type { GrpcTlsSettings } from './tls-settings.js';
 

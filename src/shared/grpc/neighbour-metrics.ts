@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import { zeroedCounter } from '../zeroed-counter.js';
+import { zeroedCounter } from '../metrics/zeroed-counter.js';
 
 const SERVICES: readonly string[] = ['blockchain', 'blockvalidation', 'blockassembly'];
 

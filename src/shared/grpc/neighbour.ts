@@ -10,11 +10,11 @@ import {
 } from '@grpc/grpc-js';
 import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
-import type { Logger } from '../logging.js';
-import { REDACTED } from '../redaction.js';
-import type { Secrets } from '../secrets.js';
+import type { Logger } from '../logging/logger.js';
+import { REDACTED } from '../secrets/redaction.js';
+import type { Secrets } from '../secrets/secrets.js';
 import type { Settings } from '../settings/table.js';
-import type { WatchedPem } from '../tls-watch.js';
+import type { WatchedPem } from '../tls/watch.js';
 import { rpcValues } from '../tracing/rpc.js';
 import type { Tracers } from '../tracing/tracing.js';
 import type { TraceParent, TraceSpan } from '../tracing/types.js';

@@ -9,11 +9,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { bootId } from '../boot.js';
 import { monotonic, wall } from '../clock.js';
 import { errorMessage } from '../errors.js';
-import type { Logger } from '../logging.js';
-import { giveUpSpare } from '../spare-space.js';
+import { giveUpSpare } from '../files/spare-space.js';
+import type { Logger } from '../logging/logger.js';
+import { bootId } from '../process/boot.js';
 import { entryLengthAt, FRAME, MIN_ENTRY_BYTES, REPEAT } from './entry.js';
 import { isFull, isMissing, isTooLarge, JournalFailingError, JournalUnusableError } from './errors.js';
 import { FILES, type FileCalls, readUpTo, withFile, writeAll } from './files.js';

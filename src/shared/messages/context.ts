@@ -1,6 +1,6 @@
 /** What the checks take from the settings. */
 
-import { NETWORKS } from '../networks.js';
+import { NETWORKS } from '../bitcoin/networks.js';
 import type { Settings } from '../settings/table.js';
 import { plainHost } from './data-hub-url.js';
 import type { CheckContext } from './kind.js';

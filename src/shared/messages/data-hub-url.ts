@@ -1,7 +1,7 @@
 /** Data hub URLs that strangers announce: this node and its neighbours will fetch from them. */
 
 import { LRUCache } from 'lru-cache';
-import { addressScope, canonicalIp, isPrivateHost } from '../ip.js';
+import { addressScope, canonicalIp, isPrivateHost } from '../net/ip.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 

@@ -1,7 +1,7 @@
 /** A block header's proof of work. */
 
-import { doubleSha256 } from '../hash.js';
-import { targetOfBits } from '../header.js';
+import { doubleSha256 } from '../bitcoin/hash.js';
+import { targetOfBits } from '../bitcoin/header.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 

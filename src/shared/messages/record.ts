@@ -1,7 +1,7 @@
 /** Kafka records of what is announced (WIRE §3). */
 
+import { type HashHex, hashToBytes } from '../bitcoin/hash.js';
 import { EarlyKafkaAnnouncement } from '../generated/kafkamessage.js';
-import { type HashHex, hashToBytes } from '../hash.js';
 import type { AnnouncedRecord } from '../pipeline/types.js';
 import type { Settings } from '../settings/table.js';
 import type { KafkaTopic } from './topics.js';

@@ -4,7 +4,7 @@
  */
 
 import { KafkaBlockTopicMessage, KafkaSubtreeTopicMessage } from '../generated/kafkamessage.js';
-import type { KafkaSettingKey } from '../kafka/index.js';
+import type { KafkaSettingKey } from '../sinks/kafka/index.js';
 import { byId, type Identified } from './ids.js';
 
 /** What a record's value says, in protobuf's names. */

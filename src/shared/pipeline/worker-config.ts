@@ -78,7 +78,7 @@ export interface PublisherTasks {
     request: {
       /** Id of the Kafka topic. */
       readonly topic: number;
-      readonly hashes: readonly import('../hash.js').HashHex[];
+      readonly hashes: readonly import('../bitcoin/hash.js').HashHex[];
     };
     response: import('./types.js').KnownAnnouncers;
   };

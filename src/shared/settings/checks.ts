@@ -4,9 +4,9 @@ import { isIP } from 'node:net';
 import { multiaddr } from '@multiformats/multiaddr';
 import ipaddr from 'ipaddr.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
-import { compressionProblem } from '../kafka/kafkajs/compression.js';
-import { parseKafkaUrl } from '../kafka/url.js';
-import { parseDialAddress, parseListenAddress } from '../listen-address.js';
+import { parseDialAddress, parseListenAddress } from '../net/listen-address.js';
+import { compressionProblem } from '../sinks/kafka/kafkajs/compression.js';
+import { parseKafkaUrl } from '../sinks/kafka/url.js';
 import { dhtPrefix, isPrivateNetwork } from './generations.js';
 import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 

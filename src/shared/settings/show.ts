@@ -1,6 +1,6 @@
 /** Settings for a person's eyes: secrets left out. */
 
-import { REDACTED, withoutSecrets } from '../redaction.js';
+import { REDACTED, withoutSecrets } from '../secrets/redaction.js';
 import { SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
 import { formatGoDuration, type Value } from './values.js';
 

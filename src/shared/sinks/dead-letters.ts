@@ -14,12 +14,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hashFromBytes } from '../bitcoin/hash.js';
 import { wall } from '../clock.js';
 import { crc32c } from '../crc32c.js';
 import { errorMessage } from '../errors.js';
-import { hashFromBytes } from '../hash.js';
 import { decodeEntry } from '../journal/entry.js';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../logging/logger.js';
 import type { DeadLetter } from '../pipeline/worker-config.js';
 import type { OutboxMetrics } from './metrics.js';
 

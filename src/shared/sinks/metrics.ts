@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { zeroedCounter } from '../zeroed-counter.js';
+import { zeroedCounter } from '../metrics/zeroed-counter.js';
 
 /**
  * The outbox and its way into Kafka. The series of `topics` are there from the beginning: a counter that is born with its

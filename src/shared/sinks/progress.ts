@@ -1,6 +1,6 @@
 /** What is told of a backlog on its way to Kafka: its beginning, every few seconds how far it is, its end. */
 
-import type { Logger } from '../logging.js';
+import type { Logger } from '../logging/logger.js';
 
 export interface DrainProgressOptions {
   readonly topic: string;

@@ -2,10 +2,10 @@
 
 import { errorMessage } from '../errors.js';
 import type { DependencyHealth } from '../health.js';
-import { RecordFaultError } from '../kafka/types.js';
 import { messagingValues } from '../tracing/messaging.js';
 import type { Tracers } from '../tracing/tracing.js';
 import type { SpanValues, TraceParent, TraceSpan } from '../tracing/types.js';
+import { RecordFaultError } from './kafka/types.js';
 import type { PlacedEntry, Sink } from './types.js';
 
 export interface TracedSinkComponents {

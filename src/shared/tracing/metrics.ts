@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import { zeroedCounter } from '../zeroed-counter.js';
+import { zeroedCounter } from '../metrics/zeroed-counter.js';
 
 /** Of each thread and process that traces; a scrape has their sum. */
 export function createTracingMetrics(registry: Registry) {

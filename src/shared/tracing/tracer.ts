@@ -43,7 +43,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { monotonic, wall } from '../clock.js';
 import { errorMessage } from '../errors.js';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../logging/logger.js';
 import type { TracingConfig } from './config.js';
 import type { TracingMetrics } from './metrics.js';
 import type { SpanOptions, SpanValues, TracedService, TraceParent, TraceSpan } from './types.js';

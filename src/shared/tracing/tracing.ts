@@ -4,7 +4,7 @@
 
 import type { Registry } from 'prom-client';
 import { errorMessage } from '../errors.js';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../logging/logger.js';
 import type { TracingConfig } from './config.js';
 import { MessageSampler } from './message-sampler.js';
 import { createTracingMetrics, type TracingMetrics } from './metrics.js';

@@ -1,7 +1,7 @@
 /** Who announced which block and subtree, for as long as somebody may find it invalid. */
 
 import { LRUCache } from 'lru-cache';
-import type { HashHex } from '../../shared/hash.js';
+import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import type { AnnouncedRecord, Announcer } from '../../shared/pipeline/types.js';
 

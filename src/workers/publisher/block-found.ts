@@ -1,13 +1,13 @@
 /** Tells the block validation service of announced blocks, as well as that goes: Kafka has the record anyway. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { deadlineSignal } from '../../shared/deadline.js';
+import { deadlineSignal } from '../../shared/async/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockValidationClient, FoundBlock } from '../../shared/grpc/block-validation-client.js';
 import { DeadlineError } from '../../shared/grpc/call.js';
 import { KeyRefusedError } from '../../shared/grpc/neighbour.js';
 import type { DependencyHealth } from '../../shared/health.js';
-import type { Logger } from '../../shared/logging.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
 import type { PublisherMetrics } from './metrics.js';
 

@@ -1,6 +1,6 @@
 /** Reads a topic, writes a line for each record, and never ends its first batch: made to be killed in the midst of its work. */
 
-import { createConsumer } from '../../../src/shared/kafka/index.js';
+import { createConsumer } from '../../../src/shared/sinks/kafka/index.js';
 import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
+import { Voice } from '../../../src/main/announce/announcement-publisher.js';
 import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
 import { decodeRejection, RejectedTransactions } from '../../../src/main/announce/rejected-transactions.js';
-import { Voice } from '../../../src/main/announce/voice.js';
-import type { FsmState } from '../../../src/main/blockchain/types.js';
+import type { FsmState } from '../../../src/main/chain/types.js';
+import { hashFromBytes } from '../../../src/shared/bitcoin/hash.js';
 import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
-import { hashFromBytes } from '../../../src/shared/hash.js';
 import { kindNamed } from '../../../src/shared/messages/index.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';

@@ -4,7 +4,7 @@ import { bytesToWords, parseAddressWords } from '../../../src/main/bans/address-
 import { ExpiryQueue } from '../../../src/main/bans/expiry-queue.js';
 import { NetworkSet } from '../../../src/main/bans/network-set.js';
 import { PrefixTable } from '../../../src/main/bans/prefix-table.js';
-import { ipBytes, parseSubnet, type Subnet, subnetContains } from '../../../src/shared/ip.js';
+import { ipBytes, parseSubnet, type Subnet, subnetContains } from '../../../src/shared/net/ip.js';
 import { randomNumbers } from '../../support/random.js';
 
 /** Repeatable whole numbers below `bound`. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { EmbeddedBrokerThread } from '../../../src/main/broker/index.js';
-import { EmbeddedBrokerClient } from '../../../src/shared/kafka/embedded/client.js';
-import { RecordFaultError } from '../../../src/shared/kafka/types.js';
+import { EmbeddedBrokerClient } from '../../../src/shared/sinks/kafka/embedded/client.js';
+import { RecordFaultError } from '../../../src/shared/sinks/kafka/types.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 

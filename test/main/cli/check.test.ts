@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
-import type { Finding } from '../../../src/main/start-check.js';
+import type { Finding } from '../../../src/main/preflight/start.js';
 import { makeCertificate } from '../../support/certificates.js';
 import { keptLog } from '../../support/logger.js';
 import { freePorts } from '../../support/ports.js';

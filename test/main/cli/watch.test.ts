@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { watchSettings } from '../../../src/main/cli/watch.js';
-import { topicPrefix } from '../../../src/shared/networks.js';
+import { topicPrefix } from '../../../src/shared/bitcoin/networks.js';
 import { loadSettings } from '../../../src/shared/settings/load.js';
 import { hashOf, subtreeData } from '../../support/gossip.js';
 import { createPeer } from '../../support/peer.js';

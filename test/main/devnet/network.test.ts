@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkPorts, layOut } from '../../../src/main/devnet/layout.js';
-import { readRunFile } from '../../../src/shared/run-file.js';
+import { readRunFile } from '../../../src/shared/process/run-file.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 

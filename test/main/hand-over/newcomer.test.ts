@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ControlHandlers, controlSocketPath } from '../../../src/main/control/protocol.js';
 import { ControlServer } from '../../../src/main/control/server.js';
-import { DataDirectory } from '../../../src/main/data-directory.js';
+import { DataDirectory } from '../../../src/main/data-directory/data-directory.js';
 import { AskedByFile } from '../../../src/main/hand-over/files.js';
 import { Newcomer } from '../../../src/main/hand-over/newcomer.js';
 import { Tenure } from '../../../src/main/hand-over/tenure.js';

@@ -5,9 +5,9 @@ import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
 import { createBanMetrics } from '../../../src/main/bans/metrics.js';
 import { createPeerServiceMetrics } from '../../../src/main/grpc/metrics.js';
 import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
-import { createNodeMetrics } from '../../../src/main/node/metrics.js';
+import { createNodeMetrics } from '../../../src/main/node/metrics/node-metrics.js';
 import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
-import { createNotificationServerMetrics } from '../../../src/workers/notification-server/metrics.js';
+import { createNotificationServerMetrics } from '../../../src/workers/websocket-server/metrics.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 

@@ -22,7 +22,7 @@ test('a publisher’s thread that cannot be ended gets no successor beside it: t
   writeFileSync(
     file,
     `import { openSync } from 'node:fs';
-    import { answerTasks } from ${JSON.stringify(new URL('../../../src/shared/pipeline/task-answers.js', import.meta.url).href)};
+    import { answerTasks } from ${JSON.stringify(new URL('../../../src/shared/ipc/task-answers.js', import.meta.url).href)};
     answerTasks((task) => (task.op === 'publish' ? openSync(${JSON.stringify(pipe)}, 'r') : null));`,
   );
   const codes: number[] = [];

@@ -13,7 +13,7 @@ const here = (path: string): string => JSON.stringify(new URL(path, import.meta.
 
 /** Does what it is told: `wait` until a later `go`, `fail`, `die`, or say it back. */
 const PROGRAM = `
-  import { answerTasks } from ${here('../../../src/shared/pipeline/task-answers.js')};
+  import { answerTasks } from ${here('../../../src/shared/ipc/task-answers.js')};
   let go;
   const going = new Promise((resolve) => { go = resolve; });
   answerTasks((task) => {

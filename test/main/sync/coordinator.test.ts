@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { MemoryLevel } from 'memory-level';
 import { Registry } from 'prom-client';
-import type { FsmState } from '../../../src/main/blockchain/types.js';
+import type { FsmState } from '../../../src/main/chain/types.js';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
 import { RegisteredPeers } from '../../../src/main/peers/registered-peers.js';
 import { PeerRegistry } from '../../../src/main/peers/registry.js';

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, status as Status, type sendUnaryData } from '@grpc/grpc-js';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
+import type { HashHex } from '../../../src/shared/bitcoin/hash.js';
 import { AbortedError, ConfigurationError, UnavailableError } from '../../../src/shared/errors.js';
 import {
   BlockAssemblyAPIService,
@@ -13,7 +14,6 @@ import {
   createBlockValidationClient,
   type FoundBlock,
 } from '../../../src/shared/grpc/block-validation-client.js';
-import type { HashHex } from '../../../src/shared/hash.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { freePorts } from '../../support/ports.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseListenAddress } from '../../../src/shared/listen-address.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { editDistance, nearestKey } from '../../../src/shared/settings/nearest.js';
 import { formatGoDuration, parseGoDuration, ValueError } from '../../../src/shared/settings/values.js';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { decodeEntry, recordBytesOf } from '../../../src/shared/journal/entry.js';
 import { blocks } from '../../../src/shared/messages/topics.js';
 import { Backlog } from '../../../src/shared/sinks/backlog.js';
-import { isRecordOf } from '../../../src/shared/sinks/kafka.js';
+import { isRecordOf } from '../../../src/shared/sinks/kafka/sink.js';
 import type { PlacedEntry } from '../../../src/shared/sinks/types.js';
 import { entryWith, frameEntry, openJournal, recordEntry } from '../../support/open-journal.js';
 

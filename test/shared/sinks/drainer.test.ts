@@ -4,11 +4,15 @@ import { type TestContext, test } from 'node:test';
 import { Registry } from 'prom-client';
 import { Cursor } from '../../../src/shared/journal/cursor.js';
 import { decodeEntry } from '../../../src/shared/journal/entry.js';
-import { BrokerFaultError, RecordFaultError, TopicFaultError } from '../../../src/shared/kafka/types.js';
 import { blocks } from '../../../src/shared/messages/topics.js';
 import { DeadLetters } from '../../../src/shared/sinks/dead-letters.js';
 import { Drainer, type DrainerOptions, type SinkCursor } from '../../../src/shared/sinks/drainer.js';
-import { isRecordOf } from '../../../src/shared/sinks/kafka.js';
+import { isRecordOf } from '../../../src/shared/sinks/kafka/sink.js';
+import {
+  BrokerFaultError,
+  RecordFaultError,
+  TopicFaultError,
+} from '../../../src/shared/sinks/kafka/types.js';
 import { createOutboxMetrics, outboxMeters } from '../../../src/shared/sinks/metrics.js';
 import type { Sink } from '../../../src/shared/sinks/types.js';
 import { keptLog } from '../../support/logger.js';

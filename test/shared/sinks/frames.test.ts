@@ -6,16 +6,16 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { hasFrame } from '../../../src/shared/journal/entry.js';
 import { segmentName } from '../../../src/shared/journal/layout.js';
-import { EmbeddedProducer } from '../../../src/shared/kafka/embedded/producer.js';
+import { Drainer } from '../../../src/shared/sinks/drainer.js';
+import { EmbeddedProducer } from '../../../src/shared/sinks/kafka/embedded/producer.js';
+import { frameForm, KafkaSink } from '../../../src/shared/sinks/kafka/sink.js';
 import {
   BrokerFaultError,
   type KafkaProducer,
   RecordFaultError,
   TopicFaultError,
-} from '../../../src/shared/kafka/types.js';
-import { parseKafkaUrl } from '../../../src/shared/kafka/url.js';
-import { Drainer } from '../../../src/shared/sinks/drainer.js';
-import { frameForm, KafkaSink } from '../../../src/shared/sinks/kafka.js';
+} from '../../../src/shared/sinks/kafka/types.js';
+import { parseKafkaUrl } from '../../../src/shared/sinks/kafka/url.js';
 import { NO_METERS } from '../../../src/shared/sinks/metrics.js';
 import { recordsIn, startBroker } from '../../support/embedded-broker.js';
 import { keptLog } from '../../support/logger.js';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Registry } from 'prom-client';
-import { BrokerFaultError, RecordFaultError } from '../../../src/shared/kafka/types.js';
+import { BrokerFaultError, RecordFaultError } from '../../../src/shared/sinks/kafka/types.js';
 import { TracedSink, type TracedSinkOptions } from '../../../src/shared/sinks/traced.js';
 import type { PlacedEntry, Sink } from '../../../src/shared/sinks/types.js';
 import type { Tracer } from '../../../src/shared/tracing/tracer.js';

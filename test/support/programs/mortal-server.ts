@@ -3,14 +3,14 @@
  * the settings have one, is somebody else's, so that it outlives the process. Ends with its parent.
  */
 
-import '../../../src/shared/polyfill.js';
+import '../../../src/shared/process/polyfill.js';
 
-import { composeDependencies } from '../../../src/main/compose.js';
 import { Lives } from '../../../src/main/hand-over/lives.js';
 import { Tenure } from '../../../src/main/hand-over/tenure.js';
-import { P2PServer } from '../../../src/main/server.js';
+import { composeDependencies } from '../../../src/main/server/compose.js';
+import { P2PServer } from '../../../src/main/server/server.js';
 import { AbortedError } from '../../../src/shared/errors.js';
-import { createLogger } from '../../../src/shared/logging.js';
+import { createLogger } from '../../../src/shared/logging/logger.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import type { Order, Report, Victim } from '../deaths/mortal-server.js';
 import { CHECKER_MB, PUBLISHER_MB, watchWorkerThreads } from '../worker-threads.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashToBytes, parseHashHex } from '../../../src/shared/hash.js';
+import { hashToBytes, parseHashHex } from '../../../src/shared/bitcoin/hash.js';
 import { blocks, subtrees } from '../../../src/shared/messages/topics.js';
 import { Announcers } from '../../../src/workers/publisher/announcers.js';
 

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, status as Status } from '@grpc/grpc-js';
 import { Registry } from 'prom-client';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
+import { hashFromBytes } from '../../../src/shared/bitcoin/hash.js';
 import {
   type BlockValidationAPIServer,
   BlockValidationAPIService,
@@ -10,7 +11,6 @@ import {
 import type { FoundBlock } from '../../../src/shared/grpc/block-validation-client.js';
 import { createBlockValidationClient } from '../../../src/shared/grpc/block-validation-client.js';
 import { createNeighbourMetrics } from '../../../src/shared/grpc/neighbour-metrics.js';
-import { hashFromBytes } from '../../../src/shared/hash.js';
 import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
 import { BlockFoundForwarder } from '../../../src/workers/publisher/block-found.js';
 import { createPublisherMetrics } from '../../../src/workers/publisher/metrics.js';

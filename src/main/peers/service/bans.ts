@@ -4,10 +4,10 @@
  */
 
 import type { AbstractSublevel } from 'abstract-level';
+import { inSlices } from '../../../shared/async/slices.js';
 import { monotonic, wall } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
-import type { Logger } from '../../../shared/logging.js';
-import { inSlices } from '../../../shared/slices.js';
+import type { Logger } from '../../../shared/logging/logger.js';
 import type { BanList } from '../../bans/list.js';
 import { canonicalPeerId } from '../../bans/subject.js';
 import type { Level } from '../write-behind.js';

@@ -5,21 +5,21 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import { inSlices } from '../../../shared/async/slices.js';
+import { TokenBucket } from '../../../shared/async/token-bucket.js';
+import { hashToBytes, parseHashHex } from '../../../shared/bitcoin/hash.js';
 import { dateOf, monotonic, steadyTime } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
 import { PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
-import { hashToBytes, parseHashHex } from '../../../shared/hash.js';
 import type { DependencyHealth } from '../../../shared/health.js';
-import type { Logger } from '../../../shared/logging.js';
-import { inSlices } from '../../../shared/slices.js';
-import { TokenBucket } from '../../announce/token-bucket.js';
+import type { Logger } from '../../../shared/logging/logger.js';
 import type { BanList } from '../../bans/list.js';
 import type {
   PeerRegistryCalls,
   RegistryMethod,
   RegistryRequest,
   RegistryResponse,
-} from '../../blockchain/peer-registry-calls.js';
+} from '../../chain/peer-registry-calls.js';
 import type { ConnectedPeer } from '../../node/types.js';
 import { NO_RECORD, type PeerRecord, type PeerReport } from '../peer-records.js';
 import type { PeerRegistry } from '../registry.js';

@@ -1,7 +1,7 @@
 /** The blockchain service's registry of peers, as figures. */
 
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { zeroedCounter } from '../../../shared/zeroed-counter.js';
+import { zeroedCounter } from '../../../shared/metrics/zeroed-counter.js';
 import { CALL_OUTCOMES } from './outcome.js';
 
 export type RegistryClientMetrics = ReturnType<typeof createRegistryClientMetrics>;

@@ -1,8 +1,8 @@
 /** What the blockchain service's registry says of a peer, as much of it as can be right. */
 
+import { hashFromBytes } from '../../../shared/bitcoin/hash.js';
 import { steadyOf } from '../../../shared/clock.js';
 import { type PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
-import { hashFromBytes } from '../../../shared/hash.js';
 import { escapedUrl, printFault } from '../../../shared/messages/data-hub-url.js';
 import { displayText } from '../../../shared/messages/text.js';
 import { canonicalPeerId } from '../../bans/subject.js';

@@ -1,0 +1,131 @@
+/** The one way out: a message of ours goes to our WebSocket clients and, where it may, to the network. */
+
+import { gossipTopic } from '../../shared/bitcoin/networks.js';
+import { errorMessage } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { encodeMessage } from '../../shared/messages/encode.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { messagingValues } from '../../shared/tracing/messaging.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
+import type { TraceParent, TraceSpan } from '../../shared/tracing/types.js';
+import type { FsmState } from '../chain/types.js';
+import type { P2PNode } from '../node/types.js';
+import type { AnnounceMetrics, BlockedStage } from './metrics.js';
+import { gateOf } from './publish-policy.js';
+
+/** Milliseconds that one publishing may hold up the next: order is kept, but nobody waits for ever. */
+const PUBLISH_PATIENCE_MS = 5_000;
+
+export interface VoiceComponents {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly metrics: AnnounceMetrics;
+  readonly node: Pick<P2PNode, 'publish'>;
+  /** Hands a message of ours to the pipeline, for WebSocket clients. */
+  readonly showOwn: <M extends object>(
+    kind: MessageKind<M>,
+    message: Partial<M>,
+    trace: TraceParent | undefined,
+  ) => void;
+  /** Undefined: nothing is traced. */
+  readonly tracers?: Tracers | undefined;
+  readonly fsmState: () => FsmState | undefined;
+}
+
+export class Voice {
+  readonly #components: VoiceComponents;
+  readonly #failing = new Set<string>();
+
+  constructor(components: VoiceComponents) {
+    this.#components = components;
+  }
+
+  /** Whether a message of this kind would leave the machine now. */
+  mayTell(kind: string): boolean {
+    return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) === 'tell';
+  }
+
+  /** Whether anybody at all would see a message of this kind now. */
+  maySay(kind: string): boolean {
+    return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) !== 'drop';
+  }
+
+  /** Counts what the state of the chain keeps back: before any work for it, or at the last moment since the state has changed meanwhile. */
+  dropped(kind: string, stage: BlockedStage = 'precheck'): void {
+    const { metrics, fsmState } = this.#components;
+    const state = fsmState();
+    metrics.announcements.inc({ kind, outcome: 'dropped' });
+    metrics.blocked.inc({
+      topic: kind,
+      fsm_state: state === undefined || state === 'RUNNING' ? 'UNKNOWN' : state,
+      stage,
+    });
+  }
+
+  /**
+   * Says `message`. With `tellable` false it is shown and counted as `no_url`. Resolves with the number of peers it went
+   * to, 0 when it went to none; never rejects.
+   */
+  async say<M extends object>(kind: MessageKind<M>, message: Partial<M>, tellable = true): Promise<number> {
+    const { settings, metrics, node, showOwn, fsmState } = this.#components;
+    const gate = gateOf(kind.name, settings.listen_mode, fsmState());
+    if (gate === 'drop') {
+      this.dropped(kind.name, 'chokepoint');
+      return 0;
+    }
+    const span = this.#span(kind);
+    try {
+      const data = encodeMessage(kind, message, settings.p2p_payload_framing, settings.clientName);
+      if (kind.frame !== undefined) showOwn(kind, message, span?.context);
+      if (gate === 'show' || !tellable) {
+        metrics.announcements.inc({ kind: kind.name, outcome: gate === 'show' ? 'shown' : 'no_url' });
+        return 0;
+      }
+      const peers = await patiently(node.publish(kind.id, data));
+      span?.set({ 'messaging.message.body.size': data.length, 'teranode.p2p.peers': peers });
+      metrics.announcements.inc({ kind: kind.name, outcome: peers > 0 ? 'told' : 'nobody' });
+      this.#failing.delete(kind.name);
+      return peers;
+    } catch (error) {
+      metrics.announcements.inc({ kind: kind.name, outcome: 'failed' });
+      this.#complain(kind.name, error);
+      span?.fail('publish', errorMessage(error));
+      return 0;
+    } finally {
+      span?.end();
+    }
+  }
+
+  /** Of a message that is told or shown, where it is traced. */
+  #span(kind: Pick<MessageKind, 'name' | 'topicSetting'>): TraceSpan | undefined {
+    const { settings, tracers } = this.#components;
+    const tracer = tracers?.sampled();
+    if (tracer === undefined) return undefined;
+    const topic = gossipTopic(settings, kind);
+    const values = { ...messagingValues('gossipsub', 'send', topic), 'teranode.p2p.kind': kind.name };
+    return tracer.message(`send ${topic}`, { kind: 'producer', values });
+  }
+
+  /** Once until it works again: a node without peers fails at every status. */
+  #complain(kind: string, error: unknown): void {
+    if (this.#failing.has(kind)) return;
+    this.#failing.add(kind);
+    this.#components.logger.warn({ kind, reason: errorMessage(error) }, 'could not publish');
+  }
+}
+
+async function patiently(publishing: Promise<number>): Promise<number> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`publishing took over ${PUBLISH_PATIENCE_MS} ms`)),
+      PUBLISH_PATIENCE_MS,
+    );
+  });
+  try {
+    return await Promise.race([publishing, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Places at circuit relays, through which peers behind a router are reached. Asked for in the background: a relay that is
+ * away, or a bootstrap peer that is none, must not hold up the start. They stay wanted: a place that is lost, because its relay was
+ * restarted or the connection broke, is asked for again.
+ */
+
+import type { Libp2p } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { deadlineSignal } from '../../../shared/async/deadline.js';
+import { errorMessage } from '../../../shared/errors.js';
+import type { Logger } from '../../../shared/logging/logger.js';
+import type { Settings } from '../../../shared/settings/table.js';
+import type { RelayPlaces } from '../patches/relay-reservations.js';
+import { type ResolveOptions, relayPeerAddresses, resolvePeers } from '../peering/bootstrap.js';
+import { isRelayed } from './multiaddrs.js';
+
+/** After a first round in which a relay had no place for us, and then twice as long each time. */
+const FIRST_RETRY_MS = 5_000;
+const LAST_RETRY_MS = 60_000;
+/** After a place was lost. */
+const LOST_RETRY_MS = 1_000;
+const DIAL_TIMEOUT_MS = 10_000;
+
+/** Multiaddrs of relays: those named; in the current generation else the bootstrap peers; none for a silent node. */
+export function relayAddresses(settings: Settings): readonly string[] {
+  if (settings.listen_mode === 'silent') return [];
+  if (settings.p2p_generation === 'first' && settings.p2p_relay_peers.length === 0) return [];
+  return relayPeerAddresses(settings);
+}
+
+/** Whether the node speaks with peers through relays at all: as Go, always in the current generation. */
+export function isRelaying(settings: Settings): boolean {
+  if (settings.listen_mode === 'silent') return false;
+  return settings.p2p_generation === 'current' || relayAddresses(settings).length > 0;
+}
+
+export interface RelaysComponents {
+  readonly libp2p: Pick<Libp2p, 'peerId' | 'dial' | 'getConnections'>;
+  /** Undefined: the node has no circuit transport, and takes no places. */
+  readonly places: RelayPlaces | undefined;
+  readonly logger: Logger;
+}
+
+export interface RelaysOptions extends ResolveOptions {
+  /** Multiaddrs ending in /p2p/<id>, or /dnsaddr. */
+  readonly addresses: readonly string[];
+  /** Told the base58 IDs of the relays before one is dialled. */
+  readonly onResolved?: (peerIds: Iterable<string>) => void;
+  /** Milliseconds until the first retry, which double. Default 5,000. */
+  readonly firstRetryMs?: number;
+}
+
+export class Relays {
+  readonly #components: RelaysComponents;
+  readonly #options: RelaysOptions;
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #looking = false;
+  #waitMs: number;
+  /** A place was lost while a round was under way. */
+  #lost = false;
+  #unwatch: () => void = () => {};
+
+  constructor(components: RelaysComponents, options: RelaysOptions) {
+    this.#components = components;
+    this.#options = options;
+    this.#waitMs = this.#firstWait;
+  }
+
+  /** Begins at once; waits for no relay. */
+  start(): void {
+    const { places } = this.#components;
+    if (places === undefined || this.#options.addresses.length === 0) return;
+    this.#unwatch = places.onLost((relay) => this.#onLost(relay));
+    this.#schedule(places, 0);
+  }
+
+  /** Does not wait for a relay that is being asked and may not answer. */
+  stop(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+    this.#unwatch();
+  }
+
+  get #firstWait(): number {
+    return this.#options.firstRetryMs ?? FIRST_RETRY_MS;
+  }
+
+  #onLost(relay: string): void {
+    const { places, logger } = this.#components;
+    if (places === undefined || this.#stopping.signal.aborted) return;
+    logger.info({ relay }, 'lost the place at a relay');
+    this.#waitMs = this.#firstWait;
+    if (!this.#looking) this.#schedule(places, Math.min(LOST_RETRY_MS, this.#firstWait));
+    else this.#lost = true;
+  }
+
+  #schedule(places: RelayPlaces, afterMs: number): void {
+    if (this.#stopping.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#looking = true;
+      this.#lost = false;
+      void this.#look(places).then((missing) => {
+        this.#looking = false;
+        if (this.#lost) this.#schedule(places, Math.min(LOST_RETRY_MS, this.#firstWait));
+        else if (missing) {
+          this.#schedule(places, this.#waitMs);
+          this.#waitMs = Math.min(this.#waitMs * 2, LAST_RETRY_MS);
+        }
+      });
+    }, afterMs).unref();
+  }
+
+  /** One round; true when a place is missing. */
+  async #look(places: RelayPlaces): Promise<boolean> {
+    const { libp2p, logger } = this.#components;
+    const { addresses, onResolved } = this.#options;
+    const { signal } = this.#stopping;
+    const relays = await resolvePeers(addresses, { ...this.#options, logger, signal });
+    relays.delete(libp2p.peerId.toString());
+    onResolved?.(relays.keys());
+    await Promise.all([...relays].map(([relay, known]) => this.#take(places, relay, known)));
+    return relays.size === 0 || [...relays.keys()].some((relay) => !places.has(relay));
+  }
+
+  async #take(places: RelayPlaces, relay: string, addresses: Multiaddr[]): Promise<void> {
+    const [first] = addresses;
+    if (first === undefined || places.has(relay) || this.#stopping.signal.aborted) return;
+    const { libp2p, logger } = this.#components;
+    try {
+      const direct = libp2p
+        .getConnections(peerIdFromString(relay))
+        .some(({ status, remoteAddr }) => status === 'open' && !isRelayed(remoteAddr));
+      if (!direct) {
+        await libp2p.dial(addresses, {
+          signal: deadlineSignal(DIAL_TIMEOUT_MS, this.#stopping.signal),
+        });
+      }
+      await places.take(relay, first);
+      logger.info({ relay }, 'reserved a place at a relay');
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      logger.debug({ relay, error: errorMessage(error) }, 'no place at a relay');
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** Requests of strangers that are served at once, each on a stream: so many in all, and of one peer and one source. */
+
+import type { Connection } from '@libp2p/interface';
+import { isLoopbackAddress } from '../../../shared/net/ip.js';
+import { isRelayed, multiaddrHost, multiaddrSource } from '../addresses/multiaddrs.js';
+import { type Holder, Shares } from '../peering/shares.js';
+
+/** A stream that brings nothing for so long is cut, ms: its request was to come with it. */
+export const STREAM_SILENCE_MS = 3_000;
+
+export interface StreamShares {
+  /** Served at once, of all peers. */
+  readonly places: number;
+  /** Of one peer, over all its connections. */
+  readonly peer: number;
+  /** Of one address, IPv6 /64 or relay. */
+  readonly source: number;
+}
+
+/** Why a stream was cut: newer ones took its place. */
+export class GaveWayError extends Error {
+  override readonly name = 'GaveWayError';
+}
+
+export class ServedStreams {
+  readonly #shares: Shares<AbortController>;
+  readonly #limits: StreamShares;
+
+  constructor(limits: StreamShares) {
+    this.#limits = limits;
+    this.#shares = new Shares({ places: limits.places, givesWay: 'eldest' });
+  }
+
+  /** Does `work` in a place of the connection's. Its signal aborts with GaveWayError when the place is needed. Rejects as `work` does. */
+  async serve(connection: Connection, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const place = new AbortController();
+    for (const { item } of this.#shares.take(place, this.#holders(connection))) {
+      item.abort(new GaveWayError('others have taken the place of this stream'));
+    }
+    try {
+      await work(place.signal);
+    } finally {
+      this.#shares.release(place);
+    }
+  }
+
+  /** Loopback is no source: behind a proxy on this machine everybody is there. */
+  #holders({ remotePeer, remoteAddr }: Connection): Holder[] {
+    const peer = { name: `peer ${remotePeer}`, share: this.#limits.peer };
+    const host = multiaddrHost(remoteAddr);
+    const isLocal = host?.kind === 'ip' && isLoopbackAddress(host.address) && !isRelayed(remoteAddr);
+    const source = isLocal ? undefined : multiaddrSource(remoteAddr);
+    return source === undefined ? [peer] : [peer, { name: source, share: this.#limits.source }];
+  }
+}

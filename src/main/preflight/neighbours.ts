@@ -1,0 +1,106 @@
+/** Whether what a server on these settings talks to is there and well: each is asked once, and nothing is changed. */
+
+import { deadlineSignal } from '../../shared/async/deadline.js';
+import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
+import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { SettingKey, Settings } from '../../shared/settings/table.js';
+import { createProducer, type KafkaSettingKey } from '../../shared/sinks/kafka/index.js';
+import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
+import { isOnPostgres } from '../bans/create-store.js';
+import { PostgresBanStore } from '../bans/postgres-store.js';
+import { GrpcBlockchainClient } from '../chain/grpc-client.js';
+import type { Finding } from './start.js';
+
+/** For the answer of one. */
+const ANSWER_MS = 10_000;
+
+interface Neighbour {
+  readonly setting: SettingKey;
+  readonly ask: (signal: AbortSignal) => Promise<DependencyHealth>;
+  readonly close: () => unknown;
+}
+
+/** What each of them answers. One that is away is a fault here, though a server starts without it and waits. */
+export async function checkNeighbours(settings: Settings, logger: Logger): Promise<readonly Finding[]> {
+  const neighbours = [
+    ...services(settings, logger),
+    ...topics(settings, logger),
+    ...stores(settings, logger),
+  ];
+  return Promise.all(
+    neighbours.map(async ({ setting, ask, close }): Promise<Finding> => {
+      try {
+        const { status, error = '', message } = await ask(deadlineSignal(ANSWER_MS));
+        if (status === 200) return { what: 'network', state: 'well', message: `${setting}: ${message}` };
+        const missing = error.endsWith(MISSING);
+        return {
+          what: 'network',
+          state: missing ? 'warning' : 'fault',
+          message: `${setting}: ${error}${missing ? ', and is made at the start' : ''}`,
+        };
+      } finally {
+        await close();
+      }
+    }),
+  );
+}
+
+/** What a cluster's health says of a topic that there is not. */
+const MISSING = 'it does not exist';
+
+function services(settings: Settings, logger: Logger): Neighbour[] {
+  const components = { settings, logger };
+  const found: Neighbour[] = [];
+  if (settings.blockchain_grpcAddress !== '') {
+    const client = new GrpcBlockchainClient(components);
+    found.push({
+      setting: 'blockchain_grpcAddress',
+      ask: (signal) => client.health(signal),
+      close: () => client.close(),
+    });
+  }
+  if (settings.blockvalidation_grpcAddress !== '') {
+    const client = createBlockValidationClient(components);
+    found.push({
+      setting: 'blockvalidation_grpcAddress',
+      ask: (signal) => client.health(signal),
+      close: () => client.close(),
+    });
+  }
+  if (settings.blockassembly_grpcAddress !== '') {
+    const address = settings.blockassembly_grpcAddress;
+    const client = new BlockAssemblyClient(components, { deadlineMs: ANSWER_MS / 2 });
+    found.push({
+      setting: 'blockassembly_grpcAddress',
+      ask: async () => {
+        const resource = 'BlockAssemblyClient';
+        return (await client.state()) === undefined
+          ? { resource, status: 503, error: `${address} does not answer`, message: '' }
+          : { resource, status: 200, message: `serving at ${address}` };
+      },
+      close: () => client.close(),
+    });
+  }
+  return found;
+}
+
+function topics(settings: Settings, logger: Logger): Neighbour[] {
+  const keys = (Object.keys(settings) as SettingKey[]).filter((key): key is KafkaSettingKey =>
+    /^kafka_.*Config$/.test(key),
+  );
+  const onCluster = keys.filter(
+    (key) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).scheme !== 'memory',
+  );
+  return onCluster.map((setting) => {
+    const producer = createProducer(settings, setting, { logger, brokerSocketPath: undefined });
+    return { setting, ask: (signal) => producer.health(signal), close: () => producer.disconnect() };
+  });
+}
+
+function stores(settings: Settings, logger: Logger): Neighbour[] {
+  if (!isOnPostgres(settings)) return [];
+  const store = new PostgresBanStore({ url: settings.blockchain_store.trim(), logger });
+  return [{ setting: 'blockchain_store', ask: (signal) => store.reach(signal), close: () => store.close() }];
+}

@@ -1,0 +1,164 @@
+/** The composition root: from settings to a server with its neighbours, real or embedded. */
+
+import { readFileSync } from 'node:fs';
+import { Registry } from 'prom-client';
+import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
+import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
+import { serviceFiles } from '../../shared/grpc/channel.js';
+import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
+import { localSocketPath } from '../../shared/ipc/socket-path.js';
+import { ComponentLoggers, type Logger } from '../../shared/logging/logger.js';
+import { checkContextOf } from '../../shared/messages/context.js';
+import { Secrets } from '../../shared/secrets/secrets.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { createConsumerMetrics } from '../../shared/sinks/kafka/consumer-metrics.js';
+import {
+  createConsumer,
+  createProducer,
+  type KafkaSettingKey,
+  needsEmbeddedBroker,
+} from '../../shared/sinks/kafka/index.js';
+import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
+import type { KafkaConsumer } from '../../shared/sinks/kafka/types.js';
+import { createTlsMetrics } from '../../shared/tls/metrics.js';
+import { TlsWatch } from '../../shared/tls/watch.js';
+import { tracingConfig } from '../../shared/tracing/config.js';
+import { Tracing } from '../../shared/tracing/tracing.js';
+import { createBanStore } from '../bans/create-store.js';
+import { EmbeddedBrokerThread } from '../broker/index.js';
+import { EmbeddedChain } from '../chain/embedded-chain.js';
+import { EmbeddedRejections } from '../chain/embedded-rejections.js';
+import { GrpcBlockchainClient } from '../chain/grpc-client.js';
+import { DataDirectory } from '../data-directory/data-directory.js';
+import { grpcServerFiles } from '../grpc/server.js';
+import { refuseProblems } from '../preflight/settings.js';
+import { GuardedHttp } from '../sync/guarded-http.js';
+import { notificationFiles } from '../websocket/index.js';
+import type { ServerDependencies, ServerOptions } from './dependencies.js';
+import { P2PServer } from './server.js';
+
+/** WIRE §3: `p2p.<clientName>`, in the first generation `p2p`. */
+export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clientName'>): string {
+  return settings.p2p_generation === 'first' || settings.clientName === ''
+    ? 'p2p'
+    : `p2p.${settings.clientName}`;
+}
+
+/**
+ * The neighbours that `settings` ask for. Nothing is connected to, opened or written. `directory`: where it is open already. Throws ConfigurationError with
+ * every problem.
+ */
+export function composeDependencies(
+  settings: Settings,
+  logger: Logger,
+  directory = new DataDirectory(settings.DATADIR),
+): ServerDependencies {
+  refuseProblems(settings);
+  const loggers = new ComponentLoggers(logger);
+  const brokerSocketPath = needsEmbeddedBroker(settings)
+    ? localSocketPath(directory.path, 'broker.sock')
+    : undefined;
+  const registry = new Registry();
+  const tls = new TlsWatch(
+    { logger: loggers.of('tls'), metrics: createTlsMetrics(registry) },
+    {
+      websocket: notificationFiles(settings),
+      peerservice: grpcServerFiles(settings),
+      services: serviceFiles(settings),
+      kafka: kafkaFiles(settings),
+    },
+  );
+  const { config, warnings } = tracingConfig(settings, process.env);
+  for (const warning of warnings) logger.warn({ component: 'tracing' }, warning);
+  const tracing = new Tracing({ logger: loggers.of('tracing'), registry }, config);
+  if (config !== undefined) {
+    const { exporters, protocol, ratio } = config;
+    logger.info({ component: 'tracing', exporters, protocol, ratio }, 'messages and calls are traced');
+  }
+  const secrets = new Secrets(settings, loggers.of('server'));
+  const neighbours = {
+    settings,
+    secrets,
+    tls: tls.of('services'),
+    metrics: createNeighbourMetrics(registry),
+    tracers: tracing,
+  };
+  const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka'), secrets };
+  const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
+  const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
+    settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
+  const chain =
+    settings.blockchain_grpcAddress === ''
+      ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
+      : undefined;
+  const blockchain = chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') });
+  return {
+    settings,
+    logger,
+    loggers,
+    registry,
+    tls,
+    secrets,
+    tracing,
+    directory,
+    blockchain,
+    peerRegistry: blockchain instanceof GrpcBlockchainClient ? blockchain.peerRegistry : undefined,
+    validation: createBlockValidationClient({ ...neighbours, logger: loggers.of('validation') }),
+    assembly: new BlockAssemblyClient({ ...neighbours, logger: loggers.of('assembly') }),
+    banStore: createBanStore(settings, {
+      level: directory.store,
+      logger: loggers.of('bans'),
+    }),
+    dataHubs: new GuardedHttp({
+      context: checkContextOf(settings),
+      refuseReserved: settings.p2p_refuse_reserved_addresses,
+      tracers: tracing,
+    }),
+    rejectedTx: consumerOf('kafka_rejectedTxConfig'),
+    invalidBlocks: consumerOf('kafka_invalidBlocksConfig'),
+    invalidSubtrees: consumerOf('kafka_invalidSubtreesConfig'),
+    embedded: {
+      chain,
+      broker:
+        brokerSocketPath === undefined
+          ? undefined
+          : new EmbeddedBrokerThread(
+              { logger: loggers.of('broker') },
+              {
+                socketPath: brokerSocketPath,
+                logLevel: logger.level,
+                heapMb: settings.p2p_heap_broker,
+                node: settings.clientName,
+              },
+            ),
+      rejections:
+        settings.p2p_embedded_rejected_tx_interval > 0
+          ? new EmbeddedRejections({
+              settings,
+              logger: kafka.logger,
+              producer: createProducer(settings, 'kafka_rejectedTxConfig', kafka),
+            })
+          : undefined,
+    },
+    brokerSocketPath,
+  };
+}
+
+/** This package's version, told where the setting `version` is empty. */
+export function packageVersion(): string {
+  const file = new URL('../../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** A server on `settings`, not yet initialised. Throws ConfigurationError with every problem. */
+export function composeServer(
+  settings: Settings,
+  {
+    logger,
+    directory,
+    ...options
+  }: { readonly logger: Logger; readonly directory?: DataDirectory } & ServerOptions,
+): P2PServer {
+  const dependencies = composeDependencies(settings, logger, directory);
+  return P2PServer.create(dependencies, { version: packageVersion(), ...options });
+}

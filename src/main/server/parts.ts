@@ -1,0 +1,410 @@
+/** The server's own parts, built and tied together. Nothing runs yet: `server.ts` starts and stops them. */
+
+import type { PrivateKey } from '@libp2p/interface';
+import { LevelDatastore } from 'datastore-level';
+import type { HashHex } from '../../shared/bitcoin/hash.js';
+import { parseHeader } from '../../shared/bitcoin/header.js';
+import { localSocketPath } from '../../shared/ipc/socket-path.js';
+import type { ComponentLoggers, Logger } from '../../shared/logging/logger.js';
+import { checkDirect } from '../../shared/messages/check.js';
+import { checkContextOf } from '../../shared/messages/context.js';
+import { MESSAGE_KINDS } from '../../shared/messages/index.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
+import { displayText } from '../../shared/messages/text.js';
+import { blocks, subtrees } from '../../shared/messages/topics.js';
+import { outcomeAt } from '../../shared/pipeline/outcomes.js';
+import type { PeerFact } from '../../shared/pipeline/types.js';
+import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { Announcer } from '../announce/announcer.js';
+import { createAnnounceMetrics } from '../announce/metrics.js';
+import type { AnnouncedUrls } from '../announce/urls.js';
+import { BanEnforcer } from '../bans/enforcer.js';
+import { BanList } from '../bans/list.js';
+import { createBanMetrics } from '../bans/metrics.js';
+import { createBanGate } from '../bans/policy.js';
+import { createBanProtection } from '../bans/protection.js';
+import { BanScores } from '../bans/scores.js';
+import { canonicalPeerId } from '../bans/subject.js';
+import type { BlockHeaderInfo, ChainNotification } from '../chain/types.js';
+import { InvalidBlocks } from '../feedback/invalid-blocks.js';
+import { InvalidReports } from '../feedback/invalid-reports.js';
+import { createReportMetrics } from '../feedback/metrics.js';
+import type { AdminKey } from '../grpc/admin-key.js';
+import { GrpcConnections } from '../grpc/connections.js';
+import { createPeerServiceMetrics } from '../grpc/metrics.js';
+import { createPeerService } from '../grpc/peer-service.js';
+import { CATCHUP_ERROR_MAX } from '../grpc/registry-service.js';
+import { GrpcServer } from '../grpc/server.js';
+import { Libp2pNode } from '../node/index.js';
+import { olderBootstrapIds } from '../node/peering/bootstrap.js';
+import type { BanGate } from '../node/types.js';
+import { createPeerMetrics } from '../peers/metrics.js';
+import { RegisteredPeers } from '../peers/registered-peers.js';
+import { PeerRegistry } from '../peers/registry.js';
+import { RegistryClient } from '../peers/service/client.js';
+import { createRegistryClientMetrics } from '../peers/service/metrics.js';
+import { Pipeline } from '../pipeline/index.js';
+import { createPipelineMetrics } from '../pipeline/metrics.js';
+import { SyncCoordinator } from '../sync/coordinator.js';
+import { DataHubs } from '../sync/data-hubs.js';
+import { createSyncMetrics } from '../sync/metrics.js';
+import { triggerSync } from '../sync/request-catchup.js';
+import { createNotificationsMetrics, NotificationServers } from '../websocket/index.js';
+import type { ServerDependencies, ServerOptions } from './dependencies.js';
+
+/** What `init` found before the parts can be built. */
+export interface Identity {
+  readonly privateKey: PrivateKey;
+  readonly adminKey: AdminKey;
+  readonly urls: AnnouncedUrls;
+  readonly kinds: readonly MessageKind[] | undefined;
+}
+
+export class ServerParts {
+  readonly bans: BanList;
+  readonly scores: BanScores;
+  readonly enforcer: BanEnforcer;
+  readonly registry: PeerRegistry;
+  /** The blockchain service's registry of peers; undefined with an embedded chain. */
+  readonly registryClient: RegistryClient | undefined;
+  readonly node: Libp2pNode;
+  readonly datastore: LevelDatastore;
+  readonly pipeline: Pipeline;
+  readonly notifications: NotificationServers;
+  readonly announcer: Announcer;
+  readonly reports: InvalidReports;
+  /** Undefined where the settings, or an embedded chain that follows by itself, have no use for it. */
+  readonly sync: SyncCoordinator | undefined;
+  readonly grpc: GrpcServer;
+  readonly adminKey: AdminKey;
+  /** The tip as the chain told it last. */
+  best: BlockHeaderInfo | undefined;
+  readonly #dependencies: ServerDependencies;
+  readonly #logger: Logger;
+  #tipBits = 0;
+
+  constructor(
+    dependencies: ServerDependencies,
+    options: ServerOptions,
+    { privateKey, adminKey, urls, kinds }: Identity,
+    loggers: ComponentLoggers,
+  ) {
+    const { settings, registry, directory, tracing } = dependencies;
+    this.#dependencies = dependencies;
+    this.adminKey = adminKey;
+    this.#logger = loggers.of('server');
+
+    const banMetrics = createBanMetrics(registry);
+    const banLogger = loggers.of('bans');
+    this.bans = new BanList({ store: dependencies.banStore, logger: banLogger, metrics: banMetrics });
+    // The node is built below, on the gate that asks these: they look at it when there are peers.
+    const protection = createBanProtection(
+      settings,
+      () => this.node.peers(),
+      (peer) => this.node.isNamed(peer),
+    );
+    this.scores = new BanScores(
+      {
+        list: this.bans,
+        logger: banLogger,
+        metrics: banMetrics,
+        isProtected: (peer) => protection.isProtected(peer),
+        addressesOf: (peer) => protection.addressesOf(peer),
+        onOffence: (peer, reason, points) => this.registryClient?.offended(peer, reason, points),
+      },
+      {
+        threshold: settings.p2p_ban_threshold,
+        durationMs: settings.p2p_ban_duration,
+        generation: settings.p2p_generation,
+      },
+    );
+    const gate: BanGate = createBanGate(this.bans, this.scores);
+
+    this.registry = new PeerRegistry(
+      {
+        level: directory.store,
+        logger: loggers.of('peers'),
+        metrics: createPeerMetrics(registry),
+        ownHeight: () => this.best?.height,
+        connections: () => this.node.peers(),
+        onReport: (report) => this.registryClient?.reported(report),
+      },
+      {
+        maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead,
+        storageDoubtMs: settings.p2p_full_storage_penalty_duration,
+        isConfigured: (peer) => this.node.isNamed(peer),
+      },
+    );
+
+    const registryMetrics = createRegistryClientMetrics(registry);
+    this.registryClient =
+      dependencies.peerRegistry === undefined
+        ? undefined
+        : new RegistryClient(
+            {
+              calls: dependencies.peerRegistry,
+              logger: loggers.of('peers'),
+              metrics: registryMetrics,
+              registry: this.registry,
+              list: this.bans,
+              level: directory.store,
+              ownPeer: () => this.node.peerId,
+              connections: () => this.node.peers(),
+              isConfigured: (peer) => this.node.isNamed(peer),
+              isProtected: (peer) => protection.isProtected(peer),
+            },
+            {
+              intervalMs: settings.p2p_peer_registry_batch_interval,
+              banDurationMs: settings.p2p_ban_duration,
+            },
+          );
+
+    this.datastore = new LevelDatastore(
+      directory.store.sublevel('libp2p', { keyEncoding: 'utf8', valueEncoding: 'view' }) as never,
+    );
+    this.node = new Libp2pNode({
+      settings,
+      logger: loggers.of('node'),
+      privateKey,
+      datastore: this.datastore,
+      registry,
+      bans: gate,
+      // Built below; messages come when both have started.
+      checks: { check: (message) => this.pipeline.check(message) },
+      kinds: kinds ?? MESSAGE_KINDS,
+    });
+
+    const service = {
+      peerId: this.node.peerId,
+      clientName: settings.clientName,
+      version: options.version ?? '',
+    };
+    const publisher: PublisherConfig = {
+      settings,
+      journalPath: directory.file('journal'),
+      frameSocketPath: localSocketPath(directory.path, 'frames.sock'),
+      brokerSocketPath: dependencies.brokerSocketPath,
+      peerId: this.node.peerId,
+      logLevel: loggers.level,
+      kindsModule: options.kindsModule,
+      tracing: tracing.orderOf(service),
+    };
+    this.pipeline = new Pipeline(
+      {
+        settings,
+        logger: loggers.of('pipeline'),
+        metrics: createPipelineMetrics(registry, kinds),
+        verdicts: this.node,
+        bans: gate,
+        reputation: {
+          isLow: (peer) => this.registryClient?.isLow(peer) ?? this.registry.records.isLow(peer),
+        },
+        standingOf: (author) => this.registry.standingOf(author),
+        ...(this.registryClient === undefined
+          ? {}
+          : { onAccepted: (author) => this.registryClient?.heard(author) }),
+        onFact: (fact) => this.#learn(fact),
+        onOffence: (author, offence) => this.scores.add(author, offence),
+        tracers: tracing,
+      },
+      {
+        publisher,
+        ...(kinds === undefined ? {} : { kinds }),
+        ...(options.kindsModule === undefined ? {} : { kindsModule: options.kindsModule }),
+      },
+    );
+
+    this.notifications = new NotificationServers(
+      { settings, logger: loggers.of('notifications'), metrics: createNotificationsMetrics(registry) },
+      {
+        frameSocketPath: publisher.frameSocketPath,
+        peerId: this.node.peerId,
+        baseUrl: urls.dataHub,
+        tracing: tracing.orderOf(service),
+      },
+    );
+
+    const invalidBlocks = new InvalidBlocks();
+    this.sync = this.#syncCoordinator(invalidBlocks, loggers.of('sync'));
+    this.announcer = new Announcer(
+      {
+        settings,
+        logger: loggers.of('announce'),
+        metrics: createAnnounceMetrics(registry),
+        chain: dependencies.blockchain,
+        node: this.node,
+        showOwn: (kind, message, trace) => this.pipeline.pushOwn(kind, message, trace),
+        tracers: tracing,
+        urls,
+        assembly: dependencies.assembly,
+        syncPeer: () => this.sync?.syncPeer,
+        legacyPeers: () => this.registryClient?.legacyConnected,
+        onBestBlock: (best) => this.#setBest(best),
+        onNotification: (notification) => this.#notified(notification),
+        isInvalid: (hash) => invalidBlocks.has(hash),
+        // Elsewhere the coordinator sees what a peer has, and decides.
+        ...(settings.p2p_generation === 'first' && this.sync === undefined
+          ? { catchUp: (from) => triggerSync({ settings, publisher: this.pipeline.publisher }, from) }
+          : {}),
+        ...(dependencies.rejectedTx === undefined ? {} : { rejectedTx: dependencies.rejectedTx }),
+      },
+      options.version === undefined ? {} : { version: options.version },
+    );
+
+    this.reports = new InvalidReports({
+      logger: loggers.of('reports'),
+      metrics: createReportMetrics(registry),
+      scores: this.scores,
+      knownPeers: this.registry.known,
+      records: settings.p2p_generation === 'current' ? this.registry.records : undefined,
+      invalidBlocks,
+      announcersOf: (kind, hashes) =>
+        this.pipeline.publisher.ask('announcers', {
+          topic: (kind === 'block' ? blocks : subtrees).id,
+          hashes,
+        }),
+      fsmState: () => this.announcer.fsmState,
+      ownPeerId: () => this.node.peerId,
+      blocks: dependencies.invalidBlocks,
+      subtrees: dependencies.invalidSubtrees,
+    });
+
+    this.enforcer = new BanEnforcer({
+      list: this.bans,
+      node: this.node,
+      logger: banLogger,
+      metrics: banMetrics,
+    });
+
+    const grpcLogger = loggers.of('grpc');
+    const grpcMetrics = createPeerServiceMetrics(registry);
+    const connections = new GrpcConnections({ metrics: grpcMetrics });
+    this.grpc = new GrpcServer(
+      {
+        logger: grpcLogger,
+        connections,
+        tls: dependencies.tls.of('peerservice'),
+        service: createPeerService(
+          {
+            logger: grpcLogger,
+            metrics: grpcMetrics,
+            connections,
+            adminKey,
+            tracers: tracing,
+            node: this.node,
+            list: this.bans,
+            scores: this.scores,
+            registry: this.registry,
+            ...(this.registryClient === undefined ? {} : { service: this.registryClient }),
+          },
+          {
+            banDurationMs: settings.p2p_ban_duration,
+            bootstrapPeers: this.bootstrapPeers,
+            blacklistedHosts: checkContextOf(settings).blacklistedHosts,
+          },
+        ),
+      },
+      settings,
+    );
+
+    this.node.on('connected', (peer) => protection.met(peer));
+    this.#connect();
+  }
+
+  #syncCoordinator(invalidBlocks: InvalidBlocks, logger: Logger): SyncCoordinator | undefined {
+    const { settings, registry, embedded, dataHubs } = this.#dependencies;
+    const metrics = createSyncMetrics(registry);
+    if (embedded.chain !== undefined || !settings.p2p_sync_coordination) return undefined;
+    return new SyncCoordinator({
+      settings,
+      logger,
+      metrics,
+      peers: new RegisteredPeers(
+        {
+          registry: this.registry,
+          node: this.node,
+          list: this.bans,
+          scores: this.scores,
+          // Whoever this node has never heard is nobody to catch up from, whatever the service has of it.
+          service: { row: (peer) => this.registryClient?.row(peer), rows: () => [] },
+        },
+        { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
+      ),
+      known: this.registry.known,
+      isConfigured: (peer) => this.node.isNamed(peer),
+      hubs: new DataHubs({ http: dataHubs, metrics }),
+      ownHeight: () => this.best?.height,
+      ownWork: () => this.best?.chainWork,
+      fsmState: () => this.announcer.fsmState,
+      isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
+      trigger: async (candidate) => {
+        const taken = await triggerSync({ settings, publisher: this.pipeline.publisher }, candidate);
+        if (taken) this.registryClient?.syncAttempt(candidate.id);
+        return taken;
+      },
+    });
+  }
+
+  /** Those that lists leave out: base58 IDs, those behind a /dnsaddr once it is resolved; those of p2p_bootstrapAddresses in both generations. */
+  get bootstrapPeers(): Pick<ReadonlySet<string>, 'has'> {
+    const { bootstrapPeers } = this.node;
+    const older = olderBootstrapIds(this.#dependencies.settings);
+    return { has: (peerId) => bootstrapPeers.has(peerId) || older.has(peerId) };
+  }
+
+  /** From the node's events to those who care. */
+  #connect(): void {
+    const { settings } = this.#dependencies;
+    this.node.on('heard', (message) => this.pipeline.push(message));
+    this.node.on('connected', (peer) => this.registry.known.connected(peer));
+    this.node.on('disconnected', (peer, bytes) => {
+      this.registry.known.disconnected(peer, bytes);
+      this.registryClient?.disconnected(peer, bytes);
+    });
+    this.node.on('excess', (peer) => this.scores.add(peer, 'spam'));
+    this.node.on('forged', (peer) => this.scores.add(peer, 'protocol_violation'));
+    this.node.on('direct', ({ source, data }) => {
+      const { outcome, fact } = checkDirect(source, data, checkContextOf(settings, this.#tipBits));
+      const { name, offence } = outcomeAt(outcome) as { name: string; offence?: string };
+      if (fact !== undefined) {
+        this.#learn(fact);
+        if (fact.type === 'block') void this.announcer.followBestBlock(fact);
+      } else this.#logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
+      if (offence !== undefined) this.scores.add(source, offence);
+    });
+  }
+
+  /** A peer's failure is told by the services themselves too; whichever comes first is recorded. */
+  #notified(notification: ChainNotification): void {
+    if (notification.type !== 'peer_failure' || notification.failureType !== 'catchup') return;
+    const peer = canonicalPeerId(notification.peerId);
+    const reason = displayText(notification.reason, CATCHUP_ERROR_MAX);
+    if (notification.peerId === '') this.sync?.peerFailed('', reason);
+    if (peer === undefined) return;
+    this.sync?.peerFailed(peer, reason);
+    this.registry.records.catchupFailure(peer, 'notification');
+    if (reason !== '') this.registry.records.catchupError(peer, reason);
+  }
+
+  #setBest(best: BlockHeaderInfo): void {
+    this.best = best;
+    this.#tipBits = parseHeader(best.header).bits;
+    this.pipeline.setTipBits(this.#tipBits);
+  }
+
+  #learn(fact: PeerFact): void {
+    if (fact.type === 'best_block_requested') {
+      this.announcer.answerBestBlock(fact.peer).catch((error: unknown) => {
+        this.#logger.warn({ peer: fact.peer, err: error }, 'a best-block request was not answered');
+      });
+      return;
+    }
+    this.registry.known.learn(fact);
+    this.registryClient?.told(fact.peer);
+    if (fact.clientName !== '') this.node.setPeerName(fact.peer, fact.clientName);
+    if (fact.type !== 'block') return;
+    this.#dependencies.embedded.chain?.adopt(fact).catch((error: unknown) => {
+      this.#logger.error({ hash: fact.hash, err: error }, 'the embedded chain could not follow a block');
+    });
+  }
+}

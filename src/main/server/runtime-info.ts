@@ -1,0 +1,104 @@
+/** How others on this machine find and order a server: the control socket, while it has `DATADIR`, and `run.json`, which names it once it is ready. */
+
+import { UnavailableError } from '../../shared/errors.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { processPlace, type RunFile, writeRunFile } from '../../shared/process/run-file.js';
+import { controlSocketPath } from '../control/protocol.js';
+import { ControlServer } from '../control/server.js';
+import type { BackupSummary } from '../data-directory/backup.js';
+import { AskedByFile } from '../hand-over/files.js';
+import type { HandOverAnswer } from '../hand-over/types.js';
+import type { PublisherPool } from '../pipeline/publisher-pool.js';
+
+export interface PresenceComponents {
+  readonly logger: Logger;
+  /** Undefined while the server is not ready. */
+  readonly publisher: () => PublisherPool | undefined;
+  /** Changes the level of every logger. */
+  readonly setLogLevel: (level: string) => Promise<void>;
+  /** Copies the data directory to `path`. */
+  readonly backUp: (path: string) => Promise<BackupSummary>;
+  /** Another server asks for the data directory. `request` is as it came. */
+  readonly handOver: (request: unknown) => HandOverAnswer;
+}
+
+export interface PresenceOptions {
+  /** DATADIR. */
+  readonly directory: string;
+  /** Whether it may be asked for by file too. */
+  readonly askedByFile: boolean;
+}
+
+export class Presence {
+  readonly #control: ControlServer;
+  readonly #asked: AskedByFile | undefined;
+  readonly #directory: string;
+  readonly #socketPath: string;
+  #removeRunFile: () => void = () => {};
+
+  constructor(
+    { logger, publisher, setLogLevel, backUp, handOver }: PresenceComponents,
+    { directory, askedByFile }: PresenceOptions,
+  ) {
+    this.#directory = directory;
+    this.#socketPath = controlSocketPath(directory);
+    const ready = (): PublisherPool => {
+      const found = publisher();
+      if (found === undefined) throw new UnavailableError('the server starts or stops: it is not ready');
+      return found;
+    };
+    this.#asked = askedByFile ? new AskedByFile({ logger, answer: handOver }, directory) : undefined;
+    this.#control = new ControlServer(
+      {
+        logger,
+        handlers: {
+          outbox: () => ready().ask('outbox', {}),
+          deadLetters: ({ limit }) => ready().ask('deadLetters', { limit }),
+          replayDeadLetters: () => ready().ask('replayDeadLetters', {}),
+          acceptLoss: ({ topic }) => ready().ask('acceptLoss', { topic }),
+          forget: ({ cursor }) => ready().ask('forget', { cursor }),
+          level: async ({ level }) => {
+            ready();
+            await setLogLevel(level);
+            return { level };
+          },
+          backup: ({ path }) => {
+            ready();
+            return backUp(path);
+          },
+          handOver,
+        },
+      },
+      { socketPath: this.#socketPath },
+    );
+  }
+
+  /** Listens. The caller has the lock of the data directory. */
+  async start(): Promise<void> {
+    await this.#control.start();
+    this.#asked?.start();
+  }
+
+  /** The server is ready. */
+  announce(about: Omit<RunFile, 'pid' | 'place' | 'controlSocket'>): void {
+    this.#removeRunFile = writeRunFile(this.#directory, {
+      ...about,
+      pid: process.pid,
+      place: processPlace(),
+      controlSocket: this.#socketPath,
+    });
+  }
+
+  /** It is no longer. */
+  withdraw(): void {
+    this.#removeRunFile();
+    this.#removeRunFile = () => {};
+  }
+
+  /** Ends every connection: who waits for the directory may take its lock at once. */
+  async stop(): Promise<void> {
+    this.withdraw();
+    this.#asked?.stop();
+    await this.#control.stop();
+  }
+}

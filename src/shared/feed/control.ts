@@ -1,0 +1,82 @@
+/** What main and a notification server's process tell each other over IPC. */
+
+import type { ConnectionLimits } from '../net/connection-ledger.js';
+import type { Settings } from '../settings/table.js';
+import type { TlsFiles } from '../tls/files.js';
+import type { TracingOrder } from '../tracing/types.js';
+
+/** Everything a notification server is told at its birth. */
+export interface NotificationServerConfig {
+  /** Empty: every address. */
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
+  readonly frameSocketPath: string;
+  /** `p2p_websocket_trusted_proxies`. */
+  readonly trustedProxies: readonly string[];
+  /** `p2p_websocket_allowed_origins`; empty: any. */
+  readonly allowedOrigins: readonly string[];
+  /** `p2p_websocket_client_buffer`, in bytes. */
+  readonly clientBuffer: number;
+  /** `p2p_websocket_text_ping`. */
+  readonly textPing: boolean;
+  /** Of this node, for the text ping. */
+  readonly baseUrl: string;
+  readonly peerId: string;
+  /** The current generation's pings carry `best_height`, as all of Go's current frames. */
+  readonly generation: 'first' | 'current';
+  readonly logLevel: string;
+  /** `p2p_websocket_transport`. */
+  readonly transport: Settings['p2p_websocket_transport'];
+  /** Which of them this is, from 0; where a port cannot be shared, that one serves alone. */
+  readonly index: number;
+  /** JSON for `/api/status`; empty until main has one. */
+  readonly status: string;
+  /** The newest own `node_status` that any process had, for clients until the publisher is heard; empty: none yet. */
+  readonly greeting: string;
+  readonly limits: ConnectionLimits;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: TracingOrder | undefined;
+  /** What the other processes hold now: holder, source, connections. */
+  readonly held: readonly (readonly [holder: string, source: string, count: number])[];
+}
+
+/** Main → notification server. */
+export type NotificationServerOrder =
+  | { readonly type: 'config'; readonly config: NotificationServerConfig }
+  /** Answers to `admit`: the request's id, and whether it may come in. */
+  | { readonly type: 'admitted'; readonly answers: readonly (readonly [id: number, granted: boolean])[] }
+  /** Another process took or gave back places, or is gone with all it held. */
+  | {
+      readonly type: 'others';
+      readonly holder: string;
+      readonly change: 'taken' | 'released' | 'gone';
+      readonly addresses: readonly string[];
+    }
+  | { readonly type: 'status'; readonly json: string }
+  | { readonly type: 'level'; readonly level: string }
+  | { readonly type: 'metrics'; readonly id: number }
+  /** To be answered with `alive`; who does not answer ten of them hangs and is killed. */
+  | { readonly type: 'beat' }
+  /** `elsewhere`: another server takes over, so clients are told to connect again. */
+  | { readonly type: 'stop'; readonly elsewhere: boolean };
+
+/** Notification server → main. */
+export type NotificationServerReport =
+  /** It listens; `build` is the package that serves, and its version. */
+  | { readonly type: 'ready'; readonly build: string }
+  /** Another process listens on the port, which cannot be shared here: this one is not needed. */
+  | { readonly type: 'unneeded' }
+  /** It cannot serve; the process ends. */
+  | { readonly type: 'failed'; readonly problems: readonly string[] }
+  /** May clients from these addresses, which have come in, stay? */
+  | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, address: string])[] }
+  | { readonly type: 'release'; readonly addresses: readonly string[] }
+  | { readonly type: 'streaming'; readonly connected: boolean }
+  /** Clients are refused for want of open files, or no longer. */
+  | { readonly type: 'crowded'; readonly crowded: boolean }
+  | { readonly type: 'alive' }
+  /** A new own `node_status` greets clients here. */
+  | { readonly type: 'greeting'; readonly json: string }
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: readonly object[] };

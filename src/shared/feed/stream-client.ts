@@ -1,0 +1,249 @@
+/**
+ * A notification server's end of the stream. While it keeps up it is sent what comes; whatever it has missed, after a break or because it was slow, it reads
+ * in the journal's files, which costs the publisher nothing, and says so when frames are there no more.
+ */
+
+import { connect, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hasFrame } from '../journal/entry.js';
+import { JournalReader } from '../journal/reader.js';
+import type { Logger } from '../logging/logger.js';
+import type { PlacedEntry } from '../sinks/types.js';
+import {
+  decodeBatch,
+  decodeControl,
+  type End,
+  encodeControl,
+  FrameStreamError,
+  isOwnStatus,
+  MESSAGE,
+  MessageReader,
+  type StreamMessage,
+  type StreamPlace,
+  type Traces,
+  type Welcome,
+} from './stream.js';
+
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 2000;
+/** Read from the journal in one turn. */
+const READ_BYTES = 1_048_576;
+
+/** What is heard. All are called synchronously, in the order of the stream. */
+export interface FrameStreamHandlers {
+  /** Entries with a frame each, contiguous with those before, unless `gap` was called between. Their bytes must be copied to outlive the call. */
+  frames(entries: readonly PlacedEntry[]): void;
+  /** Frames are missing from here on. */
+  gap(): void;
+  /** The entry of the newest own `node_status`: `told` on connecting, it may lie before the first frame; else `frames` brings it next. */
+  ownStatus(entry: Uint8Array, told: boolean): void;
+  /** Whether the publisher is reached. */
+  connected?(connected: boolean): void;
+  /** Frames to come are traced: what they are below, by sequence number. */
+  traced?(traces: Traces['traces']): void;
+}
+
+export class FrameStreamClient {
+  #socket: Socket | undefined;
+  #place: StreamPlace | undefined;
+  #reader: JournalReader | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #stopped = true;
+  #welcomed = false;
+
+  constructor(
+    private readonly components: { readonly logger: Logger; readonly handlers: FrameStreamHandlers },
+    private readonly options: {
+      readonly socketPath: string;
+      /** Unix ms since which frames are wanted, asked when the publisher is first reached; undefined: from then on. */
+      readonly since?: () => number | undefined;
+      /** Whether `traced` is wanted; not unless told. */
+      readonly traces?: boolean;
+    },
+  ) {}
+
+  /** What is wanted next. */
+  get place(): StreamPlace | undefined {
+    return this.#place;
+  }
+
+  get connected(): boolean {
+    return this.#welcomed;
+  }
+
+  /** Connects, and again after every break, until stopped. */
+  start(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#socket?.destroy();
+    this.#reader?.close();
+    this.#reader = undefined;
+  }
+
+  #connect(): void {
+    const socket = connect(this.options.socketPath);
+    this.#socket = socket;
+    const messages = new MessageReader();
+    const waiting: StreamMessage[] = [];
+    let working = false;
+    const work = async () => {
+      working = true;
+      for (let message = waiting.shift(); message !== undefined; message = waiting.shift()) {
+        // What reads in the journal waits for it; all else is done in the turn in which it came.
+        const reading = this.#take(message, socket);
+        if (reading !== undefined) await reading;
+        if (socket !== this.#socket || socket.destroyed) return;
+      }
+      working = false;
+    };
+    socket.on('connect', () => {
+      const place = this.#place;
+      const hello = {
+        version: 2,
+        ...(place && { place }),
+        ...(this.options.traces && { traces: true }),
+      } as const;
+      socket.write(encodeControl(MESSAGE.hello, hello));
+    });
+    socket.on('data', (chunk) => {
+      try {
+        waiting.push(...messages.read(chunk));
+      } catch (error) {
+        this.#broken(socket, error);
+        return;
+      }
+      if (!working) work().catch((error: unknown) => this.#broken(socket, error));
+    });
+    socket.on('error', (error) => this.components.logger.debug({ err: error }, 'frame stream not reached'));
+    socket.on('close', () => {
+      if (this.#welcomed) {
+        this.#welcomed = false;
+        this.components.handlers.connected?.(false);
+      }
+      if (this.#stopped) return;
+      this.#timer = setTimeout(() => this.#connect(), this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    });
+  }
+
+  #broken(socket: Socket, error: unknown): void {
+    this.components.logger.error({ err: error }, 'frame stream broken');
+    socket.destroy();
+  }
+
+  #take(message: StreamMessage, socket: Socket): Promise<void> | undefined {
+    switch (message.type) {
+      case MESSAGE.batch:
+        return this.#batch(message, socket);
+      case MESSAGE.ownStatus:
+        this.components.handlers.ownStatus(message.body, true);
+        return undefined;
+      case MESSAGE.welcome:
+        return this.#welcome(decodeControl<Welcome>(message), socket);
+      case MESSAGE.traces:
+        this.components.handlers.traced?.(decodeControl<Traces>(message).traces);
+        return undefined;
+      case MESSAGE.end:
+        return this.#catchUp(decodeControl<End>(message), socket);
+      default:
+        throw new FrameStreamError(`message of type ${message.type}`);
+    }
+  }
+
+  #batch(message: StreamMessage, socket: Socket): Promise<void> | undefined {
+    const { entries, position, end, seq } = decodeBatch(message);
+    const place = this.#place;
+    if (place === undefined) throw new FrameStreamError('a frame before the welcome');
+    const next = { epoch: place.epoch, position: end, seq: seq + entries.length };
+    if (seq === place.seq) {
+      this.#hand(entries, next);
+      return undefined;
+    }
+    return this.#catchUp({ position, seq }, socket)?.then(() => {
+      // Else it was left off, and the next connection goes on there.
+      if (this.#place?.seq === seq) this.#hand(entries, next);
+    });
+  }
+
+  #welcome({ epoch, position, seq, directory }: Welcome, socket: Socket): Promise<void> | undefined {
+    this.#reader?.close();
+    this.#reader = new JournalReader({ directory });
+    const place = this.#place;
+    if (place !== undefined && (place.epoch !== epoch || place.seq > seq)) {
+      this.components.handlers.gap();
+      this.#place = undefined;
+    }
+    const now = { epoch, position, seq };
+    this.#place ??= place === undefined ? this.#begin(now, this.#reader) : now;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#welcomed = true;
+    this.components.handlers.connected?.(true);
+    return this.#catchUp({ position, seq }, socket);
+  }
+
+  /** Where it begins when the publisher is first reached. */
+  #begin(now: StreamPlace, reader: JournalReader): StreamPlace {
+    const since = this.options.since?.();
+    if (since === undefined) return now;
+    const from = reader.seekTime(since, now.position);
+    const [first] = reader.read(from, now.position, 1).entries;
+    return first === undefined ? now : { epoch: now.epoch, position: first.position, seq: first.seq };
+  }
+
+  /** Reads in the journal up to `to`; the publisher sends what follows, and waits meanwhile. */
+  #catchUp(to: End, socket: Socket): Promise<void> | undefined {
+    if (this.#place === undefined || this.#place.seq === to.seq) return undefined;
+    return this.#read(to, socket).catch((error: unknown) => {
+      // It would fail again: what comes is not held up for what cannot be read.
+      this.components.logger.error({ err: error }, 'frames cannot be read in the journal: they are missing');
+      this.#pass(to, socket);
+    });
+  }
+
+  async #read(to: End, socket: Socket): Promise<void> {
+    socket.pause();
+    for (;;) {
+      const { epoch, position, seq } = this.#place as StreamPlace;
+      if (this.#reader === undefined || position >= to.position) break;
+      const { entries, next } = this.#reader.read(position, to.position, READ_BYTES);
+      const frames = entries.filter(({ bytes }) => hasFrame(bytes));
+      const [first] = frames;
+      // What the journal has no more may have had frames or not: the numbers tell.
+      if (first !== undefined && first.seq !== seq) this.components.handlers.gap();
+      this.#hand(frames, { epoch, position: next, seq: (frames.at(-1)?.seq ?? seq - 1) + 1 });
+      await nextTurn();
+      if (socket !== this.#socket || socket.destroyed) return;
+    }
+    this.#pass(to, socket);
+  }
+
+  /** Goes on at `to`. */
+  #pass(to: End, socket: Socket): void {
+    if (socket !== this.#socket || socket.destroyed) return;
+    const { epoch, seq } = this.#place as StreamPlace;
+    if (seq !== to.seq) this.components.handlers.gap();
+    this.#place = { epoch, position: to.position, seq: to.seq };
+    socket.resume();
+  }
+
+  /** Hands on `entries`, and with them what is wanted `next`. */
+  #hand(entries: readonly PlacedEntry[], next: StreamPlace): void {
+    const { handlers } = this.components;
+    let from = 0;
+    entries.forEach(({ bytes }, index) => {
+      if (!isOwnStatus(bytes)) return;
+      if (index > from) handlers.frames(entries.slice(from, index));
+      from = index;
+      handlers.ownStatus(bytes, false);
+    });
+    this.#place = next;
+    if (from < entries.length) handlers.frames(entries.slice(from));
+  }
+}

@@ -1,0 +1,95 @@
+/** Producers and consumers for the topics that settings name, on a Kafka cluster or the embedded broker. */
+
+import { ConfigurationError } from '../../errors.js';
+import type { Logger } from '../../logging/logger.js';
+import type { Secrets } from '../../secrets/secrets.js';
+import type { Settings } from '../../settings/table.js';
+import type { WatchedPem } from '../../tls/watch.js';
+import { type ConsumerMetrics, startConsumerMetrics } from './consumer-metrics.js';
+import { EmbeddedBrokerClient } from './embedded/client.js';
+import { EmbeddedConsumer } from './embedded/consumer.js';
+import { EmbeddedProducer } from './embedded/producer.js';
+import { createKafkaClient, PRODUCER_RETRY } from './kafkajs/client.js';
+import { compressionProblem } from './kafkajs/compression.js';
+import { KafkaJsConsumer } from './kafkajs/consumer.js';
+import { KafkaJsProducer } from './kafkajs/producer.js';
+import type { KafkaConsumer, KafkaProducer } from './types.js';
+import { type KafkaTopicUrl, parseKafkaUrl } from './url.js';
+
+/** Settings whose value is a topic's URL. */
+export type KafkaSettingKey = Extract<keyof Settings, `kafka_${string}Config`>;
+
+export interface KafkaOptions {
+  readonly logger: Logger;
+  /** Local socket of the embedded broker; needed for `memory://`. */
+  readonly brokerSocketPath: string | undefined;
+  /** The files of `kafkaFiles`, where they are watched. */
+  readonly tls?: WatchedPem | undefined;
+  /** The password in a file, where that is watched. */
+  readonly secrets?: Pick<Secrets, 'kafkaPassword'> | undefined;
+}
+
+export interface ConsumerOptions extends KafkaOptions {
+  /** Consumer group (WIRE §3: `p2p.<clientName>`, first generation `p2p`). */
+  readonly group: string;
+  /** Shared by all consumers of the process; none are kept unless told. */
+  readonly metrics?: ConsumerMetrics;
+}
+
+/** Producer for the topic in `settings[key]`, not yet connected. Throws ConfigurationError. */
+export function createProducer(
+  settings: Settings,
+  key: KafkaSettingKey,
+  { logger, brokerSocketPath, tls, secrets }: KafkaOptions,
+): KafkaProducer {
+  const url = topicUrl(settings, key, logger);
+  if (url.scheme === 'memory') {
+    const client = embeddedClient(url, brokerSocketPath);
+    return new EmbeddedProducer(client, url, () => client.close());
+  }
+  const compression = settings.p2p_kafka_compression;
+  const problem = compressionProblem(compression);
+  if (problem !== undefined) throw new ConfigurationError([`p2p_kafka_compression: ${problem}`]);
+  const kafka = createKafkaClient(url, settings, logger, { retry: PRODUCER_RETRY, watched: tls, secrets });
+  return new KafkaJsProducer({ kafka, logger }, url, { compression });
+}
+
+/** Consumer of the topic in `settings[key]`, not yet started. Throws ConfigurationError. */
+export function createConsumer(
+  settings: Settings,
+  key: KafkaSettingKey,
+  { logger, brokerSocketPath, group, metrics, tls, secrets }: ConsumerOptions,
+): KafkaConsumer {
+  const url = topicUrl(settings, key, logger);
+  const parts = { logger, ...(metrics === undefined ? {} : { metrics }) };
+  if (metrics !== undefined) startConsumerMetrics(metrics, url.topic);
+  if (url.scheme === 'memory') {
+    const broker = embeddedClient(url, brokerSocketPath);
+    return new EmbeddedConsumer({ broker, ...parts, close: () => broker.close() }, url, { group });
+  }
+  const kafka = createKafkaClient(url, settings, logger, { watched: tls, secrets });
+  return new KafkaJsConsumer({ kafka, ...parts }, url, { group });
+}
+
+/** Whether any topic of `settings` is on the embedded broker. Throws ConfigurationError. */
+export function needsEmbeddedBroker(settings: Settings): boolean {
+  return Object.entries(settings).some(
+    ([key, value]) =>
+      /^kafka_.*Config$/.test(key) && value !== '' && parseKafkaUrl(key, String(value)).scheme === 'memory',
+  );
+}
+
+function topicUrl(settings: Settings, key: KafkaSettingKey, logger: Logger): KafkaTopicUrl {
+  const url = parseKafkaUrl(key, settings[key]);
+  if (url.unknownParameters.length > 0) {
+    logger.warn({ setting: key, parameters: url.unknownParameters }, 'parameters of a Kafka URL are unknown');
+  }
+  return url;
+}
+
+function embeddedClient(url: KafkaTopicUrl, socketPath: string | undefined): EmbeddedBrokerClient {
+  if (socketPath === undefined) {
+    throw new ConfigurationError([`${url.setting}: memory:// needs the embedded broker, which does not run`]);
+  }
+  return new EmbeddedBrokerClient({ socketPath });
+}

@@ -1,0 +1,84 @@
+/** Kafka as a sink: what a record of an entry is, on a cluster or on the embedded broker alike. */
+
+import { decodeEntry, flagsOf, OWN, RECORD, recordBytesOf, topicOf } from '../../journal/entry.js';
+import type { PlacedEntry, Sink } from '../types.js';
+import type { KafkaProducer, KafkaRecord } from './types.js';
+
+/** Whether an entry is one of the records of the topic `id`: our own announcements are none. */
+export function isRecordOf(id: number): (entry: Uint8Array) => boolean {
+  return (entry) => topicOf(entry) === id && (flagsOf(entry) & (RECORD | OWN)) === RECORD;
+}
+
+/** What becomes of an entry in Kafka. */
+export interface RecordForm {
+  readonly recordOf: (entry: PlacedEntry) => KafkaRecord;
+  /** Of its record, about. */
+  readonly bytesOf: (entry: Uint8Array) => number;
+}
+
+/** The record that the entry carries. */
+function announcedRecordOf({ bytes }: PlacedEntry): KafkaRecord {
+  const { record } = decodeEntry(bytes);
+  if (record === undefined) throw new RangeError('an entry without a record');
+  const { key, value } = record;
+  return key.length === 0 ? { value } : { key, value };
+}
+
+const ANNOUNCED: RecordForm = { recordOf: announcedRecordOf, bytesOf: recordBytesOf };
+/** Epoch, number and time of a frame, with their names. */
+const STAMP_BYTES = 80;
+
+export class KafkaSink implements Sink {
+  readonly name = 'kafka';
+  readonly #producer: KafkaProducer;
+  readonly #recordOf: RecordForm['recordOf'];
+  readonly #bytesOf: RecordForm['bytesOf'];
+
+  constructor(producer: KafkaProducer, { recordOf, bytesOf }: RecordForm = ANNOUNCED) {
+    this.#producer = producer;
+    this.#recordOf = recordOf;
+    this.#bytesOf = bytesOf;
+  }
+
+  get resource(): string {
+    return `kafka ${this.#producer.topic}`;
+  }
+
+  bytesOf(entry: Uint8Array): number {
+    return this.#bytesOf(entry);
+  }
+
+  connect(signal?: AbortSignal): Promise<void> {
+    return this.#producer.connect(signal);
+  }
+
+  send(entries: readonly PlacedEntry[]): Promise<void> {
+    return this.#producer.send(entries.map((entry) => withHeaders(this.#recordOf(entry), entry)));
+  }
+
+  health(signal: AbortSignal) {
+    return this.#producer.health(signal);
+  }
+
+  close(): Promise<void> {
+    return this.#producer.disconnect();
+  }
+}
+
+const withHeaders = (record: KafkaRecord, { headers }: PlacedEntry): KafkaRecord =>
+  headers === undefined ? record : { ...record, headers };
+
+/**
+ * The entry's frame for the notifications topic: its JSON with `epoch`, `seq` and `received_at` behind its own fields. The epoch is
+ * the key: on a topic of several partitions all of an epoch's frames are in one, in the order of `seq`.
+ */
+export function frameForm(epoch: string): RecordForm {
+  const key = Buffer.from(epoch);
+  const recordOf = ({ bytes, seq }: PlacedEntry): KafkaRecord => {
+    const { frame, receivedAt } = decodeEntry(bytes);
+    const stamp = `"epoch":${JSON.stringify(epoch)},"seq":${seq},"received_at":${receivedAt}}`;
+    const open = Buffer.from(frame.buffer, frame.byteOffset, frame.length - 1);
+    return { key, value: Buffer.concat([open, Buffer.from(open.length > 1 ? `,${stamp}` : stamp)]) };
+  };
+  return { recordOf, bytesOf: (entry) => entry.length + STAMP_BYTES };
+}

@@ -1,0 +1,130 @@
+/**
+ * Who may come in. uWebSockets.js can upgrade only in the turn in which the request came (a later, corked upgrade closes one
+ * connection in twenty: uNetworking/uWebSockets#1928), so the answer comes at once from this process's copy of the count that
+ * main keeps, and main confirms it. Where processes share a port, two may take the last place at the same moment: main
+ * then refuses one, which is closed. A main that stands still holds up nobody: until it answers, this process's copy decides.
+ */
+
+import type { ConnectionLedger } from '../../shared/net/connection-ledger.js';
+
+/** The desk that keeps the count over all processes: main over IPC. */
+export interface AdmissionDesk {
+  admit(requests: readonly (readonly [id: number, address: string])[]): void;
+  release(addresses: readonly string[]): void;
+}
+
+/** This process in its own copy of the count; the others bear main's names for them. */
+const OWN = 'own';
+/** Places unconfirmed at the most: above it a client is refused. */
+const MAX_WAITING = 4096;
+
+/** A place that a client holds, from `enter` until `leave`. */
+export interface Place {
+  readonly address: string;
+  /** Calls `answer` once, when main has answered, unless the client has left by then. */
+  confirm(answer: (granted: boolean) => void): void;
+  leave(): void;
+}
+
+interface Question {
+  readonly address: string;
+  /** Undefined once nobody waits for it: what main then grants is given back. */
+  answer: ((granted: boolean) => void) | undefined;
+  /** Places given back to the desk before it was asked. */
+  released: number;
+}
+
+export class Admission {
+  readonly #waiting = new Map<number, Question>();
+  #requests: [number, string][] = [];
+  #releases: string[] = [];
+  #scheduled = false;
+  #lastId = 0;
+  #released = 0;
+
+  /** `ledger` is this process's copy. */
+  constructor(
+    private readonly desk: AdmissionDesk,
+    private readonly ledger: ConnectionLedger,
+  ) {}
+
+  /** A place for a client from `address` (empty: unknown), or undefined when there is none. */
+  enter(address: string): Place | undefined {
+    if (this.#waiting.size >= MAX_WAITING || !this.ledger.admit(OWN, address)) return undefined;
+    let question: Question | undefined;
+    let granted = false;
+    let left = false;
+    return {
+      address,
+      confirm: (answer) => {
+        question = this.#ask(address, (given) => {
+          granted = given;
+          answer(given);
+        });
+      },
+      leave: () => {
+        if (left) return;
+        left = true;
+        this.ledger.release(OWN, address);
+        if (question !== undefined) question.answer = undefined;
+        if (granted) this.#release(address);
+      },
+    };
+  }
+
+  /** The desk's answers. */
+  answered(answers: readonly (readonly [id: number, granted: boolean])[]): void {
+    for (const [id, granted] of answers) {
+      const question = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (question === undefined) continue;
+      if (question.answer === undefined) {
+        if (granted) this.#release(question.address);
+      } else if (!granted && this.#released > question.released) {
+        // The desk counted a place that has been given back since: who took it here asks again, behind that.
+        this.#again(id, question);
+      } else question.answer(granted);
+    }
+  }
+
+  stop(): void {
+    this.#flush();
+  }
+
+  #ask(address: string, answer: (granted: boolean) => void): Question {
+    const id = ++this.#lastId;
+    const question: Question = { address, answer, released: this.#released };
+    this.#waiting.set(id, question);
+    this.#requests.push([id, address]);
+    this.#schedule();
+    return question;
+  }
+
+  #again(id: number, question: Question): void {
+    question.released = this.#released;
+    this.#waiting.set(id, question);
+    this.#requests.push([id, question.address]);
+    this.#schedule();
+  }
+
+  #release(address: string): void {
+    this.#released++;
+    this.#releases.push(address);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    // Releases first: those who leave make room for those who come.
+    if (this.#releases.length > 0) this.desk.release(this.#releases);
+    if (this.#requests.length > 0) this.desk.admit(this.#requests);
+    this.#releases = [];
+    this.#requests = [];
+  }
+}

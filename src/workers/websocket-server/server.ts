@@ -1,0 +1,197 @@
+/** A notification server: frames in from the stream, WebSocket frames out, and the page beside them. */
+
+import { wall } from '../../shared/clock.js';
+import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
+import { FrameStreamClient } from '../../shared/feed/stream-client.js';
+import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import { ConnectionLedger } from '../../shared/net/connection-ledger.js';
+import { serverFiles } from '../../shared/tls/files.js';
+import { TlsWatch } from '../../shared/tls/watch.js';
+import type { Tracers } from '../../shared/tracing/tracing.js';
+import { Admission, type AdmissionDesk } from './admission.js';
+import { ENDPOINT, NotificationApp } from './app.js';
+import { CLOSE, Clients } from './clients.js';
+import { DescriptorGate } from './descriptor-gate.js';
+import { HttpGate } from './http-gate.js';
+import type { NotificationServerMetrics } from './metrics.js';
+import { AllowedOrigins } from './origins.js';
+import { loadPage } from './page-files.js';
+import { TrustedProxies } from './proxies.js';
+import { TracedFrames } from './traced-frames.js';
+import type { Listener, Transport } from './transport/index.js';
+
+/** WIRE §6: what a client may send at once. */
+const MAX_MESSAGE_BYTES = 1024;
+/** Ends what neither sends nor takes anything; pings come more often. */
+const IDLE_SECONDS = 120;
+
+export interface NotificationServerComponents {
+  readonly logger: Logger;
+  readonly metrics: NotificationServerMetrics;
+  readonly transport: Transport;
+  readonly desk: AdmissionDesk;
+  /** Whether the publisher is reached. */
+  readonly streaming: (connected: boolean) => void;
+  /** Whether clients are refused for want of open files. */
+  readonly crowded: (crowded: boolean) => void;
+  /** A new own `node_status`, for processes that come later. */
+  readonly greeting: (json: string) => void;
+  readonly tracers: Tracers;
+}
+
+export class NotificationServer {
+  readonly admission: Admission;
+  readonly #ledger: ConnectionLedger;
+  readonly #clients: Clients;
+  readonly #stream: FrameStreamClient;
+  readonly #app: NotificationApp;
+  readonly #descriptors: DescriptorGate;
+  #listener: Listener | undefined;
+  #certificate: TlsWatch | undefined;
+  #status: string;
+
+  constructor(
+    private readonly components: NotificationServerComponents,
+    private readonly config: NotificationServerConfig,
+  ) {
+    const { logger, metrics } = components;
+    this.#status = config.status;
+    this.#ledger = new ConnectionLedger(config.limits);
+    for (const [holder, source, count] of config.held) this.#ledger.take(holder, source, count);
+    this.admission = new Admission(components.desk, this.#ledger);
+    this.#clients = new Clients({
+      clientBuffer: config.clientBuffer,
+      textPing: config.textPing
+        ? { baseUrl: config.baseUrl, peerId: config.peerId, generation: config.generation }
+        : undefined,
+      logger,
+      metrics,
+    });
+    if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
+    this.#descriptors = new DescriptorGate({
+      logger,
+      crowded: components.crowded,
+      clients: () => this.#clients.size,
+    });
+    this.#app = new NotificationApp({
+      clients: this.#clients,
+      admission: this.admission,
+      descriptors: this.#descriptors,
+      gate: new HttpGate(config.limits, config.trustedProxies),
+      proxies: new TrustedProxies(config.trustedProxies),
+      origins: new AllowedOrigins(config.allowedOrigins),
+      page: loadPage(),
+      metrics,
+      status: () => this.#status,
+    });
+    const traced = new TracedFrames({ tracers: components.tracers, clients: () => this.#clients.size });
+    const bornAt = wall.date();
+    let inherited = config.greeting !== '';
+    this.#stream = new FrameStreamClient(
+      {
+        logger,
+        handlers: {
+          frames: (entries) => {
+            traced.publishing(entries, () => {
+              for (const { bytes } of entries) this.#clients.publish(frameOf(bytes));
+            });
+            const newest = entries.at(-1);
+            if (newest !== undefined)
+              metrics.latency.set(Math.max(0, wall.told() - receivedAtOf(newest.bytes)) / 1000);
+          },
+          gap: () => {
+            logger.warn({ clients: this.#clients.size }, 'frames were missed: clients are closed');
+            metrics.evictions.inc({ reason: 'gap' }, this.#clients.size);
+            this.#clients.endAll(CLOSE.restart, 'frames were missed');
+          },
+          ownStatus: (entry, told) => {
+            const json = frameOf(entry);
+            this.#clients.setGreeting(json);
+            // No frame brings it: who was greeted with what this process was born with gets it so.
+            if (told && inherited) this.#clients.publish(json);
+            inherited = false;
+            components.greeting(Buffer.from(json).toString());
+          },
+          connected: components.streaming,
+          traced: (traces) => traced.tell(traces),
+        },
+      },
+      {
+        socketPath: config.frameSocketPath,
+        traces: components.tracers.tracer !== undefined,
+        // Who was greeted meanwhile, with what this process was born with, misses nothing of what came since.
+        since: () => (this.#clients.size > 0 ? bornAt : undefined),
+      },
+    );
+  }
+
+  /**
+   * Listens, and resolves with the port. Throws ConfigurationError where the certificate is missing or bad, and rejects where
+   * the port cannot be had.
+   */
+  async start(): Promise<number> {
+    const { config, components } = this;
+    if (config.tls !== undefined) {
+      // Main looks at the same files, and tells what is wrong with them.
+      this.#certificate = new TlsWatch(
+        { refused: () => components.metrics.certificate.inc({ outcome: 'refused' }) },
+        { websocket: serverFiles(config.tls) },
+      );
+      this.#certificate.of('websocket')?.onChange(() => this.#renew());
+      this.#certificate.start();
+    }
+    const { tls, host, port } = config;
+    this.#listener = components.transport.listener(
+      { tls, endpoint: ENDPOINT, maxMessageBytes: MAX_MESSAGE_BYTES, idleSeconds: IDLE_SECONDS },
+      this.#app,
+    );
+    this.#clients.publishThrough(this.#listener);
+    const taken = await this.#listener.listen(host, port);
+    this.#clients.start();
+    this.#stream.start();
+    this.#descriptors.start(this.#listener, config.limits.max);
+    return taken;
+  }
+
+  setStatus(json: string): void {
+    this.#status = json;
+  }
+
+  /** What another process did to the count that all share. */
+  countOthers({ holder, change, addresses }: NotificationServerOrder & { type: 'others' }): void {
+    if (change === 'gone') this.#ledger.releaseHolder(holder);
+    for (const address of addresses) {
+      if (change === 'taken') this.#ledger.take(holder, address);
+      else this.#ledger.release(holder, address);
+    }
+  }
+
+  /**
+   * Ends every client, with 1001, or 1012 where another server takes over, and closes everything, in the order that uWebSockets.js needs.
+   */
+  stop({ elsewhere = false } = {}): void {
+    this.#certificate?.stop();
+    this.#descriptors.stop();
+    this.#stream.stop();
+    this.#listener?.stopListening();
+    this.#clients.stop(elsewhere);
+    this.admission.stop();
+    this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  #renew(): void {
+    const { logger, metrics } = this.components;
+    this.#listener?.renew().then(
+      () => {
+        metrics.certificate.inc({ outcome: 'reloaded' });
+        logger.info('certificate reloaded');
+      },
+      (error: unknown) => {
+        metrics.certificate.inc({ outcome: 'refused' });
+        logger.error({ err: error }, 'new certificate refused, the old one stays');
+      },
+    );
+  }
+}

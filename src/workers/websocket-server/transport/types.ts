@@ -1,0 +1,111 @@
+/**
+ * What the notification server asks of the library that moves its bytes. Two do: `ws` on Node's own HTTP server, everywhere (`ws.ts`),
+ * and uWebSockets.js where a native build of it loads (`uws.ts`). Above this line nothing knows which.
+ */
+
+import type { TlsFiles } from '../../../shared/tls/files.js';
+
+/** A request's head. Bodies are not read: nothing here takes one. */
+export interface HttpRequest {
+  /** As sent, such as `GET`. */
+  readonly method: string;
+  /** The target's path, of an absolute URL too; `/` where it has none. */
+  readonly path: string;
+  /** Behind the `?`; empty: none. */
+  readonly query: string;
+  /** Canonical text of the address that the connection comes from; empty where it is gone already. */
+  readonly address: string;
+  /** In the order in which they came, names in lower case. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/**
+ * An answer that ends its connection, which bounds what one connection can ask for: whoever wants more than one file
+ * connects again. A HEAD request is answered with the same headers and no body; the transport sees to that, and adds
+ * `Content-Length`, `Connection` and, where it likes, `Date`.
+ */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string | Uint8Array;
+}
+
+/** One WebSocket. After its end every call does nothing. */
+export interface TransportSocket<Data> {
+  readonly data: Data;
+  /** Queues a text message behind what was published to its topics. */
+  send(message: string | Uint8Array): void;
+  /** True when it is subscribed now. */
+  subscribe(topic: string): boolean;
+  /** What was published before is still sent. */
+  unsubscribe(topic: string): void;
+  /** Bytes queued here that the system has not taken. */
+  bufferedBytes(): number;
+  ping(): void;
+  /** Sends what is queued, then a close frame, and closes. */
+  end(code: number, reason: string): void;
+  /** Cuts the connection and forgets what is queued. */
+  close(): void;
+}
+
+export interface TransportHandlers<Data> {
+  /**
+   * A connection has come, before it has said anything: false has it closed. Only transports that see connections ask; then each
+   * `true` is followed by one `disconnected`, when the connection is gone or has become a WebSocket.
+   */
+  connected(address: string): boolean;
+  disconnected(address: string): void;
+  request(request: HttpRequest): HttpAnswer;
+  /** A request to the endpoint that may be a handshake: its socket's data, or why it is none. */
+  upgrade(request: HttpRequest): { readonly data: Data } | HttpAnswer;
+  open(socket: TransportSocket<Data>): void;
+  /** The handshake with this data came to nothing: no socket is opened. */
+  abandoned(data: Data): void;
+  message(socket: TransportSocket<Data>): void;
+  /** A ping, answered already. */
+  ping(socket: TransportSocket<Data>): void;
+  pong(socket: TransportSocket<Data>): void;
+  /** The system took some of what was queued. */
+  drain(socket: TransportSocket<Data>): void;
+  /** Once for every socket that was opened, whoever ended it; at `end` itself where that was called. */
+  close(socket: TransportSocket<Data>): void;
+}
+
+export interface ListenerOptions {
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
+  /** The path of the WebSocket endpoint. */
+  readonly endpoint: string;
+  /** Bytes of a client's message at the most; a longer one ends it. */
+  readonly maxMessageBytes: number;
+  /** Seconds after which a WebSocket that neither sends nor takes anything is cut. */
+  readonly idleSeconds: number;
+}
+
+export interface Listener {
+  /** Resolves with the port. Rejects where it cannot listen. */
+  listen(host: string, port: number): Promise<number>;
+  /** Takes no more connections; those there are stay. */
+  stopListening(): void;
+  /** Accepts nobody until `resume`: whoever comes is refused by the system. Does nothing where accepting at the limit of open files is no harm. */
+  pause(): void;
+  /** Rejects where it cannot listen again. */
+  resume(): Promise<void>;
+  /** Sends a text message to the topic's subscribers, behind all that they were sent before. */
+  publish(topic: string, message: string | Uint8Array): void;
+  /** Reads the certificate files again: who comes from now on gets the new one, who is there stays. Rejects, and keeps the old. */
+  renew(): Promise<void>;
+  /** Everything ends. Must come before the process exits. */
+  close(): void;
+}
+
+export interface Transport {
+  /** Package and version, for logs. */
+  readonly build: string;
+  /** What it does not do as the standards have it; empty: nothing. */
+  readonly shortcomings: string;
+  /** Whether several processes can listen on one port, which the system then shares out. */
+  readonly sharesPort: boolean;
+  /** Throws where a certificate does not load. */
+  listener<Data>(options: ListenerOptions, handlers: TransportHandlers<Data>): Listener;
+}

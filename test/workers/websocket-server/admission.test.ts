@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { ConnectionLedger } from '../../../src/shared/net/connection-ledger.js';
+import { Admission } from '../../../src/workers/websocket-server/admission.js';
+
+/** A desk with a count of its own that answers only when told, as a main that stood still. */
+function behindADesk(max: number) {
+  const limits = { max, trusted: ['10.0.0.0/8'] };
+  const ledger = new ConnectionLedger({ max, trusted: [] });
+  const held: (() => void)[] = [];
+  const admission = new Admission(
+    {
+      admit: (requests) => {
+        held.push(() =>
+          admission.answered(requests.map(([id, address]) => [id, ledger.admit('one', address)])),
+        );
+      },
+      release: (addresses) => {
+        held.push(() => {
+          for (const address of addresses) ledger.release('one', address);
+        });
+      },
+    },
+    new ConnectionLedger(limits),
+  );
+  const settle = async (): Promise<void> => {
+    await turn();
+    for (let next = held.shift(); next !== undefined; next = held.shift()) {
+      next();
+      await turn();
+    }
+  };
+  return { admission, ledger, settle };
+}
+
+test('while the desk says nothing, the own copy decides, and a place left is taken again for good', async () => {
+  const { admission, ledger, settle } = behindADesk(4);
+  const answers: boolean[] = [];
+  const enter = () => {
+    const place = admission.enter('192.0.2.1');
+    place?.confirm((granted) => answers.push(granted));
+    return place;
+  };
+  const places = [enter(), enter(), enter(), enter()];
+  assert.ok(places.every((place) => place !== undefined));
+  assert.equal(enter(), undefined, 'a fifth');
+  places[0]?.leave();
+  assert.ok(enter() !== undefined, 'the place that was left');
+  assert.deepEqual(answers, [], 'nobody was told before the desk spoke');
+  await settle();
+  assert.deepEqual(answers, [true, true, true, true]);
+  assert.equal(ledger.total, 4);
+});
+
+test('what the desk refuses, with nothing given back since, is refused', async () => {
+  const { admission, ledger, settle } = behindADesk(4);
+  for (let count = 0; count < 4; count++) ledger.admit('another', '192.0.2.1');
+  const answers: boolean[] = [];
+  admission.enter('192.0.2.1')?.confirm((granted) => answers.push(granted));
+  await settle();
+  assert.deepEqual(answers, [false]);
+  assert.equal(ledger.total, 4);
+});
