@@ -104,7 +104,10 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/node/patches/gossip-memory',
     'messages stay within their bytes: the oldest go, and none without its verdict',
   ],
-  'peer cache': ['main/node/peer-store/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
+  'peer cache': [
+    'main/node/peer-store/peer-cache',
+    'forgets after 24 hours, and keeps the newest of too many',
+  ],
   'peer facts': [
     'main/peers/known-peers',
     'memory is bounded: the stranger least recently heard is forgotten, and that is told',
