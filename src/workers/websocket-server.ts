@@ -83,7 +83,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
       logger,
       metrics,
       transport,
-      desk: {
+      quota: {
         admit: (requests) => report({ type: 'admit', requests }),
         release: (addresses) => report({ type: 'release', addresses }),
       },

@@ -41,7 +41,7 @@ test('nobody is asked for a best block who does not listen to that; who comes an
   const server = await startServer(context, serverSettings(context, { p2p_node_status_interval: 250 }));
   const [request, status] = ['bestblock', 'node_status'].map((name) => topicOf(server, kindNamed(name)));
   const asked = async () =>
-    sumOf(await server.server.scrape(), 'teranode_p2p_announce_messages_total', { kind: 'bestblock' });
+    sumOf(await server.server.scrape(), 'teranode_p2p_own_messages_total', { kind: 'bestblock' });
   // As a node of today's network: it has all topics but this one.
   const today = await joinPeer(context, server, { topics: [status ?? ''], localAddress: '127.0.0.2' });
   const told = () => today.heard.filter(({ author }) => author === server.server.peerId).length;

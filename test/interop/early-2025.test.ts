@@ -145,8 +145,8 @@ test('two early nodes and ours find each other through the bootstrap server, and
     await node.record(({ topic, value }) => topic === 'subtrees' && value === raw(made), 'our subtree');
   }
   // Nobody of that time subscribes to these.
-  const nobody = { kind: 'rejected_tx', outcome: 'nobody' };
-  await waitFor(async () => (await counter(server, 'teranode_p2p_announce_messages_total', nobody)) > 0, {
+  const nobody = { kind: 'rejected_tx', outcome: 'no_peers' };
+  await waitFor(async () => (await counter(server, 'teranode_p2p_own_messages_total', nobody)) > 0, {
     what: 'a rejected transaction that nobody listens to',
     everyMs: 100,
   });
@@ -322,8 +322,8 @@ test('what the early nodes have no topic for does not reach them, and an envelop
     network.settings('teranode2', ['p2p_node_status_interval=200ms']),
   );
   await met(server, node);
-  const told = { kind: 'node_status', outcome: 'nobody' };
-  await waitFor(async () => (await counter(server, 'teranode_p2p_announce_messages_total', told)) > 5, {
+  const told = { kind: 'node_status', outcome: 'no_peers' };
+  await waitFor(async () => (await counter(server, 'teranode_p2p_own_messages_total', told)) > 5, {
     what: 'statuses',
     everyMs: 100,
   });

@@ -159,7 +159,7 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
   };
   /** As a server takes an accepted status. */
   const speak = (peer: string, changes: Parameters<typeof status>[1] = {}): void => {
-    client.heard(peer);
+    client.received(peer);
     peers.known.learn(status(peer, changes));
     client.told(peer);
   };
@@ -476,7 +476,7 @@ test('a service that answers too late holds nobody up, and what may have been do
   peers.records.catchupAttempt(AUTHOR);
   peers.records.catchupError(AUTHOR, 'told after it');
   const began = performance.now();
-  for (let many = 0; many < 10_000; many++) client.heard(AUTHOR);
+  for (let many = 0; many < 10_000; many++) client.received(AUTHOR);
   await reaches('away');
   assert.ok(performance.now() - began < 600_000);
   await registry.behave();
@@ -489,7 +489,7 @@ test('what waits while the service is away is bounded, strangers go first, and t
   const tested = await clientOf(context, { listen: false, options: { maxPending: 1_000 } });
   const { go, client, peers, connect, speak, reaches, figure, registry } = tested;
   await reaches('away');
-  for (let many = 0; many < 3_000; many++) client.heard(madeUpPeer());
+  for (let many = 0; many < 3_000; many++) client.received(madeUpPeer());
   connect(AUTHOR);
   speak(AUTHOR);
   peers.records.validBlock(OTHER_PEER);

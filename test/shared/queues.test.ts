@@ -86,7 +86,7 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'workers/publisher/announcers',
     'announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block',
   ],
-  'invalid blocks': ['main/feedback/invalid-reports', 'the invalid blocks remembered are bounded'],
+  'invalid blocks': ['main/feedback/invalid-feedback', 'the invalid blocks remembered are bounded'],
   'ban scores': ['main/bans/scores', 'scores are bounded: the least recently used is forgotten'],
   'bans by score': [
     'main/bans/list',

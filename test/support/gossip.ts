@@ -135,7 +135,7 @@ export function numberedFrames(context: Pick<TestContext, 'after'>, server: Test
       logger: server.dependencies.logger,
       handlers: {
         frames: (entries) => {
-          const epoch = client.place?.epoch ?? '';
+          const epoch = client.position?.epoch ?? '';
           for (const { seq, bytes } of entries)
             heard.frames.push({ seq, epoch, fields: JSON.parse(Buffer.from(frameOf(bytes)).toString()) });
         },

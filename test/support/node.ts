@@ -9,7 +9,7 @@ import type { PrivateKey } from '@libp2p/interface';
 import { LevelDatastore } from 'datastore-level';
 import { Registry } from 'prom-client';
 import type { Libp2pNode, NodeOptions } from '../../src/main/node/index.js';
-import type { BanGate, HeardMessage, MessageChecks } from '../../src/main/node/types.js';
+import type { BanPolicy, MessageChecks, ReceivedMessage } from '../../src/main/node/types.js';
 import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { holds } from '../../src/shared/pipeline/judge.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
@@ -27,7 +27,7 @@ export const SHARED_KEY = '5a'.repeat(32);
 export interface TestNodeOptions extends NodeOptions {
   readonly generation?: Generation;
   readonly settings?: Partial<Settings>;
-  readonly bans?: Partial<BanGate>;
+  readonly bans?: Partial<BanPolicy>;
   /** Unless given, signatures are verified and what holds is heard, unchecked. */
   readonly checks?: MessageChecks;
   /** A new one unless given. */
@@ -42,7 +42,7 @@ export interface TestNode {
   readonly node: Libp2pNode;
   readonly registry: Registry;
   readonly lines: Record<string, unknown>[];
-  readonly heard: HeardMessage[];
+  readonly heard: ReceivedMessage[];
   readonly address: string;
   /** Sum of a metric's values whose labels include these. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
@@ -109,8 +109,8 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
     await node.stop();
     await datastore.close();
   });
-  const heard: HeardMessage[] = [];
-  node.on('heard', (message) => {
+  const heard: ReceivedMessage[] = [];
+  node.on('received', (message) => {
     heard.push(message);
     if (verdict !== undefined) node.report(message.id, message.source, verdict);
   });

@@ -10,7 +10,7 @@ import { JournalReader } from '../../src/shared/journal/reader.js';
 import { block, subtree } from '../../src/shared/messages/index.js';
 import { stringify } from '../../src/shared/messages/json.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
-import type { PlacedEntry } from '../../src/shared/sinks/types.js';
+import type { JournalledEntry } from '../../src/shared/sinks/types.js';
 import { keptLog } from './logger.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
@@ -50,7 +50,7 @@ export interface OpenJournal {
     read(from: number, end: number, maxBytes: number): ReturnType<JournalReader['read']>;
   };
   /** Appends one batch; gives the entries where they stand. */
-  append(...entries: readonly Uint8Array[]): PlacedEntry[];
+  append(...entries: readonly Uint8Array[]): JournalledEntry[];
 }
 
 /** Opens a journal, closed when the test ends. */

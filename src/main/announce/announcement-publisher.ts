@@ -12,18 +12,18 @@ import type { TraceParent, TraceSpan } from '../../shared/tracing/types.js';
 import type { FsmState } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
 import type { AnnounceMetrics, BlockedStage } from './metrics.js';
-import { gateOf } from './publish-policy.js';
+import { publishPolicyOf } from './publish-policy.js';
 
 /** Milliseconds that one publishing may hold up the next: order is kept, but nobody waits for ever. */
 const PUBLISH_PATIENCE_MS = 5_000;
 
-export interface VoiceComponents {
+export interface AnnouncementPublisherComponents {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly node: Pick<P2PNode, 'publish'>;
   /** Hands a message of ours to the pipeline, for WebSocket clients. */
-  readonly showOwn: <M extends object>(
+  readonly showLocally: <M extends object>(
     kind: MessageKind<M>,
     message: Partial<M>,
     trace: TraceParent | undefined,
@@ -33,29 +33,33 @@ export interface VoiceComponents {
   readonly fsmState: () => FsmState | undefined;
 }
 
-export class Voice {
-  readonly #components: VoiceComponents;
+export class AnnouncementPublisher {
+  readonly #components: AnnouncementPublisherComponents;
   readonly #failing = new Set<string>();
 
-  constructor(components: VoiceComponents) {
+  constructor(components: AnnouncementPublisherComponents) {
     this.#components = components;
   }
 
   /** Whether a message of this kind would leave the machine now. */
-  mayTell(kind: string): boolean {
-    return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) === 'tell';
+  canReachNetwork(kind: string): boolean {
+    return (
+      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) === 'publish'
+    );
   }
 
   /** Whether anybody at all would see a message of this kind now. */
-  maySay(kind: string): boolean {
-    return gateOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) !== 'drop';
+  canPublish(kind: string): boolean {
+    return (
+      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) !== 'drop'
+    );
   }
 
   /** Counts what the state of the chain keeps back: before any work for it, or at the last moment since the state has changed meanwhile. */
   dropped(kind: string, stage: BlockedStage = 'precheck'): void {
     const { metrics, fsmState } = this.#components;
     const state = fsmState();
-    metrics.announcements.inc({ kind, outcome: 'dropped' });
+    metrics.publications.inc({ kind, outcome: 'dropped' });
     metrics.blocked.inc({
       topic: kind,
       fsm_state: state === undefined || state === 'RUNNING' ? 'UNKNOWN' : state,
@@ -64,13 +68,17 @@ export class Voice {
   }
 
   /**
-   * Says `message`. With `tellable` false it is shown and counted as `no_url`. Resolves with the number of peers it went
+   * Publishes `message`. With `reachable` false only our WebSocket clients get it, counted as `no_url`. Resolves with the number of peers it went
    * to, 0 when it went to none; never rejects.
    */
-  async say<M extends object>(kind: MessageKind<M>, message: Partial<M>, tellable = true): Promise<number> {
-    const { settings, metrics, node, showOwn, fsmState } = this.#components;
-    const gate = gateOf(kind.name, settings.listen_mode, fsmState());
-    if (gate === 'drop') {
+  async publish<M extends object>(
+    kind: MessageKind<M>,
+    message: Partial<M>,
+    reachable = true,
+  ): Promise<number> {
+    const { settings, metrics, node, showLocally: showOwn, fsmState } = this.#components;
+    const policy = publishPolicyOf(kind.name, settings.listen_mode, fsmState());
+    if (policy === 'drop') {
       this.dropped(kind.name, 'chokepoint');
       return 0;
     }
@@ -78,17 +86,17 @@ export class Voice {
     try {
       const data = encodeMessage(kind, message, settings.p2p_payload_framing, settings.clientName);
       if (kind.frame !== undefined) showOwn(kind, message, span?.context);
-      if (gate === 'show' || !tellable) {
-        metrics.announcements.inc({ kind: kind.name, outcome: gate === 'show' ? 'shown' : 'no_url' });
+      if (policy === 'local' || !reachable) {
+        metrics.publications.inc({ kind: kind.name, outcome: policy === 'local' ? 'local_only' : 'no_url' });
         return 0;
       }
       const peers = await patiently(node.publish(kind.id, data));
       span?.set({ 'messaging.message.body.size': data.length, 'teranode.p2p.peers': peers });
-      metrics.announcements.inc({ kind: kind.name, outcome: peers > 0 ? 'told' : 'nobody' });
+      metrics.publications.inc({ kind: kind.name, outcome: peers > 0 ? 'published' : 'no_peers' });
       this.#failing.delete(kind.name);
       return peers;
     } catch (error) {
-      metrics.announcements.inc({ kind: kind.name, outcome: 'failed' });
+      metrics.publications.inc({ kind: kind.name, outcome: 'failed' });
       this.#complain(kind.name, error);
       span?.fail('publish', errorMessage(error));
       return 0;
@@ -97,7 +105,7 @@ export class Voice {
     }
   }
 
-  /** Of a message that is told or shown, where it is traced. */
+  /** Of a message that goes out, where it is traced. */
   #span(kind: Pick<MessageKind, 'name' | 'topicSetting'>): TraceSpan | undefined {
     const { settings, tracers } = this.#components;
     const tracer = tracers?.sampled();

@@ -16,7 +16,7 @@ import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/typ
 import { ChainSubscription, type ChainSubscriptionOptions } from '../chain/subscription.js';
 import type { BlockchainClient, BlockHeaderInfo, ChainNotification, FsmState } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
-import { Voice, type VoiceComponents } from './announcement-publisher.js';
+import { AnnouncementPublisher, type AnnouncementPublisherComponents } from './announcement-publisher.js';
 import { AnnouncementQueue } from './announcement-queue.js';
 import { BestBlock, type BestBlockComponents, blockMessage, type ToldBlock } from './best-block.js';
 import type { AnnounceMetrics } from './metrics.js';
@@ -31,9 +31,9 @@ export interface AnnouncerComponents {
   readonly chain: BlockchainClient;
   readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId' | 'isConnected'>;
   /** Hands a message of ours to the pipeline, for WebSocket clients. */
-  readonly showOwn: VoiceComponents['showOwn'];
+  readonly showOwn: AnnouncementPublisherComponents['showLocally'];
   /** Undefined: nothing is traced. */
-  readonly tracers?: VoiceComponents['tracers'];
+  readonly tracers?: AnnouncementPublisherComponents['tracers'];
   readonly urls: AnnouncedUrls;
   readonly assembly?: Pick<BlockAssemblyClient, 'state'>;
   readonly rejectedTx?: Pick<KafkaConsumer, 'start' | 'stop'>;
@@ -70,7 +70,7 @@ const MAX_REMEMBERED = 10_000;
 export class Announcer {
   readonly #components: AnnouncerComponents;
   readonly #subscription: ChainSubscription;
-  readonly #voice: Voice;
+  readonly #publisher: AnnouncementPublisher;
   readonly #status: Status;
   readonly #bestBlock: BestBlock;
   readonly #rejected: RejectedTransactions;
@@ -116,7 +116,15 @@ export class Announcer {
       },
       options.subscription,
     );
-    this.#voice = new Voice({ settings, logger, metrics, node, showOwn, tracers, fsmState });
+    this.#publisher = new AnnouncementPublisher({
+      settings,
+      logger,
+      metrics,
+      node,
+      showLocally: showOwn,
+      tracers,
+      fsmState,
+    });
     this.#status = new Status({
       settings,
       logger,
@@ -136,7 +144,7 @@ export class Announcer {
       metrics,
       chain,
       node,
-      voice: this.#voice,
+      publisher: this.#publisher,
       urls,
       isInvalid: (info) => this.#isInvalid(info),
       isInvalidHash: (hash) => components.isInvalid?.(hash) === true,
@@ -148,7 +156,7 @@ export class Announcer {
     this.#rejected = new RejectedTransactions({
       settings,
       metrics,
-      voice: this.#voice,
+      publisher: this.#publisher,
       peerId: () => node.peerId,
       now,
     });
@@ -249,7 +257,7 @@ export class Announcer {
     this.#queue.push({
       kind: 'block',
       announce: async () => {
-        if (missed && this.#voice.maySay(block.name)) await this.#missed(tip, previous);
+        if (missed && this.#publisher.canPublish(block.name)) await this.#missed(tip, previous);
         await this.#newBest();
       },
     });
@@ -257,7 +265,7 @@ export class Announcer {
 
   async #block(hash: HashHex, news: boolean): Promise<void> {
     if (news) {
-      if (!this.#voice.maySay(block.name)) this.#voice.dropped(block.name);
+      if (!this.#publisher.canPublish(block.name)) this.#publisher.dropped(block.name);
       else if (!this.#announced.has(`block ${hash}`)) {
         const info = await this.#header(hash, block.name);
         if (info !== undefined) await this.#sayBlock(info);
@@ -275,7 +283,7 @@ export class Announcer {
     if (this.#isInvalid(info) || this.#announced.has(key)) return;
     this.#announced.set(key, true);
     const message = blockMessage(info, node.peerId, urls.dataHub, settings.clientName);
-    await this.#voice.say(block, message, urls.announceable);
+    await this.#publisher.publish(block, message, urls.announceable);
   }
 
   /** WIRE §2: blocks known to be invalid are not announced. */
@@ -302,7 +310,7 @@ export class Announcer {
     const { urls, node, settings } = this.#components;
     const key = `subtree ${hash}`;
     if (this.#announced.has(key)) return;
-    if (!this.#voice.maySay(subtree.name)) return this.#voice.dropped(subtree.name);
+    if (!this.#publisher.canPublish(subtree.name)) return this.#publisher.dropped(subtree.name);
     this.#announced.set(key, true);
     const message = {
       hash,
@@ -310,11 +318,11 @@ export class Announcer {
       peerId: node.peerId,
       clientName: toldName(settings.clientName),
     };
-    await this.#voice.say(subtree, message, urls.announceable);
+    await this.#publisher.publish(subtree, message, urls.announceable);
   }
 
   async #miningOnHash(hash: HashHex): Promise<void> {
-    if (!this.#voice.maySay(miningOn.name)) return this.#voice.dropped(miningOn.name);
+    if (!this.#publisher.canPublish(miningOn.name)) return this.#publisher.dropped(miningOn.name);
     if (this.#announced.has(`mining_on ${hash}`)) return;
     const info = await this.#header(hash, miningOn.name);
     if (info !== undefined) await this.#miningOn(info);
@@ -323,8 +331,8 @@ export class Announcer {
   async #miningOn(info: BlockHeaderInfo): Promise<void> {
     const key = `mining_on ${info.hash}`;
     if (this.#isInvalid(info) || this.#announced.has(key)) return;
-    if (this.#voice.maySay(miningOn.name)) this.#announced.set(key, true);
-    await this.#voice.say(miningOn, {
+    if (this.#publisher.canPublish(miningOn.name)) this.#announced.set(key, true);
+    await this.#publisher.publish(miningOn, {
       hash: info.hash,
       previousHash: parseHeader(info.header).previousHash,
       dataHubUrl: this.#components.urls.dataHub,
@@ -396,7 +404,7 @@ export class Announcer {
     this.#statusWanted = false;
     this.#saying = this.#status
       .current()
-      .then((status) => this.#voice.say(nodeStatus, status))
+      .then((status) => this.#publisher.publish(nodeStatus, status))
       .then(() => {
         this.#saying = undefined;
         // What came while this one was said is in the next.

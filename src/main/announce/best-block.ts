@@ -13,7 +13,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
 import { Shares } from '../node/peering/shares.js';
 import type { P2PNode } from '../node/types.js';
-import type { Voice } from './announcement-publisher.js';
+import type { AnnouncementPublisher } from './announcement-publisher.js';
 import type { AnnounceMetrics, BestBlockAnswer } from './metrics.js';
 import type { AnnouncedUrls } from './urls.js';
 
@@ -57,7 +57,7 @@ export interface BestBlockComponents {
   readonly metrics: AnnounceMetrics;
   readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
   readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'listeners' | 'isConnected'>;
-  readonly voice: Voice;
+  readonly publisher: AnnouncementPublisher;
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
   readonly isInvalid: (info: BlockHeaderInfo) => boolean;
@@ -76,7 +76,7 @@ export class BestBlock {
   readonly #strangers: TokenBucket;
   readonly #answering = new Set<string>();
   #askedAt = Number.NEGATIVE_INFINITY;
-  readonly #underWay = new Shares<AbortController>({ places: PLACES, givesWay: 'eldest' });
+  readonly #underWay = new Shares<AbortController>({ slots: PLACES, givesWay: 'eldest' });
 
   constructor(components: BestBlockComponents) {
     this.#components = components;
@@ -89,12 +89,12 @@ export class BestBlock {
    * listens to such requests, as none of today's network does, it waits and says nothing. Never rejects.
    */
   async ask(signal: AbortSignal): Promise<void> {
-    const { voice, node, askEveryMs, settings, now } = this.#components;
+    const { publisher, node, askEveryMs, settings, now } = this.#components;
     if (settings.listen_mode !== 'full') return;
     for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; ) {
-      if (voice.mayTell(bestblock.name) && node.listeners(BESTBLOCK) > 0) {
+      if (publisher.canReachNetwork(bestblock.name) && node.listeners(BESTBLOCK) > 0) {
         this.#askedAt = now();
-        if ((await voice.say(bestblock, { peerId: node.peerId })) > 0) return;
+        if ((await publisher.publish(bestblock, { peerId: node.peerId })) > 0) return;
         attempt++;
       }
       await pause(askEveryMs, signal).catch(() => {});
@@ -122,9 +122,9 @@ export class BestBlock {
 
   /** Answers `peer` on the direct stream, within limits. Never rejects. */
   async answer(peer: string): Promise<void> {
-    const { voice, urls, isInvalid, metrics, node, now, chain, logger, settings } = this.#components;
+    const { publisher, urls, isInvalid, metrics, node, now, chain, logger, settings } = this.#components;
     const count = (outcome: BestBlockAnswer): void => metrics.bestBlockAnswers.inc({ outcome });
-    if (!voice.mayTell(block.name) || !urls.announceable) return count('silent');
+    if (!publisher.canReachNetwork(block.name) || !urls.announceable) return count('silent');
     const last = this.#answered.get(peer);
     if (last !== undefined && now() - last < ANSWER_EVERY_MS) return count('limited');
     const connected = node.isConnected(peer);

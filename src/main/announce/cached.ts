@@ -2,23 +2,23 @@
 
 import { errorMessage } from '../../shared/errors.js';
 
-export interface LastKnownOptions {
+export interface CachedOptions {
   /** Milliseconds that one asking waits at the most. */
   readonly patienceMs: number;
   /** Once an outage, not once a call; a later failure is said again when an answer came between. */
   readonly failed: (reason: string) => void;
 }
 
-export class LastKnown<T> {
+export class Cached<T> {
   readonly #ask: () => Promise<T>;
-  readonly #options: LastKnownOptions;
+  readonly #options: CachedOptions;
   #value: T | undefined;
   #asking: Promise<void> | undefined;
   /** Counts what was learnt otherwise: an answer that was asked for before is older than it. */
   #learnt = 0;
   #failing = false;
 
-  constructor(ask: () => Promise<T>, options: LastKnownOptions) {
+  constructor(ask: () => Promise<T>, options: CachedOptions) {
     this.#ask = ask;
     this.#options = options;
   }

@@ -15,20 +15,47 @@ export type BlockedStage = (typeof BLOCKED_STAGES)[number];
 /** States in which not everything is told. */
 const BLOCKING_STATES = ['IDLE', 'CATCHINGBLOCKS', 'LEGACYSYNCING', 'UNKNOWN'] as const;
 
+/** What became of a message of ours, and what `teranode_p2p_announce_messages_total` calls it. */
+const PUBLICATION_OUTCOMES = {
+  published: 'told',
+  no_peers: 'nobody',
+  local_only: 'shown',
+  dropped: 'dropped',
+  no_url: 'no_url',
+  failed: 'failed',
+} as const;
+export type PublicationOutcome = keyof typeof PUBLICATION_OUTCOMES;
+
+/** Counts own messages, in 0.2 under the older name and words too. */
+function publications(registers: Registry[]) {
+  const current = zeroedCounter({
+    name: 'teranode_p2p_own_messages_total',
+    help: 'Own messages by kind and what became of them: published, no_peers (none listens to it), local_only (to our WebSocket clients alone), dropped (by the state of the chain), no_url, failed.',
+    labels: { kind: SAID, outcome: Object.keys(PUBLICATION_OUTCOMES) as PublicationOutcome[] },
+    registers,
+  });
+  const older = zeroedCounter({
+    name: 'teranode_p2p_announce_messages_total',
+    help: 'Older name of teranode_p2p_own_messages_total, with told for published, nobody for no_peers and shown for local_only; goes in 0.3.',
+    labels: { kind: SAID, outcome: Object.values(PUBLICATION_OUTCOMES) },
+    registers,
+  });
+  return {
+    /** What was counted, under the newer name. */
+    get: () => current.get(),
+    inc({ kind, outcome }: { readonly kind: string; readonly outcome: PublicationOutcome }): void {
+      current.inc({ kind, outcome });
+      older.inc({ kind, outcome: PUBLICATION_OUTCOMES[outcome] });
+    },
+  };
+}
+
 export type AnnounceMetrics = ReturnType<typeof createAnnounceMetrics>;
 
 export function createAnnounceMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    announcements: zeroedCounter({
-      name: 'teranode_p2p_announce_messages_total',
-      help: 'Own messages by kind and what became of them: told, nobody (no peer listens to it), shown (to our WebSocket clients alone), dropped (by the state of the chain), no_url, failed.',
-      labels: {
-        kind: SAID,
-        outcome: ['told', 'nobody', 'shown', 'dropped', 'no_url', 'failed'],
-      },
-      registers,
-    }),
+    publications: publications(registers),
     blocked: zeroedCounter({
       name: 'teranode_p2p_publish_blocked_total',
       help: 'Own messages that the state of the chain kept back, by kind, state and stage: before any work for them, or at the last moment.',

@@ -1,18 +1,22 @@
-/** What this node may say, and to whom, by its listen mode and the chain's state. */
+/** What this node may publish, and to whom, by its listen mode and the chain's state. */
 
 import type { Settings } from '../../shared/settings/table.js';
 import type { FsmState } from '../chain/types.js';
 
-/** `tell`: to the network and to our WebSocket clients; `show`: to those alone; `drop`: to nobody. */
-export type Gate = 'tell' | 'show' | 'drop';
+/** `publish`: to the network and to our WebSocket clients; `local`: to those alone; `drop`: to nobody. */
+export type PublishPolicy = 'publish' | 'local' | 'drop';
 
 /**
  * A node that is not RUNNING hears its chain's past go by, which is no news to anybody: only its status is. A state that
  * cannot be read (undefined) is taken for RUNNING. The listen mode then decides what leaves the machine.
  */
-export function gateOf(kind: string, mode: Settings['listen_mode'], state: FsmState | undefined): Gate {
+export function publishPolicyOf(
+  kind: string,
+  mode: Settings['listen_mode'],
+  state: FsmState | undefined,
+): PublishPolicy {
   const status = kind === 'node_status';
   if (!status && state !== undefined && state !== 'RUNNING') return 'drop';
-  if (mode === 'full' || (mode === 'listen_only' && status)) return 'tell';
-  return 'show';
+  if (mode === 'full' || (mode === 'listen_only' && status)) return 'publish';
+  return 'local';
 }

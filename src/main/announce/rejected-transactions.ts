@@ -8,7 +8,7 @@ import { rejectedTx } from '../../shared/messages/index.js';
 import { displayText, REASON_MAX } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ConsumedRecord } from '../../shared/sinks/kafka/types.js';
-import type { Voice } from './announcement-publisher.js';
+import type { AnnouncementPublisher } from './announcement-publisher.js';
 import type { AnnounceMetrics, RejectedTxLimit } from './metrics.js';
 import { rejectionCodes } from './rejection-codes.js';
 
@@ -26,7 +26,7 @@ export interface RejectedTransactionsComponents {
     | 'p2p_rejected_tx_reason'
   >;
   readonly metrics: AnnounceMetrics;
-  readonly voice: Voice;
+  readonly publisher: AnnouncementPublisher;
   readonly peerId: () => string;
   /** Ms, never going back. */
   readonly now: () => number;
@@ -60,16 +60,16 @@ export class RejectedTransactions {
   }
 
   async #announce(value: Uint8Array): Promise<void> {
-    const { settings, metrics, voice, peerId } = this.#components;
+    const { settings, metrics, publisher, peerId } = this.#components;
     const rejection = decodeRejection(value, settings.kafka_record_format);
     const limited = (reason: RejectedTxLimit): void => metrics.rejectedTxLimited.inc({ reason });
     if (rejection === undefined) return limited('malformed');
     if (rejection.peerId !== '') return limited('known');
-    if (!voice.maySay(rejectedTx.name)) return voice.dropped(rejectedTx.name);
+    if (!publisher.canPublish(rejectedTx.name)) return publisher.dropped(rejectedTx.name);
     if (this.#said.has(rejection.txId)) return limited('repeat');
     if (!this.#bucket.take()) return limited('rate');
     this.#said.set(rejection.txId, true);
-    await voice.say(rejectedTx, {
+    await publisher.publish(rejectedTx, {
       txId: rejection.txId,
       reason: displayText(
         settings.p2p_rejected_tx_reason === 'code' ? rejectionCodes(rejection.reason) : rejection.reason,

@@ -8,7 +8,7 @@ import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
-import { LastKnown } from './cached.js';
+import { Cached } from './cached.js';
 import { feePolicy, PERSISTED_STATE, type PolicySettings, storageOf } from './fee-policy.js';
 import type { AnnouncedUrls } from './urls.js';
 
@@ -48,11 +48,11 @@ export interface StatusComponents {
 /** Builds node_status from what the chain and the other services say, or said last. */
 export class Status {
   readonly #components: StatusComponents;
-  readonly #best: LastKnown<BlockHeaderInfo>;
+  readonly #best: Cached<BlockHeaderInfo>;
   /** By the clock that is never set. */
   readonly #began: number;
-  readonly #assembled: LastKnown<BlockAssemblyState | undefined>;
-  readonly #persisted: LastKnown<{ readonly state: Uint8Array | undefined }>;
+  readonly #assembled: Cached<BlockAssemblyState | undefined>;
+  readonly #persisted: Cached<{ readonly state: Uint8Array | undefined }>;
 
   constructor(components: StatusComponents) {
     const { chain, assembly, logger } = components;
@@ -62,15 +62,12 @@ export class Status {
       patienceMs: PATIENCE_MS,
       failed: (reason: string) => logger.warn({ reason }, line),
     });
-    this.#best = new LastKnown(
+    this.#best = new Cached(
       async () => chain.getBestBlockHeader(),
       failed('node status with the last known best block'),
     );
-    this.#assembled = new LastKnown(
-      async () => assembly?.state(),
-      failed('node status without block assembly'),
-    );
-    this.#persisted = new LastKnown(
+    this.#assembled = new Cached(async () => assembly?.state(), failed('node status without block assembly'));
+    this.#persisted = new Cached(
       async () => ({ state: await chain.getState(PERSISTED_STATE) }),
       failed('node status with the last known storage'),
     );

@@ -1,6 +1,6 @@
 /** What the libp2p node asks of the bans: is this one kept out, and what does GossipSub think of it. */
 
-import type { BanGate } from '../node/types.js';
+import type { BanPolicy } from '../node/types.js';
 import type { BanList } from './list.js';
 import type { BanScores } from './scores.js';
 
@@ -12,7 +12,7 @@ const BANNED_SCORE = -10_000;
  */
 const SUSPECT_SCORE = -1_000;
 
-export function createBanGate(list: BanList, scores: BanScores): BanGate {
+export function createBanPolicy(list: BanList, scores: BanScores): BanPolicy {
   return {
     isAddressBanned: (address) => list.isAddressBanned(address),
     isPeerBanned: (peerId) => list.isPeerBanned(peerId),

@@ -3,14 +3,14 @@
 import { Gauge, type Registry } from 'prom-client';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
-export type ReportMetrics = ReturnType<typeof createReportMetrics>;
+export type FeedbackMetrics = ReturnType<typeof createFeedbackMetrics>;
 
 /** What became of one record. */
 const OUTCOMES = ['scored', 'repeat', 'nobody', 'late', 'catching_up', 'malformed'] as const;
-export type ReportOutcome = (typeof OUTCOMES)[number];
+export type FeedbackOutcome = (typeof OUTCOMES)[number];
 const KINDS = ['block', 'subtree'] as const;
 
-export function createReportMetrics(registry: Registry) {
+export function createFeedbackMetrics(registry: Registry) {
   const registers = [registry];
   return {
     reports: zeroedCounter({

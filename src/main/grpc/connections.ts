@@ -32,7 +32,7 @@ export class GrpcConnections {
   readonly #metrics: PeerServiceMetrics;
   /** A connection is kept, so who was there stays. */
   readonly #places = new Shares<Socket>({
-    places: Math.min(PLACES, mainShares().port),
+    slots: Math.min(PLACES, mainShares().port),
     givesWay: 'youngest',
   });
   /** By address and port, as a call tells them. */

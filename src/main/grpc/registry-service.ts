@@ -289,7 +289,7 @@ function toRegistryInfo(peer: RegisteredPeer): PeerRegistryInfo {
         : seconds(connection.connectedAt, libraryTime()),
     bytes_received: peer.bytesReceived,
     last_block_time: seconds(Math.max(known?.lastBlock ?? 0, record.lastValidBlock)),
-    last_message_time: seconds(known?.lastHeard ?? 0),
+    last_message_time: seconds(known?.lastReceived ?? 0),
     interaction_attempts: BigInt(record.attempts),
     interaction_successes: BigInt(record.successes),
     interaction_failures: BigInt(record.failures),

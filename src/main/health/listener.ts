@@ -20,7 +20,7 @@ import { sourceOf } from '../../shared/net/ip.js';
 import { listenAddressOf } from '../../shared/net/listen-address.js';
 import { mainShares } from '../../shared/process/descriptors.js';
 import { Shares } from '../node/peering/shares.js';
-import type { CloseReason, PROBE_SETTINGS, ProbeMetrics } from './metrics.js';
+import type { CloseReason, HealthMetrics, PROBE_SETTINGS } from './metrics.js';
 
 export interface Answer {
   readonly status: number;
@@ -43,7 +43,7 @@ export interface ListenerOptions {
 export interface ListenerComponents {
   readonly logger: Logger;
   /** Connections closed early, by `setting` and `reason`: `rate`, `share`, `full` or `time`; nothing is counted without it. */
-  readonly closed?: ProbeMetrics['closed'];
+  readonly closed?: HealthMetrics['closed'];
 }
 
 /** Connections on one port, and those of one source: an IPv4 address, or a /64 of IPv6. */
@@ -63,7 +63,7 @@ export class Listener {
   readonly #http: HttpServer;
   /** A connection is brief, so the eldest of a source gives way: whoever probes gets in, however many hang. */
   readonly #places = new Shares<Socket>({
-    places: Math.min(PLACES, mainShares().port),
+    slots: Math.min(PLACES, mainShares().port),
     givesWay: 'eldest',
   });
   readonly #rate = new KeyedRate(RATE);

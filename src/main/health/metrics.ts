@@ -5,7 +5,7 @@ export const PROBE_SETTINGS = ['health_check_httpListenAddress', 'profilerAddr']
 const CLOSE_REASONS = ['rate', 'share', 'full', 'time'] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
-export function createProbeMetrics(registry: Registry) {
+export function createHealthMetrics(registry: Registry) {
   return {
     closed: zeroedCounter({
       name: 'teranode_p2p_probe_connections_closed_total',
@@ -19,4 +19,4 @@ export function createProbeMetrics(registry: Registry) {
   };
 }
 
-export type ProbeMetrics = ReturnType<typeof createProbeMetrics>;
+export type HealthMetrics = ReturnType<typeof createHealthMetrics>;

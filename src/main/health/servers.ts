@@ -8,19 +8,19 @@ import type { ServerDependencies } from '../server/dependencies.js';
 import type { ServerParts } from '../server/parts.js';
 import { HealthServer, MetricsServer } from './http.js';
 import { Liveness, type VitalSign } from './liveness.js';
-import { createProbeMetrics } from './metrics.js';
+import { createHealthMetrics } from './metrics.js';
 import { Readiness, type ReadinessCheck } from './readiness.js';
 
 /** For each check of readiness. */
 const READINESS_TIMEOUT_MS = 2_000;
 
-export interface ProbesOptions {
+export interface HealthServersOptions {
   /** Asked at each look at readiness. */
   readonly checks: () => readonly ReadinessCheck[];
   readonly signs: readonly VitalSign[];
 }
 
-export class Probes {
+export class HealthServers {
   readonly #process: ProcessMetrics;
   readonly #clock: ClockMetrics;
   readonly #metrics: MetricsAggregate;
@@ -30,13 +30,13 @@ export class Probes {
   readonly #metricsServer: MetricsServer | undefined;
   #started: Promise<void> | undefined;
 
-  constructor({ settings, registry, loggers }: ServerDependencies, { checks, signs }: ProbesOptions) {
+  constructor({ settings, registry, loggers }: ServerDependencies, { checks, signs }: HealthServersOptions) {
     const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
     const logger = loggers.of('metrics');
     this.#process = new ProcessMetrics({ registry });
     this.#clock = new ClockMetrics({ registry, logger });
     this.#metrics = new MetricsAggregate({ registry, logger });
-    const { closed } = createProbeMetrics(registry);
+    const { closed } = createHealthMetrics(registry);
     this.#liveness = new Liveness({ signs });
     this.#readiness = new Readiness({ checks }, { timeoutMs: READINESS_TIMEOUT_MS });
     this.#healthServer =

@@ -23,7 +23,7 @@ import { isRelayed, multiaddrHost } from './addresses/multiaddrs.js';
 import type { PeripheryMetrics } from './metrics/periphery-metrics.js';
 import { Admission, type AdmissionLimit, type AdmissionOptions } from './peering/admission.js';
 import { type RefusalReason, Refusals } from './peering/refusals.js';
-import type { BanGate } from './types.js';
+import type { BanPolicy } from './types.js';
 
 type GaterSettings = Pick<
   Settings,
@@ -40,14 +40,14 @@ type GaterSettings = Pick<
 >;
 
 export interface GaterInit {
-  readonly bans: BanGate;
+  readonly bans: BanPolicy;
   readonly settings: GaterSettings;
   readonly logger: Logger;
   readonly metrics: Pick<PeripheryMetrics, 'connectionsRefused'>;
   /** Loopback is limited in all alone: connections of this machine, and of a proxy on it, share one address. Default true. */
   readonly exemptLoopback?: boolean;
   /** Inbound connections at the most, those that are not limited besides. No bound unless given. */
-  readonly places?: number;
+  readonly slots?: number;
   /** Peers that are not limited wherever they come from, once they are known. */
   readonly isProtected?: (peerId: string) => boolean;
   /** Times of handshakes. */
@@ -102,7 +102,7 @@ function socketAddress(connection: MultiaddrConnection): string | undefined {
 }
 
 class Gater implements ConnectionGater {
-  readonly #bans: BanGate;
+  readonly #bans: BanPolicy;
   readonly #refusals: Refusals;
   readonly #allowPrivate: boolean;
   readonly #refuseReserved: boolean;
@@ -129,7 +129,7 @@ class Gater implements ConnectionGater {
     this.#isProtected = init.isProtected ?? (() => false);
     this.#admission = new Admission({
       perAddress: settings.p2p_connections_per_address,
-      places: init.places ?? Number.POSITIVE_INFINITY,
+      slots: init.slots ?? Number.POSITIVE_INFINITY,
       onRefused: ({ remoteAddr }, reason) =>
         this.#refusals.count('inbound', reason, { address: remoteAddr.toString() }),
       ...init.handshakes,
@@ -208,7 +208,7 @@ class Gater implements ConnectionGater {
   #limitOf(address: string): AdmissionLimit {
     if (this.#exempt.has(address)) return 'nothing';
     // Also where a static peer is there: it is known by its ID.
-    if (this.#exemptLoopback && isLoopbackAddress(address)) return 'places';
+    if (this.#exemptLoopback && isLoopbackAddress(address)) return 'slots';
     const isConfigured =
       this.#configured.has(address) ||
       [...this.#configuredAddresses.values()].some((addresses) => addresses.has(address));

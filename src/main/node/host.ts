@@ -104,10 +104,10 @@ export function forgetHostMetrics(registry: Registry): void {
 /** Creates the host, not started. Throws ConfigurationError on addresses or keys that do not parse. */
 export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
   const { settings, registry, traffic } = components;
-  const { seams } = options;
+  const { patches } = options;
   const protector = await connectionProtector(settings);
-  if (protector !== undefined && seams.cipherMemory) growCipherMemory();
-  const circuit = seams.relayPlaces ? relayTransport() : circuitRelayTransport();
+  if (protector !== undefined && patches.cipherMemory) growCipherMemory();
+  const circuit = patches.relayReservations ? relayTransport() : circuitRelayTransport();
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
   const holePunching = reachable ? await HolePunching.create(options.relayIds) : undefined;
   // Loaded where it is used: it brings a hundred modules.
@@ -129,12 +129,12 @@ export async function createHost(components: HostComponents, options: HostOption
     },
     transports: [holePunching?.transport() ?? tcp(), ...(isRelaying(settings) ? [circuit] : [])],
     connectionEncrypters: [
-      components.ownKey.watch(seams.noiseLengths ? lengthsWithoutErrors(noise()) : noise()),
+      components.ownKey.watch(patches.noiseLengths ? lengthsWithoutErrors(noise()) : noise()),
     ],
     streamMuxers: [
       () => {
         const factory = muxer();
-        return seams.windowUpdates ? updateWindowsByHalves(factory) : factory;
+        return patches.windowUpdates ? updateWindowsByHalves(factory) : factory;
       },
     ],
     ...(protector === undefined ? {} : { connectionProtector: protector }),

@@ -37,14 +37,21 @@ import { createPeripheryMetrics, type PeripheryMetrics } from './metrics/periphe
 import { Traffic } from './metrics/traffic.js';
 import { GossipStreams, type GossipStreamsOptions } from './patches/gossip-streams.js';
 import { internalsOf } from './patches/host-internals.js';
-import { ALL_SEAMS, judgementOf, type Seams, scoreInvalidMessage } from './patches/library-patches.js';
+import { ALL_PATCHES, judgementOf, type Patches, scoreInvalidMessage } from './patches/library-patches.js';
 import type { ResolveTxt } from './peering/bootstrap.js';
 import { DuplicateConnections } from './peering/duplicate-connections.js';
 import { peerWarnings, type WarnOfPeer } from './peering/peer-warnings.js';
 import { type ConfiguredPeers, configuredPeers, isConfigured, Peering } from './peering/peering.js';
 import { DirectStream } from './protocols/direct-stream.js';
 import { PeerPings } from './protocols/peer-pings.js';
-import type { BanGate, ConnectedPeer, HeardMessage, MessageChecks, NodeEvents, P2PNode } from './types.js';
+import type {
+  BanPolicy,
+  ConnectedPeer,
+  MessageChecks,
+  NodeEvents,
+  P2PNode,
+  ReceivedMessage,
+} from './types.js';
 
 /** GossipSub forgets a message after two minutes: a verdict later than that was lost. */
 const VERDICT_LOST_MS = 120_000;
@@ -63,7 +70,7 @@ export interface NodeComponents {
   /** `datastore-level`, open; closed by who opened it, after `stop`. */
   readonly datastore: HostComponents['datastore'];
   readonly registry: Registry;
-  readonly bans: BanGate;
+  readonly bans: BanPolicy;
   /** Asked of every message before GossipSub is. */
   readonly checks: MessageChecks;
   /** The table of message kinds. */
@@ -71,13 +78,13 @@ export interface NodeComponents {
 }
 
 export interface NodeOptions {
-  /** Library seams; all unless given. */
-  readonly seams?: Seams;
+  /** Library patches; all unless given. */
+  readonly patches?: Patches;
   /** Told in identify. Default `teranode-p2p`. */
   readonly userAgent?: string;
   /** Milliseconds between two questions to others where this node is. Default 300,000. */
   readonly ownLookupMs?: number;
-  /** How long a gossip stream may be missing before more is done about it; see seams/gossip-streams.ts. */
+  /** How long a gossip stream may be missing before more is done about it; see gossip-streams.ts. */
   readonly gossipStreams?: GossipStreamsOptions;
   /** Resolves /dnsaddr; the system's resolver unless given. */
   readonly resolveTxt?: ResolveTxt;
@@ -111,7 +118,7 @@ export class Libp2pNode implements P2PNode {
   readonly #backpressure: Backpressure;
   readonly #streams: GossipStreams | undefined;
   readonly #verification: Verification | undefined;
-  readonly #seams: Seams;
+  readonly #patches: Patches;
   readonly #topics: readonly string[];
   readonly #kindOfTopic: ReadonlyMap<string, MessageKind>;
   readonly #topicOfKind: ReadonlyMap<number, string>;
@@ -157,7 +164,7 @@ export class Libp2pNode implements P2PNode {
       { isPrivate: isPrivateNetwork(settings) },
     );
     this.#ownKey = new OwnKey({ peerId: this.peerId, logger, metrics: this.#metrics });
-    this.#seams = options.seams ?? ALL_SEAMS;
+    this.#patches = options.patches ?? ALL_PATCHES;
     this.#topics = topicNames(settings, kinds);
     const named = kinds.map((kind, index) => ({ kind, topic: this.#topics[index] as string }));
     this.#kindOfTopic = new Map(named.map(({ kind, topic }) => [topic, kind]));
@@ -190,10 +197,10 @@ export class Libp2pNode implements P2PNode {
       { streamOf: (source) => this.#host?.services.pubsub.streamsInbound.get(source)?.rawStream },
     );
     const parts = { logger, warn: this.#warn, metrics: this.#metrics };
-    this.#streams = this.#seams.gossipStreams
+    this.#streams = this.#patches.gossipStreams
       ? new GossipStreams({ ...parts, duplicates: new DuplicateConnections(parts) }, options.gossipStreams)
       : undefined;
-    this.#verification = this.#seams.verification
+    this.#verification = this.#patches.verification
       ? new Verification({ checks: components.checks, metrics: this.#metrics })
       : undefined;
   }
@@ -495,12 +502,12 @@ export class Libp2pNode implements P2PNode {
           settings,
           logger,
           metrics: this.#peripheryMetrics,
-          places: Math.min(this.#configured.marks.ceiling, mainShares().peers),
+          slots: Math.min(this.#configured.marks.ceiling, mainShares().peers),
           isProtected: (peerId) => this.#isConfigured(peerId),
         }),
       },
       {
-        seams: this.#seams,
+        patches: this.#patches,
         relayIds: this.#configured.relayIds,
         userAgent: this.#options.userAgent ?? 'teranode-p2p',
         topics: this.#topics,
@@ -581,7 +588,7 @@ export class Libp2pNode implements P2PNode {
       });
     }
     const heardByKind = new Map(
-      this.#components.kinds.map((kind) => [kind.id, this.#metrics.heard.labels(kind.name)]),
+      this.#components.kinds.map((kind) => [kind.id, this.#metrics.received.labels(kind.name)]),
     );
     host.services.pubsub.addEventListener('gossipsub:message', ({ detail }) => {
       const { msg, msgId, propagationSource } = detail;
@@ -595,24 +602,24 @@ export class Libp2pNode implements P2PNode {
       // Our own come back after a restart, when GossipSub has forgotten them.
       if (kind === undefined || author === '' || author === this.peerId) {
         if (author === this.peerId && kind === nodeStatus.id) {
-          this.#ownKey.heard(msg.data, source);
+          this.#ownKey.received(msg.data, source);
         }
         this.report(msgId, source, 'ignore');
         return;
       }
       heardByKind.get(kind)?.inc();
-      if (author !== source) this.#peering?.heardOf(author);
+      if (author !== source) this.#peering?.receivedFrom(author);
       this.#hear({ id: msgId, kind, author, source, data: msg.data, judgement: judgementOf(msg) });
     });
   }
 
-  #hear(message: HeardMessage): void {
-    if (this.#events.listenerCount('heard') === 0) {
+  #hear(message: ReceivedMessage): void {
+    if (this.#events.listenerCount('received') === 0) {
       this.report(message.id, message.source, 'ignore');
       return;
     }
     try {
-      this.#emit('heard', message);
+      this.#emit('received', message);
     } catch (error) {
       this.#logger.error({ err: error, peer: message.source }, 'hearing a message failed');
       if (this.#awaiting.has(message.id)) this.report(message.id, message.source, 'ignore');

@@ -41,7 +41,7 @@ export interface MessageChecks {
 }
 
 /** A gossip message whose signature holds, unopened, waiting for a verdict. */
-export interface HeardMessage {
+export interface ReceivedMessage {
   /** GossipSub's message id, as its events give it. */
   readonly id: string;
   /** Id of the message kind. */
@@ -83,7 +83,7 @@ export interface ConnectedPeer {
 
 export interface NodeEvents {
   /** Verdict is owed: call `report` exactly once a message. */
-  heard(message: HeardMessage): void;
+  received(message: ReceivedMessage): void;
   /** One JSON message from the direct stream, unchecked, at most 32 KiB. */
   direct(message: { readonly source: string; readonly data: Uint8Array }): void;
   connected(peerId: string): void;
@@ -125,7 +125,7 @@ export interface P2PNode {
 }
 
 /** What the gater asks of the ban list: synchronous, constant time. */
-export interface BanGate {
+export interface BanPolicy {
   isAddressBanned(address: string): boolean;
   isPeerBanned(peerId: string): boolean;
   /** Application score for GossipSub, 0 or negative. */

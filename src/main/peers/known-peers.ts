@@ -28,7 +28,7 @@ export interface KnownPeer {
   /** Hex, or empty. */
   readonly chainWork: string;
   /** Unix ms of its last message; 0 for none. */
-  readonly lastHeard: number;
+  readonly lastReceived: number;
   /** Unix ms of its last block; 0 for none. */
   readonly lastBlock: number;
   /** Unix ms when it was last connected; 0 for never. */
@@ -69,7 +69,7 @@ const STRANGER: Omit<KnownPeer, 'id'> = {
   name: '',
   storage: '',
   chainWork: '',
-  lastHeard: 0,
+  lastReceived: 0,
   lastBlock: 0,
   connectedAt: 0,
   bytesReceived: 0n,
@@ -190,7 +190,7 @@ export class KnownPeers {
     this.#restoring.push({
       ...known,
       id: peerId,
-      lastHeard: Math.min(known.lastHeard, now),
+      lastReceived: Math.min(known.lastReceived, now),
       lastBlock: Math.min(known.lastBlock, now),
       connectedAt: Math.min(known.connectedAt, now),
     });
@@ -198,7 +198,7 @@ export class KnownPeers {
 
   /** Ends the restoring: who was heard least recently is the first to be forgotten. */
   restored(): void {
-    const byAge = this.#restoring.sort((one, other) => one.lastHeard - other.lastHeard);
+    const byAge = this.#restoring.sort((one, other) => one.lastReceived - other.lastReceived);
     this.#restoring = [];
     for (const known of byAge) this.#put(known);
   }

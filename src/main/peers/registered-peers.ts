@@ -82,7 +82,7 @@ export class RegisteredPeers {
     return (await inSlices(this.#each())).sort(
       (one, other) =>
         other.record.reputation - one.record.reputation ||
-        (other.known?.lastHeard ?? 0) - (one.known?.lastHeard ?? 0),
+        (other.known?.lastReceived ?? 0) - (one.known?.lastReceived ?? 0),
     );
   }
 
@@ -188,7 +188,7 @@ function knownFrom({ id, name, height, blockHash, url, storage, ...row }: Servic
     name,
     storage,
     chainWork: '',
-    lastHeard: row.lastMessage,
+    lastReceived: row.lastMessage,
     lastBlock: row.lastBlock,
     connectedAt: row.connectedAt,
     bytesReceived: row.bytesReceived,

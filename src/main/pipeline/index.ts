@@ -39,13 +39,13 @@ import type { Settings } from '../../shared/settings/table.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TracedMessage, TraceParent } from '../../shared/tracing/types.js';
 import type {
-  BanGate,
+  BanPolicy,
   Checking,
-  HeardMessage,
   IncomingMessage,
   Judgement,
   MessageChecks,
   P2PNode,
+  ReceivedMessage,
 } from '../node/types.js';
 import { Asked, type Asking, Finished } from './asked.js';
 import type { CheckerPool } from './checker-pool.js';
@@ -60,7 +60,7 @@ export interface PipelineComponents {
   readonly metrics: PipelineMetrics;
   /** Takes the verdict that GossipSub waits for. */
   readonly verdicts: Pick<P2PNode, 'report'>;
-  readonly bans: Pick<BanGate, 'isPeerBanned'>;
+  readonly bans: Pick<BanPolicy, 'isPeerBanned'>;
   /** Asked for every message: constant time. */
   readonly reputation: { isLow(peer: string): boolean };
   /** Asked for every message: constant time. */
@@ -241,12 +241,12 @@ export class Pipeline implements MessageChecks {
   }
 
   /** Takes a message whose signature holds. Its verdict comes later, exactly once. */
-  push(heard: HeardMessage): void {
+  push(heard: ReceivedMessage): void {
     const { judgement } = heard;
     if (judgement instanceof Finished) {
       this.#unclaimed -= 1;
       this.#take(heard, judgement);
-    } else this.#checkHeard(heard);
+    } else this.#checkReceived(heard);
   }
 
   /** Takes one of our own messages: for the WebSocket clients. `parent`: its span, where it is traced. */
@@ -313,7 +313,7 @@ export class Pipeline implements MessageChecks {
   }
 
   /** A message that the library verified. */
-  #checkHeard(heard: HeardMessage): void {
+  #checkReceived(heard: ReceivedMessage): void {
     const refusal = this.#refusal(heard);
     if (refusal !== undefined) {
       this.#settle({ ...heard, trace: undefined }, refusal);
@@ -343,7 +343,7 @@ export class Pipeline implements MessageChecks {
   }
 
   /** GossipSub takes it for new. */
-  #take({ id, kind, author, source }: HeardMessage, finished: Finished): void {
+  #take({ id, kind, author, source }: ReceivedMessage, finished: Finished): void {
     const { bytes, trace } = finished;
     const message = { id, kind, author, source, trace };
     if (trace !== undefined) trace.claimed = true;

@@ -21,14 +21,14 @@ import type { AnnouncedUrls } from '../announce/urls.js';
 import { BanEnforcer } from '../bans/enforcer.js';
 import { BanList } from '../bans/list.js';
 import { createBanMetrics } from '../bans/metrics.js';
-import { createBanGate } from '../bans/policy.js';
+import { createBanPolicy } from '../bans/policy.js';
 import { createBanProtection } from '../bans/protection.js';
 import { BanScores } from '../bans/scores.js';
 import { canonicalPeerId } from '../bans/subject.js';
 import type { BlockHeaderInfo, ChainNotification } from '../chain/types.js';
 import { InvalidBlocks } from '../feedback/invalid-blocks.js';
-import { InvalidReports } from '../feedback/invalid-reports.js';
-import { createReportMetrics } from '../feedback/metrics.js';
+import { InvalidFeedback } from '../feedback/invalid-feedback.js';
+import { createFeedbackMetrics } from '../feedback/metrics.js';
 import type { AdminKey } from '../grpc/admin-key.js';
 import { GrpcConnections } from '../grpc/connections.js';
 import { createPeerServiceMetrics } from '../grpc/metrics.js';
@@ -37,7 +37,7 @@ import { CATCHUP_ERROR_MAX } from '../grpc/registry-service.js';
 import { GrpcServer } from '../grpc/server.js';
 import { Libp2pNode } from '../node/index.js';
 import { olderBootstrapIds } from '../node/peering/bootstrap.js';
-import type { BanGate } from '../node/types.js';
+import type { BanPolicy } from '../node/types.js';
 import { createPeerMetrics } from '../peers/metrics.js';
 import { RegisteredPeers } from '../peers/registered-peers.js';
 import { PeerRegistry } from '../peers/registry.js';
@@ -48,7 +48,7 @@ import { createPipelineMetrics } from '../pipeline/metrics.js';
 import { SyncCoordinator } from '../sync/coordinator.js';
 import { DataHubs } from '../sync/data-hubs.js';
 import { createSyncMetrics } from '../sync/metrics.js';
-import { triggerSync } from '../sync/request-catchup.js';
+import { requestCatchup } from '../sync/request-catchup.js';
 import { createNotificationsMetrics, NotificationServers } from '../websocket/index.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 
@@ -72,7 +72,7 @@ export class ServerParts {
   readonly pipeline: Pipeline;
   readonly notifications: NotificationServers;
   readonly announcer: Announcer;
-  readonly reports: InvalidReports;
+  readonly feedback: InvalidFeedback;
   /** Undefined where the settings, or an embedded chain that follows by itself, have no use for it. */
   readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
@@ -97,7 +97,7 @@ export class ServerParts {
     const banMetrics = createBanMetrics(registry);
     const banLogger = loggers.of('bans');
     this.bans = new BanList({ store: dependencies.banStore, logger: banLogger, metrics: banMetrics });
-    // The node is built below, on the gate that asks these: they look at it when there are peers.
+    // The node is built below, on the policy that asks these: they look at it when there are peers.
     const protection = createBanProtection(
       settings,
       () => this.node.peers(),
@@ -118,7 +118,7 @@ export class ServerParts {
         generation: settings.p2p_generation,
       },
     );
-    const gate: BanGate = createBanGate(this.bans, this.scores);
+    const banPolicy: BanPolicy = createBanPolicy(this.bans, this.scores);
 
     this.registry = new PeerRegistry(
       {
@@ -168,7 +168,7 @@ export class ServerParts {
       privateKey,
       datastore: this.datastore,
       registry,
-      bans: gate,
+      bans: banPolicy,
       // Built below; messages come when both have started.
       checks: { check: (message) => this.pipeline.check(message) },
       kinds: kinds ?? MESSAGE_KINDS,
@@ -195,14 +195,14 @@ export class ServerParts {
         logger: loggers.of('pipeline'),
         metrics: createPipelineMetrics(registry, kinds),
         verdicts: this.node,
-        bans: gate,
+        bans: banPolicy,
         reputation: {
           isLow: (peer) => this.registryClient?.isLow(peer) ?? this.registry.records.isLow(peer),
         },
         standingOf: (author) => this.registry.standingOf(author),
         ...(this.registryClient === undefined
           ? {}
-          : { onAccepted: (author) => this.registryClient?.heard(author) }),
+          : { onAccepted: (author) => this.registryClient?.received(author) }),
         onFact: (fact) => this.#learn(fact),
         onOffence: (author, offence) => this.scores.add(author, offence),
         tracers: tracing,
@@ -244,16 +244,16 @@ export class ServerParts {
         isInvalid: (hash) => invalidBlocks.has(hash),
         // Elsewhere the coordinator sees what a peer has, and decides.
         ...(settings.p2p_generation === 'first' && this.sync === undefined
-          ? { catchUp: (from) => triggerSync({ settings, publisher: this.pipeline.publisher }, from) }
+          ? { catchUp: (from) => requestCatchup({ settings, publisher: this.pipeline.publisher }, from) }
           : {}),
         ...(dependencies.rejectedTx === undefined ? {} : { rejectedTx: dependencies.rejectedTx }),
       },
       options.version === undefined ? {} : { version: options.version },
     );
 
-    this.reports = new InvalidReports({
+    this.feedback = new InvalidFeedback({
       logger: loggers.of('reports'),
-      metrics: createReportMetrics(registry),
+      metrics: createFeedbackMetrics(registry),
       scores: this.scores,
       knownPeers: this.registry.known,
       records: settings.p2p_generation === 'current' ? this.registry.records : undefined,
@@ -337,8 +337,8 @@ export class ServerParts {
       ownWork: () => this.best?.chainWork,
       fsmState: () => this.announcer.fsmState,
       isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
-      trigger: async (candidate) => {
-        const taken = await triggerSync({ settings, publisher: this.pipeline.publisher }, candidate);
+      requestCatchup: async (candidate) => {
+        const taken = await requestCatchup({ settings, publisher: this.pipeline.publisher }, candidate);
         if (taken) this.registryClient?.syncAttempt(candidate.id);
         return taken;
       },
@@ -355,7 +355,7 @@ export class ServerParts {
   /** From the node's events to those who care. */
   #connect(): void {
     const { settings } = this.#dependencies;
-    this.node.on('heard', (message) => this.pipeline.push(message));
+    this.node.on('received', (message) => this.pipeline.push(message));
     this.node.on('connected', (peer) => this.registry.known.connected(peer));
     this.node.on('disconnected', (peer, bytes) => {
       this.registry.known.disconnected(peer, bytes);

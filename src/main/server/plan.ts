@@ -113,8 +113,8 @@ export function startPlan(
     },
     {
       name: 'invalid reports',
-      start: async () => parts.reports.start(),
-      stop: () => parts.reports.stop(),
+      start: async () => parts.feedback.start(),
+      stop: () => parts.feedback.stop(),
     },
     {
       name: 'consumers',

@@ -2,7 +2,7 @@
 
 import { UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { processPlace, type RunFile, writeRunFile } from '../../shared/process/run-file.js';
+import { pidScope, type RunFile, writeRunFile } from '../../shared/process/run-file.js';
 import { controlSocketPath } from '../control/protocol.js';
 import { ControlServer } from '../control/server.js';
 import type { BackupSummary } from '../data-directory/backup.js';
@@ -10,7 +10,7 @@ import { AskedByFile } from '../hand-over/files.js';
 import type { HandOverAnswer } from '../hand-over/types.js';
 import type { PublisherPool } from '../pipeline/publisher-pool.js';
 
-export interface PresenceComponents {
+export interface RuntimeInfoComponents {
   readonly logger: Logger;
   /** Undefined while the server is not ready. */
   readonly publisher: () => PublisherPool | undefined;
@@ -22,14 +22,14 @@ export interface PresenceComponents {
   readonly handOver: (request: unknown) => HandOverAnswer;
 }
 
-export interface PresenceOptions {
+export interface RuntimeInfoOptions {
   /** DATADIR. */
   readonly directory: string;
   /** Whether it may be asked for by file too. */
   readonly askedByFile: boolean;
 }
 
-export class Presence {
+export class RuntimeInfo {
   readonly #control: ControlServer;
   readonly #asked: AskedByFile | undefined;
   readonly #directory: string;
@@ -37,8 +37,8 @@ export class Presence {
   #removeRunFile: () => void = () => {};
 
   constructor(
-    { logger, publisher, setLogLevel, backUp, handOver }: PresenceComponents,
-    { directory, askedByFile }: PresenceOptions,
+    { logger, publisher, setLogLevel, backUp, handOver }: RuntimeInfoComponents,
+    { directory, askedByFile }: RuntimeInfoOptions,
   ) {
     this.#directory = directory;
     this.#socketPath = controlSocketPath(directory);
@@ -84,7 +84,7 @@ export class Presence {
     this.#removeRunFile = writeRunFile(this.#directory, {
       ...about,
       pid: process.pid,
-      place: processPlace(),
+      place: pidScope(),
       controlSocket: this.#socketPath,
     });
   }

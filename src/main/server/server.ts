@@ -18,7 +18,7 @@ import { grpcExposed } from '../grpc/server.js';
 import { Newcomer } from '../hand-over/newcomer.js';
 import { shown, Tenure } from '../hand-over/tenure.js';
 import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
-import { Probes } from '../health/servers.js';
+import { HealthServers } from '../health/servers.js';
 import { loadOrCreateKey } from '../node/identity/keys.js';
 import { refuseProblems } from '../preflight/settings.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
@@ -26,7 +26,7 @@ import { type Island, islandHealth, islandsOf, islandWarning, showIslands } from
 import { ServerParts } from './parts.js';
 import { CLOSING_MS, startPlan } from './plan.js';
 import { chainChecks, readinessChecks } from './readiness-checks.js';
-import { Presence } from './runtime-info.js';
+import { RuntimeInfo } from './runtime-info.js';
 import { type Stage, Stages } from './stages.js';
 import { StatusFeed, statusReport } from './status.js';
 
@@ -54,12 +54,12 @@ export class P2PServer {
   readonly #loggers: ComponentLoggers;
   readonly #logger: Logger;
   readonly #urls: AnnouncedUrls;
-  readonly #probes: Probes;
+  readonly #healthServers: HealthServers;
   readonly #directoryWatch: DirectoryWatch;
   readonly #islands: readonly Island[];
   readonly #stopping = new AbortController();
   readonly #tenure: Tenure;
-  readonly #presence: Presence;
+  readonly #runtimeInfo: RuntimeInfo;
   #parts: ServerParts | undefined;
   #stages: Stages | undefined;
   #state: State = 'created';
@@ -108,7 +108,7 @@ export class P2PServer {
     });
     // Whoever runs the server looks at it.
     this.handedOver.catch(() => {});
-    this.#presence = new Presence(
+    this.#runtimeInfo = new RuntimeInfo(
       {
         logger: this.#loggers.of('control'),
         publisher: () => (this.#ready ? this.#parts?.pipeline.publisher : undefined),
@@ -126,7 +126,7 @@ export class P2PServer {
     this.#islands = islandsOf(dependencies.settings, options.origin);
     showIslands(dependencies.registry, this.#islands);
     const island = islandHealth(this.#islands);
-    this.#probes = new Probes(dependencies, {
+    this.#healthServers = new HealthServers(dependencies, {
       checks: () =>
         this.#ready && this.#parts !== undefined
           ? [
@@ -169,7 +169,7 @@ export class P2PServer {
         tenure: this.#tenure,
         logger: this.#logger,
         prepare: async () => {
-          await this.#probes.start();
+          await this.#healthServers.start();
           this.#waitsFor = 'the chain, before it asks for DATADIR, which another server has';
           await blockchain.waitUntilNotIdle(signal);
           this.#waitsFor = 'DATADIR, which another server has';
@@ -181,10 +181,10 @@ export class P2PServer {
     await directory.open(() => newcomer.held());
     newcomer.end();
     this.#waitsFor = 'the node key';
-    await this.#presence.start();
+    await this.#runtimeInfo.start();
     await this.#directoryWatch.start();
     signal.throwIfAborted();
-    await this.#probes.start();
+    await this.#healthServers.start();
     this.#dependencies.tls.start();
     secrets.start();
     for (const warning of this.#urls.warnings) this.#logger.warn(warning);
@@ -261,7 +261,7 @@ export class P2PServer {
 
   /** Liveness looks at nothing outside the machine; readiness asks every dependency, 2 s each. */
   health(checkLiveness: boolean): Promise<HealthReport> {
-    return this.#probes.health(checkLiveness);
+    return this.#healthServers.health(checkLiveness);
   }
 
   /** Base58; empty before `init`. */
@@ -275,7 +275,7 @@ export class P2PServer {
       p2p: parts?.node.port,
       grpc: parts?.grpc.port,
       http: parts?.notifications.port ?? 0,
-      ...this.#probes.ports,
+      ...this.#healthServers.ports,
     };
   }
 
@@ -286,7 +286,7 @@ export class P2PServer {
 
   /** What `/metrics` answers. */
   scrape(): Promise<string> {
-    return this.#probes.scrape();
+    return this.#healthServers.scrape();
   }
 
   /** Changes the level of every logger in every thread and process. Throws RangeError on a name that is no level. */
@@ -317,9 +317,9 @@ export class P2PServer {
         name: 'status',
         start: async () => {
           this.#ready = true;
-          this.#probes.watch(parts);
+          this.#healthServers.watch(parts);
           const { p2p = 0, http, ...others } = this.ports;
-          this.#presence.announce({
+          this.#runtimeInfo.announce({
             startedAt: this.#startedAt,
             peerId: this.peerId,
             ...(brokerSocketPath === undefined ? {} : { brokerSocket: brokerSocketPath }),
@@ -328,7 +328,7 @@ export class P2PServer {
           this.#tellStatus(parts);
         },
         stop: async () => {
-          this.#presence.withdraw();
+          this.#runtimeInfo.withdraw();
           await this.#statusFeed?.stop();
         },
       },
@@ -402,7 +402,7 @@ export class P2PServer {
         // It may still be on the network, with the key that the other one has.
         if (unclean.length > 0)
           throw new Error(`did not stop before DATADIR was to be handed over: ${unclean.join(', ')}`);
-        await this.#presence.stop();
+        await this.#runtimeInfo.stop();
         await directory.close();
         this.#logger.info({ ...about, ms: Math.round(monotonic() - began) }, 'DATADIR is handed over');
         this.#isHandedOver = true;
@@ -470,9 +470,9 @@ export class P2PServer {
     if (running) this.#logger.info('stopping');
     await this.#release();
     await this.#close({
-      control: () => this.#presence.stop(),
+      control: () => this.#runtimeInfo.stop(),
       DATADIR: () => this.#dependencies.directory.close(),
-      probes: () => this.#probes.stop(),
+      probes: () => this.#healthServers.stop(),
     });
     if (running) this.#logger.info({ ms: Math.round(monotonic() - began) }, 'stopped');
   }

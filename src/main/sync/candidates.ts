@@ -2,7 +2,7 @@
 
 import type { RegisteredPeer } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
-import type { RestingPeers } from './peer-backoff.js';
+import type { PeerBackoff } from './peer-backoff.js';
 
 /** What there is to a peer besides its word: it was of use or is configured; it is connected; nothing. */
 export type Standing = 'proven' | 'connected' | 'stranger';
@@ -41,9 +41,9 @@ export interface Selection {
   /** p2p_allow_pruned_node_fallback. */
   readonly allowPruned: boolean;
   /** Unix ms since when a peer must have been heard: what it told before is no news. */
-  readonly heardSince: number;
+  readonly receivedSince: number;
   /** Peers that were tried in vain. */
-  readonly resting: Pick<RestingPeers, 'isResting' | 'mayBeWoken' | 'triedAt'>;
+  readonly backoff: Pick<PeerBackoff, 'isBackingOff' | 'mayBeWoken' | 'triedAt'>;
   /** Static and bootstrap peers. */
   readonly isConfigured: (peer: string) => boolean;
   /** Blocks that our node found invalid. */
@@ -92,9 +92,9 @@ export function forcedCandidate(
  * them rest, the one that was tried least recently, unless that was a moment ago.
  */
 export function syncCandidates(peers: readonly RegisteredPeer[], selection: Selection): SyncCandidate[] {
-  const { allowPruned, allowUnproven, heardSince, resting } = selection;
+  const { allowPruned, allowUnproven, receivedSince, backoff } = selection;
   const able = peers
-    .filter(({ known }) => (known?.lastHeard ?? 0) >= heardSince)
+    .filter(({ known }) => (known?.lastReceived ?? 0) >= receivedSince)
     .map((peer) => candidateOf(peer, selection))
     .filter(
       (candidate) =>
@@ -103,10 +103,10 @@ export function syncCandidates(peers: readonly RegisteredPeer[], selection: Sele
         (allowPruned || candidate.full) &&
         (allowUnproven || isProven(candidate)),
     );
-  const awake = able.filter(({ id }) => !resting.isResting(id));
+  const awake = able.filter(({ id }) => !backoff.isBackingOff(id));
   if (awake.length > 0) return drawn(awake).sort(inOrder);
-  return drawn(able.filter(({ id }) => resting.mayBeWoken(id)))
-    .sort((one, other) => resting.triedAt(one.id) - resting.triedAt(other.id))
+  return drawn(able.filter(({ id }) => backoff.mayBeWoken(id)))
+    .sort((one, other) => backoff.triedAt(one.id) - backoff.triedAt(other.id))
     .slice(0, 1);
 }
 

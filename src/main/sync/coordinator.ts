@@ -24,7 +24,7 @@ import {
 } from './candidates.js';
 import type { DataHubs } from './data-hubs.js';
 import type { SyncEnd, SyncMetrics } from './metrics.js';
-import { RestingPeers } from './peer-backoff.js';
+import { PeerBackoff } from './peer-backoff.js';
 
 export interface SyncCoordinatorComponents {
   readonly settings: Pick<
@@ -52,7 +52,7 @@ export interface SyncCoordinatorComponents {
   readonly fsmState: () => FsmState | undefined;
   readonly isInvalid: (hash: string) => boolean;
   /** False where the record was refused. */
-  readonly trigger: (candidate: SyncCandidate) => Promise<boolean>;
+  readonly requestCatchup: (candidate: SyncCandidate) => Promise<boolean>;
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
@@ -78,7 +78,7 @@ const HEARD_WITHIN_MS = 600_000;
 export class SyncCoordinator {
   readonly #components: SyncCoordinatorComponents;
   readonly #now: () => number;
-  readonly #resting: RestingPeers;
+  readonly #backoff: PeerBackoff;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
@@ -98,7 +98,7 @@ export class SyncCoordinator {
     this.#components = components;
     this.#now = components.clock ?? steadyTime;
     this.#probes = this.#maxProbes;
-    this.#resting = new RestingPeers(this.#now);
+    this.#backoff = new PeerBackoff(this.#now);
   }
 
   /** Begins to look, every `p2p_sync_interval`. */
@@ -191,7 +191,7 @@ export class SyncCoordinator {
   #behind(own: number): number {
     const since = this.#now() - HEARD_WITHIN_MS;
     let highest = own;
-    for (const { height, lastHeard } of this.#components.known.list()) {
+    for (const { height, lastReceived: lastHeard } of this.#components.known.list()) {
       if (height > highest && lastHeard >= since) highest = height;
     }
     return highest - own;
@@ -261,7 +261,7 @@ export class SyncCoordinator {
       },
       'the sync peer is given up',
     );
-    this.#resting.failed(id);
+    this.#backoff.failed(id);
     this.#finish(reason);
     this.#backOff();
     // Else it alone would be tried, each time that it may be woken, and nobody of whom nothing is proven any more.
@@ -270,7 +270,7 @@ export class SyncCoordinator {
 
   #arrived({ candidate: { id, height } }: Attempt): void {
     this.#components.logger.info({ peer: id, height }, 'caught up with the sync peer');
-    this.#resting.succeeded(id);
+    this.#backoff.succeeded(id);
     this.#failures = 0;
     this.#probes = this.#maxProbes;
     this.#finish('caught_up');
@@ -290,7 +290,7 @@ export class SyncCoordinator {
   }
 
   async #begin(own: number): Promise<void> {
-    const { logger, metrics, trigger, settings } = this.#components;
+    const { logger, metrics, requestCatchup, settings } = this.#components;
     if (this.#probesRenewed) {
       this.#probesRenewed = false;
       this.#probes = this.#maxProbes;
@@ -306,7 +306,7 @@ export class SyncCoordinator {
       return;
     }
     this.#toldNobody = false;
-    const taken = await this.#untilStopped(trigger(candidate));
+    const taken = await this.#untilStopped(requestCatchup(candidate));
     if (taken === undefined) return;
     metrics.triggers.inc({ outcome: taken ? 'sent' : 'refused' });
     if (!taken) {
@@ -333,14 +333,14 @@ export class SyncCoordinator {
         ? syncCandidates(peers.forCatchup(), selection)
         : [forcedCandidate(peers.get(forced), selection)].filter((found) => found !== undefined);
     if (!settings.p2p_health_check_enabled || candidates.length === 0) return candidates[0];
-    const wanted = hubsToAsk(candidates, (peer) => this.#resting.triedAt(peer));
+    const wanted = hubsToAsk(candidates, (peer) => this.#backoff.triedAt(peer));
     const answers = await hubs.answering(
       wanted.map(({ url }) => url),
       this.#stopping.signal,
     );
     if (this.#stopping.signal.aborted) return undefined;
     for (const { id, url } of wanted) {
-      if (answers.has(url) && answers.get(url) === undefined) this.#resting.unanswered(id);
+      if (answers.has(url) && answers.get(url) === undefined) this.#backoff.unanswered(id);
     }
     const msOf = ({ url }: SyncCandidate): number => answers.get(url) ?? Number.POSITIVE_INFINITY;
     const [best] = wanted
@@ -363,8 +363,8 @@ export class SyncCoordinator {
       deliveredSince: window === 0 ? 0 : now - window,
       allowUnproven: this.#probes > 0,
       allowPruned: settings.p2p_allow_pruned_node_fallback,
-      heardSince: now - HEARD_WITHIN_MS,
-      resting: this.#resting,
+      receivedSince: now - HEARD_WITHIN_MS,
+      backoff: this.#backoff,
       isConfigured,
       isInvalid,
     };

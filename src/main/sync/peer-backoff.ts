@@ -23,7 +23,7 @@ const FORGIVEN_MS = 2 * LONGEST_REST_MS;
 
 const NEVER: Tried = { until: 0, at: 0, failedAt: Number.NEGATIVE_INFINITY, failures: 0 };
 
-export class RestingPeers {
+export class PeerBackoff {
   readonly #peers = new LRUCache<string, Tried>({ max: MAX_RESTING });
   readonly #now: () => number;
 
@@ -32,7 +32,7 @@ export class RestingPeers {
     this.#now = now;
   }
 
-  isResting(peer: string): boolean {
+  isBackingOff(peer: string): boolean {
     return this.#now() < this.#of(peer).until;
   }
 

@@ -10,7 +10,7 @@ import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { SyncCandidate } from './candidates.js';
 
-export interface TriggerComponents {
+export interface CatchupComponents {
   readonly settings: Pick<Settings, 'kafka_record_format'>;
   /** The publisher: what it answers `ok` for is in the outbox. */
   readonly publisher: { publish(batch: ArrayBuffer): Promise<PublishedBatch> };
@@ -23,8 +23,8 @@ const OK = outcomeIndex('ok');
  * Puts the candidate's best block into the outbox for the blocks topic, as if the peer had announced it now. It is no repeat of
  * an announcement: the very point may be that the first was in vain. False where the outbox refuses it; rejects while stopping.
  */
-export async function triggerSync(
-  { settings, publisher }: TriggerComponents,
+export async function requestCatchup(
+  { settings, publisher }: CatchupComponents,
   { id, hash, url }: Pick<SyncCandidate, 'id' | 'hash' | 'url'>,
 ): Promise<boolean> {
   const record = announcedRecord(blocks, { hash, dataHubUrl: url, peerId: id }, settings.kafka_record_format);

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasFrame } from '../journal/entry.js';
 import { JournalReader } from '../journal/reader.js';
 import type { Logger } from '../logging/logger.js';
-import type { PlacedEntry } from '../sinks/types.js';
+import type { JournalledEntry } from '../sinks/types.js';
 import {
   decodeBatch,
   decodeControl,
@@ -19,7 +19,7 @@ import {
   MESSAGE,
   MessageReader,
   type StreamMessage,
-  type StreamPlace,
+  type StreamPosition,
   type Traces,
   type Welcome,
 } from './stream.js';
@@ -32,7 +32,7 @@ const READ_BYTES = 1_048_576;
 /** What is heard. All are called synchronously, in the order of the stream. */
 export interface FrameStreamHandlers {
   /** Entries with a frame each, contiguous with those before, unless `gap` was called between. Their bytes must be copied to outlive the call. */
-  frames(entries: readonly PlacedEntry[]): void;
+  frames(entries: readonly JournalledEntry[]): void;
   /** Frames are missing from here on. */
   gap(): void;
   /** The entry of the newest own `node_status`: `told` on connecting, it may lie before the first frame; else `frames` brings it next. */
@@ -45,7 +45,7 @@ export interface FrameStreamHandlers {
 
 export class FrameStreamClient {
   #socket: Socket | undefined;
-  #place: StreamPlace | undefined;
+  #position: StreamPosition | undefined;
   #reader: JournalReader | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
@@ -64,8 +64,8 @@ export class FrameStreamClient {
   ) {}
 
   /** What is wanted next. */
-  get place(): StreamPlace | undefined {
-    return this.#place;
+  get position(): StreamPosition | undefined {
+    return this.#position;
   }
 
   get connected(): boolean {
@@ -104,10 +104,10 @@ export class FrameStreamClient {
       working = false;
     };
     socket.on('connect', () => {
-      const place = this.#place;
+      const position = this.#position;
       const hello = {
         version: 2,
-        ...(place && { place }),
+        ...(position && { position }),
         ...(this.options.traces && { traces: true }),
       } as const;
       socket.write(encodeControl(MESSAGE.hello, hello));
@@ -159,29 +159,29 @@ export class FrameStreamClient {
 
   #batch(message: StreamMessage, socket: Socket): Promise<void> | undefined {
     const { entries, position, end, seq } = decodeBatch(message);
-    const place = this.#place;
-    if (place === undefined) throw new FrameStreamError('a frame before the welcome');
-    const next = { epoch: place.epoch, position: end, seq: seq + entries.length };
-    if (seq === place.seq) {
+    const known = this.#position;
+    if (known === undefined) throw new FrameStreamError('a frame before the welcome');
+    const next = { epoch: known.epoch, position: end, seq: seq + entries.length };
+    if (seq === known.seq) {
       this.#hand(entries, next);
       return undefined;
     }
     return this.#catchUp({ position, seq }, socket)?.then(() => {
       // Else it was left off, and the next connection goes on there.
-      if (this.#place?.seq === seq) this.#hand(entries, next);
+      if (this.#position?.seq === seq) this.#hand(entries, next);
     });
   }
 
   #welcome({ epoch, position, seq, directory }: Welcome, socket: Socket): Promise<void> | undefined {
     this.#reader?.close();
     this.#reader = new JournalReader({ directory });
-    const place = this.#place;
-    if (place !== undefined && (place.epoch !== epoch || place.seq > seq)) {
+    const known = this.#position;
+    if (known !== undefined && (known.epoch !== epoch || known.seq > seq)) {
       this.components.handlers.gap();
-      this.#place = undefined;
+      this.#position = undefined;
     }
     const now = { epoch, position, seq };
-    this.#place ??= place === undefined ? this.#begin(now, this.#reader) : now;
+    this.#position ??= known === undefined ? this.#begin(now, this.#reader) : now;
     this.#retryMs = FIRST_RETRY_MS;
     this.#welcomed = true;
     this.components.handlers.connected?.(true);
@@ -189,7 +189,7 @@ export class FrameStreamClient {
   }
 
   /** Where it begins when the publisher is first reached. */
-  #begin(now: StreamPlace, reader: JournalReader): StreamPlace {
+  #begin(now: StreamPosition, reader: JournalReader): StreamPosition {
     const since = this.options.since?.();
     if (since === undefined) return now;
     const from = reader.seekTime(since, now.position);
@@ -199,7 +199,7 @@ export class FrameStreamClient {
 
   /** Reads in the journal up to `to`; the publisher sends what follows, and waits meanwhile. */
   #catchUp(to: End, socket: Socket): Promise<void> | undefined {
-    if (this.#place === undefined || this.#place.seq === to.seq) return undefined;
+    if (this.#position === undefined || this.#position.seq === to.seq) return undefined;
     return this.#read(to, socket).catch((error: unknown) => {
       // It would fail again: what comes is not held up for what cannot be read.
       this.components.logger.error({ err: error }, 'frames cannot be read in the journal: they are missing');
@@ -210,7 +210,7 @@ export class FrameStreamClient {
   async #read(to: End, socket: Socket): Promise<void> {
     socket.pause();
     for (;;) {
-      const { epoch, position, seq } = this.#place as StreamPlace;
+      const { epoch, position, seq } = this.#position as StreamPosition;
       if (this.#reader === undefined || position >= to.position) break;
       const { entries, next } = this.#reader.read(position, to.position, READ_BYTES);
       const frames = entries.filter(({ bytes }) => hasFrame(bytes));
@@ -227,14 +227,14 @@ export class FrameStreamClient {
   /** Goes on at `to`. */
   #pass(to: End, socket: Socket): void {
     if (socket !== this.#socket || socket.destroyed) return;
-    const { epoch, seq } = this.#place as StreamPlace;
+    const { epoch, seq } = this.#position as StreamPosition;
     if (seq !== to.seq) this.components.handlers.gap();
-    this.#place = { epoch, position: to.position, seq: to.seq };
+    this.#position = { epoch, position: to.position, seq: to.seq };
     socket.resume();
   }
 
   /** Hands on `entries`, and with them what is wanted `next`. */
-  #hand(entries: readonly PlacedEntry[], next: StreamPlace): void {
+  #hand(entries: readonly JournalledEntry[], next: StreamPosition): void {
     const { handlers } = this.components;
     let from = 0;
     entries.forEach(({ bytes }, index) => {
@@ -243,7 +243,7 @@ export class FrameStreamClient {
       from = index;
       handlers.ownStatus(bytes, false);
     });
-    this.#place = next;
+    this.#position = next;
     if (from < entries.length) handlers.frames(entries.slice(from));
   }
 }

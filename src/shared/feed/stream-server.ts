@@ -3,7 +3,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { type LocalSocket, listenOnSocket } from '../ipc/local-socket.js';
 import type { Logger } from '../logging/logger.js';
-import type { PlacedEntry } from '../sinks/types.js';
+import type { JournalledEntry } from '../sinks/types.js';
 import type { TraceParent } from '../tracing/types.js';
 import type { FrameStreamMetrics } from './metrics.js';
 import {
@@ -76,7 +76,7 @@ export class FrameStreamServer {
    * Sends what was just appended, entries with frames in their order, to whoever keeps up. `traced`: what those that are traced are
    * below, by sequence number. Never waits and never throws.
    */
-  append(entries: readonly PlacedEntry[], traced?: ReadonlyMap<number, TraceParent>): void {
+  append(entries: readonly JournalledEntry[], traced?: ReadonlyMap<number, TraceParent>): void {
     if (entries.length === 0) return;
     for (const { bytes } of entries)
       if (isOwnStatus(bytes)) this.#ownStatus = encodeMessage(MESSAGE.ownStatus, [bytes]);

@@ -7,7 +7,7 @@
 import { entryLengthAt, flagsOf, kindOf, OWN } from '../journal/entry.js';
 import { MAX_BATCH_BYTES } from '../journal/layout.js';
 import { NODE_STATUS_ID } from '../messages/ids.js';
-import type { PlacedEntry } from '../sinks/types.js';
+import type { JournalledEntry } from '../sinks/types.js';
 import type { TraceParent } from '../tracing/types.js';
 
 export const MESSAGE = { hello: 1, welcome: 2, batch: 3, ownStatus: 4, end: 5, traces: 6 } as const;
@@ -18,7 +18,7 @@ const HEAD_BYTES = 5;
 const NUMBERS_BYTES = 24;
 
 /** The next frame that is wanted: its number, and a position in the journal with no frame between it and that one. */
-export interface StreamPlace {
+export interface StreamPosition {
   readonly epoch: string;
   readonly position: number;
   readonly seq: number;
@@ -28,19 +28,19 @@ export interface StreamPlace {
 export interface Hello {
   readonly version: 2;
   /** What it wants next, if it has had anything. */
-  readonly place?: StreamPlace;
+  readonly position?: StreamPosition;
   /** It wants to know which frames are traced. */
   readonly traces?: boolean;
 }
 
 /** Publisher → notification server, once: from here on it is sent what comes. What is before, it reads in the journal. */
-export interface Welcome extends StreamPlace {
+export interface Welcome extends StreamPosition {
   /** Of the journal, absolute. */
   readonly directory: string;
 }
 
 /** Publisher → notification server, which could not keep up: what is before this, it reads in the journal. */
-export type End = Omit<StreamPlace, 'epoch'>;
+export type End = Omit<StreamPosition, 'epoch'>;
 
 /** Publisher → notification server: frames to come that are traced, by sequence number. */
 export interface Traces {
@@ -55,7 +55,7 @@ export interface StreamMessage {
 
 /** Frames that follow one another. */
 export interface StreamBatch {
-  readonly entries: readonly PlacedEntry[];
+  readonly entries: readonly JournalledEntry[];
   /** Of the first, and behind the last. */
   readonly position: number;
   readonly end: number;
@@ -98,7 +98,7 @@ export function encodeMessage(type: number, parts: readonly Uint8Array[]): Buffe
 }
 
 /** A batch of `entries`, each with a frame, in order, at least one. */
-export function encodeBatch(entries: readonly PlacedEntry[]): Buffer {
+export function encodeBatch(entries: readonly JournalledEntry[]): Buffer {
   const numbers = Buffer.allocUnsafe(NUMBERS_BYTES);
   numbers.writeDoubleLE(entries[0]?.position ?? 0, 0);
   numbers.writeDoubleLE((entries.at(-1)?.position ?? -1) + 1, 8);
@@ -110,7 +110,7 @@ export function encodeBatch(entries: readonly PlacedEntry[]): Buffer {
 export function decodeBatch({ body }: StreamMessage): StreamBatch {
   try {
     const [position, end, seq] = [body.readDoubleLE(0), body.readDoubleLE(8), body.readDoubleLE(16)];
-    const entries: PlacedEntry[] = [];
+    const entries: JournalledEntry[] = [];
     for (let at = NUMBERS_BYTES; at < body.length; ) {
       const length = entryLengthAt(body, at);
       if (at + length > body.length) throw new RangeError('an entry is cut short');

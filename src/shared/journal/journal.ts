@@ -607,11 +607,11 @@ export class Journal {
 
   /** Batches before all that are known: one that was offered again may be the last of its segment. */
   #knowEarlier(heads: readonly BatchHead[]): void {
-    const room = IDS - this.#ids.size;
-    if (room <= 0) return;
+    const headroom = IDS - this.#ids.size;
+    if (headroom <= 0) return;
     const later = this.#ids;
     this.#ids = new Map();
-    for (const head of heads.slice(-room)) this.#know(head);
+    for (const head of heads.slice(-headroom)) this.#know(head);
     for (const [id, batch] of later) this.#ids.set(id, batch);
   }
 

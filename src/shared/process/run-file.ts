@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 export interface RunFile {
   readonly pid: number;
-  /** Where the process id means something: {@link processPlace}. */
+  /** Where the process id means something: {@link pidScope}. */
   readonly place?: string;
   /** Unix ms. */
   readonly startedAt: number;
@@ -45,7 +45,7 @@ export function readRunFile(dataDirectory: string): RunFile | undefined {
   try {
     const content = JSON.parse(readFileSync(join(dataDirectory, NAME), 'utf8')) as Partial<RunFile>;
     if (typeof content.pid !== 'number' || typeof content.controlSocket !== 'string') return undefined;
-    const isElsewhere = content.place !== undefined && content.place !== processPlace();
+    const isElsewhere = content.place !== undefined && content.place !== pidScope();
     return isElsewhere || isAlive(content.pid) ? (content as RunFile) : undefined;
   } catch {
     return undefined;
@@ -53,7 +53,7 @@ export function readRunFile(dataDirectory: string): RunFile | undefined {
 }
 
 /** In which a process id is one process and no other: host name and PID namespace. */
-export function processPlace(): string {
+export function pidScope(): string {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {

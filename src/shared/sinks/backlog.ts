@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { monotonic, wall } from '../clock.js';
 import { receivedAtOf } from '../journal/entry.js';
-import type { PlacedEntry } from './types.js';
+import type { JournalledEntry } from './types.js';
 
 export interface BacklogBound {
   /** Entries and bytes held in memory, the newest beyond it. */
@@ -20,7 +20,7 @@ export interface EntrySource {
     from: number,
     end: number,
     maxBytes: number,
-  ): { readonly entries: readonly PlacedEntry[]; readonly next: number; readonly gap?: Gap | undefined };
+  ): { readonly entries: readonly JournalledEntry[]; readonly next: number; readonly gap?: Gap | undefined };
 }
 
 /** Positions that cannot be read, or are there no more: from `from` on, below `to`. */
@@ -38,7 +38,7 @@ export class DamagedError extends Error {
   }
 }
 
-interface Waiting extends PlacedEntry {
+interface Waiting extends JournalledEntry {
   /** When (monotonic) it was received. */
   readonly since: number;
 }
@@ -94,7 +94,7 @@ export class Backlog {
   }
 
   /** One that was just appended. */
-  add(entry: PlacedEntry): void {
+  add(entry: JournalledEntry): void {
     this.waiting++;
     if (this.#unread !== undefined) return;
     if (this.#queue.length >= this.#bound.entries || this.#bytes >= this.#bound.bytes) {
@@ -104,7 +104,7 @@ export class Backlog {
     }
   }
 
-  #hold({ position, seq, bytes }: PlacedEntry): void {
+  #hold({ position, seq, bytes }: JournalledEntry): void {
     const since = monotonic() - Math.max(0, wall.told() - receivedAtOf(bytes));
     // A copy: it may be a small part of what it was read with.
     this.#queue.push({ position, seq, bytes: Buffer.from(bytes), since });
@@ -116,7 +116,7 @@ export class Backlog {
     maxEntries: number,
     maxBytes: number,
     bytesOf: (entry: Uint8Array) => number,
-  ): Promise<readonly PlacedEntry[]> {
+  ): Promise<readonly JournalledEntry[]> {
     await this.readAhead();
     let bytes = 0;
     let count = 0;

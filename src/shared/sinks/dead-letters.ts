@@ -198,18 +198,18 @@ export class DeadLetters {
   }
 
   /**
-   * Puts letters back behind what waits, oldest first, each as long as there is `room` for records of its topic: `append` stores
+   * Puts letters back behind what waits, oldest first, each as long as there is `capacity` for records of its topic: `append` stores
    * some together, or throws, and leaves less room. Gives the number put back.
    */
   async replay(
-    room: (topic: string) => number,
+    capacity: (topic: string) => number,
     append: (letters: readonly ReturnedLetter[]) => void,
   ): Promise<number> {
     let replayed = 0;
     // Those that come back meanwhile are for the next time.
     const ids = [...this.#letters.keys()];
     for (let at = 0; at < ids.length; ) {
-      const { back, looked } = this.#some(ids.slice(at, at + SOME), room);
+      const { back, looked } = this.#some(ids.slice(at, at + SOME), capacity);
       at += looked;
       if (back.size > 0) append([...back.values()]);
       for (const id of back.keys()) this.#remove(id);
@@ -223,7 +223,7 @@ export class DeadLetters {
   /** Of the first of `ids`, as many as `looked` says, those for which there is room, by id. Those that are damaged are set aside. */
   #some(
     ids: readonly number[],
-    room: (topic: string) => number,
+    capacity: (topic: string) => number,
   ): { readonly back: Map<number, ReturnedLetter>; readonly looked: number } {
     const back = new Map<number, ReturnedLetter>();
     const taken = new Map<string, number>();
@@ -240,7 +240,7 @@ export class DeadLetters {
       }
       const { sink, topic, epoch, position } = letter.about;
       const count = taken.get(topic) ?? 0;
-      if (count >= room(topic)) continue;
+      if (count >= capacity(topic)) continue;
       taken.set(topic, count + 1);
       back.set(id, { sink, topic, epoch, position, entry: letter.entry });
       bytes += letter.entry.length;

@@ -11,7 +11,7 @@ import { LetterUnkeptError } from './dead-letters.js';
 import { RecordFaultError, TopicFaultError } from './kafka/types.js';
 import type { DrainerMeters } from './metrics.js';
 import { DrainProgress } from './progress.js';
-import type { PlacedEntry, Sink } from './types.js';
+import type { JournalledEntry, Sink } from './types.js';
 
 /** Where a sink stands; on disk. */
 export interface SinkCursor {
@@ -26,7 +26,7 @@ export interface DrainerComponents {
   readonly source: EntrySource;
   readonly cursor: SinkCursor;
   /** What becomes of an entry that the sink refuses for good; throws where it cannot be kept now. */
-  readonly refused: (entry: PlacedEntry, reason: string) => void;
+  readonly refused: (entry: JournalledEntry, reason: string) => void;
   readonly meters: DrainerMeters;
   readonly logger: Logger;
 }
@@ -131,7 +131,7 @@ export class Drainer {
   }
 
   /** One of its entries was just appended. */
-  add(entry: PlacedEntry): void {
+  add(entry: JournalledEntry): void {
     this.#backlog.add(entry);
     this.#components.meters.waiting(this.#backlog.waiting);
     this.#wake();
@@ -238,7 +238,7 @@ export class Drainer {
     if (this.#backlog.empty) this.#flows();
   }
 
-  async #take(): Promise<readonly PlacedEntry[]> {
+  async #take(): Promise<readonly JournalledEntry[]> {
     try {
       const { sink } = this.#components;
       return await this.#backlog.take(MAX_REQUEST_ENTRIES, MAX_REQUEST_BYTES, (entry) => sink.bytesOf(entry));
@@ -284,7 +284,7 @@ export class Drainer {
    * Sends `entries` in pieces: all at once, and where the sink refuses one of them, halves, until the refused one is alone.
    * Each piece that is done moves the cursor at once, so that a fault in the middle repeats none of it.
    */
-  async #deliver(entries: readonly PlacedEntry[]): Promise<void> {
+  async #deliver(entries: readonly JournalledEntry[]): Promise<void> {
     const pieces = [entries];
     for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
       try {
@@ -306,7 +306,7 @@ export class Drainer {
     }
   }
 
-  async #send(entries: readonly PlacedEntry[]): Promise<void> {
+  async #send(entries: readonly JournalledEntry[]): Promise<void> {
     const { sink, meters } = this.#components;
     this.#progress.sending(this.#backlog.waiting);
     const startedAt = performance.now();

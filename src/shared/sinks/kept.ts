@@ -22,7 +22,7 @@ import { join } from 'node:path';
 import { crc32c } from '../crc32c.js';
 import { entryLengthAt, MAX_ENTRY_BYTES } from '../journal/entry.js';
 import type { Gap } from './backlog.js';
-import type { PlacedEntry } from './types.js';
+import type { JournalledEntry } from './types.js';
 
 const HEAD_BYTES = 20;
 const SUFFIX = '.kept';
@@ -68,7 +68,7 @@ export class KeptEntries {
   }
 
   /** Keeps `entries`, which are all that the sink needs `from` a position on and before `to`. Throws what writing throws: then nothing is kept of them. */
-  keep(from: number, to: number, entries: Iterable<PlacedEntry>): void {
+  keep(from: number, to: number, entries: Iterable<JournalledEntry>): void {
     const digits = (position: number) => String(position).padStart(16, '0');
     const path = join(this.#directory, `${this.#name}.${digits(from)}.${digits(to)}${SUFFIX}`);
     const partial = path + PARTIAL;
@@ -96,7 +96,7 @@ export class KeptEntries {
   read(
     from: number,
     maxBytes: number,
-  ): { readonly entries: PlacedEntry[]; readonly next: number; readonly gap?: Gap } | undefined {
+  ): { readonly entries: JournalledEntry[]; readonly next: number; readonly gap?: Gap } | undefined {
     const stretch = this.#stretches.find((each) => from >= each.from && from < each.to);
     if (stretch === undefined) return undefined;
     const { to, path } = stretch;
@@ -147,7 +147,7 @@ export class KeptEntries {
   }
 }
 
-function encode({ position, seq, bytes }: PlacedEntry): Buffer {
+function encode({ position, seq, bytes }: JournalledEntry): Buffer {
   const whole = Buffer.allocUnsafe(HEAD_BYTES + bytes.length);
   whole.writeDoubleLE(position, 4);
   whole.writeDoubleLE(seq, 12);
@@ -157,8 +157,8 @@ function encode({ position, seq, bytes }: PlacedEntry): Buffer {
 }
 
 /** The whole entries that `bytes` begin with, and where they end. */
-function decode(bytes: Buffer): { entries: PlacedEntry[]; end: number } {
-  const entries: PlacedEntry[] = [];
+function decode(bytes: Buffer): { entries: JournalledEntry[]; end: number } {
+  const entries: JournalledEntry[] = [];
   let at = 0;
   try {
     while (at + HEAD_BYTES < bytes.length) {

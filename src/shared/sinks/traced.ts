@@ -6,7 +6,7 @@ import { messagingValues } from '../tracing/messaging.js';
 import type { Tracers } from '../tracing/tracing.js';
 import type { SpanValues, TraceParent, TraceSpan } from '../tracing/types.js';
 import { RecordFaultError } from './kafka/types.js';
-import type { PlacedEntry, Sink } from './types.js';
+import type { JournalledEntry, Sink } from './types.js';
 
 export interface TracedSinkComponents {
   readonly sink: Sink;
@@ -73,7 +73,7 @@ export class TracedSink implements Sink {
     return this.#sink.connect(signal);
   }
 
-  async send(entries: readonly PlacedEntry[]): Promise<void> {
+  async send(entries: readonly JournalledEntry[]): Promise<void> {
     const { from } = this.#options;
     if ((entries[0]?.position ?? from) < from) this.#followOld(entries);
     if (this.#followed.size === 0) return this.#sink.send(entries);
@@ -101,7 +101,7 @@ export class TracedSink implements Sink {
   }
 
   /** Entries of an earlier run, whose traces ended with it: its own begin anew, found by epoch and position. */
-  #followOld(entries: readonly PlacedEntry[]): void {
+  #followOld(entries: readonly JournalledEntry[]): void {
     const { from, epoch } = this.#options;
     for (const { position } of entries) {
       if (position >= from || position <= this.#asked) continue;

@@ -3,7 +3,7 @@
 import type { DependencyHealth } from '../health.js';
 
 /** An entry and where it stands in the journal. */
-export interface PlacedEntry {
+export interface JournalledEntry {
   readonly position: number;
   /** Of the first frame at or behind it: its own where it has one. */
   readonly seq: number;
@@ -27,7 +27,7 @@ export interface Sink {
    * Resolves when every entry is acknowledged, in order. Rejects with a fault when any is not; some may have arrived all
    * the same.
    */
-  send(entries: readonly PlacedEntry[]): Promise<void>;
+  send(entries: readonly JournalledEntry[]): Promise<void>;
   health(signal: AbortSignal): Promise<DependencyHealth>;
   close(): Promise<void>;
 }

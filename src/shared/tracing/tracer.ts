@@ -221,7 +221,7 @@ export class Tracer {
   }
 
   /** False where too much waits already: another message's spans would be made to be dropped. */
-  hasRoom(): boolean {
+  hasCapacity(): boolean {
     if (!this.#outgoing.some(({ full }) => full)) return true;
     this.#metrics.spans.inc({ outcome: 'dropped' });
     return false;

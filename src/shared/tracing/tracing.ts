@@ -51,7 +51,7 @@ export class Tracing {
   /** The tracer, where the message that has come is one of those that are traced. Asked of each, once. */
   sampled(): Tracer | undefined {
     const tracer = this.#tracer;
-    return tracer !== undefined && this.#sampler.take() && tracer.hasRoom() ? tracer : undefined;
+    return tracer !== undefined && this.#sampler.take() && tracer.hasCapacity() ? tracer : undefined;
   }
 
   /** Loads OpenTelemetry; again after `close`. Never rejects: what is wrong with tracing costs nothing else. */

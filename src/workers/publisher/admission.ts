@@ -25,7 +25,7 @@ const MAX_HASHES = 100_000;
 const MAX_REPEATERS = 100_000;
 
 /** A hash, and whose places of it. */
-function placesKey({ hashKey, standing, proven }: CheckedMessage): string {
+function slotsKey({ hashKey, standing, proven }: CheckedMessage): string {
   return hashKey + String.fromCharCode(standingIndex(standing) * 2 + (proven ? 1 : 0));
 }
 
@@ -65,7 +65,7 @@ export class Admission {
       return this.#repeatsTooMuch(`${author}${hashKey || repeatKey}`, now) ? 'spam' : 'repeat';
     }
     if (hashKey !== '' && this.#maxStrangers > 0) {
-      const announcers = this.#announcers.get(placesKey(message), now) ?? [];
+      const announcers = this.#announcers.get(slotsKey(message), now) ?? [];
       const places = standing === 'stranger' ? this.#maxStrangers : this.#maxAcquaintances;
       if (announcers.length >= places && !announcers.includes(author)) return 'too_many_announcers';
     }
@@ -87,7 +87,7 @@ export class Admission {
     const { repeatKey, hashKey, author } = message;
     if (repeatKey !== '') this.#repeats.set(repeatKey, true, now);
     if (hashKey === '' || this.#maxStrangers === 0) return;
-    const key = placesKey(message);
+    const key = slotsKey(message);
     const announcers = this.#announcers.get(key, now);
     if (announcers === undefined) this.#announcers.set(key, [author], now);
     else if (!announcers.includes(author)) announcers.push(author);
@@ -97,7 +97,7 @@ export class Admission {
   forget(message: CheckedMessage, now: number): void {
     const { repeatKey, author } = message;
     if (repeatKey !== '') this.#repeats.delete(repeatKey);
-    const announcers = this.#announcers.get(placesKey(message), now);
+    const announcers = this.#announcers.get(slotsKey(message), now);
     const index = announcers?.indexOf(author) ?? -1;
     if (index >= 0) announcers?.splice(index, 1);
   }

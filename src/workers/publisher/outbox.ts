@@ -20,7 +20,7 @@ import { Drainer } from '../../shared/sinks/drainer.js';
 import { isRecordOf } from '../../shared/sinks/kafka/sink.js';
 import { KeptEntries } from '../../shared/sinks/kept.js';
 import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
-import type { PlacedEntry, Sink } from '../../shared/sinks/types.js';
+import type { JournalledEntry, Sink } from '../../shared/sinks/types.js';
 
 export interface OutboxComponents {
   readonly logger: Logger;
@@ -222,7 +222,7 @@ export class Outbox {
     return true;
   }
 
-  *#recordsOf(drainer: Drainer, from: number, to: number): Generator<PlacedEntry> {
+  *#recordsOf(drainer: Drainer, from: number, to: number): Generator<JournalledEntry> {
     for (let at = from; at < to; ) {
       const { entries, next, gap } = this.#reader.read(at, to, SCAN_BYTES);
       // Whose loss is not yet accepted stays where it is.
@@ -310,7 +310,7 @@ export class Outbox {
   }
 
   /** Stores a batch, all of it or nothing, and hands it on. Throws JournalFailingError. */
-  append(id: number, entries: readonly Uint8Array[]): readonly PlacedEntry[] {
+  append(id: number, entries: readonly Uint8Array[]): readonly JournalledEntry[] {
     const { firstPosition, firstSeq, alreadyStored } = this.#stored(id, entries);
     // Then who reads the journal has it.
     if (alreadyStored) return [];
@@ -380,7 +380,7 @@ export class Outbox {
   }
 
   /** Records that are still taken for `topic`: each has a bound of its own, so that one at fault fills up alone. */
-  room(topic: string): number {
+  capacity(topic: string): number {
     const behind = this.#recordDrainers().filter((drainer) => drainer.topic === topic);
     if (behind.length === 0) return 0;
     return this.#options.max - Math.max(...behind.map(({ waiting }) => waiting));
@@ -411,7 +411,7 @@ export class Outbox {
     const resource = 'outbox';
     const { max } = this.#options;
     const topics = [...new Map(this.#recordDrainers().map((drainer) => [drainer.topic, drainer])).keys()];
-    const depths = topics.map((topic) => `${max - this.room(topic)} ${topic}`).join(', ');
+    const depths = topics.map((topic) => `${max - this.capacity(topic)} ${topic}`).join(', ');
     const strays = [...this.#strays.keys()].map(
       (name) => `; no setting names ${name}: \`teranode-p2p outbox forget ${name}\``,
     );
@@ -426,12 +426,12 @@ export class Outbox {
         : `; the journal grows, for what a topic has yet to get cannot be kept beside it: ${this.#unkept}`;
     const message = `${depths} wait for Kafka, at most ${max} each${shortened}${grows}${strays.join('')}`;
     if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
-    const full = topics.filter((topic) => this.room(topic) <= 0);
+    const full = topics.filter((topic) => this.capacity(topic) <= 0);
     if (full.length > 0) {
       const error = `full: p2p_outbox_max is reached by ${full.join(' and ')}`;
       return { resource, status: 503, error, message };
     }
-    const nearly = topics.filter((topic) => this.room(topic) <= kept);
+    const nearly = topics.filter((topic) => this.capacity(topic) <= kept);
     if (nearly.length > 0) {
       const error = `full for strangers: the last tenth of p2p_outbox_max is left for ${nearly.join(' and ')}`;
       return { resource, status: 503, error, message };
@@ -459,7 +459,7 @@ export class Outbox {
   /** Gives the number put back. */
   replayDeadLetters(): Promise<number> {
     return this.#letters.replay(
-      (topic) => this.room(topic),
+      (topic) => this.capacity(topic),
       (letters) => this.append(idOf(letters), letters.map(recordAlone)),
     );
   }

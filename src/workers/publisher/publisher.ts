@@ -27,7 +27,7 @@ import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.
 import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
 import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
 import { placeValues, TracedSink } from '../../shared/sinks/traced.js';
-import type { PlacedEntry, Sink } from '../../shared/sinks/types.js';
+import type { JournalledEntry, Sink } from '../../shared/sinks/types.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import { FLUSH_MS, Tracing } from '../../shared/tracing/tracing.js';
 import type { SpanValues, TracedMessage, TraceParent } from '../../shared/tracing/types.js';
@@ -44,7 +44,7 @@ const HEALTH_MS = 1500;
  * may come back under another name.
  */
 const ACQUAINTANCES_A_CONNECTION = 8;
-/** Of the outbox's room for a topic, what strangers' announcements leave to everybody else's: they could fill all of it. */
+/** Of the outbox's capacity for a topic, what strangers' announcements leave to everybody else's: they could fill all of it. */
 const KEPT_FROM_STRANGERS = 0.1;
 
 /** Newest frames among which a former run's own status is looked for, with which clients are greeted until the next. */
@@ -207,7 +207,7 @@ export class Publisher {
     await this.#frames.start(this.#outbox.newest(GREETING_FRAMES, isOwnStatus));
   }
 
-  /** The part of a topic's room that is not for strangers. */
+  /** The part of a topic's capacity that is not for strangers. */
   get #kept(): number {
     return Math.floor(this.#config.settings.p2p_outbox_max * KEPT_FROM_STRANGERS);
   }
@@ -255,7 +255,7 @@ export class Publisher {
   ): Sorted {
     const outcomes = new Uint8Array(messages.length);
     const stored: { index: number; message: DecodedMessage; isNew: boolean }[] = [];
-    const rooms = new Map(this.#topics.map(({ id, name }) => [id, this.#outbox.room(name)]));
+    const capacities = new Map(this.#topics.map(({ id, name }) => [id, this.#outbox.capacity(name)]));
     let next = 0;
     messages.forEach((message, index) => {
       outcomes[index] = message.outcome;
@@ -272,15 +272,15 @@ export class Publisher {
       }
       let outcome: OutcomeName = this.#admission.check(message, now);
       const topic = message.record?.topic;
-      const room = topic === undefined ? 1 : (rooms.get(topic) ?? 0);
+      const capacity = topic === undefined ? 1 : (capacities.get(topic) ?? 0);
       const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;
-      // What a batch that is stored has not, was refused then: for want of room, or of a place among the announcers.
-      if (outcome === 'ok' && (room <= kept || earlier !== undefined)) outcome = 'outbox_full';
+      // What a batch that is stored has not, was refused then: for want of capacity, or of a place among the announcers.
+      if (outcome === 'ok' && (capacity <= kept || earlier !== undefined)) outcome = 'outbox_full';
       if (outcome !== 'ok') {
         outcomes[index] = outcomeIndex(outcome);
         return;
       }
-      if (topic !== undefined) rooms.set(topic, room - 1);
+      if (topic !== undefined) capacities.set(topic, capacity - 1);
       this.#admission.remember(message, now);
       if (message.frame.length > 0 || message.record !== undefined)
         stored.push({ index, message, isNew: true });
@@ -297,7 +297,7 @@ export class Publisher {
     if (stored.length === 0) return;
     const from = traced === undefined ? 0 : monotonic();
     const end = this.#metrics.writeSeconds.startTimer();
-    let placed: readonly PlacedEntry[];
+    let placed: readonly JournalledEntry[];
     try {
       placed = this.#outbox.append(
         id,
@@ -329,7 +329,7 @@ export class Publisher {
       stored,
       placed,
       from,
-    }: Pick<Sorted, 'stored'> & { readonly placed: readonly PlacedEntry[]; readonly from: number },
+    }: Pick<Sorted, 'stored'> & { readonly placed: readonly JournalledEntry[]; readonly from: number },
   ): ReadonlyMap<number, TraceParent> {
     const shown = new Map<number, TraceParent>();
     stored.forEach(({ index, message: { record } }, n) => {

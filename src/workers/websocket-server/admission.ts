@@ -8,7 +8,7 @@
 import type { ConnectionLedger } from '../../shared/net/connection-ledger.js';
 
 /** The desk that keeps the count over all processes: main over IPC. */
-export interface AdmissionDesk {
+export interface AdmissionQuota {
   admit(requests: readonly (readonly [id: number, address: string])[]): void;
   release(addresses: readonly string[]): void;
 }
@@ -44,7 +44,7 @@ export class Admission {
 
   /** `ledger` is this process's copy. */
   constructor(
-    private readonly desk: AdmissionDesk,
+    private readonly quota: AdmissionQuota,
     private readonly ledger: ConnectionLedger,
   ) {}
 
@@ -122,8 +122,8 @@ export class Admission {
   #flush(): void {
     this.#scheduled = false;
     // Releases first: those who leave make room for those who come.
-    if (this.#releases.length > 0) this.desk.release(this.#releases);
-    if (this.#requests.length > 0) this.desk.admit(this.#requests);
+    if (this.#releases.length > 0) this.quota.release(this.#releases);
+    if (this.#requests.length > 0) this.quota.admit(this.#requests);
     this.#releases = [];
     this.#requests = [];
   }

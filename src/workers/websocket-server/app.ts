@@ -3,9 +3,9 @@
 import { METHODS } from 'node:http';
 import type { Admission } from './admission.js';
 import { CLOSE, type Client, type ClientSocket, type Clients } from './clients.js';
-import type { DescriptorGate } from './descriptor-gate.js';
+import type { DescriptorPolicy } from './descriptor-policy.js';
 import { framingFault, handshakeFault, headerOf } from './handshake.js';
-import type { HttpGate } from './http-gate.js';
+import type { HttpPolicy } from './http-policy.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { AllowedOrigins } from './origins.js';
 import { PAGE_HEADERS, type PageFile } from './page-files.js';
@@ -20,8 +20,8 @@ type Headers = HttpAnswer['headers'];
 export interface AppParts {
   readonly clients: Clients;
   readonly admission: Admission;
-  readonly gate: HttpGate;
-  readonly descriptors: DescriptorGate;
+  readonly policy: HttpPolicy;
+  readonly descriptors: DescriptorPolicy;
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
   readonly page: readonly PageFile[];
@@ -71,23 +71,23 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   connected(address: string): boolean {
-    const { gate, descriptors, metrics } = this.parts;
-    if (gate.enter(address)) {
+    const { policy, descriptors, metrics } = this.parts;
+    if (policy.enter(address)) {
       if (descriptors.enter()) return true;
-      gate.leave(address);
+      policy.leave(address);
     }
     metrics.http.inc({ outcome: 'connection_refused' });
     return false;
   }
 
   disconnected(address: string): void {
-    this.parts.gate.leave(address);
+    this.parts.policy.leave(address);
     this.parts.descriptors.leave();
   }
 
   request(request: HttpRequest): HttpAnswer {
-    const { gate, metrics, proxies } = this.parts;
-    if (!gate.admits(proxies.clientOf(request))) {
+    const { policy, metrics, proxies } = this.parts;
+    if (!policy.admits(proxies.clientOf(request))) {
       metrics.http.inc({ outcome: 'rate' });
       return this.#answer(request, plain(429, 'too many requests', [['retry-after', '1']]));
     }
@@ -97,7 +97,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
-    const { metrics, origins, admission, clients, gate, descriptors, proxies } = this.parts;
+    const { metrics, origins, admission, clients, policy, descriptors, proxies } = this.parts;
     const refuse = (
       resource: Resource,
       outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors',
@@ -113,7 +113,8 @@ export class NotificationApp implements TransportHandlers<Client> {
     if (!origins.admits(headerOf(request, 'origin'), headerOf(request, 'host')))
       return refuse(plain(403, 'origin not allowed'), 'origin');
     const client = proxies.clientOf(request);
-    if (!gate.admits(client)) return refuse(plain(429, 'too many requests', [['retry-after', '1']]), 'rate');
+    if (!policy.admits(client))
+      return refuse(plain(429, 'too many requests', [['retry-after', '1']]), 'rate');
     if (!descriptors.hasRoom()) return refuse(plain(503, 'too many connections'), 'descriptors');
     const place = admission.enter(client);
     if (place === undefined) return refuse(plain(503, 'too many connections'), 'limit');

@@ -9,11 +9,11 @@ import { ConnectionLedger } from '../../shared/net/connection-ledger.js';
 import { serverFiles } from '../../shared/tls/files.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
-import { Admission, type AdmissionDesk } from './admission.js';
+import { Admission, type AdmissionQuota } from './admission.js';
 import { ENDPOINT, NotificationApp } from './app.js';
 import { CLOSE, Clients } from './clients.js';
-import { DescriptorGate } from './descriptor-gate.js';
-import { HttpGate } from './http-gate.js';
+import { DescriptorPolicy } from './descriptor-policy.js';
+import { HttpPolicy } from './http-policy.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
 import { loadPage } from './page-files.js';
@@ -30,7 +30,7 @@ export interface NotificationServerComponents {
   readonly logger: Logger;
   readonly metrics: NotificationServerMetrics;
   readonly transport: Transport;
-  readonly desk: AdmissionDesk;
+  readonly quota: AdmissionQuota;
   /** Whether the publisher is reached. */
   readonly streaming: (connected: boolean) => void;
   /** Whether clients are refused for want of open files. */
@@ -46,7 +46,7 @@ export class NotificationServer {
   readonly #clients: Clients;
   readonly #stream: FrameStreamClient;
   readonly #app: NotificationApp;
-  readonly #descriptors: DescriptorGate;
+  readonly #descriptors: DescriptorPolicy;
   #listener: Listener | undefined;
   #certificate: TlsWatch | undefined;
   #status: string;
@@ -59,7 +59,7 @@ export class NotificationServer {
     this.#status = config.status;
     this.#ledger = new ConnectionLedger(config.limits);
     for (const [holder, source, count] of config.held) this.#ledger.take(holder, source, count);
-    this.admission = new Admission(components.desk, this.#ledger);
+    this.admission = new Admission(components.quota, this.#ledger);
     this.#clients = new Clients({
       clientBuffer: config.clientBuffer,
       textPing: config.textPing
@@ -69,7 +69,7 @@ export class NotificationServer {
       metrics,
     });
     if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
-    this.#descriptors = new DescriptorGate({
+    this.#descriptors = new DescriptorPolicy({
       logger,
       crowded: components.crowded,
       clients: () => this.#clients.size,
@@ -78,7 +78,7 @@ export class NotificationServer {
       clients: this.#clients,
       admission: this.admission,
       descriptors: this.#descriptors,
-      gate: new HttpGate(config.limits, config.trustedProxies),
+      policy: new HttpPolicy(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
       origins: new AllowedOrigins(config.allowedOrigins),
       page: loadPage(),

@@ -3,7 +3,7 @@
 import { monotonic } from '../../shared/clock.js';
 import type { Traces } from '../../shared/feed/stream.js';
 import { frameOf } from '../../shared/journal/entry.js';
-import type { PlacedEntry } from '../../shared/sinks/types.js';
+import type { JournalledEntry } from '../../shared/sinks/types.js';
 import { messagingValues } from '../../shared/tracing/messaging.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceParent } from '../../shared/tracing/types.js';
@@ -32,7 +32,7 @@ export class TracedFrames {
   }
 
   /** Has `publish` hand on `entries`, and tells of those that are traced. */
-  publishing(entries: readonly PlacedEntry[], publish: () => void): void {
+  publishing(entries: readonly JournalledEntry[], publish: () => void): void {
     if (this.#told.size === 0) {
       publish();
       return;

@@ -110,7 +110,7 @@ function announcing(
   const of = (said: Said[], kind: string) =>
     said.filter((one) => one.kind === kind).map((one) => one.message);
   const count = async (
-    name: 'announcements' | 'bestBlockAnswers' | 'blocked' | 'chainFailures',
+    name: 'publications' | 'bestBlockAnswers' | 'blocked' | 'chainFailures',
     ...wanted: string[]
   ): Promise<number> => {
     const { values } = await metrics[name].get();
@@ -503,10 +503,10 @@ test('our best-block request waits for RUNNING and for a peer that listens to it
     assert.equal(asked(), 0, name);
   }
   mesh.listening = 1;
-  await waitFor(async () => (await count('announcements', 'bestblock', 'told')) === 1, {
+  await waitFor(async () => (await count('publications', 'bestblock', 'published')) === 1, {
     what: 'the request told',
   });
-  assert.equal(await count('announcements', 'bestblock', 'nobody'), 4);
+  assert.equal(await count('publications', 'bestblock', 'no_peers'), 4);
   await announcer.stop();
   assert.equal(asked(), 5, 'once one has it, no more');
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
-import { Voice } from '../../../src/main/announce/announcement-publisher.js';
+import { AnnouncementPublisher } from '../../../src/main/announce/announcement-publisher.js';
 import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
 import { decodeRejection, RejectedTransactions } from '../../../src/main/announce/rejected-transactions.js';
 import type { FsmState } from '../../../src/main/chain/types.js';
@@ -22,7 +22,7 @@ function announcing(changes: Partial<Settings> = {}, state: FsmState = 'RUNNING'
   const metrics = createAnnounceMetrics(registry);
   const settings = settingsOf({ p2p_payload_framing: 'direct', ...changes });
   const published: Record<string, string>[] = [];
-  const voice = new Voice({
+  const voice = new AnnouncementPublisher({
     settings,
     logger: keptLog().logger,
     metrics,
@@ -33,13 +33,13 @@ function announcing(changes: Partial<Settings> = {}, state: FsmState = 'RUNNING'
         return 1;
       },
     },
-    showOwn: () => {},
+    showLocally: () => {},
     fsmState: () => state,
   });
   const rejected = new RejectedTransactions({
     settings,
     metrics,
-    voice,
+    publisher: voice,
     peerId: () => 'me',
     now: () => clock.now,
   });

@@ -9,7 +9,7 @@ import { Registry } from 'prom-client';
 import { LevelBanStore } from '../../../src/main/bans/level-store.js';
 import { BanList } from '../../../src/main/bans/list.js';
 import { createBanMetrics } from '../../../src/main/bans/metrics.js';
-import { createBanGate } from '../../../src/main/bans/policy.js';
+import { createBanPolicy } from '../../../src/main/bans/policy.js';
 import { createBanProtection, peerIdsOf } from '../../../src/main/bans/protection.js';
 import { BanScores, type BanScoresOptions } from '../../../src/main/bans/scores.js';
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
@@ -225,7 +225,7 @@ test('scores are bounded: the least recently used is forgotten', async (context)
 
 test('the gate tells the node who is kept out and how GossipSub should think of the rest', async (context) => {
   const { scores, list, time } = await openScores(context);
-  const gate = createBanGate(list, scores);
+  const gate = createBanPolicy(list, scores);
   assert.equal(Object.is(gate.applicationScore(PEER), 0), true);
   scores.add(PEER, 'spam');
   assert.equal(gate.applicationScore(PEER), -500);

@@ -5,13 +5,13 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createGater, type GaterInit } from '../../../src/main/node/gater.js';
-import type { BanGate } from '../../../src/main/node/types.js';
+import type { BanPolicy } from '../../../src/main/node/types.js';
 import { createHost, type PeripheryParts, peripheryParts } from '../../support/host.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
-class Bans implements BanGate {
+class Bans implements BanPolicy {
   readonly addresses = new Set<string>();
   readonly peers = new Set<string>();
   isAddressBanned = (address: string): boolean => this.addresses.has(address);

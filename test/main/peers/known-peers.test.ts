@@ -100,7 +100,7 @@ test('heights are believed up to the lead above ours, and never break anything',
 test('a request for the best block makes its sender known, no more', () => {
   const { peers } = open();
   const known = peers.learn({ type: 'best_block_requested', peer: 'one' });
-  assert.deepEqual([known.height, known.name, known.lastHeard], [0, '', 1000]);
+  assert.deepEqual([known.height, known.name, known.lastReceived], [0, '', 1000]);
 });
 
 test('memory is bounded: the stranger least recently heard is forgotten, and that is told', async () => {
@@ -161,7 +161,10 @@ test('a connection is remembered with when it began, and its bytes once it has c
   peers.connected('one');
   peers.disconnected('one', 1n);
   const known = peers.get('one');
-  assert.deepEqual([known?.connectedAt, known?.bytesReceived, known?.lastHeard], [2000, 2n ** 60n + 1n, 0]);
+  assert.deepEqual(
+    [known?.connectedAt, known?.bytesReceived, known?.lastReceived],
+    [2000, 2n ** 60n + 1n, 0],
+  );
 });
 
 test('of an open connection the bytes are told with the rest, and counted once', () => {
@@ -191,7 +194,7 @@ test('times to come are taken as now', () => {
   peers.restore('one', JSON.stringify({ lastHeard: 9_000, lastBlock: 9_000, connectedAt: 9_000 }));
   peers.restore('two', JSON.stringify({ lastHeard: 900 }));
   peers.restored();
-  const { lastHeard, lastBlock, connectedAt } = peers.get('one') ?? {};
+  const { lastReceived: lastHeard, lastBlock, connectedAt } = peers.get('one') ?? {};
   assert.deepEqual([lastHeard, lastBlock, connectedAt], [time.now, time.now, time.now]);
-  assert.equal(peers.get('two')?.lastHeard, 900);
+  assert.equal(peers.get('two')?.lastReceived, 900);
 });

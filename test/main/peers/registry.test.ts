@@ -90,7 +90,7 @@ test('what memory forgets the store forgets, and the oldest stays the first to g
   for (const peer of ['e', 'd', 'c', 'b', 'a']) {
     before.known.learn(status(peer, 1));
     // The next is heard later, by the clock that orders them after a restart.
-    const heard = before.known.get(peer)?.lastHeard ?? 0;
+    const heard = before.known.get(peer)?.lastReceived ?? 0;
     await waitFor(() => steadyTime() > heard, { everyMs: 1 });
     before.records.validBlock(`${peer} recorded`);
     await before.flush();

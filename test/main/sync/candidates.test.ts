@@ -16,8 +16,8 @@ const SELECTION: Selection = {
   deliveredSince: 5_000,
   allowUnproven: true,
   allowPruned: true,
-  heardSince: 0,
-  resting: { isResting: () => false, mayBeWoken: () => true, triedAt: () => 0 },
+  receivedSince: 0,
+  backoff: { isBackingOff: () => false, mayBeWoken: () => true, triedAt: () => 0 },
   isConfigured: () => false,
   isInvalid: () => false,
 };
@@ -36,7 +36,7 @@ const peer = (
     name: '',
     storage: 'full',
     chainWork: '',
-    lastHeard: 1,
+    lastReceived: 1,
     lastBlock: 0,
     connectedAt: 0,
     bytesReceived: 0n,
@@ -131,7 +131,7 @@ describe('whom to catch up from', () => {
     const whileResting = (isResting: (id: string) => boolean) =>
       syncCandidates(peers, {
         ...SELECTION,
-        resting: { isResting, mayBeWoken: (id) => id !== 'third', triedAt },
+        backoff: { isBackingOff: isResting, mayBeWoken: (id) => id !== 'third', triedAt },
       }).map(({ id }) => id);
     assert.deepEqual(
       whileResting(() => true),

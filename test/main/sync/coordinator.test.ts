@@ -97,7 +97,7 @@ async function world(
     ownWork: () => Uint8Array.from(state.work),
     fsmState: () => state.fsm,
     isInvalid: (hash) => state.invalid.has(hash),
-    trigger: async (candidate) => {
+    requestCatchup: async (candidate) => {
       state.triggers.push(candidate);
       return state.accepts;
     },
@@ -568,7 +568,7 @@ describe('the sync coordinator', () => {
     silent.state.now += SETTLE;
     await waitFor(() => silent.hub.asked.length > 0, { what: 'a question that is not answered' });
     await within(silent.coordinator.stop(), 20_000, 'the stop');
-    const stuck = await world(context, {}, { trigger: () => new Promise(() => {}) });
+    const stuck = await world(context, {}, { requestCatchup: () => new Promise(() => {}) });
     stuck.tell('one');
     await stuck.after(0);
     const looking = stuck.after(SETTLE);

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { RestingPeers } from '../../../src/main/sync/peer-backoff.js';
+import { PeerBackoff } from '../../../src/main/sync/peer-backoff.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 function open() {
   const time = { now: 1_700_000_000_000 };
-  const peers = new RestingPeers(() => time.now);
+  const peers = new PeerBackoff(() => time.now);
   /** Minutes that it rests from now. */
   const rest = (peer = 'one') => {
     const { now } = time;
     let minutes = 0;
-    for (; peers.isResting(peer); minutes++) time.now += MINUTE;
+    for (; peers.isBackingOff(peer); minutes++) time.now += MINUTE;
     time.now = now;
     return minutes;
   };
@@ -65,7 +65,7 @@ describe('peers that were tried in vain', () => {
     time.now += MINUTE - 1;
     assert.equal(peers.mayBeWoken('one'), false);
     time.now += 1;
-    assert.deepEqual([peers.mayBeWoken('one'), peers.isResting('one')], [true, true]);
+    assert.deepEqual([peers.mayBeWoken('one'), peers.isBackingOff('one')], [true, true]);
     assert.equal(peers.triedAt('one'), time.now - MINUTE);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { triggerSync } from '../../../src/main/sync/request-catchup.js';
+import { requestCatchup } from '../../../src/main/sync/request-catchup.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { recordsIn, serveBroker } from '../../support/embedded-broker.js';
@@ -36,9 +36,9 @@ const sent = (
 test('a trigger is a record of the blocks topic in the format of the settings, each time, and no frame', async (context) => {
   const broker = await serveBroker(context);
   const publisher = startPublisher(context, broker.socketPath, { p2p_max_announcers_per_hash: 1 });
-  assert.equal(await triggerSync(sent(publisher), candidate(1)), true);
-  assert.equal(await triggerSync(sent(publisher), candidate(1)), true, 'no repeat');
-  assert.equal(await triggerSync(sent(publisher, 'raw'), candidate(2)), true);
+  assert.equal(await requestCatchup(sent(publisher), candidate(1)), true);
+  assert.equal(await requestCatchup(sent(publisher), candidate(1)), true, 'no repeat');
+  assert.equal(await requestCatchup(sent(publisher, 'raw'), candidate(2)), true);
   const records = await waitFor(async () => {
     const found = await recordsIn(broker.broker, 'blocks');
     return found.length === 3 ? found : undefined;
@@ -59,8 +59,8 @@ test('a trigger is a record of the blocks topic in the format of the settings, e
 test('a full outbox refuses it, and while the broker is away it waits there', async (context) => {
   const socketPath = join(temporaryDirectory(context), 'broker.sock');
   const publisher = startPublisher(context, socketPath, { p2p_outbox_max: 1 });
-  assert.equal(await triggerSync(sent(publisher), candidate(1)), true);
-  assert.equal(await triggerSync(sent(publisher), candidate(2)), false);
+  assert.equal(await requestCatchup(sent(publisher), candidate(1)), true);
+  assert.equal(await requestCatchup(sent(publisher), candidate(2)), false);
   const broker = await serveBroker(context, {}, socketPath);
   await waitFor(async () => (await recordsIn(broker.broker, 'blocks')).length === 1, {
     what: 'the one that waited',

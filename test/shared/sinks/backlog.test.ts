@@ -4,11 +4,11 @@ import { decodeEntry, recordBytesOf } from '../../../src/shared/journal/entry.js
 import { blocks } from '../../../src/shared/messages/topics.js';
 import { Backlog } from '../../../src/shared/sinks/backlog.js';
 import { isRecordOf } from '../../../src/shared/sinks/kafka/sink.js';
-import type { PlacedEntry } from '../../../src/shared/sinks/types.js';
+import type { JournalledEntry } from '../../../src/shared/sinks/types.js';
 import { entryWith, frameEntry, openJournal, recordEntry } from '../../support/open-journal.js';
 
 const BLOCKS = isRecordOf(blocks.id);
-const textOf = ({ bytes }: PlacedEntry): string =>
+const textOf = ({ bytes }: JournalledEntry): string =>
   Buffer.from(decodeEntry(bytes).record?.value ?? []).toString();
 
 async function takeAll(backlog: Backlog): Promise<string[]> {

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { Registry } from 'prom-client';
 import { BrokerFaultError, RecordFaultError } from '../../../src/shared/sinks/kafka/types.js';
 import { TracedSink, type TracedSinkOptions } from '../../../src/shared/sinks/traced.js';
-import type { PlacedEntry, Sink } from '../../../src/shared/sinks/types.js';
+import type { JournalledEntry, Sink } from '../../../src/shared/sinks/types.js';
 import type { Tracer } from '../../../src/shared/tracing/tracer.js';
 import { Tracing } from '../../../src/shared/tracing/tracing.js';
 import { startCollector } from '../../support/collector.js';
@@ -29,7 +29,7 @@ async function tracedSink(context: TestContext, options: Partial<TracedSinkOptio
     },
   );
   await tracing.open({ peerId: 'a', clientName: '', version: '1' });
-  const sent: (readonly PlacedEntry[])[] = [];
+  const sent: (readonly JournalledEntry[])[] = [];
   const answers: (() => Promise<void>)[] = [];
   const inner: Sink = {
     name: 'kafka',
@@ -55,7 +55,7 @@ async function tracedSink(context: TestContext, options: Partial<TracedSinkOptio
   return { sink, sent, answers, root, collected };
 }
 
-const entry = (position: number): PlacedEntry => ({
+const entry = (position: number): JournalledEntry => ({
   position,
   seq: position,
   bytes: recordEntry(`v${position}`),

@@ -1,6 +1,6 @@
 /**
- * Places at circuit relays, through which peers behind a router are reached. Asked for in the background: a relay that is
- * away, or a bootstrap peer that is none, must not hold up the start. They stay wanted: a place that is lost, because its relay was
+ * Reservations at circuit relays, through which peers behind a router are reached. Asked for in the background: a relay that is
+ * away, or a bootstrap peer that is none, must not hold up the start. They stay wanted: a reservation that is lost, because its relay was
  * restarted or the connection broke, is asked for again.
  */
 
@@ -11,14 +11,14 @@ import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { Settings } from '../../../shared/settings/table.js';
-import type { RelayPlaces } from '../patches/relay-reservations.js';
+import type { RelayReservations } from '../patches/relay-reservations.js';
 import { type ResolveOptions, relayPeerAddresses, resolvePeers } from '../peering/bootstrap.js';
 import { isRelayed } from './multiaddrs.js';
 
-/** After a first round in which a relay had no place for us, and then twice as long each time. */
+/** After a first round in which a relay had no reservation for us, and then twice as long each time. */
 const FIRST_RETRY_MS = 5_000;
 const LAST_RETRY_MS = 60_000;
-/** After a place was lost. */
+/** After a reservation was lost. */
 const LOST_RETRY_MS = 1_000;
 const DIAL_TIMEOUT_MS = 10_000;
 
@@ -37,8 +37,8 @@ export function isRelaying(settings: Settings): boolean {
 
 export interface RelaysComponents {
   readonly libp2p: Pick<Libp2p, 'peerId' | 'dial' | 'getConnections'>;
-  /** Undefined: the node has no circuit transport, and takes no places. */
-  readonly places: RelayPlaces | undefined;
+  /** Undefined: the node has no circuit transport, and takes no reservations. */
+  readonly reservations: RelayReservations | undefined;
   readonly logger: Logger;
 }
 
@@ -58,7 +58,7 @@ export class Relays {
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #waitMs: number;
-  /** A place was lost while a round was under way. */
+  /** A reservation was lost while a round was under way. */
   #lost = false;
   #unwatch: () => void = () => {};
 
@@ -70,10 +70,10 @@ export class Relays {
 
   /** Begins at once; waits for no relay. */
   start(): void {
-    const { places } = this.#components;
-    if (places === undefined || this.#options.addresses.length === 0) return;
-    this.#unwatch = places.onLost((relay) => this.#onLost(relay));
-    this.#schedule(places, 0);
+    const { reservations } = this.#components;
+    if (reservations === undefined || this.#options.addresses.length === 0) return;
+    this.#unwatch = reservations.onLost((relay) => this.#onLost(relay));
+    this.#schedule(reservations, 0);
   }
 
   /** Does not wait for a relay that is being asked and may not answer. */
@@ -88,46 +88,46 @@ export class Relays {
   }
 
   #onLost(relay: string): void {
-    const { places, logger } = this.#components;
-    if (places === undefined || this.#stopping.signal.aborted) return;
-    logger.info({ relay }, 'lost the place at a relay');
+    const { reservations, logger } = this.#components;
+    if (reservations === undefined || this.#stopping.signal.aborted) return;
+    logger.info({ relay }, 'lost the reservation at a relay');
     this.#waitMs = this.#firstWait;
-    if (!this.#looking) this.#schedule(places, Math.min(LOST_RETRY_MS, this.#firstWait));
+    if (!this.#looking) this.#schedule(reservations, Math.min(LOST_RETRY_MS, this.#firstWait));
     else this.#lost = true;
   }
 
-  #schedule(places: RelayPlaces, afterMs: number): void {
+  #schedule(reservations: RelayReservations, afterMs: number): void {
     if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#looking = true;
       this.#lost = false;
-      void this.#look(places).then((missing) => {
+      void this.#look(reservations).then((missing) => {
         this.#looking = false;
-        if (this.#lost) this.#schedule(places, Math.min(LOST_RETRY_MS, this.#firstWait));
+        if (this.#lost) this.#schedule(reservations, Math.min(LOST_RETRY_MS, this.#firstWait));
         else if (missing) {
-          this.#schedule(places, this.#waitMs);
+          this.#schedule(reservations, this.#waitMs);
           this.#waitMs = Math.min(this.#waitMs * 2, LAST_RETRY_MS);
         }
       });
     }, afterMs).unref();
   }
 
-  /** One round; true when a place is missing. */
-  async #look(places: RelayPlaces): Promise<boolean> {
+  /** One round; true when a reservation is missing. */
+  async #look(reservations: RelayReservations): Promise<boolean> {
     const { libp2p, logger } = this.#components;
     const { addresses, onResolved } = this.#options;
     const { signal } = this.#stopping;
     const relays = await resolvePeers(addresses, { ...this.#options, logger, signal });
     relays.delete(libp2p.peerId.toString());
     onResolved?.(relays.keys());
-    await Promise.all([...relays].map(([relay, known]) => this.#take(places, relay, known)));
-    return relays.size === 0 || [...relays.keys()].some((relay) => !places.has(relay));
+    await Promise.all([...relays].map(([relay, known]) => this.#take(reservations, relay, known)));
+    return relays.size === 0 || [...relays.keys()].some((relay) => !reservations.has(relay));
   }
 
-  async #take(places: RelayPlaces, relay: string, addresses: Multiaddr[]): Promise<void> {
+  async #take(reservations: RelayReservations, relay: string, addresses: Multiaddr[]): Promise<void> {
     const [first] = addresses;
-    if (first === undefined || places.has(relay) || this.#stopping.signal.aborted) return;
+    if (first === undefined || reservations.has(relay) || this.#stopping.signal.aborted) return;
     const { libp2p, logger } = this.#components;
     try {
       const direct = libp2p
@@ -138,11 +138,11 @@ export class Relays {
           signal: deadlineSignal(DIAL_TIMEOUT_MS, this.#stopping.signal),
         });
       }
-      await places.take(relay, first);
-      logger.info({ relay }, 'reserved a place at a relay');
+      await reservations.take(relay, first);
+      logger.info({ relay }, 'holds a reservation at a relay');
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
-      logger.debug({ relay, error: errorMessage(error) }, 'no place at a relay');
+      logger.debug({ relay, error: errorMessage(error) }, 'no reservation at a relay');
     }
   }
 }

@@ -102,7 +102,7 @@ export function scoreParameters(
     behaviourPenaltyDecay: 0.928,
     decayInterval: DECAY_INTERVAL_MS,
     decayToZero: 0.01,
-    // A bad peer does not become a good one by reconnecting within the hour: see seams/retained-scores.ts.
+    // A bad peer does not become a good one by reconnecting within the hour: see retained-scores.ts.
     retainScore: 3_600_000,
   };
 }

@@ -1,4 +1,4 @@
-/** GossipSub as this network needs it: its topics, ids, scores, and the gate before each message. */
+/** GossipSub as this network needs it: its topics, ids, scores, and the budget before each message. */
 
 import { type GossipSub, gossipsub, StrictSign } from '@chainsafe/libp2p-gossipsub';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
@@ -14,9 +14,9 @@ import {
   blameAuthorsAlone,
   type GossipInternals,
   keepUncheckedMessages,
+  type Patches,
   resetOversizedStreams,
   resetReplacedStreams,
-  type Seams,
   verifyByCheckers,
 } from '../patches/library-patches.js';
 import { retainScores } from '../patches/retained-scores.js';
@@ -78,7 +78,7 @@ export interface GossipComponents {
 }
 
 export interface GossipOptions extends ScoreInputs {
-  readonly seams: Seams;
+  readonly patches: Patches;
   readonly kindOfTopic: ReadonlyMap<string, Pick<MessageKind, 'id'>>;
   /** Static and bootstrap peers of the current generation: always spoken to. */
   readonly directPeers: readonly AddrInfo[];
@@ -122,9 +122,9 @@ export function gossipService(
     const { verification } = components;
     if (verification !== undefined) verifyByCheckers(gossip, verification, options.kindOfTopic);
     blameAuthorsAlone(gossip, { onDropped: components.onUnblamed, onForged: components.onForged });
-    if (options.seams.directPeersInMesh) meshWithDirectPeers(gossip);
-    if (options.seams.retainedScores) retainScores(gossip.score);
-    if (options.seams.gossipMemory) {
+    if (options.patches.directPeersInMesh) meshWithDirectPeers(gossip);
+    if (options.patches.retainedScores) retainScores(gossip.score);
+    if (options.patches.gossipMemory) {
       gossip.remembered = boundMemory(gossip, {
         idBytes: settings.p2p_gossip_id_bytes,
         messageBytes: settings.p2p_gossip_message_bytes,

@@ -120,7 +120,7 @@ export class OwnKey {
   }
 
   /** A status that came with our signature. `source`: who passed it on. */
-  heard(status: Uint8Array, source: string): void {
+  received(status: Uint8Array, source: string): void {
     if (this.#statuses.has(hash('sha256', status, 'base64'))) return;
     let sentAt: number;
     try {

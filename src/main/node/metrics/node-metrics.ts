@@ -20,7 +20,7 @@ export function createNodeMetrics(
   });
   return {
     keyElsewhere,
-    heard: zeroedCounter({
+    received: zeroedCounter({
       name: 'teranode_p2p_node_heard_total',
       help: 'Gossip messages whose signature holds, by kind.',
       labels: { kind: kinds },

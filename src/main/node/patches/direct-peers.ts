@@ -10,7 +10,7 @@
  *
  * Gain: a block of a static peer that does not reciprocate comes at once.
  *
- * Switch: `Seams.directPeersInMesh`.
+ * Switch: `Patches.directPeersInMesh`.
  */
 
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
@@ -33,7 +33,7 @@ export interface DirectGossip {
   readonly streamsOutbound: ReadonlyMap<string, object>;
 }
 
-/** Lays the seam on one GossipSub. */
+/** Applies the patch to one GossipSub. */
 export function meshWithDirectPeers(gossip: DirectGossip, { askAgainMs = ASK_AGAIN_MS } = {}): void {
   const handleGraft = gossip.handleGraft.bind(gossip);
   gossip.handleGraft = (id, graft) => {

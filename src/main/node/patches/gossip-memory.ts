@@ -8,7 +8,7 @@
  * of the newest messages alone, for it only serves scores that are off (P3). When the bytes are used up, the oldest ids and the oldest messages that have their
  * verdict are forgotten: a copy that comes that late is checked once more, and is a repeat to the publisher.
  *
- * Switch: `Seams.gossipMemory`.
+ * Switch: `Patches.gossipMemory`.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -355,7 +355,7 @@ export interface RememberingGossip {
   readonly score: { readonly deliveryRecords: DeliveriesInternals };
 }
 
-/** Lays the seam on one GossipSub. Returns the bytes of ids and of messages held now. */
+/** Applies the patch to one GossipSub. Returns the bytes of ids and of messages held now. */
 export function boundMemory(
   gossip: RememberingGossip,
   { idBytes, messageBytes }: { readonly idBytes: number; readonly messageBytes: number },

@@ -21,7 +21,7 @@
  * again when the peer comes with another one of its own; with them a GRAFT for each topic in whose mesh we have it, which means nothing
  * to a peer that has us there already.
  *
- * Switch: `Seams.gossipStreams`.
+ * Switch: `Patches.gossipStreams`.
  */
 
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
@@ -172,7 +172,7 @@ export class GossipStreams {
     this.#giveUpMs = options.giveUpMs ?? GIVE_UP_MS;
   }
 
-  /** Lays the seam on one GossipSub, before it starts. */
+  /** Applies the patch to one GossipSub, before it starts. */
   lay(gossip: StreamedGossip, host: StreamComponents): void {
     this.#gossip = gossip;
     this.#host = host;

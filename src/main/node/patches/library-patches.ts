@@ -1,7 +1,7 @@
 /**
  * Where this server reaches into GossipSub's handling of messages, yamux and pnet instead of through their doors, each with why, what it
- * gains, and its switch; other seams are in the folder seams/, and docs/architecture.md names what else reaches in. Nothing here
- * touches a prototype: a seam is laid on one instance, so two nodes in a process do not meet. A test beside each fails when the library
+ * gains, and its switch; others are beside it, and docs/architecture.md names what else reaches in. Nothing here
+ * touches a prototype: a patch is applied to one instance, so two nodes in a process do not meet. A test beside each fails when the library
  * changes underneath.
  */
 
@@ -24,34 +24,34 @@ import type { DeliveriesInternals, MessageCacheInternals } from './gossip-memory
 import type { StreamedGossip } from './gossip-streams.js';
 import type { ScoreInternals } from './retained-scores.js';
 
-/** Which seams are laid. All are, unless one is suspected. */
-export interface Seams {
+/** Which patches are applied. All are, unless one is suspected. */
+export interface Patches {
   /** Signatures verified by the checkers: the main thread's share of a message falls from about 220 to 60 µs. */
   readonly verification: boolean;
   /** A yamux window update for half a window instead of for every frame: a fifth of the main thread. */
   readonly windowUpdates: boolean;
   /** Room for the pre-shared key's cipher, without which a send above 640 KiB kills its connection. */
   readonly cipherMemory: boolean;
-  /** A bad score outlives the connection; see seams/retained-scores.ts. */
+  /** A bad score outlives the connection; see retained-scores.ts. */
   readonly retainedScores: boolean;
-  /** Places at relays that are asked for again, one listener each; see seams/relay-places.ts. */
-  readonly relayPlaces: boolean;
-  /** Direct peers that do not reciprocate are in the mesh as well; see seams/direct-peers.ts. */
+  /** Places at relays that are asked for again, one listener each; see relay-reservations.ts. */
+  readonly relayReservations: boolean;
+  /** Direct peers that do not reciprocate are in the mesh as well; see direct-peers.ts. */
   readonly directPeersInMesh: boolean;
-  /** Gossip streams that come back while their peer stays connected; see seams/gossip-streams.ts. */
+  /** Gossip streams that come back while their peer stays connected; see gossip-streams.ts. */
   readonly gossipStreams: boolean;
-  /** Ids and messages that GossipSub remembers, in a bounded number of bytes; see seams/gossip-memory.ts. */
+  /** Ids and messages that GossipSub remembers, in a bounded number of bytes; see gossip-memory.ts. */
   readonly gossipMemory: boolean;
-  /** Lengths of noise's frames without an error a read; see seams/noise-lengths.ts. */
+  /** Lengths of noise's frames without an error a read; see noise-lengths.ts. */
   readonly noiseLengths: boolean;
 }
 
-export const ALL_SEAMS: Seams = {
+export const ALL_PATCHES: Patches = {
   verification: true,
   windowUpdates: true,
   cipherMemory: true,
   retainedScores: true,
-  relayPlaces: true,
+  relayReservations: true,
   directPeersInMesh: true,
   gossipStreams: true,
   gossipMemory: true,
@@ -91,7 +91,7 @@ export interface GossipInternals extends GossipSub, DirectGossip, StreamedGossip
   readonly score: ScoreInternals & { readonly deliveryRecords: DeliveriesInternals };
   seenCache: { has(id: string): boolean; put(id: string): boolean };
   fastMsgIdCache?: { get(id: string): string | undefined; put(id: string, value: string): boolean };
-  /** Bytes of ids and of messages held now; where their seam is laid. */
+  /** Bytes of ids and of messages held now; where their patch is applied. */
   remembered?: () => { readonly ids: number; readonly messages: number };
   readonly opts: { readonly idontwantMinDataSize: number };
 }
@@ -465,8 +465,8 @@ export function growCipherMemory(): void {
   const xsalsa20 = fromPnet('xsalsa20') as (nonce: Uint8Array, key: Uint8Array) => Cipher;
   const cipher = xsalsa20(new Uint8Array(24), new Uint8Array(32));
   if ((cipher._xor._memory?.length ?? 0) < CIPHER_BYTES) {
-    const room = new Uint8Array(CIPHER_BYTES);
-    cipher.update(room, room);
+    const scratch = new Uint8Array(CIPHER_BYTES);
+    cipher.update(scratch, scratch);
   }
   cipher.finalize();
 }

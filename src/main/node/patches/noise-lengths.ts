@@ -6,7 +6,7 @@
  *
  * Gain: 3 to 4 µs a message, of 33 to 35 for sending and reading a frame of 700 bytes.
  *
- * Switch: `Seams.noiseLengths`.
+ * Switch: `Patches.noiseLengths`.
  */
 
 import type { MessageStream } from '@libp2p/interface';

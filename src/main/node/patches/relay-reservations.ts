@@ -1,17 +1,17 @@
 /**
- * Places at circuit relays that can be asked for again, and one listener for each.
+ * Reservations at circuit relays that can be asked for again, and one listener for each.
  *
- * Reason: libp2p asks a relay that it is told to listen on once. It drops the place with the connection and does not ask for it
+ * Reason: libp2p asks a relay that it is told to listen on once. It drops the reservation with the connection and does not ask for it
  * again; a relay that did not speak the protocol at the first try (it was starting, or its peer was no relay yet) is never asked again;
- * each try makes a listener that stays, and closing one gives up the places of all. And whoever opens a stream of the relay's protocol
- * to us makes us ask it for a place, with one more listener each time.
+ * each try makes a listener that stays, and closing one gives up the reservations of all. And whoever opens a stream of the relay's protocol
+ * to us makes us ask it for a reservation, with one more listener each time.
  *
- * And a relay says by its own clock when a place ends: to a node whose clock is behind, places seem to last for longer than they do, and are lost for
- * that long. Go's relays give a place for an hour, so none is believed to last longer.
+ * And a relay says by its own clock when a reservation ends: to a node whose clock is behind, reservations seem to last for longer than they do, and are lost for
+ * that long. Go's relays give a reservation for an hour, so none is believed to last longer.
  *
- * Gain: a place is taken again after its relay's restart, in seconds, and before it ends whatever the clocks; strangers have us do nothing.
+ * Gain: a reservation is taken again after its relay's restart, in seconds, and before it ends whatever the clocks; strangers have us do nothing.
  *
- * Switch: `Seams.relayPlaces`; without it libp2p's own, where the places of one start are all there are.
+ * Switch: `Patches.relayReservations`; without it libp2p's own, where the reservations of one start are all there are.
  */
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
@@ -20,15 +20,15 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { libraryTime } from '../../../shared/clock.js';
 
-/** How long a place is believed to last at the most, ms: `ReservationTTL` of go-libp2p's relay. */
+/** How long a reservation is believed to last at the most, ms: `ReservationTTL` of go-libp2p's relay. */
 const LONGEST_MS = 3_600_000;
-/** Of that, before the place is asked for again. */
+/** Of that, before the reservation is asked for again. */
 const ASK_AGAIN = 11 / 12;
 
 type RelayTransportFactory = ReturnType<typeof circuitRelayTransport>;
 type RelayTransport = ReturnType<RelayTransportFactory>;
 
-interface Place {
+interface Reservation {
   /** Asks for it again. */
   timeout: NodeJS.Timeout;
   readonly type: string;
@@ -37,7 +37,7 @@ interface Place {
 }
 
 interface ReservationStoreInternals {
-  readonly reservations: { set(relay: PeerId, place: Place): void };
+  readonly reservations: { set(relay: PeerId, reservation: Reservation): void };
   addRelay(relay: PeerId, type: string): Promise<unknown>;
   hasReservation(relay: PeerId): boolean;
   relayFilter: { has(relay: Uint8Array): boolean; add(relay: Uint8Array): unknown };
@@ -60,24 +60,24 @@ export interface TransportManagerInternals {
   listen(addresses: Multiaddr[]): Promise<void>;
 }
 
-/** A place that is said to last longer than `longestMs` from now is asked for again as one that does not. */
-function boundPlaces(store: ReservationStoreInternals, longestMs: number): void {
+/** A reservation that is said to last longer than `longestMs` from now is asked for again as one that does not. */
+function boundReservations(store: ReservationStoreInternals, longestMs: number): void {
   const set = store.reservations.set.bind(store.reservations);
-  store.reservations.set = (relay, place) => {
+  store.reservations.set = (relay, reservation) => {
     const latest = libraryTime() + longestMs;
-    if (Number(place.reservation.expire) * 1000 > latest) {
-      place.reservation.expire = BigInt(Math.floor(latest / 1000));
-      clearTimeout(place.timeout);
-      place.timeout = setTimeout(() => {
-        // What fails, the library logs, and gives the place up.
-        store.addRelay(relay, place.type).catch(() => {});
+    if (Number(reservation.reservation.expire) * 1000 > latest) {
+      reservation.reservation.expire = BigInt(Math.floor(latest / 1000));
+      clearTimeout(reservation.timeout);
+      reservation.timeout = setTimeout(() => {
+        // What fails, the library logs, and gives the reservation up.
+        store.addRelay(relay, reservation.type).catch(() => {});
       }, longestMs * ASK_AGAIN);
     }
-    set(relay, place);
+    set(relay, reservation);
   };
 }
 
-/** libp2p's circuit transport with the seam laid on it. `longestMs`: that a place is believed to last; an hour unless told. */
+/** libp2p's circuit transport with the patch applied to it. `longestMs`: that a reservation is believed to last; an hour unless told. */
 export function relayTransport({
   longestMs = LONGEST_MS,
 }: {
@@ -87,11 +87,11 @@ export function relayTransport({
   return (components) => {
     const transport = create(components) as Transport as RelayTransportInternals;
     transport.reservationStore.relayFilter = { has: () => false, add: () => true };
-    boundPlaces(transport.reservationStore, longestMs);
+    boundReservations(transport.reservationStore, longestMs);
     const onStop = transport.onStop;
     transport.onStop = (stream, connection) => {
       if (transport.reservationStore.hasReservation(connection.remotePeer)) return onStop(stream, connection);
-      stream.abort(new Error('we have no place at this relay'));
+      stream.abort(new Error('we have no reservation at this relay'));
       return Promise.resolve();
     };
     return transport as Transport as RelayTransport;
@@ -102,8 +102,8 @@ function isRelayTransport(transport: Transport): transport is RelayTransportInte
   return 'reservationStore' in transport;
 }
 
-/** The places of one node. */
-export class RelayPlaces {
+/** The reservations of one node. */
+export class RelayReservations {
   readonly #manager: TransportManagerInternals;
   readonly #reservations: ReservationStoreInternals;
   /** By the relay's base58 ID. */
@@ -115,9 +115,9 @@ export class RelayPlaces {
   }
 
   /** Undefined where the node has no circuit transport. */
-  static of(manager: TransportManagerInternals): RelayPlaces | undefined {
+  static of(manager: TransportManagerInternals): RelayReservations | undefined {
     const transport = manager.getTransports().find(isRelayTransport);
-    return transport && new RelayPlaces(manager, transport.reservationStore);
+    return transport && new RelayReservations(manager, transport.reservationStore);
   }
 
   has(relay: string): boolean {
@@ -125,7 +125,7 @@ export class RelayPlaces {
   }
 
   /**
-   * Asks for a place; `address` is the relay's, ending in its ID. The relay should be connected: libp2p dials no other address. Rejects
+   * Asks for a reservation; `address` is the relay's, ending in its ID. The relay should be connected: libp2p dials no other address. Rejects
    * when there is none to be had.
    */
   async take(relay: string, address: Multiaddr): Promise<void> {
@@ -143,7 +143,7 @@ export class RelayPlaces {
     await listening;
   }
 
-  /** Calls `listener` with the ID of each relay at which the place is lost. Returns what ends that. */
+  /** Calls `listener` with the ID of each relay at which the reservation is lost. Returns what ends that. */
   onLost(listener: (relay: string) => void): () => void {
     const lost = ({ detail }: RelayRemoved): void => listener(detail.relay.toString());
     this.#reservations.addEventListener('relay:removed', lost);

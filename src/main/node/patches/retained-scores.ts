@@ -9,7 +9,7 @@
  * Gain: a peer comes back to the score that it left with, within `retainScore`. Retained is only what a peer did wrong; who did nothing
  * is forgotten at once. Addresses count while a peer is connected.
  *
- * Switch: `Seams.retainedScores`.
+ * Switch: `Patches.retainedScores`.
  */
 
 import { LRUCache } from 'lru-cache';
@@ -50,7 +50,7 @@ function didWrong({ behaviourPenalty, topics }: PeerStatsInternals): boolean {
   );
 }
 
-/** Lays the seam on one score. `max`: of those that have left, 10,000 unless told. */
+/** Applies the patch to one score. `max`: of those that have left, 10,000 unless told. */
 export function retainScores(score: ScoreInternals, { max = MAX_RETAINED }: { max?: number } = {}): void {
   const forget = (id: string): void => {
     score.peerStats.delete(id);

@@ -1,5 +1,5 @@
 /**
- * Who of those that come in gets a place. A connection is pending until both handshakes, encryption and muxer, are through; libp2p's own
+ * Who of those that come in gets a slot. A connection is pending until both handshakes, encryption and muxer, are through; libp2p's own
  * limit on pending ones knows no sources, so a few addresses that connect and say nothing would keep everybody else out. Here a
  * source has few pending connections, silence ends one soon, and where there are too many the largest holder gives way.
  */
@@ -29,16 +29,16 @@ export const ADMISSION_REASONS = [
 export type AdmissionReason = (typeof ADMISSION_REASONS)[number];
 
 /**
- * What a connection is counted against. `source`: its source's shares and the places of all. `places`: those of all alone, for sources that stand for
- * many, as loopback does behind a proxy on this machine. `nothing`: it takes no place.
+ * What a connection is counted against. `source`: its source's shares and the slots of all. `slots`: those of all alone, for sources that stand for
+ * many, as loopback does behind a proxy on this machine. `nothing`: it takes no slot.
  */
-export type AdmissionLimit = 'source' | 'places' | 'nothing';
+export type AdmissionLimit = 'source' | 'slots' | 'nothing';
 
 export interface AdmissionOptions {
   /** `p2p_connections_per_address`: inbound connections of one address, pending or not. */
   readonly perAddress: number;
   /** Inbound connections of all limited sources, pending or not. */
-  readonly places: number;
+  readonly slots: number;
   /** Told of each connection that is refused or gives way, before it is closed. */
   readonly onRefused: (connection: MultiaddrConnection, reason: AdmissionReason) => void;
   /** Milliseconds without a byte. Default 3,000. */
@@ -49,14 +49,14 @@ export interface AdmissionOptions {
 
 export class Admission {
   readonly #options: AdmissionOptions;
-  readonly #pending = new Shares<MultiaddrConnection>({ places: PENDING, givesWay: 'eldest' });
+  readonly #pending = new Shares<MultiaddrConnection>({ slots: PENDING, givesWay: 'eldest' });
   /** Who is in stays in: a newcomer beyond its address's share is refused, and where all is full the youngest of the largest goes. */
   readonly #inbound: Shares<MultiaddrConnection>;
   readonly #deadlines = new Map<MultiaddrConnection, NodeJS.Timeout[]>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#inbound = new Shares({ places: options.places, givesWay: 'youngest' });
+    this.#inbound = new Shares({ slots: options.slots, givesWay: 'youngest' });
   }
 
   /** Connections whose handshakes are not through. */
@@ -64,7 +64,7 @@ export class Admission {
     return this.#deadlines.size;
   }
 
-  /** A connection has come in. False: it has no place. Whatever it is counted against, its handshakes have their time. */
+  /** A connection has come in. False: it has no slot. Whatever it is counted against, its handshakes have their time. */
   admit(connection: MultiaddrConnection, limit: AdmissionLimit): boolean {
     if (limit !== 'nothing' && !this.#take(connection, limit)) return false;
     this.#watch(connection);
@@ -77,7 +77,7 @@ export class Admission {
     this.#settle(connection);
   }
 
-  /** It takes no place any more: its peer turned out to be one that is not limited. */
+  /** It takes no slot any more: its peer turned out to be one that is not limited. */
   exempt(connection: MultiaddrConnection): void {
     this.#pending.release(connection);
     this.#inbound.release(connection);
@@ -87,7 +87,7 @@ export class Admission {
     const name = multiaddrSource(connection.remoteAddr) ?? 'unknown';
     const isRelay = isRelayed(connection.remoteAddr);
     const { perAddress } = this.#options;
-    const share = limit === 'places' || isRelay ? Number.POSITIVE_INFINITY : perAddress;
+    const share = limit === 'slots' || isRelay ? Number.POSITIVE_INFINITY : perAddress;
     for (const { item, because } of this.#inbound.take(connection, [{ name, share }])) {
       const reason = because === 'share' ? 'address_connections' : 'connection_places';
       this.#options.onRefused(item, reason);
@@ -95,7 +95,7 @@ export class Admission {
       item.abort(new Error('others have taken the place of this connection'));
     }
     const pendingShare =
-      limit === 'places' ? Number.POSITIVE_INFINITY : isRelay ? PENDING_OF_RELAY : PENDING_OF_SOURCE;
+      limit === 'slots' ? Number.POSITIVE_INFINITY : isRelay ? PENDING_OF_RELAY : PENDING_OF_SOURCE;
     for (const { item, because } of this.#pending.take(connection, [{ name, share: pendingShare }])) {
       this.#end(item, because === 'share' ? 'handshake_share' : 'handshake_places');
     }

@@ -10,7 +10,7 @@ import type { Host } from '../host.js';
 import type { OwnKey } from '../identity/own-key.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
 import { internalsOf } from '../patches/host-internals.js';
-import { RelayPlaces } from '../patches/relay-reservations.js';
+import { RelayReservations } from '../patches/relay-reservations.js';
 import { PeerCache, peerCacheDirectory } from '../peer-store/peer-cache.js';
 import { StoredPeers } from '../peer-store/stored-peers.js';
 import { AddressLookup } from '../protocols/address-lookup.js';
@@ -158,7 +158,7 @@ export class Peering {
     });
     this.#stored = new StoredPeers(parts, { isConfigured: (peerId) => isConfigured(configured, peerId) });
     this.#relays = new Relays(
-      { libp2p: host, places: RelayPlaces.of(internalsOf(host).transportManager), logger },
+      { libp2p: host, reservations: RelayReservations.of(internalsOf(host).transportManager), logger },
       { addresses: configured.relayAddresses, onResolved: addTo(configured.relayIds), ...resolving },
     );
   }
@@ -232,7 +232,7 @@ export class Peering {
   }
 
   /** Somebody was heard through somebody else. */
-  heardOf(author: string): void {
+  receivedFrom(author: string): void {
     this.#strangers.set(author, true);
   }
 

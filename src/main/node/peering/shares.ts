@@ -1,21 +1,21 @@
 /**
- * Places that strangers fill, such as unfinished handshakes or open requests. Each place has holders, such as a peer and its address;
- * a holder has a share, and when all places are taken the largest holder gives one up. So who takes as much as there is stands in
+ * Slots that strangers fill, such as unfinished handshakes or open requests. Each slot has holders, such as a peer and its address;
+ * a holder has a share, and when all slots are taken the largest holder gives one up. So who takes as much as there is stands in
  * its own way, and whoever comes with little gets in.
  */
 
 export interface Holder {
-  /** Unique among all holders of these places. */
+  /** Unique among all holders of these slots. */
   readonly name: string;
-  /** Places that it may have at the most. */
+  /** Slots that it may have at the most. */
   readonly share: number;
 }
 
 export interface SharesOptions {
   /** Places of all holders together. */
-  readonly places: number;
+  readonly slots: number;
   /**
-   * Who of a holder gives way. `eldest` where a place is held briefly, so that an old one is idle; `youngest` where it is kept, so
+   * Who of a holder gives way. `eldest` where a slot is held briefly, so that an old one is idle; `youngest` where it is kept, so
    * that who was there stays.
    */
   readonly givesWay: 'eldest' | 'youngest';
@@ -23,7 +23,7 @@ export interface SharesOptions {
 
 export interface GivenUp<T> {
   readonly item: T;
-  /** `share`: a holder had more than its own; `full`: all places were taken. */
+  /** `share`: a holder had more than its own; `full`: all slots were taken. */
   readonly because: 'share' | 'full';
 }
 
@@ -46,7 +46,7 @@ export class Shares<T> {
     return this.#taken.has(item);
   }
 
-  /** Takes a place for `item`. What gives way for it is let go of here and returned, which may be `item` itself. */
+  /** Takes a slot for `item`. What gives way for it is let go of here and returned, which may be `item` itself. */
   take(item: T, holders: readonly Holder[]): GivenUp<T>[] {
     this.#taken.set(item, holders);
     for (const { name } of holders) this.#held.set(name, this.#heldBy(name) + 1);
@@ -54,14 +54,14 @@ export class Shares<T> {
     for (const { name, share } of holders) {
       if (this.#heldBy(name) > share) given.push({ item: this.#giveUp(name), because: 'share' });
     }
-    if (this.#taken.size > this.#options.places) {
+    if (this.#taken.size > this.#options.slots) {
       const largest = Math.max(0, ...this.#held.values());
       given.push({ item: this.#giveUp(largest), because: 'full' });
     }
     return given;
   }
 
-  /** Gives a place back. Nothing happens when `item` has none. */
+  /** Gives a slot back. Nothing happens when `item` has none. */
   release(item: T): void {
     const holders = this.#taken.get(item);
     if (holders === undefined) return;

@@ -30,7 +30,7 @@ const MAX_ADDRESSES = 32;
 const MAX_ADDRESS_TEXT = 512;
 const MAX_RATED_PEERS = 1_000;
 /** Requests answered at once. */
-const SHARES: StreamShares = { places: 64, peer: 8, source: 16 };
+const SHARES: StreamShares = { slots: 64, peer: 8, source: 16 };
 const ASK_AGAIN_MS = 10 * 60_000;
 const MAX_WANTED_A_ROUND = 8;
 

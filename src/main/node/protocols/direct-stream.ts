@@ -34,7 +34,7 @@ export interface DirectStreamOptions {
 }
 
 /** Streams read at once. */
-const SHARES: StreamShares = { places: 64, peer: 4, source: 16 };
+const SHARES: StreamShares = { slots: 64, peer: 4, source: 16 };
 const MAX_RATED_PEERS = 1_000;
 
 export class DirectStream {

@@ -10,7 +10,7 @@ export const STREAM_SILENCE_MS = 3_000;
 
 export interface StreamShares {
   /** Served at once, of all peers. */
-  readonly places: number;
+  readonly slots: number;
   /** Of one peer, over all its connections. */
   readonly peer: number;
   /** Of one address, IPv6 /64 or relay. */
@@ -28,19 +28,19 @@ export class ServedStreams {
 
   constructor(limits: StreamShares) {
     this.#limits = limits;
-    this.#shares = new Shares({ places: limits.places, givesWay: 'eldest' });
+    this.#shares = new Shares({ slots: limits.slots, givesWay: 'eldest' });
   }
 
-  /** Does `work` in a place of the connection's. Its signal aborts with GaveWayError when the place is needed. Rejects as `work` does. */
+  /** Does `work` in a slot of the connection's. Its signal aborts with GaveWayError when the slot is needed. Rejects as `work` does. */
   async serve(connection: Connection, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const place = new AbortController();
-    for (const { item } of this.#shares.take(place, this.#holders(connection))) {
+    const slot = new AbortController();
+    for (const { item } of this.#shares.take(slot, this.#holders(connection))) {
       item.abort(new GaveWayError('others have taken the place of this stream'));
     }
     try {
-      await work(place.signal);
+      await work(slot.signal);
     } finally {
-      this.#shares.release(place);
+      this.#shares.release(slot);
     }
   }
 

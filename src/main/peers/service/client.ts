@@ -240,11 +240,11 @@ export class RegistryClient {
   // What is learned here. Cheap: some of it is called for every message.
 
   /** A message of this author was accepted. */
-  heard(author: string): void {
+  received(author: string): void {
     if (!this.#collects) return;
     const update = this.#pending.of(author);
     if (update === undefined) return;
-    update.heard = true;
+    update.messageReceived = true;
     if (this.#spoken.has(author) || !this.#components.registry.known.isConnected(author)) return;
     this.#spoken.add(author);
     update.connection = true;
@@ -634,7 +634,7 @@ export class RegistryClient {
     const own = ownPeer();
     const since = steadyTime() - OFFERED_WITHIN_MS;
     const seen = new Set<string>([own]);
-    for (const { id, lastHeard } of known.list()) {
+    for (const { id, lastReceived: lastHeard } of known.list()) {
       if (lastHeard < since && !known.isConnected(id) && !records.has(id) && !isConfigured(id)) continue;
       if (lastHeard === 0 || seen.has(id)) continue;
       seen.add(id);
@@ -779,7 +779,7 @@ export class RegistryClient {
     );
   }
 
-  #stepsOf(peer: string, { seed, heard, sent, received, calls }: Update): Step[] {
+  #stepsOf(peer: string, { seed, messageReceived: heard, sent, received, calls }: Update): Step[] {
     const of = { peer_id: peer };
     const told = this.#toldOf(peer);
     const asserted = this.#asserted;
@@ -817,7 +817,7 @@ export class RegistryClient {
         call: { method: 'updateLastMessageTime', request: of },
         repeatable: true,
         again: (update) => {
-          update.heard = true;
+          update.messageReceived = true;
         },
       });
     }

@@ -11,7 +11,7 @@ export interface Update {
   /** Its connection opened or closed, or it spoke for the first time since. */
   connection: boolean;
   /** It has authored a message. */
-  heard: boolean;
+  messageReceived: boolean;
   sent: bigint;
   received: bigint;
   /** Reports and offences, in order. */
@@ -67,7 +67,7 @@ export class PendingUpdates {
       told: false,
       seed: false,
       connection: false,
-      heard: false,
+      messageReceived: false,
       sent: 0n,
       received: 0n,
       calls: [],

@@ -1,7 +1,7 @@
 /** Kafka as a sink: what a record of an entry is, on a cluster or on the embedded broker alike. */
 
 import { decodeEntry, flagsOf, OWN, RECORD, recordBytesOf, topicOf } from '../../journal/entry.js';
-import type { PlacedEntry, Sink } from '../types.js';
+import type { JournalledEntry, Sink } from '../types.js';
 import type { KafkaProducer, KafkaRecord } from './types.js';
 
 /** Whether an entry is one of the records of the topic `id`: our own announcements are none. */
@@ -11,13 +11,13 @@ export function isRecordOf(id: number): (entry: Uint8Array) => boolean {
 
 /** What becomes of an entry in Kafka. */
 export interface RecordForm {
-  readonly recordOf: (entry: PlacedEntry) => KafkaRecord;
+  readonly recordOf: (entry: JournalledEntry) => KafkaRecord;
   /** Of its record, about. */
   readonly bytesOf: (entry: Uint8Array) => number;
 }
 
 /** The record that the entry carries. */
-function announcedRecordOf({ bytes }: PlacedEntry): KafkaRecord {
+function announcedRecordOf({ bytes }: JournalledEntry): KafkaRecord {
   const { record } = decodeEntry(bytes);
   if (record === undefined) throw new RangeError('an entry without a record');
   const { key, value } = record;
@@ -52,7 +52,7 @@ export class KafkaSink implements Sink {
     return this.#producer.connect(signal);
   }
 
-  send(entries: readonly PlacedEntry[]): Promise<void> {
+  send(entries: readonly JournalledEntry[]): Promise<void> {
     return this.#producer.send(entries.map((entry) => withHeaders(this.#recordOf(entry), entry)));
   }
 
@@ -65,7 +65,7 @@ export class KafkaSink implements Sink {
   }
 }
 
-const withHeaders = (record: KafkaRecord, { headers }: PlacedEntry): KafkaRecord =>
+const withHeaders = (record: KafkaRecord, { headers }: JournalledEntry): KafkaRecord =>
   headers === undefined ? record : { ...record, headers };
 
 /**
@@ -74,7 +74,7 @@ const withHeaders = (record: KafkaRecord, { headers }: PlacedEntry): KafkaRecord
  */
 export function frameForm(epoch: string): RecordForm {
   const key = Buffer.from(epoch);
-  const recordOf = ({ bytes, seq }: PlacedEntry): KafkaRecord => {
+  const recordOf = ({ bytes, seq }: JournalledEntry): KafkaRecord => {
     const { frame, receivedAt } = decodeEntry(bytes);
     const stamp = `"epoch":${JSON.stringify(epoch)},"seq":${seq},"received_at":${receivedAt}}`;
     const open = Buffer.from(frame.buffer, frame.byteOffset, frame.length - 1);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { tcp } from '@libp2p/tcp';
 import { isRelaying, Relays, relayAddresses } from '../../../../src/main/node/addresses/relays.js';
 import { internalsOf } from '../../../../src/main/node/patches/host-internals.js';
-import { RelayPlaces, relayTransport } from '../../../../src/main/node/patches/relay-reservations.js';
+import { RelayReservations, relayTransport } from '../../../../src/main/node/patches/relay-reservations.js';
 import { createHost } from '../../../support/host.js';
 import { digestsOf, libraryFolder } from '../../../support/library-source.js';
 import { keptLog } from '../../../support/logger.js';
@@ -18,7 +18,7 @@ const hasPlace = ({ node }: TestNode) => node.addresses().some((address) => RELA
 const listenersOf = ({ node }: TestNode) =>
   internalsOf(node.inspect().host!).transportManager.getListeners().length;
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     {
       ...digestsOf(join(libraryFolder('@libp2p/circuit-relay-v2'), 'transport'), {
@@ -67,10 +67,10 @@ test('a peer that becomes a relay later is asked again, with one listener for al
   const { node, ...rest } = await createTestNode(context);
   const test = { node, ...rest };
   const host = node.inspect().host!;
-  const places = RelayPlaces.of(internalsOf(host).transportManager);
+  const places = RelayReservations.of(internalsOf(host).transportManager);
   const { logger, lines } = keptLog();
   const relays = new Relays(
-    { libp2p: host, places, logger },
+    { libp2p: host, reservations: places, logger },
     { addresses: [peer.address], firstRetryMs: 20 },
   );
   relays.start();
@@ -88,12 +88,12 @@ test('a relay behind a /dnsaddr is found, and known as one before it is dialled'
   const relay = await createRelay(context);
   const test = await createTestNode(context);
   const host = test.node.inspect().host!;
-  const places = RelayPlaces.of(internalsOf(host).transportManager);
+  const places = RelayReservations.of(internalsOf(host).transportManager);
   const told: string[] = [];
   const id = relay.libp2p.peerId.toString();
   let answers = 0;
   const relays = new Relays(
-    { libp2p: host, places, logger: keptLog().logger },
+    { libp2p: host, reservations: places, logger: keptLog().logger },
     {
       addresses: ['/dnsaddr/relays.example'],
       firstRetryMs: 20,

@@ -14,7 +14,7 @@ const meshOf = (peer: Peer) =>
     BLOCK_TOPIC,
   );
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     digestsOf(libraryFolder('@chainsafe/libp2p-gossipsub'), {
       handleGraft: ['gossipsub.js', 'async handleGraft('],

@@ -38,7 +38,7 @@ function digestOf(number: number): string {
   return bytes.toString('latin1');
 }
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     digestsOf(GOSSIP, {
       time: ['utils/time-cache.js'],

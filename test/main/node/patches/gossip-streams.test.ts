@@ -22,7 +22,7 @@ const MISSING = 'teranode_p2p_node_gossip_streams_missing';
 const OPENED = 'teranode_p2p_node_gossip_streams_opened_total';
 const GOSSIP = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0'];
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     digestsOf(libraryFolder('@chainsafe/libp2p-gossipsub'), {
       onIncomingStream: ['gossipsub.js', 'onIncomingStream('],

@@ -19,7 +19,7 @@ function learnAddress({ node }: TestNode, address: string): void {
   addressManager.confirmObservedAddr(multiaddr(address), { type: 'ip-mapping' });
 }
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     digestsOf(libraryFolder('@libp2p/identify'), { push: ['identify-push.js'], common: ['utils.js'] }),
     {

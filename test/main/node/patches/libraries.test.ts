@@ -1,4 +1,4 @@
-/** What else reaches into a library, beside the seams that have a test of their own: each fails here when its ground shifts. */
+/** What else reaches into a library, beside the patches that have a test of their own: each fails here when its ground shifts. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -9,7 +9,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { multiaddrConnectionPair } from '@libp2p/utils';
 import { yamux } from '@libp2p/yamux';
 import {
-  ALL_SEAMS,
+  ALL_PATCHES,
   growCipherMemory,
   updateWindowsByHalves,
 } from '../../../../src/main/node/patches/library-patches.js';
@@ -18,7 +18,7 @@ import { BLOCK, BLOCK_TOPIC, createTestNode, SHARED_KEY } from '../../../support
 import { createPeer, type RawMessage, signMessage } from '../../../support/peer.js';
 import { waitFor } from '../../../support/wait.js';
 
-test('what the seams lean on is as it was when they were made', () => {
+test('what the patches lean on is as it was when they were made', () => {
   const fromPnet = createRequire(import.meta.resolve('@libp2p/pnet'));
   const digests = {
     ...digestsOf(libraryFolder('@chainsafe/libp2p-gossipsub'), {
@@ -48,8 +48,8 @@ test('what the seams lean on is as it was when they were made', () => {
   });
 });
 
-test('the verifying seam says of every message what the library says', async (context) => {
-  const stock = await createTestNode(context, { seams: { ...ALL_SEAMS, verification: false } });
+test('the verifying patch says of every message what the library says', async (context) => {
+  const stock = await createTestNode(context, { patches: { ...ALL_PATCHES, verification: false } });
   const seamed = await createTestNode(context);
   const author = await generateKeyPair('Ed25519');
   const other = await generateKeyPair('Ed25519');
@@ -130,12 +130,12 @@ test('the verifying seam says of every message what the library says', async (co
 });
 
 test('window updates go out for half windows, and a stream of many windows still flows', async (context) => {
-  const frames = async (seam: boolean) => {
+  const frames = async (patch: boolean) => {
     const [outbound, inbound] = multiaddrConnectionPair();
     const factory = () =>
       yamux({ enableKeepAlive: false, streamOptions: { maxStreamWindowSize: 262_144 } })();
     const sender = factory().createStreamMuxer(outbound as never);
-    const receiver = (seam ? updateWindowsByHalves(factory()) : factory()).createStreamMuxer(
+    const receiver = (patch ? updateWindowsByHalves(factory()) : factory()).createStreamMuxer(
       inbound as never,
     );
     context.after(() => Promise.all([sender.close(), receiver.close()]).then(() => undefined));
@@ -162,7 +162,7 @@ test('window updates go out for half windows, and a stream of many windows still
   };
   const stock = await frames(false);
   const halves = await frames(true);
-  assert.ok(stock > halves * 3, `${stock} frames without the seam, ${halves} with it`);
+  assert.ok(stock > halves * 3, `${stock} frames without the patch, ${halves} with it`);
   assert.ok(halves < 20, `${halves} frames for eight half windows`);
 });
 

@@ -12,7 +12,7 @@ import { lengthsWithoutErrors } from '../../../../src/main/node/patches/noise-le
 import { digestsOf, libraryFolder } from '../../../support/library-source.js';
 import { waitFor } from '../../../support/wait.js';
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     {
       ...digestsOf(libraryFolder('@libp2p/noise'), { stream: ['utils.js'], lengths: ['encoder.js'] }),

@@ -30,7 +30,7 @@ async function createScore(max?: number): Promise<Score> {
   return score;
 }
 
-test('what the seam leans on is as it was when it was made', () => {
+test('what the patch leans on is as it was when it was made', () => {
   assert.deepEqual(
     digestsOf(SCORES, {
       addPeer: ['peer-score.js', 'addPeer('],

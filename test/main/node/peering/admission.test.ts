@@ -39,7 +39,7 @@ async function admittingHost(
     logger: parts.log.logger,
     metrics: parts.metrics,
     exemptLoopback: false,
-    places: marks.ceiling,
+    slots: marks.ceiling,
     ...init,
   });
   const limits = (connectionManagerLimits as (given?: typeof marks) => object)(marks);
@@ -99,7 +99,7 @@ describe('a newcomer', () => {
     const { host, parts } = await admittingHost(
       context,
       { p2p_connections_per_address: 4, p2p_inbound_connections_per_second: 100 },
-      { places: 6 },
+      { slots: 6 },
     );
     const settled = await dialFrom(context, '127.0.0.20', host);
     const crowd: Libp2p[] = [];
@@ -116,7 +116,7 @@ describe('a newcomer', () => {
     const { host, parts } = await admittingHost(
       context,
       { p2p_connections_per_address: 1, p2p_inbound_connections_per_second: 1 },
-      { exemptLoopback: true, places: 3 },
+      { exemptLoopback: true, slots: 3 },
     );
     const guests: Libp2p[] = [];
     for (let count = 0; count < 3; count++) guests.push(await dialFrom(context, '127.0.0.2', host));
@@ -139,7 +139,7 @@ describe('a newcomer', () => {
           '/dns4/static.example/tcp/9905/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN',
         ],
       },
-      { places: 2, isProtected: (peer) => peers.has(peer), resolve: async () => ['127.0.0.32'] },
+      { slots: 2, isProtected: (peer) => peers.has(peer), resolve: async () => ['127.0.0.32'] },
     );
     // Where the name leads is known once it was to be dialled.
     await host

@@ -6,7 +6,7 @@ const holder = (name: string, share = 100) => ({ name, share });
 
 describe('shares', () => {
   it('let the eldest of a holder give way when it has more than its own, and nobody else’s', () => {
-    const shares = new Shares<string>({ places: 10, givesWay: 'eldest' });
+    const shares = new Shares<string>({ slots: 10, givesWay: 'eldest' });
     shares.take('other', [holder('b', 2)]);
     shares.take('first', [holder('a', 2)]);
     shares.take('second', [holder('a', 2)]);
@@ -15,7 +15,7 @@ describe('shares', () => {
   });
 
   it('let the eldest of the largest give way when all is full, and of equals the eldest', () => {
-    const shares = new Shares<string>({ places: 4, givesWay: 'eldest' });
+    const shares = new Shares<string>({ slots: 4, givesWay: 'eldest' });
     shares.take('a1', [holder('a')]);
     shares.take('b1', [holder('b')]);
     shares.take('b2', [holder('b')]);
@@ -25,7 +25,7 @@ describe('shares', () => {
   });
 
   it('count each place for all its holders: many peers at one address, or one peer at many', () => {
-    const shares = new Shares<string>({ places: 4, givesWay: 'eldest' });
+    const shares = new Shares<string>({ slots: 4, givesWay: 'eldest' });
     shares.take('x', [holder('peer x'), holder('address x')]);
     for (const name of ['1', '2', '3']) shares.take(name, [holder(`peer ${name}`), holder('address y')]);
     assert.deepEqual(shares.take('z', [holder('peer z'), holder('address z')]), [
@@ -38,7 +38,7 @@ describe('shares', () => {
   });
 
   it('refuse the newcomer where the youngest gives way, unless somebody else has more', () => {
-    const shares = new Shares<string>({ places: 3, givesWay: 'youngest' });
+    const shares = new Shares<string>({ slots: 3, givesWay: 'youngest' });
     shares.take('a1', [holder('a', 2)]);
     shares.take('a2', [holder('a', 2)]);
     assert.deepEqual(shares.take('a3', [holder('a', 2)]), [{ item: 'a3', because: 'share' }]);

@@ -26,13 +26,13 @@ test('what waits about a peer is one update, whatever is added to it', () => {
   for (let many = 0; many < 1000; many++) {
     const update = pending.of('a');
     assert.ok(update !== undefined);
-    update.heard = true;
+    update.messageReceived = true;
     update.received += 2n;
   }
   assert.equal(pending.size, 1);
   const taken = [...pending.take()];
   assert.deepEqual(
-    taken.map(([peer, { heard, told, received }]) => [peer, heard, told, received]),
+    taken.map(([peer, { messageReceived: heard, told, received }]) => [peer, heard, told, received]),
     [['a', true, false, 2000n]],
   );
   assert.equal(pending.size, 0);

@@ -7,8 +7,8 @@ import type { Logger } from '../../../logging/logger.js';
 import type { ConsumerEnd, ConsumerMetrics } from '../consumer-metrics.js';
 import { type ConsumedRecord, type KafkaConsumer, TopicFaultError } from '../types.js';
 import type { KafkaTopicUrl } from '../url.js';
+import { Assignment, type AssignmentOptions } from './assignment.js';
 import { RETRY } from './client.js';
-import { Coverage, type CoverageOptions } from './coverage.js';
 import { faultFrom } from './faults.js';
 import { GroupMember, StalledError } from './group-member.js';
 import { type PassedBatch, passedBatchOf } from './passed-batch.js';
@@ -28,7 +28,7 @@ export interface KafkaJsConsumerOptions {
   /** Silence after which the library is held to be stuck, milliseconds; a session and a rebalance unless told. */
   readonly stallMs?: number;
   /** How often is looked for partitions without a reader. */
-  readonly coverage?: Pick<CoverageOptions, 'everyMs' | 'soonMs'>;
+  readonly assignment?: Pick<AssignmentOptions, 'everyMs' | 'soonMs'>;
 }
 
 /** Partitions have no reader: the group is to be dealt out anew. */
@@ -64,11 +64,11 @@ export class KafkaJsConsumer implements KafkaConsumer {
   #failure = '';
   #backoff = FIRST_BACKOFF_MS;
   /**
-   * Whether this consumer had a place in its partitions once. One without a place was then added or made anew since, and is read
+   * Whether this consumer had an offset in its partitions once. One without an offset was then added or made anew since, and is read
    * from its beginning wherever a new group starts: else what it got until that was noticed would be skipped.
    */
   #began = false;
-  readonly #coverage: Coverage;
+  readonly #assignment: Assignment;
   /** The last batch that was passed. */
   #passed = { what: '', at: Number.NEGATIVE_INFINITY };
   /** Partitions whose lag is told. */
@@ -79,7 +79,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   constructor(
     { kafka, logger, metrics }: KafkaJsConsumerComponents,
     url: KafkaTopicUrl,
-    { group, stallMs, coverage = {} }: KafkaJsConsumerOptions,
+    { group, stallMs, assignment = {} }: KafkaJsConsumerOptions,
   ) {
     this.topic = url.topic;
     this.#kafka = kafka;
@@ -100,13 +100,13 @@ export class KafkaJsConsumer implements KafkaConsumer {
     };
     this.#stallMs = stallMs ?? sessionTimeout + rebalanceTimeout;
     this.#topic = new KafkaTopic({ kafka, logger }, url);
-    this.#coverage = new Coverage(
+    this.#assignment = new Assignment(
       { topic: this.#topic, logger },
       {
         group,
         topic: this.topic,
-        ...coverage,
-        onUnread: () => this.#member?.end(new UnreadError(this.#coverage.problem)),
+        ...assignment,
+        onUnread: () => this.#member?.end(new UnreadError(this.#assignment.problem)),
       },
     );
   }
@@ -160,7 +160,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
         this.#failure = '';
         this.#backoff = FIRST_BACKOFF_MS;
       },
-      onPlaced: () => {
+      onStarted: () => {
         this.#began = true;
       },
     });
@@ -172,7 +172,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   /** Of a partition that went to another member the lag is the other's to tell. */
   #joined(partitions: readonly number[]): void {
     const { topic } = this;
-    this.#coverage.joined();
+    this.#assignment.joined();
     this.#metrics?.joins.inc({ topic });
     for (const partition of this.#lagging) {
       if (partitions.includes(partition)) continue;
@@ -292,7 +292,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   async health(signal: AbortSignal): Promise<DependencyHealth> {
     const health = await this.#topic.health(signal);
     if (health.status !== 200) return health;
-    const error = this.#failure || this.#coverage.problem || this.#overdue();
+    const error = this.#failure || this.#assignment.problem || this.#overdue();
     if (error !== '') return { ...health, status: 503, error };
     const { what, at } = this.#passed;
     return performance.now() - at < PASSED_TOLD_MS
@@ -313,7 +313,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
-    this.#coverage.stop();
+    this.#assignment.stop();
     await this.#running;
     await this.#topic.close();
   }

@@ -2,13 +2,13 @@
 
 import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
 import { faultType } from './faults.js';
-import { startPlaces } from './start-places.js';
+import { startOffsets } from './start-offsets.js';
 
 export interface GroupMemberOptions {
   readonly topic: string;
-  /** Where a new group starts, and one goes on whose place retention has taken. */
+  /** Where a new group starts, and one goes on whose offset retention has taken. */
   readonly fromOldest: boolean;
-  /** Whether a partition in which the group has no place is one that came since the group began. */
+  /** Whether a partition in which the group has no offset is one that came since the group began. */
   readonly began: () => boolean;
   readonly config: ConsumerConfig;
   /** Silence after which the library is held to be stuck, milliseconds. */
@@ -18,8 +18,8 @@ export interface GroupMemberOptions {
   readonly onJoined: (partitions: readonly number[]) => void;
   /** Whenever a fetch is over: answered, with records or without, or failed in a way that the library sees to by itself. */
   readonly onFetched: () => void;
-  /** When the group has a place in each of this member's partitions, where it does not start at the oldest. */
-  readonly onPlaced: () => void;
+  /** When the group has an offset in each of this member's partitions, where it does not start at the oldest. */
+  readonly onStarted: () => void;
 }
 
 /** The group is dealt out anew, and the library joins again. */
@@ -51,7 +51,7 @@ export class GroupMember {
   #left = false;
   /** Joins so far. */
   #turn = 0;
-  #placed: Promise<void> = Promise.resolve();
+  #started: Promise<void> = Promise.resolve();
   #placing = false;
   readonly #running: Promise<void>;
   #ran: () => void = () => {};
@@ -86,7 +86,7 @@ export class GroupMember {
       sign();
       const partitions = payload.memberAssignment[topic] ?? [];
       // The oldest is the same again, or further on because retention took what was before.
-      if (!this.#options.fromOldest) this.#takePlaces(partitions);
+      if (!this.#options.fromOldest) this.#takeOffsets(partitions);
       onJoined(partitions);
     });
     consumer.on(events.FETCH, () => {
@@ -112,16 +112,16 @@ export class GroupMember {
   }
 
   /**
-   * Lets nothing be fetched until the group has a place in each of `partitions`. The library looks the newest offset up and keeps
+   * Lets nothing be fetched until the group has an offset in each of `partitions`. The library looks the newest offset up and keeps
    * it to itself until something was handled: the next member would look it up again, and what came between would be skipped.
    * Pausing is in time because the library joins and fetches one after the other, and tells of the one in between.
    */
-  #takePlaces(partitions: readonly number[]): void {
+  #takeOffsets(partitions: readonly number[]): void {
     const turn = ++this.#turn;
     const { topic } = this.#options;
     this.#placing = true;
     this.#consumer.pause([{ topic }]);
-    this.#placed = this.#place(turn, partitions).catch((error: Error) => {
+    this.#started = this.#startFrom(turn, partitions).catch((error: Error) => {
       if (turn !== this.#turn) return;
       if (!REBALANCING.has(faultType(error) ?? '')) return this.#end(error);
       // Places are taken with the next join, which comes by itself.
@@ -131,19 +131,19 @@ export class GroupMember {
     });
   }
 
-  async #place(turn: number, partitions: readonly number[]): Promise<void> {
-    const { topic, began, config, onPlaced } = this.#options;
+  async #startFrom(turn: number, partitions: readonly number[]): Promise<void> {
+    const { topic, began, config, onStarted } = this.#options;
     const from = began() ? 'oldest' : 'newest';
-    const places = await startPlaces(this.#kafka, { group: config.groupId, topic, partitions, from });
+    const offsets = await startOffsets(this.#kafka, { group: config.groupId, topic, partitions, from });
     // Before that the library drops what is to be committed without a word.
     await this.#running;
     if (turn !== this.#turn || this.#leaving) return;
-    for (const place of places) this.#consumer.seek(place);
-    if (places.length > 0) await this.#consumer.commitOffsets([...places]);
+    for (const offset of offsets) this.#consumer.seek(offset);
+    if (offsets.length > 0) await this.#consumer.commitOffsets([...offsets]);
     if (turn !== this.#turn || this.#leaving) return;
     this.#placing = false;
     this.#consumer.resume([{ topic }]);
-    if (partitions.length > 0) onPlaced();
+    if (partitions.length > 0) onStarted();
   }
 
   /** Resolves when a member, or when that has failed: `ended` then says why. */
@@ -168,7 +168,7 @@ export class GroupMember {
     this.#ran();
     // The library connects anew for a join that was under way when it was told to disconnect.
     if (this.#leaving) return this.#disconnect();
-    await Promise.race([this.#placed, this.ended]);
+    await Promise.race([this.#started, this.ended]);
   }
 
   /** Lets the batch in hand end, leaves the group and disconnects; at the most 5 s. Never rejects. */

@@ -20,7 +20,7 @@ export function unpackedMax(length: number): number {
 export const CODEC_MASK = 7;
 const MAGIC = 2;
 
-/** Of a record's place: why its whole batch was passed. */
+/** Of a record's offset: why its whole batch was passed. */
 export interface PassedBatch {
   readonly firstOffset: string;
   readonly reason: string;

@@ -53,7 +53,7 @@ export function seedOf(broker: string): string {
 
 /** Puts the setting before the message of what a connection fails with. */
 export function namingSockets({ setting, sasl, silenceMs, tls }: SocketOptions): ISocketFactory {
-  const resting = new RestingBrokers();
+  const resting = new BrokerBackoff();
   return ({ host: named, port, ssl, onConnect }) => {
     const host = named.replaceAll(COLON, ':');
     const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
@@ -105,7 +105,7 @@ function closeOnceEnded(socket: Socket): void {
  * Brokers that stand still. Their machine still takes connections, and the library holds whatever connects for a broker that can be
  * asked who leads now: each such question would cost the whole silence again, and meanwhile nothing is sent to anybody.
  */
-class RestingBrokers {
+class BrokerBackoff {
   readonly #rests = new Map<string, { readonly ms: number; readonly until: number }>();
 
   has(broker: string): boolean {
@@ -120,7 +120,7 @@ class RestingBrokers {
     this.#rests.set(broker, { ms, until: performance.now() + ms });
   }
 
-  heard(broker: string): void {
+  answered(broker: string): void {
     this.#rests.delete(broker);
   }
 }
@@ -139,7 +139,7 @@ function refused(broker: string): Socket {
  */
 function endWhenSilent(
   socket: Socket,
-  { broker, resting, silenceMs }: { broker: string; resting: RestingBrokers; silenceMs: number | undefined },
+  { broker, resting, silenceMs }: { broker: string; resting: BrokerBackoff; silenceMs: number | undefined },
 ): void {
   let timer: NodeJS.Timeout | undefined;
   let patient = false;
@@ -150,7 +150,7 @@ function endWhenSilent(
   socket.on('data', () => {
     rest();
     patient = false;
-    resting.heard(broker);
+    resting.answered(broker);
   });
   socket.once('close', rest);
   const write = socket.write.bind(socket) as (data: Uint8Array, ...more: unknown[]) => boolean;

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import type { FsmState } from '../../../src/main/chain/types.js';
 import { InvalidBlocks } from '../../../src/main/feedback/invalid-blocks.js';
-import { InvalidReports } from '../../../src/main/feedback/invalid-reports.js';
-import { createReportMetrics } from '../../../src/main/feedback/metrics.js';
+import { InvalidFeedback } from '../../../src/main/feedback/invalid-feedback.js';
+import { createFeedbackMetrics } from '../../../src/main/feedback/metrics.js';
 import type { KnownPeer } from '../../../src/main/peers/known-peers.js';
 import { parseHashHex } from '../../../src/shared/bitcoin/hash.js';
 import {
@@ -41,9 +41,9 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
   };
   const failed: string[] = [];
   const scored: [peer: string, reason: string][] = [];
-  const metrics = createReportMetrics(new Registry());
+  const metrics = createFeedbackMetrics(new Registry());
   const invalidBlocks = new InvalidBlocks();
-  const reports = new InvalidReports({
+  const reports = new InvalidFeedback({
     logger: keptLog().logger,
     metrics,
     scores: {

@@ -9,12 +9,12 @@ import type { Logger } from '../../../logging/logger.js';
 import { kafkajs } from './library.js';
 import type { KafkaTopic } from './topic.js';
 
-export interface CoverageComponents {
+export interface AssignmentComponents {
   readonly topic: KafkaTopic;
   readonly logger: Logger;
 }
 
-export interface CoverageOptions {
+export interface AssignmentOptions {
   readonly group: string;
   readonly topic: string;
   /** Milliseconds between two looks while all is well; 30 s unless told. */
@@ -30,10 +30,10 @@ const SOON_MS = 3000;
 /** Every member of the group waits while it is dealt out anew. */
 const MAX_REJOIN_MS = 300_000;
 
-export class Coverage {
+export class Assignment {
   readonly #topic: KafkaTopic;
   readonly #logger: Logger;
-  readonly #options: CoverageOptions;
+  readonly #options: AssignmentOptions;
   readonly #everyMs: number;
   readonly #soonMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -42,7 +42,7 @@ export class Coverage {
   #rejoinAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
-  constructor({ topic, logger }: CoverageComponents, options: CoverageOptions) {
+  constructor({ topic, logger }: AssignmentComponents, options: AssignmentOptions) {
     this.#topic = topic;
     this.#logger = logger;
     this.#options = options;

@@ -20,11 +20,11 @@ import type { KnownPeers } from '../peers/known-peers.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { InvalidBlocks } from './invalid-blocks.js';
 import { decodeInvalidReport, type InvalidReport, type ReportedKind } from './invalid-report.js';
-import type { ReportMetrics, ReportOutcome } from './metrics.js';
+import type { FeedbackMetrics, FeedbackOutcome } from './metrics.js';
 
-export interface InvalidReportsComponents {
+export interface InvalidFeedbackComponents {
   readonly logger: Logger;
-  readonly metrics: ReportMetrics;
+  readonly metrics: FeedbackMetrics;
   readonly scores: Pick<BanScores, 'add'>;
   readonly knownPeers: Pick<KnownPeers, 'list'>;
   /**
@@ -67,14 +67,14 @@ const NOBODY: OwnersOf = () => [];
 /** As in Go: while it catches up, a node finds wrong what it only does not know yet. */
 const CATCHING_UP: ReadonlySet<FsmState | undefined> = new Set(['CATCHINGBLOCKS', 'LEGACYSYNCING']);
 
-export class InvalidReports {
-  readonly #components: InvalidReportsComponents;
+export class InvalidFeedback {
+  readonly #components: InvalidFeedbackComponents;
   readonly #now: () => number;
   readonly #scored = new LRUCache<string, true>({ max: MAX_SCORED });
   #starting: Promise<unknown> = Promise.resolve();
   #lastLogged = Number.NEGATIVE_INFINITY;
 
-  constructor(components: InvalidReportsComponents) {
+  constructor(components: InvalidFeedbackComponents) {
     this.#components = components;
     this.#now = components.clock ?? (() => Math.min(wall.date(), steadyTime()));
   }
@@ -99,7 +99,7 @@ export class InvalidReports {
   /** A consumer's handler. Rejects only while the publisher, which remembers who announced what, does not answer. */
   async handle(kind: ReportedKind, records: readonly ConsumedRecord[]): Promise<void> {
     const { metrics, invalidBlocks, announcersOf, fsmState } = this.#components;
-    const count = (outcome: ReportOutcome): void => metrics.reports.inc({ kind, outcome });
+    const count = (outcome: FeedbackOutcome): void => metrics.reports.inc({ kind, outcome });
     const reports: { readonly report: InvalidReport; readonly at: number }[] = [];
     for (const { value, timestamp } of records) {
       const report = decodeInvalidReport(kind, value);
@@ -163,7 +163,7 @@ export class InvalidReports {
     };
   }
 
-  #score(kind: ReportedKind, { hash, reason }: InvalidReport, { peers, found }: Accused): ReportOutcome {
+  #score(kind: ReportedKind, { hash, reason }: InvalidReport, { peers, found }: Accused): FeedbackOutcome {
     const { scores, records, metrics, ownPeerId, logger } = this.#components;
     const others = [...new Set(peers)].filter((peer) => peer !== ownPeerId());
     if (others.length === 0) return 'nobody';

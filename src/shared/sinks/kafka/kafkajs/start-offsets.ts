@@ -1,15 +1,15 @@
-/** Where a member begins in partitions of which its group has no place written down. */
+/** Where a member begins in partitions of which its group has no offset written down. */
 
 import type { Kafka } from 'kafkajs';
 
-export interface Place {
+export interface StartOffset {
   readonly topic: string;
   readonly partition: number;
   /** Of the record to be read next. */
   readonly offset: string;
 }
 
-export interface StartPlacesOptions {
+export interface StartOffsetsOptions {
   readonly group: string;
   readonly topic: string;
   /** The member's own. */
@@ -17,18 +17,20 @@ export interface StartPlacesOptions {
   readonly from: 'oldest' | 'newest';
 }
 
-/** None for the partitions in which the group has a place. Rejects when no broker answers, or does not know a partition yet. */
-export async function startPlaces(
+/** None for the partitions in which the group has an offset. Rejects when no broker answers, or does not know a partition yet. */
+export async function startOffsets(
   kafka: Kafka,
-  { group, topic, partitions, from }: StartPlacesOptions,
-): Promise<readonly Place[]> {
+  { group, topic, partitions, from }: StartOffsetsOptions,
+): Promise<readonly StartOffset[]> {
   // A client of its own: one that is kept does not know of partitions that were added since.
   const admin = kafka.admin();
   try {
     await admin.connect();
     const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
-    const places = new Map(committed?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]));
-    const without = partitions.filter((partition) => (places.get(partition) ?? -1n) < 0n);
+    const offsets = new Map(
+      committed?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]),
+    );
+    const without = partitions.filter((partition) => (offsets.get(partition) ?? -1n) < 0n);
     if (without.length === 0) return [];
     const ends = new Map((await admin.fetchTopicOffsets(topic)).map((end) => [end.partition, end]));
     return without.map((partition) => {

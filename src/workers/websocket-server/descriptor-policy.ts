@@ -15,7 +15,7 @@ const LEAST_FREE = 8;
 /** Of a share, below which it counts as free again. */
 const ROOMY = 0.95;
 
-export interface DescriptorGateComponents {
+export interface DescriptorPolicyComponents {
   readonly logger: Logger;
   /** Clients are refused for want of descriptors, or no longer. */
   readonly crowded: (crowded: boolean) => void;
@@ -23,7 +23,7 @@ export interface DescriptorGateComponents {
   readonly clients: () => number;
 }
 
-export class DescriptorGate {
+export class DescriptorPolicy {
   #share: ClientShare = { clients: Number.POSITIVE_INFINITY, connections: Number.POSITIVE_INFINITY };
   /** Connections that are no WebSocket yet, where the transport shows them. */
   #visitors = 0;
@@ -31,7 +31,7 @@ export class DescriptorGate {
   #paused = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly components: DescriptorGateComponents) {}
+  constructor(private readonly components: DescriptorPolicyComponents) {}
 
   /** Once everything else is open. `wanted`: WebSockets at the most by the settings, 0 for any number. */
   start(listener: Pick<Listener, 'pause' | 'resume'>, wanted: number): void {

@@ -15,7 +15,7 @@ const REQUESTS = { perSecond: 50, burst: 200, maxKeys: 10_000 } as const;
 
 const HOLDER = 'http';
 
-export class HttpGate {
+export class HttpPolicy {
   readonly #connections: ConnectionLedger;
   readonly #requests = new KeyedRate(REQUESTS);
   readonly #trusted: AddressList;
