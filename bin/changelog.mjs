@@ -1,0 +1,32 @@
+// For `npm version`: what CHANGELOG.md has under "Unreleased" becomes the section of the version in package.json, dated today (UTC).
+// `changelog.mjs show` prints that version's section instead, for a release's notes.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const file = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const { version } = JSON.parse(readFileSync(file('package.json'), 'utf8'));
+const text = readFileSync(file('CHANGELOG.md'), 'utf8');
+
+/** From a section's heading to the next: where what is below it begins and ends. Throws where there is no such heading, or nothing below it. */
+function section(heading) {
+  const start = text.indexOf(`\n## [${heading}]`);
+  if (start < 0) throw new Error(`CHANGELOG.md has no section [${heading}]`);
+  const from = text.indexOf('\n', start + 1) + 1;
+  const next = text.indexOf('\n## [', from);
+  const to = next < 0 ? text.length : next + 1;
+  if (text.slice(from, to).trim() === '') throw new Error(`CHANGELOG.md says nothing under [${heading}]`);
+  return { start: start + 1, from, to };
+}
+
+if (process.argv[2] === 'show') {
+  const { from, to } = section(version);
+  process.stdout.write(`${text.slice(from, to).trim()}\n`);
+} else {
+  if (text.includes(`\n## [${version}]`)) throw new Error(`CHANGELOG.md has a section [${version}] already`);
+  const { start, from } = section('Unreleased');
+  const day = new Intl.DateTimeFormat('sv', { timeZone: 'UTC' }).format();
+  writeFileSync(
+    file('CHANGELOG.md'),
+    `${text.slice(0, start)}## [Unreleased]\n\n## [${version}] - ${day}\n${text.slice(from)}`,
+  );
+}
