@@ -1,10 +1,13 @@
-/** P3: what one message costs each thread of a server that has little to do, apart from what the server costs while nothing comes. */
+/**
+ * P3: what one message costs each thread of a server that has little to do, apart from what the server costs while nothing comes; and what it
+ * costs a plain GossipSub peer and go-libp2p-pubsub, who do nothing with it.
+ */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { Senders, Target } from './gossip/arena.js';
+import { Senders, Target, type TargetKind } from './gossip/arena.js';
 import { Feed } from './gossip/feed.js';
 import type { Snapshot } from './gossip/target.js';
-import { gossipTopic } from './reference/subjects.js';
+import { goReference, gossipTopic } from './reference/subjects.js';
 import { type BenchmarkOptions, type BenchmarkResult, figureOf, type Ratio } from './result.js';
 
 const RUNS = 5;
@@ -15,6 +18,7 @@ const WARM_UP = { rate: 1000, seconds: 5 };
 /** After each stretch of sending, before anything is measured. */
 const REST_MS = 1000;
 const LOOK_MS = 20;
+const ASK_MS = 250;
 const STALLED_MS = 10_000;
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 /** ms of CPU a message at each rate, without what it costs idle; ms of CPU a second idle. */
@@ -23,6 +27,12 @@ const AIMS: ReadonlyMap<number, number> = new Map([
   [1000, 0.8],
 ]);
 const IDLE_AIM = 10;
+
+const NAMES: Readonly<Record<TargetKind, string>> = {
+  server: 'this server',
+  plain: 'plain GossipSub',
+  go: 'go-libp2p-pubsub',
+};
 
 type ByRole = Readonly<Record<string, number>>;
 
@@ -43,12 +53,26 @@ function between(from: Snapshot, to: Snapshot): ByRole {
   );
 }
 
-async function sample(senders: Senders, seconds: number, rates: readonly number[]): Promise<Sample> {
-  const target = await Target.start('server');
+async function sample(
+  kind: TargetKind,
+  senders: Senders,
+  seconds: number,
+  rates: readonly number[],
+): Promise<Sample> {
+  const target = await Target.start(kind);
   let frames = 0;
-  const feed = await Feed.open(target.ready.httpPort, (payload) => {
-    if (payload.includes('"type":"subtree"')) frames++;
-  });
+  const isServer = kind === 'server';
+  const feed = isServer
+    ? await Feed.open(target.ready.httpPort, (payload) => {
+        if (payload.includes('"type":"subtree"')) frames++;
+      })
+    : undefined;
+  /** Whoever has no clients is asked, which costs it something, and so more rarely. */
+  const through = async (): Promise<number> => {
+    if (isServer) return frames;
+    await delay(ASK_MS);
+    return (await target.snapshot()).accepted;
+  };
   let sent = 0;
   /** Sends for so long; resolves with how many when all of them are everywhere, or nothing more comes. */
   const send = async (rate: number, ms: number): Promise<number> => {
@@ -59,7 +83,7 @@ async function sample(senders: Senders, seconds: number, rates: readonly number[
     if (stopped === undefined) throw new Error('no sender');
     sent = stopped.sent;
     const waitFrom = performance.now();
-    while (frames < sent && performance.now() - waitFrom < STALLED_MS) await delay(LOOK_MS);
+    while ((await through()) < sent && performance.now() - waitFrom < STALLED_MS) await delay(LOOK_MS);
     return sent - before;
   };
   try {
@@ -91,10 +115,13 @@ async function sample(senders: Senders, seconds: number, rates: readonly number[
       );
     }
     const end = await target.snapshot();
-    const lost = Math.max(sent - frames, sent - end.acknowledged, sent - end.accepted);
+    const lost = Math.max(
+      sent - end.accepted,
+      isServer ? Math.max(sent - frames, sent - end.acknowledged) : 0,
+    );
     return { idle, messages, lost: Math.max(0, lost) };
   } finally {
-    feed.close();
+    feed?.close();
     await senders.disconnect().catch(() => {});
     await target.stop();
   }
@@ -105,15 +132,22 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
   const messages =
     rates.reduce((total, rate) => total + rate * (seconds + 1), 0) + WARM_UP.rate * (WARM_UP.seconds + 1);
   const senders = await Senders.prepare(gossipTopic('subtree'), { messages, framing: 'message-bus' });
-  const samples: Sample[] = [];
+  const go = await goReference();
+  const kinds: readonly TargetKind[] = ['server', 'plain', ...('missing' in go ? [] : (['go'] as const))];
+  const samplesOf = new Map<TargetKind, Sample[]>(kinds.map((kind) => [kind, []]));
   try {
     for (let count = 1; count <= runs; count++) {
-      progress(`run ${count} of ${runs}, ${rates.join('/s, ')}/s and idle, ${seconds} s each`);
-      samples.push(await sample(senders, seconds, rates));
+      for (const kind of kinds) {
+        progress(
+          `run ${count} of ${runs}, ${NAMES[kind]}, ${rates.join('/s, ')}/s and idle, ${seconds} s each`,
+        );
+        samplesOf.get(kind)?.push(await sample(kind, senders, seconds, rates));
+      }
     }
   } finally {
     senders.close();
   }
+  const samples = samplesOf.get('server') ?? [];
   const figures = (name: string, unit: string, of: (each: Sample) => ByRole) => {
     const roles = [...new Set(samples.flatMap((each) => Object.keys(of(each))))];
     return [
@@ -131,6 +165,18 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
       ),
     ];
   };
+  /** Of those that do nothing with a message, all their threads together. */
+  const others = kinds
+    .filter((kind) => kind !== 'server')
+    .flatMap((kind) =>
+      rates.map((rate, index) =>
+        figureOf(
+          `at ${rate}/s: ${NAMES[kind]}`,
+          'CPU µs/message',
+          (samplesOf.get(kind) ?? []).map(({ messages }) => sum(messages[index] ?? {})),
+        ),
+      ),
+    );
   const idle = figures('while nothing comes', 'CPU ms/s', (each) => each.idle);
   const atRates = rates.map((rate, index) =>
     figures(`at ${rate}/s`, 'CPU µs/message', (each) => each.messages[index] ?? {}),
@@ -145,13 +191,14 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
   return {
     id: 'P3',
     title: 'What one message costs, apart from an idle server',
-    figures: [...atRates.flat(), ...idle],
+    figures: [...atRates.flat(), ...others, ...idle],
     ratios: [
       ...ratios,
       { name: 'ms of CPU a second idle', value: idleValue, aim: `≤ ${IDLE_AIM}`, met: idleValue <= IDLE_AIM },
     ],
     dropped: samples.reduce((total, { lost }) => total + lost, 0),
     notes: [
+      ...('missing' in go ? [`go-libp2p-pubsub was not measured: ${go.missing}`] : []),
       `one server a run, warmed up with ${WARM_UP.rate} messages/s for ${WARM_UP.seconds} s, idle, then at each rate; a message’s figures are without the idle cost of the time that they took`,
       'subtree announcements, one an RPC, in the message bus’s envelope; one sender, one WebSocket client, embedded broker; CPU time in steps of 10 ms a thread',
     ],
