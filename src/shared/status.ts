@@ -4,6 +4,7 @@
  */
 
 import type { DependencyHealth } from './health.js';
+import type { Shown } from './messages/shown.js';
 
 export interface NodeStatusReport {
   readonly node: {
@@ -29,6 +30,8 @@ export interface NodeStatusReport {
     readonly textPing: boolean;
   };
   readonly peers: readonly PeerStatus[];
+  /** Kinds of the feed's frames, in the order in which they are listed. */
+  readonly kinds: readonly FrameKind[];
   /** The peer from which the node catches up; absent while it does not. */
   readonly sync?: SyncStatus;
   /** Which dependencies are well. Why one is not, the health port says. */
@@ -37,6 +40,12 @@ export interface NodeStatusReport {
   readonly counters: Readonly<Record<string, number>>;
   /** Unix ms when this was made. */
   readonly at: number;
+}
+
+/** A kind of frames, and how a person is shown them. */
+export interface FrameKind extends Partial<Shown> {
+  /** What a frame has as its `type`. */
+  readonly name: string;
 }
 
 export interface PeerStatus {

@@ -7,7 +7,6 @@ import { workerData } from 'node:worker_threads';
 import { move } from 'piscina';
 import { steadyLibraries } from '../shared/clock.js';
 import { MESSAGE_KINDS } from '../shared/messages/index.js';
-import type { MessageKind } from '../shared/messages/kind.js';
 import { encodeCheckedBatch } from '../shared/pipeline/checked-batch.js';
 import { Judge } from '../shared/pipeline/judge.js';
 import { decodeRawBatch } from '../shared/pipeline/raw-batch.js';
@@ -16,12 +15,7 @@ import type { CheckerConfig, CheckTask } from '../shared/pipeline/worker-config.
 steadyLibraries();
 
 const config = workerData as CheckerConfig;
-const judge = new Judge(config.settings, await kindsOf(config.kindsModule));
-
-async function kindsOf(module: string | undefined): Promise<readonly MessageKind[]> {
-  if (module === undefined) return MESSAGE_KINDS;
-  return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
-}
+const judge = new Judge(config.settings, MESSAGE_KINDS);
 
 export default function check({ batch, tipBits }: CheckTask): unknown {
   judge.tipBits = tipBits;

@@ -7,7 +7,6 @@ import { workerData } from 'node:worker_threads';
 import { steadyLibraries } from '../shared/clock.js';
 import { answerTasks } from '../shared/ipc/task-answers.js';
 import { createLogger } from '../shared/logging/logger.js';
-import type { KafkaTopic } from '../shared/messages/topics.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../shared/pipeline/worker-config.js';
 import { Publisher } from './publisher/publisher.js';
 
@@ -22,14 +21,9 @@ const logger = createLogger({
 let opened: Promise<Publisher> | undefined;
 
 async function open(): Promise<Publisher> {
-  const publisher = new Publisher({ logger, topics: await topicsOf(config.kindsModule) }, config);
+  const publisher = new Publisher({ logger }, config);
   await publisher.start();
   return publisher;
-}
-
-async function topicsOf(module: string | undefined): Promise<readonly KafkaTopic[] | undefined> {
-  if (module === undefined) return undefined;
-  return ((await import(module)) as { readonly KAFKA_TOPICS?: readonly KafkaTopic[] }).KAFKA_TOPICS;
 }
 
 async function answer(task: PublisherTask): Promise<PublisherTasks[keyof PublisherTasks]['response']> {

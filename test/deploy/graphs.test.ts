@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { OUTCOMES } from '../../src/shared/pipeline/outcomes.js';
+import { OUTCOMES } from '../../src/shared/messages/outcomes.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { CONSUMER_ENDS } from '../../src/shared/sinks/kafka/consumer-metrics.js';
 import { samplesOf } from '../support/gossip.js';

@@ -87,7 +87,7 @@ test('what is said not to be read is not, and what is named in its place is ther
 });
 
 test('every topic and every record is in a row', () => {
-  for (const { topicSetting } of MESSAGE_KINDS) assert.ok(PAGE.includes(`\`${topicSetting}\``), topicSetting);
+  for (const { topic } of MESSAGE_KINDS) assert.ok(PAGE.includes(`\`${topic.key}\``), topic.key);
   const records = readFileSync(new URL('proto/kafkamessage.proto', ROOT), 'utf8');
   for (const [, message = ''] of records.matchAll(/^message (\w+)/gm)) {
     const rows = ROWS.filter((row) => row.includes(`\`${message}\``));

@@ -13,9 +13,9 @@ import {
   subtreeData,
   sumOf,
 } from '../support/gossip.js';
-import { MADE_UP_TOPICS } from '../support/made-up-kind.js';
 import type { Peer } from '../support/peer.js';
 import { openFeed, recordsOf, serverSettings, startServer, type TestServer } from '../support/server.js';
+import { TRAP, treeWith } from '../support/tree-with.js';
 import { waitFor } from '../support/wait.js';
 import { CHECKER_MB, PUBLISHER_MB, watchWorkerThreads } from '../support/worker-threads.js';
 
@@ -118,8 +118,8 @@ for (const [name, megabytes] of [
 }
 
 test('a message that kills every checker that opens it is dropped alone, and counted', async (context) => {
-  const kindsModule = new URL('../support/made-up-kind.js', import.meta.url).href;
-  const server = await startServer(context, settings(context, MADE_UP_TOPICS), { kindsModule });
+  const tree = treeWith(context, TRAP);
+  const server = await startServer(context, settings(context, { p2p_trap_topic: 'trap' }), { tree });
   const feed = await openFeed(context, server.server);
   const relay = await joinPeer(context, server, { topics: [TOPIC, TRAP_TOPIC] });
   const neighbour = await joinPeer(context, server, {

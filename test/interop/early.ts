@@ -7,10 +7,10 @@ import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { generateKeyHex, parseKeyHex } from '../../src/main/node/identity/keys.js';
-import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
+import { gossipTopic } from '../../src/shared/bitcoin/networks.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { loadSettings } from '../../src/shared/settings/load.js';
-import type { SettingKey, Settings } from '../../src/shared/settings/table.js';
+import type { Settings } from '../../src/shared/settings/table.js';
 import { SHARES_PORT } from '../support/notifications.js';
 import { type CleansUp, temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
@@ -251,8 +251,7 @@ export class EarlyNetwork {
 
 /** The topic of a kind, as the settings have it. */
 export function topicIn(settings: Settings, kind: string): string {
-  const setting: SettingKey = kindNamed(kind as 'block').topicSetting;
-  return `${topicPrefix(settings)}-${String(settings[setting])}`;
+  return gossipTopic(settings, kindNamed(kind));
 }
 
 /** The keys of the P2P service in the files of early 2025, with that time's values where they are no addresses or secrets. */

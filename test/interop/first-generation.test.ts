@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
+import { gossipTopic } from '../../src/shared/bitcoin/networks.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import {
@@ -50,7 +50,7 @@ async function meet(context: TestContext, bootstrap: GoPeer): Promise<Network> {
   const topic = (kind: string) => {
     const known = kindNamed(kind as 'block');
     assert.ok(known, kind);
-    return `${topicPrefix(settings)}-${String(settings[known.topicSetting])}`;
+    return gossipTopic(settings, known);
   };
   const topics = ['bestblock', 'block', 'subtree', 'mining_on', 'rejected_tx'].map(topic);
   const go = await GoPeer.start(context, {

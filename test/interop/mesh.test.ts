@@ -179,7 +179,7 @@ test('every message reaches every node while Go nodes and ours leave and return,
     }),
   );
   const topics = [SUBTREE, ...MESSAGE_KINDS.filter((kind) => kind !== SUBTREE)].map((kind) =>
-    goTopic(String(servers[0]?.[kind.topicSetting])),
+    goTopic(kind.topic.default),
   );
   // In a ring, each between two of the other kind: what one says goes through both kinds.
   const ring: Member[] = [];

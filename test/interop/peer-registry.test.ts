@@ -23,7 +23,7 @@ import {
   ListPeersResponse,
   PeerRegistryInfo,
 } from '../../src/shared/generated/peer_registry.js';
-import type { PeerFact } from '../../src/shared/pipeline/types.js';
+import type { PeerFact } from '../../src/shared/messages/fact.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { closing } from '../support/closing.js';
 import { minedChain } from '../support/headers.js';

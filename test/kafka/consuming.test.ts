@@ -7,8 +7,9 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import kafkajs, { type Admin, type Message, type Producer } from 'kafkajs';
 import { Registry } from 'prom-client';
+import type { KafkaTopicKey } from '../../src/shared/messages/topics.js';
 import { createConsumerMetrics } from '../../src/shared/sinks/kafka/consumer-metrics.js';
-import { createConsumer, type KafkaSettingKey } from '../../src/shared/sinks/kafka/index.js';
+import { createConsumer } from '../../src/shared/sinks/kafka/index.js';
 import { createKafkaClient } from '../../src/shared/sinks/kafka/kafkajs/client.js';
 import { compressionCodecs } from '../../src/shared/sinks/kafka/kafkajs/compression.js';
 import { KafkaJsConsumer } from '../../src/shared/sinks/kafka/kafkajs/consumer.js';
@@ -37,7 +38,7 @@ interface Reading {
 interface ReadingOptions {
   readonly group?: string;
   readonly params?: Readonly<Record<string, string | number>>;
-  readonly key?: KafkaSettingKey;
+  readonly key?: KafkaTopicKey;
   /** Called with each batch after it was noted. */
   readonly work?: (records: readonly ConsumedRecord[]) => Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
+import { gossipTopic } from '../../src/shared/bitcoin/networks.js';
 import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
 import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
@@ -17,9 +17,9 @@ import { waitFor } from './wait.js';
 /** The topic of `kind` on the network of `server`. */
 export function topicOf(
   { settings }: Pick<TestServer, 'settings'>,
-  kind: Pick<MessageKind, 'topicSetting'>,
+  kind: Pick<MessageKind, 'topic'>,
 ): string {
-  return `${topicPrefix(settings)}-${String(settings[kind.topicSetting])}`;
+  return gossipTopic(settings, kind);
 }
 
 /** Members of the server's mesh for `topic`. */

@@ -2,10 +2,17 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeEntry, type Entry, encodeEntry, FRAME, flagsOf } from '../../src/shared/journal/entry.js';
+import {
+  decodeEntry,
+  type Entry,
+  encodeEntry,
+  FRAME,
+  flagsOf,
+  type JournalledEntry,
+} from '../../src/shared/journal/entry.js';
 import { FILES, type FileCalls } from '../../src/shared/journal/files.js';
 import { Journal, type JournalOptions, type Opened } from '../../src/shared/journal/journal.js';
-import { type Gap, JournalReader, type ReadEntry } from '../../src/shared/journal/reader.js';
+import { type Gap, JournalReader } from '../../src/shared/journal/reader.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { type CleansUp, temporaryDirectory } from './temporary.js';
 
@@ -90,7 +97,7 @@ export class TestJournal {
 }
 
 export interface Contents {
-  readonly entries: readonly ReadEntry[];
+  readonly entries: readonly JournalledEntry[];
   readonly gaps: readonly Gap[];
   /** The epoch of each entry. */
   readonly epochs: readonly string[];
@@ -104,7 +111,7 @@ export function readAll(
   files: FileCalls = FILES,
 ): Contents {
   const reader = new JournalReader({ directory, files });
-  const entries: ReadEntry[] = [];
+  const entries: JournalledEntry[] = [];
   const epochs: string[] = [];
   const gaps: Gap[] = [];
   try {

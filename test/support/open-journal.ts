@@ -4,13 +4,18 @@ import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { journalBounds } from '../../src/shared/journal/bounds.js';
-import { type Entry, encodeEntry, FRAME, flagsOf } from '../../src/shared/journal/entry.js';
+import {
+  type Entry,
+  encodeEntry,
+  FRAME,
+  flagsOf,
+  type JournalledEntry,
+} from '../../src/shared/journal/entry.js';
 import { Journal, type JournalOptions } from '../../src/shared/journal/journal.js';
 import { JournalReader } from '../../src/shared/journal/reader.js';
 import { block, subtree } from '../../src/shared/messages/index.js';
 import { stringify } from '../../src/shared/messages/json.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
-import type { JournalledEntry } from '../../src/shared/sinks/types.js';
 import { keptLog } from './logger.js';
 import { settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';

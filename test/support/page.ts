@@ -5,6 +5,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { FRAME_KINDS } from '../../src/shared/messages/index.js';
 import type { NodeStatusReport } from '../../src/shared/status.js';
 import type { Served } from './notifications.js';
 import { waitFor } from './wait.js';
@@ -144,6 +145,7 @@ export function status(stranger = 'drifty'): NodeStatusReport {
       connectedAt: Date.now() - 60_000,
       messagesReceived: 10,
     })),
+    kinds: FRAME_KINDS.map(({ name, shown }) => ({ name, ...shown })),
     sync: { id: PEERS[0][0], name: stranger, height: 887_400, since: Date.now() - 61_000 },
     health: {
       status: 503,

@@ -8,9 +8,9 @@ import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
+import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/messages/outcomes.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
-import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../src/shared/pipeline/standing.js';
 import type { CheckedMessage, PublishedBatch } from '../../src/shared/pipeline/types.js';
 import type {

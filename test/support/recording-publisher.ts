@@ -7,8 +7,8 @@
 import { appendFileSync, existsSync, rmSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { answerTasks } from '../../src/shared/ipc/task-answers.js';
+import { outcomeAt } from '../../src/shared/messages/outcomes.js';
 import { decodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
-import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
 import type { PublishedBatch } from '../../src/shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask } from '../../src/shared/pipeline/worker-config.js';
 

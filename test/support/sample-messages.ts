@@ -2,12 +2,12 @@
 
 import { doubleSha256 } from '../../src/shared/bitcoin/hash.js';
 import { targetOfBits } from '../../src/shared/bitcoin/header.js';
-import { checkContextOf } from '../../src/shared/messages/context.js';
 import { messageJson } from '../../src/shared/messages/encode.js';
 import type { Framing } from '../../src/shared/messages/framing.js';
 import { wrap } from '../../src/shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { CheckContext } from '../../src/shared/messages/kind.js';
+import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { settingsOf } from './settings.js';
@@ -131,7 +131,6 @@ export function heard(
   return {
     kind: MESSAGE_KINDS.find(({ name }) => name === kind)?.id ?? 0,
     author: AUTHOR,
-    source: AUTHOR,
     receivedAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
     standing: 'stranger',
     data: typeof data === 'string' ? Buffer.from(data) : data,

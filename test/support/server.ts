@@ -4,13 +4,15 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { WebSocket } from 'ws';
 import type { EmbeddedChain } from '../../src/main/chain/embedded-chain.js';
 import type { ServerDependencies, ServerOptions } from '../../src/main/server/dependencies.js';
 import type { P2PServer } from '../../src/main/server/server.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
+import type { KafkaTopicKey } from '../../src/shared/messages/topics.js';
 import type { Generation, Settings } from '../../src/shared/settings/table.js';
-import { createConsumer, type KafkaSettingKey } from '../../src/shared/sinks/kafka/index.js';
+import { createConsumer } from '../../src/shared/sinks/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/sinks/kafka/types.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { SHARES_PORT } from './notifications.js';
@@ -19,9 +21,22 @@ import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
 
-const { composeDependencies } =
-  await shipped<typeof import('../../src/main/server/compose.js')>('main/server/compose.js');
-const Shipped = await shipped<typeof import('../../src/main/server/server.js')>('main/server/server.js');
+type Compose = typeof import('../../src/main/server/compose.js');
+type Server = typeof import('../../src/main/server/server.js');
+
+const SHIPPED = {
+  ...(await shipped<Compose>('main/server/compose.js')),
+  ...(await shipped<Server>('main/server/server.js')),
+};
+
+async function serverOf(tree: string): Promise<typeof SHIPPED> {
+  const program = (name: string): string =>
+    pathToFileURL(join(tree, 'dist', 'src', 'main', 'server', name)).href;
+  return {
+    ...((await import(program('compose.js'))) as Compose),
+    ...((await import(program('server.js'))) as Server),
+  };
+}
 
 export interface TestServer {
   readonly server: P2PServer;
@@ -68,6 +83,8 @@ export function serverSettings(
 }
 
 export interface StartOptions extends ServerOptions {
+  /** Compiled checkout whose server it is (`treeWith`); this one's unless told. */
+  readonly tree?: string;
   /** Takes the place of what the settings compose. */
   readonly dependencies?: (composed: ServerDependencies) => ServerDependencies;
 }
@@ -76,11 +93,12 @@ export interface StartOptions extends ServerOptions {
 export async function initServer(
   context: Pick<TestContext, 'after'>,
   settings: Settings,
-  { dependencies = (composed) => composed, ...options }: StartOptions = {},
+  { dependencies = (composed) => composed, tree, ...options }: StartOptions = {},
 ): Promise<Pick<TestServer, 'server' | 'dependencies' | 'log'>> {
   const log = keptLog();
+  const { composeDependencies, P2PServer } = tree === undefined ? SHIPPED : await serverOf(tree);
   const handedIn = dependencies(composeDependencies(settings, log.logger));
-  const server = Shipped.P2PServer.create(handedIn, options);
+  const server = P2PServer.create(handedIn, options);
   context.after(() => server.stop());
   try {
     await server.init();
@@ -116,7 +134,10 @@ export interface Feed {
 }
 
 /** A WebSocket client of `server`, open, closed when the test ends. */
-export async function openFeed(context: Pick<TestContext, 'after'>, server: P2PServer): Promise<Feed> {
+export async function openFeed(
+  context: Pick<TestContext, 'after'>,
+  server: { readonly ports: { readonly http?: number } },
+): Promise<Feed> {
   const socket = new WebSocket(`ws://127.0.0.1:${server.ports.http}/p2p-ws`);
   context.after(() => socket.terminate());
   const frames: FeedFrame[] = [];
@@ -144,7 +165,7 @@ export function chainOf({ dependencies }: TestServer): EmbeddedChain {
 export async function recordsOf(
   context: Pick<TestContext, 'after'>,
   { dependencies, settings }: TestServer,
-  key: KafkaSettingKey,
+  key: KafkaTopicKey,
 ): Promise<{ readonly records: ConsumedRecord[] }> {
   const records: ConsumedRecord[] = [];
   const consumer = createConsumer(settings, key, {

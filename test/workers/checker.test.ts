@@ -1,23 +1,30 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { CheckerPool } from '../../src/main/pipeline/checker-pool.js';
 import { createPipelineMetrics } from '../../src/main/pipeline/metrics.js';
+import { outcomeAt } from '../../src/shared/messages/outcomes.js';
 import { decodeCheckedMessage, outcomeOf } from '../../src/shared/pipeline/checked-batch.js';
-import { outcomeAt } from '../../src/shared/pipeline/outcomes.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import { keptLog } from '../support/logger.js';
-import { trap as trapKind } from '../support/made-up-kind.js';
+import { trap as trapKind } from '../support/made-up/trap.js';
 import { AUTHOR, heard, sampleData } from '../support/sample-messages.js';
 import { settingsOf } from '../support/settings.js';
-import { temporaryDirectory } from '../support/temporary.js';
+import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
+import { checkerOf, TRAP as TRAP_FILE, treeWith } from '../support/tree-with.js';
 import { waitFor } from '../support/wait.js';
 
-const KINDS_MODULE = new URL('../support/made-up-kind.js', import.meta.url).href;
+const shared = new SharedByTests();
+/** The program with the trap in its table. */
+let checkers: URL;
+before(() => {
+  checkers = checkerOf(treeWith(shared, TRAP_FILE));
+});
+after(() => shared.clean());
 const TRAP = trapKind.id;
 
 async function poolOf(
@@ -28,7 +35,7 @@ async function poolOf(
   const metrics = createPipelineMetrics(registry);
   const pool = new CheckerPool(
     { logger: keptLog().logger, metrics },
-    { config: { settings: settingsOf(), kindsModule: KINDS_MODULE }, threads: 2, ...options },
+    { config: { settings: settingsOf() }, threads: 2, file: checkers, ...options },
   );
   context.after(() => pool.stop());
   const deaths = async () => (await metrics.workerDeaths.get()).values[0]?.value ?? 0;
@@ -93,8 +100,7 @@ describe('the checker threads', () => {
   /** A checker whose thread does `first` before it is one. */
   function slowChecker(context: TestContext, first: string): URL {
     const path = join(temporaryDirectory(context), 'slow.mjs');
-    const checker = new URL('../../src/workers/checker.js', import.meta.url);
-    writeFileSync(path, `${first}\nexport { default } from ${JSON.stringify(checker.href)};\n`);
+    writeFileSync(path, `${first}\nexport { default } from ${JSON.stringify(checkers.href)};\n`);
     return pathToFileURL(path);
   }
 

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Readiness } from '../../src/main/health/readiness.js';
-import { outcomeIndex } from '../../src/shared/pipeline/outcomes.js';
+import { outcomeIndex } from '../../src/shared/messages/outcomes.js';
 import type { CheckedMessage } from '../../src/shared/pipeline/types.js';
 import { recordsIn, type ServedBroker, serveBroker } from '../support/embedded-broker.js';
 import { announcement, followFrames, startPublisher } from '../support/publisher.js';

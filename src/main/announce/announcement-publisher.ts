@@ -106,7 +106,7 @@ export class AnnouncementPublisher {
   }
 
   /** Of a message that goes out, where it is traced. */
-  #span(kind: Pick<MessageKind, 'name' | 'topicSetting'>): TraceSpan | undefined {
+  #span(kind: Pick<MessageKind, 'name' | 'topic'>): TraceSpan | undefined {
     const { settings, tracers } = this.#components;
     const tracer = tracers?.sampled();
     if (tracer === undefined) return undefined;

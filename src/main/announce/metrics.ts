@@ -1,10 +1,11 @@
 /** Metrics of announcing. */
 
 import { Gauge, type Registry } from 'prom-client';
-import { bestblock, block, miningOn, nodeStatus, rejectedTx, subtree } from '../../shared/messages/index.js';
+import { block, MESSAGE_KINDS, miningOn } from '../../shared/messages/index.js';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
-const SAID = [bestblock, block, subtree, miningOn, rejectedTx, nodeStatus].map(({ name }) => name);
+const SAID = MESSAGE_KINDS.filter(({ published }) => published !== undefined).map(({ name }) => name);
+const NEWS = MESSAGE_KINDS.filter(({ published }) => published === 'news').map(({ name }) => name);
 const REJECTED_TX_LIMITS = ['rate', 'repeat', 'known', 'malformed'] as const;
 export type RejectedTxLimit = (typeof REJECTED_TX_LIMITS)[number];
 const BEST_BLOCK_ANSWERS = ['answered', 'limited', 'silent', 'displaced', 'failed'] as const;
@@ -60,7 +61,7 @@ export function createAnnounceMetrics(registry: Registry) {
       name: 'teranode_p2p_publish_blocked_total',
       help: 'Own messages that the state of the chain kept back, by kind, state and stage: before any work for them, or at the last moment.',
       labels: {
-        topic: SAID.filter((kind) => kind !== nodeStatus.name),
+        topic: NEWS,
         fsm_state: BLOCKING_STATES,
         stage: BLOCKED_STAGES,
       },

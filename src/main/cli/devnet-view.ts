@@ -7,7 +7,7 @@ import { wall } from '../../shared/clock.js';
 import type { DevnetNode } from '../devnet/layout.js';
 import { type Sighting, Sightings } from '../devnet/sightings.js';
 import { followFeed } from './feed.js';
-import { field, heightLabel, kindLabel, parseFrame } from './frame-line.js';
+import { field, heightLabel, kindLabel, parseFrame, shownOf } from './frame-line.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 const WARN = 40;
@@ -18,8 +18,6 @@ const RECONNECT_MS = 1000;
 const HANG = '12:00:00 node1  '.length;
 /** Where the command line looks for a server unless told. */
 const GRPC_PORT = 9904;
-/** Told by the table and by each other kind. */
-const UNTOLD = ['PING', 'node_status'];
 
 export class DevnetView {
   readonly #terminal: Terminal;
@@ -111,15 +109,18 @@ export class DevnetView {
     const { signal } = this.#ending;
     const onFrame = (text: string) => {
       const frame = parseFrame(text);
-      const kind = frame === undefined ? '' : field(frame, 'type');
-      if (frame === undefined || kind === '' || UNTOLD.includes(kind)) return;
+      // What has no hash is no news of the chain: PING, and what a node says of itself.
+      const hash = frame === undefined ? '' : field(frame, 'hash');
+      if (frame === undefined || hash === '') return;
       const peer = field(frame, 'peer_id');
+      const kind = field(frame, 'type');
+      const { text: remark } = shownOf(kind);
       this.#sightings.add(node.name, {
         kind,
-        hash: field(frame, 'hash'),
+        hash,
         origin: this.#names.get(peer) ?? peer,
         height: field(frame, 'height'),
-        reason: field(frame, 'reason'),
+        remark: remark === undefined ? '' : field(frame, remark),
       });
     };
     while (!signal.aborted) {
@@ -156,13 +157,13 @@ function settingsToReach({ directory, ports }: DevnetNode): string {
     .join(' ');
 }
 
-/** What happened, the reason whole: what the window has no room for goes on in the next line. */
+/** What happened, the remark whole: what the window has no room for goes on in the next line. */
 export function sightingText(
-  { kind, hash, origin, height, reason, heard }: Sighting,
+  { kind, hash, origin, height, remark, heard }: Sighting,
   terminal: Terminal,
 ): string {
   const others = heard.filter(({ node }) => node !== origin).map(({ node, ms }) => `${node} +${ms}`);
   const seen = others.length === 0 ? 'heard by nobody yet' : `${others.join('  ')} ms`;
   const which = `${short(hash, 6, 4).padEnd(11)} ${heightLabel(height).padEnd(6)}`;
-  return `${kindLabel(kind, terminal)} ${which} ${seen}${reason && ` (${reason})`}`;
+  return `${kindLabel(kind, terminal)} ${which} ${seen}${remark && ` (${remark})`}`;
 }

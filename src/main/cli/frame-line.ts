@@ -1,18 +1,15 @@
 /** One frame of the feed as a line for a person. */
 
 import { wall } from '../../shared/clock.js';
+import { FRAME_KINDS } from '../../shared/messages/index.js';
+import type { Shown } from '../../shared/messages/shown.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 /** What a frame may hold; all of it comes from outside. */
 export type FeedFrame = Readonly<Record<string, unknown>>;
 
-const COLOURS = {
-  block: 'green',
-  subtree: 'cyan',
-  mining_on: 'yellow',
-  rejected_tx: 'red',
-  node_status: 'gray',
-} as const;
+const SHOWN = new Map(FRAME_KINDS.map(({ name, shown }) => [name, shown]));
+const KIND_WIDTH = Math.max(...FRAME_KINDS.map(({ name }) => name.length));
 
 /** A frame's field as text; empty when it is not there. */
 export function field(frame: FeedFrame, name: string): string {
@@ -32,9 +29,13 @@ export function parseFrame(data: string): FeedFrame | undefined {
   }
 }
 
+/** How frames of a kind are shown; nothing is said of a kind that nobody knows. */
+export function shownOf(kind: string): Partial<Shown> {
+  return SHOWN.get(kind) ?? {};
+}
+
 export function kindLabel(kind: string, terminal: Terminal): string {
-  const colour = COLOURS[kind as keyof typeof COLOURS] ?? 'white';
-  return terminal.style(colour, kind.padEnd(11));
+  return terminal.style(shownOf(kind).colour?.terminal ?? 'white', kind.padEnd(KIND_WIDTH));
 }
 
 /** `#7`; empty for 0, which stands for not known. */
@@ -44,14 +45,14 @@ export function heightLabel(height: string): string {
 
 export function frameLine(frame: FeedFrame, terminal: Terminal): string {
   const kind = field(frame, 'type');
-  const height = field(frame, 'height') || field(frame, 'best_height');
+  const { hash = 'hash', height = 'height', text = 'base_url' } = shownOf(kind);
   return [
     terminal.style('dim', new Date(wall.shown()).toISOString().slice(11, 23)),
     kindLabel(kind, terminal),
-    short(field(frame, 'hash') || field(frame, 'best_block_hash')).padEnd(15),
-    heightLabel(height).padEnd(8),
+    short(field(frame, hash)).padEnd(15),
+    heightLabel(field(frame, height)).padEnd(8),
     short(field(frame, 'peer_id')).padEnd(15),
-    field(frame, 'reason') || field(frame, 'base_url'),
+    field(frame, text),
     field(frame, 'client_name'),
   ]
     .join(' ')

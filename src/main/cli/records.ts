@@ -1,16 +1,8 @@
 /** `teranode-p2p records`: what is in the embedded broker, read from outside the server's process. */
 
 import { type Command, InvalidArgumentError } from 'commander';
-import { hashFromBytes } from '../../shared/bitcoin/hash.js';
-import {
-  EarlyKafkaAnnouncement,
-  EarlyKafkaRejectedTx,
-  KafkaBlockTopicMessage,
-  KafkaInvalidBlockTopicMessage,
-  KafkaInvalidSubtreeTopicMessage,
-  KafkaRejectedTxTopicMessage,
-  KafkaSubtreeTopicMessage,
-} from '../../shared/generated/kafkamessage.js';
+import type { KafkaTopic } from '../../shared/messages/kafka-topic.js';
+import { ANNOUNCED_TOPICS, KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { EmbeddedBrokerClient } from '../../shared/sinks/kafka/embedded/client.js';
 import type { TopicState } from '../../shared/sinks/kafka/embedded/port.js';
@@ -30,15 +22,8 @@ interface RecordsOptions {
 const READ_BYTES = 1024 * 1024;
 const WAIT_MS = 2000;
 
-const DECODERS = {
-  kafka_blocksConfig: KafkaBlockTopicMessage,
-  kafka_subtreesConfig: KafkaSubtreeTopicMessage,
-  kafka_rejectedTxConfig: KafkaRejectedTxTopicMessage,
-  kafka_invalidBlocksConfig: KafkaInvalidBlockTopicMessage,
-  kafka_invalidSubtreesConfig: KafkaInvalidSubtreeTopicMessage,
-} as const;
-
-type TopicSetting = keyof typeof DECODERS;
+/** Those that every server has. */
+const TOPICS = KAFKA_TOPICS.filter(({ setting }) => setting.optional !== true).map(({ name }) => name);
 
 function fromArgument(text: string): RecordsOptions['from'] {
   if (text === 'oldest' || text === 'newest') return text;
@@ -50,7 +35,7 @@ export function recordsCommand(program: Command, terminal: Terminal): void {
   program
     .command('records')
     .description('Read a topic of the embedded broker.')
-    .argument('<topic>', 'blocks, subtrees, rejectedtx or any other of its topics')
+    .argument('<topic>', `${TOPICS.join(', ')} or any other of its topics`)
     .option('--from <offset>', 'oldest, newest or an offset', fromArgument, 'oldest')
     .option('-f, --follow', 'go on with what comes', false)
     .option('-n, --count <n>', 'end after so many records', countArgument)
@@ -69,13 +54,15 @@ export function recordsCommand(program: Command, terminal: Terminal): void {
         );
       }
       const client = new EmbeddedBrokerClient({ socketPath: brokerSocket });
+      const known = knownTopic(settings, topic);
+      const decode = known && ((value: Uint8Array) => known.read(value, settings.kafka_record_format));
       try {
         let shown = 0;
         await readTopic(client, await findTopic(client, topic), options, (record) => {
           shown++;
-          show(record, decoderOf(settings, topic), options, terminal);
+          show(record, decode, options, terminal);
         });
-        if (shown === 0 && options.count !== 0) terminal.note(noRecords(settings, topic, options.from));
+        if (shown === 0 && options.count !== 0) terminal.note(noRecords(topic, known, options.from));
       } finally {
         await client.close();
       }
@@ -117,44 +104,20 @@ async function readTopic(
   await Promise.all(offsets.map(({ oldest, next }, partition) => readPartition(partition, oldest, next)));
 }
 
-function noRecords(settings: Settings, topic: string, from: RecordsOptions['from']): string {
+function noRecords(topic: string, known: KafkaTopic | undefined, from: RecordsOptions['from']): string {
   const where = from === 'oldest' ? '' : ` from ${from} on`;
-  const setting = settingOf(settings, topic);
-  const own = setting === 'kafka_blocksConfig' || setting === 'kafka_subtreesConfig';
+  const own = ANNOUNCED_TOPICS.some((one) => one === known);
   return `no records in ${printable(topic)}${where}${own ? " (a node's own are not in it)" : ''}`;
 }
 
-function settingOf(settings: Settings, topic: string): TopicSetting | undefined {
-  return (Object.keys(DECODERS) as TopicSetting[]).find(
-    (setting) => settings[setting] !== '' && parseKafkaUrl(setting, settings[setting]).topic === topic,
+/** What the settings call `topic`; undefined for one of somebody else. */
+function knownTopic(settings: Settings, topic: string): KafkaTopic | undefined {
+  return KAFKA_TOPICS.find(
+    ({ setting: { key } }) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).topic === topic,
   );
 }
 
 type Decoder = (value: Uint8Array) => unknown;
-
-function decoderOf(settings: Settings, topic: string): Decoder | undefined {
-  const key = settingOf(settings, topic);
-  if (key === undefined) return undefined;
-  if (settings.kafka_record_format === 'protobuf' || key.startsWith('kafka_invalid')) {
-    return (value) => DECODERS[key].decode(value);
-  }
-  const isRejection = key === 'kafka_rejectedTxConfig';
-  if (settings.kafka_record_format === 'protobuf-bytes') {
-    return (value) => {
-      if (isRejection) {
-        const { txHash, reason } = EarlyKafkaRejectedTx.decode(value);
-        return { hash: hashFromBytes(txHash), reason };
-      }
-      const { hash, URL: url } = EarlyKafkaAnnouncement.decode(value);
-      return { hash: hashFromBytes(hash), URL: url };
-    };
-  }
-  const rest = isRejection ? 'reason' : 'URL';
-  return (value) => ({
-    hash: hashFromBytes(value.subarray(0, 32)),
-    [rest]: Buffer.from(value.subarray(32)).toString('utf8'),
-  });
-}
 
 function show(
   record: ConsumedRecord,

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
+import { FRAME_KINDS } from '../../shared/messages/index.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CommandError, countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
 import { followFeed } from './feed.js';
@@ -20,14 +21,7 @@ interface TailOptions {
 const RECONNECT_MS = 1000;
 
 /** What `--kind` takes. */
-export const FEED_KINDS: readonly string[] = [
-  'block',
-  'subtree',
-  'mining_on',
-  'rejected_tx',
-  'node_status',
-  'PING',
-];
+export const FEED_KINDS: readonly string[] = [...FRAME_KINDS.map(({ name }) => name), 'PING'];
 const KINDS_LISTED = `${FEED_KINDS.slice(0, -1).join(', ')} or ${FEED_KINDS.at(-1)}`;
 
 /** Kinds of frames, separated by commas. */

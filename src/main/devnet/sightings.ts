@@ -8,7 +8,8 @@ export interface Sighting {
   /** Name of the node that announced it. */
   readonly origin: string;
   readonly height: string;
-  readonly reason: string;
+  /** What its kind has to say besides, such as why a transaction was rejected; may be empty. */
+  readonly remark: string;
   /** When the first showed it (monotonic). */
   readonly firstAt: number;
   /** Node names, with whole ms after the first. */
@@ -45,7 +46,7 @@ export class Sightings {
   /** `node` shows an event at `at` (monotonic). */
   add(
     node: string,
-    event: Pick<Sighting, 'kind' | 'hash' | 'origin' | 'height' | 'reason'>,
+    event: Pick<Sighting, 'kind' | 'hash' | 'origin' | 'height' | 'remark'>,
     at = monotonic(),
   ): void {
     const key = `${event.kind}/${event.hash}/${event.origin}`;

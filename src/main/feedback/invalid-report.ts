@@ -6,7 +6,9 @@ import {
   KafkaInvalidSubtreeTopicMessage,
 } from '../../shared/generated/kafkamessage.js';
 
-export type ReportedKind = 'block' | 'subtree';
+/** What can be reported as invalid. */
+export const REPORTED_KINDS = ['block', 'subtree'] as const;
+export type ReportedKind = (typeof REPORTED_KINDS)[number];
 
 export interface InvalidReport {
   readonly hash: HashHex;

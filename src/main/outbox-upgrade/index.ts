@@ -21,7 +21,7 @@ import { type Entry, encodeEntry } from '../../shared/journal/entry.js';
 import { Journal } from '../../shared/journal/journal.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { block, subtree } from '../../shared/messages/index.js';
-import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
+import { ANNOUNCED_TOPICS } from '../../shared/messages/topics.js';
 import { bootId } from '../../shared/process/boot.js';
 import { DeadLetters } from '../../shared/sinks/dead-letters.js';
 import { createOutboxMetrics } from '../../shared/sinks/metrics.js';
@@ -178,9 +178,9 @@ class Importer {
     for await (const repeats of this.#outbox.repeats())
       for (const { key, at } of repeats) this.#repeat(key, at);
     const topics = await this.#outbox.topics();
-    for (const { name } of KAFKA_TOPICS) await this.#records(name);
+    for (const { name } of ANNOUNCED_TOPICS) await this.#records(name);
     for (const name of topics) {
-      if (KAFKA_TOPICS.some((topic) => topic.name === name)) continue;
+      if (ANNOUNCED_TOPICS.some((topic) => topic.name === name)) continue;
       this.#damaged++;
       this.#logger.error({ topic: name }, 'the outbox holds records of an unknown topic');
     }
@@ -293,7 +293,7 @@ const EMPTY: Entry = {
 };
 
 function recordEntry(topic: string, { receivedAt, hash, key, value }: ReleasedRecord): Partial<Entry> {
-  const id = KAFKA_TOPICS.find(({ name }) => name === topic)?.id ?? 0;
+  const id = ANNOUNCED_TOPICS.find(({ name }) => name === topic)?.id ?? 0;
   const kind = topic === 'subtrees' ? subtree.id : block.id;
   return { kind, receivedAt, record: { topic: id, hash, key, value } };
 }

@@ -6,7 +6,7 @@
 
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
-import type { PeerFact } from '../../shared/pipeline/types.js';
+import type { PeerFact } from '../../shared/messages/fact.js';
 import type { PeerMetrics } from './metrics.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
 

@@ -1,8 +1,8 @@
 /** A message that GossipSub asks of, from its arrival until it is known what it is. */
 
 import { monotonic, wall } from '../../shared/clock.js';
+import { type OutcomeName, outcomeAt } from '../../shared/messages/outcomes.js';
 import { microsOfMessage, outcomeOf } from '../../shared/pipeline/checked-batch.js';
-import { type OutcomeName, outcomeAt } from '../../shared/pipeline/outcomes.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { Signed } from '../../shared/pipeline/types.js';
 import type { Checking, IncomingMessage, Judgement } from '../node/types.js';

@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { refusedMessage } from '../../shared/messages/check.js';
+import { outcomeIndex } from '../../shared/messages/outcomes.js';
+import { refusedMessage } from '../../shared/pipeline/check.js';
 import { encodeCheckedBatch, MICROS_MAX, sliceCheckedBatch } from '../../shared/pipeline/checked-batch.js';
-import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
-import { type BatchMessage, encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
+import { encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
+import type { RawMessage } from '../../shared/pipeline/types.js';
 import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
 import {
@@ -75,7 +76,7 @@ export class CheckerPool {
    * Verifies and checks `messages`; answers as many checked ones, in their order. A message that kills its thread alone is
    * `poisonous`. Rejects with AbortedError after `stop` alone.
    */
-  async check(messages: readonly BatchMessage[], tipBits: number): Promise<readonly Buffer[]> {
+  async check(messages: readonly RawMessage[], tipBits: number): Promise<readonly Buffer[]> {
     if (this.#rebuilding !== undefined) await this.#rebuilding;
     try {
       return await this.#run(messages, tipBits);
@@ -98,7 +99,7 @@ export class CheckerPool {
     this.#pool = undefined;
   }
 
-  async #checkAlone(message: BatchMessage, tipBits: number): Promise<Buffer[]> {
+  async #checkAlone(message: RawMessage, tipBits: number): Promise<Buffer[]> {
     for (;;) {
       await this.#answering();
       const generation = this.#generation;
@@ -116,7 +117,7 @@ export class CheckerPool {
     }
   }
 
-  async #run(messages: readonly BatchMessage[], tipBits: number): Promise<Buffer[]> {
+  async #run(messages: readonly RawMessage[], tipBits: number): Promise<Buffer[]> {
     const pool = this.#pool;
     if (pool === undefined) {
       this.#refuseStopped();

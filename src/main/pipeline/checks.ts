@@ -37,7 +37,6 @@ export type Where = 'thread' | 'main';
 
 export interface ChecksOptions {
   readonly kinds: readonly MessageKind[];
-  readonly kindsModule?: string;
   readonly checkerFile?: URL;
   readonly checkerTimeoutMs?: number;
   /** Whether what is checked is taken further now; while not, nothing is collected, until `collectSoon`. */
@@ -92,7 +91,7 @@ export class Checks {
     options: ChecksOptions,
   ) {
     const { settings, logger, metrics } = components;
-    const { kinds, kindsModule, checkerFile, checkerTimeoutMs } = options;
+    const { kinds, checkerFile, checkerTimeoutMs } = options;
     this.#logger = logger;
     this.#metrics = metrics;
     this.#options = options;
@@ -112,7 +111,7 @@ export class Checks {
     this.checkers = new CheckerPool(
       { logger, metrics },
       {
-        config: { settings, ...(kindsModule === undefined ? {} : { kindsModule }) },
+        config: { settings },
         threads,
         ...(checkerFile === undefined ? {} : { file: checkerFile }),
         ...(checkerTimeoutMs === undefined ? {} : { taskTimeoutMs: checkerTimeoutMs }),

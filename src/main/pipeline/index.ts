@@ -9,20 +9,11 @@ import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { ownMessage } from '../../shared/messages/check.js';
-import { checkContextOf } from '../../shared/messages/context.js';
+import type { PeerFact } from '../../shared/messages/fact.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { CheckContext, MessageKind } from '../../shared/messages/kind.js';
-import {
-  encodeCheckedBatch,
-  factOf,
-  joinCheckedMessages,
-  microsOfMessage,
-  outcomeOf,
-  sliceCheckedBatch,
-} from '../../shared/pipeline/checked-batch.js';
 import {
   isTaken,
   type Offence,
@@ -31,9 +22,18 @@ import {
   type OutcomeName,
   outcomeAt,
   outcomeIndex,
-} from '../../shared/pipeline/outcomes.js';
+} from '../../shared/messages/outcomes.js';
+import { ownMessage } from '../../shared/pipeline/check.js';
+import { checkContextOf } from '../../shared/pipeline/check-context.js';
+import {
+  encodeCheckedBatch,
+  factOf,
+  joinCheckedMessages,
+  microsOfMessage,
+  outcomeOf,
+  sliceCheckedBatch,
+} from '../../shared/pipeline/checked-batch.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
-import type { PeerFact } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
@@ -76,9 +76,8 @@ export interface PipelineComponents {
 
 export interface PipelineOptions {
   readonly publisher: PublisherConfig;
-  /** The table that the node subscribes to; `kindsModule` is the same for the checkers. */
+  /** Those that come, and that the checkers know. @default MESSAGE_KINDS */
   readonly kinds?: readonly MessageKind[];
-  readonly kindsModule?: string;
   readonly checkerFile?: URL;
   readonly publisherFile?: URL;
   readonly checkerTimeoutMs?: number;
@@ -166,12 +165,11 @@ export class Pipeline implements MessageChecks {
     this.#ownPeer = options.publisher.peerId;
     this.#ownContext = checkContextOf(settings);
     this.#traces = new MessageTraces(components.tracers, { settings, kinds: this.#kinds });
-    const { kindsModule, checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
+    const { checkerFile, publisherFile, checkerTimeoutMs, publisherTimeoutMs } = options;
     this.#checks = new Checks(
       { settings, logger, metrics },
       {
         kinds,
-        ...(kindsModule === undefined ? {} : { kindsModule }),
         ...(checkerFile === undefined ? {} : { checkerFile }),
         ...(checkerTimeoutMs === undefined ? {} : { checkerTimeoutMs }),
         canTake: () => this.#publishingBytes < PUBLISHING_BYTES,

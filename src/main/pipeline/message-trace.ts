@@ -2,7 +2,7 @@
 
 import { gossipTopic } from '../../shared/bitcoin/networks.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import type { OutcomeName } from '../../shared/pipeline/outcomes.js';
+import type { OutcomeName } from '../../shared/messages/outcomes.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { messagingValues } from '../../shared/tracing/messaging.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';

@@ -2,9 +2,8 @@
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
-import type { MessageKind } from '../../shared/messages/kind.js';
+import { OUTCOMES } from '../../shared/messages/outcomes.js';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
-import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
 
 /** What waits for a checker. */
 export interface Waiting {
@@ -14,9 +13,9 @@ export interface Waiting {
 
 export type PipelineMetrics = ReturnType<typeof createPipelineMetrics>;
 
-export function createPipelineMetrics(registry: Registry, kinds: readonly MessageKind[] = MESSAGE_KINDS) {
+export function createPipelineMetrics(registry: Registry) {
   const registers = [registry];
-  const kindNames = kinds.map(({ name }) => name);
+  const kindNames = MESSAGE_KINDS.map(({ name }) => name);
   let queue: Waiting = { bytes: 0, length: 0 };
   let publishingBytes = () => 0;
   new Gauge({

@@ -17,6 +17,8 @@ import { LRUCache } from 'lru-cache';
 import type { RawMessage } from '../../shared/pipeline/types.js';
 
 export interface QueuedMessage extends RawMessage {
+  /** Base58 peer ID of the neighbour that sent it here: the propagation source. */
+  readonly source: string;
   /** The queue's own: where it waits, while it does. */
   place?: object | undefined;
   /** When it came (monotonic), for the metrics. */

@@ -5,8 +5,9 @@ import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js'
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
-import { createProducer, type KafkaSettingKey } from '../../shared/sinks/kafka/index.js';
+import { createProducer } from '../../shared/sinks/kafka/index.js';
 import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
 import { isOnPostgres } from '../bans/create-store.js';
 import { PostgresBanStore } from '../bans/postgres-store.js';
@@ -87,9 +88,7 @@ function services(settings: Settings, logger: Logger): Neighbour[] {
 }
 
 function topics(settings: Settings, logger: Logger): Neighbour[] {
-  const keys = (Object.keys(settings) as SettingKey[]).filter((key): key is KafkaSettingKey =>
-    /^kafka_.*Config$/.test(key),
-  );
+  const keys = KAFKA_TOPICS.map(({ setting }) => setting.key);
   const onCluster = keys.filter(
     (key) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).scheme !== 'memory',
   );

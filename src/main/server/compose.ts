@@ -8,16 +8,12 @@ import { serviceFiles } from '../../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import { localSocketPath } from '../../shared/ipc/socket-path.js';
 import { ComponentLoggers, type Logger } from '../../shared/logging/logger.js';
-import { checkContextOf } from '../../shared/messages/context.js';
+import type { KafkaTopicKey } from '../../shared/messages/topics.js';
+import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { createConsumerMetrics } from '../../shared/sinks/kafka/consumer-metrics.js';
-import {
-  createConsumer,
-  createProducer,
-  type KafkaSettingKey,
-  needsEmbeddedBroker,
-} from '../../shared/sinks/kafka/index.js';
+import { createConsumer, createProducer, needsEmbeddedBroker } from '../../shared/sinks/kafka/index.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import type { KafkaConsumer } from '../../shared/sinks/kafka/types.js';
 import { createTlsMetrics } from '../../shared/tls/metrics.js';
@@ -85,7 +81,7 @@ export function composeDependencies(
   };
   const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka'), secrets };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
-  const consumerOf = (key: KafkaSettingKey): KafkaConsumer | undefined =>
+  const consumerOf = (key: KafkaTopicKey): KafkaConsumer | undefined =>
     settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
   const chain =
     settings.blockchain_grpcAddress === ''

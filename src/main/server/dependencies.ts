@@ -64,8 +64,6 @@ export interface ServerOptions {
   readonly tenure?: Tenure;
   /** Told in node_status and status where the setting is empty. */
   readonly version?: string;
-  /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table, by every thread. */
-  readonly kindsModule?: string;
   /** Where the settings were found, where they were looked for. */
   readonly origin?: SettingsOrigin;
 }

@@ -5,9 +5,10 @@
 
 import { Gauge, type Registry } from 'prom-client';
 import type { DependencyHealth } from '../../shared/health.js';
+import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { SettingsOrigin } from '../../shared/settings/load.js';
-import type { SettingKey, Settings } from '../../shared/settings/table.js';
+import type { Settings } from '../../shared/settings/table.js';
 
 export const ISLAND_SIGNS = ['embedded_chain', 'memory_topics', 'no_bootstrap', 'no_settings_file'] as const;
 export type IslandSign = (typeof ISLAND_SIGNS)[number];
@@ -18,11 +19,10 @@ export interface Island {
   readonly message: string;
 }
 
-const TOPICS = [
-  'kafka_blocksConfig',
-  'kafka_subtreesConfig',
-  'kafka_rejectedTxConfig',
-] as const satisfies readonly SettingKey[];
+/** Without which a server is no part of a node. */
+const TOPICS = KAFKA_TOPICS.filter(({ setting }) => setting.optional !== true).map(
+  ({ setting }) => setting.key,
+);
 
 /** Contexts of development, with whatever is below them: Teranode's own files have the embedded broker there. */
 const DEVELOPMENT = /^(?:dev|test)(?:\.|$)/;

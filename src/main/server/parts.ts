@@ -6,14 +6,13 @@ import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { parseHeader } from '../../shared/bitcoin/header.js';
 import { localSocketPath } from '../../shared/ipc/socket-path.js';
 import type { ComponentLoggers, Logger } from '../../shared/logging/logger.js';
-import { checkDirect } from '../../shared/messages/check.js';
-import { checkContextOf } from '../../shared/messages/context.js';
+import type { PeerFact } from '../../shared/messages/fact.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
-import type { MessageKind } from '../../shared/messages/kind.js';
+import { outcomeAt } from '../../shared/messages/outcomes.js';
 import { displayText } from '../../shared/messages/text.js';
 import { blocks, subtrees } from '../../shared/messages/topics.js';
-import { outcomeAt } from '../../shared/pipeline/outcomes.js';
-import type { PeerFact } from '../../shared/pipeline/types.js';
+import { checkDirect } from '../../shared/pipeline/check.js';
+import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import { Announcer } from '../announce/announcer.js';
 import { createAnnounceMetrics } from '../announce/metrics.js';
@@ -57,7 +56,6 @@ export interface Identity {
   readonly privateKey: PrivateKey;
   readonly adminKey: AdminKey;
   readonly urls: AnnouncedUrls;
-  readonly kinds: readonly MessageKind[] | undefined;
 }
 
 export class ServerParts {
@@ -86,7 +84,7 @@ export class ServerParts {
   constructor(
     dependencies: ServerDependencies,
     options: ServerOptions,
-    { privateKey, adminKey, urls, kinds }: Identity,
+    { privateKey, adminKey, urls }: Identity,
     loggers: ComponentLoggers,
   ) {
     const { settings, registry, directory, tracing } = dependencies;
@@ -171,7 +169,7 @@ export class ServerParts {
       bans: banPolicy,
       // Built below; messages come when both have started.
       checks: { check: (message) => this.pipeline.check(message) },
-      kinds: kinds ?? MESSAGE_KINDS,
+      kinds: MESSAGE_KINDS,
     });
 
     const service = {
@@ -186,14 +184,13 @@ export class ServerParts {
       brokerSocketPath: dependencies.brokerSocketPath,
       peerId: this.node.peerId,
       logLevel: loggers.level,
-      kindsModule: options.kindsModule,
       tracing: tracing.orderOf(service),
     };
     this.pipeline = new Pipeline(
       {
         settings,
         logger: loggers.of('pipeline'),
-        metrics: createPipelineMetrics(registry, kinds),
+        metrics: createPipelineMetrics(registry),
         verdicts: this.node,
         bans: banPolicy,
         reputation: {
@@ -207,11 +204,7 @@ export class ServerParts {
         onOffence: (author, offence) => this.scores.add(author, offence),
         tracers: tracing,
       },
-      {
-        publisher,
-        ...(kinds === undefined ? {} : { kinds }),
-        ...(options.kindsModule === undefined ? {} : { kindsModule: options.kindsModule }),
-      },
+      { publisher },
     );
 
     this.notifications = new NotificationServers(

@@ -7,7 +7,6 @@ import { AbortedError, errorMessage } from '../../shared/errors.js';
 import { RpcError, untilItAnswers } from '../../shared/grpc/call.js';
 import type { DependencyHealth, HealthReport } from '../../shared/health.js';
 import type { ComponentLoggers, Logger } from '../../shared/logging/logger.js';
-import type { MessageKind } from '../../shared/messages/kind.js';
 import { kafkaSecurityWarnings, onCluster } from '../../shared/sinks/kafka/security-settings.js';
 import { FLUSH_MS } from '../../shared/tracing/tracing.js';
 import { type AnnouncedUrls, announcedUrls } from '../announce/urls.js';
@@ -207,13 +206,12 @@ export class P2PServer {
       },
       this.#logger,
     );
-    const kinds = await loadKinds(this.#options.kindsModule);
     await this.#dependencies.tracing.open({
       peerId: peerIdFromPrivateKey(privateKey).toString(),
       clientName: settings.clientName,
       version: this.#options.version ?? '',
     });
-    const identity = { privateKey, adminKey, urls: this.#urls, kinds };
+    const identity = { privateKey, adminKey, urls: this.#urls };
     signal.throwIfAborted();
     this.#parts = new ServerParts(this.#dependencies, this.#options, identity, this.#loggers);
     await this.#parts.bans.open();
@@ -476,11 +474,6 @@ export class P2PServer {
     });
     if (running) this.#logger.info({ ms: Math.round(monotonic() - began) }, 'stopped');
   }
-}
-
-async function loadKinds(module: string | undefined): Promise<readonly MessageKind[] | undefined> {
-  if (module === undefined) return undefined;
-  return ((await import(module)) as { MESSAGE_KINDS: readonly MessageKind[] }).MESSAGE_KINDS;
 }
 
 function definedOf<T extends object>(object: T): { [K in keyof T]?: NonNullable<T[K]> } {

@@ -4,6 +4,7 @@ import { dateOf, libraryTime, wall } from '../../shared/clock.js';
 import { pause } from '../../shared/grpc/call.js';
 import type { HealthReport } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { FRAME_KINDS } from '../../shared/messages/index.js';
 import type { NodeStatusReport } from '../../shared/status.js';
 import { listPeers } from '../peers/peer-list.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
@@ -62,6 +63,7 @@ export function statusReport({
       messagesReceived: connection.messagesReceived,
       ...(connection.pingMs === undefined ? {} : { pingMs: connection.pingMs }),
     })),
+    kinds: FRAME_KINDS.map(({ name, shown }) => ({ name, ...shown })),
     ...(sync === undefined
       ? {}
       : {

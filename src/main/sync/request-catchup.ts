@@ -2,10 +2,10 @@
 
 import { wall } from '../../shared/clock.js';
 import { block } from '../../shared/messages/index.js';
+import { outcomeIndex } from '../../shared/messages/outcomes.js';
 import { announcedRecord } from '../../shared/messages/record.js';
 import { blocks } from '../../shared/messages/topics.js';
 import { encodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
-import { outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { SyncCandidate } from './candidates.js';

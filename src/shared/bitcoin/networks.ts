@@ -42,8 +42,9 @@ export function topicPrefix({
 
 /** The gossip topic of a kind, `<prefix>-<its setting>`. */
 export function gossipTopic(
-  settings: Settings,
-  { topicSetting }: { readonly topicSetting: keyof Settings },
+  settings: Pick<Settings, 'p2p_topic_prefix' | 'network'>,
+  { topic }: { readonly topic: { readonly key: string } },
 ): string {
-  return `${topicPrefix(settings)}-${String(settings[topicSetting])}`;
+  const name = (settings as Readonly<Record<string, unknown>>)[topic.key];
+  return `${topicPrefix(settings)}-${String(name)}`;
 }

@@ -5,10 +5,9 @@
 
 import { connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { hasFrame } from '../journal/entry.js';
+import { hasFrame, type JournalledEntry } from '../journal/entry.js';
 import { JournalReader } from '../journal/reader.js';
 import type { Logger } from '../logging/logger.js';
-import type { JournalledEntry } from '../sinks/types.js';
 import {
   decodeBatch,
   decodeControl,

@@ -2,8 +2,8 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { type LocalSocket, listenOnSocket } from '../ipc/local-socket.js';
+import type { JournalledEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
-import type { JournalledEntry } from '../sinks/types.js';
 import type { TraceParent } from '../tracing/types.js';
 import type { FrameStreamMetrics } from './metrics.js';
 import {

@@ -4,10 +4,9 @@
  * batch, for who has asked for it, come the traces of those in it that are traced.
  */
 
-import { entryLengthAt, flagsOf, kindOf, OWN } from '../journal/entry.js';
+import { entryLengthAt, flagsOf, type JournalledEntry, kindOf, OWN } from '../journal/entry.js';
 import { MAX_BATCH_BYTES } from '../journal/layout.js';
 import { NODE_STATUS_ID } from '../messages/ids.js';
-import type { JournalledEntry } from '../sinks/types.js';
 import type { TraceParent } from '../tracing/types.js';
 
 export const MESSAGE = { hello: 1, welcome: 2, batch: 3, ownStatus: 4, end: 5, traces: 6 } as const;

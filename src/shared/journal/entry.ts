@@ -52,6 +52,17 @@ export interface Entry {
   readonly record: EntryRecord | undefined;
 }
 
+/** An entry and where it stands in the journal. */
+export interface JournalledEntry {
+  readonly position: number;
+  /** Its sequence number where it has a frame, else that of the next entry that has. */
+  readonly seq: number;
+  /** The entry as it was appended. */
+  readonly bytes: Uint8Array;
+  /** What goes with it where a sink has headers; never on disk. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Bytes of `entry`, encoded. */
 export function entryLength({ author, repeatKey, frame, record }: Entry): number {
   const length = MIN_ENTRY_BYTES + author.length + repeatKey.length + frame.length;

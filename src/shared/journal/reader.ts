@@ -1,7 +1,7 @@
 /** Reads a journal's files, from any process or thread, beside the one that writes them. */
 
 import { join } from 'node:path';
-import { entryLengthAt, FRAME } from './entry.js';
+import { entryLengthAt, FRAME, type JournalledEntry } from './entry.js';
 import { isMissing, isUnreadable } from './errors.js';
 import { FILES, type FileCalls, readUpTo } from './files.js';
 import {
@@ -22,21 +22,13 @@ export interface Gap {
   readonly to: Position;
 }
 
-export interface ReadEntry {
-  readonly position: Position;
-  /** Its sequence number where it has a frame, else that of the next entry that has. */
-  readonly seq: number;
-  /** The entry as it was appended. */
-  readonly bytes: Buffer;
-}
-
 export interface ReadEntries {
   /** In which the numbers are; empty where there is no entry. */
   readonly epoch: string;
   /** Missing before the entries. */
   readonly gap: Gap | undefined;
   /** Without a gap, all of one segment. */
-  readonly entries: readonly ReadEntry[];
+  readonly entries: readonly JournalledEntry[];
   /** From where to read on. */
   readonly next: Position;
 }
@@ -170,8 +162,8 @@ export class JournalReader {
     from: Position,
     end: Position,
     maxBytes: number,
-  ): { entries: ReadEntry[]; reached: Position; gapTo: Position | undefined } {
-    const entries: ReadEntry[] = [];
+  ): { entries: JournalledEntry[]; reached: Position; gapTo: Position | undefined } {
+    const entries: JournalledEntry[] = [];
     const next = this.#firsts.find((first) => first > segment.first) ?? Number.POSITIVE_INFINITY;
     const limit = Math.min(end, next);
     if (segment.head === undefined) return { entries, reached: from, gapTo: undefined };
@@ -346,8 +338,11 @@ function nextOf(scan: SegmentScan): Found | undefined {
 }
 
 /** The entries of a batch, in order. */
-export function entriesOf({ head, entries }: FoundBatch): (ReadEntry & { readonly isFrame: boolean })[] {
-  const found: (ReadEntry & { readonly isFrame: boolean })[] = [];
+export function entriesOf({
+  head,
+  entries,
+}: FoundBatch): (JournalledEntry & { readonly isFrame: boolean })[] {
+  const found: (JournalledEntry & { readonly isFrame: boolean })[] = [];
   let { seq } = head;
   let at = 0;
   for (let index = 0; index < head.count; index++) {

@@ -8,15 +8,21 @@ const WIRE = [field('peerId', 'text', 'PeerId', { bus: 'PeerID' })];
 
 export type BestBlock = MessageOf<typeof WIRE>;
 
-export const bestblock: MessageKind<BestBlock> = {
+export const bestblock: MessageKind<BestBlock, 'p2p_bestblock_topic'> = {
   id: 6,
   name: 'bestblock',
-  topicSetting: 'p2p_bestblock_topic',
+  topic: {
+    key: 'p2p_bestblock_topic',
+    default: 'bestblock',
+    doc: 'Topic of best-block requests.',
+    required: 'first',
+  },
   sizeBound: 16 * 1024,
   wire: WIRE,
   priority: 2,
   atHome: true,
   repeats: false,
+  published: 'news',
   decode(message) {
     return { peerId: peerIdText(message.peerId, 'PeerId') };
   },

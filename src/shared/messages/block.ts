@@ -1,11 +1,12 @@
 /** A block that a node has, and where to fetch it. */
 
+import { KafkaBlockTopicMessage } from '../generated/kafkamessage.js';
 import { requiredUrl } from './data-hub-url.js';
 import { checkedHeader } from './header.js';
+import type { AnnouncedTopic } from './kafka-topic.js';
 import type { MessageKind } from './kind.js';
-import { announcedRecord } from './record.js';
+import { announcedRecord, announcedTopic } from './record.js';
 import { displayText, peerIdText, requiredHash } from './text.js';
-import { blocks } from './topics.js';
 import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
@@ -20,15 +21,27 @@ const WIRE = [
 
 export type Block = MessageOf<typeof WIRE>;
 
-export const block: MessageKind<Block> = {
+export const blocks: AnnouncedTopic<'kafka_blocksConfig'> = announcedTopic({
+  id: 1,
+  name: 'blocks',
+  setting: {
+    key: 'kafka_blocksConfig',
+    default: 'memory://embedded/blocks?partitions=1',
+    doc: 'Blocks topic.',
+  },
+  codec: KafkaBlockTopicMessage,
+});
+
+export const block: MessageKind<Block, 'p2p_block_topic'> = {
   id: 1,
   name: 'block',
-  topicSetting: 'p2p_block_topic',
+  topic: { key: 'p2p_block_topic', default: 'block', doc: 'Topic of blocks.', required: 'first' },
   sizeBound: 32 * 1024,
   wire: WIRE,
   priority: 6,
   atHome: true,
   repeats: true,
+  published: 'news',
   decode(message, context) {
     const hash = requiredHash(message.hash, 'Hash');
     return {
@@ -45,14 +58,15 @@ export const block: MessageKind<Block> = {
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
   // The header has been checked: its hash and its work.
   proven: (message) => message.header !== '',
-  frame: (message) => ({
-    type: 'block',
+  shown: { colour: { terminal: 'green', page: 'teal' } },
+  frame: (message, { generation }) => ({
     hash: message.hash,
     base_url: message.dataHubUrl,
     peer_id: message.peerId,
     height: message.height,
     best_height: 0,
-    client_name: message.clientName,
+    // The first generation's frames know it in node_status alone.
+    client_name: generation === 'first' ? '' : message.clientName,
   }),
   record: (message, context) => announcedRecord(blocks, message, context.recordFormat),
   fact: (message) => ({

@@ -25,27 +25,26 @@ export function frameTimestamp(at: number): string {
 const ZERO_IS_A_VALUE = 'min_mining_tx_fee';
 
 /** Whether Go's encoder of the generation leaves the field out. */
-function isLeftOut(
-  key: string,
-  value: unknown,
-  fields: FrameFields,
-  generation: 'first' | 'current',
-): boolean {
+function isLeftOut(key: string, value: unknown, generation: 'first' | 'current'): boolean {
   if (value === undefined) return true;
-  if (generation === 'first' && key === 'client_name') return fields.type !== 'node_status' || value === '';
   if (value !== '' && value !== 0 && value !== 0n) return false;
   return key !== ZERO_IS_A_VALUE && (key !== 'best_height' || generation === 'first');
 }
 
 /**
- * Compact JSON of a frame, `timestamp` first, then `fields` in their order without the empty ones. Of the current
- * generation `best_height` is always there; the first knows `client_name` in `node_status` alone.
+ * Compact JSON of a frame: `timestamp`, `type`, then `fields` in their order without the empty ones. Of the current
+ * generation `best_height` is always there.
  */
-export function frameJson(fields: FrameFields, at: number, generation: 'first' | 'current'): string {
-  let json = `{"timestamp":"${frameTimestamp(at)}"`;
+export function frameJson(
+  type: string,
+  fields: FrameFields,
+  at: number,
+  generation: 'first' | 'current',
+): string {
+  let json = `{"timestamp":"${frameTimestamp(at)}","type":"${type}"`;
   for (const key in fields) {
     const value = fields[key];
-    if (isLeftOut(key, value, fields, generation)) continue;
+    if (isLeftOut(key, value, generation)) continue;
     json += `,"${key}":${typeof value === 'string' ? JSON.stringify(value) : stringify(value)}`;
   }
   json += '}';

@@ -2,10 +2,14 @@
 
 import type { MessageKind } from './kind.js';
 
-export const handshake: MessageKind<null> = {
+export const handshake: MessageKind<null, 'p2p_handshake_topic'> = {
   id: 7,
   name: 'handshake',
-  topicSetting: 'p2p_handshake_topic',
+  topic: {
+    key: 'p2p_handshake_topic',
+    default: 'handshake',
+    doc: 'Topic of May to October 2025, accepted and ignored.',
+  },
   sizeBound: 16 * 1024,
   wire: [],
   priority: 0,

@@ -21,3 +21,8 @@ export function byId<T extends Identified>(rows: readonly T[]): readonly (T | un
   }
   return found;
 }
+
+/** The rows of a table in the order of their ids, whatever their order there. Throws as `byId` does. */
+export function inOrderOfIds<T extends Identified>(rows: readonly T[]): readonly T[] {
+  return byId(rows).filter((row) => row !== undefined);
+}

@@ -1,29 +1,24 @@
 /**
- * The table of message kinds. Subscribing, checking, forwarding, metrics labels and documentation read it; a kind crosses
- * threads and goes to disk as its id. A new kind is one file and one line.
+ * The message kinds. Settings, subscribing, checking, forwarding, metrics, the command line, the page and the documentation read what they
+ * list here; a kind crosses threads and goes to disk as its id. A new kind is one file and one line of `kinds.ts`.
  */
 
-import { bestblock } from './bestblock.js';
-import { block } from './block.js';
-import { handshake } from './handshake.js';
-import { byId } from './ids.js';
+import { byId, inOrderOfIds } from './ids.js';
 import type { MessageKind } from './kind.js';
-import { miningOn } from './mining-on.js';
-import { nodeStatus } from './node-status.js';
-import { rejectedTx } from './rejected-tx.js';
-import { subtree } from './subtree.js';
+import * as table from './kinds.js';
 
-export const MESSAGE_KINDS: readonly MessageKind[] = [
-  bestblock,
-  block,
-  subtree,
-  miningOn,
-  rejectedTx,
-  nodeStatus,
-  handshake,
-];
+export * from './kinds.js';
 
-export const KINDS_BY_ID = byId(MESSAGE_KINDS);
+/** Key of the setting that names a kind's gossip topic. */
+export type GossipTopicKey = (typeof table)[keyof typeof table]['topic']['key'];
+
+/** By their ids. */
+export const MESSAGE_KINDS = inOrderOfIds<MessageKind<unknown, GossipTopicKey>>(Object.values(table));
+
+/** Those whose messages are frames of the feed. */
+export const FRAME_KINDS = MESSAGE_KINDS.filter(({ frame }) => frame !== undefined);
+
+export const KINDS_BY_ID = byId<MessageKind>(MESSAGE_KINDS);
 
 /** The kind called `name` in `kinds`. Throws RangeError when there is none. */
 export function kindNamed(name: string, kinds: readonly MessageKind[] = MESSAGE_KINDS): MessageKind {
@@ -31,5 +26,3 @@ export function kindNamed(name: string, kinds: readonly MessageKind[] = MESSAGE_
   if (found === undefined) throw new RangeError(`no message kind ${name}`);
   return found;
 }
-
-export { bestblock, block, handshake, miningOn, nodeStatus, rejectedTx, subtree };

@@ -1,7 +1,10 @@
 /** What is particular to a kind of message is one object of this type in one file of this folder. */
 
-import type { AnnouncedRecord, PeerFact } from '../pipeline/types.js';
-import type { SettingKey, Settings } from '../settings/table.js';
+import type { PeerFact } from './fact.js';
+import type { RecordFormat } from './kafka-topic.js';
+import type { AnnouncedRecord } from './record.js';
+import type { Shown } from './shown.js';
+import type { GossipTopicSetting } from './topic-setting.js';
 import type { WireField } from './wire-fields.js';
 
 export { Refusal } from './refusal.js';
@@ -21,7 +24,7 @@ export interface CheckContext {
   readonly generation: 'first' | 'current';
   /** The message is this node's: its data hub may be where it likes. */
   readonly own: boolean;
-  readonly recordFormat: Settings['kafka_record_format'];
+  readonly recordFormat: RecordFormat;
   /** Texts with escapes or beyond ASCII are not to be read: `checkMessage` throws NOT_PLAIN at the first. Not unless told. */
   readonly plainOnly?: true;
 }
@@ -32,13 +35,13 @@ export interface CheckContext {
  */
 export type FrameFields = Readonly<Record<string, unknown>>;
 
-export interface MessageKind<M = unknown> {
+export interface MessageKind<M = unknown, K extends string = string> {
   /** What the kind is called on disk and between threads: 1 to 255, never another's, also of a kind that is gone. */
   readonly id: number;
-  /** Metric label, WebSocket filter and documentation name. */
+  /** In frames, metric labels, the command line and the documentation. */
   readonly name: string;
-  /** Setting that names the topic. */
-  readonly topicSetting: SettingKey;
+  /** The setting that names its gossip topic. */
+  readonly topic: GossipTopicSetting<K>;
   /** Bytes of inner JSON at the most. */
   readonly sizeBound: number;
   /**
@@ -57,6 +60,11 @@ export interface MessageKind<M = unknown> {
   readonly atHome?: true;
   /** Whether the same announcement within 10 minutes is a repeat. */
   readonly repeats: boolean;
+  /**
+   * Whether this node publishes messages of it: `news` while its chain is RUNNING and it does more than listen, `status` in every state and
+   * to those that it listens to as well. Never unless told.
+   */
+  readonly published?: 'news' | 'status';
   /** Ignored of peers whose reputation is below 20. */
   readonly needsReputation?: true;
   /** The message, its fields held to their bounds; throws Refusal. */
@@ -67,8 +75,10 @@ export interface MessageKind<M = unknown> {
   identity(message: M): { readonly hash: string; readonly url: string };
   /** Whether the message, decoded, carries the proof that work was spent on its hash; never unless told. */
   proven?(message: M): boolean;
-  /** The WebSocket frame without `timestamp`, or undefined for none. */
-  frame?(message: M): FrameFields;
+  /** How a person is shown its frames; as one of a kind that nobody knows unless told. */
+  readonly shown?: Shown;
+  /** The WebSocket frame without `timestamp` and `type`, which is the name; a kind without has no frames. */
+  frame?(message: M, context: CheckContext): FrameFields;
   record?(message: M, context: CheckContext): AnnouncedRecord;
   fact?(message: M): PeerFact | undefined;
 }

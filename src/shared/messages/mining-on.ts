@@ -18,15 +18,21 @@ const WIRE = [
 
 export type MiningOn = MessageOf<typeof WIRE>;
 
-export const miningOn: MessageKind<MiningOn> = {
+export const miningOn: MessageKind<MiningOn, 'p2p_mining_on_topic'> = {
   id: 3,
   name: 'mining_on',
-  topicSetting: 'p2p_mining_on_topic',
+  topic: {
+    key: 'p2p_mining_on_topic',
+    default: 'miningon',
+    doc: 'Topic of mining-on messages.',
+    required: 'first',
+  },
   sizeBound: 32 * 1024,
   wire: WIRE,
   priority: 4,
   atHome: true,
   repeats: true,
+  published: 'news',
   decode(message, context) {
     return {
       hash: requiredHash(message.hash, 'Hash'),
@@ -41,8 +47,15 @@ export const miningOn: MessageKind<MiningOn> = {
   },
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
+  shown: {
+    colour: { terminal: 'yellow', page: 'amber' },
+    facts: [
+      { field: 'tx_count', as: 'number', after: ' tx' },
+      { field: 'size_in_bytes', as: 'bytes' },
+      { field: 'miner', before: 'by ' },
+    ],
+  },
   frame: (message) => ({
-    type: 'mining_on',
     hash: message.hash,
     base_url: message.dataHubUrl,
     peer_id: message.peerId,

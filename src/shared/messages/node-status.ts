@@ -43,16 +43,17 @@ export type NodeStatus = MessageOf<typeof WIRE>;
 /** Hex digits of a 256-bit number. */
 const CHAIN_WORK_MAX = 64;
 
-export const nodeStatus: MessageKind<NodeStatus> = {
+export const nodeStatus: MessageKind<NodeStatus, 'p2p_node_status_topic'> = {
   id: NODE_STATUS_ID,
   name: 'node_status',
-  topicSetting: 'p2p_node_status_topic',
+  topic: { key: 'p2p_node_status_topic', default: 'node_status', doc: 'Topic of node status.' },
   sizeBound: 64 * 1024,
   forwardBound: 16 * 1024,
   wire: WIRE,
   priority: 1,
   atHome: true,
   repeats: false,
+  published: 'status',
   needsReputation: true,
   decode(message, context) {
     return {
@@ -76,8 +77,17 @@ export const nodeStatus: MessageKind<NodeStatus> = {
   },
   originator: (message) => message.peerId,
   identity: () => ({ hash: '', url: '' }),
+  shown: {
+    colour: { terminal: 'gray', page: 'violet' },
+    hash: 'best_block_hash',
+    height: 'best_height',
+    facts: [
+      { field: 'tx_count', as: 'number', after: ' tx' },
+      { field: 'miner_name', before: 'by ' },
+      { field: 'fsm_state' },
+    ],
+  },
   frame: (message) => ({
-    type: 'node_status',
     base_url: message.baseUrl,
     propagation_url: message.propagationUrl,
     peer_id: message.peerId,

@@ -1,6 +1,6 @@
 /** Why a message is not taken. */
 
-import type { OutcomeName } from '../pipeline/outcomes.js';
+import type { OutcomeName } from './outcomes.js';
 
 /** Thrown by a decoder or check: the message becomes this outcome. */
 export class Refusal extends Error {

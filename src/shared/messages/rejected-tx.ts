@@ -13,16 +13,22 @@ const WIRE = [
 
 export type RejectedTx = MessageOf<typeof WIRE>;
 
-export const rejectedTx: MessageKind<RejectedTx> = {
+export const rejectedTx: MessageKind<RejectedTx, 'p2p_rejected_tx_topic'> = {
   id: 4,
   name: 'rejected_tx',
-  topicSetting: 'p2p_rejected_tx_topic',
+  topic: {
+    key: 'p2p_rejected_tx_topic',
+    default: 'rejected_tx',
+    doc: 'Topic of rejected transactions.',
+    required: 'first',
+  },
   sizeBound: 16 * 1024,
   forwardBound: 8 * 1024,
   wire: WIRE,
   priority: 3,
   atHome: true,
   repeats: true,
+  published: 'news',
   needsReputation: true,
   decode(message) {
     return {
@@ -34,11 +40,12 @@ export const rejectedTx: MessageKind<RejectedTx> = {
   },
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.txId, url: '' }),
-  frame: (message) => ({
-    type: 'rejected_tx',
+  shown: { colour: { terminal: 'red', page: 'red' }, text: 'reason' },
+  frame: (message, { generation }) => ({
     hash: message.txId,
     peer_id: message.peerId,
     reason: message.reason,
-    client_name: message.clientName,
+    // The first generation's frames know it in node_status alone.
+    client_name: generation === 'first' ? '' : message.clientName,
   }),
 };

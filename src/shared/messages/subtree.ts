@@ -1,10 +1,11 @@
 /** A subtree of transactions that a node has, and where to fetch it. */
 
+import { KafkaSubtreeTopicMessage } from '../generated/kafkamessage.js';
 import { requiredUrl } from './data-hub-url.js';
+import type { AnnouncedTopic } from './kafka-topic.js';
 import type { MessageKind } from './kind.js';
-import { announcedRecord } from './record.js';
+import { announcedRecord, announcedTopic } from './record.js';
 import { displayText, peerIdText, requiredHash } from './text.js';
-import { subtrees } from './topics.js';
 import { field, type MessageOf } from './wire-fields.js';
 
 const WIRE = [
@@ -16,16 +17,28 @@ const WIRE = [
 
 export type Subtree = MessageOf<typeof WIRE>;
 
-export const subtree: MessageKind<Subtree> = {
+export const subtrees: AnnouncedTopic<'kafka_subtreesConfig'> = announcedTopic({
+  id: 2,
+  name: 'subtrees',
+  setting: {
+    key: 'kafka_subtreesConfig',
+    default: 'memory://embedded/subtrees?partitions=1',
+    doc: 'Subtrees topic.',
+  },
+  codec: KafkaSubtreeTopicMessage,
+});
+
+export const subtree: MessageKind<Subtree, 'p2p_subtree_topic'> = {
   id: 2,
   name: 'subtree',
-  topicSetting: 'p2p_subtree_topic',
+  topic: { key: 'p2p_subtree_topic', default: 'subtree', doc: 'Topic of subtrees.', required: 'first' },
   sizeBound: 32 * 1024,
   forwardBound: 8 * 1024,
   wire: WIRE,
   priority: 5,
   atHome: true,
   repeats: true,
+  published: 'news',
   needsReputation: true,
   decode(message, context) {
     return {
@@ -37,13 +50,14 @@ export const subtree: MessageKind<Subtree> = {
   },
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
-  frame: (message) => ({
-    type: 'subtree',
+  shown: { colour: { terminal: 'cyan', page: 'blue' } },
+  frame: (message, { generation }) => ({
     hash: message.hash,
     base_url: message.dataHubUrl,
     peer_id: message.peerId,
     best_height: 0,
-    client_name: message.clientName,
+    // The first generation's frames know it in node_status alone.
+    client_name: generation === 'first' ? '' : message.clientName,
   }),
   record: (message, context) => announcedRecord(subtrees, message, context.recordFormat),
 };

@@ -1,41 +1,26 @@
-/**
- * The table of Kafka topics to which announcements go. A record carries its topic as the id, to disk too. A new topic is one row, and the
- * setting that names it.
- */
+/** Every Kafka topic of the server. What lists them, as settings, metrics and the command line do, reads it here. */
 
-import { KafkaBlockTopicMessage, KafkaSubtreeTopicMessage } from '../generated/kafkamessage.js';
-import type { KafkaSettingKey } from '../sinks/kafka/index.js';
-import { byId, type Identified } from './ids.js';
+import * as table from './announced-topics.js';
+import { inOrderOfIds } from './ids.js';
+import type { AnnouncedTopic, KafkaTopic } from './kafka-topic.js';
+import * as others from './other-topics.js';
 
-/** What a record's value says, in protobuf's names. */
-export interface AnnouncedFields {
-  /** Display order, lower-case hex. */
-  readonly hash: string;
-  readonly URL: string;
-  readonly peer_id: string;
-}
+export * from './announced-topics.js';
+export * from './other-topics.js';
 
-export interface KafkaTopic extends Identified {
-  /** Metric label and name in log lines and readiness; the cluster's is in the setting. */
-  readonly name: string;
-  readonly setting: KafkaSettingKey;
-  readonly codec: { encode(fields: AnnouncedFields): { finish(): Uint8Array } };
-}
+/** Key of the setting of a Kafka topic. */
+export type KafkaTopicKey =
+  | (typeof table)[keyof typeof table]['setting']['key']
+  | (typeof others)[keyof typeof others]['setting']['key'];
 
-export const blocks: KafkaTopic = {
-  id: 1,
-  name: 'blocks',
-  setting: 'kafka_blocksConfig',
-  codec: KafkaBlockTopicMessage,
-};
+/** Those to which announcements go, by their ids. */
+export const ANNOUNCED_TOPICS = inOrderOfIds<AnnouncedTopic<KafkaTopicKey>>(Object.values(table));
 
-export const subtrees: KafkaTopic = {
-  id: 2,
-  name: 'subtrees',
-  setting: 'kafka_subtreesConfig',
-  codec: KafkaSubtreeTopicMessage,
-};
-
-export const KAFKA_TOPICS: readonly KafkaTopic[] = [blocks, subtrees];
-
-export const KAFKA_TOPICS_BY_ID = byId(KAFKA_TOPICS);
+/** All of them: those to which announcements go, those that others fill, that of our frames. */
+export const KAFKA_TOPICS: readonly KafkaTopic<KafkaTopicKey>[] = [
+  ...ANNOUNCED_TOPICS,
+  others.rejectedTransactions,
+  others.invalidBlocks,
+  others.invalidSubtrees,
+  others.notifications,
+];

@@ -7,8 +7,9 @@
  */
 
 import { decodeEntry, type Entry, type EntryRecord, entryLength, writeEntry } from '../journal/entry.js';
+import type { AnnouncedRecord } from '../messages/record.js';
 import { standingAt, standingIndex } from './standing.js';
-import type { AnnouncedRecord, CheckedMessage } from './types.js';
+import type { CheckedMessage } from './types.js';
 
 const COUNT_BYTES = 4;
 /** The longest time that is told. */

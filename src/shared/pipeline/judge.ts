@@ -4,15 +4,14 @@
  */
 
 import sodium from 'sodium-native';
-import { checkMessage, refusedMessage } from '../messages/check.js';
-import { checkContextOf } from '../messages/context.js';
 import { byId } from '../messages/ids.js';
 import type { CheckContext, MessageKind } from '../messages/kind.js';
 import { NOT_PLAIN } from '../messages/object-reader.js';
+import { outcomeIndex } from '../messages/outcomes.js';
 import type { Settings } from '../settings/table.js';
-import { outcomeIndex } from './outcomes.js';
-import type { BatchMessage } from './raw-batch.js';
-import type { CheckedMessage, Signed } from './types.js';
+import { checkMessage, refusedMessage } from './check.js';
+import { checkContextOf } from './check-context.js';
+import type { CheckedMessage, RawMessage, Signed } from './types.js';
 
 const FORGED = outcomeIndex('forged');
 
@@ -44,7 +43,7 @@ export class Judge {
   }
 
   /** A message after all that is asked of it; `forged` where its signature does not hold. Throws RangeError on an unknown kind. */
-  judge(message: BatchMessage): CheckedMessage {
+  judge(message: RawMessage): CheckedMessage {
     const kind = this.#kinds[message.kind];
     if (kind === undefined) throw new RangeError(`no message kind ${message.kind}`);
     return judged(kind, message, this.#context);
@@ -54,7 +53,7 @@ export class Judge {
    * The same, but undefined for what may take long: a message that is larger than 2 KiB, of a kind that does not say that it may be
    * checked at home, or with texts that are not plain. Costs a fraction of a millisecond, whoever made the message.
    */
-  judgeAtHome(message: BatchMessage): CheckedMessage | undefined {
+  judgeAtHome(message: RawMessage): CheckedMessage | undefined {
     const kind = this.#kinds[message.kind];
     if (kind?.atHome !== true || message.data.length > AT_HOME_BYTES) return undefined;
     try {
@@ -66,7 +65,7 @@ export class Judge {
   }
 }
 
-function judged(kind: MessageKind, message: BatchMessage, context: CheckContext): CheckedMessage {
+function judged(kind: MessageKind, message: RawMessage, context: CheckContext): CheckedMessage {
   const { signed } = message;
   if (signed !== undefined && !holds(signed)) return refusedMessage(FORGED, message);
   return checkMessage(kind, message, context);

@@ -9,8 +9,6 @@
 import { standingAt, standingIndex } from './standing.js';
 import type { RawMessage } from './types.js';
 
-export type BatchMessage = Omit<RawMessage, 'source'>;
-
 export const KEY_LENGTH = 32;
 export const SIGNATURE_LENGTH = 64;
 const COUNT_BYTES = 4;
@@ -19,7 +17,7 @@ const SIGNED_HEAD_BYTES = 8 + KEY_LENGTH + SIGNATURE_LENGTH;
 const AUTHOR_MAX = 255;
 const SIGNED = 1;
 
-function sizeOf({ author, data, signed }: BatchMessage): number {
+function sizeOf({ author, data, signed }: RawMessage): number {
   return (
     HEAD_BYTES +
     author.length +
@@ -28,7 +26,7 @@ function sizeOf({ author, data, signed }: BatchMessage): number {
 }
 
 /** Throws RangeError on a kind past 255 or an author past 255 ASCII characters. */
-export function encodeRawBatch(messages: readonly BatchMessage[]): ArrayBuffer {
+export function encodeRawBatch(messages: readonly RawMessage[]): ArrayBuffer {
   let size = COUNT_BYTES;
   for (const message of messages) size += sizeOf(message);
   const buffer = new ArrayBuffer(size);
@@ -62,10 +60,10 @@ export function encodeRawBatch(messages: readonly BatchMessage[]): ArrayBuffer {
 }
 
 /** The messages of a batch; their bytes are views into it. Throws RangeError on a batch cut short. */
-export function decodeRawBatch(batch: ArrayBuffer): BatchMessage[] {
+export function decodeRawBatch(batch: ArrayBuffer): RawMessage[] {
   const bytes = Buffer.from(batch);
   const count = bytes.readUInt32LE(0);
-  const messages: BatchMessage[] = [];
+  const messages: RawMessage[] = [];
   let at = COUNT_BYTES;
   for (let index = 0; index < count; index++) {
     const authorAt = at + HEAD_BYTES;
@@ -73,7 +71,7 @@ export function decodeRawBatch(batch: ArrayBuffer): BatchMessage[] {
     const dataLength = bytes.readUInt32LE(at + 12);
     let dataAt = bodyAt;
     let end = bodyAt + dataLength;
-    let signed: BatchMessage['signed'];
+    let signed: RawMessage['signed'];
     if (bytes.readUInt8(at + 1) === SIGNED) {
       const keyAt = bodyAt + 8;
       const signatureAt = keyAt + KEY_LENGTH;

@@ -6,15 +6,11 @@ import type { TracedMessage, TracingOrder } from '../tracing/types.js';
 /** For a checker; the tip's bits follow with each batch. */
 export interface CheckerConfig {
   readonly settings: Settings;
-  /** URL of a module whose `MESSAGE_KINDS` is taken in place of the table; a test adds a made-up kind so. */
-  readonly kindsModule?: string;
 }
 
 /** For the publisher. */
 export interface PublisherConfig {
   readonly settings: Settings;
-  /** URL of a module whose `KAFKA_TOPICS` is taken in place of the table, where it has one; a test adds a made-up topic so. */
-  readonly kindsModule?: string | undefined;
   /** Directory of the journal, owned by the publisher alone. */
   readonly journalPath: string;
   /** Local socket on which the publisher serves frames. */

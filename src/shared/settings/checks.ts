@@ -4,6 +4,8 @@ import { isIP } from 'node:net';
 import { multiaddr } from '@multiformats/multiaddr';
 import ipaddr from 'ipaddr.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
+import { MESSAGE_KINDS } from '../messages/index.js';
+import { KAFKA_TOPICS } from '../messages/topics.js';
 import { parseDialAddress, parseListenAddress } from '../net/listen-address.js';
 import { compressionProblem } from '../sinks/kafka/kafkajs/compression.js';
 import { parseKafkaUrl } from '../sinks/kafka/url.js';
@@ -16,16 +18,6 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 type KeysOf<T> = { [K in SettingKey]: Settings[K] extends T ? K : never }[SettingKey];
 type TextKey = KeysOf<string>;
 type ListKey = KeysOf<readonly string[]>;
-
-const TOPICS = [
-  'p2p_bestblock_topic',
-  'p2p_block_topic',
-  'p2p_subtree_topic',
-  'p2p_mining_on_topic',
-  'p2p_rejected_tx_topic',
-  'p2p_node_status_topic',
-  'p2p_handshake_topic',
-] as const satisfies readonly TextKey[];
 
 const LISTENING = [
   'p2p_grpcListenAddress',
@@ -48,15 +40,6 @@ const MULTIADDRS = [
   'p2p_static_peers',
   'p2p_relay_peers',
 ] as const satisfies readonly ListKey[];
-
-const KAFKA = [
-  'kafka_blocksConfig',
-  'kafka_subtreesConfig',
-  'kafka_rejectedTxConfig',
-  'kafka_invalidBlocksConfig',
-  'kafka_invalidSubtreesConfig',
-  'kafka_notificationsConfig',
-] as const satisfies readonly TextKey[];
 
 const PAIRS = [
   ['server_certFile', 'server_keyFile'],
@@ -144,11 +127,9 @@ export function checkSettings(settings: Settings): readonly string[] {
   }
   const compression = compressionProblem(settings.p2p_kafka_compression);
   if (compression !== undefined) problem('p2p_kafka_compression', compression);
-  for (const key of KAFKA) {
+  for (const { key, optional } of KAFKA_TOPICS.map(({ setting }) => setting)) {
     if (settings[key] !== '') problems.push(...kafkaProblems(key, settings[key]));
-  }
-  for (const key of KAFKA.slice(0, 3)) {
-    if (settings[key] === '') problem(key, 'must not be empty; memory:// is the embedded broker');
+    else if (optional !== true) problem(key, 'must not be empty; memory:// is the embedded broker');
   }
   for (const [certificate, key] of PAIRS) {
     if ((settings[certificate] === '') !== (settings[key] === '')) {
@@ -207,17 +188,11 @@ function checkKeys(settings: Settings, problem: Problem): void {
 
 function checkTopics(settings: Settings, problem: Problem): void {
   const keyOf = new Map<string, SettingKey>();
-  for (const key of TOPICS) {
+  for (const { key, required } of MESSAGE_KINDS.map((kind) => kind.topic)) {
     const topic = settings[key];
     if (topic === '') {
       // In the first generation the rule of required settings has said so already.
-      if (
-        settings.p2p_generation === 'current' ||
-        key === 'p2p_node_status_topic' ||
-        key === 'p2p_handshake_topic'
-      ) {
-        problem(key, 'must not be empty');
-      }
+      if (settings.p2p_generation === 'current' || required === undefined) problem(key, 'must not be empty');
       continue;
     }
     if (!/^[\x21-\x7e]{1,128}$/.test(topic)) problem(key, 'is not 1 to 128 printable ASCII characters');

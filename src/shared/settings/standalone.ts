@@ -1,5 +1,6 @@
 /** Settings of a server with nothing beside it. */
 
+import { KAFKA_TOPICS, type KafkaTopicKey } from '../messages/topics.js';
 import type { SettingKey } from './table.js';
 
 /** For `--set`. */
@@ -26,12 +27,10 @@ export const STANDALONE: SetValues = {
   blockassembly_grpcAddress: '',
   security_level_grpc: 0,
   securityLevelHTTP: 0,
-  kafka_blocksConfig: 'memory://embedded/blocks?partitions=1',
-  kafka_subtreesConfig: 'memory://embedded/subtrees?partitions=1',
-  kafka_rejectedTxConfig: 'memory://embedded/rejectedtx?partitions=1',
-  kafka_invalidBlocksConfig: '',
-  kafka_invalidSubtreesConfig: '',
-  kafka_notificationsConfig: '',
+  ...(Object.fromEntries(KAFKA_TOPICS.map(({ setting }) => [setting.key, setting.default])) as Record<
+    KafkaTopicKey,
+    string
+  >),
   kafka_record_format: 'protobuf',
 };
 

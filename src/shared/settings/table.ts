@@ -1,7 +1,12 @@
 /**
- * Every setting of the server, once. The loader, `docs/settings.md`, `settings show` and the "nearest known key"
+ * Every setting of the server, once; those that name topics come from the kinds of messages and from the Kafka topics. The loader, `docs/settings.md`, `settings show` and the "nearest known key"
  * warning all read this table. Keys and shipped values are Teranode's; those marked "this server" are not.
  */
+
+import { MESSAGE_KINDS } from '../messages/index.js';
+import { RECORD_FORMATS } from '../messages/kafka-topic.js';
+import type { TopicSetting } from '../messages/topic-setting.js';
+import { KAFKA_TOPICS } from '../messages/topics.js';
 
 export type Generation = 'first' | 'current';
 
@@ -85,6 +90,15 @@ const list = (
   value: Default<readonly string[]> = [],
   options: { emptyIsNone?: true } = {},
 ): ListSetting => ({ type: 'list', default: value, doc, ...options });
+
+/** A row for each setting that names a topic, under its key. */
+const topics = <K extends string>(settings: readonly (TopicSetting<K> & { readonly required?: 'first' })[]) =>
+  Object.fromEntries(
+    settings.map(({ key, default: value, doc, required }) => [
+      key,
+      text(value, doc, required === undefined ? {} : { required }),
+    ]),
+  ) as { readonly [P in K]: TextSetting };
 
 const SECOND = 1000;
 const HOUR = 3_600_000;
@@ -240,13 +254,7 @@ export const SETTINGS = {
 
   // Topics and messages
   p2p_topic_prefix: text('', 'Topic prefix; empty: teranode/bitcoin/1.0.0/<network>.', { required: 'first' }),
-  p2p_bestblock_topic: text('bestblock', 'Topic of best-block requests.', { required: 'first' }),
-  p2p_block_topic: text('block', 'Topic of blocks.', { required: 'first' }),
-  p2p_subtree_topic: text('subtree', 'Topic of subtrees.', { required: 'first' }),
-  p2p_mining_on_topic: text('miningon', 'Topic of mining-on messages.', { required: 'first' }),
-  p2p_rejected_tx_topic: text('rejected_tx', 'Topic of rejected transactions.', { required: 'first' }),
-  p2p_node_status_topic: text('node_status', 'Topic of node status.'),
-  p2p_handshake_topic: text('handshake', 'Topic of May to October 2025, accepted and ignored.'),
+  ...topics(MESSAGE_KINDS.map(({ topic }) => topic)),
   p2p_payload_framing: choice(
     ['direct', 'message-bus'],
     { first: 'direct', current: 'message-bus' },
@@ -385,17 +393,9 @@ export const SETTINGS = {
   ),
 
   // Kafka
-  kafka_blocksConfig: text('memory://embedded/blocks?partitions=1', 'Blocks topic.'),
-  kafka_subtreesConfig: text('memory://embedded/subtrees?partitions=1', 'Subtrees topic.'),
-  kafka_rejectedTxConfig: text(
-    'memory://embedded/rejectedtx?partitions=1',
-    'Rejected transactions, consumed.',
-  ),
-  kafka_invalidBlocksConfig: text('', 'Invalid blocks, consumed; empty: not.'),
-  kafka_invalidSubtreesConfig: text('', 'Invalid subtrees, consumed; empty: not.'),
-  kafka_notificationsConfig: text('', 'Frames for gateways; empty: none (this server).'),
+  ...topics(KAFKA_TOPICS.map(({ setting }) => setting)),
   kafka_record_format: choice(
-    ['protobuf', 'protobuf-bytes', 'raw'],
+    RECORD_FORMATS,
     { first: 'raw', current: 'protobuf' },
     'Record format: protobuf; protobuf-bytes as nodes had it from 21 February to 24 April 2025, raw as before.',
   ),

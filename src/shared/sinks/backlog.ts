@@ -2,8 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { monotonic, wall } from '../clock.js';
-import { receivedAtOf } from '../journal/entry.js';
-import type { JournalledEntry } from './types.js';
+import { type JournalledEntry, receivedAtOf } from '../journal/entry.js';
 
 export interface BacklogBound {
   /** Entries and bytes held in memory, the newest beyond it. */

@@ -20,9 +20,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c } from '../crc32c.js';
-import { entryLengthAt, MAX_ENTRY_BYTES } from '../journal/entry.js';
+import { entryLengthAt, type JournalledEntry, MAX_ENTRY_BYTES } from '../journal/entry.js';
 import type { Gap } from './backlog.js';
-import type { JournalledEntry } from './types.js';
 
 const HEAD_BYTES = 20;
 const SUFFIX = '.kept';

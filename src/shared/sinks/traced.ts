@@ -2,11 +2,12 @@
 
 import { errorMessage } from '../errors.js';
 import type { DependencyHealth } from '../health.js';
+import type { JournalledEntry } from '../journal/entry.js';
 import { messagingValues } from '../tracing/messaging.js';
 import type { Tracers } from '../tracing/tracing.js';
 import type { SpanValues, TraceParent, TraceSpan } from '../tracing/types.js';
 import { RecordFaultError } from './kafka/types.js';
-import type { JournalledEntry, Sink } from './types.js';
+import type { Sink } from './types.js';
 
 export interface TracedSinkComponents {
   readonly sink: Sink;

@@ -1,17 +1,7 @@
 /** What takes entries from the journal elsewhere. */
 
 import type { DependencyHealth } from '../health.js';
-
-/** An entry and where it stands in the journal. */
-export interface JournalledEntry {
-  readonly position: number;
-  /** Of the first frame at or behind it: its own where it has one. */
-  readonly seq: number;
-  /** See `journal/entry.ts`. */
-  readonly bytes: Uint8Array;
-  /** What goes with it where a sink has headers; never on disk. */
-  readonly headers?: Readonly<Record<string, string>>;
-}
+import type { JournalledEntry } from '../journal/entry.js';
 
 /** Its faults are those of `kafka/types.ts`: RecordFaultError, TopicFaultError, and anything else for "try again". */
 export interface Sink {

@@ -6,7 +6,7 @@
  * connected or was of use.
  */
 
-import type { OutcomeName } from '../../shared/pipeline/outcomes.js';
+import type { OutcomeName } from '../../shared/messages/outcomes.js';
 import { standingIndex } from '../../shared/pipeline/standing.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
 import { Recent } from './recent.js';

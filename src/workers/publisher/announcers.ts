@@ -2,8 +2,9 @@
 
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
-import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
-import type { AnnouncedRecord, Announcer } from '../../shared/pipeline/types.js';
+import type { AnnouncedRecord } from '../../shared/messages/record.js';
+import { ANNOUNCED_TOPICS } from '../../shared/messages/topics.js';
+import type { Announcer } from '../../shared/pipeline/types.js';
 
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
 const MAX_A_HASH = 64;
@@ -54,7 +55,7 @@ export class Announcers {
           if (reason === 'evict' && clock() - at <= rememberMs) this.#lost.set(topic, clock());
         },
       });
-    this.#topics = new Map(KAFKA_TOPICS.map(({ id }) => [id, memory(id)]));
+    this.#topics = new Map(ANNOUNCED_TOPICS.map(({ id }) => [id, memory(id)]));
   }
 
   /** Announcements remembered. */

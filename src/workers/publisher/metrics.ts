@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { OUTCOMES } from '../../shared/messages/outcomes.js';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
-import { OUTCOMES } from '../../shared/pipeline/outcomes.js';
 
 const BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2];
 

@@ -8,7 +8,7 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { JournalBounds } from '../../shared/journal/bounds.js';
 import { Cursor, cursorNames } from '../../shared/journal/cursor.js';
-import { decodeEntry, encodeEntry, hasFrame } from '../../shared/journal/entry.js';
+import { decodeEntry, encodeEntry, hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
 import { type Appended, Journal, type Opened } from '../../shared/journal/journal.js';
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -20,7 +20,7 @@ import { Drainer } from '../../shared/sinks/drainer.js';
 import { isRecordOf } from '../../shared/sinks/kafka/sink.js';
 import { KeptEntries } from '../../shared/sinks/kept.js';
 import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
-import type { JournalledEntry, Sink } from '../../shared/sinks/types.js';
+import type { Sink } from '../../shared/sinks/types.js';
 
 export interface OutboxComponents {
   readonly logger: Logger;

@@ -13,21 +13,21 @@ import { serviceFiles } from '../../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { journalBounds } from '../../shared/journal/bounds.js';
-import { hasFrame } from '../../shared/journal/entry.js';
+import { hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { blocks, KAFKA_TOPICS, type KafkaTopic } from '../../shared/messages/topics.js';
+import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/messages/outcomes.js';
+import { ANNOUNCED_TOPICS, blocks, type KafkaTopicKey, notifications } from '../../shared/messages/topics.js';
 import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
-import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/pipeline/outcomes.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
-import { createProducer, type KafkaSettingKey } from '../../shared/sinks/kafka/index.js';
+import { createProducer } from '../../shared/sinks/kafka/index.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.js';
 import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
 import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
 import { placeValues, TracedSink } from '../../shared/sinks/traced.js';
-import type { JournalledEntry, Sink } from '../../shared/sinks/types.js';
+import type { Sink } from '../../shared/sinks/types.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import { FLUSH_MS, Tracing } from '../../shared/tracing/tracing.js';
 import type { SpanValues, TracedMessage, TraceParent } from '../../shared/tracing/types.js';
@@ -57,19 +57,12 @@ interface Sorted {
   readonly stored: { readonly index: number; readonly message: DecodedMessage; readonly isNew: boolean }[];
 }
 
-export interface PublisherComponents {
-  readonly logger: Logger;
-  /** Kafka topics; the table's unless told. */
-  readonly topics?: readonly KafkaTopic[] | undefined;
-}
-
 export class Publisher {
   readonly #config: PublisherConfig;
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
   readonly #outbox: Outbox;
-  readonly #topics: readonly KafkaTopic[];
   readonly #admission: Admission;
   readonly #announcers: Announcers;
   readonly #blockFound: BlockFoundForwarder | undefined;
@@ -82,10 +75,9 @@ export class Publisher {
   #closed = false;
 
   /** Throws ConfigurationError when a Kafka setting is wrong. */
-  constructor({ logger, topics = KAFKA_TOPICS }: PublisherComponents, config: PublisherConfig) {
+  constructor({ logger }: { readonly logger: Logger }, config: PublisherConfig) {
     const { settings, brokerSocketPath } = config;
     this.#config = config;
-    this.#topics = topics;
     this.#announcers = new Announcers({
       max: settings.p2p_peer_map_max_size,
       rememberMs: settings.p2p_peer_map_ttl,
@@ -96,7 +88,7 @@ export class Publisher {
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
     this.#secrets = new Secrets(settings);
     const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka'), secrets: this.#secrets };
-    const outlets = topics.map(({ id, name: topic, setting }): Outlet => {
+    const outlets = ANNOUNCED_TOPICS.map(({ id, name: topic, setting: { key: setting } }): Outlet => {
       const sink = new KafkaSink(createProducer(settings, setting, kafka));
       return {
         topic,
@@ -105,11 +97,12 @@ export class Publisher {
         sink: (epoch) => this.#tracedSink(sink, { setting, epoch, takes: isRecordOf(id) }),
       };
     });
-    if (settings.kafka_notificationsConfig !== '') {
-      const setting = 'kafka_notificationsConfig';
+    const { name, setting: frames } = notifications;
+    if (settings[frames.key] !== '') {
+      const setting = frames.key;
       const producer = createProducer(settings, setting, kafka);
       outlets.push({
-        topic: 'notifications',
+        topic: name,
         id: 0,
         place: placeOf(setting, settings[setting]),
         sink: (epoch) =>
@@ -119,7 +112,7 @@ export class Publisher {
     }
     const metrics = createOutboxMetrics(
       this.#registry,
-      topics.map(({ name }) => name),
+      ANNOUNCED_TOPICS.map((topic) => topic.name),
     );
     this.#outbox = new Outbox(
       { logger, metrics, outlets },
@@ -168,7 +161,7 @@ export class Publisher {
   #tracedSink(
     sink: KafkaSink,
     of: {
-      readonly setting: KafkaSettingKey;
+      readonly setting: KafkaTopicKey;
       readonly epoch: string;
       readonly takes: (entry: Uint8Array) => boolean;
     },
@@ -255,7 +248,7 @@ export class Publisher {
   ): Sorted {
     const outcomes = new Uint8Array(messages.length);
     const stored: { index: number; message: DecodedMessage; isNew: boolean }[] = [];
-    const capacities = new Map(this.#topics.map(({ id, name }) => [id, this.#outbox.capacity(name)]));
+    const capacities = new Map(ANNOUNCED_TOPICS.map(({ id, name }) => [id, this.#outbox.capacity(name)]));
     let next = 0;
     messages.forEach((message, index) => {
       outcomes[index] = message.outcome;
@@ -447,7 +440,7 @@ function notificationMeters({
 }
 
 /** Where the topic of a setting is, for a person. */
-function placeOf(key: KafkaSettingKey, url: string): string {
+function placeOf(key: KafkaTopicKey, url: string): string {
   const { scheme, brokers } = parseKafkaUrl(key, url);
   return `${scheme === 'memory' ? 'embedded broker' : brokers.join(',')} (${key})`;
 }

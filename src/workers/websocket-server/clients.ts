@@ -247,8 +247,8 @@ export class Clients {
   }
 
   #textPing({ baseUrl, peerId, generation }: TextPing): void {
-    const fields = { type: 'PING', base_url: baseUrl, peer_id: peerId, best_height: 0 };
-    const ping = frameJson(fields, wall.told(), generation);
+    const fields = { base_url: baseUrl, peer_id: peerId, best_height: 0 };
+    const ping = frameJson('PING', fields, wall.told(), generation);
     this.#listener?.publish(FEED, ping);
   }
 }

@@ -10,7 +10,7 @@ export interface PageFile {
   readonly body: Buffer;
 }
 
-const SCRIPTS = ['app', 'charts', 'connection', 'details', 'feed', 'peers', 'status', 'text'];
+const SCRIPTS = ['app', 'charts', 'connection', 'details', 'feed', 'kinds', 'peers', 'status', 'text'];
 const FILES = [
   { path: '/', file: 'index.html', contentType: 'text/html; charset=utf-8' },
   ...SCRIPTS.map((name) => ({

@@ -2,8 +2,7 @@
 
 import { monotonic } from '../../shared/clock.js';
 import type { Traces } from '../../shared/feed/stream.js';
-import { frameOf } from '../../shared/journal/entry.js';
-import type { JournalledEntry } from '../../shared/sinks/types.js';
+import { frameOf, type JournalledEntry } from '../../shared/journal/entry.js';
 import { messagingValues } from '../../shared/tracing/messaging.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceParent } from '../../shared/tracing/types.js';

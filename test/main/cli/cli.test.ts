@@ -565,7 +565,14 @@ test('in a window no line is wider than it or broken in a word, elsewhere lines 
   const id = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
   const reason = 'the transaction spends an output that is spent already, says the validator of the node';
   const event: Sighting = {
-    ...{ kind: 'rejected_tx', hash: 'ab'.repeat(32), origin: 'node1', height: '', firstAt: 0, reason },
+    ...{
+      kind: 'rejected_tx',
+      hash: 'ab'.repeat(32),
+      origin: 'node1',
+      height: '',
+      firstAt: 0,
+      remark: reason,
+    },
     heard: ['node1', 'node2', 'node3'].map((node, ms) => ({ node, ms })),
   };
   const things: Record<string, (terminal: Terminal) => void> = {
@@ -588,7 +595,7 @@ test('in a window no line is wider than it or broken in a word, elsewhere lines 
         frameLine(
           {
             type: 'node_status',
-            hash: 'cd'.repeat(32),
+            best_block_hash: 'cd'.repeat(32),
             peer_id: id,
             base_url: 'https://hub.example/api/v1',
             client_name: 'a name',

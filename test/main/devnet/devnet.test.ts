@@ -103,7 +103,7 @@ test('an event is told once, with everybody who heard it and after how long', as
   const events: Sighting[] = [];
   const sightings = new Sightings({ expected: 3, patienceMs: 50, onEvent: (event) => events.push(event) });
   context.after(() => sightings.stop());
-  const block = { kind: 'block', hash: 'a', origin: 'node1', height: '1', reason: '' };
+  const block = { kind: 'block', hash: 'a', origin: 'node1', height: '1', remark: '' };
   sightings.add('node1', block, 1000);
   sightings.add('node1', block, 1001);
   sightings.add('node3', block, 1002.25);
@@ -120,14 +120,14 @@ test('an event is told once, with everybody who heard it and after how long', as
   assert.deepEqual(events[1]?.heard, [{ node: 'node1', ms: 0 }]);
 });
 
-test('what happened is told whole, the reason too', () => {
+test('what happened is told whole, the remark too', () => {
   const terminal = new Terminal(process.stdout, process.stderr, { NO_COLOR: '1' });
   const event: Sighting = {
     kind: 'rejected_tx',
     hash: 'ab'.repeat(32),
     origin: 'node1',
     height: '',
-    reason: 'a reason of which there is too much to say',
+    remark: 'a reason of which there is too much to say',
     firstAt: 0,
     heard: [
       { node: 'node1', ms: 0 },
@@ -137,5 +137,5 @@ test('what happened is told whole, the reason too', () => {
   };
   const text = sightingText(event, terminal);
   assert.match(text, /^rejected_tx ababab…abab +node2 \+1 {2}node3 \+2 ms \(a reason of which .* to say\)$/);
-  assert.match(sightingText({ ...event, heard: [], reason: '' }, terminal), / heard by nobody yet$/);
+  assert.match(sightingText({ ...event, heard: [], remark: '' }, terminal), / heard by nobody yet$/);
 });

@@ -1,24 +1,28 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { LevelBanStore } from '../../../src/main/bans/level-store.js';
 import { askServer } from '../../../src/main/control/client.js';
 import { controlSocketPath } from '../../../src/main/control/protocol.js';
 import { Lives } from '../../../src/main/hand-over/lives.js';
 import { Tenure } from '../../../src/main/hand-over/tenure.js';
-import { composeServer } from '../../../src/main/server/compose.js';
+import { composeDependencies } from '../../../src/main/server/compose.js';
+import { P2PServer } from '../../../src/main/server/server.js';
 import { keptLog } from '../../support/logger.js';
 import { serverSettings } from '../../support/server.js';
-import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 
 test('a start that does not end when it is asked for the directory fails the hand-over in time, so that the process ends and the lock is free', async (context) => {
-  const kinds = join(temporaryDirectory(context), 'kinds.mjs');
-  writeFileSync(
-    kinds,
-    'await new Promise((resolve) => { globalThis.endLoading = resolve; });\nexport const MESSAGE_KINDS = [];\n',
-  );
+  let opening = false;
+  let endOpening = () => {};
+  const held = new Promise<void>((resolve) => {
+    endOpening = resolve;
+  });
+  class StuckStore extends LevelBanStore {
+    override async open(): Promise<void> {
+      opening = true;
+      await held;
+    }
+  }
   const settings = serverSettings(context, { p2p_datadir_wait: 60_000, shutdown_timeout: 1_000 });
   const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: 'old' });
   const { logger } = keptLog();
@@ -26,7 +30,11 @@ test('a start that does not end when it is asked for the directory fails the han
     {
       logger,
       tenure,
-      compose: () => composeServer(settings, { logger, tenure, kindsModule: pathToFileURL(kinds).href }),
+      compose: () => {
+        const composed = composeDependencies(settings, logger);
+        const banStore = new StuckStore({ level: composed.directory.store, logger });
+        return P2PServer.create({ ...composed, banStore }, { tenure });
+      },
     },
     { path: settings.DATADIR },
   );
@@ -34,8 +42,7 @@ test('a start that does not end when it is asked for the directory fails the han
     () => assert.fail('it served'),
     (error: unknown) => error,
   );
-  const loading = globalThis as { endLoading?: () => void };
-  await waitFor(() => loading.endLoading, { what: 'a start that hangs' });
+  await waitFor(() => opening, { what: 'a start that hangs' });
   const { request } = new Tenure({ waitMs: 1, version: 'new' });
   const params = { ...request, confirmed: true };
   const answer = await askServer(controlSocketPath(settings.DATADIR), 'handOver', params, 60_000);
@@ -44,7 +51,7 @@ test('a start that does not end when it is asked for the directory fails the han
     assert.match(String(await within(failed, 60_000, 'the failure')), /took too long/);
     assert.equal(lives.server.handingOver, true);
   } finally {
-    loading.endLoading?.();
+    endOpening();
     await lives.stop();
   }
 });

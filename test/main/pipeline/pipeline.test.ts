@@ -1,28 +1,39 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { Registry } from 'prom-client';
 import type { IncomingMessage } from '../../../src/main/node/types.js';
 import { Pipeline } from '../../../src/main/pipeline/index.js';
 import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
 import { KafkaSubtreeTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
-import { subtree } from '../../../src/shared/messages/index.js';
+import type { PeerFact } from '../../../src/shared/messages/fact.js';
+import { MESSAGE_KINDS, subtree } from '../../../src/shared/messages/index.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
-import type { PeerFact } from '../../../src/shared/pipeline/types.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
-import { MESSAGE_KINDS } from '../../support/made-up-kind.js';
+import { sighting as sightingKind } from '../../support/made-up/sighting.js';
+import { trap } from '../../support/made-up/trap.js';
 import type { JournalBatch, JournalMessage } from '../../support/recording-publisher.js';
 import { AUTHOR, OTHER_PEER, sampleData, sampleFields } from '../../support/sample-messages.js';
 import { settingsOf } from '../../support/settings.js';
 import { createSigner, forged, type Signer } from '../../support/signed.js';
-import { temporaryDirectory } from '../../support/temporary.js';
+import { SharedByTests, temporaryDirectory } from '../../support/temporary.js';
+import { checkerOf, SIGHTING, TRAP, treeWith } from '../../support/tree-with.js';
 import { waitFor } from '../../support/wait.js';
 
+const KINDS: readonly MessageKind[] = [...MESSAGE_KINDS, sightingKind, trap];
+const shared = new SharedByTests();
+/** The checkers' program that knows them. */
+let checkers: URL;
+before(() => {
+  checkers = checkerOf(treeWith(shared, SIGHTING, TRAP));
+});
+after(() => shared.clean());
+
 /** Id of the kind of this name. */
-const kindOf = (kind: string) => MESSAGE_KINDS.find(({ name }) => name === kind)?.id ?? 0;
+const kindOf = (kind: string) => KINDS.find(({ name }) => name === kind)?.id ?? 0;
 const OWN_PEER = '12D3KooWKRyzVWW6ChFjQjK4miCty85Niy48tpPV95XdKu1BcvMA';
 
 interface Verdict {
@@ -68,8 +79,8 @@ async function pipelineOf(
         peerId: OWN_PEER,
         logLevel: 'info',
       },
-      kinds: MESSAGE_KINDS,
-      kindsModule: new URL('../../support/made-up-kind.js', import.meta.url).href,
+      kinds: KINDS,
+      checkerFile: checkers,
       publisherFile: new URL('../../support/recording-publisher.js', import.meta.url),
       ...rest,
     },

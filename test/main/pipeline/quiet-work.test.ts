@@ -2,25 +2,33 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import type { IncomingMessage, Judgement } from '../../../src/main/node/types.js';
 import { Pipeline } from '../../../src/main/pipeline/index.js';
 import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
-import { kindNamed } from '../../../src/shared/messages/index.js';
+import { kindNamed, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import { Judge } from '../../../src/shared/pipeline/judge.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
-import { MESSAGE_KINDS, trap } from '../../support/made-up-kind.js';
+import { trap } from '../../support/made-up/trap.js';
 import { sampleData } from '../../support/sample-messages.js';
 import { settingsOf } from '../../support/settings.js';
 import { createSigner, forged } from '../../support/signed.js';
-import { temporaryDirectory } from '../../support/temporary.js';
+import { SharedByTests, temporaryDirectory } from '../../support/temporary.js';
+import { checkerOf, TRAP, treeWith } from '../../support/tree-with.js';
 import { waitFor } from '../../support/wait.js';
 
 const SLOW = new URL('../../support/slow-checker.js', import.meta.url);
+const shared = new SharedByTests();
+/** The checkers' program with the trap in its table. */
+let checkers: URL;
+before(() => {
+  checkers = checkerOf(treeWith(shared, TRAP));
+});
+after(() => shared.clean());
 /** As checked at home as a kind can be. */
 const HOME_TRAP: MessageKind<{ readonly spring: string }> = { ...trap, atHome: true };
 const subtreeId = kindNamed('subtree').id;
@@ -36,7 +44,7 @@ async function quietPipeline(
     {
       settings,
       logger: keptLog().logger,
-      metrics: createPipelineMetrics(new Registry(), MESSAGE_KINDS),
+      metrics: createPipelineMetrics(new Registry()),
       verdicts: { report: () => {} },
       bans: { isPeerBanned: () => false },
       reputation: { isLow: () => false },
@@ -54,8 +62,8 @@ async function quietPipeline(
         logLevel: 'info',
       },
       // Main's table has the trap at home: what keeps it out must be the message.
-      kinds: MESSAGE_KINDS.map((kind) => (kind.name === trap.name ? (HOME_TRAP as MessageKind) : kind)),
-      kindsModule: new URL('../../support/made-up-kind.js', import.meta.url).href,
+      kinds: [...MESSAGE_KINDS, HOME_TRAP],
+      checkerFile: checkers,
       publisherFile: new URL('../../support/recording-publisher.js', import.meta.url),
       ...options,
     },
@@ -207,7 +215,7 @@ describe('quiet work', () => {
       assert.equal((await judged(subtree(1))).where, 'main');
       assert.deepEqual(await judged(message), { signature: 'poisonous', where: 'thread' });
     }
-    const table = new Judge(settingsOf(), MESSAGE_KINDS);
+    const table = new Judge(settingsOf(), [...MESSAGE_KINDS, trap]);
     for (const spring of springs) {
       const message = author.sign(trap.id, JSON.stringify({ spring }));
       assert.equal(table.judgeAtHome({ ...message, receivedAt: 0, standing: 'stranger' }), undefined);

@@ -11,7 +11,7 @@ import { SyncCoordinator, type SyncCoordinatorComponents } from '../../../src/ma
 import { DataHubs } from '../../../src/main/sync/data-hubs.js';
 import { GuardedHttp } from '../../../src/main/sync/guarded-http.js';
 import { createSyncMetrics } from '../../../src/main/sync/metrics.js';
-import { checkContextOf } from '../../../src/shared/messages/context.js';
+import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { DataHubs, type DataHubsOptions } from '../../../src/main/sync/data-hubs.js';
 import { GuardedHttp } from '../../../src/main/sync/guarded-http.js';
 import { createSyncMetrics } from '../../../src/main/sync/metrics.js';
-import { checkContextOf } from '../../../src/shared/messages/context.js';
+import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
 import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { settingsOf } from '../../support/settings.js';

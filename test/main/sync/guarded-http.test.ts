@@ -10,8 +10,8 @@ import {
   type ResolvedAddress,
 } from '../../../src/main/sync/guarded-http.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
-import { checkContextOf } from '../../../src/shared/messages/context.js';
 import { Refusal } from '../../../src/shared/messages/refusal.js';
+import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { makeCertificate } from '../../support/certificates.js';
 import { startDataHub } from '../../support/data-hub.js';

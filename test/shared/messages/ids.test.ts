@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { byId } from '../../../src/shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
-import { KAFKA_TOPICS } from '../../../src/shared/messages/topics.js';
-import { sighting, MESSAGE_KINDS as WITH_MADE_UP } from '../../support/made-up-kind.js';
+import type { MessageKind } from '../../../src/shared/messages/kind.js';
+import { ANNOUNCED_TOPICS } from '../../../src/shared/messages/topics.js';
+import { sighting } from '../../support/made-up/sighting.js';
 
 describe('ids of kinds and topics', () => {
   it('stay what they were: they are in the journals of those who upgrade', () => {
@@ -16,14 +17,14 @@ describe('ids of kinds and topics', () => {
       bestblock: 6,
       handshake: 7,
     });
-    assert.deepEqual(Object.fromEntries(KAFKA_TOPICS.map(({ name, id }) => [name, id])), {
+    assert.deepEqual(Object.fromEntries(ANNOUNCED_TOPICS.map(({ name, id }) => [name, id])), {
       blocks: 1,
       subtrees: 2,
     });
   });
 
   it('find the row, and nothing where there is none', () => {
-    const table = byId(WITH_MADE_UP);
+    const table = byId<MessageKind>([...MESSAGE_KINDS, sighting]);
     assert.equal(table[sighting.id], sighting);
     assert.equal(table[0], undefined);
     assert.equal(table[199], undefined);

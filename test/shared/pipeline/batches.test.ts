@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeEntry } from '../../../src/shared/journal/entry.js';
-import { checkMessage, refusedMessage } from '../../../src/shared/messages/check.js';
 import { KINDS_BY_ID, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import { outcomeIndex } from '../../../src/shared/messages/outcomes.js';
+import { checkMessage, refusedMessage } from '../../../src/shared/pipeline/check.js';
 import {
   decodeCheckedBatch,
   decodeCheckedMessage,
@@ -14,7 +15,6 @@ import {
   outcomeOf,
   sliceCheckedBatch,
 } from '../../../src/shared/pipeline/checked-batch.js';
-import { outcomeIndex } from '../../../src/shared/pipeline/outcomes.js';
 import { decodeRawBatch, encodeRawBatch } from '../../../src/shared/pipeline/raw-batch.js';
 import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
 import { contextOf, heard, sampleData } from '../../support/sample-messages.js';
@@ -34,10 +34,10 @@ const RAW = MESSAGE_KINDS.map(({ name }) => heard(name, sampleData(name)));
 const CHECKED = RAW.map((raw) => checkMessage(KINDS_BY_ID[raw.kind]!, raw, contextOf()));
 
 describe('a raw batch', () => {
-  it('gives back its messages, but for the source that main keeps', () => {
+  it('gives back its messages', () => {
     const decoded = decodeRawBatch(encodeRawBatch([...RAW, { ...RAW[0]!, data: new Uint8Array(0) }]));
     assert.equal(decoded.length, RAW.length + 1);
-    RAW.forEach(({ source: _, ...raw }, index) => {
+    RAW.forEach((raw, index) => {
       assert.deepEqual(
         { ...decoded[index], data: [...decoded[index]!.data] },
         { ...raw, data: [...raw.data], signed: undefined },

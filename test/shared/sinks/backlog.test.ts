@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeEntry, recordBytesOf } from '../../../src/shared/journal/entry.js';
+import { decodeEntry, type JournalledEntry, recordBytesOf } from '../../../src/shared/journal/entry.js';
 import { blocks } from '../../../src/shared/messages/topics.js';
 import { Backlog } from '../../../src/shared/sinks/backlog.js';
 import { isRecordOf } from '../../../src/shared/sinks/kafka/sink.js';
-import type { JournalledEntry } from '../../../src/shared/sinks/types.js';
 import { entryWith, frameEntry, openJournal, recordEntry } from '../../support/open-journal.js';
 
 const BLOCKS = isRecordOf(blocks.id);

@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Registry } from 'prom-client';
+import type { JournalledEntry } from '../../../src/shared/journal/entry.js';
 import { BrokerFaultError, RecordFaultError } from '../../../src/shared/sinks/kafka/types.js';
 import { TracedSink, type TracedSinkOptions } from '../../../src/shared/sinks/traced.js';
-import type { JournalledEntry, Sink } from '../../../src/shared/sinks/types.js';
+import type { Sink } from '../../../src/shared/sinks/types.js';
 import type { Tracer } from '../../../src/shared/tracing/tracer.js';
 import { Tracing } from '../../../src/shared/tracing/tracing.js';
 import { startCollector } from '../../support/collector.js';

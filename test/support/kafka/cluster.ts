@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import kafkajs, { type Admin, type Kafka, type KafkaConfig } from 'kafkajs';
+import type { KafkaTopicKey } from '../../../src/shared/messages/topics.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import { waitFor } from '../wait.js';
 import { type BrokerProcess, FAST_START } from './broker.js';
@@ -14,16 +15,7 @@ const TOOL_MS = 120_000;
 /** For a JVM that has to start and to join its group before the first record, on a loaded machine. */
 const CONSOLE_IDLE_MS = 60_000;
 
-/** Every setting that names a topic. */
-const TOPICS = [
-  'blocks',
-  'subtrees',
-  'rejectedTx',
-  'invalidBlocks',
-  'invalidSubtrees',
-  'notifications',
-] as const;
-type TopicName = (typeof TOPICS)[number];
+/** The settings that name topics. */
 const KEYS = {
   blocks: 'kafka_blocksConfig',
   subtrees: 'kafka_subtreesConfig',
@@ -31,7 +23,8 @@ const KEYS = {
   invalidBlocks: 'kafka_invalidBlocksConfig',
   invalidSubtrees: 'kafka_invalidSubtreesConfig',
   notifications: 'kafka_notificationsConfig',
-} as const satisfies Record<TopicName, keyof Settings>;
+} as const satisfies Record<string, KafkaTopicKey>;
+type TopicName = keyof typeof KEYS;
 
 export interface Broker {
   /** Resolves when the cluster answers with this broker in it. */

@@ -2,6 +2,7 @@
 
 import { ConfigurationError } from '../../errors.js';
 import type { Logger } from '../../logging/logger.js';
+import { KAFKA_TOPICS, type KafkaTopicKey } from '../../messages/topics.js';
 import type { Secrets } from '../../secrets/secrets.js';
 import type { Settings } from '../../settings/table.js';
 import type { WatchedPem } from '../../tls/watch.js';
@@ -15,9 +16,6 @@ import { KafkaJsConsumer } from './kafkajs/consumer.js';
 import { KafkaJsProducer } from './kafkajs/producer.js';
 import type { KafkaConsumer, KafkaProducer } from './types.js';
 import { type KafkaTopicUrl, parseKafkaUrl } from './url.js';
-
-/** Settings whose value is a topic's URL. */
-export type KafkaSettingKey = Extract<keyof Settings, `kafka_${string}Config`>;
 
 export interface KafkaOptions {
   readonly logger: Logger;
@@ -39,7 +37,7 @@ export interface ConsumerOptions extends KafkaOptions {
 /** Producer for the topic in `settings[key]`, not yet connected. Throws ConfigurationError. */
 export function createProducer(
   settings: Settings,
-  key: KafkaSettingKey,
+  key: KafkaTopicKey,
   { logger, brokerSocketPath, tls, secrets }: KafkaOptions,
 ): KafkaProducer {
   const url = topicUrl(settings, key, logger);
@@ -57,7 +55,7 @@ export function createProducer(
 /** Consumer of the topic in `settings[key]`, not yet started. Throws ConfigurationError. */
 export function createConsumer(
   settings: Settings,
-  key: KafkaSettingKey,
+  key: KafkaTopicKey,
   { logger, brokerSocketPath, group, metrics, tls, secrets }: ConsumerOptions,
 ): KafkaConsumer {
   const url = topicUrl(settings, key, logger);
@@ -73,13 +71,12 @@ export function createConsumer(
 
 /** Whether any topic of `settings` is on the embedded broker. Throws ConfigurationError. */
 export function needsEmbeddedBroker(settings: Settings): boolean {
-  return Object.entries(settings).some(
-    ([key, value]) =>
-      /^kafka_.*Config$/.test(key) && value !== '' && parseKafkaUrl(key, String(value)).scheme === 'memory',
+  return KAFKA_TOPICS.some(
+    ({ setting: { key } }) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).scheme === 'memory',
   );
 }
 
-function topicUrl(settings: Settings, key: KafkaSettingKey, logger: Logger): KafkaTopicUrl {
+function topicUrl(settings: Settings, key: KafkaTopicKey, logger: Logger): KafkaTopicUrl {
   const url = parseKafkaUrl(key, settings[key]);
   if (url.unknownParameters.length > 0) {
     logger.warn({ setting: key, parameters: url.unknownParameters }, 'parameters of a Kafka URL are unknown');

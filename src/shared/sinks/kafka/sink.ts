@@ -1,7 +1,15 @@
 /** Kafka as a sink: what a record of an entry is, on a cluster or on the embedded broker alike. */
 
-import { decodeEntry, flagsOf, OWN, RECORD, recordBytesOf, topicOf } from '../../journal/entry.js';
-import type { JournalledEntry, Sink } from '../types.js';
+import {
+  decodeEntry,
+  flagsOf,
+  type JournalledEntry,
+  OWN,
+  RECORD,
+  recordBytesOf,
+  topicOf,
+} from '../../journal/entry.js';
+import type { Sink } from '../types.js';
 import type { KafkaProducer, KafkaRecord } from './types.js';
 
 /** Whether an entry is one of the records of the topic `id`: our own announcements are none. */

@@ -7,6 +7,7 @@ import { formatRate } from './charts.js';
 import { Connection } from './connection.js';
 import { Details } from './details.js';
 import { Feed } from './feed.js';
+import { kindsOf } from './kinds.js';
 import { Status } from './status.js';
 import { asText, clean, number, timeOfDay } from './text.js';
 
@@ -54,6 +55,7 @@ async function refresh() {
   show();
   await status.refresh();
   connection.pings = status.report?.node?.textPing !== false;
+  if (status.report !== undefined) feed.describe(kindsOf(status.report));
   for (const { id, name } of status.report?.peers ?? []) feed.name(asText(id), asText(name));
   show();
 }

@@ -25,11 +25,13 @@ export class RateChart {
   #figure;
   #svg;
   #label;
+  #box;
 
-  /** Appends itself to `parent`; `kind` is shown and chooses the colour. */
+  /** Appends itself to `parent`; `kind` is shown. */
   constructor(parent, kind) {
     this.#label = clean(kind);
     const box = document.createElement('figure');
+    this.#box = box;
     box.className = 'chart';
     box.dataset.kind = kind;
     const caption = document.createElement('figcaption');
@@ -51,6 +53,15 @@ export class RateChart {
     box.append(caption, this.#svg);
     parent.append(box);
     this.draw();
+  }
+
+  set colour(name) {
+    this.#box.dataset.colour = name;
+  }
+
+  /** Moves behind what `parent` has. */
+  appendTo(parent) {
+    parent.append(this.#box);
   }
 
   /** Whether messages would be counted now, were there any. */

@@ -7,10 +7,10 @@
 
 import { RateChart } from './charts.js';
 import { copy, fieldsOf } from './details.js';
-import { asText, bytes, clean, element, number, parseExactly, short, timeOfDay } from './text.js';
+import { detailOf, PLAIN } from './kinds.js';
+import { asText, clean, element, parseExactly, short, timeOfDay } from './text.js';
 
-const KINDS = ['block', 'subtree', 'mining_on', 'rejected_tx', 'node_status'];
-/** Kinds that a stranger may add to the page. */
+/** Kinds at the most: whoever sends other frames than the node says that it has adds no more. */
 const MOST_KINDS = 12;
 /** Rows of the list, and messages kept of each kind. */
 const MOST_ROWS = 200;
@@ -29,8 +29,10 @@ export class Feed {
   #stop;
   /** While a button is held down the list holds still, or what is released is another row. */
   #held = false;
-  /** By kind: its chart, whether its rows are shown, and its newest messages, oldest first. */
+  /** By kind: its chart, whether its rows are on, how they are shown, and its newest messages, oldest first. */
   #kinds = new Map();
+  /** What was last described, as text. */
+  #described = '';
   /** What peers call themselves. */
   #names = new Map();
   /** Number of the last message that has been drawn. */
@@ -44,7 +46,6 @@ export class Feed {
   constructor(parts, details) {
     this.#parts = parts;
     this.#details = details;
-    for (const kind of KINDS) this.#kindOf(kind);
     parts.pause.addEventListener('click', () => this.#pause(!this.#paused));
     parts.clear.addEventListener('click', () => this.#clear());
     parts['show-all'].addEventListener('click', () => {
@@ -91,6 +92,26 @@ export class Feed {
     this.#names.set(peer, name);
   }
 
+  /** What the node says of its kinds (`kindsOf`): they come first, in this order, whether any of them was heard or not. */
+  describe(kinds) {
+    const text = JSON.stringify(kinds);
+    if (text === this.#described) return;
+    this.#described = text;
+    const named = kinds.map(({ name, shown }) => {
+      const kind = this.#kindOf(name);
+      kind.shown = shown;
+      kind.button.dataset.colour = shown.colour;
+      kind.chart.colour = shown.colour;
+      return kind;
+    });
+    const others = [...this.#kinds.values()].filter((kind) => !named.includes(kind));
+    for (const { button, chart } of [...named, ...others]) {
+      this.#parts.filters.append(button);
+      chart.appendTo(this.#parts.charts);
+    }
+    this.#redraw();
+  }
+
   /** A message came: `json`, parsed. */
   hear(message, json) {
     const named = asText(message.type).slice(0, 32) || 'unknown';
@@ -117,23 +138,31 @@ export class Feed {
     let kind = this.#kinds.get(name);
     if (kind === undefined) {
       const button = element('button', 'chip', clean(name));
-      kind = { name, chart: new RateChart(this.#parts.charts, name), shown: true, kept: [], button };
+      kind = {
+        name,
+        chart: new RateChart(this.#parts.charts, name),
+        on: true,
+        shown: PLAIN,
+        kept: [],
+        button,
+      };
       button.type = 'button';
       button.dataset.kind = name;
       this.#switch(kind, true);
       button.addEventListener('click', () => {
-        this.#switch(kind, !kind.shown);
+        this.#switch(kind, !kind.on);
         this.#redraw();
       });
       this.#parts.filters.append(button);
+      kind.chart.live = this.#live;
       this.#kinds.set(name, kind);
     }
     return kind;
   }
 
-  #switch(kind, shown) {
-    kind.shown = shown;
-    kind.button.setAttribute('aria-pressed', String(shown));
+  #switch(kind, on) {
+    kind.on = on;
+    kind.button.setAttribute('aria-pressed', String(on));
   }
 
   #pause(paused) {
@@ -154,8 +183,8 @@ export class Feed {
   /** The newest messages of the kinds that are on, of those numbered `from` to `to`: newest first, as many as the list has room for. */
   #newest(from, to = this.total) {
     const found = [];
-    for (const { shown, kept } of this.#kinds.values()) {
-      if (shown) found.push(...kept.filter(({ number }) => number >= from && number <= to));
+    for (const { on, kept } of this.#kinds.values()) {
+      if (on) found.push(...kept.filter(({ number }) => number >= from && number <= to));
     }
     return found.sort((a, b) => b.number - a.number).slice(0, MOST_ROWS);
   }
@@ -198,14 +227,16 @@ export class Feed {
 
   #row(heard) {
     const { kind, at } = heard;
+    const { shown } = this.#kinds.get(kind);
     const message = parseExactly(heard.json);
     const row = element('li', 'row');
     row.dataset.kind = kind;
+    row.dataset.colour = shown.colour;
     const open = element('button', 'open');
     open.type = 'button';
     open.tabIndex = -1;
     open.setAttribute('aria-haspopup', 'dialog');
-    const hash = asText(message.hash ?? message.best_block_hash);
+    const hash = asText(message[shown.hash]);
     const peer = asText(message.peer_id);
     const time = element('time', 'mono muted', timeOfDay(at));
     time.dateTime = at.toISOString();
@@ -213,8 +244,8 @@ export class Feed {
     code.title = hash;
     const from = element('span', 'from', clean(this.#names.get(peer) ?? '') || short(peer));
     from.title = peer;
-    const detail = clean(detailOf(message));
-    open.append(time, element('span', 'kind', kind), code, element('span', 'detail', detail), from);
+    const detail = element('span', 'detail', detailOf(message, shown));
+    open.append(time, element('span', 'kind', kind), code, detail, from);
     this.#heard.set(open, { ...heard, hash });
     row.append(open);
     return row;
@@ -271,7 +302,7 @@ export class Feed {
   #showEmpty() {
     const { feed, 'feed-empty': empty, 'feed-empty-text': text, 'show-all': showAll } = this.#parts;
     const none = feed.children.length === 0;
-    const off = [...this.#kinds.values()].filter(({ shown, kept }) => !shown && kept.length > 0);
+    const off = [...this.#kinds.values()].filter(({ on, kept }) => !on && kept.length > 0);
     feed.hidden = none;
     this.#parts['feed-keys'].hidden = none;
     empty.hidden = !none;
@@ -294,20 +325,4 @@ export class Feed {
     pause.textContent = this.#paused ? (waiting > 0 ? `Resume (${held} new)` : 'Resume') : 'Pause';
     pause.setAttribute('aria-pressed', String(this.#paused));
   }
-}
-
-function detailOf(message) {
-  const facts = [];
-  const fact = (label, value) => {
-    if (value !== '') facts.push(`${label}${value}`);
-  };
-  fact('height ', number(message.height ?? (message.best_height || undefined)));
-  const transactions = number(message.tx_count);
-  fact('', transactions === '' ? '' : `${transactions} tx`);
-  fact('', bytes(message.size_in_bytes));
-  fact('by ', asText(message.miner ?? message.miner_name));
-  fact('', asText(message.reason));
-  fact('', asText(message.fsm_state));
-  fact('', asText(message.base_url));
-  return facts.join(' · ');
 }

@@ -4,11 +4,11 @@ import {
   KafkaBlockTopicMessage,
   KafkaSubtreeTopicMessage,
 } from '../../../src/shared/generated/kafkamessage.js';
-import { checkDirect, checkMessage, ownMessage } from '../../../src/shared/messages/check.js';
 import { kindNamed, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import type { CheckContext, MessageKind } from '../../../src/shared/messages/kind.js';
+import { outcomeAt } from '../../../src/shared/messages/outcomes.js';
 import type { WireField } from '../../../src/shared/messages/wire-fields.js';
-import { outcomeAt } from '../../../src/shared/pipeline/outcomes.js';
+import { checkDirect, checkMessage, ownMessage } from '../../../src/shared/pipeline/check.js';
 import type { CheckedMessage, RawMessage } from '../../../src/shared/pipeline/types.js';
 import {
   AUTHOR,

@@ -1,9 +1,9 @@
 /** What the checks take from the settings. */
 
 import { NETWORKS } from '../bitcoin/networks.js';
+import { plainHost } from '../messages/data-hub-url.js';
+import type { CheckContext } from '../messages/kind.js';
 import type { Settings } from '../settings/table.js';
-import { plainHost } from './data-hub-url.js';
-import type { CheckContext } from './kind.js';
 
 /** `https://host:port/path`, `host:port` or `host`, as its host in one spelling. */
 function hostOf(text: string): string {

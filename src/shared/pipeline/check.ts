@@ -1,15 +1,16 @@
 /** The checker's work on one message: pure, and the same for what gossip and the direct stream bring. */
 
 import { hash as digest } from 'node:crypto';
-import { outcomeIndex } from '../pipeline/outcomes.js';
-import type { CheckedMessage, PeerFact, RawMessage } from '../pipeline/types.js';
-import { block } from './block.js';
-import { frameJson } from './frame.js';
-import { unwrap } from './framing.js';
-import { type CheckContext, forwardBoundOf, type MessageKind } from './kind.js';
-import { NOT_PLAIN } from './object-reader.js';
-import { Refusal } from './refusal.js';
-import { zeroMessage } from './wire-fields.js';
+import { block } from '../messages/block.js';
+import type { PeerFact } from '../messages/fact.js';
+import { frameJson } from '../messages/frame.js';
+import { unwrap } from '../messages/framing.js';
+import { type CheckContext, forwardBoundOf, type MessageKind } from '../messages/kind.js';
+import { NOT_PLAIN } from '../messages/object-reader.js';
+import { outcomeIndex } from '../messages/outcomes.js';
+import { Refusal } from '../messages/refusal.js';
+import { zeroMessage } from '../messages/wire-fields.js';
+import type { CheckedMessage, RawMessage } from './types.js';
 
 const OK = outcomeIndex('ok');
 const UNFORWARDED = outcomeIndex('unforwarded');
@@ -65,11 +66,7 @@ function outcomeOf(error: unknown): number {
  * Everything that WIRE §2 asks of `raw`, a message of `kind` whose signature holds, in one answer. Throws nothing but NOT_PLAIN, and that
  * only where the context has `plainOnly`.
  */
-export function checkMessage(
-  kind: MessageKind,
-  raw: Omit<RawMessage, 'source'>,
-  context: CheckContext,
-): CheckedMessage {
+export function checkMessage(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
   try {
     return taken(kind, raw, context);
   } catch (error) {
@@ -78,7 +75,7 @@ export function checkMessage(
   }
 }
 
-function taken(kind: MessageKind, raw: Omit<RawMessage, 'source'>, context: CheckContext): CheckedMessage {
+function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): CheckedMessage {
   const { message: told, size } = unwrap(raw.data, kind, context.plainOnly);
   const message = kind.decode(told, context);
   const originator = kind.originator(message);
@@ -103,9 +100,9 @@ function taken(kind: MessageKind, raw: Omit<RawMessage, 'source'>, context: Chec
   };
 }
 
-function frameOf<M>(kind: MessageKind<M>, message: M, at: number, { generation }: CheckContext): Uint8Array {
-  const frame = kind.frame?.(message);
-  return frame === undefined ? NOTHING : Buffer.from(frameJson(frame, at, generation));
+function frameOf<M>(kind: MessageKind<M>, message: M, at: number, context: CheckContext): Uint8Array {
+  const frame = kind.frame?.(message, context);
+  return frame === undefined ? NOTHING : Buffer.from(frameJson(kind.name, frame, at, context.generation));
 }
 
 /** A message of this node, which never was bytes: shown to WebSocket clients, goes no further. Never throws. */

@@ -1,0 +1,24 @@
+/** What a message says of its author: kept by main, never by the publisher. */
+export type PeerFact =
+  | { readonly type: 'best_block_requested'; readonly peer: string }
+  | {
+      readonly type: 'block';
+      readonly peer: string;
+      readonly height: number;
+      readonly hash: string;
+      readonly url: string;
+      readonly clientName: string;
+      /** 160 hex digits, or empty in the first generation. */
+      readonly header: string;
+    }
+  | {
+      readonly type: 'node_status';
+      readonly peer: string;
+      readonly height: number;
+      readonly hash: string;
+      readonly url: string;
+      readonly clientName: string;
+      readonly storage: string;
+      /** Hex, or empty. */
+      readonly chainWork: string;
+    };

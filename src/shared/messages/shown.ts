@@ -1,0 +1,32 @@
+/**
+ * How a person is shown a kind's frames, on the terminal and on the page: plain data, since the page gets it from `/api/status`. Whatever
+ * the kind, author and time are shown beside.
+ */
+export interface Shown {
+  readonly colour: ShownColour;
+  /** Field of the frame with the hash; `hash` unless told. */
+  readonly hash?: string;
+  /** Field with the height; `height` unless told. */
+  readonly height?: string;
+  /** Field whose text says the most; `base_url` unless told. */
+  readonly text?: string;
+  /** What the page has room for besides, in this order. */
+  readonly facts?: readonly ShownFact[];
+}
+
+/** The terminal and the page have a palette each. */
+export interface ShownColour {
+  readonly terminal: 'green' | 'cyan' | 'yellow' | 'red' | 'magenta' | 'blue' | 'gray' | 'white';
+  readonly page: 'teal' | 'blue' | 'amber' | 'red' | 'violet' | 'grey';
+}
+
+/** A field of a frame; one that is empty or 0 is left out. */
+export interface ShownFact {
+  readonly field: string;
+  /** Text unless told. */
+  readonly as?: 'number' | 'bytes';
+  /** Stands before it. */
+  readonly before?: string;
+  /** Stands behind it. */
+  readonly after?: string;
+}
