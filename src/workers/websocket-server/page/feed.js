@@ -105,7 +105,8 @@ export class Feed {
       return kind;
     });
     const others = [...this.#kinds.values()].filter((kind) => !named.includes(kind));
-    for (const { button, chart } of [...named, ...others]) {
+    this.#kinds = new Map([...named, ...others].map((kind) => [kind.name, kind]));
+    for (const { button, chart } of this.#kinds.values()) {
       this.#parts.filters.append(button);
       chart.appendTo(this.#parts.charts);
     }
