@@ -6,6 +6,10 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ControlConnection } from '../../src/main/control/client.js';
+import { controlSocketPath } from '../../src/main/control/protocol.js';
+import { DataDirectory } from '../../src/main/data-directory/data-directory.js';
+import { Tenure } from '../../src/main/hand-over/tenure.js';
 import { composeDependencies } from '../../src/main/server/compose.js';
 import { P2PServer } from '../../src/main/server/server.js';
 import { AbortedError, ConfigurationError } from '../../src/shared/errors.js';
@@ -310,4 +314,34 @@ test('starting and stopping are quick, also with everybody connected', async (co
   context.diagnostic(`starts ${starts} ms, stops ${stops} ms`);
   assert.ok(Math.min(...starts) < 8_000, `starts took ${starts} ms`);
   assert.ok(Math.min(...stops) < 2_500, `stops took ${stops} ms`);
+});
+
+test('what a stop could not end in time may still write: DATADIR stays locked and nobody is told that it is free', async (context) => {
+  const settings = serverSettings(context, { shutdown_timeout: 100, p2p_datadir_wait: 60_000 });
+  let end = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  // The publisher, which writes the journal, is among those that are stopped after it.
+  const { server, log } = await startServer(context, settings, {
+    dependencies: (composed) => {
+      const { rejectedTx = assert.fail('no consumer') } = composed;
+      const stop = rejectedTx.stop.bind(rejectedTx);
+      rejectedTx.stop = () => held.then(stop);
+      return composed;
+    },
+  });
+  const waiting = new ControlConnection(controlSocketPath(settings.DATADIR));
+  context.after(() => waiting.leave());
+  const ask = (confirmed: boolean) => waiting.ask('handOver', { ...request, confirmed }, 60_000);
+  const { request } = new Tenure({ waitMs: 1, version: 'new' });
+  assert.equal((await ask(false)).granted, true);
+  await within(server.stop(), 60_000, 'a stop');
+  const late = log.lines.filter(({ msg }) => msg === 'did not stop cleanly').map(({ stage }) => stage);
+  assert.ok(late.includes('consumers'), JSON.stringify(late));
+  await assert.rejects(new DataDirectory(settings.DATADIR).open(), /is in use by another server/);
+  const answer = await ask(true);
+  assert.equal(answer.granted ? 'granted' : answer.refusal, 'busy');
+  // What is left ends by itself, on a store that is still open.
+  end();
 });

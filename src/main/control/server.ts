@@ -46,6 +46,12 @@ export class ControlServer {
     this.#server.on('error', (error) => this.#logger.warn({ err: error }, 'control socket failed'));
   }
 
+  /** Goes on answering, and keeps no process running. */
+  unref(): void {
+    this.#server.unref();
+    for (const socket of this.#sockets) socket.unref();
+  }
+
   async stop(): Promise<void> {
     this.#socket?.remove();
     // By its next call the path may be another server's, and the inode too.

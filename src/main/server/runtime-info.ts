@@ -95,6 +95,11 @@ export class RuntimeInfo {
     this.#removeRunFile = () => {};
   }
 
+  /** Goes on answering, and keeps no process running. */
+  unref(): void {
+    this.#control.unref();
+  }
+
   /** Ends every connection: who waits for the directory may take its lock at once. */
   async stop(): Promise<void> {
     this.withdraw();

@@ -44,7 +44,7 @@ type State = 'created' | 'initialised' | 'started' | 'stopped';
 const HAND_OVER_KAFKA_MS = 2_000;
 /** What a hand-over may take beyond `shutdown_timeout`. */
 const HAND_OVER_GRACE_MS = 3_000;
-/** What a start that is given up has to end, before and after its parts are stopped. */
+/** What a start that is given up has to end: after its parts are stopped, and in a hand-over also before. */
 const START_ENDS_MS = 1_000;
 
 export class P2PServer {
@@ -251,7 +251,10 @@ export class P2PServer {
     return this.#handingOver;
   }
 
-  /** Stops everything, within `shutdown_timeout` and a little. Never rejects; every call waits for the same stop. */
+  /**
+   * Stops everything, within `shutdown_timeout` and a little. Never rejects; every call waits for the same stop. Where a part could not be ended in that time,
+   * `DATADIR` stays locked until the process ends.
+   */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -431,11 +434,11 @@ export class P2PServer {
       .then(() => {
         starting = false;
       });
-    // A stage that is just starting may, once it has, go on for ever: where the process ends that is nothing.
+    // A stage that is just starting may, once it has, go on for ever. A process that ends takes it along.
     if (this.#handingOver) await Promise.race([started, pause(START_ENDS_MS, undefined, { ref: false })]);
     const unclean = (await this.#stages?.stop(deadline)) ?? [];
-    if (this.#handingOver) await Promise.race([started, pause(START_ENDS_MS, undefined, { ref: false })]);
-    const unended = starting && this.#handingOver ? ['start'] : [];
+    if (starting) await Promise.race([started, pause(START_ENDS_MS, undefined, { ref: false })]);
+    const unended = starting ? ['start'] : [];
     const unclosed = await this.#close({
       bans: () => this.#parts?.bans.stop(),
       'peer registry': () => this.#parts?.registry.stop(),
@@ -466,12 +469,18 @@ export class P2PServer {
     const running = this.#state === 'started';
     const began = monotonic();
     if (running) this.#logger.info('stopping');
-    await this.#release();
-    await this.#close({
-      control: () => this.#runtimeInfo.stop(),
-      DATADIR: () => this.#dependencies.directory.close(),
-      probes: () => this.#healthServers.stop(),
-    });
+    const unclean = await this.#release();
+    if (unclean.length === 0) {
+      await this.#close({
+        control: () => this.#runtimeInfo.stop(),
+        DATADIR: () => this.#dependencies.directory.close(),
+      });
+    } else {
+      // They may still write there, so nobody else may: the system takes the lock and the socket back when the process ends.
+      this.#runtimeInfo.unref();
+      this.#logger.warn({ parts: unclean }, 'DATADIR stays locked until this process ends');
+    }
+    await this.#close({ probes: () => this.#healthServers.stop() });
     if (running) this.#logger.info({ ms: Math.round(monotonic() - began) }, 'stopped');
   }
 }
