@@ -1,7 +1,6 @@
 /**
- * Asking for `DATADIR` where its socket leads nowhere: on a volume that several machines share, or where its path is too long for a socket and the temporary
- * directories differ. Two files in the directory, made by the holder and written in place: network file systems show what is in a file that is opened, and
- * new names only after a while.
+ * Asking for `DATADIR` where its socket leads nowhere, as on a volume that several machines share. Two files in the directory, made by the holder and written in
+ * place: network file systems show what is in a file that is opened, and new names only after a while.
  */
 
 import {
@@ -139,7 +138,15 @@ export function askByFile(
   } catch {
     return undefined;
   }
-  const { id, answer } = (read(of(ANSWER)) ?? {}) as Partial<Answer>;
+  return answerInFile(directory, request);
+}
+
+/** What a holder has answered to the sender of `request`, whoever has the directory by now. Undefined where it has not. */
+export function answerInFile(
+  directory: string,
+  request: Pick<HandOverRequest, 'id'>,
+): HandOverAnswer | undefined {
+  const { id, answer } = (read(join(directory, DIRECTORY, ANSWER)) ?? {}) as Partial<Answer>;
   try {
     return id === request.id ? checkAnswer(answer) : undefined;
   } catch {

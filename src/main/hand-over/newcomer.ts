@@ -10,7 +10,7 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { ControlConnection } from '../control/client.js';
 import { controlSocketPath } from '../control/protocol.js';
 import { inUse } from '../data-directory/data-directory.js';
-import { askByFile } from './files.js';
+import { answerInFile, askByFile } from './files.js';
 import { checkAnswer, shown, type Tenure } from './tenure.js';
 import type { HandOverAnswer } from './types.js';
 
@@ -30,14 +30,19 @@ export interface NewcomerComponents {
   readonly prepare: () => Promise<void>;
 }
 
+/** A holder that was told that the directory is wanted for certain. Its answer may be late, or never come, and it hands over all the same. */
+interface Giver {
+  readonly name: string;
+  readonly pod: string;
+  /** Until when (monotonic) it is waited for. */
+  readonly until: number;
+}
+
 interface Grant {
-  readonly by: { readonly name: string; readonly pod: string };
   /** Undefined where it came by file: then only the lock tells. */
   readonly connection: ControlConnection | undefined;
   /** When (monotonic) the connection ended. */
   overAt: number | undefined;
-  /** Until when (monotonic) it is waited for. */
-  readonly until: number;
 }
 
 export class Newcomer {
@@ -47,6 +52,7 @@ export class Newcomer {
   readonly #signal: AbortSignal;
   #deadline: number | undefined;
   #grant: Grant | undefined;
+  #giver: Giver | undefined;
   /** Why the directory is not ours yet. */
   #why = '';
   #asked = 0;
@@ -69,7 +75,7 @@ export class Newcomer {
     }
     for (;;) {
       if (this.#signal.aborted) throw new AbortedError('stopped while DATADIR was in use');
-      if (monotonic() >= (this.#grant?.until ?? this.#deadline)) throw this.#refusal();
+      if (monotonic() >= Math.max(this.#deadline, this.#giver?.until ?? 0)) throw this.#refusal();
       const grant = this.#grant;
       if (grant === undefined) {
         await this.#ask();
@@ -97,13 +103,17 @@ export class Newcomer {
   /** The lock is ours, after all or at once. */
   end(): void {
     const { tenure, logger } = this.#components;
-    if (this.#grant !== undefined) {
-      tenure.took(this.#grant.by);
-      this.#grant.connection?.leave();
-      logger.info({ by: shown(this.#grant.by.name) }, 'DATADIR was handed over to this server');
-    } else if (this.#deadline !== undefined) {
+    this.#grant?.connection?.leave();
+    if (this.#deadline === undefined) return;
+    // One that was asked by file may have been quicker than the look at its answer.
+    const inFile = answerInFile(this.#path, tenure.request);
+    if (inFile?.granted) this.#gives(inFile);
+    if (this.#giver === undefined) {
       logger.info('DATADIR is free');
+      return;
     }
+    tenure.took(this.#giver);
+    logger.info({ by: shown(this.#giver.name) }, 'DATADIR was handed over to this server');
   }
 
   async #ask(): Promise<void> {
@@ -115,6 +125,7 @@ export class Newcomer {
         await connection.ask('handOver', { ...tenure.request, confirmed: false }, ANSWER_MS),
       );
       if (answer.granted) {
+        this.#gives(answer);
         answer = checkAnswer(
           await connection.ask('handOver', { ...tenure.request, confirmed: true }, ANSWER_MS),
         );
@@ -129,6 +140,7 @@ export class Newcomer {
       }
     }
     if (!answer.granted) {
+      this.#giver = undefined;
       connection?.leave();
       const message = shown(answer.message);
       if (answer.refusal === 'off') throw inUse(this.#path);
@@ -137,14 +149,18 @@ export class Newcomer {
       this.#why = message;
       return;
     }
+    this.#gives(answer);
     logger.info({ by: shown(answer.name), version: shown(answer.version) }, 'DATADIR is being handed over');
     this.#why = `${shown(answer.name)} said that it would, and still has it`;
-    const until = Math.max(this.#deadline ?? 0, monotonic() + GRANTED_MS);
-    const grant: Grant = { by: answer, connection, overAt: undefined, until };
+    const grant: Grant = { connection, overAt: undefined };
     void connection?.over.then(() => {
       grant.overAt = monotonic();
     });
     this.#grant = grant;
+  }
+
+  #gives({ name, pod }: Pick<Giver, 'name' | 'pod'>): void {
+    this.#giver = { name, pod, until: this.#giver?.until ?? monotonic() + GRANTED_MS };
   }
 
   #unanswered(reason: string): void {

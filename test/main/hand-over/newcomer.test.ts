@@ -34,10 +34,13 @@ async function held(context: TestContext, handOver: (request: unknown) => unknow
 }
 
 /** The directory at `path`, opened by a newcomer that waits for `WAIT_MS`. */
-async function openedBy(context: TestContext, path: string): Promise<DataDirectory> {
+async function openedBy(
+  context: TestContext,
+  path: string,
+  tenure = new Tenure({ waitMs: WAIT_MS, version: 'new' }),
+): Promise<DataDirectory> {
   const directory = new DataDirectory(path);
   context.after(() => directory.close());
-  const tenure = new Tenure({ waitMs: WAIT_MS, version: 'new' });
   const { logger } = keptLog();
   const newcomer = new Newcomer(
     { tenure, logger, prepare: async () => {} },
@@ -45,7 +48,17 @@ async function openedBy(context: TestContext, path: string): Promise<DataDirecto
     new AbortController().signal,
   );
   await directory.open(() => newcomer.held());
+  newcomer.end();
   return directory;
+}
+
+const OLD: HandOverAnswer = { granted: true, name: 'old', pod: 'old', version: 'old' };
+
+/** Whether `tenure` knows that it has the directory from the pod that {@link OLD} names, whose container does not get it back. */
+function isFromOld(tenure: Tenure): boolean {
+  const { request } = new Tenure({ waitMs: 1, version: 'old', pod: 'old' });
+  const answer = tenure.judge({ ...request, confirmed: true }, { stopping: false });
+  return !answer.granted && answer.refusal === 'not to you';
 }
 
 test('one that has said that it hands over is waited for longer than one that has not: else it would do so for nobody', async (context) => {
@@ -66,6 +79,49 @@ test('one that has said that it hands over is waited for longer than one that ha
   assert.equal(directory.store.status, 'open');
   assert.ok(given > 0);
   await gone;
+});
+
+test('whoever was told that the directory is wanted for certain has given it, also where its answer got lost', async (context) => {
+  const { path, holder, control } = await held(context, async (request) => {
+    if ((request as { confirmed: boolean }).confirmed) {
+      await holder.close();
+      // Which ends the connection before the answer is on it.
+      await control.stop();
+    }
+    return OLD;
+  });
+  const tenure = new Tenure({ waitMs: WAIT_MS, version: 'new', pod: 'new' });
+  await openedBy(context, path, tenure);
+  assert.ok(isFromOld(tenure));
+});
+
+test('whoever was asked by file has given it, also where the directory was free before its answer was read', async (context) => {
+  const path = temporaryDirectory(context);
+  const holder = new DataDirectory(path);
+  await holder.open();
+  context.after(() => holder.close());
+  const answer = (): HandOverAnswer => {
+    void holder.close();
+    return OLD;
+  };
+  const asked = new AskedByFile({ logger: keptLog().logger, answer }, path);
+  asked.start();
+  context.after(() => asked.stop());
+  const tenure = new Tenure({ waitMs: 60_000, version: 'new', pod: 'new' });
+  await openedBy(context, path, tenure);
+  assert.ok(isFromOld(tenure));
+});
+
+test('a directory that came free by itself is from nobody', async (context) => {
+  const refusal: HandOverAnswer = { granted: false, refusal: 'busy', message: 'it stops' };
+  const { path, holder } = await held(context, async (request) => {
+    const { confirmed } = request as { confirmed: boolean };
+    if (confirmed) await holder.close();
+    return confirmed ? refusal : OLD;
+  });
+  const tenure = new Tenure({ waitMs: WAIT_MS, version: 'new', pod: 'new' });
+  await openedBy(context, path, tenure);
+  assert.ok(!isFromOld(tenure));
 });
 
 test('an answer that is none counts as no answer', async (context) => {
