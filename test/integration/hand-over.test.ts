@@ -1,12 +1,12 @@
 /** Two or more servers on one data directory: who has it, who gets it, and what the others are told. */
 
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WebSocket } from 'ws';
-import { ControlConnection } from '../../src/main/control/client.js';
+import { askServer, ControlConnection } from '../../src/main/control/client.js';
 import { Tenure } from '../../src/main/hand-over/tenure.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import type { RunFile } from '../../src/shared/process/run-file.js';
@@ -320,6 +320,22 @@ test('where the socket leads nowhere, as on another machine, a file in the direc
   await isReady(next);
   assert.match((await old.readiness())?.text ?? '', /handed over DATADIR to/);
   await ended(old);
+});
+
+test('where the path of the directory is longer than that of a socket may be, its sockets are in it all the same', async (context) => {
+  const directory = join(temporaryDirectory(context), 'x'.repeat(120));
+  mkdirSync(directory);
+  const old = await launch(context, { directory });
+  await isReady(old);
+  const { controlSocket } = runFileIn(directory);
+  assert.equal(controlSocket, join(directory, 'control.sock'));
+  assert.equal((await askServer(controlSocket, 'level', { level: 'info' })).level, 'info');
+  const next = await launch(context, { directory });
+  await isReady(next);
+  assert.match((await old.readiness())?.text ?? '', /handed over DATADIR to/);
+  await ended(old);
+  for (const name of ['control.sock', 'frames.sock', 'broker.sock'])
+    assert.ok(lstatSync(join(directory, name)).isSocket(), name);
 });
 
 test('garbage, strangers’ requests and a crowd on its socket take the directory from nobody, and keep it from nobody', async (context) => {

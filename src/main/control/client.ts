@@ -1,7 +1,8 @@
 /** Asks a running server over its control socket. */
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { UnavailableError } from '../../shared/errors.js';
+import { connectTo } from '../../shared/ipc/local-socket.js';
 import { LineReader } from './lines.js';
 import { type ControlMethod, type ControlMethods, type ControlResponse, RESPONSE_BOUND } from './protocol.js';
 
@@ -41,7 +42,7 @@ export class ControlConnection {
   /** Connects to the socket at `path`; where that fails, each request says so. */
   constructor(path: string) {
     this.#path = path;
-    this.#socket = connect(path);
+    this.#socket = connectTo(path);
     this.over = new Promise((resolve) => this.#socket.once('close', () => resolve()));
     this.#socket.on('error', (error) => this.#fail((error as NodeJS.ErrnoException).code ?? error.message));
     this.#socket.once('close', () => this.#fail('closed without an answer'));
@@ -106,7 +107,7 @@ const CONNECT_MS = 2_000;
 /** Whether anybody listens on the socket, in whichever container of this machine. What cannot be said for want of a right to it counts as nobody. */
 export function isSomebodyThere(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(socketPath);
+    const socket = connectTo(socketPath);
     const end = (there: boolean) => {
       clearTimeout(timer);
       socket.destroy();

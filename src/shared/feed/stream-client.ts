@@ -3,8 +3,9 @@
  * in the journal's files, which costs the publisher nothing, and says so when frames are there no more.
  */
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { connectTo } from '../ipc/local-socket.js';
 import { hasFrame, type JournalledEntry } from '../journal/entry.js';
 import { JournalReader } from '../journal/reader.js';
 import type { Logger } from '../logging/logger.js';
@@ -87,7 +88,7 @@ export class FrameStreamClient {
   }
 
   #connect(): void {
-    const socket = connect(this.options.socketPath);
+    const socket = connectTo(this.options.socketPath);
     this.#socket = socket;
     const messages = new MessageReader();
     const waiting: StreamMessage[] = [];

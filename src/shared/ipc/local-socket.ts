@@ -1,10 +1,23 @@
-/** Listening on a local socket, whose name stays ours only as long as nobody else takes it. */
+/** Local sockets: connecting to one, and listening on one, whose name stays ours only as long as nobody else takes it. */
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
-import type { Server } from 'node:net';
+import { type Server, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type FileIdentity, removeOwn } from '../files/own-file.js';
+import { withSocketName } from './socket-path.js';
+
+/** Connects to the socket at `path`, which may be longer than a system takes. Never throws: what is wrong is the socket's error. */
+export function connectTo(path: string): Socket {
+  const socket = new Socket();
+  try {
+    // The system is asked before this returns.
+    withSocketName(path, (name) => socket.connect(name));
+  } catch (error) {
+    socket.destroy(error as Error);
+  }
+  return socket;
+}
 
 /** A server that listens on a path. */
 export interface LocalSocket {
@@ -22,9 +35,8 @@ export async function listenOnSocket(server: Server, path: string): Promise<Loca
     await listen(server, path);
     return { remove: () => {} };
   }
-  // No longer than any name of a socket here: paths of sockets are bounded.
   const interim = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
-  await listen(server, interim);
+  await withSocketName(interim, (name) => listen(server, name));
   let own: FileIdentity;
   try {
     // Made without write permission for others whatever the umask allows them; this takes the rest.

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DataDirectory } from '../../../src/main/data-directory/data-directory.js';
+import { DataDirectory, lookAtDirectory } from '../../../src/main/data-directory/data-directory.js';
 import { keepSpare } from '../../../src/shared/files/spare-space.js';
 import { nodeCommand } from '../../../src/shared/ipc/node-command.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -27,6 +30,24 @@ test('a second server on the same directory is refused by name', async (context)
   const second = new DataDirectory(path);
   await assert.rejects(second.open(), /DATADIR: .* is in use by another server/);
   await first.close();
+});
+
+test('whoever listens in the temporary directory is not taken for a server, however long the path of the directory is', async (context) => {
+  const path = join(temporaryDirectory(context), 'x'.repeat(120));
+  mkdirSync(path);
+  // Where earlier versions had the socket of such a directory: a name that anybody may take.
+  const digest = createHash('sha256').update(join(path, 'control.sock')).digest('hex').slice(0, 32);
+  let asked = 0;
+  const stranger = createServer((socket) => {
+    asked++;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) =>
+    stranger.listen(join(tmpdir(), `teranode-p2p-${digest}.sock`), resolve),
+  );
+  context.after(() => stranger.close());
+  assert.deepEqual(await lookAtDirectory(path), { path, exists: true, held: false });
+  assert.equal(asked, 0);
 });
 
 test('a file in the place of the directory is refused by name', async (context) => {

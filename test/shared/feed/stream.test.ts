@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -135,10 +135,19 @@ describe('the stream of entries', () => {
     assert.deepEqual(asking.heard.seqs, other.heard.seqs);
   });
 
-  it('moves sockets whose path is too long to the temporary directory', () => {
-    const long = localSocketPath(`/${'x'.repeat(120)}`, 'frames.sock');
-    assert.ok(long.length < 104);
-    assert.notEqual(long, localSocketPath(`/${'y'.repeat(120)}`, 'frames.sock'));
+  it('is in its directory however long the path of that is, and nowhere else', async (t) => {
+    const directory = join(temporaryDirectory(t), 'x'.repeat(120));
+    mkdirSync(directory);
+    const { append, stop, socketPath } = await serve(t, {
+      socketPath: localSocketPath(directory, 'frames.sock'),
+    });
+    assert.ok(statSync(join(directory, 'frames.sock')).isSocket());
+    const { client, heard } = reader(t, socketPath);
+    await until(() => client.connected, 'a connection');
+    append(...frames(3));
+    await until(() => heard.seqs.length === 3, 'frames');
+    await stop();
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   it('starts a new reader at the newest frame, greeted with the own status', async (t) => {

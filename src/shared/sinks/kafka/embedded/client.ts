@@ -1,7 +1,8 @@
 /** The embedded broker, reached through its local socket. */
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { errorMessage } from '../../../errors.js';
+import { connectTo } from '../../../ipc/local-socket.js';
 import {
   BrokerFaultError,
   type ConsumedRecord,
@@ -114,7 +115,7 @@ export class EmbeddedBrokerClient implements BrokerPort {
   #connect(): Promise<Socket> {
     if (this.#closed) throw new BrokerFaultError('the client of the embedded broker is closed');
     this.#connection ??= new Promise<Socket>((resolve, reject) => {
-      const socket = connect(this.#path);
+      const socket = connectTo(this.#path);
       const reader = new MessageReader();
       socket.once('connect', () => resolve(socket));
       socket.on('data', (piece) => {

@@ -9,9 +9,6 @@ import type { Socket } from 'node:net';
 /** Longest message either side takes. */
 export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 
-/** Longest path of a local socket on Linux and macOS, whichever is shorter. */
-export const MAX_SOCKET_PATH = 103;
-
 export interface BrokerMessage {
   readonly id: number;
   readonly header: Readonly<Record<string, unknown>>;

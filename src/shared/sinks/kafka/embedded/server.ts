@@ -5,7 +5,7 @@ import { errorMessage } from '../../../errors.js';
 import { type LocalSocket, listenOnSocket } from '../../../ipc/local-socket.js';
 import type { Logger } from '../../../logging/logger.js';
 import { BrokerFaultError, type ConsumedRecord, RecordFaultError, TopicFaultError } from '../types.js';
-import { type BrokerMessage, MAX_SOCKET_PATH, MessageReader, writeMessage } from './framing.js';
+import { type BrokerMessage, MessageReader, writeMessage } from './framing.js';
 import type { BrokerPort } from './port.js';
 import { decodeRecords, encodeRecords } from './record-batch.js';
 
@@ -44,9 +44,6 @@ export class EmbeddedBrokerServer {
 
   /** Listens. The caller holds the lock of the data directory: whatever is at the path is nobody's. */
   async start(): Promise<void> {
-    if (Buffer.byteLength(this.#path) > MAX_SOCKET_PATH) {
-      throw new Error(`the socket's path is longer than ${MAX_SOCKET_PATH} bytes: ${this.#path}`);
-    }
     this.#socket = await listenOnSocket(this.#server, this.#path);
     this.#server.on('error', (error) => this.#logger.error({ err: error }, 'the broker socket failed'));
   }
