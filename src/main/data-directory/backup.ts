@@ -3,7 +3,7 @@
  * read, and a cursor of the outbox must not be ahead of the journal that is copied with it.
  */
 
-import { copyFile, lstat, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { errorMessage } from '../../shared/errors.js';
@@ -33,7 +33,8 @@ const BATCH_BYTES = 1_048_576;
 const ATTEMPTS = 5;
 
 /**
- * Copies `DATADIR`, whose `store` is open, to `target`, which must be missing or empty. Rejects with BackupError; what there is of the copy then is removed.
+ * Copies `DATADIR`, whose `store` is open, to `target`, which must be absolute, and missing or empty. Resolves when the disk has all of it. Rejects with BackupError;
+ * what there is of the copy then is removed.
  */
 export async function backUp(
   store: EmbeddedStore,
@@ -41,12 +42,14 @@ export async function backUp(
   target: string,
 ): Promise<BackupSummary> {
   const from = resolve(settings.DATADIR);
+  // Whoever asks may be in another directory than this process.
+  if (!isAbsolute(target)) throw new BackupError(`${target} is no absolute path`);
   const path = resolve(target);
   const outside = (to: string, directory: string): void => {
     if (isWithin(to, directory)) throw new BackupError(`${path} lies in DATADIR, which is what is copied`);
   };
   outside(path, from);
-  await makeEmpty(path);
+  const first = await makeEmpty(path);
   try {
     // By another name of it, too.
     outside(await realpath(path), await realpath(from));
@@ -57,7 +60,14 @@ export async function backUp(
     if (cache !== from && !isWithin(cache, from)) {
       await copyTree(cache, join(path, PEER_CACHE_COPY), (name) => PEER_FILES.test(name), false);
     }
-    return { path, ...(await sizeOf(path)) };
+    const size = await syncTree(path);
+    // Of each directory that was made the name is in the one above it.
+    let above = path;
+    do {
+      above = dirname(above);
+      await syncDirectory(above);
+    } while (above !== dirname(first) && above !== dirname(above));
+    return { path, ...size };
   } catch (error) {
     for (const name of await readdir(path)) await rm(join(path, name), { recursive: true, force: true });
     throw error instanceof BackupError ? error : new BackupError(`${path}: ${errorMessage(error)}`);
@@ -71,12 +81,14 @@ function isWithin(path: string, directory: string): boolean {
 
 const storeIn = (path: string): string => join(path, 'store');
 
-async function makeEmpty(path: string): Promise<void> {
+/** Gives the uppermost of the directories that were made. */
+async function makeEmpty(path: string): Promise<string> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    const first = await mkdir(path, { recursive: true, mode: 0o700 });
     if ((await readdir(path)).length > 0) throw new Error('it is not empty');
     // Of two backups that find it empty one makes this.
     await mkdir(storeIn(path), { mode: 0o700 });
+    return first ?? path;
   } catch (error) {
     throw new BackupError(`${path} cannot take a backup: ${errorMessage(error)}`);
   }
@@ -178,13 +190,43 @@ async function copyTree(
   }
 }
 
-async function sizeOf(path: string): Promise<{ readonly files: number; readonly bytes: number }> {
+/** Waits until the disk has what is in `path`. Gives how much that is. */
+async function syncTree(path: string): Promise<{ readonly files: number; readonly bytes: number }> {
   let [files, bytes] = [0, 0];
-  for (const name of await readdir(path, { recursive: true })) {
-    const facts = await stat(join(path, name));
-    if (!facts.isFile()) continue;
-    files++;
-    bytes += facts.size;
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    const below = join(path, entry.name);
+    if (entry.isDirectory()) {
+      const size = await syncTree(below);
+      files += size.files;
+      bytes += size.bytes;
+    } else if (entry.isFile()) {
+      files++;
+      bytes += await syncFile(below);
+    }
   }
+  await syncDirectory(path);
   return { files, bytes };
+}
+
+/** Gives its bytes. */
+async function syncFile(path: string): Promise<number> {
+  // Windows lets nobody wait who may not write.
+  const file = await open(path, process.platform === 'win32' ? 'r+' : 'r');
+  try {
+    await file.sync();
+    return (await file.stat()).size;
+  } finally {
+    await file.close();
+  }
+}
+
+/** What says that a directory cannot be opened, or that its file system has nothing to wait for: as PostgreSQL has it (`fsync_fname_ext`). */
+const UNSYNCED = /^(?:EACCES|EBADF|EINVAL|EISDIR|EPERM)$/;
+
+async function syncDirectory(path: string): Promise<void> {
+  try {
+    await syncFile(path);
+  } catch (error) {
+    if (!UNSYNCED.test((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
