@@ -11,7 +11,8 @@ import {
 import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
-import { REDACTED } from '../secrets/redaction.js';
+import { dialTarget } from '../net/listen-address.js';
+import { withoutThese } from '../secrets/redaction.js';
 import type { Secrets } from '../secrets/secrets.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls/watch.js';
@@ -163,8 +164,9 @@ export class Neighbour<C extends Client> {
     });
     const span = this.#span(select, policy);
     const headers = span === undefined ? {} : (this.#components.tracers?.tracer?.headers(span.context) ?? {});
+    let metadata = this.#metadata();
     const attempt = () => {
-      const metadata = this.#metadata();
+      metadata = this.#metadata();
       for (const name in headers) metadata.set(name, headers[name] as string);
       return callUnary(method, request, policy, metadata);
     };
@@ -178,7 +180,7 @@ export class Neighbour<C extends Client> {
       endOf(span);
       return answer;
     } catch (error) {
-      const explained = this.#explained(error);
+      const explained = this.#explained(error, metadata);
       endOf(span, explained);
       throw explained;
     }
@@ -194,7 +196,7 @@ export class Neighbour<C extends Client> {
     const { path = '' } = select(this.#line.client) as { readonly path?: string };
     const method = path.slice(1);
     if (method.endsWith('/HealthGRPC')) return undefined;
-    const [, host = '', port] = /^(.*):(\d+)$/.exec(this.address.replace(/^k8s:\/\/\//, '')) ?? [];
+    const [, host = '', port] = /^(.*):(\d+)$/.exec(dialTarget(this.address)) ?? [];
     return tracer.start(method, {
       kind: 'client',
       parent: trace,
@@ -216,7 +218,8 @@ export class Neighbour<C extends Client> {
   ): AsyncIterable<R> {
     if (signal.aborted) return;
     const line = this.#line;
-    const call = open(line.client, this.#metadata());
+    const metadata = this.#metadata();
+    const call = open(line.client, metadata);
     const stream: OpenStream = { call, lost: undefined };
     line.streams.add(stream);
     line.began();
@@ -228,7 +231,7 @@ export class Neighbour<C extends Client> {
         yield message as R;
       }
     } catch (error) {
-      if (!signal.aborted) throw stream.lost ?? this.#explained(rpcError(error));
+      if (!signal.aborted) throw stream.lost ?? this.#explained(rpcError(error), metadata);
     } finally {
       signal.removeEventListener('abort', abort);
       line.streams.delete(stream);
@@ -331,22 +334,24 @@ export class Neighbour<C extends Client> {
     return metadata;
   }
 
-  /** With the address as the settings have it, and the setting where that is at fault. */
-  #explained(error: unknown): unknown {
+  /** With the address as the settings have it, and the setting where that is at fault. `metadata`: of the call. */
+  #explained(error: unknown, metadata: Metadata): unknown {
     if (!(error instanceof Error) || error instanceof AbortedError) return error;
+    const { settings, secrets } = this.#components;
+    const keys = secrets?.apiKeys ?? [settings.grpc_admin_api_key].filter((key) => key !== '');
+    // A service may say which key it was: one that is in use no more, too, where its file has changed since.
+    const quotable = [...keys, ...metadata.get('x-api-key').map(String)];
+    const answer = withoutThese(error.message, quotable);
     const refused = error instanceof RpcError && REFUSALS.has(error.code);
     if (!refused) {
-      error.message = `${this.address}: ${error.message}`;
+      if (answer !== error.message) error.stack = withoutThese(error.stack ?? '', quotable);
+      error.message = `${this.address}: ${answer}`;
       return error;
     }
     const { code, codeName } = error;
     this.#components.metrics?.refused.inc({ service: this.#service });
     const { setting } = this.#options;
-    const { settings, secrets } = this.#components;
-    const keys = secrets?.apiKeys ?? [settings.grpc_admin_api_key].filter((key) => key !== '');
     const wants = keys.length === 0 ? 'wants a key, and none is set' : 'refuses the key';
-    // A service may say which key it was.
-    const answer = keys.reduce((text, key) => text.replaceAll(key, REDACTED), errorMessage(error));
     const message = `grpc_admin_api_key: ${this.address} (${setting}) ${wants}: ${answer}`;
     if (performance.now() - this.#refusalTold >= REFUSAL_TOLD_MS) {
       this.#refusalTold = performance.now();

@@ -24,6 +24,14 @@ export function withoutSecrets(text: string): string {
   });
 }
 
+/** `text` with `[secret]` for each of `secrets` in it, which are not empty; where one is the beginning of another, for the longer. */
+export function withoutThese(text: string, secrets: readonly string[]): string {
+  if (secrets.length === 0) return text;
+  const longestFirst = [...secrets].sort((one, other) => other.length - one.length);
+  const any = longestFirst.map((secret) => secret.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|');
+  return text.replace(new RegExp(any, 'g'), () => REDACTED);
+}
+
 /** `rest` begins with a URL's user information or host. */
 function withoutPassword(rest: string, http: boolean): string {
   const end = rest.search(/[/?#]/);

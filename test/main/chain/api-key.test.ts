@@ -15,6 +15,10 @@ import { GrpcBlockchainClient } from '../../../src/main/chain/grpc-client.js';
 import { ChainSubscription } from '../../../src/main/chain/subscription.js';
 import { BlockAssemblyAPIService, StateMessage } from '../../../src/shared/generated/blockassembly_api.js';
 import {
+  type BlockchainAPIServer,
+  BlockchainAPIService,
+} from '../../../src/shared/generated/blockchain_api.js';
+import {
   type BlockValidationAPIServer,
   BlockValidationAPIService,
 } from '../../../src/shared/generated/blockvalidation_api.js';
@@ -220,6 +224,35 @@ test('a key in a file is sent as it is then, by main and by the publisher, and w
   await publisher.close();
   assert.ok(!JSON.stringify(lines).includes('the-next-key'));
 });
+
+for (const code of [Status.UNAUTHENTICATED, Status.INTERNAL]) {
+  test(`what a service says of the key that it was given is hidden with ${Status[code]} too, and where the key has changed since`, async (context) => {
+    const given = `${KEY}-of-yesterday`;
+    const server = new Server();
+    server.addService(BlockchainAPIService, {
+      getBestBlockHeader: ({ metadata }, answer) =>
+        answer({ code, details: `what is ${metadata.get('x-api-key')[0]}?` }),
+    } as BlockchainAPIServer);
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    context.after(() => server.forceShutdown());
+    const { logger, lines } = keptLog();
+    const settings = settingsOf({ blockchain_grpcAddress: `127.0.0.1:${port}` });
+    const secrets = { apiKey: given, apiKeys: [KEY] };
+    const chain = new GrpcBlockchainClient({ settings, logger, secrets });
+    context.after(() => chain.close());
+    await assert.rejects(chain.getBestBlockHeader(), (error: Error) => {
+      logger.error({ err: error }, 'told');
+      assert.match(error.message, /what is \[secret\]\?$/);
+      return true;
+    });
+    assert.ok(!JSON.stringify(lines).includes(KEY));
+    assert.ok(lines.some(({ msg }) => msg === 'told'));
+  });
+}
 
 test('the key goes with calls to block assembly, and its refusal is told once by the setting’s name', async (context) => {
   const { address, keys } = await serveOthers(context, KEY);

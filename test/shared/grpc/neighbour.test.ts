@@ -6,7 +6,10 @@ import { BlockchainAPIClient, type Notification } from '../../../src/shared/gene
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { Neighbour } from '../../../src/shared/grpc/neighbour.js';
 import { createNeighbourMetrics } from '../../../src/shared/grpc/neighbour-metrics.js';
+import { tracingConfig } from '../../../src/shared/tracing/config.js';
+import { Tracing } from '../../../src/shared/tracing/tracing.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
+import { startCollector } from '../../support/collector.js';
 import { minedChain } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
 import { LossyProxy } from '../../support/lossy-proxy.js';
@@ -114,4 +117,46 @@ test('a service that stays silent is dialled again and again, and holds no more 
   };
   await waitFor(asked, { what: 'six connections given up' });
   await waitFor(() => sockets.size <= 2, { what: 'the end of their sockets' });
+});
+
+test('a span of a call has host and port, whichever form of Go’s gRPC the address has', async (context) => {
+  const collector = await startCollector(context);
+  const service = new BlockchainService();
+  service.add(FIRST);
+  await service.start();
+  context.after(() => service.stop());
+  const { logger } = keptLog();
+  const { config } = tracingConfig(
+    settingsOf({ tracing_enabled: true, tracing_SampleRate: 1, tracing_collector_url: collector.url }),
+    { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+  );
+  const tracing = new Tracing({ logger, registry: new Registry() }, config);
+  await tracing.open({ peerId: '12D3KooWtest', clientName: '', version: '1.2.3' });
+  const addresses = [
+    ['blockchain:8087', 'blockchain'],
+    ['k8s:///blockchain.node.svc.cluster.local:8087', 'blockchain.node.svc.cluster.local'],
+    ['k8s://node/blockchain:8087', 'blockchain.node'],
+    ['k8s://blockchain.node:8087', 'blockchain.node'],
+    ['kubernetes:///blockchain.node:8087', 'blockchain.node'],
+    ['dns:///blockchain:8087', 'blockchain'],
+    ['passthrough:///[2001:db8::1]:8087', '2001:db8::1'],
+  ] as const;
+  for (const [address] of addresses) {
+    const neighbour = new Neighbour(
+      { settings: settingsOf(), logger, tracers: tracing },
+      {
+        setting: 'blockchain_grpcAddress',
+        address,
+        connect: ({ credentials, options }) => new BlockchainAPIClient(service.address, credentials, options),
+        probe: (client) => client.healthGrpc,
+      },
+    );
+    await neighbour.call((client) => client.getFsmCurrentState, {});
+    neighbour.close();
+  }
+  await tracing.close(30_000);
+  assert.deepEqual(
+    collector.spans.map(({ values }) => [values['server.address'], values['server.port']]),
+    addresses.map(([, host]) => [host, 8087]),
+  );
 });
