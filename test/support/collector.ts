@@ -26,6 +26,7 @@ interface WireSpan {
   readonly endTimeUnixNano: string;
   readonly attributes?: readonly Attribute[];
   readonly events?: readonly { readonly name: string; readonly attributes?: readonly Attribute[] }[];
+  readonly links?: readonly { readonly traceId: string; readonly spanId: string }[];
   /** 2: error. */
   readonly status?: { readonly code?: number; readonly message?: string };
 }
@@ -50,6 +51,7 @@ export interface CollectedSpan {
   readonly end: bigint;
   readonly values: Values;
   readonly events: readonly { readonly name: string; readonly values: Values }[];
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   /** Its message, or `true` where it has none. */
   readonly error: string | true | undefined;
   readonly resource: Values;
@@ -94,6 +96,7 @@ function spansOf({ resourceSpans }: Request): CollectedSpan[] {
           name: event.name,
           values: valuesOf(event.attributes),
         })),
+        links: (span.links ?? []).map(({ traceId, spanId }) => ({ traceId, spanId })),
         error: span.status?.code === 2 ? (span.status.message ?? true) : undefined,
         resource: valuesOf(resource.attributes),
       })),

@@ -79,8 +79,10 @@ export class GrpcBlockchainClient implements BlockchainClient {
     call: (method, request, { deadlineMs = this.#deadlineMs, signal } = {}) => {
       const policy = { deadlineMs, retries: 0, patient: true, signal };
       // Each method's types are those of the call, which TypeScript does not follow through a method's name.
-      const select = ({ peers }: BlockchainService) =>
-        (peers[method] as unknown as UnaryMethod<never, never>).bind(peers);
+      const select = ({ peers }: BlockchainService) => {
+        const unbound = peers[method] as unknown as UnaryMethod<never, never> & { readonly path: string };
+        return Object.assign(unbound.bind(peers), { path: unbound.path });
+      };
       return this.#service.call(select, request as never, policy);
     },
   };

@@ -2,6 +2,7 @@
 
 import {
   type handleUnaryCall,
+  type Metadata,
   type ServerUnaryCall,
   type ServiceError,
   status as Status,
@@ -66,7 +67,7 @@ export function unary<Request, Response>(
   metrics.seconds.zero({ method });
   return (call, callback) => {
     const seconds = metrics.seconds.startTimer({ method });
-    const span = spanOf(tracers?.tracer, method, call);
+    const span = spanOf(tracers?.tracer, method, call, adminKey);
     const giveUp = new AbortController();
     const give = (): void => giveUp.abort();
     call.once('cancelled', give);
@@ -114,6 +115,7 @@ function spanOf(
   tracer: Tracer | undefined,
   method: string,
   { metadata }: ServerUnaryCall<unknown, unknown>,
+  adminKey: AdminKey,
 ): TraceSpan | undefined {
   if (tracer === undefined) return undefined;
   const name = `${SERVICE}/${method}`;
@@ -121,7 +123,8 @@ function spanOf(
     const values = metadata.get(key);
     return values.length === 0 ? undefined : values.join(',');
   };
-  return tracer.incoming(name, get, { kind: 'server', values: rpcValues(name) });
+  const known = refusalOf(metadata, adminKey) === undefined;
+  return tracer.incoming(name, get, { kind: 'server', values: rpcValues(name), known });
 }
 
 /** By the conventions these are the server's fault. */
@@ -141,15 +144,19 @@ function endOf(span: TraceSpan | undefined, code: Status, details?: string): voi
   span.end();
 }
 
-function requireKey(call: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey): void {
-  const offered = call.metadata.get('x-api-key');
+function requireKey({ metadata }: ServerUnaryCall<unknown, unknown>, adminKey: AdminKey): void {
+  const refusal = refusalOf(metadata, adminKey);
+  if (refusal !== undefined) throw new CallError(Status.UNAUTHENTICATED, refusal);
+}
+
+/** Why a caller is not known by its key; undefined where it is. */
+function refusalOf(metadata: Metadata, adminKey: AdminKey): string | undefined {
+  const offered = metadata.get('x-api-key');
   const [key] = offered;
-  if (offered.length !== 1 || typeof key !== 'string') {
-    throw new CallError(Status.UNAUTHENTICATED, 'this call needs the metadata key x-api-key');
-  }
-  if (!adminKey.matches(key)) throw new CallError(Status.UNAUTHENTICATED, 'wrong x-api-key');
+  if (offered.length !== 1 || typeof key !== 'string') return 'this call needs the metadata key x-api-key';
+  if (!adminKey.matches(key)) return 'wrong x-api-key';
   // Told only to who knows the key.
-  if (adminKey.refused !== undefined) throw new CallError(Status.UNAUTHENTICATED, adminKey.refused);
+  return adminKey.refused;
 }
 
 /** Why a call was given up: its caller went, or its deadline, or what this server allows for it, has passed. */

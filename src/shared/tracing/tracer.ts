@@ -9,6 +9,7 @@ import {
   type Tracer as LibraryTracer,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   TraceFlags,
@@ -41,6 +42,7 @@ import {
   type SpanProcessor,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
+import { TokenBucket } from '../async/token-bucket.js';
 import { monotonic, wall } from '../clock.js';
 import { errorMessage } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
@@ -57,6 +59,12 @@ const KINDS = {
 } as const;
 
 const SCOPE = 'teranode-p2p';
+
+/**
+ * Calls of callers who have not proven who they are that are traced because they say so, a second, as W3C advises against denial of service
+ * (https://www.w3.org/TR/trace-context/#denial-of-service).
+ */
+const STRANGERS_A_SECOND = 10;
 
 /** In a context: that this trace is sampled is settled. */
 const SETTLED = createContextKey('teranode-p2p sampled');
@@ -130,6 +138,11 @@ class Outgoing implements SpanProcessor {
     return this.#waiting >= this.#max;
   }
 
+  /** Messages have the other half to themselves. */
+  get halfFull(): boolean {
+    return 2 * this.#waiting >= this.#max;
+  }
+
   onStart(): void {}
 
   onEnd(span: ReadableSpan): void {
@@ -200,6 +213,8 @@ export class Tracer {
   readonly #metrics: TracingMetrics;
   readonly #logger: Logger;
   readonly #propagates: boolean;
+  readonly #parentBased: boolean;
+  readonly #strangers = new TokenBucket(STRANGERS_A_SECOND, STRANGERS_A_SECOND, monotonic);
   readonly #propagator = new W3CTraceContextPropagator();
   readonly #settled = ROOT_CONTEXT.setValue(SETTLED, true);
 
@@ -210,7 +225,11 @@ export class Tracer {
       readonly metrics: TracingMetrics;
       readonly logger: Logger;
     },
-    { propagates, version }: { readonly propagates: boolean; readonly version: string },
+    {
+      propagates,
+      parentBased,
+      version,
+    }: Pick<TracingConfig, 'propagates' | 'parentBased'> & { readonly version: string },
   ) {
     this.#provider = parts.provider;
     this.#tracer = parts.provider.getTracer(SCOPE, version);
@@ -218,6 +237,7 @@ export class Tracer {
     this.#metrics = parts.metrics;
     this.#logger = parts.logger;
     this.#propagates = propagates;
+    this.#parentBased = parentBased;
   }
 
   /** False where too much waits already: another message's spans would be made to be dropped. */
@@ -242,16 +262,27 @@ export class Tracer {
     );
   }
 
-  /** Of a call that has come with the metadata that `get` reads; undefined where it is not sampled. */
+  /**
+   * Of a call that has come with the metadata that `get` reads; undefined where it is not sampled. Unless the caller is `known`, its word that it is sampled counts a
+   * few times a second: beyond, a trace of its own begins, linked to the caller's, where chance has it, as OpenTelemetry has it at public endpoints. And
+   * where half of the room is taken, the rest is for messages.
+   */
   incoming(
     name: string,
     get: (key: string) => string | undefined,
-    options: Omit<SpanOptions, 'parent'>,
+    { known = false, ...options }: Omit<SpanOptions, 'parent'> & { readonly known?: boolean },
   ): TraceSpan | undefined {
-    const context = this.#propagates
+    let context = this.#propagates
       ? this.#propagator.extract(ROOT_CONTEXT, get, { get: (from, key) => from(key), keys: () => [] })
       : ROOT_CONTEXT;
-    return this.#record(name, options, context);
+    const caller = trace.getSpanContext(context);
+    const says = this.#parentBased && caller !== undefined && (caller.traceFlags & TraceFlags.SAMPLED) !== 0;
+    const followed = known || !says || this.#strangers.take();
+    if (!followed) context = ROOT_CONTEXT;
+    const span = this.#record(name, options, context, followed ? undefined : caller);
+    if (span === undefined || known || !this.#outgoing.some(({ halfFull }) => halfFull)) return span;
+    this.#metrics.spans.inc({ outcome: 'dropped' });
+    return undefined;
   }
 
   /** W3C's headers for whoever is called; none where they are not wanted. */
@@ -266,7 +297,12 @@ export class Tracer {
     return headers;
   }
 
-  #record(name: string, { kind = 'internal', parent, at, values }: SpanOptions, context: Context) {
+  #record(
+    name: string,
+    { kind = 'internal', parent, at, values }: SpanOptions,
+    context: Context,
+    linked?: SpanContext,
+  ) {
     const clock = parent?.clock ?? wall.told() - monotonic();
     const span = this.#tracer.startSpan(
       name,
@@ -274,6 +310,7 @@ export class Tracer {
         kind: KINDS[kind],
         startTime: clock + (at ?? monotonic()),
         ...(values === undefined ? {} : { attributes: values }),
+        ...(linked === undefined ? {} : { links: [{ context: linked }] }),
       },
       context,
     );

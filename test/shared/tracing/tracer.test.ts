@@ -141,6 +141,60 @@ test('a caller’s traceparent is honoured, and passed on', async (context) => {
   assert.equal(collector.spans.length, 2);
 });
 
+/** The metadata of a call in another trace for each `n`, whose caller says that it is sampled. */
+const sampledCall = (n: number) => {
+  const [traceId, spanId] = [(n + 1).toString(16).padStart(32, '0'), 'b7ad6b7169203331'];
+  const get = (key: string) => (key === 'traceparent' ? `00-${traceId}-${spanId}-01` : undefined);
+  return { traceId, spanId, get };
+};
+const CALLS = 200;
+
+test('callers who have not proven who they are have a few calls a second traced by their word, the others all', async (context) => {
+  const { tracing, tracer } = await traced(context, { ratio: 0, maxQueue: 10_000 });
+  const began = performance.now();
+  let strangers = 0;
+  for (let n = 0; n < CALLS; n++)
+    if (tracer.incoming('call', sampledCall(n).get, {}) !== undefined) strangers++;
+  const seconds = (performance.now() - began) / 1000;
+  assert.ok(strangers >= 10 && strangers <= 11 + 10 * seconds, `${strangers} in ${seconds} s`);
+  for (let n = 0; n < CALLS; n++)
+    assert.ok(tracer.incoming('call', sampledCall(n).get, { known: true }) !== undefined);
+  await tracing.close(30_000);
+});
+
+test('beyond these chance decides: such a call begins a trace of its own, linked to the caller’s', async (context) => {
+  const { collector, tracing, tracer } = await traced(context, { maxQueue: 10_000 });
+  for (let n = 0; n < CALLS; n++) tracer.incoming(`call ${n}`, sampledCall(n).get, {})?.end();
+  await tracing.close(30_000);
+  assert.equal(collector.spans.length, CALLS);
+  let linked = 0;
+  for (let n = 0; n < CALLS; n++) {
+    const { traceId, spanId } = sampledCall(n);
+    const span = named(collector, `call ${n}`);
+    if (span.traceId === traceId) {
+      assert.deepEqual([span.parentSpanId, span.links], [spanId, []]);
+    } else {
+      assert.deepEqual([span.parentSpanId, span.links], ['', [{ traceId, spanId }]]);
+      linked++;
+    }
+  }
+  assert.ok(linked > 0);
+});
+
+test('half of the room for spans that wait is for messages and callers who are known, whatever strangers call', async (context) => {
+  const { collector, tracing, tracer, count } = await traced(context);
+  const call = (known: boolean) => tracer.incoming('call', () => undefined, { known });
+  for (let n = 0; n < CALLS; n++) call(false)?.end();
+  assert.equal(await count('dropped'), CALLS - 50);
+  for (let n = 0; n < 49; n++) tracing.sampled()?.message('message', {}).end();
+  call(true)?.end();
+  await tracing.close(30_000);
+  assert.deepEqual(
+    ['call', 'message'].map((name) => collector.spans.filter((span) => span.name === name).length),
+    [51, 49],
+  );
+});
+
 test('a sampler that asks no parent asks none, but what is below a message stays with it', async (context) => {
   const { collector, tracing, tracer } = await traced(context, { ratio: 0, parentBased: false });
   const sampled = () => '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
