@@ -44,6 +44,7 @@ const HUB = 'https://hub.example/api/v1';
 const HASH = `${'ab'.repeat(31)}cd`;
 const KEY = 'the-key-of-the-node';
 const UNIMPLEMENTED = 12;
+const INTERNAL = 13;
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
 const wire = base64(hashToBytes(HASH as HashHex));
 
@@ -404,6 +405,13 @@ test('at the start rows of ours that say connected are taken back, other transpo
   const tested = await clientOf(context, { go });
   await rowOf(tested, AUTHOR, ({ is_connected }) => is_connected === false);
   await waitFor(() => tested.client.legacyConnected === 2, { what: 'the legacy peers' });
+  // They are who they were while it cannot say so.
+  await go.registry.behave({ code: INTERNAL, methods: ['ListPeers'] });
+  const { ListPeers: before = 0 } = await go.registry.counts();
+  await waitFor(async () => ((await go.registry.counts()).ListPeers ?? 0) > before + 1, {
+    what: 'questions in vain',
+  });
+  assert.equal(tested.client.legacyConnected, 2);
   // Even one that bears a peer ID that we hear of.
   tested.speak(wire);
   tested.speak(OTHER_PEER);

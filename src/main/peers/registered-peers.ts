@@ -211,7 +211,8 @@ function joinedRecord(own: PeerRecord, row: ServiceRow): PeerRecord {
     catchupAttempts: Math.max(own.catchupAttempts, row.catchupAttempts),
     catchupSuccesses: Math.max(own.catchupSuccesses, row.catchupSuccesses),
     catchupFailures: Math.max(own.catchupFailures, row.catchupFailures),
-    lastValidBlock: Math.max(own.lastValidBlock, row.lastBlock),
+    // As Go's selector reads a row: the time alone proves no delivery.
+    lastValidBlock: Math.max(own.lastValidBlock, row.blocksReceived > 0 ? row.lastBlock : 0),
     ...(row.catchupErrorAt > own.catchupErrorAt
       ? { catchupError: row.catchupError, catchupErrorAt: row.catchupErrorAt }
       : {}),

@@ -31,6 +31,8 @@ export interface ServiceBansOptions {
 /** IDs of one answer that are taken. */
 const MAX_LISTED = 20_000;
 const MAX_PARDONS = 10_000;
+/** Stored among those who were let in, for everybody whom the first list will name. No peer ID. */
+const EVERYBODY = '*';
 const REASON = 'by the peer registry of the blockchain service';
 
 type Pardons = AbstractSublevel<Level, string | Buffer | Uint8Array, string, string>;
@@ -47,6 +49,8 @@ export class ServiceBans {
   #turn = 0;
   /** Let in by an operator since. */
   readonly #pardoned = new Set<string>();
+  /** So is everybody whom the first list names. */
+  #pardonsAll = false;
 
   constructor(components: ServiceBansComponents, { durationMs }: ServiceBansOptions) {
     this.#components = components;
@@ -56,7 +60,10 @@ export class ServiceBans {
 
   async open(): Promise<void> {
     await this.#stored.open();
-    for await (const peer of this.#stored.keys()) this.#pardoned.add(peer);
+    for await (const peer of this.#stored.keys()) {
+      if (peer === EVERYBODY) this.#pardonsAll = true;
+      else this.#pardoned.add(peer);
+    }
   }
 
   /** Whether the service had banned the peer when it was asked last. */
@@ -92,11 +99,16 @@ export class ServiceBans {
       list.lift(peer);
     }
     this.#answered = true;
-    for (const peer of this.#pardoned) {
-      if (!listed.has(peer)) this.#forgetPardon(peer);
-    }
     for (const peer of listed) {
       if (!this.#listed.has(peer)) this.#listed.set(peer, askedAt);
+    }
+    if (this.#pardonsAll) {
+      this.#pardonsAll = false;
+      this.pardonAll();
+      this.#store(this.#stored.del(EVERYBODY));
+    }
+    for (const peer of this.#pardoned) {
+      if (!listed.has(peer)) this.#forgetPardon(peer);
     }
     const enforce = this.#enforceAll([...listed], turn);
     await inSlices(enforce);
@@ -129,6 +141,9 @@ export class ServiceBans {
   /** An operator has let everybody in. */
   pardonAll(): void {
     for (const peer of this.#listed.keys()) this.pardon(peer);
+    if (this.#answered) return;
+    this.#pardonsAll = true;
+    this.#store(this.#stored.put(EVERYBODY, ''));
   }
 
   #enforce(peer: string, reason: string): void {

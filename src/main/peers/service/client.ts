@@ -511,6 +511,7 @@ export class RegistryClient {
     }
     this.#missing.clear();
     this.#asserted.clear();
+    this.#legacyConnected = undefined;
     this.#state = 'serving';
     this.#reason = '';
     this.#fullAt = Number.NEGATIVE_INFINITY;
@@ -557,11 +558,13 @@ export class RegistryClient {
     const filter = { transport_filter: TransportType.TRANSPORT_WIRE_PROTOCOL, filter_transport: true };
     const all = { min_reputation: 0, min_height: 0, exclude_banned: false, sort_by_storage: false };
     const answer = await this.#try('listPeers', { ...filter, ...all });
-    const peers = (answer?.peers ?? [])
+    // What it said before is the best that there is.
+    if (answer === undefined) return;
+    const peers = answer.peers
       .filter(({ transport_type }) => transport_type === TransportType.TRANSPORT_WIRE_PROTOCOL)
       .slice(0, MAX_ROWS);
     this.#foreign = new Set(peers.map(({ peer_id }) => peer_id));
-    this.#legacyConnected = answer && peers.filter(({ is_connected }) => is_connected).length;
+    this.#legacyConnected = peers.filter(({ is_connected }) => is_connected).length;
   }
 
   async #askQuestions(): Promise<void> {
@@ -913,7 +916,8 @@ function recordedInfo(record: PeerRecord, reports: readonly RegistryCall[]): Par
     last_block_time: time(record.lastValidBlock),
     last_catchup_error: record.catchupError,
     last_catchup_error_time: time(record.catchupErrorAt),
-    blocks_received: BigInt(count('recordBlockReceived')),
+    // Go takes the time of a block for a delivery only where one was counted.
+    blocks_received: BigInt(Math.max(count('recordBlockReceived'), Number(record.lastValidBlock > 0))),
     subtrees_received: BigInt(count('recordSubtreeReceived')),
     sync_attempt_count: count('recordSyncAttempt', 'recordCatchupAttempt'),
     full_storage_contradictions: contradictions.reduce((sum, one) => sum + one, 0n),

@@ -35,7 +35,10 @@ export interface ServiceRow {
   readonly lastAttempt: number;
   readonly lastSuccess: number;
   readonly lastFailure: number;
+  /** As the service has it, from whomever: it is of a valid block that was delivered only where such were counted. */
   readonly lastBlock: number;
+  /** Valid blocks that it delivered. */
+  readonly blocksReceived: number;
   readonly catchupAttempts: number;
   readonly catchupSuccesses: number;
   readonly catchupFailures: number;
@@ -98,6 +101,7 @@ export function serviceRow(
     lastSuccess: time(info.last_interaction_success),
     lastFailure: time(info.last_interaction_failure),
     lastBlock: time(info.last_block_time),
+    blocksReceived: whole(info.blocks_received),
     catchupAttempts: whole(info.catchup_attempts),
     catchupSuccesses: whole(info.catchup_successes),
     catchupFailures: whole(info.catchup_failures),

@@ -114,3 +114,22 @@ test('a service without a registry bans nobody, nor does its last list, and whom
   await bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
   assert.deepEqual([list.isPeerBanned(AUTHOR), list.isPeerBanned(OTHER_PEER)], [false, true]);
 });
+
+test('where everybody is let in before the service has said whom it bans, whom its first list names is in, over a restart too', async (context) => {
+  const first = await open(context);
+  first.bans.pardonAll();
+  await first.list.clear();
+  await first.close();
+
+  const { bans, list, directory, close } = await open(context, first.directory);
+  await bans.takeOver([AUTHOR], monotonic());
+  assert.equal(list.size, 0);
+  // Whom it bans from then on is out.
+  await bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
+  assert.deepEqual([list.isPeerBanned(AUTHOR), list.isPeerBanned(OTHER_PEER)], [false, true]);
+  await close();
+
+  const last = await open(context, directory);
+  await last.bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
+  assert.deepEqual([last.list.isPeerBanned(AUTHOR), last.list.isPeerBanned(OTHER_PEER)], [false, true]);
+});
