@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -509,6 +509,72 @@ test('a place in the journal that no setting names any more is told of, and drop
   assert.doesNotMatch((await outbox())?.message ?? '', /notifications/);
   await second.close();
 });
+
+test('one whose file was deleted too is told of, dropped on request, and missed by nobody where its setting comes back', async (context) => {
+  const directory = temporaryDirectory(context);
+  const broker = await serveBroker(context);
+  const withFrames = { kafka_notificationsConfig: 'memory://embedded/notifications' };
+  const start = (changes = {}) => startPublisher(context, broker.socketPath, changes, directory);
+  const cursors = join(directory, 'journal', 'cursors');
+  const cursor = 'kafka.notifications.cursor';
+  const first = start(withFrames);
+  await first.publish([announcement('a')]);
+  await first.close();
+  rmSync(join(cursors, cursor));
+  const second = start();
+  const outbox = async () => (await second.run('health', {})).find(({ resource }) => resource === 'outbox');
+  assert.match((await outbox())?.message ?? '', /no setting names kafka\.notifications: .*outbox forget/);
+  await second.run('forget', { cursor: 'kafka.notifications' });
+  assert.doesNotMatch((await outbox())?.message ?? '', /notifications/);
+  await second.close();
+  const third = start(withFrames);
+  await third.publish([announcement('b')]);
+  assert.ok(existsSync(join(cursors, cursor)));
+  assert.ok(!existsSync(join(cursors, 'doubts', cursor)));
+  await third.close();
+});
+
+for (const [what, gone] of [
+  ['file', 'kafka.blocks.cursor'],
+  ['directory', ''],
+] as const) {
+  test(`a topic whose cursor’s ${what} was deleted is not begun anew: it waits until somebody decides, and keeps what came since and what was kept for it`, async (context) => {
+    const directory = temporaryDirectory(context);
+    const socketPath = join(temporaryDirectory(context), 'broker.sock');
+    const start = () => startPublisher(context, socketPath, {}, directory);
+    const first = start();
+    await first.publish(names(3).map((name) => announcement(name)));
+    await first.close(0);
+    const journal = join(directory, 'journal');
+    const kept = join(journal, 'kept', `kafka.blocks.${'0'.repeat(16)}.${'1'.padStart(16, '0')}.kept`);
+    writeFileSync(kept, '');
+    rmSync(join(journal, 'cursors', gone), { recursive: true });
+    const second = start();
+    assert.deepEqual(await second.outcomes([announcement('since')]), ['ok']);
+    const [blocks] = await second.run('outbox', {});
+    assert.equal(blocks?.state, 'damaged');
+    await second.kill();
+    assert.ok(existsSync(kept));
+
+    const broker = await serveBroker(context, {}, socketPath);
+    const third = start();
+    const sick = (await third.run('health', {})).find(({ resource }) => resource === 'kafka blocks');
+    assert.equal(sick?.status, 503);
+    assert.match(sick?.error ?? '', /its cursor is missing.*accept-loss blocks/);
+    await third.run('acceptLoss', { topic: 'blocks' });
+    if (gone === '') await third.run('acceptLoss', { topic: 'subtrees' });
+    await waitFor(async () => (await third.waiting()) === 0, { what: 'what came since' });
+    assert.deepEqual(await valuesIn(broker, 'blocks'), ['since']);
+    await third.close();
+    assert.ok(!existsSync(kept));
+    const last = start();
+    assert.deepEqual(
+      (await last.run('outbox', {})).map(({ state }) => state),
+      ['flowing', 'flowing'],
+    );
+    await last.close();
+  });
+}
 
 test('a topic whose cursor is damaged is neither sent from the oldest nor from anywhere else until somebody decides', async (context) => {
   const directory = temporaryDirectory(context);

@@ -161,10 +161,14 @@ export class Cursor {
     this.#at = to;
   }
 
-  /** Deletes it. */
+  /** Deletes it, where it is there. */
   remove(): void {
     this.close();
-    this.#files.remove(this.#path);
+    try {
+      this.#files.remove(this.#path);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
   }
 
   close(): void {

@@ -40,6 +40,8 @@ export interface Head {
   readonly newest: Position;
   /** Numbers of the next entry, where it was closed in order. */
   readonly end?: Numbers;
+  /** Names of the cursors there are; without it nobody knows. */
+  readonly cursors?: readonly string[];
 }
 
 export interface StoredHead extends Head {

@@ -175,6 +175,7 @@ export class Journal {
   readonly #clocks: Clocks;
   #segments: Segment[] = [];
   #epochs: readonly EpochStart[] = [];
+  #cursors: readonly string[] = [];
   #index = new SegmentIndex();
   #fd: number | undefined;
   #mark = 0;
@@ -234,6 +235,11 @@ export class Journal {
   get oldest(): { readonly position: Position; readonly seq: number } {
     const [oldest] = this.#segments;
     return { position: oldest?.first ?? this.#position, seq: oldest?.head?.seq ?? this.#seq };
+  }
+
+  /** Names of the cursors there were, as far as that was written down: one that is missing was deleted. */
+  get cursors(): readonly string[] {
+    return this.#cursors;
   }
 
   /** Bytes of all segments. */
@@ -299,6 +305,7 @@ export class Journal {
       this.#segments = [];
     }
     this.#epochs = this.#knownEpochs(stored?.epochs ?? []);
+    this.#cursors = stored?.cursors ?? [];
     const isNew = this.#epochs.length === 0;
     // Without a head that can be read nobody knows; a power loss may well have taken it.
     const powerLost = stored === undefined || (stored.state === 'open' && stored.boot !== this.#boot);
@@ -581,8 +588,20 @@ export class Journal {
     const { directory, fsync } = this.#options;
     const newest = this.#segments.at(-1)?.first ?? 0;
     const end = state === 'closed' ? { end: { position: this.#position, seq: this.#seq } } : {};
-    const head = { epochs: this.#epochs, state, fsync, boot: this.#boot, newest, ...end };
+    const of = { epochs: this.#epochs, cursors: this.#cursors };
+    const head = { ...of, state, fsync, boot: this.#boot, newest, ...end };
     writeHead(this.#files, directory, head, wait);
+  }
+
+  /** Writes down which cursors there are, at the latest when it is closed. Never throws. The journal is open. */
+  noteCursors(names: readonly string[]): void {
+    if (names.length === this.#cursors.length && names.every((name) => this.#cursors.includes(name))) return;
+    this.#cursors = [...names];
+    try {
+      this.#writeHead('open');
+    } catch (error) {
+      this.#logger.debug({ err: error }, 'the head of the journal could not be written');
+    }
   }
 
   /** Where a cursor of `epoch` at `position` stands: what was lost behind it in a former epoch is passed. Undefined where it is of no epoch that is known. */

@@ -111,6 +111,7 @@ export class Outbox {
     this.#letters.open();
     this.#drainers = this.#components.outlets.map((outlet) => this.#drainer(outlet));
     this.#findStrays();
+    this.#noteCursors();
     const waiting = await this.#count();
     this.#drainers.forEach((drainer, index) => {
       drainer.start(waiting[index] ?? 0);
@@ -126,15 +127,19 @@ export class Outbox {
   }
 
   #findStrays(): void {
-    for (const name of cursorNames(this.#cursors)) {
+    for (const name of new Set([...cursorNames(this.#cursors), ...this.journal.cursors])) {
       if (this.#names.has(name)) continue;
       const cursor = Cursor.open({ directory: this.#cursors, name });
       cursor.close();
       const { found } = cursor;
-      const at = (typeof found === 'string' ? undefined : this.journal.resolve(found)) ?? this.journal.end;
-      this.#strays.set(name, Math.max(at, this.#keptFor(name, at).end));
+      const at = typeof found === 'string' ? undefined : this.journal.resolve(found);
+      this.#strays.set(name, Math.max(at ?? this.journal.end, this.#keptFor(name, at ?? 0).end));
       this.#components.logger.warn({ cursor: name }, 'no setting names a cursor');
     }
+  }
+
+  #noteCursors(): void {
+    this.journal.noteCursors([...this.#names, ...this.#strays.keys()]);
   }
 
   #drainer({ topic, id, place, sink: create, frames }: Outlet): Drainer {
@@ -146,7 +151,9 @@ export class Outbox {
     // A reader of its own, which goes on where it was.
     const reader = new JournalReader({ directory: this.#options.path });
     this.#readers.push(reader);
-    const kept = frames === undefined ? this.#keptFor(name, cursor.position) : undefined;
+    // Nothing of it goes while nobody knows how far the sink is.
+    const keptFrom = cursor.damaged === undefined ? cursor.position : 0;
+    const kept = frames === undefined ? this.#keptFor(name, keptFrom) : undefined;
     const source = {
       get end() {
         return journal.end;
@@ -155,6 +162,12 @@ export class Outbox {
         kept?.read(from, maxBytes) ?? reader.read(from, end, maxBytes),
     };
     if (frames !== undefined) {
+      const { damaged } = cursor;
+      if (damaged !== undefined)
+        logger.warn(
+          { topic, reason: damaged },
+          'frames that came before are not for a sink: its place is lost',
+        );
       return new Drainer(
         { sink, source, cursor, logger, meters: frames, refused: () => frames.lost(1) },
         { topic, place, takes: hasFrame, what: 'frames', lost: (positions) => frames.lost(positions) },
@@ -240,17 +253,19 @@ export class Outbox {
     this.#open.push(cursor);
     const { found } = cursor;
     let position = typeof found === 'string' ? undefined : journal.resolve(found);
+    const isNew = found === 'new' && !journal.cursors.includes(name);
     let damaged: string | undefined;
     // Nobody knows where a damaged one was: it stays as it is until somebody has decided, and what came before is not sent.
     let since: Cursor | undefined;
-    if (position === undefined && found !== 'new') {
-      damaged = found === 'damaged' ? 'its cursor is damaged' : 'its cursor is of another journal';
+    if (position === undefined && !isNew) {
+      const faults = { damaged: 'its cursor is damaged', new: 'its cursor is missing' };
+      damaged = typeof found === 'string' ? faults[found] : 'its cursor is of another journal';
       since = this.#doubt(name);
       position = since.at?.position;
     } else {
       rmSync(join(this.#cursors, DOUBTS, `${name}.cursor`), { force: true });
     }
-    if (found === 'new') {
+    if (isNew) {
       cursor.reset({ epoch: journal.epoch, position: journal.end });
       if (journal.end > journal.oldest.position)
         this.#components.logger.warn(
@@ -277,7 +292,7 @@ export class Outbox {
     };
   }
 
-  /** Where the journal ended when the cursor `name` was first found damaged: what came since is owed, however often there is a start before somebody decides. */
+  /** Where the journal ended when the cursor `name` was first found damaged or missing: what came since is owed, however often there is a start before somebody decides. */
   #doubt(name: string): Cursor {
     const { journal } = this;
     const since = Cursor.open({ directory: join(this.#cursors, DOUBTS), name });
@@ -473,9 +488,11 @@ export class Outbox {
   /** Drops a cursor that no setting names. Throws UnavailableError where there is none such. */
   forget(name: string): void {
     if (!this.#strays.has(name)) throw new UnavailableError(`there is no cursor ${name} without a setting`);
+    this.#strays.delete(name);
+    // First: else it would be missed where its setting comes back.
+    this.#noteCursors();
     Cursor.open({ directory: this.#cursors, name }).remove();
     this.#keptFor(name, Number.POSITIVE_INFINITY);
-    this.#strays.delete(name);
     this.#components.logger.warn({ cursor: name }, 'a cursor is forgotten');
   }
 
