@@ -4,7 +4,6 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
 import { gossipTopic, REFERENCE } from '../reference/subjects.js';
 import type { CrowdOrder, CrowdReport } from './crowd.js';
@@ -12,6 +11,7 @@ import type { SenderOrder, SenderReport } from './sender.js';
 import type { Lateness, Snapshot, TargetOrder, TargetReport } from './target.js';
 import { inEveryThread } from './threads.js';
 import type { TrafficOptions } from './traffic.js';
+import type { SettingChanges } from '../../test/support/settings.js';
 
 /** Messages that may be on their way: far more than this server ever has pending, and what bounds the plain peer's memory. */
 export const WINDOW = 10_000;
@@ -24,7 +24,7 @@ export type TargetKind = 'server' | 'plain' | 'go';
 export type Sent = SenderReport & { type: 'sent' };
 
 export interface TargetOptions {
-  readonly changes?: Partial<Settings>;
+  readonly changes?: SettingChanges;
 }
 
 export interface SendOptions {

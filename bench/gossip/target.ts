@@ -11,7 +11,7 @@ import { topicNames } from '../../src/main/node/gossip/service.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings } from '../../test/support/server.js';
-import { settingsOf } from '../../test/support/settings.js';
+import { type SettingChanges, settingsOf } from '../../test/support/settings.js';
 import { shipped } from '../../test/support/shipped.js';
 import { cpuByRole } from './threads.js';
 
@@ -85,7 +85,7 @@ const settings = serverSettings(context as never, {
   p2p_connection_messages_per_second: UNBOUNDED,
   p2p_connection_bytes_per_second: UNBOUNDED,
   p2p_websocket_text_ping: false,
-  ...(JSON.parse(process.argv[3] ?? '{}') as Partial<Settings>),
+  ...(JSON.parse(process.argv[3] ?? '{}') as SettingChanges),
 });
 const topic = topicNames(settings, [kindNamed('subtree')])[0] ?? '';
 

@@ -12,6 +12,7 @@ import { FrameStreamServer } from '../../src/shared/feed/stream-server.js';
 import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { encodeEntry } from '../../src/shared/journal/entry.js';
 import { nodeStatus, subtree } from '../../src/shared/messages/index.js';
+import { parseListenAddress } from '../../src/shared/net/listen-address.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
 import { REFERENCE } from '../reference/subjects.js';
@@ -97,7 +98,7 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
       metrics: createNotificationsMetrics(new Registry()),
       settings: {
         ...defaults,
-        p2p_httpListenAddress: '127.0.0.1:0',
+        p2p_httpListenAddress: parseListenAddress('127.0.0.1:0'),
         p2p_websocket_max_connections: maxConnections,
         p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
         p2p_websocket_text_ping: false,

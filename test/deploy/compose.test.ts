@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { listenAddressOf } from '../../src/shared/net/listen-address.js';
+import { kafkaTopics } from '../../src/shared/settings/kafka-topics.js';
 import { loadSettings } from '../../src/shared/settings/load.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -71,11 +71,6 @@ function serverSettings(context: Parameters<typeof temporaryDirectory>[0], env =
   });
 }
 
-const portOf = (
-  key: 'p2p_httpListenAddress' | 'health_check_httpListenAddress' | 'profilerAddr',
-  text: string,
-) => listenAddressOf(key, text).port;
-
 describe('docker-compose.yml', () => {
   it('tells the server settings that exist and hold', (context) => {
     for (const key of Object.keys(serverEnvironment())) assert.ok(Object.hasOwn(SETTINGS, key), key);
@@ -95,11 +90,10 @@ describe('docker-compose.yml', () => {
     const told = /CONTAINERS:\/\/([^,]+)/.exec(
       service('kafka').environment?.KAFKA_ADVERTISED_LISTENERS ?? '',
     );
-    const topics = Object.entries(settings).filter(([key]) => /^kafka_.*Config$/.test(key));
-    const used = topics.filter(([, url]) => url !== '');
+    const used = kafkaTopics(settings);
     assert.equal(used.length, 5);
-    for (const [key, url] of used)
-      assert.ok(String(url).startsWith(`kafka://${told?.[1]}/`), `${key}: ${url}`);
+    for (const { setting, scheme, brokers } of used)
+      assert.deepEqual([scheme, ...brokers], ['kafka', told?.[1]], setting);
   });
 
   it('runs the newest broker that the Kafka suite runs', () => {
@@ -115,8 +109,8 @@ describe('docker-compose.yml', () => {
     const listened: Record<string, readonly number[]> = {
       server: [
         settings.p2p_port,
-        portOf('p2p_httpListenAddress', settings.p2p_httpListenAddress),
-        portOf('health_check_httpListenAddress', settings.health_check_httpListenAddress),
+        settings.p2p_httpListenAddress.port,
+        settings.health_check_httpListenAddress?.port ?? 0,
       ],
       kafka: [29_092],
       prometheus: [9090],
@@ -182,13 +176,13 @@ describe('docker-compose.yml', () => {
 describe('the Dockerfile', () => {
   it('exposes the ports that its settings listen on, and asks the health port whether it lives', (context) => {
     const { settings } = serverSettings(context, {});
-    const health = portOf('health_check_httpListenAddress', settings.health_check_httpListenAddress);
+    const health = settings.health_check_httpListenAddress?.port;
     const ports = [
       settings.p2p_port,
-      listenAddressOf('p2p_grpcListenAddress', settings.p2p_grpcListenAddress).port,
-      portOf('p2p_httpListenAddress', settings.p2p_httpListenAddress),
+      settings.p2p_grpcListenAddress?.port,
+      settings.p2p_httpListenAddress.port,
       health,
-      portOf('profilerAddr', settings.profilerAddr),
+      settings.profilerAddr?.port,
     ];
     assert.equal(/^EXPOSE (.*)$/m.exec(dockerfile)?.[1], ports.join(' '));
     assert.ok(dockerfile.includes(`"http://localhost:${health}/health/liveness"`));

@@ -33,15 +33,15 @@ test('docker.m, with the quickstart’s environment: the other services by their
     logLevel: 'INFO',
   });
   assert.equal(settings.network, 'testnet');
-  assert.equal(settings.blockchain_grpcAddress, 'blockchain:8087');
-  assert.equal(settings.blockvalidation_grpcAddress, 'blockvalidation:8088');
-  assert.equal(settings.blockassembly_grpcAddress, 'blockassembly:8085');
+  assert.equal(settings.blockchain_grpcAddress?.text, 'blockchain:8087');
+  assert.equal(settings.blockvalidation_grpcAddress?.text, 'blockvalidation:8088');
+  assert.equal(settings.blockassembly_grpcAddress?.text, 'blockassembly:8085');
   assert.equal(settings.asset_httpAddress, 'http://asset:8090/api/v1');
   assert.equal(settings.asset_httpPublicAddress, '');
-  assert.equal(topicOf(settings.kafka_blocksConfig), 'kafka://kafka-shared:9092/blocks-teranode-ab12');
-  assert.equal(topicOf(settings.kafka_subtreesConfig), 'kafka://kafka-shared:9092/subtrees-teranode-ab12');
+  assert.equal(topicOf(settings.kafka_blocksConfig?.text ?? ''), 'kafka://kafka-shared:9092/blocks-teranode-ab12');
+  assert.equal(topicOf(settings.kafka_subtreesConfig?.text ?? ''), 'kafka://kafka-shared:9092/subtrees-teranode-ab12');
   assert.equal(
-    topicOf(settings.kafka_rejectedTxConfig),
+    topicOf(settings.kafka_rejectedTxConfig?.text ?? ''),
     'kafka://kafka-shared:9092/rejectedtx-teranode-ab12',
   );
   assert.match(settings.blockchain_store, /^postgres:\/\/.*@postgres:5432\/teranode$/);
@@ -52,9 +52,9 @@ test('docker.m, with the quickstart’s environment: the other services by their
 
 test('docker.ss.teranode1: the first of several nodes', (context) => {
   const { settings } = load(context, { SETTINGS_CONTEXT: 'docker.ss.teranode1' });
-  assert.equal(settings.blockchain_grpcAddress, 'blockchain-1:8087');
-  assert.equal(settings.blockvalidation_grpcAddress, 'blockvalidation-1:8088');
-  assert.equal(topicOf(settings.kafka_blocksConfig), 'kafka://kafka-shared:9092/blocks1');
+  assert.equal(settings.blockchain_grpcAddress?.text, 'blockchain-1:8087');
+  assert.equal(settings.blockvalidation_grpcAddress?.text, 'blockvalidation-1:8088');
+  assert.equal(topicOf(settings.kafka_blocksConfig?.text ?? ''), 'kafka://kafka-shared:9092/blocks1');
   assert.equal(settings.asset_httpPublicAddress, 'http://asset-1:8090/api/v1');
   assert.equal(settings.clientName, 'teranode1');
   assert.equal(settings.network, 'regtest');
@@ -70,15 +70,15 @@ test('operator, with its config map: services in the cluster, topics of the node
     KAFKA_PARTITIONS_HIGH: '16',
     blockchain_store: 'postgres://u:p@db:5432/teranode',
   });
-  assert.equal(settings.blockchain_grpcAddress, 'k8s:///blockchain.node-1.svc.cluster.local:8087');
-  assert.equal(settings.blockvalidation_grpcAddress, 'k8s:///block-validation.node-1.svc.cluster.local:8088');
-  assert.equal(settings.blockassembly_grpcAddress, 'k8s:///block-assembly.node-1.svc.cluster.local:8085');
+  assert.equal(settings.blockchain_grpcAddress?.text, 'k8s:///blockchain.node-1.svc.cluster.local:8087');
+  assert.equal(settings.blockvalidation_grpcAddress?.text, 'k8s:///block-validation.node-1.svc.cluster.local:8088');
+  assert.equal(settings.blockassembly_grpcAddress?.text, 'k8s:///block-assembly.node-1.svc.cluster.local:8085');
   assert.match(
-    settings.kafka_blocksConfig,
+    settings.kafka_blocksConfig?.text ?? '',
     /^kafka:\/\/kafka-a:9092,kafka-b:9092\/blocks-node-1\?partitions=1&replication=3&/,
   );
   assert.match(
-    settings.kafka_invalidSubtreesConfig,
+    settings.kafka_invalidSubtreesConfig?.text ?? '',
     /\/invalid-subtrees-node-1\?partitions=16&replication=3&/,
   );
   assert.equal(settings.DATADIR, '/data/node-1/p2p');
@@ -91,8 +91,8 @@ test('dev: this machine alone, and no Kafka', (context) => {
   const { settings } = load(context, { SETTINGS_CONTEXT: 'dev' });
   assert.equal(settings.network, 'regtest');
   assert.equal(settings.listen_mode, 'listen_only');
-  assert.equal(settings.blockchain_grpcAddress, 'localhost:8087');
-  assert.match(settings.kafka_blocksConfig, /^memory:\/\//);
+  assert.equal(settings.blockchain_grpcAddress?.text, 'localhost:8087');
+  assert.match(settings.kafka_blocksConfig?.text ?? '', /^memory:\/\//);
   assert.deepEqual(settings.p2p_listen_addresses, ['127.0.0.1']);
   assert.deepEqual(ports(settings), [9905, 'localhost:9904', 'localhost:9906', ':8000', 'localhost:9091']);
 });
@@ -104,12 +104,11 @@ test('standalone: a server with nothing beside it, which others reach', (context
     'blockchain_grpcAddress',
     'blockvalidation_grpcAddress',
     'blockassembly_grpcAddress',
-    'blockchain_store',
-    'asset_httpAddress',
-    'asset_httpPublicAddress',
   ] as const)
+    assert.equal(settings[key], undefined, key);
+  for (const key of ['blockchain_store', 'asset_httpAddress', 'asset_httpPublicAddress'] as const)
     assert.equal(settings[key], '', key);
-  assert.match(settings.kafka_blocksConfig, /^memory:\/\//);
+  assert.match(settings.kafka_blocksConfig?.text ?? '', /^memory:\/\//);
   assert.equal(settings.DATADIR, '/data');
   assert.deepEqual(ports(settings), [9905, 'localhost:9904', ':9906', ':8000', ':9091']);
 });
@@ -123,12 +122,12 @@ test('no key and no placeholder of one is in the file', () => {
   }
 });
 
-function ports(settings: LoadedSettings['settings']): readonly (string | number)[] {
+function ports(settings: LoadedSettings['settings']): readonly (string | number | undefined)[] {
   return [
     settings.p2p_port,
-    settings.p2p_grpcListenAddress,
-    settings.p2p_httpListenAddress,
-    settings.health_check_httpListenAddress,
-    settings.profilerAddr,
+    settings.p2p_grpcListenAddress?.text,
+    settings.p2p_httpListenAddress.text,
+    settings.health_check_httpListenAddress?.text,
+    settings.profilerAddr?.text,
   ];
 }

@@ -14,7 +14,6 @@ import { composeDependencies } from '../../src/main/server/compose.js';
 import { P2PServer } from '../../src/main/server/server.js';
 import { AbortedError, ConfigurationError } from '../../src/shared/errors.js';
 import { FSMStateType } from '../../src/shared/generated/blockchain_api.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
@@ -22,6 +21,7 @@ import { createPeer } from '../support/peer.js';
 import { chainOf, initServer, openFeed, serverSettings, startServer } from '../support/server.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
+import type { SettingChanges } from '../support/settings.js';
 
 /** Far beyond what a stop is waited for: none that takes its whole time passes. */
 const PATIENT = { shutdown_timeout: 60_000 };
@@ -84,7 +84,7 @@ test('create touches neither network nor disk', async (context) => {
 });
 
 test('every problem of the settings is in one error, each once and with its key', (context) => {
-  const bad: Partial<Settings> = {
+  const bad: SettingChanges = {
     logLevel: 'loud',
     p2p_httpListenAddress: '9906',
     p2p_grpcListenAddress: 'localhost:99999',

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { askServer } from '../../src/main/control/client.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { samplesOf, sumOf } from '../support/gossip.js';
 import { chainOf, openFeed, serverSettings, startServer } from '../support/server.js';
 import { launchServer } from '../support/server-process.js';
 import { waitFor } from '../support/wait.js';
+import type { SettingChanges } from '../support/settings.js';
 
 test('readiness and liveness have the body that readers of Teranode know', async (context) => {
   const { server } = await startServer(context, serverSettings(context));
@@ -40,7 +40,7 @@ test('readiness and liveness have the body that readers of Teranode know', async
 });
 
 test('a node that announces nothing because of its data hub says so wherever an operator looks', async (context) => {
-  const look = async (changes: Partial<Settings>) => {
+  const look = async (changes: SettingChanges) => {
     const { server, log } = await startServer(
       context,
       serverSettings(context, { p2p_allow_private_ips: false, p2p_notification_servers: 1, ...changes }),

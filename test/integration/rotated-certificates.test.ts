@@ -11,7 +11,6 @@ import {
   BlockValidationAPIService,
 } from '../../src/shared/generated/blockvalidation_api.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import type { TestCertificate } from '../support/certificates.js';
 import { serveBroker } from '../support/embedded-broker.js';
@@ -21,6 +20,7 @@ import { announcement, startPublisher } from '../support/publisher.js';
 import { fingerprint, RotatingFiles, shownAt } from '../support/rotating-files.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
+import type { SettingChanges } from '../support/settings.js';
 
 async function figure({ server }: TestServer, name: string, labels: Record<string, string>): Promise<number> {
   const samples = samplesOf(await server.scrape(), name);
@@ -31,7 +31,7 @@ async function figure({ server }: TestServer, name: string, labels: Record<strin
 }
 
 /** Settings that give `files` to PeerService. */
-const ofPeerService = (files: RotatingFiles): Partial<Settings> => ({
+const ofPeerService = (files: RotatingFiles): SettingChanges => ({
   security_level_grpc: 2,
   server_certFile: files.certFile,
   server_keyFile: files.keyFile,

@@ -9,7 +9,6 @@ import { KafkaBlockTopicMessage } from '../../src/shared/generated/kafkamessage.
 import { NotificationType } from '../../src/shared/generated/model.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import type { NodeStatusReport } from '../../src/shared/status.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { type DataHub, startDataHub } from '../support/data-hub.js';
@@ -26,6 +25,7 @@ import {
   type TestServer,
 } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
+import type { SettingChanges } from '../support/settings.js';
 
 const nodeStatus = kindNamed('node_status');
 
@@ -39,7 +39,7 @@ const withHubsHere: NonNullable<StartOptions['dependencies']> = (composed) => ({
 async function startBehind(
   context: TestContext,
   options: StartOptions = {},
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
 ) {
   const headers = minedChain(3) as [Uint8Array, Uint8Array, Uint8Array];
   const service = new BlockchainService();

@@ -24,13 +24,12 @@ import {
   PeerRegistryInfo,
 } from '../../src/shared/generated/peer_registry.js';
 import type { PeerFact } from '../../src/shared/messages/fact.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { closing } from '../support/closing.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
 import { AUTHOR, OTHER_PEER } from '../support/sample-messages.js';
 import { serverSettings, startServer } from '../support/server.js';
-import { settingsOf } from '../support/settings.js';
+import { type SettingChanges, settingsOf } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 import { BusClient } from './bus.js';
@@ -71,7 +70,7 @@ interface Setup {
   readonly go?: GoGrpcServer;
   /** Of the embedded store; a new one unless told. */
   readonly directory?: string;
-  readonly settings?: Partial<Settings>;
+  readonly settings?: SettingChanges;
   readonly options?: Partial<RegistryClientOptions>;
   readonly spared?: readonly string[];
   /** Whether Go's server listens before the client starts. */

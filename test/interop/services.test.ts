@@ -11,12 +11,11 @@ import { UnavailableError } from '../../src/shared/errors.js';
 import { BlockAssemblyClient } from '../../src/shared/grpc/block-assembly-client.js';
 import { GrpcBlockValidationClient } from '../../src/shared/grpc/block-validation-client.js';
 import { DeadlineError, NotFoundError, pause, RpcError } from '../../src/shared/grpc/call.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { makeCertificate } from '../support/certificates.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
 import { LossyProxy } from '../support/lossy-proxy.js';
-import { settingsOf } from '../support/settings.js';
+import { type SettingChanges, settingsOf } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 import { type GoAnswer, GoGrpcServer, GoStatus } from './grpc.js';
@@ -40,7 +39,7 @@ const ANSWER = {
 async function chainOn(
   context: TestContext,
   answers: Record<string, GoAnswer>,
-  { settings = {}, options = {} }: { settings?: Partial<Settings>; options?: GrpcBlockchainOptions } = {},
+  { settings = {}, options = {} }: { settings?: SettingChanges; options?: GrpcBlockchainOptions } = {},
 ) {
   const go = new GoGrpcServer(context, [CHAIN], answers);
   await go.listen();
@@ -361,7 +360,7 @@ test('TLS at every level, and the address as Kubernetes has it', async (context)
   const tls = { certificate: server.certificateFile, key: server.keyFile };
   const authority = { grpc_ca_file: server.certificateFile };
   const pair = { grpc_cert_file: own.certificateFile, grpc_key_file: own.keyFile };
-  const best = async (go: GoGrpcServer, settings: Partial<Settings>, address = go.address) => {
+  const best = async (go: GoGrpcServer, settings: SettingChanges, address = go.address) => {
     const all = settingsOf({ blockchain_grpcAddress: address, ...settings });
     const client = new GrpcBlockchainClient(
       { settings: all, logger: keptLog().logger },

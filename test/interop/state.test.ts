@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/identity/keys.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
@@ -15,6 +14,7 @@ import { BusClient, type CacheEntry, cacheOf, NOBODY } from './bus.js';
 import { Neighbour } from './neighbour.js';
 import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
+import type { SettingChanges } from '../support/settings.js';
 
 const one = { p2p_notification_servers: 1 };
 const connectedTo = ({ server }: TestServer) => server.parts.node.peers().map(({ id }) => id);
@@ -177,7 +177,7 @@ for (const generation of ['first', 'current'] as const) {
   });
 }
 
-function bootstrapOf(generation: 'first' | 'current', address: string): Partial<Settings> {
+function bootstrapOf(generation: 'first' | 'current', address: string): SettingChanges {
   return generation === 'first'
     ? { p2p_bootstrapAddresses: [address] }
     : { p2p_bootstrap_peers: [address], p2p_dht_mode: 'server' };

@@ -15,7 +15,7 @@ import { compressionCodecs } from '../../src/shared/sinks/kafka/kafkajs/compress
 import { KafkaJsConsumer } from '../../src/shared/sinks/kafka/kafkajs/consumer.js';
 import { RangeAssigner } from '../../src/shared/sinks/kafka/kafkajs/range-assigner.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../src/shared/sinks/kafka/url.js';
+import { parseKafkaUrl } from '../../src/shared/settings/values/kafka-topic.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { makeTopic, partitionsOf } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';

@@ -46,7 +46,7 @@ async function endLeader(testing: TestContext, end: 'kill' | 'pause'): Promise<v
       p2p_max_announcers_per_hash: 0,
     }),
   );
-  const topic = /\/([^/?]+)\?/.exec(server.settings.kafka_subtreesConfig)?.[1] ?? '';
+  const topic = server.settings.kafka_subtreesConfig?.topic ?? '';
   const peer = await joinPeer(context, server, { topics: [TOPIC] });
 
   let announced = 0;

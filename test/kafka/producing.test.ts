@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import kafkajs, { type Admin, type Kafka, type ProducerConfig } from 'kafkajs';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { createProducer } from '../../src/shared/sinks/kafka/index.js';
 import { createKafkaClient, PRODUCER_RETRY } from '../../src/shared/sinks/kafka/kafkajs/client.js';
 import {
@@ -16,12 +15,12 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../src/shared/sinks/kafka/url.js';
+import { parseKafkaUrl } from '../../src/shared/settings/values/kafka-topic.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { changesApplied, logsMade, makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';
 import { LossyProxy } from '../support/lossy-proxy.js';
-import { settingsOf } from '../support/settings.js';
+import { type SettingChanges, settingsOf } from '../support/settings.js';
 import { waitFor } from '../support/wait.js';
 
 type Params = Readonly<Record<string, string | number>>;
@@ -53,7 +52,7 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
   interface Setting {
     readonly topic?: string;
     readonly params?: Params;
-    readonly changes?: Partial<Settings>;
+    readonly changes?: SettingChanges;
     readonly proxied?: boolean;
   }
 

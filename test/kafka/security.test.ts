@@ -16,7 +16,7 @@ import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { keptLog } from '../support/logger.js';
 import { RotatingFiles } from '../support/rotating-files.js';
 import { launchServer } from '../support/server-process.js';
-import { settingsOf } from '../support/settings.js';
+import { type SettingChanges, settingsOf } from '../support/settings.js';
 import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -62,11 +62,11 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     writeFileSync(join(directory, 'wrong'), WRONG);
   });
 
-  const tls = (ca = 'broker'): Partial<Settings> => ({
+  const tls = (ca = 'broker'): SettingChanges => ({
     KAFKA_ENABLE_TLS: true,
     KAFKA_TLS_CA_FILE: file(ca),
   });
-  const mutual = (client: string): Partial<Settings> => ({
+  const mutual = (client: string): SettingChanges => ({
     ...tls(),
     KAFKA_TLS_CERT_FILE: file(client),
     KAFKA_TLS_KEY_FILE: file(client, 'keyFile'),
@@ -75,13 +75,13 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     mechanism: Settings['KAFKA_SASL_MECHANISM'],
     password = PASSWORD,
     username = USER,
-  ): Partial<Settings> => ({
+  ): SettingChanges => ({
     KAFKA_SASL_MECHANISM: mechanism,
     KAFKA_SASL_USERNAME: username,
     KAFKA_SASL_PASSWORD: password,
   });
 
-  function producerOn(listener: string, settings: Partial<Settings>, topic = cluster.topic()) {
+  function producerOn(listener: string, settings: SettingChanges, topic = cluster.topic()) {
     const brokers = listener === 'plain' ? cluster.brokers : cluster.listener(listener);
     const { logger, lines } = keptLog();
     const producer = createProducer(
@@ -92,7 +92,7 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     return { producer, lines };
   }
 
-  const CONNECTING: readonly [string, string, () => Partial<Settings>][] = [
+  const CONNECTING: readonly [string, string, () => SettingChanges][] = [
     ['TLS', 'tls', () => tls()],
     [
       'TLS unverified, the certificate expired',
@@ -101,7 +101,7 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     ],
     ['mutual TLS', 'mutual', () => mutual('client')],
     ...(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const).flatMap(
-      (mechanism): [string, string, () => Partial<Settings>][] => [
+      (mechanism): [string, string, () => SettingChanges][] => [
         [`SASL ${mechanism}`, 'sasl', () => sasl(mechanism)],
         [`SASL ${mechanism} over TLS`, 'sasltls', () => ({ ...tls(), ...sasl(mechanism) })],
       ],
@@ -185,7 +185,7 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     );
   });
 
-  const FAILING: readonly [string, string, () => Partial<Settings>, RegExp][] = [
+  const FAILING: readonly [string, string, () => SettingChanges, RegExp][] = [
     [
       'an unknown authority',
       'tls',
@@ -236,7 +236,7 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
       /KAFKA_TLS_CERT_FILE: .* refuses the client certificate/,
     ],
     ...(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const).flatMap(
-      (mechanism): [string, string, () => Partial<Settings>, RegExp][] => [
+      (mechanism): [string, string, () => SettingChanges, RegExp][] => [
         [
           `SASL ${mechanism} with a wrong password`,
           'sasl',
@@ -291,7 +291,7 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
     kafka_subtreesConfig: cluster.url('served-subtrees', {}, cluster.listener(listener)),
     kafka_rejectedTxConfig: cluster.url(cluster.topic('rejectedtx'), {}, cluster.listener(listener)),
   });
-  const asSet = (settings: Partial<Settings>): Record<string, string> =>
+  const asSet = (settings: SettingChanges): Record<string, string> =>
     Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, String(value)]));
 
   test('a server whose topics are behind TLS and SASL is ready, and what it hears arrives', async (testing) => {

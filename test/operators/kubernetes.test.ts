@@ -5,7 +5,6 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
-import { listenAddressOf } from '../../src/shared/net/listen-address.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { settingsOf } from '../support/settings.js';
 import { CASES, type Made } from './conventions.js';
@@ -242,7 +241,7 @@ describe('manifests and chart', () => {
         | 'health_check_httpListenAddress'
         | 'profilerAddr'
         | 'p2p_grpcListenAddress',
-    ) => listenAddressOf(key, String(settingsOf()[key])).port;
+    ) => settingsOf()[key]?.port;
     const ports = {
       p2p: settingsOf().p2p_port,
       'p2p-http': port('p2p_httpListenAddress'),

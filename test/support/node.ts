@@ -12,9 +12,9 @@ import type { Libp2pNode, NodeOptions } from '../../src/main/node/index.js';
 import type { BanPolicy, MessageChecks, ReceivedMessage } from '../../src/main/node/types.js';
 import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { holds } from '../../src/shared/pipeline/judge.js';
-import type { Generation, Settings } from '../../src/shared/settings/table.js';
+import type { Generation } from '../../src/shared/settings/table.js';
 import { keptLog } from './logger.js';
-import { settingsOf } from './settings.js';
+import { type SettingChanges, settingsOf } from './settings.js';
 import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
 
@@ -26,7 +26,7 @@ export const SHARED_KEY = '5a'.repeat(32);
 
 export interface TestNodeOptions extends NodeOptions {
   readonly generation?: Generation;
-  readonly settings?: Partial<Settings>;
+  readonly settings?: SettingChanges;
   readonly bans?: Partial<BanPolicy>;
   /** Unless given, signatures are verified and what holds is heard, unchecked. */
   readonly checks?: MessageChecks;

@@ -19,7 +19,7 @@ import type { Settings } from '../../src/shared/settings/table.js';
 import { loadUws } from '../../src/workers/websocket-server/transport/uws-build.js';
 import { keptLog } from './logger.js';
 import { entryWith, frameEntry, type OpenJournal, openJournal, streamJournal } from './open-journal.js';
-import { settingsOf } from './settings.js';
+import { type SettingChanges, settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
 
@@ -107,7 +107,7 @@ export interface Served {
 /** Starts notification servers (two unless told) on a free port of 127.0.0.1; everything ends with the test. */
 export async function serveNotifications(
   context: Pick<TestContext, 'after'>,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   options: Partial<NotificationServersOptions> & { greeted?: boolean } = {},
 ): Promise<Served> {
   const socketPath = localSocketPath(temporaryDirectory(context), 'frames.sock');

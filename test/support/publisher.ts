@@ -18,9 +18,8 @@ import type {
   PublisherTask,
   PublisherTasks,
 } from '../../src/shared/pipeline/worker-config.js';
-import type { Settings } from '../../src/shared/settings/table.js';
 import { keptLog } from './logger.js';
-import { settingsOf } from './settings.js';
+import { type SettingChanges, settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -135,7 +134,7 @@ export class PublisherUnderTest {
 export function publisherConfig(
   directory: string,
   brokerSocketPath: string,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
 ): PublisherConfig {
   return {
     settings: settingsOf({ p2p_max_announcers_per_hash: 0, ...changes }),
@@ -150,7 +149,7 @@ export function publisherConfig(
 export function startPublisher(
   context: Pick<TestContext, 'after'>,
   brokerSocketPath: string,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   directory = temporaryDirectory(context),
 ): PublisherUnderTest {
   const publisher = new PublisherUnderTest(publisherConfig(directory, brokerSocketPath, changes));

@@ -9,8 +9,7 @@ import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { CheckContext } from '../../src/shared/messages/kind.js';
 import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
-import type { Settings } from '../../src/shared/settings/table.js';
-import { settingsOf } from './settings.js';
+import { type SettingChanges, settingsOf } from './settings.js';
 
 export const AUTHOR = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 export const OTHER_PEER = '12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu';
@@ -139,6 +138,6 @@ export function heard(
 }
 
 /** The checks' context under default settings with a few changes. */
-export function contextOf(changes: Partial<Settings> = {}, tipBits = 0): CheckContext {
+export function contextOf(changes: SettingChanges = {}, tipBits = 0): CheckContext {
   return checkContextOf(settingsOf(changes), tipBits);
 }

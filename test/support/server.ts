@@ -16,7 +16,7 @@ import { createConsumer } from '../../src/shared/sinks/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/sinks/kafka/types.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { SHARES_PORT } from './notifications.js';
-import { settingsOf } from './settings.js';
+import { type SettingChanges, settingsOf } from './settings.js';
 import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
@@ -50,7 +50,7 @@ export interface TestServer {
 /** Settings of a server that touches nothing but loopback: three checkers and two notification servers. */
 export function serverSettings(
   context: Pick<TestContext, 'after'>,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   generation: Generation = 'current',
 ): Settings {
   return settingsOf(

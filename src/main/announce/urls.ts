@@ -34,7 +34,7 @@ export interface AnnouncedUrls {
 
 /**
  * `asset_httpPublicAddress`, else `asset_httpAddress`, whose scheme the first generation fits to `securityLevelHTTP`.
- * Throws ConfigurationError for what is no http or https URL, or what every peer would refuse to read.
+ * Throws ConfigurationError for what every peer would refuse to read.
  */
 export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
   const warnings: string[] = [];
@@ -43,13 +43,10 @@ export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
     const told = settings[key].trim();
     if (told === '') return '';
     const text = escapedUrl(told);
-    const scheme = URL.canParse(text) ? new URL(text).protocol : '';
     const fault = printFault(text);
     // What nobody prints is not printed here either.
     if (fault !== undefined) problems.push(`${key}: ${fault}`);
-    else if (scheme !== 'http:' && scheme !== 'https:') {
-      problems.push(`${key}: "${told}" is no http or https URL`);
-    } else if (text !== told) warnings.push(`${key}: told as ${text}: no URL has the other characters`);
+    else if (text !== told) warnings.push(`${key}: told as ${text}: no URL has the other characters`);
     return text;
   };
 

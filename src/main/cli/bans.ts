@@ -5,7 +5,7 @@ import { wall } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { formatGoDuration } from '../../shared/settings/values.js';
+import { formatGoDuration } from '../../shared/settings/values/duration.js';
 import { CommandError, durationArgument, settingsFor, withPeerService } from './context.js';
 import { printable, type Terminal } from './terminal.js';
 

@@ -25,8 +25,7 @@ function assignments(current: string): readonly string[] {
   const [key = '', ...value] = current.split('=');
   if (value.length === 0) return Object.keys(SETTINGS).map((name) => `${name}=`);
   const setting = (SETTINGS as Readonly<Record<string, Setting>>)[key];
-  const values =
-    setting?.type === 'choice' ? setting.choices : setting?.type === 'boolean' ? ['true', 'false'] : [];
+  const values = setting?.choices ?? (setting?.type === 'boolean' ? ['true', 'false'] : []);
   return values.map((one) => `${key}=${one}`);
 }
 

@@ -6,12 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { PeerServiceClient } from '../../shared/grpc/peer-service-client.js';
-import { dialTarget, parseListenAddress } from '../../shared/net/listen-address.js';
 import { type RunFile, readRunFile } from '../../shared/process/run-file.js';
 import { parseAdminKeys } from '../../shared/secrets/secrets.js';
 import { type LoadedSettings, loadSettings, type SettingsCheck } from '../../shared/settings/load.js';
-import type { SettingKey, Settings } from '../../shared/settings/table.js';
-import { parseGoDuration } from '../../shared/settings/values.js';
+import type { Settings } from '../../shared/settings/table.js';
+import { parseGoDuration } from '../../shared/settings/values/duration.js';
 import type { Terminal } from './terminal.js';
 
 /** A failure that the message says all about: no stack, exit code 1. */
@@ -62,14 +61,19 @@ const LOOPBACK = /^(?:localhost|127\.[\d.]+|::1)$/;
  */
 export function noteOtherServer(
   settings: Settings,
-  { setting, server }: { readonly setting: SettingKey; readonly server: 'grpc' | 'http' | 'health' },
+  {
+    setting,
+    server,
+  }: {
+    readonly setting: 'p2p_grpcAddress' | 'p2p_httpAddress' | 'health_check_httpListenAddress';
+    readonly server: 'grpc' | 'http' | 'health';
+  },
   terminal: Terminal,
 ): void {
-  const address = String(settings[setting]);
   const run = readRunFile(settings.DATADIR);
   const own = run?.ports[server];
   if (run === undefined || own === undefined) return;
-  const { host = 'localhost', port } = parseListenAddress(dialTarget(address));
+  const { host = 'localhost', port = own } = settings[setting] ?? {};
   if (port === own || port === 0 || !LOOPBACK.test(host)) return;
   terminal.note(
     `note: port ${port} (${setting}) is asked, not ${own}, where the server of ${resolve(settings.DATADIR)} is, ${run.peerId}`,
@@ -86,11 +90,13 @@ export async function withPeerService(
   work: (client: PeerServiceClient) => Promise<void>,
   { admin = false }: { readonly admin?: boolean } = {},
 ): Promise<void> {
+  const { p2p_grpcAddress: address } = settings;
+  if (address === undefined) throw new CommandError('p2p_grpcAddress is empty: no server can be asked');
   noteOtherServer(settings, { setting: 'p2p_grpcAddress', server: 'grpc' }, terminal);
   const adminKey = setAdminKey(settings) || (admin ? await keptAdminKey(settings) : undefined);
   // Loaded where it is used: the other commands need not wait for gRPC.
   const { PeerServiceClient } = await import('../../shared/grpc/peer-service-client.js');
-  const client = new PeerServiceClient(settings.p2p_grpcAddress, {
+  const client = new PeerServiceClient(address.text, {
     ...(adminKey === undefined ? {} : { adminKey }),
     tls: settings,
   });
@@ -100,7 +106,7 @@ export async function withPeerService(
     if (!(error instanceof UnavailableError)) throw error;
     const reason = /\b(E[A-Z]{4,})\b/.exec(error.message)?.[1] ?? error.message;
     throw new UnavailableError(
-      `no server answers at ${settings.p2p_grpcAddress} (p2p_grpcAddress): ${reason}`,
+      `no server answers at ${address.text} (p2p_grpcAddress): ${reason}`,
       {
         cause: error,
       },

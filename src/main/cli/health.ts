@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
-import { parseListenAddress } from '../../shared/net/listen-address.js';
+import { hostAndPort } from '../../shared/net/listen-address.js';
 import { CommandError, noteOtherServer, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
 
@@ -27,12 +27,12 @@ export function healthCommand(program: Command, terminal: Terminal): void {
     .addHelpText('after', '\nExamples:\n  $ teranode-p2p health\n  $ teranode-p2p health --liveness --json')
     .action(async ({ liveness, json }: { liveness: boolean; json: boolean }, command: Command) => {
       const { settings } = settingsFor(command, terminal);
-      if (settings.health_check_httpListenAddress === '') {
+      const { health_check_httpListenAddress: address } = settings;
+      if (address === undefined) {
         throw new CommandError('health_check_httpListenAddress is empty: the server does not tell');
       }
       noteOtherServer(settings, { setting: 'health_check_httpListenAddress', server: 'health' }, terminal);
-      const { host = '127.0.0.1', port } = parseListenAddress(settings.health_check_httpListenAddress);
-      const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+      const authority = hostAndPort({ host: address.host ?? '127.0.0.1', port: address.port });
       const { body, text } = await ask(`http://${authority}/health/${liveness ? 'liveness' : 'readiness'}`);
       if (json) terminal.raw(text);
       else show(body, terminal);

@@ -7,7 +7,6 @@ import type { Settings } from '../../shared/settings/table.js';
 import { EmbeddedBrokerClient } from '../../shared/sinks/kafka/embedded/client.js';
 import type { TopicState } from '../../shared/sinks/kafka/embedded/port.js';
 import type { ConsumedRecord } from '../../shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
 import { CommandError, countArgument, interrupted, runningServer, settingsFor } from './context.js';
 import { printable, short, type Terminal } from './terminal.js';
 
@@ -113,7 +112,7 @@ function noRecords(topic: string, known: KafkaTopic | undefined, from: RecordsOp
 /** What the settings call `topic`; undefined for one of somebody else. */
 function knownTopic(settings: Settings, topic: string): KafkaTopic | undefined {
   return KAFKA_TOPICS.find(
-    ({ setting: { key } }) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).topic === topic,
+    ({ setting: { key } }) => settings[key]?.topic === topic,
   );
 }
 

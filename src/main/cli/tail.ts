@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
 import { FRAME_KINDS } from '../../shared/messages/index.js';
+import { hostAndPort } from '../../shared/net/listen-address.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CommandError, countArgument, interrupted, noteOtherServer, settingsFor } from './context.js';
 import { followFeed } from './feed.js';
@@ -85,9 +86,10 @@ const schemeOf = ({ protocol }: URL): 'ws' | 'wss' => (protocol === 'wss:' ? 'ws
 /** What Node says of certificates that it does not take. */
 const UNTRUSTED = /CERT|UNABLE_TO|INVALID_CA/;
 
-/** Where the settings say that the feed is. */
+/** Where the settings say that the feed is. Throws CommandError where they do not. */
 export function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): string {
-  return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${p2p_httpAddress}${FEED_PATH}`;
+  if (p2p_httpAddress === undefined) throw new CommandError('p2p_httpAddress is empty: no feed is named');
+  return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${hostAndPort(p2p_httpAddress)}${FEED_PATH}`;
 }
 
 /** Which frames are shown; none given: all but PING. */

@@ -7,7 +7,7 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SecretFile } from '../../shared/secrets/secret-file.js';
-import { checkSendable } from '../../shared/secrets/secrets.js';
+import { checkSendable } from '../../shared/settings/values/keys.js';
 import { checkIsFile } from '../../shared/tls/files.js';
 import { withOwner } from '../data-directory/file-owner.js';
 

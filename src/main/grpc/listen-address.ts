@@ -3,7 +3,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { errorMessage } from '../../shared/errors.js';
-import { listenAddressOf } from '../../shared/net/listen-address.js';
+import { hostAndPort, type ListenAddress } from '../../shared/net/listen-address.js';
 
 export interface BindAddress {
   /** Host and port as they are written, for log and errors. */
@@ -18,11 +18,10 @@ export interface BindAddress {
 /** What the name stands for on every machine (RFC 6761), whatever its files of hosts say. */
 const LOCALHOST = ['127.0.0.1', '::1'];
 
-/** `p2p_grpcListenAddress` to bind: without a host every address. Throws ConfigurationError. */
-export function bindAddress(text: string): BindAddress {
-  const { host = '::', port } = listenAddressOf('p2p_grpcListenAddress', text);
+/** `p2p_grpcListenAddress` to bind: without a host every address. */
+export function bindAddress({ host = '::', port }: ListenAddress): BindAddress {
   const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-  return { target: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`, host, port, loopback };
+  return { target: hostAndPort({ host, port }), host, port, loopback };
 }
 
 /**

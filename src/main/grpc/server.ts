@@ -72,15 +72,15 @@ export class GrpcServer {
   readonly #address: BindAddress | undefined;
   #port: number | undefined;
 
-  /** Throws ConfigurationError on an address that does not parse. Nothing is touched before `start`. */
+  /** Nothing is touched before `start`. */
   constructor({ service, connections, logger, tls }: GrpcServerComponents, settings: GrpcServerSettings) {
     this.#settings = settings;
     boundMetadata(this.#server);
     this.#tls = tls;
     this.#connections = connections;
     this.#logger = logger;
-    const address = settings.p2p_grpcListenAddress.trim();
-    this.#address = address === '' ? undefined : bindAddress(address);
+    const address = settings.p2p_grpcListenAddress;
+    this.#address = address && bindAddress(address);
     this.#server.addService(SERVICE_DEFINITION, service);
   }
 
@@ -196,18 +196,17 @@ function refusal(address: BindAddress, error: unknown): ConfigurationError {
   return new ConfigurationError([`p2p_grpcListenAddress: cannot listen on ${address.target}: ${reason}`]);
 }
 
-/** Whether other machines can reach PeerService. Throws ConfigurationError on an address that does not parse. */
+/** Whether other machines can reach PeerService. */
 export function grpcExposed({
   p2p_grpcListenAddress,
 }: Pick<GrpcServerSettings, 'p2p_grpcListenAddress'>): boolean {
-  const address = p2p_grpcListenAddress.trim();
-  return address !== '' && !bindAddress(address).loopback;
+  return p2p_grpcListenAddress !== undefined && !bindAddress(p2p_grpcListenAddress).loopback;
 }
 
 /** The files that the server needs. */
 export function grpcServerFiles(settings: GrpcServerSettings): TlsFileSet | undefined {
   const level = settings.security_level_grpc;
-  if (level === 0 || settings.p2p_grpcListenAddress.trim() === '') return undefined;
+  if (level === 0 || settings.p2p_grpcListenAddress === undefined) return undefined;
   const { files } = serverFiles({ certFile: settings.server_certFile, keyFile: settings.server_keyFile });
   const ca = { setting: 'grpc_ca_file', path: settings.grpc_ca_file };
   return { files: level === 3 ? { ...files, ca } : files, level: `security_level_grpc ${level}` };

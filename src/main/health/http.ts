@@ -3,6 +3,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { HealthReport } from '../../shared/health.js';
+import type { ListenAddress } from '../../shared/net/listen-address.js';
 import type { Scrape, ScrapeFormat } from '../metrics/aggregate.js';
 import { type Answer, Listener, type ListenerComponents, type Route } from './listener.js';
 
@@ -89,7 +90,7 @@ export class HealthServer extends Listener {
       readonly readiness: () => Promise<HealthReport>;
       readonly liveness: () => Promise<HealthReport>;
     },
-    { address }: { readonly address: string },
+    { address }: { readonly address: ListenAddress },
   ) {
     const { readiness, liveness } = components;
     super(
@@ -110,7 +111,7 @@ export class HealthServer extends Listener {
 export class MetricsServer extends Listener {
   constructor(
     components: ListenerComponents & { readonly scrape: (format: ScrapeFormat) => Promise<Scrape> },
-    { address, path }: { readonly address: string; readonly path: string },
+    { address, path }: { readonly address: ListenAddress; readonly path: string },
   ) {
     super(
       { ...components, routes: new Map([[path, shared(components.scrape)]]) },

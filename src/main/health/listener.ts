@@ -17,7 +17,7 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { targetOf } from '../../shared/net/http-target.js';
 import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../shared/net/http-visitor.js';
 import { sourceOf } from '../../shared/net/ip.js';
-import { listenAddressOf } from '../../shared/net/listen-address.js';
+import type { ListenAddress } from '../../shared/net/listen-address.js';
 import { mainShares } from '../../shared/process/descriptors.js';
 import { Shares } from '../node/peering/shares.js';
 import type { CloseReason, HealthMetrics, PROBE_SETTINGS } from './metrics.js';
@@ -36,8 +36,7 @@ export type Route = (headers: IncomingHttpHeaders) => Promise<Answer>;
 export interface ListenerOptions {
   /** Setting that names the address, for errors. */
   readonly setting: (typeof PROBE_SETTINGS)[number];
-  /** `host:port` or `:port`; port 0 takes a free one. */
-  readonly address: string;
+  readonly address: ListenAddress;
 }
 
 export interface ListenerComponents {
@@ -116,7 +115,7 @@ export class Listener {
   /** Throws ConfigurationError naming setting and port when it cannot listen there. */
   async start(): Promise<void> {
     const { setting, address } = this.#options;
-    const { host, port } = listenAddressOf(setting, address);
+    const { host, port } = address;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ port, host, exclusive: true }, () => {

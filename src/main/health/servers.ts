@@ -40,7 +40,7 @@ export class HealthServers {
     this.#liveness = new Liveness({ signs });
     this.#readiness = new Readiness({ checks }, { timeoutMs: READINESS_TIMEOUT_MS });
     this.#healthServer =
-      healthAddress === ''
+      healthAddress === undefined
         ? undefined
         : new HealthServer(
             {
@@ -52,7 +52,7 @@ export class HealthServers {
             { address: healthAddress },
           );
     this.#metricsServer =
-      profilerAddr === '' || prometheusEndpoint === ''
+      profilerAddr === undefined || prometheusEndpoint === ''
         ? undefined
         : new MetricsServer(
             { logger, closed, scrape: (format) => this.#metrics.scrape(format) },

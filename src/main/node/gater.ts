@@ -74,12 +74,8 @@ function configuredHosts(settings: GaterSettings): ReadonlySet<string> {
     ...bootstrapMultiaddrs(settings),
     ...settings.p2p_relay_peers,
   ]) {
-    try {
-      const host = multiaddrHost(multiaddr(text.trim()));
-      if (host !== undefined) hosts.add(host.kind === 'ip' ? host.address : host.name);
-    } catch {
-      // Whoever reads the setting reports it.
-    }
+    const host = multiaddrHost(multiaddr(text));
+    if (host !== undefined) hosts.add(host.kind === 'ip' ? host.address : host.name);
   }
   return hosts;
 }

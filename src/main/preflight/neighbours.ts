@@ -5,11 +5,11 @@ import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js'
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
+import type { KafkaTopicKey } from '../../shared/messages/topics.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
+import { kafkaTopics } from '../../shared/settings/kafka-topics.js';
+import { postgresUrl } from '../../shared/settings/values/texts.js';
 import { createProducer } from '../../shared/sinks/kafka/index.js';
-import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
-import { isOnPostgres } from '../bans/create-store.js';
 import { PostgresBanStore } from '../bans/postgres-store.js';
 import { GrpcBlockchainClient } from '../chain/grpc-client.js';
 import type { Finding } from './start.js';
@@ -54,7 +54,7 @@ const MISSING = 'it does not exist';
 function services(settings: Settings, logger: Logger): Neighbour[] {
   const components = { settings, logger };
   const found: Neighbour[] = [];
-  if (settings.blockchain_grpcAddress !== '') {
+  if (settings.blockchain_grpcAddress !== undefined) {
     const client = new GrpcBlockchainClient(components);
     found.push({
       setting: 'blockchain_grpcAddress',
@@ -62,7 +62,7 @@ function services(settings: Settings, logger: Logger): Neighbour[] {
       close: () => client.close(),
     });
   }
-  if (settings.blockvalidation_grpcAddress !== '') {
+  if (settings.blockvalidation_grpcAddress !== undefined) {
     const client = createBlockValidationClient(components);
     found.push({
       setting: 'blockvalidation_grpcAddress',
@@ -70,8 +70,8 @@ function services(settings: Settings, logger: Logger): Neighbour[] {
       close: () => client.close(),
     });
   }
-  if (settings.blockassembly_grpcAddress !== '') {
-    const address = settings.blockassembly_grpcAddress;
+  if (settings.blockassembly_grpcAddress !== undefined) {
+    const address = settings.blockassembly_grpcAddress.text;
     const client = new BlockAssemblyClient(components, { deadlineMs: ANSWER_MS / 2 });
     found.push({
       setting: 'blockassembly_grpcAddress',
@@ -88,18 +88,17 @@ function services(settings: Settings, logger: Logger): Neighbour[] {
 }
 
 function topics(settings: Settings, logger: Logger): Neighbour[] {
-  const keys = KAFKA_TOPICS.map(({ setting }) => setting.key);
-  const onCluster = keys.filter(
-    (key) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).scheme !== 'memory',
-  );
-  return onCluster.map((setting) => {
+  const onCluster = kafkaTopics(settings).filter(({ scheme }) => scheme !== 'memory');
+  return onCluster.map(({ setting: key }) => {
+    const setting = key as KafkaTopicKey;
     const producer = createProducer(settings, setting, { logger, brokerSocketPath: undefined });
     return { setting, ask: (signal) => producer.health(signal), close: () => producer.disconnect() };
   });
 }
 
 function stores(settings: Settings, logger: Logger): Neighbour[] {
-  if (!isOnPostgres(settings)) return [];
-  const store = new PostgresBanStore({ url: settings.blockchain_store.trim(), logger });
+  const url = postgresUrl(settings.blockchain_store);
+  if (url === undefined) return [];
+  const store = new PostgresBanStore({ url, logger });
   return [{ setting: 'blockchain_store', ask: (signal) => store.reach(signal), close: () => store.close() }];
 }

@@ -1,25 +1,17 @@
 /** Everything that is wrong with settings, before anything is built on them. */
 
-import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
-import { channelProblems, grpcTarget } from '../../shared/grpc/channel.js';
+import { channelProblems } from '../../shared/grpc/channel.js';
 import { adminKeyFileProblems } from '../../shared/secrets/secrets.js';
 import { checkSettings } from '../../shared/settings/checks.js';
+import { onCluster } from '../../shared/settings/kafka-topics.js';
 import type { SettingsOrigin } from '../../shared/settings/load.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
-import { kafkaSecurityProblems, onCluster } from '../../shared/sinks/kafka/security-settings.js';
+import { compressionProblem } from '../../shared/sinks/kafka/kafkajs/compression.js';
+import { kafkaSecurityProblems } from '../../shared/sinks/kafka/security-settings.js';
 import { announcedUrls } from '../announce/urls.js';
 import { miningProblem } from '../chain/embedded-chain.js';
-import { AdminKey } from '../grpc/admin-key.js';
 import { grpcServerProblems } from '../grpc/server.js';
-import { announceMultiaddrs, listenMultiaddrs } from '../node/addresses/multiaddrs.js';
-import { swarmKey } from '../node/identity/pre-shared-key.js';
-import {
-  bootstrapPeerAddresses,
-  olderBootstrapIds,
-  relayPeerAddresses,
-  staticPeerAddresses,
-} from '../node/peering/bootstrap.js';
 import { islandProblems } from '../server/isolation.js';
 import { notificationProblems } from '../websocket/index.js';
 
@@ -39,26 +31,16 @@ export function settingsProblems(
   origin?: SettingsOrigin,
 ): readonly string[] {
   const told = new Told();
-  told.add(checkSettings(settings));
+  told.add(checkSettings(settings, unread));
   // What the parts would throw when they are built or started, asked of all of them at once.
   for (const problems of [
     notificationProblems(settings),
     grpcServerProblems(settings),
     thrown('asset_httpAddress', () => announcedUrls(settings)),
     onCluster(settings) ? kafkaSecurityProblems(settings) : [],
-    ...neighbourProblems(settings),
-    thrown('grpc_admin_api_key', () => {
-      if (settings.grpc_admin_api_key !== '') new AdminKey(settings.grpc_admin_api_key);
-    }),
+    compressionProblems(settings),
+    NEIGHBOURS.some((key) => settings[key] !== undefined) ? channelProblems(settings) : [],
     adminKeyFileProblems(settings),
-    thrown('p2p_private_key', () => checkPublicHalf(settings.p2p_private_key)),
-    thrown('p2p_shared_key', () => swarmKey(settings)),
-    thrown('p2p_listen_addresses', () => listenMultiaddrs(settings)),
-    thrown('p2p_advertise_addresses', () => announceMultiaddrs(settings)),
-    thrown('p2p_static_peers', () => staticPeerAddresses(settings)),
-    thrown('p2p_bootstrap_peers', () => bootstrapPeerAddresses({ ...settings, p2p_bootstrapAddresses: [] })),
-    thrown('p2p_bootstrapAddresses', () => olderBootstrapIds(settings)),
-    thrown('p2p_relay_peers', () => relayPeerAddresses(settings)),
     embeddedProblems(settings, unread),
     unread.size === 0 ? islandProblems(settings, origin) : [],
   ]) {
@@ -105,35 +87,17 @@ function thrown(key: SettingKey, check: () => unknown): readonly string[] {
   }
 }
 
-function neighbourProblems(settings: Settings): readonly (readonly string[])[] {
-  const called = NEIGHBOURS.filter((key) => settings[key] !== '');
-  return [
-    ...called.map((key) => thrown(key, () => grpcTarget(settings[key], key))),
-    called.length === 0 ? [] : channelProblems(settings),
-  ];
+function compressionProblems({ p2p_kafka_compression }: Settings): readonly string[] {
+  const problem = compressionProblem(p2p_kafka_compression);
+  return problem === undefined ? [] : [`p2p_kafka_compression: ${problem}`];
 }
 
 function embeddedProblems(settings: Settings, unread: ReadonlySet<string>): readonly string[] {
   const problems: string[] = [];
-  const mining = settings.blockchain_grpcAddress === '' ? miningProblem(settings) : undefined;
+  const mining = settings.blockchain_grpcAddress === undefined ? miningProblem(settings) : undefined;
   if (mining !== undefined && !unread.has('network')) problems.push(mining);
-  if (settings.p2p_embedded_rejected_tx_interval > 0 && settings.kafka_rejectedTxConfig === '') {
+  if (settings.p2p_embedded_rejected_tx_interval > 0 && settings.kafka_rejectedTxConfig === undefined) {
     problems.push('p2p_embedded_rejected_tx_interval: needs kafka_rejectedTxConfig');
   }
   return problems;
-}
-
-/** DER of an Ed25519 private key, up to its 32 secret bytes. */
-const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-
-/** Throws RangeError where the public half of a node key in hex is not its secret half's; other faults are found before. */
-function checkPublicHalf(text: string): void {
-  const bytes = Buffer.from(text.trim().replace(/^08011240(?=[0-9a-f]{128}$)/i, ''), 'hex');
-  if (bytes.length !== 64 && bytes.length !== 96) return;
-  const der = Buffer.concat([PKCS8, bytes.subarray(0, 32)]);
-  const secret = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  const spki = createPublicKey(secret).export({ format: 'der', type: 'spki' });
-  if (!bytes.subarray(32, 64).equals(spki.subarray(-32))) {
-    throw new RangeError('has a public half that does not belong to its secret half');
-  }
 }

@@ -9,7 +9,6 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { wall } from '../../shared/clock.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { serviceFiles } from '../../shared/grpc/channel.js';
-import { listenAddressOf } from '../../shared/net/listen-address.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
@@ -82,7 +81,7 @@ async function nodeKey(settings: Settings): Promise<Finding[]> {
     const key = told === '' ? await readKeyFile(path, logger as never) : await parseKeyHex(told);
     if (key !== undefined) return [peerIdFromPrivateKey(key).toString()];
     const elsewhere =
-      settings.blockchain_grpcAddress === '' ? '' : ', unless the blockchain service keeps one';
+      settings.blockchain_grpcAddress === undefined ? '' : ', unless the blockchain service keeps one';
     return [`${path} is made at the start${elsewhere}`];
   });
   return [...found, ...warnings];
@@ -163,9 +162,9 @@ async function ports(settings: Settings, network: boolean): Promise<Finding[]> {
     };
   });
   const findings: Finding[] = [];
-  if (settings.p2p_grpcListenAddress.trim() !== '') {
+  if (settings.p2p_grpcListenAddress !== undefined) {
     const setting = 'p2p_grpcListenAddress';
-    const { host, port } = bindAddress(settings[setting]);
+    const { host, port } = bindAddress(settings.p2p_grpcListenAddress);
     const named = isIP(host.split('%', 1)[0] ?? '') === 0 && host !== 'localhost';
     if (named && !network) findings.push(unlooked(setting, host));
     else {
@@ -185,8 +184,9 @@ async function ports(settings: Settings, network: boolean): Promise<Finding[]> {
     'health_check_httpListenAddress',
     'profilerAddr',
   ] as const) {
-    if (settings[setting].trim() === '') continue;
-    const { host, port } = listenAddressOf(setting, settings[setting]);
+    const address = settings[setting];
+    if (address === undefined) continue;
+    const { host, port } = address;
     if (host !== undefined && isIP(host.split('%', 1)[0] ?? '') === 0 && host !== 'localhost' && !network) {
       findings.push(unlooked(setting, host));
     } else places.push({ setting, host, port });

@@ -11,9 +11,10 @@ import { ComponentLoggers, type Logger } from '../../shared/logging/logger.js';
 import type { KafkaTopicKey } from '../../shared/messages/topics.js';
 import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
+import { needsEmbeddedBroker } from '../../shared/settings/kafka-topics.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { createConsumerMetrics } from '../../shared/sinks/kafka/consumer-metrics.js';
-import { createConsumer, createProducer, needsEmbeddedBroker } from '../../shared/sinks/kafka/index.js';
+import { createConsumer, createProducer } from '../../shared/sinks/kafka/index.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import type { KafkaConsumer } from '../../shared/sinks/kafka/types.js';
 import { createTlsMetrics } from '../../shared/tls/metrics.js';
@@ -82,9 +83,9 @@ export function composeDependencies(
   const kafka = { logger: loggers.of('kafka'), brokerSocketPath, tls: tls.of('kafka'), secrets };
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
   const consumerOf = (key: KafkaTopicKey): KafkaConsumer | undefined =>
-    settings[key] === '' ? undefined : createConsumer(settings, key, consuming);
+    settings[key] === undefined ? undefined : createConsumer(settings, key, consuming);
   const chain =
-    settings.blockchain_grpcAddress === ''
+    settings.blockchain_grpcAddress === undefined
       ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
       : undefined;
   const blockchain = chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') });

@@ -43,22 +43,20 @@ export function islandsOf(settings: Settings, origin: SettingsOrigin = {}): read
       `SETTINGS_CONTEXT: is ${context.slice(0, 128)}, and there is no settings.conf in the program's folder or the working directory, nor above them; put the node's there`,
     );
   }
-  if (settings.blockchain_grpcAddress === '') {
+  if (settings.blockchain_grpcAddress === undefined) {
     say(
       'embedded_chain',
       "blockchain_grpcAddress: is empty, so that this server follows a chain of its own and tells nothing of the node's; set the address of its blockchain service",
     );
   }
-  const inMemory = TOPICS.filter((key) => /^memory:/i.test(settings[key].trim()));
+  const inMemory = TOPICS.filter((key) => settings[key]?.scheme === 'memory');
   if (inMemory.length > 0) {
     say(
       'memory_topics',
       `${inMemory[0]}: is memory://${inMemory.length > 1 ? `, as ${inMemory.slice(1).join(' and ')} ${inMemory.length > 2 ? 'are' : 'is'}` : ''}: topics that no other service sees; set kafka://`,
     );
   }
-  const called = [...bootstrapMultiaddrs(settings), ...settings.p2p_static_peers].some(
-    (address) => address.trim() !== '',
-  );
+  const called = bootstrapMultiaddrs(settings).length + settings.p2p_static_peers.length > 0;
   if (real && !called && !settings.p2p_enable_mdns) {
     say(
       'no_bootstrap',

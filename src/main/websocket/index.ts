@@ -1,12 +1,11 @@
 /** The notification servers: processes on one port, supervised, with one count of connections. */
 
-import { ConfigurationError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import { ConfigurationError, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { ConnectionLedger, type ConnectionLimits } from '../../shared/net/connection-ledger.js';
-import { AddressList } from '../../shared/net/ip.js';
-import { type ListenAddress, listenAddressOf } from '../../shared/net/listen-address.js';
+import type { ListenAddress } from '../../shared/net/listen-address.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { serverFiles, type TlsFileSet, type TlsFiles, tlsFileProblems } from '../../shared/tls/files.js';
 import type { TracingOrder } from '../../shared/tracing/types.js';
@@ -17,8 +16,6 @@ import { ServerProcess, type ServerProcessComponents } from './server-process.js
 export { createNotificationsMetrics, type NotificationsMetrics } from './metrics.js';
 
 const LISTEN_SETTING = 'p2p_httpListenAddress';
-const TRUSTED_SETTING = 'p2p_websocket_trusted_source_cidrs';
-const PROXIES_SETTING = 'p2p_websocket_trusted_proxies';
 
 type NotificationSettings = Pick<
   Settings,
@@ -59,25 +56,9 @@ export interface NotificationServersOptions {
   readonly beatMs?: number;
 }
 
-/** Problems of the settings that this part reads, each beginning with its key; none: they will do. Touches only files. */
+/** What is wrong with the files of HTTPS, each line beginning with its setting. */
 export function notificationProblems(settings: NotificationSettings): readonly string[] {
-  const problems: string[] = [];
-  const collect = (check: () => void, setting: string) => {
-    try {
-      check();
-    } catch (error) {
-      if (error instanceof ConfigurationError) problems.push(...error.problems);
-      else problems.push(`${setting}: ${errorMessage(error)}`);
-    }
-  };
-  collect(() => listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress), LISTEN_SETTING);
-  collect(
-    () => new ConnectionLedger({ max: 1, trusted: settings.p2p_websocket_trusted_source_cidrs }),
-    TRUSTED_SETTING,
-  );
-  collect(() => new AddressList(settings.p2p_websocket_trusted_proxies), PROXIES_SETTING);
-  problems.push(...tlsFileProblems(notificationFiles(settings)));
-  return problems;
+  return tlsFileProblems(notificationFiles(settings));
 }
 
 /** The files of HTTPS, where it is on. */
@@ -112,7 +93,7 @@ export class NotificationServers implements HealthChecked {
     const { settings, logger } = components;
     const problems = notificationProblems(settings);
     if (problems.length > 0) throw new ConfigurationError(problems);
-    this.#address = listenAddressOf(LISTEN_SETTING, settings.p2p_httpListenAddress);
+    this.#address = settings.p2p_httpListenAddress;
     this.#level = logger.level;
     this.#limits = {
       max: settings.p2p_websocket_max_connections,

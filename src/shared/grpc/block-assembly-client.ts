@@ -39,7 +39,7 @@ export class BlockAssemblyClient {
     this.#logger = logger;
     this.#freshMs = freshMs;
     this.#deadlineMs = deadlineMs;
-    if (settings.blockassembly_grpcAddress !== '') {
+    if (settings.blockassembly_grpcAddress !== undefined) {
       this.#service = new Neighbour(components, {
         setting: 'blockassembly_grpcAddress',
         address: settings.blockassembly_grpcAddress,

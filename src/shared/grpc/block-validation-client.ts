@@ -47,7 +47,7 @@ export function createBlockValidationClient(
   components: NeighbourComponents<BlockValidationSettings>,
   options: BlockValidationOptions = {},
 ): BlockValidationClient {
-  return components.settings.blockvalidation_grpcAddress === ''
+  return components.settings.blockvalidation_grpcAddress === undefined
     ? new UnconfiguredBlockValidationClient()
     : new GrpcBlockValidationClient(components, options);
 }

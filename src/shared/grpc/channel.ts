@@ -1,8 +1,7 @@
 /** Where and how this server's gRPC clients connect: target, TLS, message size, keepalive, reconnection. */
 
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
-import { ConfigurationError, errorMessage } from '../errors.js';
-import { dialTarget } from '../net/listen-address.js';
+import { type DialAddress, hostAndPort } from '../net/listen-address.js';
 import type { Settings } from '../settings/table.js';
 import { type Pem, type TlsFileSet, tlsFileProblems } from '../tls/files.js';
 import { WatchedPem } from '../tls/watch.js';
@@ -24,20 +23,14 @@ export interface Channel {
 }
 
 /**
- * Everything a generated client's constructor takes for `address` (`host:port` or `k8s:///host:port`). Each connection takes the files of
- * `tls` as they are then; without it they are read once. Throws ConfigurationError for an address or a TLS file that cannot be used;
- * `settingKey` names the address in it.
+ * Everything a generated client's constructor takes for `address`, which the cluster's own name service answers for where it is a name.
+ * Each connection takes the files of `tls` as they are then; without it they are read once. Throws ConfigurationError for a TLS file that
+ * cannot be used.
  */
-export function openChannel(
-  address: string,
-  settings: GrpcTlsSettings,
-  settingKey: string,
-  tls?: WatchedPem,
-): Channel {
-  const target = grpcTarget(address, settingKey);
+export function openChannel(address: DialAddress, settings: GrpcTlsSettings, tls?: WatchedPem): Channel {
   const credentials = new ConnectionCredentials(currentCredentials(settings, tls));
   return {
-    target,
+    target: `dns:///${hostAndPort(address)}`,
     credentials,
     options: CHANNEL_OPTIONS,
     end: () => credentials.end(),
@@ -61,24 +54,6 @@ const CHANNEL_OPTIONS: ClientOptions = {
   // Connections of its own for each client: closing one leaves the others alone, and a new one does not take up a dead one's.
   'grpc.use_local_subchannel_pool': 1,
 };
-
-/**
- * `host:port`, `k8s:///host:port` and the like ({@link dialTarget}) as a grpc-js target: the cluster's own name service answers for all. Throws
- * ConfigurationError naming `settingKey`.
- */
-export function grpcTarget(address: string, settingKey: string): string {
-  let hostAndPort: string;
-  try {
-    hostAndPort = dialTarget(address);
-  } catch (error) {
-    throw new ConfigurationError([`${settingKey}: ${errorMessage(error)}`]);
-  }
-  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(hostAndPort)?.[1];
-  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
-    throw new ConfigurationError([`${settingKey}: "${address}" is not host:port or k8s:///host:port`]);
-  }
-  return `dns:///${hostAndPort}`;
-}
 
 /** The files that `security_level_grpc` needs of who calls. */
 export function channelFiles(settings: GrpcTlsSettings): TlsFileSet | undefined {
@@ -105,8 +80,8 @@ export function serviceFiles(
     Pick<Settings, 'blockchain_grpcAddress' | 'blockvalidation_grpcAddress' | 'blockassembly_grpcAddress'>,
 ): TlsFileSet | undefined {
   const { blockchain_grpcAddress, blockvalidation_grpcAddress, blockassembly_grpcAddress } = settings;
-  const called = `${blockchain_grpcAddress}${blockvalidation_grpcAddress}${blockassembly_grpcAddress}`;
-  return called === '' ? undefined : channelFiles(settings);
+  const called = blockchain_grpcAddress ?? blockvalidation_grpcAddress ?? blockassembly_grpcAddress;
+  return called === undefined ? undefined : channelFiles(settings);
 }
 
 /** What is wrong with them, each line beginning with its setting. */

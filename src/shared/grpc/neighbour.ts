@@ -9,9 +9,9 @@ import {
   status as Status,
 } from '@grpc/grpc-js';
 import { libraryTime } from '../clock.js';
-import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
+import { AbortedError, ConfigurationError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
-import { dialTarget } from '../net/listen-address.js';
+import type { DialAddress } from '../net/listen-address.js';
 import { withoutThese } from '../secrets/redaction.js';
 import type { Secrets } from '../secrets/secrets.js';
 import type { Settings } from '../settings/table.js';
@@ -65,7 +65,8 @@ export class KeyRefusedError extends RpcError {}
 export interface NeighbourOptions<C extends Client> {
   /** The setting that has the address. */
   readonly setting: AddressSetting;
-  readonly address: string;
+  /** Its value. */
+  readonly address: DialAddress | undefined;
   readonly connect: (channel: Channel) => C;
   /** A call without effect that a working service answers at once. */
   readonly probe: (client: C) => UnaryMethod<Record<never, never>, unknown>;
@@ -133,7 +134,9 @@ class Line<C extends Client> {
  * the name anew and dials. What runs on the old one's other connections goes on; streams on the silent one end with UnavailableError.
  */
 export class Neighbour<C extends Client> {
+  /** As the settings have it. */
   readonly address: string;
+  readonly #dialled: DialAddress;
   readonly #components: NeighbourComponents;
   readonly #options: NeighbourOptions<C>;
   readonly #service: string;
@@ -143,11 +146,14 @@ export class Neighbour<C extends Client> {
   #silent = false;
   #refusalTold = Number.NEGATIVE_INFINITY;
 
-  /** Throws ConfigurationError for an address or TLS files that cannot be used; connects with the first call. */
+  /** Throws ConfigurationError for an address that is not set or TLS files that cannot be used; connects with the first call. */
   constructor(components: NeighbourComponents, options: NeighbourOptions<C>) {
+    const { address, setting } = options;
+    if (address === undefined) throw new ConfigurationError([`${setting}: must not be empty`]);
     this.#components = components;
     this.#options = options;
-    this.address = options.address;
+    this.#dialled = address;
+    this.address = address.text;
     this.#service = options.setting.replace('_grpcAddress', '');
     this.#line = this.#open();
   }
@@ -196,14 +202,14 @@ export class Neighbour<C extends Client> {
     const { path = '' } = select(this.#line.client) as { readonly path?: string };
     const method = path.slice(1);
     if (method.endsWith('/HealthGRPC')) return undefined;
-    const [, host = '', port] = /^(.*):(\d+)$/.exec(dialTarget(this.address)) ?? [];
+    const { host, port } = this.#dialled;
     return tracer.start(method, {
       kind: 'client',
       parent: trace,
       values: {
         ...rpcValues(method),
-        'server.address': host.replace(/^\[|\]$/g, ''),
-        'server.port': Number(port),
+        'server.address': host,
+        'server.port': port,
       },
     });
   }
@@ -251,9 +257,8 @@ export class Neighbour<C extends Client> {
   }
 
   #open(): Line<C> {
-    const { address, setting, connect } = this.#options;
     const { settings, tls } = this.#components;
-    return new Line(openChannel(address, settings, setting, tls), connect);
+    return new Line(openChannel(this.#dialled, settings, tls), this.#options.connect);
   }
 
   /** A method of whichever client is in use when it is called, which tells `used` so, and of whose outcome a record is kept. */

@@ -1,12 +1,14 @@
 /** PeerService from the outside: what the command line and other programs call. */
 
 import { Metadata } from '@grpc/grpc-js';
+import { ConfigurationError, errorMessage } from '../errors.js';
 import {
   PeerServiceClient as GeneratedClient,
   type Peer,
   type PeerInfoForCatchup,
   type PeerRegistryInfo,
 } from '../generated/p2p_api.js';
+import { parseServiceAddress, type DialAddress } from '../net/listen-address.js';
 import { type CallPolicy, callUnary, type UnaryMethod } from './call.js';
 import { openChannel } from './channel.js';
 import type { GrpcTlsSettings } from './tls-settings.js';
@@ -61,6 +63,14 @@ const PLAIN: GrpcTlsSettings = {
 };
 const CONNECT_MS = 20_000;
 
+function dialled(address: string): DialAddress {
+  try {
+    return parseServiceAddress(address);
+  } catch (error) {
+    throw new ConfigurationError([`p2p_grpcAddress: ${errorMessage(error)}`]);
+  }
+}
+
 /**
  * A client of PeerService, every call a promise. Calls reject with UnavailableError (nobody there, or a ban in force but not
  * stored), DeadlineError, AbortedError, or RpcError with its gRPC code. Reads are tried again while the service is away.
@@ -72,7 +82,7 @@ export class PeerServiceClient {
 
   /** `address` is `host:port` or `k8s:///host:port`. Throws ConfigurationError when it does not parse. */
   constructor(address: string, options: PeerServiceClientOptions = {}) {
-    const channel = openChannel(address, options.tls ?? PLAIN, 'p2p_grpcAddress');
+    const channel = openChannel(dialled(address), options.tls ?? PLAIN);
     this.#client = new GeneratedClient(channel.target, channel.credentials, channel.options);
     this.#adminKey = options.adminKey;
     this.#deadlineMs = options.deadlineMs;

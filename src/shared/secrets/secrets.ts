@@ -2,19 +2,14 @@
 
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
+import { onCluster } from '../settings/kafka-topics.js';
 import type { Settings } from '../settings/table.js';
-import { onCluster, parsePassword } from '../sinks/kafka/security-settings.js';
+import { checkSendable } from '../settings/values/keys.js';
+import { parsePassword } from '../sinks/kafka/security-settings.js';
 import { SecretFile } from './secret-file.js';
 
-/** What may stand in gRPC metadata and cannot be mistaken: printable ASCII without spaces. */
-const SENDABLE = /^[\x21-\x7e]{1,256}$/;
 /** Those in use, and those that are to go. */
 const MAX_KEYS = 8;
-
-/** Throws RangeError on a key that metadata cannot carry. */
-export function checkSendable(key: string): void {
-  if (!SENDABLE.test(key)) throw new RangeError('must be 1 to 256 printable ASCII characters without spaces');
-}
 
 /** The keys in a file's text, a line each. Throws RangeError where there is none, or one that cannot be used. */
 export function parseAdminKeys(text: string): readonly string[] {

@@ -1,8 +1,8 @@
 /** `docs/settings.md` from the table. */
 
 import { defaultOf } from './defaults.js';
-import { formatValue } from './show.js';
-import { SETTINGS, type Setting } from './table.js';
+import type { Setting } from './setting.js';
+import { ROWS } from './table.js';
 
 const HEAD = `# Settings
 
@@ -27,30 +27,19 @@ where each value comes from, without secrets.
 
 /** The whole file. */
 export function settingsMarkdown(): string {
-  const rows = Object.entries(SETTINGS as Record<string, Setting>).map(
+  const rows = ROWS.map(
     ([key, setting]) =>
-      `| \`${key}\` | ${cell(typeOf(setting))} | ${defaults(setting)} | ${cell(meaning(setting))} |`,
+      `| \`${key}\` | ${cell(setting.type)} | ${defaults(setting)} | ${cell(meaning(setting))} |`,
   );
   return `${HEAD}${rows.join('\n')}\n`;
 }
 
-function typeOf(setting: Setting): string {
-  if (setting.type === 'choice')
-    return setting.choices.map((choice) => (choice === '' ? 'empty' : `\`${choice}\``)).join(', ');
-  if (setting.type === 'string') return 'text';
-  if (setting.type === 'boolean' || setting.type === 'list') return setting.type;
-  const { min, max } = setting;
-  if (setting.type === 'duration') return 'duration';
-  if (min !== undefined && max !== undefined) return `${setting.type}, ${min} to ${max}`;
-  return min === undefined ? setting.type : `${setting.type}, at least ${min}`;
-}
-
 function defaults(setting: Setting): string {
   const [first, current] = (['first', 'current'] as const).map((generation) => {
-    const text = formatValue(setting, defaultOf(setting, { generation }));
+    const text = setting.format(defaultOf(setting, { generation }));
     return text === '' ? 'empty' : `\`${text.replaceAll('|', '\\|')}\``;
   });
-  const contexts = Object.entries(setting.contexts ?? {}).map(([name, value]) => `; ${name}: \`${value}\``);
+  const contexts = Object.entries(setting.contexts ?? {}).map(([name, value]) => `; ${name}: \`${setting.format(value)}\``);
   return `${current}${first === current ? '' : `; first: ${first}`}${contexts.join('')}`;
 }
 

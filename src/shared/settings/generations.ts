@@ -4,6 +4,7 @@
  */
 
 import { defaultOf } from './defaults.js';
+import type { Setting } from './setting.js';
 import { SETTINGS, type SettingKey, type Settings } from './table.js';
 
 type Chosen<K extends SettingKey> = Pick<Settings, K | 'p2p_generation'>;
@@ -22,13 +23,20 @@ export function dhtPrefix(
   return isPrivateNetwork(settings) ? settings.p2p_dht_protocol_id : '/ipfs';
 }
 
-/** Multiaddrs of bootstrap peers as they are set. */
+/** Multiaddrs of the generation's bootstrap peers, each once. */
 export function bootstrapMultiaddrs(
   settings: Chosen<'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>,
 ): readonly string[] {
-  return settings.p2p_generation === 'first'
-    ? [...settings.p2p_bootstrap_peers, ...settings.p2p_bootstrapAddresses]
-    : settings.p2p_bootstrap_peers;
+  const older = settings.p2p_generation === 'first' ? settings.p2p_bootstrapAddresses : [];
+  return [...new Set([...settings.p2p_bootstrap_peers, ...older])];
+}
+
+/** Multiaddrs of `p2p_relay_peers`, else of the bootstrap peers, each once. */
+export function relayMultiaddrs(
+  settings: Chosen<'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses' | 'p2p_relay_peers'>,
+): readonly string[] {
+  const relays = [...new Set(settings.p2p_relay_peers)];
+  return relays.length > 0 ? relays : bootstrapMultiaddrs(settings);
 }
 
 /** One line for each setting that is set and not followed, beginning with its key. */
@@ -36,8 +44,9 @@ export function leftoverWarnings(settings: Settings): readonly string[] {
   if (settings.p2p_generation === 'first') return [];
   const warnings: string[] = [];
   const warn = (key: SettingKey, why: string): void => {
-    const usual = defaultOf(SETTINGS[key], { generation: 'current' });
-    if (String(settings[key]) !== String(usual)) warnings.push(`${key}: ${why}`);
+    const setting: Setting = SETTINGS[key];
+    const usual = defaultOf(setting, { generation: 'current' });
+    if (setting.format(settings[key]) !== setting.format(usual)) warnings.push(`${key}: ${why}`);
   };
   if (!settings.p2p_private_network) {
     const why =

@@ -9,8 +9,8 @@ import { leftoverWarnings } from './generations.js';
 import { type Found, Lookup } from './lookup.js';
 import { nearestKey } from './nearest.js';
 import { NOT_READ } from './not-read.js';
-import { type Generation, SETTINGS, type Setting, type SettingKey, type Settings } from './table.js';
-import { parseValue, type Value } from './values.js';
+import { type Generation, type Setting, ValueError } from './setting.js';
+import { ROWS, type SettingKey, type Settings } from './table.js';
 
 export interface LoadOptions {
   /** Each `key=value`, from `--set`. */
@@ -46,14 +46,9 @@ export interface LoadedSettings {
   readonly origin: SettingsOrigin;
 }
 
-const TABLE = Object.entries(SETTINGS as Record<SettingKey, Setting>) as readonly (readonly [
-  SettingKey,
-  Setting,
-])[];
-
 /** Every spelling that is known, to the key it means. */
 const SPELLINGS: ReadonlyMap<string, SettingKey> = new Map(
-  TABLE.flatMap(([key, { aliases = [] }]) => [key, ...aliases].map((spelling) => [spelling, key] as const)),
+  ROWS.flatMap(([key, { aliases = [] }]) => [key, ...aliases].map((spelling) => [spelling, key] as const)),
 );
 
 /**
@@ -69,8 +64,8 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
   const lookup = new Lookup({ sets, env: options.env, files, context });
 
   const generation = generationOf(lookup);
-  const values: Record<string, Value> = {};
-  const standard = (setting: Setting): Value =>
+  const values: Record<string, unknown> = {};
+  const standard = (setting: Setting): unknown =>
     // Read before any default that hangs on it: the table has it first.
     defaultOf(setting, {
       generation,
@@ -78,20 +73,19 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
       ...(values.network === undefined ? {} : { network: values.network as Settings['network'] }),
     });
   const sources: Record<string, string> = {};
-  for (const [key, setting] of TABLE) {
+  for (const [key, setting] of ROWS) {
     try {
       const found = findSpelled(lookup, key, setting);
-      const parsed = found && parse(key, setting, found.text);
-      const missing = parsed === '' || (found !== undefined && parsed === undefined);
-      values[key] = parsed ?? standard(setting);
-      sources[key] = parsed === undefined ? 'default' : (found?.source ?? 'default');
-      if (isRequired(setting, generation) && (missing || values[key] === '')) {
-        throw new RangeError(requiredProblem(setting));
-      }
+      const missing = (found?.text ?? setting.format(standard(setting))) === '';
+      if (missing && isRequired(setting, generation)) throw new RangeError(requiredProblem(setting));
+      const isDefault = found === undefined || (found.text === '' && setting.emptyIsDefault);
+      values[key] = isDefault ? standard(setting) : setting.parse(found.text);
+      sources[key] = isDefault ? 'default' : found.source;
     } catch (error) {
-      problems.push(`${key}: ${errorMessage(error)}`);
-      values[key] ??= standard(setting);
-      sources[key] ??= 'default';
+      const found = error instanceof ValueError ? error.problems : [errorMessage(error)];
+      problems.push(...found.map((problem) => `${key}: ${problem}`));
+      values[key] = standard(setting);
+      sources[key] = 'default';
     }
   }
 
@@ -119,11 +113,6 @@ export function loadSettings(options: LoadOptions, check: SettingsCheck = checkS
 
 function keyOf(problem: string): string {
   return problem.split(':', 1)[0] ?? '';
-}
-
-function parse(key: SettingKey, setting: Setting, text: string): Value | undefined {
-  // Go spells levels in capitals.
-  return parseValue(setting, key === 'logLevel' ? text.toLowerCase() : text);
 }
 
 /** The key itself first, then its other spellings. */

@@ -21,10 +21,10 @@ import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/c
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
+import type { KafkaTopicUrl } from '../../shared/settings/values/kafka-topic.js';
 import { createProducer } from '../../shared/sinks/kafka/index.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.js';
-import { parseKafkaUrl } from '../../shared/sinks/kafka/url.js';
 import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
 import { placeValues, TracedSink } from '../../shared/sinks/traced.js';
 import type { Sink } from '../../shared/sinks/types.js';
@@ -93,18 +93,18 @@ export class Publisher {
       return {
         topic,
         id,
-        place: placeOf(setting, settings[setting]),
+        place: placeOf(settings[setting]),
         sink: (epoch) => this.#tracedSink(sink, { setting, epoch, takes: isRecordOf(id) }),
       };
     });
     const { name, setting: frames } = notifications;
-    if (settings[frames.key] !== '') {
+    if (settings[frames.key] !== undefined) {
       const setting = frames.key;
       const producer = createProducer(settings, setting, kafka);
       outlets.push({
         topic: name,
         id: 0,
-        place: placeOf(setting, settings[setting]),
+        place: placeOf(settings[setting]),
         sink: (epoch) =>
           this.#tracedSink(new KafkaSink(producer, frameForm(epoch)), { setting, epoch, takes: hasFrame }),
         frames: notificationMeters({ logger, metrics: this.#metrics }),
@@ -127,7 +127,7 @@ export class Publisher {
       maxAnnouncersPerHash: settings.p2p_max_announcers_per_hash,
       maxAcquaintancesPerHash: ACQUAINTANCES_A_CONNECTION * settings.p2p_max_connections,
     });
-    if (settings.blockvalidation_grpcAddress !== '' && settings.p2p_validation_forward) {
+    if (settings.blockvalidation_grpcAddress !== undefined && settings.p2p_validation_forward) {
       const client = createBlockValidationClient({
         settings,
         logger,
@@ -169,7 +169,7 @@ export class Publisher {
     const { tracing, settings } = this.#config;
     if (tracing === undefined) return sink;
     const { setting, epoch, takes } = of;
-    const { scheme, topic } = parseKafkaUrl(setting, settings[setting]);
+    const { scheme, topic } = settings[setting] as KafkaTopicUrl;
     const { end: from } = this.#outbox.journal;
     const traced = new TracedSink(
       { sink, tracers: this.#tracing },
@@ -440,7 +440,8 @@ function notificationMeters({
 }
 
 /** Where the topic of a setting is, for a person. */
-function placeOf(key: KafkaTopicKey, url: string): string {
-  const { scheme, brokers } = parseKafkaUrl(key, url);
-  return `${scheme === 'memory' ? 'embedded broker' : brokers.join(',')} (${key})`;
+function placeOf(topic: KafkaTopicUrl | undefined): string {
+  if (topic === undefined) return '';
+  const { scheme, brokers, setting } = topic;
+  return `${scheme === 'memory' ? 'embedded broker' : brokers.join(',')} (${setting})`;
 }

@@ -16,12 +16,12 @@ import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafka
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { encodeMessage } from '../../../src/shared/messages/encode.js';
 import { KINDS_BY_ID } from '../../../src/shared/messages/index.js';
-import type { Generation, Settings } from '../../../src/shared/settings/table.js';
+import type { Generation } from '../../../src/shared/settings/table.js';
 import type { ConsumedRecord } from '../../../src/shared/sinks/kafka/types.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
 import { minedChain, minedHeader } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
 
 const HUB = 'https://hub.example/api/v1';
@@ -38,7 +38,7 @@ interface Said {
 function announcing(
   context: TestContext,
   chain: BlockchainClient,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   generation: Generation = 'current',
   options: AnnouncerOptions = {},
   isInvalid: (hash: string) => boolean = () => false,

@@ -8,15 +8,14 @@ import type { FsmState } from '../../../src/main/chain/types.js';
 import { hashFromBytes } from '../../../src/shared/bitcoin/hash.js';
 import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { kindNamed } from '../../../src/shared/messages/index.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 
 const txId = (n: number): string => n.toString(16).padStart(64, '0');
 const protobuf = (n: number, peer_id = ''): Uint8Array =>
   KafkaRejectedTxTopicMessage.encode({ txHash: txId(n), reason: 'fee <too> low', peer_id }).finish();
 
-function announcing(changes: Partial<Settings> = {}, state: FsmState = 'RUNNING') {
+function announcing(changes: SettingChanges = {}, state: FsmState = 'RUNNING') {
   const clock = { now: 0 };
   const registry = new Registry();
   const metrics = createAnnounceMetrics(registry);

@@ -9,11 +9,10 @@ import { GrpcBlockchainClient } from '../../../src/main/chain/grpc-client.js';
 import { BlockAssemblyClient } from '../../../src/shared/grpc/block-assembly-client.js';
 import { messageJson } from '../../../src/shared/messages/encode.js';
 import { nodeStatus } from '../../../src/shared/messages/index.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
 import { minedChain } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
 
 /** More than a status may wait, less than any deadline of a call, with room for a busy machine. */
@@ -27,7 +26,7 @@ async function served(context: TestContext): Promise<BlockchainService> {
   return service;
 }
 
-function statusOf(context: TestContext, service: BlockchainService, changes: Partial<Settings> = {}): Status {
+function statusOf(context: TestContext, service: BlockchainService, changes: SettingChanges = {}): Status {
   const settings = settingsOf({
     network: 'regtest',
     clientName: 'me',

@@ -48,16 +48,6 @@ test('what peers would punish is not announced', () => {
   assert.equal(announcedUrls(allowed).announceable, true);
 });
 
-test('what is no URL is an error naming every key', () => {
-  assert.throws(
-    () =>
-      announcedUrls(
-        settingsOf({ asset_httpAddress: 'hub.example', asset_httpPublicAddress: 'ftp://hub.example' }),
-      ),
-    (error) => error instanceof ConfigurationError && error.problems.length === 2,
-  );
-});
-
 test('what every peer would refuse to read is an error naming every key', () => {
   assert.throws(
     () =>

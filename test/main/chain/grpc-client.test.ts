@@ -9,12 +9,11 @@ import { AbortedError, UnavailableError } from '../../../src/shared/errors.js';
 import { FSMStateType } from '../../../src/shared/generated/blockchain_api.js';
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { DeadlineError, NotFoundError, RpcError } from '../../../src/shared/grpc/call.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
 import { makeCertificate } from '../../support/certificates.js';
 import { minedChain } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 
@@ -30,7 +29,7 @@ async function serve(context: TestContext, credentials?: ServerCredentials): Pro
 function connect(
   context: TestContext,
   address: string,
-  settings: Partial<Settings> = {},
+  settings: SettingChanges = {},
   options: GrpcBlockchainOptions = {},
 ): GrpcBlockchainClient {
   const client = new GrpcBlockchainClient(
@@ -284,7 +283,7 @@ test('TLS levels: 1 takes any certificate, 2 only its authority’s, 3 shows its
   const pair = [{ cert_chain: Buffer.from(server.certificate), private_key: Buffer.from(server.key) }];
   const service = await serve(context, ServerCredentials.createSsl(null, pair));
   service.add(minedChain(1)[0]!);
-  const best = (settings: Partial<Settings>): Promise<unknown> =>
+  const best = (settings: SettingChanges): Promise<unknown> =>
     connect(context, service.address, settings, { deadlineMs: 10_000 }).getBestBlockHeader();
 
   await assert.doesNotReject(best({ security_level_grpc: 1 }));
@@ -304,7 +303,7 @@ test('TLS level 3 is let in by a service that asks for certificates, level 2 is 
   const credentials = ServerCredentials.createSsl(Buffer.from(client.certificate), pair, true);
   const service = await serve(context, credentials);
   service.add(minedChain(1)[0]!);
-  const best = (settings: Partial<Settings>): Promise<unknown> =>
+  const best = (settings: SettingChanges): Promise<unknown> =>
     connect(context, service.address, settings, { deadlineMs: 10_000 }).getBestBlockHeader();
 
   const own = { grpc_cert_file: client.certificateFile, grpc_key_file: client.keyFile };

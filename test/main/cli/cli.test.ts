@@ -28,6 +28,7 @@ import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 import { ADMIN_KEY, startService } from '../grpc/service-fixture.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 const BIN = resolve('bin/teranode-p2p.mjs');
 const { logger } = keptLog();
@@ -526,7 +527,7 @@ test('health is exit code 0 when the server is well, else 1', async (context) =>
   });
   const server = new HealthServer(
     { logger, readiness: report, liveness: report },
-    { address: '127.0.0.1:0' },
+    { address: parseListenAddress('127.0.0.1:0') },
   );
   await server.start();
   context.after(() => server.stop());

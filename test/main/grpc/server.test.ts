@@ -17,6 +17,7 @@ import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { within } from '../../support/wait.js';
 import { PLAIN, startService } from './service-fixture.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 test('health answers by the standard protocol', async (context) => {
   const { address } = await startService(context);
@@ -68,7 +69,7 @@ test('a port that is taken is named with its setting', async (context) => {
   context.after(() => new Promise((resolve) => holder.close(resolve)));
   const { port } = holder.address() as { port: number };
   await assert.rejects(
-    startService(context, { settings: { p2p_grpcListenAddress: `localhost:${port}` } }),
+    startService(context, { settings: { p2p_grpcListenAddress: parseListenAddress(`localhost:${port}`) } }),
     (error: Error) => {
       assert.ok(error instanceof ConfigurationError);
       assert.match(error.message, /^p2p_grpcListenAddress: .*in use/);
@@ -92,7 +93,7 @@ test('localhost is 127.0.0.1 and ::1, at one port, and taken at one of them it i
   context.after(() => new Promise((resolve) => holder.close(resolve)));
   const taken = (holder.address() as { port: number }).port;
   await assert.rejects(
-    startService(context, { settings: { p2p_grpcListenAddress: `localhost:${taken}` } }),
+    startService(context, { settings: { p2p_grpcListenAddress: parseListenAddress(`localhost:${taken}`) } }),
     new RegExp(`p2p_grpcListenAddress: .*${taken} is in use`),
   );
   // What was bound before is let go.
@@ -103,7 +104,7 @@ test('localhost is 127.0.0.1 and ::1, at one port, and taken at one of them it i
 
 test('a name is bound at each of its addresses, one that has none is named with its setting', async (context) => {
   const own = (await lookup(hostname(), { all: true })).map(({ address }) => address);
-  const { server } = await startService(context, { settings: { p2p_grpcListenAddress: `${hostname()}:0` } });
+  const { server } = await startService(context, { settings: { p2p_grpcListenAddress: parseListenAddress(`${hostname()}:0`) } });
   for (const address of own) {
     const host = address.includes(':') ? `[${address}]` : address;
     const client = new PeerServiceClient(`${host}:${server.port}`);
@@ -111,42 +112,30 @@ test('a name is bound at each of its addresses, one that has none is named with 
     client.close();
   }
   await assert.rejects(
-    startService(context, { settings: { p2p_grpcListenAddress: 'nobody.invalid:0' } }),
+    startService(context, { settings: { p2p_grpcListenAddress: parseListenAddress('nobody.invalid:0') } }),
     /^ConfigurationError: p2p_grpcListenAddress: .*nobody\.invalid has no address/,
   );
 });
 
-test('listen addresses are read as Go reads them, and refused when they are none', () => {
-  assert.deepEqual(bindAddress('localhost:9904'), {
+test('without a host every address is bound, and loopback is told from what others reach', () => {
+  assert.deepEqual(bindAddress(parseListenAddress('localhost:9904')), {
     target: 'localhost:9904',
     host: 'localhost',
     port: 9904,
     loopback: true,
   });
-  assert.deepEqual(bindAddress(':9904'), { target: '[::]:9904', host: '::', port: 9904, loopback: false });
-  assert.deepEqual(bindAddress('[::1]:0'), { target: '[::1]:0', host: '::1', port: 0, loopback: true });
-  assert.deepEqual(bindAddress('0.0.0.0:1'), {
+  assert.deepEqual(bindAddress(parseListenAddress(':9904')), { target: '[::]:9904', host: '::', port: 9904, loopback: false });
+  assert.deepEqual(bindAddress(parseListenAddress('[::1]:0')), { target: '[::1]:0', host: '::1', port: 0, loopback: true });
+  assert.deepEqual(bindAddress(parseListenAddress('0.0.0.0:1')), {
     target: '0.0.0.0:1',
     host: '0.0.0.0',
     port: 1,
     loopback: false,
   });
-  for (const bad of [
-    '9904',
-    'localhost',
-    'localhost:',
-    '::1:9904',
-    '[junk]:1',
-    'a:70000',
-    'http://a:1',
-    'a b:1',
-  ]) {
-    assert.throws(() => bindAddress(bad), ConfigurationError, bad);
-  }
 });
 
 test('no address, no server', async (context) => {
-  const { server } = await startService(context, { settings: { p2p_grpcListenAddress: '' } });
+  const { server } = await startService(context, { settings: { p2p_grpcListenAddress: undefined } });
   assert.equal(server.port, undefined);
 });
 

@@ -22,6 +22,7 @@ import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.
 import { keptLog } from '../../support/logger.js';
 import { createPeer, type Peer } from '../../support/peer.js';
 import { temporaryDirectory } from '../../support/temporary.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 export const ADMIN_KEY = 'the-key-of-this-test';
 export const BAN_MS = 3_600_000;
@@ -78,7 +79,7 @@ export function nodeOf(peer: Peer, changes: Partial<ConnectedPeer> = {}): SmallN
 }
 
 export const PLAIN: GrpcServerSettings = {
-  p2p_grpcListenAddress: 'localhost:0',
+  p2p_grpcListenAddress: parseListenAddress('localhost:0'),
   security_level_grpc: 0,
   server_certFile: '',
   server_keyFile: '',

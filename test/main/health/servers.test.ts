@@ -11,6 +11,7 @@ import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
 import type { DependencyHealth, HealthReport } from '../../../src/shared/health.js';
 import { keptLog } from '../../support/logger.js';
 import { within } from '../../support/wait.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 const { logger } = keptLog();
 const well = (resource: string): ReadinessCheck => ({
@@ -23,7 +24,7 @@ async function serve(
   readiness: () => Promise<HealthReport>,
   liveness: () => Promise<HealthReport> = readiness,
 ): Promise<string> {
-  const server = new HealthServer({ logger, readiness, liveness }, { address: '127.0.0.1:0' });
+  const server = new HealthServer({ logger, readiness, liveness }, { address: parseListenAddress('127.0.0.1:0') });
   await server.start();
   context.after(() => server.stop());
   return `http://127.0.0.1:${server.port}`;
@@ -157,7 +158,7 @@ test('a taken port is an error that names setting and port', async (context) => 
   const port = new URL(url).port;
   const second = new MetricsServer(
     { logger, scrape: async () => ({ contentType: 'text/plain', body: '' }) },
-    { address: `127.0.0.1:${port}`, path: '/metrics' },
+    { address: parseListenAddress(`127.0.0.1:${port}`), path: '/metrics' },
   );
   await assert.rejects(second.start(), {
     name: 'ConfigurationError',
@@ -172,7 +173,7 @@ test('metrics are at their path alone, by GET alone; a scrape that fails tells n
     if (fails) throw new Error('the secret reason');
     return { contentType: 'text/plain; version=0.0.4', body: 'a 1\n' };
   };
-  const server = new MetricsServer({ logger, scrape }, { address: '127.0.0.1:0', path: '/m' });
+  const server = new MetricsServer({ logger, scrape }, { address: parseListenAddress('127.0.0.1:0'), path: '/m' });
   await server.start();
   context.after(() => server.stop());
   const url = `http://127.0.0.1:${server.port}`;
@@ -191,7 +192,7 @@ test('metrics come in OpenMetrics for who rates it higher, and zipped for who ta
   const aggregate = new MetricsAggregate({ registry, logger });
   const server = new MetricsServer(
     { logger, scrape: (format) => aggregate.scrape(format) },
-    { address: '127.0.0.1:0', path: '/metrics' },
+    { address: parseListenAddress('127.0.0.1:0'), path: '/metrics' },
   );
   await server.start();
   context.after(() => server.stop());

@@ -12,6 +12,7 @@ import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
 import { holdIdle } from '../../support/idle-connections.js';
 import { keptLog } from '../../support/logger.js';
 import { waitFor, within } from '../../support/wait.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 const { logger } = keptLog();
 const MIB = 1024 * 1024;
@@ -32,10 +33,10 @@ async function startPorts(context: TestContext) {
   const aggregate = new MetricsAggregate({ registry, logger });
   const liveness = new Liveness({ signs: [] });
   const check = () => liveness.check();
-  const health = new HealthServer({ logger, readiness: check, liveness: check }, { address: ':0' });
+  const health = new HealthServer({ logger, readiness: check, liveness: check }, { address: parseListenAddress(':0') });
   const metrics = new MetricsServer(
     { logger, scrape: () => aggregate.scrape() },
-    { address: ':0', path: '/metrics' },
+    { address: parseListenAddress(':0'), path: '/metrics' },
   );
   liveness.start();
   await Promise.all([health.start(), metrics.start()]);

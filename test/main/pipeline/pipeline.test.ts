@@ -11,13 +11,12 @@ import type { PeerFact } from '../../../src/shared/messages/fact.js';
 import { MESSAGE_KINDS, subtree } from '../../../src/shared/messages/index.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { sighting as sightingKind } from '../../support/made-up/sighting.js';
 import { trap } from '../../support/made-up/trap.js';
 import type { JournalBatch, JournalMessage } from '../../support/recording-publisher.js';
 import { AUTHOR, OTHER_PEER, sampleData, sampleFields } from '../../support/sample-messages.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { createSigner, forged, type Signer } from '../../support/signed.js';
 import { SharedByTests, temporaryDirectory } from '../../support/temporary.js';
 import { checkerOf, SIGHTING, TRAP, treeWith } from '../../support/tree-with.js';
@@ -44,7 +43,7 @@ interface Verdict {
 
 async function pipelineOf(
   context: TestContext,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   options: { start?: boolean; checkerTimeoutMs?: number; checkerFile?: URL } = {},
 ) {
   const journalPath = join(temporaryDirectory(context), 'journal');

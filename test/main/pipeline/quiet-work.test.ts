@@ -11,11 +11,10 @@ import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
 import { kindNamed, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import { Judge } from '../../../src/shared/pipeline/judge.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { trap } from '../../support/made-up/trap.js';
 import { sampleData } from '../../support/sample-messages.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { createSigner, forged } from '../../support/signed.js';
 import { SharedByTests, temporaryDirectory } from '../../support/temporary.js';
 import { checkerOf, TRAP, treeWith } from '../../support/tree-with.js';
@@ -35,7 +34,7 @@ const subtreeId = kindNamed('subtree').id;
 
 async function quietPipeline(
   context: TestContext,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   options: { readonly checkerFile?: URL; readonly checkerTimeoutMs?: number } = {},
 ) {
   const settings = settingsOf({ p2p_checkers: 2, p2p_inline_checks: true, ...changes });

@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { settingsProblems } from '../../../src/main/preflight/settings.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
+import { ConfigurationError } from '../../../src/shared/errors.js';
+import { loadSettings } from '../../../src/shared/settings/load.js';
 
 const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
-const problemsOf = (changes: Partial<Settings>) => settingsProblems(settingsOf(changes));
+const problemsOf = (changes: SettingChanges) => settingsProblems(settingsOf(changes));
 
 test('the files of gRPC are read before anything is built, and must fit', async (context) => {
   const directory = temporaryDirectory(context);
@@ -26,19 +27,27 @@ test('the files of gRPC are read before anything is built, and must fit', async 
   );
 });
 
-test('each bad entry of a list is told once, and the good ones are not', () => {
-  const problems = problemsOf({
-    p2p_bootstrap_peers: ['/ip4/203.0.113.7/tcp/1', 'nonsense', `/ip4/203.0.113.7/tcp/1/p2p/${PEER}`],
-    p2p_advertise_addresses: ['/ip4/203.0.113.7', '203.0.113.7', '203.0.113.7:1'],
-    p2p_port: 0,
-  });
-  assert.deepEqual(
-    problems.map((line) => /^[^:]*: "[^"]*"/.exec(line)?.[0]),
-    [
-      'p2p_bootstrap_peers: "/ip4/203.0.113.7/tcp/1"',
-      'p2p_bootstrap_peers: "nonsense"',
-      'p2p_advertise_addresses: "203.0.113.7"',
-    ],
+test('each bad entry of a list is told once, and the good ones are not', (context) => {
+  const directory = temporaryDirectory(context);
+  const env = {
+    p2p_bootstrap_peers: `/ip4/203.0.113.7/tcp/1|nonsense|/ip4/203.0.113.7/tcp/1/p2p/${PEER}`,
+    p2p_advertise_addresses: '/ip4/203.0.113.7|203.0.113.7|203.0.113.7:1',
+    p2p_port: '0',
+  };
+  assert.throws(
+    () => loadSettings({ env, cwd: directory, programDirectory: directory }, settingsProblems),
+    (error) => {
+      assert.ok(error instanceof ConfigurationError);
+      assert.deepEqual(
+        error.problems.map((line) => /^[^:]*: "[^"]*"/.exec(line)?.[0]),
+        [
+          'p2p_bootstrap_peers: "/ip4/203.0.113.7/tcp/1"',
+          'p2p_bootstrap_peers: "nonsense"',
+          'p2p_advertise_addresses: "203.0.113.7"',
+        ],
+      );
+      return true;
+    },
   );
 });
 

@@ -8,11 +8,10 @@ import {
   islandWarning,
 } from '../../../src/main/server/isolation.js';
 import type { SettingsOrigin } from '../../../src/shared/settings/load.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 
 /** As Teranode's own settings have it. */
-const SERVICES: Partial<Settings> = {
+const SERVICES: SettingChanges = {
   network: 'mainnet',
   blockchain_grpcAddress: 'blockchain:8087',
   kafka_blocksConfig: 'kafka://kafka-shared:9092/blocks',
@@ -22,7 +21,7 @@ const SERVICES: Partial<Settings> = {
 };
 const IN_CONTEXT: SettingsOrigin = { context: 'docker.m', files: ['/app/settings.conf'] };
 
-const signs = (changes: Partial<Settings>, origin: SettingsOrigin = IN_CONTEXT): string[] =>
+const signs = (changes: SettingChanges, origin: SettingsOrigin = IN_CONTEXT): string[] =>
   islandsOf(settingsOf({ ...SERVICES, ...changes }), origin).map(({ sign }) => sign);
 
 test('beside the services of a node there is nothing to say', () => {
@@ -56,7 +55,7 @@ test('on a real network each sign of an island is told, with the setting first',
 });
 
 test('a context of a real node tells of it too, on a network of development, where nobody is to be called', () => {
-  const alone: Partial<Settings> = {
+  const alone: SettingChanges = {
     network: 'regtest',
     blockchain_grpcAddress: '',
     kafka_blocksConfig: 'memory://embedded/blocks',
@@ -73,7 +72,7 @@ test('a context of a real node tells of it too, on a network of development, whe
 });
 
 test('p2p_require_services: true is one line that refuses, false says nothing', () => {
-  const alone: Partial<Settings> = { ...SERVICES, blockchain_grpcAddress: '', p2p_bootstrap_peers: [] };
+  const alone: SettingChanges = { ...SERVICES, blockchain_grpcAddress: '', p2p_bootstrap_peers: [] };
   const problems = settingsProblems(settingsOf({ ...alone, p2p_require_services: 'true' }));
   assert.equal(problems.length, 1);
   assert.match(

@@ -12,11 +12,10 @@ import { DataHubs } from '../../../src/main/sync/data-hubs.js';
 import { GuardedHttp } from '../../../src/main/sync/guarded-http.js';
 import { createSyncMetrics } from '../../../src/main/sync/metrics.js';
 import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { waitFor, within } from '../../support/wait.js';
 
 const INTERVAL = 2_000;
@@ -32,7 +31,7 @@ interface Told {
 /** A coordinator on a real registry and real hubs, at a time of its own. */
 async function world(
   context: TestContext,
-  changes: Partial<Settings> = {},
+  changes: SettingChanges = {},
   components: Partial<SyncCoordinatorComponents> = {},
 ) {
   const settings = settingsOf({ network: 'regtest', p2p_allow_private_ips: true, ...changes });
@@ -136,7 +135,7 @@ async function world(
 }
 
 /** A world in which `one` was chosen; `two`, which did something once, is next. */
-async function syncing(context: TestContext, changes: Partial<Settings> = {}) {
+async function syncing(context: TestContext, changes: SettingChanges = {}) {
   const made = await world(context, { p2p_max_unproven_sync_probes_per_backoff_window: 1_000, ...changes });
   made.state.scores.set('two', 1);
   made.tell('one', { height: 300 });

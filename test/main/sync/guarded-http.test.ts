@@ -12,16 +12,15 @@ import {
 import { UnavailableError } from '../../../src/shared/errors.js';
 import { Refusal } from '../../../src/shared/messages/refusal.js';
 import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { makeCertificate } from '../../support/certificates.js';
 import { startDataHub } from '../../support/data-hub.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 
 const LOOPBACK: ResolvedAddress = { address: '127.0.0.1', family: 4 };
 
-function client(settings: Partial<Settings>, options: Partial<GuardedHttpOptions> = {}): GuardedHttp {
+function client(settings: SettingChanges, options: Partial<GuardedHttpOptions> = {}): GuardedHttp {
   const context = checkContextOf(settingsOf({ network: 'regtest', ...settings }));
   return new GuardedHttp({ context, ...options });
 }

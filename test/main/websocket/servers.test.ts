@@ -6,15 +6,14 @@ import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { createNotificationsMetrics, NotificationServers } from '../../../src/main/websocket/index.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { listen, metricSum, serveNotifications, TRANSPORTS, takenPort } from '../../support/notifications.js';
 import { fingerprint, RotatingFiles, shownAt } from '../../support/rotating-files.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
-function build(t: TestContext, changes: Partial<Settings>) {
+function build(t: TestContext, changes: SettingChanges) {
   const { logger } = keptLog();
   logger.level = 'silent';
   const servers = new NotificationServers(
@@ -156,7 +155,7 @@ describe('notification servers', () => {
     const key = path('key.pem', String(pems[0]?.private));
     const otherKey = path('other.pem', String(pems[1]?.private));
     const junk = path('junk.pem', 'junk');
-    const problems = (changes: Partial<Settings>) => {
+    const problems = (changes: SettingChanges) => {
       try {
         build(t, { securityLevelHTTP: 1, server_certFile: cert, server_keyFile: key, ...changes });
         return '';

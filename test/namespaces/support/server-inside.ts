@@ -3,9 +3,9 @@
 import { spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { within as withDeadline } from '../../support/wait.js';
 import type { Namespace } from './routers.js';
+import type { SettingChanges } from '../../support/settings.js';
 
 /** What the process answers. */
 export interface Calls {
@@ -32,7 +32,7 @@ const PROGRAM = fileURLToPath(new URL('./server-program.js', import.meta.url));
 export async function serverInside(
   context: Pick<TestContext, 'after'>,
   namespace: Namespace,
-  settings: Partial<Settings>,
+  settings: SettingChanges,
 ): Promise<ServerInside> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const [command, args] = namespace.within(process.execPath, PROGRAM);

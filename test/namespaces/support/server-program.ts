@@ -1,9 +1,9 @@
 /** The process of `serverInside`: one server, told what to do by its parent, stopped when the parent is gone. */
 
 import { peerIdFromString } from '@libp2p/peer-id';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { type Feed, openFeed, serverSettings, startServer, type TestServer } from '../../support/server.js';
 import type { Calls } from './server-inside.js';
+import type { SettingChanges } from '../../support/settings.js';
 
 const undo: (() => unknown)[] = [];
 const context = { after: (step: () => unknown) => undo.push(step) } as unknown as Parameters<
@@ -17,7 +17,7 @@ function current(): { readonly server: TestServer; readonly feed: Feed } {
   return running;
 }
 
-async function start(changes: Partial<Settings>): Promise<Calls['start']> {
+async function start(changes: SettingChanges): Promise<Calls['start']> {
   const settings = serverSettings(context, {
     p2p_ip: '',
     p2p_listen_addresses: ['0.0.0.0'],
@@ -35,7 +35,7 @@ async function start(changes: Partial<Settings>): Promise<Calls['start']> {
 }
 
 const calls: { [C in keyof Calls]: (argument: string) => Calls[C] | Promise<Calls[C]> } = {
-  start: (changes) => start(changes as unknown as Partial<Settings>),
+  start: (changes) => start(changes as unknown as SettingChanges),
   addresses: () => [...current().server.server.parts.node.addresses()],
   connections: (peerId) => {
     const { host } = current().server.server.parts.node.inspect();

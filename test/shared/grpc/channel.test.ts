@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigurationError } from '../../../src/shared/errors.js';
-import { channelCredentials, grpcTarget } from '../../../src/shared/grpc/channel.js';
+import { channelCredentials, openChannel } from '../../../src/shared/grpc/channel.js';
+import { parseServiceAddress } from '../../../src/shared/net/listen-address.js';
 import { settingsOf } from '../../support/settings.js';
 
+const targetOf = (address: string) => openChannel(parseServiceAddress(address), settingsOf()).target;
+
 test('host:port and k8s:/// addresses become names to resolve', () => {
-  assert.equal(grpcTarget('blockchain:8087', 'x'), 'dns:///blockchain:8087');
-  assert.equal(grpcTarget('k8s:///blockchain.ns:8087', 'x'), 'dns:///blockchain.ns:8087');
-  assert.equal(grpcTarget('[::1]:8087', 'x'), 'dns:///[::1]:8087');
+  assert.equal(targetOf('blockchain:8087'), 'dns:///blockchain:8087');
+  assert.equal(targetOf('k8s:///blockchain.ns:8087'), 'dns:///blockchain.ns:8087');
+  assert.equal(targetOf('[::1]:8087'), 'dns:///[::1]:8087');
 });
 
 test('the schemes and forms of Go’s resolvers become the name that the cluster answers for', () => {
@@ -19,13 +22,13 @@ test('the schemes and forms of Go’s resolvers become the name that the cluster
     'dns:///blockchain.node.svc.cluster.local:8087',
     'passthrough:///blockchain.node.svc.cluster.local:8087',
   ])
-    assert.equal(grpcTarget(address, 'x'), pod, address);
-  assert.equal(grpcTarget('k8s://node/blockchain:8087', 'x'), 'dns:///blockchain.node:8087');
+    assert.equal(targetOf(address), pod, address);
+  assert.equal(targetOf('k8s://node/blockchain:8087'), 'dns:///blockchain.node:8087');
   // A host of that name, not a scheme.
-  assert.equal(grpcTarget('dns:8087', 'x'), 'dns:///dns:8087');
+  assert.equal(targetOf('dns:8087'), 'dns:///dns:8087');
 });
 
-test('an address that is none names its setting', () => {
+test('an address that is none is refused', () => {
   for (const address of [
     '',
     'host',
@@ -42,8 +45,8 @@ test('an address that is none names its setting', () => {
     'unix:///run/blockchain.sock',
   ]) {
     assert.throws(
-      () => grpcTarget(address, 'blockchain_grpcAddress'),
-      (error) => error instanceof ConfigurationError && /^blockchain_grpcAddress: /.test(error.message),
+      () => targetOf(address),
+      RangeError,
       address,
     );
   }

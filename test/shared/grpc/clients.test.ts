@@ -14,10 +14,9 @@ import {
   createBlockValidationClient,
   type FoundBlock,
 } from '../../../src/shared/grpc/block-validation-client.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { keptLog } from '../../support/logger.js';
 import { freePorts } from '../../support/ports.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { within } from '../../support/wait.js';
 
 const BLOCK: FoundBlock = {
@@ -74,7 +73,7 @@ test('where no call comes through, one address and one cause are told, in the er
   const closing = await listen((socket) => socket.destroy());
   const other = await listen((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
   const silent = await listen((socket) => context.after(() => socket.destroy()));
-  const cases: readonly (readonly [string, Partial<Settings>, string | RegExp])[] = [
+  const cases: readonly (readonly [string, SettingChanges, string | RegExp])[] = [
     [`127.0.0.1:${nobody}`, {}, 'connect ECONNREFUSED'],
     [`localhost:${nobody}`, {}, 'connect ECONNREFUSED'],
     [`[::1]:${nobody}`, {}, 'connect ECONNREFUSED'],

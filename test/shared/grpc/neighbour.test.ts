@@ -15,6 +15,7 @@ import { keptLog } from '../../support/logger.js';
 import { LossyProxy } from '../../support/lossy-proxy.js';
 import { settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
+import { parseServiceAddress } from '../../../src/shared/net/listen-address.js';
 
 const [FIRST, SECOND] = minedChain(2) as [Uint8Array, Uint8Array];
 /** Of calls that are to be missed. */
@@ -29,7 +30,7 @@ function neighbourAt(context: TestContext, probeMs: number, ...ports: readonly n
     { settings: settingsOf(), logger: keptLog().logger, metrics },
     {
       setting: 'blockchain_grpcAddress',
-      address: 'blockchain:8087',
+      address: parseServiceAddress('blockchain:8087'),
       connect: ({ credentials, options }) =>
         new BlockchainAPIClient(
           `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`,

@@ -72,7 +72,7 @@ test('a hash cuts a line anywhere, quotes around a value go, a line without = is
   assert.equal(settings.network, 'mainnet');
   assert.equal(settings.version, '"1.2');
   assert.equal(settings.commit, 'a=b=c');
-  assert.equal(settings.profilerAddr, '');
+  assert.equal(settings.profilerAddr, undefined);
 });
 
 test('the longest context wins, then the shorter, then the plain key', (context) => {
@@ -434,9 +434,9 @@ test('the bootstrap peers are those that Teranode ships for the network, unless 
 
 test('in the contexts of Teranode’s containers PeerService listens where others reach it', (context) => {
   const listens = (SETTINGS_CONTEXT: string, env = {}) =>
-    load(context, { env: { ...env, SETTINGS_CONTEXT } }).settings.p2p_grpcListenAddress;
+    load(context, { env: { ...env, SETTINGS_CONTEXT } }).settings.p2p_grpcListenAddress?.text;
   for (const name of ['docker.m', 'docker.ss', 'operator', 'docker.m.mine'])
     assert.equal(listens(name), ':9904', name);
   for (const name of ['', 'dev', 'docker', 'docker.mm']) assert.equal(listens(name), 'localhost:9904', name);
-  assert.equal(listens('operator', { p2p_grpcListenAddress: '' }), '', 'what is set is what counts');
+  assert.equal(listens('operator', { p2p_grpcListenAddress: '' }), undefined, 'what is set is what counts');
 });

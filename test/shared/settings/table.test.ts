@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { loadSettings } from '../../../src/shared/settings/load.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
-import { settingsOf } from '../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
 /** Teranode's shipped settings of 2026, written out as its files and its reference have them. */
@@ -22,7 +22,7 @@ const TERANODE_2026 = {
   p2p_websocket_allowed_origins: [],
   p2p_full_storage_penalty_duration: 3_600_000,
   p2p_sync_peer_no_progress_timeout: 300_000,
-  p2p_grpcListenAddress: 'localhost:9904',
+  p2p_grpcListenAddress: parseListenAddress('localhost:9904'),
   p2p_port: 9905,
   p2p_ban_threshold: 100,
   p2p_ban_duration: 86_400_000,
@@ -62,13 +62,13 @@ test('without a word from the operator every setting is as Teranode ships it', (
 });
 
 /** What Teranode ships, in both generations. */
-const SHIPPED: Partial<Settings> = {
+const SHIPPED: SettingChanges = {
   listen_mode: 'full',
   p2p_port: 9905,
-  p2p_grpcListenAddress: 'localhost:9904',
-  p2p_httpListenAddress: ':9906',
-  health_check_httpListenAddress: ':8000',
-  profilerAddr: ':9091',
+  p2p_grpcListenAddress: parseListenAddress('localhost:9904'),
+  p2p_httpListenAddress: parseListenAddress(':9906'),
+  health_check_httpListenAddress: parseListenAddress(':8000'),
+  profilerAddr: parseListenAddress(':9091'),
   prometheusEndpoint: '/metrics',
   p2p_bestblock_topic: 'bestblock',
   p2p_block_topic: 'block',
@@ -112,7 +112,7 @@ const BY_GENERATION = {
     p2p_payload_framing: 'message-bus',
     kafka_record_format: 'protobuf',
   },
-} as const satisfies Record<string, Partial<Settings>>;
+} as const satisfies Record<string, SettingChanges>;
 
 for (const generation of ['first', 'current'] as const) {
   test(`the ${generation} generation's defaults are those that Teranode ships`, () => {

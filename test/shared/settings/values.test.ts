@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { editDistance, nearestKey } from '../../../src/shared/settings/nearest.js';
-import { formatGoDuration, parseGoDuration, ValueError } from '../../../src/shared/settings/values.js';
+import { ValueError } from '../../../src/shared/settings/setting.js';
+import { formatGoDuration, parseGoDuration } from '../../../src/shared/settings/values/duration.js';
 
 test('durations read as Go reads them', () => {
   for (const [text, milliseconds] of [
@@ -34,9 +35,9 @@ test('durations are written so that they read back the same', () => {
 });
 
 test('listen addresses read as Go reads them', () => {
-  assert.deepEqual(parseListenAddress(':8000'), { host: undefined, port: 8000 });
-  assert.deepEqual(parseListenAddress('localhost:0'), { host: 'localhost', port: 0 });
-  assert.deepEqual(parseListenAddress('[::1]:9906'), { host: '::1', port: 9906 });
+  assert.deepEqual(parseListenAddress(':8000'), { text: ':8000', host: undefined, port: 8000 });
+  assert.deepEqual(parseListenAddress('localhost:0'), { text: 'localhost:0', host: 'localhost', port: 0 });
+  assert.deepEqual(parseListenAddress('[::1]:9906'), { text: '[::1]:9906', host: '::1', port: 9906 });
   for (const text of ['', '8000', '::1:80', '[x]:1', 'a b:1', 'host:', 'host:65536', 'http://x:1']) {
     assert.throws(() => parseListenAddress(text), RangeError, text);
   }

@@ -15,7 +15,7 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../../src/shared/sinks/kafka/url.js';
+import { parseKafkaUrl } from '../../../src/shared/settings/values/kafka-topic.js';
 import { NO_METERS } from '../../../src/shared/sinks/metrics.js';
 import { recordsIn, startBroker } from '../../support/embedded-broker.js';
 import { keptLog } from '../../support/logger.js';

@@ -26,12 +26,13 @@ import {
   type Stored,
 } from './oracle.js';
 import { Traffic, type Word } from './traffic.js';
+import type { SettingChanges } from '../settings.js';
 
 export interface RandomDeaths {
   /** How often the server is started. */
   readonly lives: number;
   /** Where the topics are. */
-  readonly settings: Partial<Settings>;
+  readonly settings: SettingChanges;
   /** Everything in the topic of a kind. */
   readonly records: (kind: Kind) => Promise<readonly AnnouncedRecord[]>;
   /** Whether that is cheap enough to be asked for after each life. */

@@ -3,12 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import kafkajs, { type Admin, type Kafka, type KafkaConfig } from 'kafkajs';
 import type { KafkaTopicKey } from '../../../src/shared/messages/topics.js';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { waitFor } from '../wait.js';
 import { type BrokerProcess, FAST_START } from './broker.js';
 import { ADMIN, type ClusterPlan } from './configuration.js';
 import { classpathOf } from './jars.js';
 import { type Ended, findJava, runToEnd } from './java.js';
+import type { SettingChanges } from '../settings.js';
 
 const READY_MS = 60_000;
 const TOOL_MS = 120_000;
@@ -107,7 +107,7 @@ export class KafkaCluster {
     names: readonly TopicName[] = ['blocks', 'subtrees'],
     params: Readonly<Record<string, string | number>> = {},
     brokers: string = this.brokers,
-  ): Partial<Settings> {
+  ): SettingChanges {
     const replicated: Record<string, number> =
       this.#addresses.length > 1 ? { replication: this.#addresses.length } : {};
     return Object.fromEntries(

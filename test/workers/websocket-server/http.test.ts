@@ -6,10 +6,10 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { generate } from 'selfsigned';
-import type { Settings } from '../../../src/shared/settings/table.js';
 import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../../support/notifications.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
+import type { SettingChanges } from '../../support/settings.js';
 
 interface Raw {
   readonly socket: Socket;
@@ -225,7 +225,7 @@ for (const transport of TRANSPORTS)
   });
 
 /** Where all of HTTP is answered: with `ws`, and so with `auto` behind a proxy. */
-const WHOLE: Readonly<Record<string, Partial<Settings>>> = {
+const WHOLE: Readonly<Record<string, SettingChanges>> = {
   ws: { p2p_websocket_transport: 'ws' },
   'auto, behind a proxy': { p2p_websocket_transport: 'auto', p2p_websocket_trusted_proxies: ['127.0.0.1'] },
 };

@@ -2,42 +2,13 @@
 
 import { isIP } from 'node:net';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { CODE_P2P, type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
+import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr';
+import { ConfigurationError } from '../../../shared/errors.js';
 import { addressScope, canonicalIp, isPrivateHost, sourceOf } from '../../../shared/net/ip.js';
-import type { SettingKey, Settings } from '../../../shared/settings/table.js';
+import { multiaddrHost } from '../../../shared/net/multiaddr.js';
+import type { Settings } from '../../../shared/settings/table.js';
 
-/** Where a multiaddr leads first: for a relayed one, the relay. */
-export type MultiaddrHost =
-  | { readonly kind: 'ip'; readonly address: string }
-  /** `family` 0: either. */
-  | { readonly kind: 'dns'; readonly name: string; readonly family: 0 | 4 | 6 };
-
-/** The first host of a multiaddr, an address in canonical form; undefined when it names none. */
-export function multiaddrHost(address: Multiaddr): MultiaddrHost | undefined {
-  for (const { name, value } of address.getComponents()) {
-    if (value === undefined) continue;
-    switch (name) {
-      case 'ip4':
-      case 'ip6': {
-        const canonical = canonicalIp(value);
-        return canonical === undefined ? undefined : { kind: 'ip', address: canonical };
-      }
-      case 'dns':
-      case 'dnsaddr':
-        return { kind: 'dns', name: value, family: 0 };
-      case 'dns4':
-        return { kind: 'dns', name: value, family: 4 };
-      case 'dns6':
-        return { kind: 'dns', name: value, family: 6 };
-      case 'ip6zone':
-        continue;
-      default:
-        return undefined;
-    }
-  }
-  return undefined;
-}
+export { type MultiaddrHost, multiaddrHost } from '../../../shared/net/multiaddr.js';
 
 /** The base58 ID of the peer at the end of a multiaddr; undefined when it names none, or what is no peer ID. */
 export function multiaddrPeerId(address: Multiaddr): string | undefined {
@@ -72,100 +43,32 @@ export function isPrivateMultiaddr(address: Multiaddr): boolean {
   return isPrivateHost(host.kind === 'ip' ? host.address : host.name);
 }
 
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
-
-interface HostPort {
-  readonly host: string;
-  readonly port: number | undefined;
-}
-
-function splitHostPort(text: string): HostPort {
-  if (isIP(text) !== 0) return { host: text, port: undefined };
-  const bracketed = /^\[([^\]]*)\](?::(\d{1,5}))?$/.exec(text);
-  const plain = bracketed ?? /^([^:]*)(?::(\d{1,5}))?$/.exec(text);
-  if (plain === null) throw new RangeError('is neither an address, host:port nor a multiaddr');
-  const port = plain[2] === undefined ? undefined : Number(plain[2]);
-  if (port !== undefined && port > 65_535) throw new RangeError(`has a port above 65535`);
-  if (bracketed !== null && isIP(plain[1] ?? '') !== 6)
-    throw new RangeError('has no IPv6 address in its brackets');
-  return { host: plain[1] ?? '', port };
-}
-
-/**
- * A TCP multiaddr from what operators write: a multiaddr, `address`, `address:port`, `[v6]:port`, `host` or `host:port`. Throws
- * RangeError saying what is wrong.
- */
-export function tcpMultiaddr(text: string, defaultPort: number): Multiaddr {
-  const trimmed = text.trim();
-  if (trimmed.startsWith('/')) {
-    const parsed = multiaddr(trimmed);
-    if (multiaddrHost(parsed) === undefined) throw new RangeError('begins with no address or host name');
-    return parsed;
-  }
-  const { host, port = defaultPort } = splitHostPort(trimmed);
-  const address = canonicalIp(host);
-  if (address !== undefined) return multiaddr(`/ip${isIP(address)}/${address}/tcp/${port}`);
-  // All digits and dots is a mistyped address, not a name.
-  if (!HOST_NAME.test(host) || /^[\d.]+$/.test(host))
-    throw new RangeError('is neither an address nor a host name');
-  return multiaddr(`/dns4/${host.replace(/\.$/, '').toLowerCase()}/tcp/${port}`);
-}
-
-function parseEach(
-  key: SettingKey,
-  entries: readonly string[],
-  parse: (entry: string) => Multiaddr,
-): string[] {
-  const problems: string[] = [];
-  const parsed = new Set<string>();
-  for (const entry of entries) {
-    if (entry.trim() === '') continue;
-    try {
-      parsed.add(parse(entry).toString());
-    } catch (error) {
-      problems.push(`${key}: ${JSON.stringify(entry)}: ${errorMessage(error)}`);
-    }
-  }
-  if (problems.length > 0) throw new ConfigurationError(problems);
-  return [...parsed];
-}
-
 /**
  * Multiaddrs to listen on. Without `p2p_listen_addresses`: in the first generation `p2p_ip` or every IPv4 address, in the current one
- * every address of either family. Throws ConfigurationError naming the setting.
+ * every address of either family.
  */
 export function listenMultiaddrs(
   settings: Pick<Settings, 'p2p_generation' | 'p2p_listen_addresses' | 'p2p_ip' | 'p2p_port'>,
 ): string[] {
-  const parse = (entry: string): Multiaddr => {
-    const address = tcpMultiaddr(entry.trim() === 'localhost' ? '127.0.0.1' : entry, settings.p2p_port);
-    if (multiaddrHost(address)?.kind !== 'ip')
-      throw new RangeError('must be an address to listen on, not a name');
-    return address;
-  };
-  const listed = parseEach('p2p_listen_addresses', settings.p2p_listen_addresses, parse);
-  if (listed.length > 0) return listed;
   const first = settings.p2p_generation === 'first';
-  if (first && settings.p2p_ip.trim() !== '') return parseEach('p2p_ip', [settings.p2p_ip], parse);
-  const any = first ? ['0.0.0.0'] : ['0.0.0.0', '::'];
-  return any.map((entry) => parse(entry).toString());
+  const any = first ? [settings.p2p_ip || '0.0.0.0'] : ['0.0.0.0', '::'];
+  const listed = settings.p2p_listen_addresses;
+  const addresses = (listed.length > 0 ? listed : any).flatMap((text) => canonicalIp(text.trim()) ?? []);
+  return [...new Set(addresses)].map((address) => `/ip${isIP(address)}/${address}/tcp/${settings.p2p_port}`);
 }
 
 /**
- * Multiaddrs told to peers in place of the listening ones; empty for none given, and in silent mode. A bare address gets
- * `p2p_port`. Throws ConfigurationError naming the entry.
+ * Multiaddrs told to peers in place of the listening ones; empty for none given, and in silent mode. One without a port gets
+ * `p2p_port`.
  */
 export function announceMultiaddrs(
   settings: Pick<Settings, 'listen_mode' | 'p2p_advertise_addresses' | 'p2p_port'>,
 ): string[] {
-  const announced = parseEach('p2p_advertise_addresses', settings.p2p_advertise_addresses, (entry) => {
-    const address = tcpMultiaddr(entry, settings.p2p_port);
-    if (address.getComponents().some(({ name, value }) => name === 'tcp' && value === '0')) {
-      throw new RangeError('needs a port, since p2p_port is 0');
-    }
-    return address;
-  });
-  return settings.listen_mode === 'silent' ? [] : announced;
+  if (settings.listen_mode === 'silent') return [];
+  const announced = settings.p2p_advertise_addresses.map(({ multiaddr, portless }) =>
+    portless ? `${multiaddr}/${settings.p2p_port}` : multiaddr,
+  );
+  return [...new Set(announced)];
 }
 
 /**

@@ -10,9 +10,10 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { relayMultiaddrs } from '../../../shared/settings/generations.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import type { RelayReservations } from '../patches/relay-reservations.js';
-import { type ResolveOptions, relayPeerAddresses, resolvePeers } from '../peering/bootstrap.js';
+import { type ResolveOptions, resolvePeers } from '../peering/bootstrap.js';
 import { isRelayed } from './multiaddrs.js';
 
 /** After a first round in which a relay had no reservation for us, and then twice as long each time. */
@@ -26,7 +27,7 @@ const DIAL_TIMEOUT_MS = 10_000;
 export function relayAddresses(settings: Settings): readonly string[] {
   if (settings.listen_mode === 'silent') return [];
   if (settings.p2p_generation === 'first' && settings.p2p_relay_peers.length === 0) return [];
-  return relayPeerAddresses(settings);
+  return relayMultiaddrs(settings);
 }
 
 /** Whether the node speaks with peers through relays at all: as Go, always in the current generation. */

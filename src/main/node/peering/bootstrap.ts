@@ -3,9 +3,9 @@
 import { Resolver } from 'node:dns/promises';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
-import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
+import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import type { SettingKey, Settings } from '../../../shared/settings/table.js';
+import type { Settings } from '../../../shared/settings/table.js';
 import { multiaddrHost, multiaddrPeerId } from '../addresses/multiaddrs.js';
 
 /** All TXT records of a name, each as its joined text. */
@@ -32,56 +32,9 @@ function isDnsaddr(address: Multiaddr): boolean {
   return address.getComponents()[0]?.name === 'dnsaddr';
 }
 
-function checked(key: SettingKey, entries: readonly string[]): string[] {
-  const problems: string[] = [];
-  const addresses = new Set<string>();
-  for (const entry of entries) {
-    const text = entry.trim();
-    if (text === '') continue;
-    try {
-      const address = multiaddr(text);
-      if (multiaddrHost(address) === undefined) throw new RangeError('begins with no address or host name');
-      if (multiaddrPeerId(address) === undefined && !isDnsaddr(address)) {
-        throw new RangeError('does not end in /p2p/<peer ID>');
-      }
-      addresses.add(address.toString());
-    } catch (error) {
-      problems.push(`${key}: ${JSON.stringify(entry)}: ${errorMessage(error)}`);
-    }
-  }
-  if (problems.length > 0) throw new ConfigurationError(problems);
-  return [...addresses];
-}
-
-/** `p2p_static_peers`, checked. Throws ConfigurationError naming each bad entry. */
-export function staticPeerAddresses(settings: Pick<Settings, 'p2p_static_peers'>): string[] {
-  return checked('p2p_static_peers', settings.p2p_static_peers);
-}
-
-type BootstrapSettings = Pick<Settings, 'p2p_generation' | 'p2p_bootstrap_peers' | 'p2p_bootstrapAddresses'>;
-
-/** The bootstrap peers of the generation, checked. Throws ConfigurationError naming each bad entry. */
-export function bootstrapPeerAddresses(settings: BootstrapSettings): string[] {
-  const older = settings.p2p_generation === 'first' ? settings.p2p_bootstrapAddresses : [];
-  return [
-    ...new Set([
-      ...checked('p2p_bootstrap_peers', settings.p2p_bootstrap_peers),
-      ...checked('p2p_bootstrapAddresses', older),
-    ]),
-  ];
-}
-
-/** Base58 IDs of `p2p_bootstrapAddresses`, which GetPeers leaves out in both generations. Throws ConfigurationError naming each bad entry. */
+/** Base58 IDs of `p2p_bootstrapAddresses`, which GetPeers leaves out in both generations. */
 export function olderBootstrapIds(settings: Pick<Settings, 'p2p_bootstrapAddresses'>): ReadonlySet<string> {
-  return namedPeerIds(checked('p2p_bootstrapAddresses', settings.p2p_bootstrapAddresses));
-}
-
-/** `p2p_relay_peers`, else the bootstrap peers, checked. Throws ConfigurationError naming each bad entry. */
-export function relayPeerAddresses(
-  settings: BootstrapSettings & Pick<Settings, 'p2p_relay_peers'>,
-): string[] {
-  const relays = checked('p2p_relay_peers', settings.p2p_relay_peers);
-  return relays.length > 0 ? relays : bootstrapPeerAddresses(settings);
+  return namedPeerIds(settings.p2p_bootstrapAddresses);
 }
 
 /** Base58 IDs named in the addresses. What a `/dnsaddr` leads to is known only once resolved. */

@@ -4,6 +4,7 @@ import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { bootstrapMultiaddrs } from '../../../shared/settings/generations.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import { Relays, relayAddresses } from '../addresses/relays.js';
 import type { Host } from '../host.js';
@@ -14,7 +15,7 @@ import { RelayReservations } from '../patches/relay-reservations.js';
 import { PeerCache, peerCacheDirectory } from '../peer-store/peer-cache.js';
 import { StoredPeers } from '../peer-store/stored-peers.js';
 import { AddressLookup } from '../protocols/address-lookup.js';
-import { bootstrapPeerAddresses, namedPeerIds, type ResolveTxt, staticPeerAddresses } from './bootstrap.js';
+import { namedPeerIds, type ResolveTxt } from './bootstrap.js';
 import { type ConnectionMarks, ConnectionTrimmer, connectionMarks } from './connection-limits.js';
 import { Discovery } from './discovery.js';
 import { StaticPeers } from './static-peers.js';
@@ -42,10 +43,9 @@ export interface ConfiguredPeers {
   readonly marks: ConnectionMarks;
 }
 
-/** Throws ConfigurationError naming each bad entry. */
 export function configuredPeers(settings: Settings): ConfiguredPeers {
-  const staticAddresses = staticPeerAddresses(settings);
-  const bootstrapAddresses = bootstrapPeerAddresses(settings);
+  const staticAddresses = [...new Set(settings.p2p_static_peers)];
+  const bootstrapAddresses = bootstrapMultiaddrs(settings);
   const relays = relayAddresses(settings);
   const bootstrapIds = new Set(namedPeerIds(bootstrapAddresses));
   return {
@@ -111,7 +111,7 @@ export class Peering {
         for (const id of ids) for (const set of known) set.add(id);
       };
     const bootstrapsRelay =
-      configured.relayAddresses.length > 0 && settings.p2p_relay_peers.every((text) => text.trim() === '');
+      configured.relayAddresses.length > 0 && settings.p2p_relay_peers.length === 0;
     const { marks } = configured;
     const parts = { libp2p: host, logger, metrics };
     const silent = settings.listen_mode === 'silent';

@@ -2,9 +2,10 @@
 
 import { ConfigurationError } from '../../errors.js';
 import type { Logger } from '../../logging/logger.js';
-import { KAFKA_TOPICS, type KafkaTopicKey } from '../../messages/topics.js';
+import type { KafkaTopicKey } from '../../messages/topics.js';
 import type { Secrets } from '../../secrets/secrets.js';
 import type { Settings } from '../../settings/table.js';
+import type { KafkaTopicUrl } from '../../settings/values/kafka-topic.js';
 import type { WatchedPem } from '../../tls/watch.js';
 import { type ConsumerMetrics, startConsumerMetrics } from './consumer-metrics.js';
 import { EmbeddedBrokerClient } from './embedded/client.js';
@@ -15,7 +16,6 @@ import { compressionProblem } from './kafkajs/compression.js';
 import { KafkaJsConsumer } from './kafkajs/consumer.js';
 import { KafkaJsProducer } from './kafkajs/producer.js';
 import type { KafkaConsumer, KafkaProducer } from './types.js';
-import { type KafkaTopicUrl, parseKafkaUrl } from './url.js';
 
 export interface KafkaOptions {
   readonly logger: Logger;
@@ -69,15 +69,9 @@ export function createConsumer(
   return new KafkaJsConsumer({ kafka, ...parts }, url, { group });
 }
 
-/** Whether any topic of `settings` is on the embedded broker. Throws ConfigurationError. */
-export function needsEmbeddedBroker(settings: Settings): boolean {
-  return KAFKA_TOPICS.some(
-    ({ setting: { key } }) => settings[key] !== '' && parseKafkaUrl(key, settings[key]).scheme === 'memory',
-  );
-}
-
 function topicUrl(settings: Settings, key: KafkaTopicKey, logger: Logger): KafkaTopicUrl {
-  const url = parseKafkaUrl(key, settings[key]);
+  const url = settings[key];
+  if (url === undefined) throw new ConfigurationError([`${key}: must not be empty`]);
   if (url.unknownParameters.length > 0) {
     logger.warn({ setting: key, parameters: url.unknownParameters }, 'parameters of a Kafka URL are unknown');
   }

@@ -4,6 +4,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { wall } from '../../clock.js';
 import { ConfigurationError, errorMessage } from '../../errors.js';
+import { onCluster } from '../../settings/kafka-topics.js';
 import type { Settings } from '../../settings/table.js';
 import type { TlsFileSet } from '../../tls/files.js';
 
@@ -42,13 +43,6 @@ export interface KafkaSecurity {
 
 /** Longer than any password: what is longer is another file altogether. */
 const MAX_PASSWORD = 4096;
-
-/** Whether any topic of `settings` is on a Kafka cluster. */
-export function onCluster(settings: Settings): boolean {
-  return Object.entries(settings).some(
-    ([key, value]) => /^kafka_.*Config$/.test(key) && /^\s*kafka:/i.test(String(value)),
-  );
-}
 
 /** The files of TLS to the brokers, where they are on a cluster and any is set. */
 export function kafkaFiles(settings: Settings): TlsFileSet | undefined {

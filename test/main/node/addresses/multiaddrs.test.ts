@@ -25,39 +25,16 @@ describe('listening addresses', () => {
     assert.deepEqual(listenMultiaddrs(settingsOf({ p2p_ip: '10.0.0.5' })), listenMultiaddrs(settingsOf()));
   });
 
-  it('are those listed, with their own port or the common one', () => {
+  it('are those listed, at the common port, each once', () => {
     const settings = settingsOf({
-      p2p_listen_addresses: [
-        '127.0.0.1',
-        '::1',
-        '10.0.0.1:4001',
-        '[2001:db8::1]:4002',
-        '/ip4/10.0.0.2/tcp/0',
-        'localhost',
-      ],
+      p2p_listen_addresses: ['127.0.0.1', '::1', '0:0:0:0:0:0:0:1', '::ffff:10.0.0.1'],
       p2p_port: 7000,
     });
     assert.deepEqual(listenMultiaddrs(settings), [
       '/ip4/127.0.0.1/tcp/7000',
       '/ip6/::1/tcp/7000',
-      '/ip4/10.0.0.1/tcp/4001',
-      '/ip6/2001:db8::1/tcp/4002',
-      '/ip4/10.0.0.2/tcp/0',
+      '/ip4/10.0.0.1/tcp/7000',
     ]);
-  });
-
-  it('are all checked, and each bad one is named', () => {
-    const settings = settingsOf({
-      p2p_listen_addresses: ['300.1.1.1', 'example.com', '10.0.0.1:70000', '/dns4', '10.0.0.1'],
-    });
-    assert.throws(
-      () => listenMultiaddrs(settings),
-      (error: { problems?: string[] }) => {
-        assert.equal(error.problems?.length, 4);
-        for (const problem of error.problems ?? []) assert.match(problem, /^p2p_listen_addresses: "/);
-        return true;
-      },
-    );
   });
 });
 
@@ -83,20 +60,6 @@ describe('announced addresses', () => {
       '/dns4/x.example/tcp/1',
       '/ip6/::1/tcp/5',
     ]);
-  });
-
-  it('are refused by name when they are none', () => {
-    for (const bad of ['no host', '1.2.3', 'host:port', '[x]:5', 'a:b:c', '/nonsense/1', '/tcp/80', '-.-']) {
-      assert.throws(
-        () => announceMultiaddrs(settingsOf({ p2p_advertise_addresses: [bad] })),
-        /p2p_advertise_addresses: "/,
-        bad,
-      );
-    }
-    assert.throws(
-      () => announceMultiaddrs(settingsOf({ p2p_advertise_addresses: ['203.0.113.1'], p2p_port: 0 })),
-      /needs a port/,
-    );
   });
 
   it('leave out private ones when these are not shared, unless written down', () => {

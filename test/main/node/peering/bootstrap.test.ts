@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
-  bootstrapPeerAddresses,
   namedPeerIds,
-  relayPeerAddresses,
   resolvePeers,
-  staticPeerAddresses,
 } from '../../../../src/main/node/peering/bootstrap.js';
 import { keptLog } from '../../../support/logger.js';
 import { settingsOf } from '../../../support/settings.js';
+import { bootstrapMultiaddrs, relayMultiaddrs } from '../../../../src/shared/settings/generations.js';
 
 const ID = '12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt';
 const OTHER = '12D3KooWRBhwfeP2Y4TCx1SM6s9rUoHhR5STiGwxBhgFRcw3UERE';
@@ -34,35 +32,15 @@ async function resolve(addresses: string[], answers: Record<string, string[]>) {
 describe('configured peers', () => {
   it('are those of the generation’s settings, once each', () => {
     const set = {
-      p2p_bootstrap_peers: [ONE, ' ', '/dnsaddr/boot.example'],
+      p2p_bootstrap_peers: [ONE, '/dnsaddr/boot.example'],
       p2p_bootstrapAddresses: [TWO, ONE],
     };
     const settings = settingsOf(set, 'first');
-    assert.deepEqual(bootstrapPeerAddresses(settings), [ONE, '/dnsaddr/boot.example', TWO]);
-    assert.deepEqual(bootstrapPeerAddresses(settingsOf(set)), [ONE, '/dnsaddr/boot.example']);
-    assert.deepEqual(relayPeerAddresses(settings), bootstrapPeerAddresses(settings));
-    assert.deepEqual(relayPeerAddresses({ ...settings, p2p_relay_peers: [TWO] }), [TWO]);
+    assert.deepEqual(bootstrapMultiaddrs(settings), [ONE, '/dnsaddr/boot.example', TWO]);
+    assert.deepEqual(bootstrapMultiaddrs(settingsOf(set)), [ONE, '/dnsaddr/boot.example']);
+    assert.deepEqual(relayMultiaddrs(settings), bootstrapMultiaddrs(settings));
+    assert.deepEqual(relayMultiaddrs({ ...settings, p2p_relay_peers: [TWO] }), [TWO]);
     assert.deepEqual([...namedPeerIds([ONE, TWO, '/dnsaddr/boot.example'])], [ID, OTHER]);
-  });
-
-  it('are refused by name where they say no peer', () => {
-    const settings = settingsOf({
-      p2p_static_peers: [
-        '/ip4/192.0.2.1/tcp/9905',
-        'nonsense',
-        `/p2p/${ID}`,
-        '/ip4/192.0.2.1/tcp/1/p2p/x',
-        ONE,
-      ],
-    });
-    assert.throws(
-      () => staticPeerAddresses(settings),
-      (error: { problems?: string[] }) => {
-        assert.equal(error.problems?.length, 4);
-        for (const problem of error.problems ?? []) assert.match(problem, /^p2p_static_peers: "/);
-        return true;
-      },
-    );
   });
 
   it('behind /dnsaddr come from TXT records, the named one alone where one is named', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as snappy from 'snappy';
-import { checkSettings } from '../../../../src/shared/settings/checks.js';
+import { settingsProblems } from '../../../../src/main/preflight/settings.js';
 import {
   COMPRESSION_TYPES,
   type CompressionName,
@@ -21,13 +21,13 @@ for (const name of ['gzip', 'snappy', 'lz4', 'zstd'] as CompressionName[]) {
     test(`${name}, which this Node does not have, is a problem of the setting`, () => {
       assert.equal(name, 'zstd');
       assert.match(problem, /Node 22\.15/);
-      assert.deepEqual(checkSettings(settings), [`p2p_kafka_compression: ${problem}`]);
+      assert.deepEqual(settingsProblems(settings), [`p2p_kafka_compression: ${problem}`]);
       assert.throws(() => codecs[COMPRESSION_TYPES[name]]?.(), /Node 22\.15/);
     });
     continue;
   }
   test(`what ${name} packs is smaller and comes back whole`, async () => {
-    assert.deepEqual(checkSettings(settings), []);
+    assert.deepEqual(settingsProblems(settings), []);
     const codec = codecs[COMPRESSION_TYPES[name]]?.();
     assert.ok(codec);
     for (const bytes of [small, large]) {

@@ -11,7 +11,7 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../../../src/shared/sinks/kafka/url.js';
+import { parseKafkaUrl } from '../../../../src/shared/settings/values/kafka-topic.js';
 import { recordsIn, startBroker } from '../../../support/embedded-broker.js';
 import { keptLog } from '../../../support/logger.js';
 import { temporaryDirectory } from '../../../support/temporary.js';

@@ -5,11 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { EmbeddedBrokerClient } from '../../../../src/shared/sinks/kafka/embedded/client.js';
 import { MAX_MESSAGE_BYTES } from '../../../../src/shared/sinks/kafka/embedded/framing.js';
-import {
-  createConsumer,
-  createProducer,
-  needsEmbeddedBroker,
-} from '../../../../src/shared/sinks/kafka/index.js';
+import { needsEmbeddedBroker } from '../../../../src/shared/settings/kafka-topics.js';
+import { createConsumer, createProducer } from '../../../../src/shared/sinks/kafka/index.js';
 import {
   BrokerFaultError,
   RecordFaultError,

@@ -13,7 +13,7 @@ import {
   compressionProblem,
 } from '../../../../src/shared/sinks/kafka/kafkajs/compression.js';
 import { encodeRecordBatch } from '../../../../src/shared/sinks/kafka/kafkajs/record-batch.js';
-import { parseKafkaUrl } from '../../../../src/shared/sinks/kafka/url.js';
+import { parseKafkaUrl } from '../../../../src/shared/settings/values/kafka-topic.js';
 import { keptLog } from '../../../support/logger.js';
 import { settingsOf } from '../../../support/settings.js';
 

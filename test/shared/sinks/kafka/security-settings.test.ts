@@ -10,11 +10,11 @@ import {
   readKafkaSecurity,
 } from '../../../../src/shared/sinks/kafka/security-settings.js';
 import { makeCertificate } from '../../../support/certificates.js';
-import { settingsOf } from '../../../support/settings.js';
+import { type SettingChanges, settingsOf } from '../../../support/settings.js';
 import { temporaryDirectory } from '../../../support/temporary.js';
 
 const PASSWORD = 'hunter2hunter2';
-const SASL: Partial<Settings> = {
+const SASL: SettingChanges = {
   KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
   KAFKA_SASL_USERNAME: 'alice',
   KAFKA_SASL_PASSWORD: PASSWORD,
@@ -48,7 +48,7 @@ test('every problem is told at once, and none quotes a password', async (context
   const empty = join(directory, 'empty');
   writeFileSync(empty, '\n');
   const none = join(directory, 'none');
-  const cases: readonly [Partial<Settings>, readonly RegExp[]][] = [
+  const cases: readonly [SettingChanges, readonly RegExp[]][] = [
     [{ KAFKA_SASL_USERNAME: 'alice' }, [/^KAFKA_SASL_MECHANISM: .*KAFKA_SASL_USERNAME/]],
     [{ KAFKA_SASL_PASSWORD: PASSWORD }, [/^KAFKA_SASL_MECHANISM: .*KAFKA_SASL_PASSWORD/]],
     [
@@ -105,7 +105,7 @@ test('every problem is told at once, and none quotes a password', async (context
 test('a server is refused for them where a topic is on a cluster, and only there', () => {
   const named = (settings: Settings) =>
     settingsProblems(settings).filter((line) => line.startsWith('KAFKA_SASL'));
-  const changes: Partial<Settings> = { KAFKA_SASL_USERNAME: 'alice', clientName: 'x' };
+  const changes: SettingChanges = { KAFKA_SASL_USERNAME: 'alice', clientName: 'x' };
   assert.deepEqual(named(settingsOf(changes)), []);
   const onCluster = settingsOf({ ...changes, kafka_blocksConfig: 'kafka://localhost:9092/blocks' });
   assert.equal(named(onCluster).length, 1);
@@ -114,7 +114,7 @@ test('a server is refused for them where a topic is on a cluster, and only there
 test('what is probably not meant is warned of', async (context) => {
   const directory = temporaryDirectory(context);
   const expired = await makeCertificate(directory, 'expired', { expired: true });
-  const cases: readonly [Partial<Settings>, readonly RegExp[]][] = [
+  const cases: readonly [SettingChanges, readonly RegExp[]][] = [
     [SASL, [/^KAFKA_SASL_MECHANISM: .*KAFKA_ENABLE_TLS/]],
     [{ ...SASL, KAFKA_SASL_MECHANISM: 'PLAIN' }, [/password in the clear/]],
     [{ ...SASL, KAFKA_ENABLE_TLS: true }, []],

@@ -6,7 +6,7 @@ import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
 import type { ConsumerMetrics } from '../consumer-metrics.js';
 import type { ConsumedRecord, KafkaConsumer } from '../types.js';
-import type { KafkaTopicUrl } from '../url.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import type { BrokerPort } from './port.js';
 import { brokerHealth } from './producer.js';
 

@@ -12,7 +12,7 @@ import {
   type KafkaTls,
   readKafkaSecurity,
 } from '../security-settings.js';
-import type { KafkaTopicUrl } from '../url.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { compressionCodecs } from './compression.js';
 import { boundFetchedBatches } from './fetched-batches.js';
 import { kafkajs } from './library.js';

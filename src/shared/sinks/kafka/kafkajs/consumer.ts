@@ -6,7 +6,7 @@ import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
 import type { ConsumerEnd, ConsumerMetrics } from '../consumer-metrics.js';
 import { type ConsumedRecord, type KafkaConsumer, TopicFaultError } from '../types.js';
-import type { KafkaTopicUrl } from '../url.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { Assignment, type AssignmentOptions } from './assignment.js';
 import { RETRY } from './client.js';
 import { faultFrom } from './faults.js';

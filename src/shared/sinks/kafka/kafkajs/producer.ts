@@ -11,7 +11,7 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../types.js';
-import type { KafkaTopicUrl } from '../url.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { PRODUCER_RETRY, REQUEST_TIMEOUT_MS } from './client.js';
 import { COMPRESSION_TYPES, type CompressionName } from './compression.js';
 import { endsIdentity, faultFrom, faultType } from './faults.js';

@@ -6,7 +6,7 @@ import { errorMessage } from '../../../errors.js';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
 import { TopicFaultError } from '../types.js';
-import type { KafkaTopicUrl } from '../url.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { faultFrom, faultType } from './faults.js';
 import { kafkajs } from './library.js';
 

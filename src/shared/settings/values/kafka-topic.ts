@@ -1,9 +1,14 @@
-/** The URLs that name a Kafka topic in the settings (WIRE §3), parsed. */
+/** Rows whose values are Kafka topics, each named by a URL (WIRE §3). */
 
-import { ConfigurationError } from '../../errors.js';
+import type { KafkaTopicSetting } from '../../messages/topic-setting.js';
+import { type Setting, ValueError } from '../setting.js';
+import { needed, optional } from './basic.js';
+import { parseGoDuration } from './duration.js';
 
 /** One topic, as its setting describes it. Times in milliseconds, sizes in bytes. */
 export interface KafkaTopicUrl {
+  /** As it was written. */
+  readonly text: string;
   /** Key of the setting, for errors and logs. */
   readonly setting: string;
   /** `memory` is the embedded broker. */
@@ -16,10 +21,6 @@ export interface KafkaTopicUrl {
   /** -1 keeps records for ever, as in Kafka. */
   readonly retentionMs: number;
   readonly segmentBytes: number;
-  readonly flushBytes: number;
-  readonly flushMessages: number;
-  readonly flushFrequencyMs: number;
-  readonly consumerRatio: number;
   /** Where a new group starts: the oldest offset or the newest. `offsetReset` wins over `replay`. */
   readonly fromOldest: boolean;
   readonly maxProcessingTimeMs: number | undefined;
@@ -33,30 +34,35 @@ export interface KafkaTopicUrl {
 /** Kafka's own rule for topic names. */
 const TOPIC_NAME = /^[a-zA-Z0-9._-]{1,249}$/;
 const DEFAULT_PORT = 9092;
-const DURATION_UNITS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
 
-/**
- * Parses the value of `setting`. Throws ConfigurationError with every problem in it, each line beginning with the
- * setting's key.
- */
+/** A row for each setting that names a Kafka topic, under its key. Undefined: there is no such topic. */
+export const kafkaTopics = <K extends string>(
+  settings: readonly KafkaTopicSetting<K>[],
+): { readonly [P in K]: Setting<KafkaTopicUrl | undefined> } =>
+  Object.fromEntries(settings.map((setting) => [setting.key, kafkaTopic(setting)])) as {
+    readonly [P in K]: Setting<KafkaTopicUrl | undefined>;
+  };
+
+function kafkaTopic(setting: KafkaTopicSetting): Setting<KafkaTopicUrl | undefined> {
+  const { key, default: value, doc } = setting;
+  if (setting.optional === true) return optional(value, doc, (text) => parseKafkaUrl(key, text));
+  return needed(value, doc, (text) => {
+    if (text === '') throw new ValueError('must not be empty; memory:// is the embedded broker');
+    return parseKafkaUrl(key, text);
+  }) as Setting<KafkaTopicUrl | undefined>;
+}
+
+/** Parses the value of `setting`. Throws ValueError with every problem in it. */
 export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
   const problems: string[] = [];
   const problem = (message: string): void => {
-    problems.push(`${setting}: ${message}`);
+    problems.push(message);
   };
   const parts = /^([a-z]+):\/\/([^/?#]*)\/?([^?#]*)(?:\?([^#]*))?$/i.exec(text.trim());
   if (parts === null) {
-    throw new ConfigurationError([
-      `${setting}: ${quoted(text)} is no Kafka URL; expected kafka://host:9092/<topic>?partitions=1 or memory://embedded/<topic>`,
-    ]);
+    throw new ValueError(
+      `${quoted(text)} is no Kafka URL; expected kafka://host:9092/<topic>?partitions=1 or memory://embedded/<topic>`,
+    );
   }
   const [, rawScheme = '', authority = '', rawTopic = '', query = ''] = parts;
   const scheme = rawScheme.toLowerCase();
@@ -76,7 +82,13 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
   const parameters = new Parameters(query, problem);
   const replay = parameters.integer('replay', 1, 0, 1);
   const offsetReset = parameters.choice('offsetReset', ['latest', 'earliest']);
+  // Of Teranode's own client, which has knobs that this one does not.
+  parameters.integer('flush_bytes', 1_048_576, 1);
+  parameters.integer('flush_messages', 50_000, 1);
+  parameters.duration('flush_frequency');
+  parameters.integer('consumer_ratio', 1, 1);
   const url: KafkaTopicUrl = {
+    text,
     setting,
     scheme: scheme === 'memory' ? 'memory' : 'kafka',
     brokers,
@@ -85,10 +97,6 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
     replication: parameters.integer('replication', 1, 1, 100),
     retentionMs: parameters.integer('retention', 600_000, -1),
     segmentBytes: parameters.integer('segment_bytes', 1_073_741_824, 14),
-    flushBytes: parameters.integer('flush_bytes', 1_048_576, 1),
-    flushMessages: parameters.integer('flush_messages', 50_000, 1),
-    flushFrequencyMs: parameters.duration('flush_frequency', 10_000),
-    consumerRatio: parameters.integer('consumer_ratio', 1, 1),
     fromOldest: offsetReset === undefined ? replay === 1 : offsetReset === 'earliest',
     maxProcessingTimeMs: parameters.milliseconds('maxProcessingTime'),
     sessionTimeoutMs: parameters.milliseconds('sessionTimeout'),
@@ -96,7 +104,7 @@ export function parseKafkaUrl(setting: string, text: string): KafkaTopicUrl {
     rebalanceTimeoutMs: parameters.milliseconds('rebalanceTimeout'),
     unknownParameters: parameters.unread(),
   };
-  if (problems.length > 0) throw new ConfigurationError(problems);
+  if (problems.length > 0) throw new ValueError(...problems);
   return url;
 }
 
@@ -161,18 +169,16 @@ class Parameters {
     return found;
   }
 
-  duration(name: string, absent: number): number {
+  /** Of which only that it is one is of interest. */
+  duration(name: string): void {
     const text = this.#text(name);
-    if (text === '') return absent;
-    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-    if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
-      this.#problem(`${name}="${text}" must be a duration such as 500ms, 10s or 1m30s`);
-      return absent;
+    if (text === '') return;
+    try {
+      if (parseGoDuration(text) >= 0) return;
+    } catch {
+      // Said below.
     }
-    return parts.reduce(
-      (sum, [, amount, unit]) => sum + Number(amount) * (DURATION_UNITS[unit ?? ''] ?? 0),
-      0,
-    );
+    this.#problem(`${name}="${text}" must be a duration such as 500ms, 10s or 1m30s`);
   }
 
   unread(): readonly string[] {
