@@ -63,12 +63,6 @@ export function ipBytes(text: string): Uint8Array | undefined {
   return address === undefined ? undefined : Uint8Array.from(address.toByteArray());
 }
 
-/** 4 or 6 (a mapped address is 4); undefined when it is none. */
-export function ipFamily(text: string): 4 | 6 | undefined {
-  const address = parseBracketed(text);
-  return address === undefined ? undefined : address.kind() === 'ipv4' ? 4 : 6;
-}
-
 function embeddedIpv4(address: ipaddr.IPv6): ipaddr.IPv4 | undefined {
   const bytes = address.toByteArray();
   const range = address.range();

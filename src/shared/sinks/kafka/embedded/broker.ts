@@ -132,16 +132,6 @@ export class EmbeddedBroker implements BrokerPort {
     for (const log of partitions) await log.load();
   }
 
-  /** Removes a topic, its records and its groups' offsets. */
-  async deleteTopic(name: string): Promise<void> {
-    const topic = this.#topic(name);
-    await this.#groups.forget(name);
-    this.#topics.delete(name);
-    for (const log of topic.partitions) await log.clear();
-    await this.#level.del(`topic/${name}`);
-    wake(topic);
-  }
-
   async topics(): Promise<readonly TopicState[]> {
     this.#assertRunning();
     return [...this.#topics.values()].map(({ spec, partitions }) => ({

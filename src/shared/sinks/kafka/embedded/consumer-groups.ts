@@ -97,18 +97,6 @@ export class ConsumerGroups {
     return true;
   }
 
-  /** Forgets the offsets of a topic that is gone. */
-  async forget(topic: string): Promise<void> {
-    for (const key of [...this.#committed.keys()]) {
-      if (key.split('/')[2] !== topic) continue;
-      this.#committed.delete(key);
-      await this.#level.del(key);
-    }
-    for (const member of this.#members.values()) {
-      if (member.topic === topic) this.#members.delete(member.id);
-    }
-  }
-
   async #commit(group: string, topic: string, partition: number, next: number): Promise<void> {
     const key = committedKey(group, topic, partition);
     this.#committed.set(key, next);

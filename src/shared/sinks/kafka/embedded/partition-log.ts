@@ -154,17 +154,6 @@ export class PartitionLog {
     ]);
     return dropped;
   }
-
-  /** Forgets everything, also in the store. */
-  async clear(): Promise<void> {
-    this.#batches = [];
-    this.#head = 0;
-    this.#next = 0;
-    this.bytes = 0;
-    this.records = 0;
-    await this.#level.clear({ gte: this.#prefix, lt: `${this.#prefix}~` });
-    await this.#level.del(`next/${this.topic}/${this.partition}`);
-  }
 }
 
 const TEXT = { valueEncoding: 'utf8' } as const;
