@@ -1,6 +1,6 @@
 /** Errors that a caller can tell apart by class or by `name`. */
 
-import { withoutSecrets } from './secrets/redaction.js';
+import { withoutSecrets } from './redaction.js';
 
 /** The settings do not make a server. Carries every problem at once, without secrets of URLs that it quotes. */
 export class ConfigurationError extends Error {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import kafkajs, { type Admin } from 'kafkajs';
-import type { OutboxTopic } from '../../src/shared/pipeline/worker-config.js';
+import type { OutboxTopic } from '../../src/shared/sinks/types.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { changesApplied, makeTopic } from '../support/kafka/topics.js';
 import { announcement, type PublisherUnderTest, startPublisher } from '../support/publisher.js';

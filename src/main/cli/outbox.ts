@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
-import type { OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import type { OutboxTopic } from '../../shared/sinks/types.js';
 import { LOG_LEVELS } from '../../shared/settings/values/texts.js';
 import { askServer } from '../control/client.js';
 import { CommandError, countArgument, durationArgument, runningServer, settingsFor } from './context.js';

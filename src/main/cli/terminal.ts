@@ -2,7 +2,7 @@
 
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { stringify } from '../../shared/messages/json.js';
-import { withoutSecrets } from '../../shared/secrets/redaction.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 
 type Style = Parameters<typeof styleText>[0];
 

@@ -1,7 +1,7 @@
 /** What the command line asks of a running server over its local socket: JSON lines, a request and an answer each. */
 
 import { localSocketPath } from '../../shared/ipc/socket-path.js';
-import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
 import type { BackupSummary } from '../data-directory/backup.js';
 import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
 

@@ -11,7 +11,7 @@ import { libraryTime } from '../../shared/clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { startAtZero } from '../../shared/metrics/zeroed-counter.js';
-import { withoutSecrets } from '../../shared/secrets/redaction.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 import { rpcValues } from '../../shared/tracing/rpc.js';
 import type { Tracer } from '../../shared/tracing/tracer.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';

@@ -2,7 +2,7 @@
 
 import { errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth, HealthReport } from '../../shared/health.js';
-import { withoutSecrets } from '../../shared/secrets/redaction.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 
 /** Asks one dependency, or a part that speaks for several. */
 export interface ReadinessCheck {

@@ -12,7 +12,7 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { CheckContext } from '../../shared/messages/kind.js';
 import { addressScope, isPrivateHost, isReservedAddress } from '../../shared/net/ip.js';
-import { withoutSecrets } from '../../shared/secrets/redaction.js';
+import { withoutSecrets } from '../../shared/redaction.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceSpan } from '../../shared/tracing/types.js';
 

@@ -1,8 +1,8 @@
 /** What is particular to each Bitcoin network. */
 
-import type { Settings } from '../settings/table.js';
-
-export type NetworkName = Settings['network'];
+/** As the setting `network` has them. */
+export const NETWORK_NAMES = ['mainnet', 'testnet', 'teratestnet', 'stn', 'tstn', 'regtest'] as const;
+export type NetworkName = (typeof NETWORK_NAMES)[number];
 
 export interface Network {
   /** Easiest compact target a header may have. */
@@ -29,22 +29,23 @@ export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
   regtest: { powLimitBits: REGTEST_LIMIT, allowsMinimumDifficulty: true },
 };
 
+interface TopicSettings {
+  readonly p2p_topic_prefix: string;
+  readonly network: NetworkName;
+}
+
 /**
  * What stands before a topic's own name, joined by a hyphen: `p2p_topic_prefix` where set, else
  * `teranode/bitcoin/1.0.0/<network>`. From June to September 2025 nodes had `bitcoin/<network>`, which is to be set.
  */
-export function topicPrefix({
-  p2p_topic_prefix: prefix,
-  network,
-}: Pick<Settings, 'p2p_topic_prefix' | 'network'>): string {
+export function topicPrefix({ p2p_topic_prefix: prefix, network }: TopicSettings): string {
   return prefix === '' ? `${TOPIC_ROOT}/${network}` : prefix;
 }
 
 /** The gossip topic of a kind, `<prefix>-<its setting>`. */
-export function gossipTopic(
-  settings: Pick<Settings, 'p2p_topic_prefix' | 'network'>,
-  { topic }: { readonly topic: { readonly key: string } },
+export function gossipTopic<K extends string>(
+  settings: TopicSettings & { readonly [key in K]: unknown },
+  { topic }: { readonly topic: { readonly key: K } },
 ): string {
-  const name = (settings as Readonly<Record<string, unknown>>)[topic.key];
-  return `${topicPrefix(settings)}-${String(name)}`;
+  return `${topicPrefix(settings)}-${String(settings[topic.key])}`;
 }

@@ -12,7 +12,7 @@ import { libraryTime } from '../clock.js';
 import { AbortedError, ConfigurationError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
 import type { DialAddress } from '../net/listen-address.js';
-import { withoutThese } from '../secrets/redaction.js';
+import { withoutThese } from '../redaction.js';
 import type { Secrets } from '../secrets/secrets.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls/watch.js';

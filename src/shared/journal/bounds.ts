@@ -1,6 +1,5 @@
 /** How large the journal may grow, and how much of it a restart needs. */
 
-import type { Settings } from '../settings/table.js';
 import type { JournalOptions } from './journal.js';
 
 export type JournalBounds = Pick<
@@ -12,9 +11,10 @@ export type JournalBounds = Pick<
 const REPEATS = { windowMs: 600_000, max: 500_000 };
 
 /** The bounds that `settings` ask for. */
-export function journalBounds(
-  settings: Pick<Settings, 'p2p_feed_retention' | 'p2p_feed_retention_bytes'>,
-): JournalBounds {
+export function journalBounds(settings: {
+  readonly p2p_feed_retention: number;
+  readonly p2p_feed_retention_bytes: number;
+}): JournalBounds {
   return {
     // Whole segments go, so that a small journal needs small ones.
     segmentBytes: Math.min(64 * 1_048_576, Math.max(1_048_576, settings.p2p_feed_retention_bytes / 8)),

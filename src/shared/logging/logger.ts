@@ -2,7 +2,7 @@
 
 import { type Logger, pino } from 'pino';
 import { wall } from '../clock.js';
-import { REDACTED, withoutSecrets } from '../secrets/redaction.js';
+import { REDACTED, withoutSecrets } from '../redaction.js';
 import { LogSink } from './log-sink.js';
 
 export type { Logger };

@@ -1,6 +1,7 @@
 /** What main tells its worker threads at their birth: plain data, cloned. */
 
 import type { Settings } from '../settings/table.js';
+import type { DeadLetter, OutboxTopic } from '../sinks/types.js';
 import type { TracedMessage, TracingOrder } from '../tracing/types.js';
 
 /** For a checker; the tip's bits follow with each batch. */
@@ -97,23 +98,3 @@ export interface PublisherTasks {
 export type PublisherTask = {
   [K in keyof PublisherTasks]: { readonly op: K } & PublisherTasks[K]['request'];
 }[keyof PublisherTasks];
-
-export interface OutboxTopic {
-  readonly topic: string;
-  readonly waiting: number;
-  /** Unix ms of the oldest; 0 when empty. */
-  readonly oldest: number;
-  /** `damaged`: what comes next cannot be read back, and its loss is not yet accepted. */
-  readonly state: 'flowing' | 'broker_down' | 'topic_fault' | 'damaged';
-  readonly error: string;
-}
-
-export interface DeadLetter {
-  readonly id: string;
-  readonly topic: string;
-  readonly reason: string;
-  /** Unix ms. */
-  readonly at: number;
-  /** Display-order hash, where the record has one. */
-  readonly hash: string;
-}

@@ -5,7 +5,6 @@ import type { Logger } from '../logging/logger.js';
 import { onCluster } from '../settings/kafka-topics.js';
 import type { Settings } from '../settings/table.js';
 import { checkSendable } from '../settings/values/keys.js';
-import { parsePassword } from '../sinks/kafka/security-settings.js';
 import { SecretFile } from './secret-file.js';
 
 /** Those in use, and those that are to go. */
@@ -18,6 +17,17 @@ export function parseAdminKeys(text: string): readonly string[] {
   if (keys.length > MAX_KEYS) throw new RangeError(`holds more than ${MAX_KEYS} keys`);
   for (const key of keys) checkSendable(key);
   return keys;
+}
+
+/** Longer than any password: what is longer is another file altogether. */
+const MAX_PASSWORD = 4096;
+
+/** The password in a file's text. Throws RangeError where there is none, or more than a line. */
+export function parsePassword(text: string): string {
+  const line = text.replace(/\r?\n$/, '');
+  if (line === '') throw new RangeError('is empty');
+  if (line.length > MAX_PASSWORD || /[\r\n]/.test(line)) throw new RangeError('holds more than one line');
+  return line;
 }
 
 /** What is wrong with the file of `grpc_admin_api_key_file`, and with having it beside the key. */

@@ -1,6 +1,6 @@
 /** Settings for a person's eyes: secrets left out. */
 
-import { REDACTED, withoutSecrets } from '../secrets/redaction.js';
+import { REDACTED, withoutSecrets } from '../redaction.js';
 import { ROWS, type SettingKey, type Settings } from './table.js';
 
 /** One setting, shown. */

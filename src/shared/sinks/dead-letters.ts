@@ -20,7 +20,7 @@ import { crc32c } from '../crc32c.js';
 import { errorMessage } from '../errors.js';
 import { decodeEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
-import type { DeadLetter } from '../pipeline/worker-config.js';
+import type { DeadLetter } from './types.js';
 import type { OutboxMetrics } from './metrics.js';
 
 /** Which entry, refused by whom: what a letter is only once. */

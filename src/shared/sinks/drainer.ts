@@ -6,13 +6,12 @@ import { errorMessage } from '../errors.js';
 import type { DependencyHealth } from '../health.js';
 import type { JournalledEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
-import type { OutboxTopic } from '../pipeline/worker-config.js';
 import { Backlog, type BacklogBound, DamagedError, type EntrySource } from './backlog.js';
 import { LetterUnkeptError } from './dead-letters.js';
 import { RecordFaultError, TopicFaultError } from './kafka/types.js';
 import type { DrainerMeters } from './metrics.js';
 import { DrainProgress } from './progress.js';
-import type { Sink } from './types.js';
+import type { OutboxTopic, Sink } from './types.js';
 
 /** Where a sink stands; on disk. */
 export interface SinkCursor {

@@ -21,3 +21,25 @@ export interface Sink {
   health(signal: AbortSignal): Promise<DependencyHealth>;
   close(): Promise<void>;
 }
+
+/** A topic's part of the outbox, as it is told of. */
+export interface OutboxTopic {
+  readonly topic: string;
+  readonly waiting: number;
+  /** Unix ms of the oldest; 0 when empty. */
+  readonly oldest: number;
+  /** `damaged`: what comes next cannot be read back, and its loss is not yet accepted. */
+  readonly state: 'flowing' | 'broker_down' | 'topic_fault' | 'damaged';
+  readonly error: string;
+}
+
+/** A record that a sink refused for good. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly topic: string;
+  readonly reason: string;
+  /** Unix ms. */
+  readonly at: number;
+  /** Display-order hash, where the record has one. */
+  readonly hash: string;
+}

@@ -5,7 +5,7 @@
  * specification has it, a value that is not known is told and ignored.
  */
 
-import { REDACTED, withoutSecrets } from '../secrets/redaction.js';
+import { REDACTED, withoutSecrets } from '../redaction.js';
 import type { Settings } from '../settings/table.js';
 
 const EXPORTERS = ['otlp', 'console'] as const;

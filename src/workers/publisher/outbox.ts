@@ -12,7 +12,7 @@ import { decodeEntry, encodeEntry, hasFrame, type JournalledEntry } from '../../
 import { type Appended, Journal, type Opened } from '../../shared/journal/journal.js';
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { DeadLetter, OutboxTopic } from '../../shared/pipeline/worker-config.js';
+import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
 import { DamagedError } from '../../shared/sinks/backlog.js';
 import { DeadLetters, type ReturnedLetter } from '../../shared/sinks/dead-letters.js';
 import type { SinkCursor } from '../../shared/sinks/drainer.js';

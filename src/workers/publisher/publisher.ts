@@ -19,7 +19,8 @@ import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/
 import { ANNOUNCED_TOPICS, blocks, type KafkaTopicKey, notifications } from '../../shared/messages/topics.js';
 import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
-import type { DeadLetter, OutboxTopic, PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
 import type { KafkaTopicUrl } from '../../shared/settings/values/kafka-topic.js';
 import { createProducer } from '../../shared/sinks/kafka/index.js';

@@ -147,7 +147,7 @@ test('a span of a call has host and port, whichever form of Go’s gRPC the addr
       { settings: settingsOf(), logger, tracers: tracing },
       {
         setting: 'blockchain_grpcAddress',
-        address,
+        address: parseServiceAddress(address),
         connect: ({ credentials, options }) => new BlockchainAPIClient(service.address, credentials, options),
         probe: (client) => client.healthGrpc,
       },

@@ -1,5 +1,6 @@
 /** Which network and generation, and how the server runs. */
 
+import { NETWORK_NAMES } from '../../bitcoin/networks.js';
 import type { Setting } from '../setting.js';
 import { choice, duration, text } from '../values/basic.js';
 import { logLevel } from '../values/texts.js';
@@ -9,7 +10,7 @@ const SECOND = 1000;
 export const NETWORK = {
   p2p_generation: choice(['first', 'current'], 'current', 'Protocol generation whose defaults apply.'),
   network: choice(
-    ['mainnet', 'testnet', 'teratestnet', 'stn', 'tstn', 'regtest'],
+    NETWORK_NAMES,
     'mainnet',
     'Bitcoin network; decides topic prefix and proof-of-work limit.',
   ),

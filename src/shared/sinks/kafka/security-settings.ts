@@ -4,6 +4,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { wall } from '../../clock.js';
 import { ConfigurationError, errorMessage } from '../../errors.js';
+import { parsePassword } from '../../secrets/secrets.js';
 import { onCluster } from '../../settings/kafka-topics.js';
 import type { Settings } from '../../settings/table.js';
 import type { TlsFileSet } from '../../tls/files.js';
@@ -40,9 +41,6 @@ export interface KafkaSecurity {
   readonly tls: KafkaTls | undefined;
   readonly sasl: KafkaSasl | undefined;
 }
-
-/** Longer than any password: what is longer is another file altogether. */
-const MAX_PASSWORD = 4096;
 
 /** The files of TLS to the brokers, where they are on a cluster and any is set. */
 export function kafkaFiles(settings: Settings): TlsFileSet | undefined {
@@ -199,12 +197,4 @@ function readPassword(path: string, problems: string[]): string | undefined {
   } catch (error) {
     return problem(`${path} ${errorMessage(error)}`);
   }
-}
-
-/** The password in a file's text. Throws RangeError where there is none, or more than a line. */
-export function parsePassword(text: string): string {
-  const line = text.replace(/\r?\n$/, '');
-  if (line === '') throw new RangeError('is empty');
-  if (line.length > MAX_PASSWORD || /[\r\n]/.test(line)) throw new RangeError('holds more than one line');
-  return line;
 }

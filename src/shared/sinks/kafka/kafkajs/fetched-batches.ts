@@ -9,18 +9,17 @@
 
 import { createRequire } from 'node:module';
 import { errorMessage } from '../../../errors.js';
-import { type Codec, DECOMPRESSED_MAX, TooLargeError } from './compression.js';
+import { DECOMPRESSED_MAX, TooLargeError } from './compression.js';
 import { decodeMessageSet } from './message-set.js';
-import { BATCH_RECORDS_MAX, CODEC_MASK, codecName, standIn, unpackedMax } from './passed-batch.js';
-
-/** The library's reader of bytes; it stands where a batch begins. */
-export interface Decoder {
-  readonly buffer: Buffer;
-  offset: number;
-}
-
-/** The codec that a batch's or a message's attributes name; null: none. Throws where it is not to be had here. */
-export type CodecLookup = (attributes: number) => Pick<Codec, 'decompress'> | null;
+import {
+  BATCH_RECORDS_MAX,
+  CODEC_MASK,
+  type CodecLookup,
+  codecName,
+  type Decoder,
+  standIn,
+  unpackedMax,
+} from './passed-batch.js';
 
 interface Library {
   readonly Decoder: (new (

@@ -6,8 +6,14 @@
 
 import { errorMessage } from '../../../errors.js';
 import { DECOMPRESSED_MAX, TooLargeError } from './compression.js';
-import type { CodecLookup, Decoder } from './fetched-batches.js';
-import { BATCH_RECORDS_MAX, codecName, standIn, unpackedMax } from './passed-batch.js';
+import {
+  BATCH_RECORDS_MAX,
+  type CodecLookup,
+  codecName,
+  type Decoder,
+  standIn,
+  unpackedMax,
+} from './passed-batch.js';
 
 /** Offset and size, which every message has before it. */
 const ENTRY_HEAD = 12;

@@ -1,6 +1,15 @@
 /** Fetched batches that this server does not read: what is too much, and what comes in their place. */
 
-import { COMPRESSION_TYPES, DECOMPRESSED_MAX } from './compression.js';
+import { type Codec, COMPRESSION_TYPES, DECOMPRESSED_MAX } from './compression.js';
+
+/** The library's reader of bytes; it stands where a batch begins. */
+export interface Decoder {
+  readonly buffer: Buffer;
+  offset: number;
+}
+
+/** The codec that a batch's or a message's attributes name; null: none. Throws where it is not to be had here. */
+export type CodecLookup = (attributes: number) => Pick<Codec, 'decompress'> | null;
 
 /**
  * Records of a batch at the most, and of the batches of a partition in one fetch: the library hands a batch's on as arguments of one call, for

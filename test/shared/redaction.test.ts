@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withoutThese } from '../../../src/shared/secrets/redaction.js';
+import { withoutThese } from '../../src/shared/redaction.js';
 
 test('of secrets that begin alike nothing is left, in whichever order they are named', () => {
   const text = 'invalid: key-of-the-node-2, key-of-the-node and key';
