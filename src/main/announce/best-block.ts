@@ -11,7 +11,7 @@ import { bestblock, block } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
-import { Shares } from '../node/peering/shares.js';
+import { Shares } from '../../shared/net/shares.js';
 import type { P2PNode } from '../node/types.js';
 import type { AnnouncementPublisher } from './announcement-publisher.js';
 import type { AnnounceMetrics, BestBlockAnswer } from './metrics.js';

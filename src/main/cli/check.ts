@@ -49,7 +49,7 @@ async function find(command: Command, network: boolean): Promise<readonly Findin
   const what = 'settings';
   try {
     const { settings, warnings, origin } = loadFor(command, settingsProblems);
-    const { islandsOf } = await import('../server/isolation.js');
+    const { islandsOf } = await import('../preflight/isolation.js');
     const { checkStart } = await import('../preflight/start.js');
     return [
       { what, state: 'well', message: 'fit their types and one another' },

@@ -7,8 +7,8 @@ import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { giveUpSpare } from '../../shared/files/spare-space.js';
 import { isSomebodyThere } from '../control/client.js';
 import { controlSocketPath } from '../control/protocol.js';
-import { withOwner } from './file-owner.js';
-import { makeDirectory } from './make-directory.js';
+import { withOwner } from '../../shared/files/file-owner.js';
+import { makeDirectory } from '../../shared/files/make-directory.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
 

@@ -7,7 +7,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { STANDALONE, setArguments } from '../../shared/settings/standalone.js';
 import type { SettingKey } from '../../shared/settings/table.js';
-import { makeDirectory } from '../data-directory/make-directory.js';
+import { makeDirectory } from '../../shared/files/make-directory.js';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/identity/keys.js';
 
 const NODES = 3;

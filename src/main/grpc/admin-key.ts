@@ -9,7 +9,7 @@ import type { Logger } from '../../shared/logging/logger.js';
 import type { SecretFile } from '../../shared/secrets/secret-file.js';
 import { checkSendable } from '../../shared/settings/values/keys.js';
 import { checkIsFile } from '../../shared/tls/files.js';
-import { withOwner } from '../data-directory/file-owner.js';
+import { withOwner } from '../../shared/files/file-owner.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
 

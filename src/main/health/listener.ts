@@ -19,7 +19,7 @@ import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../shared/net/http-visitor
 import { sourceOf } from '../../shared/net/ip.js';
 import type { ListenAddress } from '../../shared/net/listen-address.js';
 import { mainShares } from '../../shared/process/descriptors.js';
-import { Shares } from '../node/peering/shares.js';
+import { Shares } from '../../shared/net/shares.js';
 import type { CloseReason, HealthMetrics, PROBE_SETTINGS } from './metrics.js';
 
 export interface Answer {

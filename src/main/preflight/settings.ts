@@ -12,7 +12,7 @@ import { kafkaSecurityProblems } from '../../shared/sinks/kafka/security-setting
 import { announcedUrls } from '../announce/urls.js';
 import { miningProblem } from '../chain/embedded-chain.js';
 import { grpcServerProblems } from '../grpc/server.js';
-import { islandProblems } from '../server/isolation.js';
+import { islandProblems } from './isolation.js';
 import { notificationProblems } from '../websocket/index.js';
 
 const NEIGHBOURS = [

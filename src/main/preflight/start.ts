@@ -14,7 +14,7 @@ import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import type { NamedFile } from '../../shared/tls/files.js';
 import { inUse, lookAtDirectory } from '../data-directory/data-directory.js';
-import { isDirectory } from '../data-directory/make-directory.js';
+import { isDirectory } from '../../shared/files/make-directory.js';
 import { ADMIN_KEY_FILE, AdminKey, readAdminKeyFile } from '../grpc/admin-key.js';
 import { addressesOf, bindAddress } from '../grpc/listen-address.js';
 import { grpcExposed, grpcServerFiles } from '../grpc/server.js';

@@ -22,7 +22,7 @@ import { HealthServers } from '../health/servers.js';
 import { loadOrCreateKey } from '../node/identity/keys.js';
 import { refuseProblems } from '../preflight/settings.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
-import { type Island, islandHealth, islandsOf, islandWarning, showIslands } from './isolation.js';
+import { type Island, islandHealth, islandsOf, islandWarning, showIslands } from '../preflight/isolation.js';
 import { ServerParts } from './parts.js';
 import { CLOSING_MS, startPlan } from './plan.js';
 import { chainChecks, readinessChecks } from './readiness-checks.js';

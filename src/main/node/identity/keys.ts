@@ -9,8 +9,8 @@ import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import type { BlockchainClient } from '../../chain/types.js';
-import { withOwner } from '../../data-directory/file-owner.js';
-import { makeDirectory } from '../../data-directory/make-directory.js';
+import { withOwner } from '../../../shared/files/file-owner.js';
+import { makeDirectory } from '../../../shared/files/make-directory.js';
 
 export const KEY_FILE_NAME = 'p2p.key';
 /** State key under which the first generation's service kept its key, as libp2p protobuf. */

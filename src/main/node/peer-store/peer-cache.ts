@@ -16,7 +16,7 @@ import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { sourceOf } from '../../../shared/net/ip.js';
 import type { Settings } from '../../../shared/settings/table.js';
-import { makeDirectory } from '../../data-directory/make-directory.js';
+import { makeDirectory } from '../../../shared/files/make-directory.js';
 import { isRelayed, multiaddrHost } from '../addresses/multiaddrs.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
 

@@ -6,7 +6,7 @@
 
 import type { MultiaddrConnection } from '@libp2p/interface';
 import { isRelayed, multiaddrSource } from '../addresses/multiaddrs.js';
-import { Shares } from './shares.js';
+import { Shares } from '../../../shared/net/shares.js';
 
 /** Pending at once, of all sources that are limited. */
 const PENDING = 64;

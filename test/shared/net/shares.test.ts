@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Shares } from '../../../../src/main/node/peering/shares.js';
+import { Shares } from '../../../src/shared/net/shares.js';
 
 const holder = (name: string, share = 100) => ({ name, share });
 

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { errorMessage } from '../../shared/errors.js';
+import { errorMessage } from '../errors.js';
 
 /** The error's text, and where it is one of permissions who owns `path`, or the nearest directory above it that is there, and how to give it. */
 export function withOwner(path: string, error: unknown): string {

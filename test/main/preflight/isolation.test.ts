@@ -6,7 +6,7 @@ import {
   islandProblems,
   islandsOf,
   islandWarning,
-} from '../../../src/main/server/isolation.js';
+} from '../../../src/main/preflight/isolation.js';
 import type { SettingsOrigin } from '../../../src/shared/settings/load.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';
 
