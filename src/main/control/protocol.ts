@@ -2,8 +2,15 @@
 
 import { localSocketPath } from '../../shared/ipc/socket-path.js';
 import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
-import type { BackupSummary } from '../data-directory/backup.js';
-import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
+import type { HandOverAnswer, HandOverRequest } from './hand-over.js';
+
+/** What a backup has. */
+export interface BackupSummary {
+  /** Absolute. */
+  readonly path: string;
+  readonly files: number;
+  readonly bytes: number;
+}
 
 /** Methods, their parameters and results. */
 export interface ControlMethods {

@@ -8,19 +8,13 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { ClassicLevel } from 'classic-level';
 import { errorMessage } from '../../shared/errors.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { BackupSummary } from '../control/protocol.js';
 import { peerCacheDirectory } from '../node/peer-store/peer-cache.js';
 import type { EmbeddedStore } from './data-directory.js';
 
 /** Why there is no backup. */
 export class BackupError extends Error {
   override readonly name = 'BackupError';
-}
-
-export interface BackupSummary {
-  /** Absolute. */
-  readonly path: string;
-  readonly files: number;
-  readonly bytes: number;
 }
 
 /** What is of a running server alone: its sockets, which are no files, and these. */

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import type { Logger } from '../../shared/logging/logger.js';
 import { checkAnswer } from './tenure.js';
-import type { HandOverAnswer, HandOverRequest } from './types.js';
+import type { HandOverAnswer, HandOverRequest } from '../control/hand-over.js';
 
 const DIRECTORY = 'hand-over';
 const ASK = 'ask';

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { monotonic } from '../../shared/clock.js';
 import { JOURNAL_FORMAT } from '../../shared/journal/head.js';
 import { SEGMENT_VERSION } from '../../shared/journal/layout.js';
-import type { Formats, HandOverAnswer, HandOverRequest, Refusal } from './types.js';
+import type { Formats, HandOverAnswer, HandOverRequest, Refusal } from '../control/hand-over.js';
 
 /** What this release writes into `DATADIR`. */
 export const FORMATS: Formats = { journal: JOURNAL_FORMAT, segments: SEGMENT_VERSION };

@@ -17,7 +17,7 @@ import { loadAdminKey } from '../grpc/admin-key.js';
 import { grpcExposed } from '../grpc/server.js';
 import { Newcomer } from '../hand-over/newcomer.js';
 import { shown, Tenure } from '../hand-over/tenure.js';
-import type { HandOverAnswer, HandOverRequest } from '../hand-over/types.js';
+import type { HandOverAnswer, HandOverRequest } from '../control/hand-over.js';
 import { HealthServers } from '../health/servers.js';
 import { loadOrCreateKey } from '../node/identity/keys.js';
 import { refuseProblems } from '../preflight/settings.js';

@@ -9,7 +9,7 @@ import { DataDirectory } from '../../../src/main/data-directory/data-directory.j
 import { AskedByFile } from '../../../src/main/hand-over/files.js';
 import { Newcomer } from '../../../src/main/hand-over/newcomer.js';
 import { Tenure } from '../../../src/main/hand-over/tenure.js';
-import type { HandOverAnswer } from '../../../src/main/hand-over/types.js';
+import type { HandOverAnswer } from '../../../src/main/control/hand-over.js';
 import { monotonic } from '../../../src/shared/clock.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
 import { keptLog } from '../../support/logger.js';
