@@ -2,54 +2,55 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { QUEUES, type Queue } from '../../src/shared/queues.js';
+import { queuesMarkdown } from '../../src/shared/queues-markdown.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
-const TABLE: readonly Queue[] = QUEUES;
+const TABLE: readonly Queue[] = Object.values(QUEUES);
 
 /** For each queue the test that fills it up and sees its rule: file and title. */
-const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: string, title: string]>> = {
-  'connections without a handshake yet': [
+const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title: string]>> = {
+  handshakes: [
     'main/node/peering/admission',
     'gets in while more addresses than there are places hold one idle connection each',
   ],
-  'direct messages being read': [
+  directMessages: [
     'main/node/protocols/direct-stream',
     'is there for others while a crowd of peers holds as many half-open streams as it likes',
   ],
-  'address requests being answered': [
+  addressRequests: [
     'main/node/protocols/address-lookup',
     'answers others while a crowd of peers holds as many open requests as it likes',
   ],
-  'connections to the health and metrics ports': [
+  probes: [
     'main/health/strangers',
     'probes are answered while others, of their own source too, hold every place they can',
   ],
-  'connections to the gRPC port': [
+  grpcConnections: [
     'main/grpc/strangers',
     'connections of one source leave room for those of others',
   ],
-  'long answers of PeerService': [
+  longAnswers: [
     'main/grpc/strangers',
     'calls whose answers nobody reads leave room and memory for others',
   ],
-  'connection budget': ['main/node/gossip/flood', 'what exceeds a connection’s budget is dropped unverified'],
-  'messages without a verdict': [
+  connectionBudget: ['main/node/gossip/flood', 'what exceeds a connection’s budget is dropped unverified'],
+  withoutVerdict: [
     'main/node/gossip/flood',
     'a flood of 20,000 messages is heard whole while what is pending stays bounded',
   ],
-  'gossip to one peer': ['main/node/gossip/flood', 'a peer that does not read what it is sent is let go'],
-  'gossip to checkers': [
+  gossipToPeer: ['main/node/gossip/flood', 'a peer that does not read what it is sent is let go'],
+  gossipToCheckers: [
     'main/pipeline/queue',
     'sheds from the source with the most bytes, its lowest priority first and oldest first',
   ],
-  'batches with checkers': ['main/pipeline/pipeline', 'has two batches in flight a checker at the most'],
-  'checked, and not yet taken up by GossipSub': [
+  batchesWithCheckers: ['main/pipeline/pipeline', 'has two batches in flight a checker at the most'],
+  unclaimed: [
     'main/pipeline/pipeline',
     'forgets what GossipSub does not ask for in the same turn, and counts it',
   ],
-  'checked to publisher': [
+  publishing: [
     'main/pipeline/pipeline',
     'collects nothing more while the publisher has enough, and loses nothing of it',
   ],
@@ -57,16 +58,16 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'workers/publisher',
     'a full outbox refuses new announcements, takes everything else, and takes them once there is room',
   ],
-  'dead letters': ['shared/sinks/dead-letters', 'dead letters are bounded: the oldest goes, loudly'],
-  'BlockFound calls': [
+  deadLetters: ['shared/sinks/dead-letters', 'dead letters are bounded: the oldest goes, loudly'],
+  blockFound: [
     'workers/publisher/block-found',
     'without the service verdicts and records flow all the same, and each call is counted',
   ],
-  'frames to one notification server': [
+  framesToServer: [
     'shared/feed/stream',
     'does not grow for a reader that stopped reading, which then reads on in the journal',
   ],
-  'frames to one client': [
+  framesToClient: [
     'workers/websocket-server',
     'evicts a client that never reads with a gap-free prefix, while others get everything in time',
   ],
@@ -74,57 +75,57 @@ const FILLED: Readonly<Record<(typeof QUEUES)[number]['name'], readonly [file: s
     'main/announce/announcement-queue',
     'when full, subtrees give way before blocks, the oldest first, and the order holds',
   ],
-  'rejected transactions to gossip': [
+  rejectedTransactions: [
     'main/announce/rejected-transactions',
     'a burst goes out at once, then the rate holds',
   ],
-  'repeats remembered': [
+  repeats: [
     'workers/publisher/admission',
     'what is remembered is bounded, and the newest half always is',
   ],
-  'who announced what': [
+  announcers: [
     'workers/publisher/announcers',
     'announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block',
   ],
-  'invalid blocks': ['main/feedback/invalid-feedback', 'the invalid blocks remembered are bounded'],
-  'ban scores': ['main/bans/scores', 'scores are bounded: the least recently used is forgotten'],
-  'bans by score': [
+  invalidBlocks: ['main/feedback/invalid-feedback', 'the invalid blocks remembered are bounded'],
+  banScores: ['main/bans/scores', 'scores are bounded: the least recently used is forgotten'],
+  bansByScore: [
     'main/bans/list',
     'automatic bans are bounded, go soonest first, and never displace or shorten an operator’s',
   ],
-  'ban changes to store': [
+  banChanges: [
     'main/bans/stored-changes',
     'at the bound of keys that wait a further change is answered as not stored, and those that wait may change',
   ],
-  'ids of gossip': [
+  gossipIds: [
     'main/node/patches/gossip-memory',
     'ids stay within their bytes whatever comes, and the newest are still known',
   ],
-  'gossip for who asks': [
+  gossipKept: [
     'main/node/patches/gossip-memory',
     'messages stay within their bytes: the oldest go, and none without its verdict',
   ],
-  'peer cache': [
+  peerCache: [
     'main/node/peer-store/peer-cache',
     'forgets after 24 hours, and keeps the newest of too many',
   ],
-  'peer facts': [
+  peerFacts: [
     'main/peers/known-peers',
     'memory is bounded: the stranger least recently heard is forgotten, and that is told',
   ],
-  'peer records': [
+  peerRecords: [
     'main/peers/peer-records',
     'records are bounded: the least recently reported is forgotten',
   ],
-  'peer registry to store': [
+  registryChanges: [
     'main/peers/registry',
     'when more has changed than may wait, everything is compared and nothing is missed',
   ],
-  'updates for the blockchain service’s peer registry': [
+  registryUpdates: [
     'main/peers/service/pending',
     'strangers crowd out each other at the most, and every loss is counted',
   ],
-  'data hub checks': [
+  dataHubChecks: [
     'main/sync/data-hubs',
     'hubs that hold on to their answers cost one budget, eight requests at once, and are asked again',
   ],
@@ -155,10 +156,15 @@ describe('the table of queues', () => {
   });
 
   it('has a test for each that fills it up', () => {
-    assert.deepEqual(Object.keys(FILLED).sort(), TABLE.map(({ name }) => name).sort());
+    assert.deepEqual(Object.keys(FILLED).sort(), Object.keys(QUEUES).sort());
     for (const [name, [file, title]] of Object.entries(FILLED)) {
       const source = readFileSync(new URL(`../../../test/${file}.test.ts`, import.meta.url), 'utf8');
       assert.ok(source.includes(`('${title}',`), `${name}: no test “${title}” in ${file}`);
     }
+  });
+
+  it('is what docs/queues.md says', () => {
+    const file = readFileSync(new URL('../../../docs/queues.md', import.meta.url), 'utf8');
+    assert.equal(file, queuesMarkdown(), 'run npm run docs:settings');
   });
 });

@@ -1,7 +1,9 @@
 /** Notifications of the chain on their way to the network: in order, one at a time, bounded. */
 
+import { QUEUES } from '../../shared/queues.js';
+
 /** Waiting at the most: a chain that tells more than the network is told in minutes has no news in it. */
-const MAX_WAITING = 10_000;
+const MAX_WAITING = QUEUES.announcements.bounds.notifications;
 
 export interface QueuedAnnouncement {
   readonly kind: 'block' | 'subtree' | 'mining_on';

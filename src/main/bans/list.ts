@@ -24,6 +24,7 @@ import {
   PartialLoadError,
   REAL_CLOCKS,
 } from './types.js';
+import { QUEUES } from '../../shared/queues.js';
 
 export interface BanListComponents {
   readonly store: BanStore;
@@ -96,7 +97,7 @@ export class BanList implements HealthChecked {
     this.#logger = components.logger;
     this.#metrics = components.metrics;
     this.#clocks = components.clocks ?? REAL_CLOCKS;
-    this.#maxByScore = options.maxByScore ?? 100_000;
+    this.#maxByScore = options.maxByScore ?? QUEUES.bansByScore.bounds.bans;
     this.#reloadIntervalMs = options.reloadIntervalMs ?? 30_000;
     this.#changes = new StoredChanges(components);
   }

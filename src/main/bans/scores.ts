@@ -7,6 +7,7 @@ import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
 import { canonicalPeerId, InvalidBanSubjectError } from './subject.js';
 import { type BanClocks, REAL_CLOCKS } from './types.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Points of each reason (WIRE §5; `catchup_malicious` and `corrupt_block_body` are the newest nodes'). */
 export const OFFENCE_POINTS = {
@@ -24,7 +25,7 @@ export const DECAY_MS = 60_000;
 /** Between two lines about automatic bans: who makes identities has them banned by the hundred. */
 const LOG_EVERY_MS = 1_000;
 /** Peers remembered. Identities cost nothing: whoever makes more of them pushes out the least recently used. */
-export const MAX_SCORES = 10_000;
+const MAX_SCORES = QUEUES.banScores.bounds.peers;
 
 export interface BanScoresComponents {
   readonly list: BanList;

@@ -7,9 +7,10 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { BanMetrics } from './metrics.js';
 import type { BanEntry, BanStore } from './types.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Keys that may wait for a store that is away. */
-const MAX_WAITING = 200_000;
+const MAX_WAITING = QUEUES.banChanges.bounds.keys;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 

@@ -2,14 +2,13 @@
 
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
+import { QUEUES } from '../../shared/queues.js';
 
-/** Bound of the queue `invalid blocks`. */
-const MAX_BLOCKS = 10_000;
 /** The chain marks a block soon after it was reported: from then on its word counts, also when it takes the mark back. */
-const REMEMBERED_MS = 60 * 60_000;
+const { hashes: max, rememberMs: ttl } = QUEUES.invalidBlocks.bounds;
 
 export class InvalidBlocks {
-  readonly #hashes = new LRUCache<HashHex, true>({ max: MAX_BLOCKS, ttl: REMEMBERED_MS });
+  readonly #hashes = new LRUCache<HashHex, true>({ max, ttl });
 
   add(hash: HashHex): void {
     this.#hashes.set(hash, true);

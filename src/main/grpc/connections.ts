@@ -5,17 +5,18 @@ import { sourceOf } from '../../shared/net/ip.js';
 import { mainShares } from '../../shared/process/descriptors.js';
 import { Shares } from '../../shared/net/shares.js';
 import type { PeerServiceMetrics } from './metrics.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Connections, and those of one source: an IPv4 address, or a /64 of IPv6. Each service of a node has one or a few. */
-const PLACES = 128;
-const SHARE = 32;
+const PLACES = QUEUES.grpcConnections.bounds.slots;
+const SHARE = QUEUES.grpcConnections.bounds.perSource;
 /** For a new connection's first bytes. */
-const SILENT_MS = 10_000;
+const SILENT_MS = QUEUES.grpcConnections.bounds.silentMs;
 /** Bytes of long answers that are not taken yet, and those of one source, which may have one answer however long it is. */
-const WAITING_BYTES = 64 * 1024 * 1024;
-const WAITING_SHARE = 16 * 1024 * 1024;
+const WAITING_BYTES = QUEUES.longAnswers.bounds.bytes;
+const WAITING_SHARE = QUEUES.longAnswers.bounds.perSource;
 /** For an answer to be taken. */
-const UNREAD_MS = 30_000;
+const UNREAD_MS = QUEUES.longAnswers.bounds.takenMs;
 
 type Reason = 'share' | 'full' | 'silent' | 'unread';
 

@@ -21,6 +21,7 @@ import type { ListenAddress } from '../../shared/net/listen-address.js';
 import { mainShares } from '../../shared/process/descriptors.js';
 import { Shares } from '../../shared/net/shares.js';
 import type { CloseReason, HealthMetrics, PROBE_SETTINGS } from './metrics.js';
+import { QUEUES } from '../../shared/queues.js';
 
 export interface Answer {
   readonly status: number;
@@ -46,12 +47,12 @@ export interface ListenerComponents {
 }
 
 /** Connections on one port, and those of one source: an IPv4 address, or a /64 of IPv6. */
-const PLACES = 128;
-const SHARE = 16;
+const PLACES = QUEUES.probes.bounds.slots;
+const SHARE = QUEUES.probes.bounds.perSource;
 /** Connections of one source, each of which is one request: a test or a person looks ten times a second, a probe every few seconds. */
-const RATE = { perSecond: 100, burst: 500, maxKeys: 10_000 } as const;
+const RATE = { perSecond: QUEUES.probes.bounds.perSecond, burst: 500, maxKeys: 10_000 } as const;
 /** From accepting to the last byte of the answer: a look at readiness takes 2 s, and the rest is the network's. */
-const CONNECTION_MS = 15_000;
+const CONNECTION_MS = QUEUES.probes.bounds.connectionMs;
 
 export class Listener {
   readonly #logger: Logger;

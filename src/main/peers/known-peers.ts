@@ -9,6 +9,7 @@ import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
 import type { PeerMetrics } from './metrics.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
+import { QUEUES } from '../../shared/queues.js';
 
 export interface KnownPeer {
   /** Base58. */
@@ -59,7 +60,7 @@ export interface KnownPeersOptions {
 }
 
 /** Peers of which something is known. */
-export const MAX_KNOWN = 10_000;
+const MAX_KNOWN = QUEUES.peerFacts.bounds.peers;
 
 const STRANGER: Omit<KnownPeer, 'id'> = {
   height: 0,

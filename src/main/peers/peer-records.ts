@@ -12,6 +12,7 @@ import {
   reputationOf,
 } from './reputation.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Times are unix ms, 0 for never. */
 export interface PeerRecord {
@@ -74,7 +75,7 @@ export const NO_RECORD: PeerRecord = {
 };
 
 /** Peers of which records are kept. */
-export const MAX_RECORDS = 10_000;
+const MAX_RECORDS = QUEUES.peerRecords.bounds.peers;
 const MAX_UINT64 = 2n ** 64n - 1n;
 const MAX_INT64 = 2n ** 63n - 1n;
 const MAX_UINT32 = 2 ** 32 - 1;

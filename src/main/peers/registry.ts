@@ -7,11 +7,13 @@
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
-import { KnownPeers, MAX_KNOWN } from './known-peers.js';
+import { KnownPeers } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';
-import { MAX_RECORDS, PeerRecords, type PeerReport } from './peer-records.js';
+import { PeerRecords, type PeerReport } from './peer-records.js';
 import { type Level, WriteBehind } from './write-behind.js';
+import { QUEUES } from '../../shared/queues.js';
 
+const MAX_UNSTORED = QUEUES.registryChanges.bounds.entries;
 /** Between two writes. */
 export const STORE_EVERY_MS = 5_000;
 /** Between two looks at the bytes of open connections: as often as peers tell their status, which is stored anyway. */
@@ -104,11 +106,11 @@ export class PeerRegistry {
           valueOf: (peer) => known.encoded(peer),
           keys: () => known.list().map(({ id }) => id),
         },
-        { name: 'peers-known', maxWaiting: 2 * (maxPeers ?? MAX_KNOWN) },
+        { name: 'peers-known', maxWaiting: maxPeers === undefined ? MAX_UNSTORED : 2 * maxPeers },
       ),
       new WriteBehind(
         { level, logger, valueOf: (peer) => records.encoded(peer), keys: () => records.peers() },
-        { name: 'peers-recorded', maxWaiting: 2 * (maxPeers ?? MAX_RECORDS) },
+        { name: 'peers-recorded', maxWaiting: maxPeers === undefined ? MAX_UNSTORED : 2 * maxPeers },
       ),
     ];
   }

@@ -23,6 +23,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import { CheckerPool } from './checker-pool.js';
 import type { PipelineMetrics } from './metrics.js';
 import { FairQueue, type QueuedMessage } from './queue.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** A message on its way to a checker. */
 export interface Entrant extends QueuedMessage {
@@ -47,7 +48,7 @@ const BATCH_MESSAGES = 256;
 const BATCH_BYTES = 1_048_576;
 /** What a full batch of good messages takes on a slow machine: what comes later waits no longer for a checker. */
 const BATCH_MICROS = 20_000;
-const BATCHES_A_CHECKER = 2;
+const BATCHES_A_CHECKER = QUEUES.batchesWithCheckers.bounds.perChecker;
 
 /** Messages that one turn may have brought for main to check them itself. */
 const AT_HOME_MESSAGES = 8;

@@ -53,6 +53,7 @@ import { Checks, type Entrant } from './checks.js';
 import { type MessageTrace, MessageTraces } from './message-trace.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
+import { QUEUES } from '../../shared/queues.js';
 
 export interface PipelineComponents {
   readonly settings: Settings;
@@ -85,7 +86,7 @@ export interface PipelineOptions {
 }
 
 /** Bytes with the publisher from which on nothing more is collected: what waits for it is to wait where it can be shed. */
-const PUBLISHING_BYTES = 4 * 1_048_576;
+const PUBLISHING_BYTES = QUEUES.publishing.bounds.bytes;
 const DRAIN_TIMEOUT_MS = 3000;
 /** Kinds from this priority on are shed last, and each second of it is logged. */
 const LOUD_PRIORITY = 5;

@@ -3,6 +3,7 @@
 import type { RegisteredPeer } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import type { PeerBackoff } from './peer-backoff.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** What there is to a peer besides its word: it was of use or is configured; it is connected; nothing. */
 export type Standing = 'proven' | 'connected' | 'stranger';
@@ -111,7 +112,7 @@ export function syncCandidates(peers: readonly RegisteredPeer[], selection: Sele
 }
 
 /** Data hubs asked for one choice. */
-const MAX_ASKED = 32;
+const MAX_ASKED = QUEUES.dataHubChecks.bounds.hubs;
 /** Of one host, where not all can be asked: whoever has it may have any number of identities, and may not even have the host. */
 const MAX_ASKED_OF_HOST = 2;
 

@@ -5,6 +5,7 @@ import { UnavailableError } from '../../shared/errors.js';
 import { Refusal } from '../../shared/messages/refusal.js';
 import { type GuardedHttp, InsideAddressError, LateAnswerError } from './guarded-http.js';
 import type { HubOutcome, SyncMetrics } from './metrics.js';
+import { QUEUES } from '../../shared/queues.js';
 
 export interface DataHubsComponents {
   readonly http: Pick<GuardedHttp, 'get'>;
@@ -32,7 +33,7 @@ export class DataHubs {
 
   constructor(
     components: DataHubsComponents,
-    { rememberMs = 10_000, budgetMs = 5_000, concurrency = 8 }: DataHubsOptions = {},
+    { rememberMs = 10_000, budgetMs = QUEUES.dataHubChecks.bounds.lookMs, concurrency = QUEUES.dataHubChecks.bounds.atOnce }: DataHubsOptions = {},
   ) {
     this.#components = components;
     this.#budgetMs = budgetMs;

@@ -15,6 +15,7 @@ import { addressScope, isPrivateHost, isReservedAddress } from '../../shared/net
 import { withoutSecrets } from '../../shared/redaction.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceSpan } from '../../shared/tracing/types.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** The address, or the one behind a name or redirect, is not one that strangers may send this server to. */
 export class InsideAddressError extends Error {
@@ -81,9 +82,9 @@ export class GuardedHttp {
     this.#refuseReserved = options.refuseReserved ?? false;
     this.#allowLoopback = options.allowLoopback ?? false;
     this.#resolve = options.resolve ?? ((name) => lookup(name, { all: true }));
-    this.#timeoutMs = options.timeoutMs ?? 2_000;
+    this.#timeoutMs = options.timeoutMs ?? QUEUES.dataHubChecks.bounds.requestMs;
     this.#maxBytes = options.maxBytes ?? 65_536;
-    this.#maxConcurrent = options.maxConcurrent ?? 8;
+    this.#maxConcurrent = options.maxConcurrent ?? QUEUES.dataHubChecks.bounds.atOnce;
   }
 
   /**

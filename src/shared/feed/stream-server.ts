@@ -17,9 +17,10 @@ import {
   MESSAGE,
   MessageReader,
 } from './stream.js';
+import { QUEUES } from '../queues.js';
 
 /** Bytes that wait for one notification server, the newest batch beyond it: what is more it reads in the journal. */
-const WAITING_BYTES = 1_048_576;
+const WAITING_BYTES = QUEUES.framesToServer.bounds.bytes;
 /** A hello is some 100 bytes. */
 const HELLO_BYTES = 1024;
 const HELLO_TIMEOUT_MS = 5000;

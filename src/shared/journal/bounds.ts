@@ -1,6 +1,7 @@
 /** How large the journal may grow, and how much of it a restart needs. */
 
 import type { JournalOptions } from './journal.js';
+import { QUEUES } from '../queues.js';
 
 export type JournalBounds = Pick<
   JournalOptions,
@@ -8,7 +9,7 @@ export type JournalBounds = Pick<
 >;
 
 /** Repeats are recognised for ten minutes (`workers/publisher/admission.ts`), a restart included as far as the newest half million. */
-const REPEATS = { windowMs: 600_000, max: 500_000 };
+const { windowMs, overRestart } = QUEUES.repeats.bounds;
 
 /** The bounds that `settings` ask for. */
 export function journalBounds(settings: {
@@ -21,6 +22,6 @@ export function journalBounds(settings: {
     segmentMs: 3_600_000,
     retentionMs: settings.p2p_feed_retention,
     retentionBytes: settings.p2p_feed_retention_bytes,
-    repeats: REPEATS,
+    repeats: { windowMs, max: overRestart },
   };
 }

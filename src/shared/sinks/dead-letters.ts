@@ -22,6 +22,7 @@ import { decodeEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
 import type { DeadLetter } from './types.js';
 import type { OutboxMetrics } from './metrics.js';
+import { QUEUES } from '../queues.js';
 
 /** Which entry, refused by whom: what a letter is only once. */
 export interface LetterKey {
@@ -57,7 +58,7 @@ export class LetterUnkeptError extends Error {
   override readonly name = 'LetterUnkeptError';
 }
 
-const MAX_DEAD_LETTERS = 10_000;
+const MAX_DEAD_LETTERS = QUEUES.deadLetters.bounds.records;
 /** Letters read in one turn, and put back with one batch. */
 const SOME = 200;
 /** A batch of the journal takes a multiple of it. */

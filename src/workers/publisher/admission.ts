@@ -10,15 +10,16 @@ import type { OutcomeName } from '../../shared/messages/outcomes.js';
 import { standingIndex } from '../../shared/pipeline/standing.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
 import { Recent } from './recent.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** The newest Go nodes' figures. */
-const REPEAT_MS = 600_000;
+const REPEAT_MS = QUEUES.repeats.bounds.windowMs;
 const ANNOUNCERS_MS = 15_000;
 const SPAM_MS = 120_000;
 const SPAM_REPEATS = 50;
 
 /** Bound of the queue `repeats remembered`. */
-const MAX_REPEATS = 1_000_000;
+const MAX_REPEATS = QUEUES.repeats.bounds.announcements;
 /** What a restart finds of them: as many as are remembered in any case. */
 export const STORED_REPEATS = { windowMs: REPEAT_MS, max: MAX_REPEATS / 2 } as const;
 const MAX_HASHES = 100_000;

@@ -5,11 +5,12 @@ import type { HashHex } from '../../shared/bitcoin/hash.js';
 import type { AnnouncedRecord } from '../../shared/messages/record.js';
 import { ANNOUNCED_TOPICS } from '../../shared/messages/topics.js';
 import type { Announcer } from '../../shared/pipeline/types.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
-const MAX_A_HASH = 64;
+const MAX_A_HASH = QUEUES.announcers.bounds.perHash;
 /** Nor of one peer more data hubs than this: it would take the places of all others. */
-const MAX_URLS_A_PEER = 4;
+const MAX_URLS_A_PEER = QUEUES.announcers.bounds.perHashAndPeer;
 
 export interface AnnouncersOptions {
   /** Bound of the queue `who announced what`: announcers of each topic. Default 10,000. */

@@ -10,9 +10,10 @@ import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
 import type { PublisherMetrics } from './metrics.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Bound of the queue `BlockFound calls`. */
-const MAX_WAITING = 256;
+const MAX_WAITING = QUEUES.blockFound.bounds.calls;
 const CONCURRENCY = 8;
 /** Of these, for blocks that strangers announce. */
 const STRANGERS_CONCURRENCY = CONCURRENCY / 2;

@@ -37,6 +37,7 @@ import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
 import { createPublisherMetrics, type PublisherMetrics } from './metrics.js';
 import { Outbox, type Outlet } from './outbox.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;
@@ -46,7 +47,7 @@ const HEALTH_MS = 1500;
  */
 const ACQUAINTANCES_A_CONNECTION = 8;
 /** Of the outbox's capacity for a topic, what strangers' announcements leave to everybody else's: they could fill all of it. */
-const KEPT_FROM_STRANGERS = 0.1;
+const { keptFromStrangers: KEPT_FROM_STRANGERS } = QUEUES.outbox.bounds;
 
 /** Newest frames among which a former run's own status is looked for, with which clients are greeted until the next. */
 const GREETING_FRAMES = 10_000;

@@ -12,6 +12,7 @@ import { frameJson } from '../../shared/messages/frame.js';
 import type { Place } from './admission.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { Listener, TransportSocket } from './transport/index.js';
+import { QUEUES } from '../../shared/queues.js';
 
 export const FEED = 'feed';
 
@@ -19,7 +20,7 @@ export const FEED = 'feed';
 const LOOK_BYTES = 65_536;
 /** Milliseconds between two looks where fewer bytes are published. */
 const QUIET_LOOK_MS = 1000;
-const DRAIN_MS = 5000;
+const DRAIN_MS = QUEUES.framesToClient.bounds.drainMs;
 const EVICTION_TICK_MS = 250;
 const MESSAGES_A_MINUTE = 100;
 /** Pings, and pongs that nobody asked for: a client may keep its connection alive as often as it likes, within reason. */

@@ -8,9 +8,10 @@
  */
 
 import type { NodeMetrics } from '../metrics/node-metrics.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 /** Messages pending at which streams pause; at half of it they resume. */
-export const PENDING_BOUND = 1000;
+const PENDING_BOUND = QUEUES.withoutVerdict.bounds.messages;
 
 /** The part of a stream that is used here. */
 export interface PausableStream {

@@ -26,11 +26,12 @@ import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
 import { NO_SCORES, SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import type { Verification } from './verification.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 /** Bytes of one RPC at the most; Go splits its own at 1 MiB. */
 const RPC_BOUND = 2 * 1024 * 1024;
 /** Bytes that may wait for a peer that does not read, before its connection is closed. */
-const OUTBOUND_BOUND = 16 * 1024 * 1024;
+const OUTBOUND_BOUND = QUEUES.gossipToPeer.bounds.bytes;
 /** Bytes of a message besides its data: author, sequence number, signature, topic. */
 const MESSAGE_OVERHEAD = 160;
 

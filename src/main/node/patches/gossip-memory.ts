@@ -14,6 +14,7 @@
 import { randomBytes } from 'node:crypto';
 import { libraryTime } from '../../../shared/clock.js';
 import { halfSipHash } from '../gossip/half-sip-hash.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 /** How long an id is remembered at the least, as long as there is room: GossipSub's own. */
 const VALIDITY_MS = 120_000;
@@ -327,7 +328,7 @@ export function boundMessages(cache: MessageCacheInternals, maxBytes: number): (
 }
 
 /** Newest messages of which it is remembered who delivered them; a verdict comes long before this many others have. */
-const DELIVERIES = 10_000;
+const DELIVERIES = QUEUES.gossipIds.bounds.deliveries;
 
 export interface DeliveriesInternals {
   readonly records: Map<string, unknown>;

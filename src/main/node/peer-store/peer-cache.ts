@@ -19,12 +19,13 @@ import type { Settings } from '../../../shared/settings/table.js';
 import { makeDirectory } from '../../../shared/files/make-directory.js';
 import { isRelayed, multiaddrHost } from '../addresses/multiaddrs.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 /** Newest first: written is the first, read whichever is there. */
 export const CACHE_FILE_NAMES = ['p2p_peers.json', 'teranode_peers.json'] as const;
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
-const MAX_PEERS = 1_000;
-const MAX_AGE_MS = 24 * 3_600_000;
+const MAX_PEERS = QUEUES.peerCache.bounds.peers;
+const MAX_AGE_MS = QUEUES.peerCache.bounds.ageMs;
 const MAX_ADDRESSES = 16;
 const MAX_ADDRESS_TEXT = 512;
 const MAX_NAME_TEXT = 64;

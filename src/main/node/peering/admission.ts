@@ -7,16 +7,17 @@
 import type { MultiaddrConnection } from '@libp2p/interface';
 import { isRelayed, multiaddrSource } from '../addresses/multiaddrs.js';
 import { Shares } from '../../../shared/net/shares.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 /** Pending at once, of all sources that are limited. */
-const PENDING = 64;
+const PENDING = QUEUES.handshakes.bounds.slots;
 /** Pending at once of one address or IPv6 /64, and of one relay, which brings many. */
-const PENDING_OF_SOURCE = 4;
-const PENDING_OF_RELAY = 16;
+const PENDING_OF_SOURCE = QUEUES.handshakes.bounds.perAddress;
+const PENDING_OF_RELAY = QUEUES.handshakes.bounds.perRelay;
 /** Whoever connects speaks first: its bytes are right behind those that opened the connection, unless they were lost on the way. */
-const SILENCE_MS = 3_000;
+const SILENCE_MS = QUEUES.handshakes.bounds.silenceMs;
 /** Both handshakes are some five round trips. */
-const HANDSHAKE_MS = 8_000;
+const HANDSHAKE_MS = QUEUES.handshakes.bounds.handshakeMs;
 
 export const ADMISSION_REASONS = [
   'handshake_silent',

@@ -13,8 +13,9 @@ import { errorMessage, UnavailableError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { isPrivateMultiaddr, isRelayed, multiaddrHost, multiaddrPeerId } from '../addresses/multiaddrs.js';
 import type { LookupOutcome, PeripheryMetrics } from '../metrics/periphery-metrics.js';
-import { GaveWayError, ServedStreams, STREAM_SILENCE_MS, type StreamShares } from './served-streams.js';
+import { GaveWayError, ServedStreams } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 export const LOOKUP_1_0 = '/p2p-msg-bus/peer-addr-request/1.0.0';
 export const LOOKUP_1_1 = '/p2p-msg-bus/peer-addr-request/1.1.0';
@@ -30,7 +31,7 @@ const MAX_ADDRESSES = 32;
 const MAX_ADDRESS_TEXT = 512;
 const MAX_RATED_PEERS = 1_000;
 /** Requests answered at once. */
-const SHARES: StreamShares = { slots: 64, peer: 8, source: 16 };
+const SHARES = QUEUES.addressRequests.bounds;
 const ASK_AGAIN_MS = 10 * 60_000;
 const MAX_WANTED_A_ROUND = 8;
 
@@ -249,7 +250,7 @@ export class AddressLookup {
     const request = await readStream(stream, {
       maxBytes: BOUNDS[version].request,
       signal,
-      silenceMs: this.#options.silenceMs ?? STREAM_SILENCE_MS,
+      silenceMs: this.#options.silenceMs ?? SHARES.silenceMs,
       // The 1.0.0 asker does not close its half: its one write is the request.
       ...(version === '1.0.0' ? { isComplete: () => true } : {}),
     });
@@ -312,7 +313,7 @@ export class AddressLookup {
   }
 
   #limit(signal?: AbortSignal): AbortSignal {
-    return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal, signal);
+    return deadlineSignal(this.#options.timeoutMs ?? SHARES.wholeMs, this.#stopping.signal, signal);
   }
 
   #count(role: 'asker' | 'answerer', version: Version, outcome: LookupOutcome): void {

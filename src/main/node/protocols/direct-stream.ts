@@ -7,8 +7,9 @@ import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import { errorMessage, UnavailableError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { DirectOutcome, PeripheryMetrics } from '../metrics/periphery-metrics.js';
-import { GaveWayError, ServedStreams, STREAM_SILENCE_MS, type StreamShares } from './served-streams.js';
+import { GaveWayError, ServedStreams } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 /** Without a leading slash, as the Go service spells it. */
 export const DIRECT_PROTOCOL = 'teranode/bitcoin/1.0.0';
@@ -34,7 +35,7 @@ export interface DirectStreamOptions {
 }
 
 /** Streams read at once. */
-const SHARES: StreamShares = { slots: 64, peer: 4, source: 16 };
+const SHARES = QUEUES.directMessages.bounds;
 const MAX_RATED_PEERS = 1_000;
 
 export class DirectStream {
@@ -103,7 +104,7 @@ export class DirectStream {
   }
 
   async #read(stream: Stream, source: string, signal: AbortSignal): Promise<void> {
-    const { maxBytes = MAX_DIRECT_BYTES, silenceMs = STREAM_SILENCE_MS } = this.#options;
+    const { maxBytes = MAX_DIRECT_BYTES, silenceMs = SHARES.silenceMs } = this.#options;
     const data = await readStream(stream, { maxBytes, signal, silenceMs });
     await finishStream(stream, undefined, signal).catch(() => {});
     if (data.length === 0) {
@@ -115,7 +116,7 @@ export class DirectStream {
   }
 
   #limit(signal?: AbortSignal): AbortSignal {
-    return deadlineSignal(this.#options.timeoutMs ?? 10_000, this.#stopping.signal, signal);
+    return deadlineSignal(this.#options.timeoutMs ?? SHARES.wholeMs, this.#stopping.signal, signal);
   }
 
   #count(direction: 'sent' | 'received', outcome: DirectOutcome): void {

@@ -5,9 +5,6 @@ import { isLoopbackAddress } from '../../../shared/net/ip.js';
 import { isRelayed, multiaddrHost, multiaddrSource } from '../addresses/multiaddrs.js';
 import { type Holder, Shares } from '../../../shared/net/shares.js';
 
-/** A stream that brings nothing for so long is cut, ms: its request was to come with it. */
-export const STREAM_SILENCE_MS = 3_000;
-
 export interface StreamShares {
   /** Served at once, of all peers. */
   readonly slots: number;

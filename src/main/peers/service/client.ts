@@ -33,6 +33,7 @@ import { outcomeOf } from './outcome.js';
 import { PendingUpdates, type Update } from './pending.js';
 import { isDealtWith, type ServiceRow, serviceRow } from './row.js';
 import { MAX_ROWS, ServiceRows } from './rows.js';
+import { QUEUES } from '../../../shared/queues.js';
 
 export interface RegistryClientComponents {
   readonly calls: PeerRegistryCalls;
@@ -82,9 +83,9 @@ const REFUSED_RETRY_MS = 60_000;
 /** A service that served for so long is asked again soon when it goes; and as long there is no second line about the same. */
 const STEADY_MS = 60_000;
 /** Calls under way together: what waits on the other side is not made more by us. */
-const CONCURRENCY = 16;
+const CONCURRENCY = QUEUES.registryUpdates.bounds.atOnce;
 /** Each costs main some 0.16 ms: made-up identities must not have more than a tenth of it. Familiar peers go first, the rest waits. */
-const CALLS_A_SECOND = 600;
+const CALLS_A_SECOND = QUEUES.registryUpdates.bounds.callsPerSecond;
 const QUESTIONS_A_SECOND = 200;
 /** Peers about whom is to be asked. */
 const MAX_QUESTIONS = 10_000;
@@ -167,7 +168,7 @@ export class RegistryClient {
   constructor(components: RegistryClientComponents, options: RegistryClientOptions) {
     this.#components = components;
     this.#options = {
-      callMs: 5_000,
+      callMs: QUEUES.registryUpdates.bounds.callMs,
       absentMs: 300_000,
       awayMs: 30_000,
       maxPending: 10_000,
