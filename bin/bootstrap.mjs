@@ -12,7 +12,7 @@ const [command = 'devnet', ...args] = process.argv.slice(2);
 const PROGRAMS = {
   test: 'dist/test/run.js',
   bench: 'dist/bench/run.js',
-  mutants: 'dist/test/mutants/run.js',
+  mutants: 'test/mutants/run.mjs',
 };
 
 const interrupt = () => process.exit(130);

@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 /** Seen from the root of the checkout, which is the working directory of everything here. */
@@ -12,33 +12,31 @@ const PATCHES = join('test', 'mutants');
 const SUFFIX = '.patch';
 const TESTS = 'Tests: ';
 
-export interface Mutant {
-  readonly name: string;
-  /** A sentence. */
-  readonly breaks: string;
-  /** Paths below `test/` without `.test.ts`; the fewest and fastest that notice. */
-  readonly tests: readonly string[];
-  /** The file that it changes. */
-  readonly file: string;
-  /** The lines that it looks for in that file, context included. */
-  readonly before: string;
-  /** Absolute path of the patch. */
-  readonly path: string;
-}
+/**
+ * @typedef {object} Mutant
+ * @property {string} name
+ * @property {string} breaks A sentence.
+ * @property {readonly string[]} tests Paths below `test/` without `.test.ts`; the fewest and fastest that notice.
+ * @property {string} file The file that it changes.
+ * @property {string} before The lines that it looks for in that file, context included.
+ * @property {string} path Absolute path of the patch.
+ */
 
 /** Names of all mutants, sorted. */
-export function mutantNames(): string[] {
+export function mutantNames() {
   return readdirSync(PATCHES)
     .filter((file) => file.endsWith(SUFFIX))
     .map((file) => file.slice(0, -SUFFIX.length))
     .sort();
 }
 
-/** Reads a mutant. Throws where its patch is not as it should be. */
-export function readMutant(name: string): Mutant {
+/** Reads a mutant. Throws where its patch is not as it should be.
+ * @returns {Mutant}
+ */
+export function readMutant(name) {
   const path = resolve(PATCHES, name + SUFFIX);
   const [breaks = '', tests = '', from = '', to = '', ...hunks] = readFileSync(path, 'utf8').split('\n');
-  const refuse = (problem: string) => new Error(`${name}${SUFFIX}: ${problem}`);
+  const refuse = (problem) => new Error(`${name}${SUFFIX}: ${problem}`);
   if (!/^[A-Z].*\.$/.test(breaks)) throw refuse('its first line is no sentence');
   if (!tests.startsWith(TESTS)) throw refuse(`its second line does not begin with "${TESTS}"`);
   const file = /^--- a\/(src\/\S+)$/.exec(from)?.[1];
@@ -65,9 +63,31 @@ export function readMutant(name: string): Mutant {
  * Applies a mutant's patch to the copy of the checkout in `tree`, which need not be a repository. `--check` only looks
  * whether it applies; `-R` takes it back. Throws with what git says.
  */
-export function applyMutant({ path }: Mutant, tree: string, option?: '--check' | '-R'): void {
+export function applyMutant({ path }, tree, option) {
   // A repository around the tree would take the patch for its own and leave out what is not in it.
   const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(resolve(tree)) };
   const args = ['apply', ...(option === undefined ? [] : [option]), path];
   execFileSync('git', args, { cwd: tree, env, stdio: 'pipe' });
+}
+
+/** What is wrong with the mutants as they are written, without trying one. */
+export function mutantProblems() {
+  const problems = [];
+  const breaking = new Map();
+  for (const name of mutantNames()) {
+    try {
+      const mutant = readMutant(name);
+      const other = breaking.get(mutant.breaks);
+      if (other !== undefined) throw new Error(`breaks what ${other} breaks`);
+      breaking.set(mutant.breaks, name);
+      for (const test of mutant.tests)
+        if (!existsSync(`test/${test}.test.ts`)) throw new Error(`there is no test ${test}`);
+      const places = readFileSync(mutant.file, 'utf8').split(mutant.before).length - 1;
+      if (places !== 1) throw new Error(`${mutant.file} has the lines around the change ${places} times`);
+      applyMutant(mutant, '.', '--check');
+    } catch (error) {
+      problems.push(`${name}: ${error.message}`);
+    }
+  }
+  return problems;
 }

@@ -2,7 +2,7 @@
  * Breaks the code one line at a time and shows that the suite notices: in a copy of the tree, for each mutant (see patches.ts),
  * it applies the patch, builds, and runs the tests that must go red.
  *
- * Usage: `npm run mutants [-- <name> …]`. Exits with 1 when a patch does not apply, does not compile, survives, or is noticed
+ * Usage: `npm run mutants [-- <name> …]`; with `--check` it only looks whether each patch applies to one place and names tests that are there. Exits with 1 when a patch does not apply, does not compile, survives, or is noticed
  * by nothing better than a crash or the time bound.
  */
 
@@ -10,13 +10,13 @@ import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { applyMutant, type Mutant, mutantNames, readMutant } from './patches.js';
+import { applyMutant, mutantNames, mutantProblems, readMutant } from './patches.mjs';
 
 /** For the tests of one mutant, which may wait in vain for what is broken. */
 const TESTS_MS = 120_000;
 const COPIED = ['src', 'test', 'bench', 'bin', 'proto', 'docs', 'package.json', 'tsconfig.json'];
 
-function chosenMutants(names: readonly string[]): Mutant[] {
+function chosenMutants(names) {
   const all = mutantNames();
   const unknown = names.filter((name) => !all.includes(name));
   if (unknown.length > 0)
@@ -25,7 +25,7 @@ function chosenMutants(names: readonly string[]): Mutant[] {
 }
 
 /** A copy of the tree to break, with this one's packages. */
-function copyTree(): string {
+function copyTree() {
   const tree = mkdtempSync(join(tmpdir(), 'mutants-'));
   // What tests leave behind that are ended in the middle. A short path, for there are sockets in it.
   mkdirSync(join(tree, 't'));
@@ -35,26 +35,20 @@ function copyTree(): string {
 }
 
 /** Builds what changed. Throws with the compiler's words. */
-function build(tree: string): void {
+function build(tree) {
   const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
   try {
     execFileSync(process.execPath, [tsc, '-p', '.'], { cwd: tree, encoding: 'utf8' });
     execFileSync(process.execPath, [join('bin', 'bundle.mjs')], { cwd: tree, encoding: 'utf8' });
   } catch (error) {
-    throw new Error(`does not compile: ${String((error as { stdout?: string }).stdout).trim()}`);
+    throw new Error(`does not compile: ${String(error.stdout).trim()}`);
   }
 }
 
-/** How tests went: `red` only by a test that failed. */
-type TestRun =
-  | { readonly state: 'green' | 'late' }
-  | { readonly state: 'red'; readonly by: string }
-  | { readonly state: 'crashed'; readonly how: string };
-
 /** The process group of the tests that run now, so that nothing of them is left behind. */
-let group: number | undefined;
+let group;
 
-function endGroup(): void {
+function endGroup() {
   try {
     if (group !== undefined) process.kill(-group, 'SIGKILL');
   } catch {
@@ -63,8 +57,8 @@ function endGroup(): void {
   group = undefined;
 }
 
-/** Runs tests until one fails. */
-async function runTests(tree: string, tests: readonly string[], withinMs: number): Promise<TestRun> {
+/** Runs tests until one fails. `red`: only by a test that failed. */
+async function runTests(tree, tests, withinMs) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const files = tests.map((test) => join('dist', 'test', `${test}.test.js`));
   const child = spawn(process.execPath, ['--test', '--test-concurrency=1', '--test-reporter=tap', ...files], {
@@ -80,13 +74,13 @@ async function runTests(tree: string, tests: readonly string[], withinMs: number
     endGroup();
   }, withinMs);
   let output = '';
-  let by: string | undefined;
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  let by;
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
     output += chunk;
     by ??= firstFailure(output);
     if (by !== undefined) endGroup();
   });
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const code = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
@@ -99,7 +93,7 @@ async function runTests(tree: string, tests: readonly string[], withinMs: number
 }
 
 /** Name and message of the first test that failed, the innermost; a file that failed as a whole is none. */
-function firstFailure(tap: string): string | undefined {
+function firstFailure(tap) {
   for (const failure of tap.matchAll(/^ *not ok \d+ - ([^\n]*)\n(.*?)^ *\.\.\.$/gms)) {
     const [, name = '', details = ''] = failure;
     if (/\.test\.js$/.test(name)) continue;
@@ -110,7 +104,7 @@ function firstFailure(tap: string): string | undefined {
 }
 
 /** Tells what noticed the mutant. Throws with the reason when nothing did as it should. */
-async function kill(tree: string, mutant: Mutant): Promise<string> {
+async function kill(tree, mutant) {
   applyMutant(mutant, tree);
   try {
     build(tree);
@@ -130,9 +124,9 @@ async function kill(tree: string, mutant: Mutant): Promise<string> {
   }
 }
 
-async function tryAll(tree: string, mutants: readonly Mutant[]): Promise<boolean> {
+async function tryAll(tree, mutants) {
   const started = performance.now();
-  const since = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
+  const since = (start) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   build(tree);
   const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
   const unbroken = await runTests(tree, tests, TESTS_MS + tests.length * 10_000);
@@ -143,7 +137,7 @@ async function tryAll(tree: string, mutants: readonly Mutant[]): Promise<boolean
   let killed = 0;
   for (const [index, mutant] of mutants.entries()) {
     const start = performance.now();
-    const tell = (what: string, why: string) =>
+    const tell = (what, why) =>
       console.log(
         `${`[${index + 1}/${mutants.length}]`.padEnd(8)} ${what} ${mutant.name}, ${since(start)}: ${mutant.breaks}\n${' '.repeat(9)}${why}`,
       );
@@ -151,22 +145,22 @@ async function tryAll(tree: string, mutants: readonly Mutant[]): Promise<boolean
       tell('killed', `by ${await kill(tree, mutant)}`);
       killed++;
     } catch (error) {
-      tell('FAILED', (error as Error).message);
+      tell('FAILED', error.message);
     }
   }
   console.log(`${killed} killed, ${mutants.length - killed} not, ${since(started)}`);
   return killed === mutants.length;
 }
 
-async function main(): Promise<void> {
-  const mutants = chosenMutants(process.argv.slice(2));
+async function main(names) {
+  const mutants = chosenMutants(names);
   const tree = copyTree();
   const clean = () => {
     endGroup();
     // The tests' processes may still be on their way out.
     rmSync(tree, { recursive: true, force: true, maxRetries: 10 });
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM']) {
     process.once(signal, () => {
       clean();
       process.exit(130);
@@ -179,4 +173,9 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+const names = process.argv.slice(2);
+if (names[0] === '--check') {
+  const problems = mutantProblems();
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) process.exitCode = 1;
+} else await main(names);
