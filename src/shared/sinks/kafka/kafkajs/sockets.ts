@@ -3,6 +3,7 @@
 import { connect as connectPlain, isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { ISocketFactory } from 'kafkajs';
+import { hostAndPort } from '../../../net/listen-address.js';
 
 const KEEP_ALIVE_MS = 60_000;
 /** What a broker that was hung up on has to close its side. */
@@ -56,7 +57,7 @@ export function namingSockets({ setting, sasl, silenceMs, tls }: SocketOptions):
   const resting = new BrokerBackoff();
   return ({ host: named, port, ssl, onConnect }) => {
     const host = named.replaceAll(COLON, ':');
-    const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+    const broker = hostAndPort({ host, port });
     if (resting.has(broker)) return refused(broker);
     const options = ssl ? { ...(ssl as ConnectionOptions), ...tls?.() } : undefined;
     const tried = { setting, host, port, tls: Boolean(ssl), hasCertificate: options?.cert !== undefined };
@@ -192,7 +193,7 @@ function sayWhenTurnedAway(socket: Socket, broker: string): void {
 export function causeOf(error: NodeJS.ErrnoException, tried: Tried): string | undefined {
   const { code = '', message } = error;
   const { setting, host, port, tls, hasCertificate } = tried;
-  const broker = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  const broker = hostAndPort({ host, port });
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return `${setting}: the host ${host} is unknown (${code})`;
   if (!tls) return undefined;
