@@ -17,7 +17,9 @@ function importsOf(file) {
   if (errors.length > 0) throw new Error(`${file}: ${errors[0].message}`);
   const named = [
     ...module.staticImports.map(({ moduleRequest }) => moduleRequest.value),
-    ...module.staticExports.flatMap(({ entries }) => entries.flatMap((entry) => entry.moduleRequest?.value ?? [])),
+    ...module.staticExports.flatMap(({ entries }) =>
+      entries.flatMap((entry) => entry.moduleRequest?.value ?? []),
+    ),
     // Of types and of what is loaded later: `import('./file.js')`.
     ...[...text.matchAll(/\bimport\('(\.[^']+)'\)/g)].map(([, path]) => path),
   ];

@@ -30,7 +30,8 @@ const anchorOf = (heading) =>
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\s_-]/gu, '')
     .replace(/\s/g, '-');
-const anchorsOf = (text) => new Set(matches(text.replace(/```[\s\S]*?```/g, ''), /^#+ (.*)$/gm).map(anchorOf));
+const anchorsOf = (text) =>
+  new Set(matches(text.replace(/```[\s\S]*?```/g, ''), /^#+ (.*)$/gm).map(anchorOf));
 
 /** Relative links, pictures and headings. */
 function links() {
@@ -86,14 +87,29 @@ function contracts() {
   });
   const records = matches(read('proto/kafkamessage.proto'), /^message (\w+)/gm);
   each('a record without a row that names a test', records, (record) => rowsOf(record).some(named));
-  const services = ['peer-service', 'registry-service'].map((name) => read(`src/main/grpc/${name}.ts`)).join('\n');
+  const services = ['peer-service', 'registry-service']
+    .map((name) => read(`src/main/grpc/${name}.ts`))
+    .join('\n');
   const gates = [...services.matchAll(/'(\w+)', \{\s+admin: (true|false)/g)];
   const wrong = gates.filter(
     ([, call, admin]) => /^\|[^|]+\| admin \|/.test(rowsOf(call)[0] ?? '') !== (admin === 'true'),
   );
-  each('calls of which it is known whether they need the key', gates.map(([, call]) => call), () => true);
-  problems.push(...wrong.map(([, call]) => `what docs/compatibility.md says needs the key, and does not, or the other way round: ${call}`));
-  each('a topic without a row', [...SETTINGS].filter((key) => /^p2p_\w+_topic$/.test(key)), (key) => page.includes(`\`${key}\``));
+  each(
+    'calls of which it is known whether they need the key',
+    gates.map(([, call]) => call),
+    () => true,
+  );
+  problems.push(
+    ...wrong.map(
+      ([, call]) =>
+        `what docs/compatibility.md says needs the key, and does not, or the other way round: ${call}`,
+    ),
+  );
+  each(
+    'a topic without a row',
+    [...SETTINGS].filter((key) => /^p2p_\w+_topic$/.test(key)),
+    (key) => page.includes(`\`${key}\``),
+  );
 }
 
 /** What an operator is told to look for. */

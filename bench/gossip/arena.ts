@@ -4,6 +4,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SettingChanges } from '../../test/support/settings.js';
 import { once } from '../child.js';
 import { gossipTopic, REFERENCE } from '../reference/subjects.js';
 import type { CrowdOrder, CrowdReport } from './crowd.js';
@@ -11,7 +12,6 @@ import type { SenderOrder, SenderReport } from './sender.js';
 import type { Lateness, Snapshot, TargetOrder, TargetReport } from './target.js';
 import { inEveryThread } from './threads.js';
 import type { TrafficOptions } from './traffic.js';
-import type { SettingChanges } from '../../test/support/settings.js';
 
 /** Messages that may be on their way: far more than this server ever has pending, and what bounds the plain peer's memory. */
 export const WINDOW = 10_000;

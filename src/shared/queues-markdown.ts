@@ -16,7 +16,8 @@ there is more, and the metric that shows it.
 /** The whole file. */
 export function queuesMarkdown(): string {
   const rows = Object.values(QUEUES).map(
-    ({ name, bound, whenFull, metric }) => `| ${name} | ${withSettings(bound)} | ${whenFull} | \`${metric}\` |`,
+    ({ name, bound, whenFull, metric }) =>
+      `| ${name} | ${withSettings(bound)} | ${whenFull} | \`${metric}\` |`,
   );
   return `${HEAD}${rows.join('\n')}\n`;
 }

@@ -239,7 +239,7 @@ describe('the dashboard and the alerts', () => {
       scrape_configs: { job_name: string; metrics_path: string; static_configs: { targets: string[] }[] }[];
     };
     const [job] = config.scrape_configs;
-    assert.deepEqual(job?.static_configs[0]?.targets, [`server${SETTINGS.profilerAddr.default}`]);
+    assert.deepEqual(job?.static_configs[0]?.targets, [`server${settingsOf().profilerAddr?.text}`]);
     assert.equal(job?.metrics_path, SETTINGS.prometheusEndpoint.default);
     for (const [place, query] of QUERIES) {
       for (const [, name] of query.matchAll(/job="([^"]*)"/g)) assert.equal(name, job?.job_name, place);

@@ -38,8 +38,14 @@ test('docker.m, with the quickstart’s environment: the other services by their
   assert.equal(settings.blockassembly_grpcAddress?.text, 'blockassembly:8085');
   assert.equal(settings.asset_httpAddress, 'http://asset:8090/api/v1');
   assert.equal(settings.asset_httpPublicAddress, '');
-  assert.equal(topicOf(settings.kafka_blocksConfig?.text ?? ''), 'kafka://kafka-shared:9092/blocks-teranode-ab12');
-  assert.equal(topicOf(settings.kafka_subtreesConfig?.text ?? ''), 'kafka://kafka-shared:9092/subtrees-teranode-ab12');
+  assert.equal(
+    topicOf(settings.kafka_blocksConfig?.text ?? ''),
+    'kafka://kafka-shared:9092/blocks-teranode-ab12',
+  );
+  assert.equal(
+    topicOf(settings.kafka_subtreesConfig?.text ?? ''),
+    'kafka://kafka-shared:9092/subtrees-teranode-ab12',
+  );
   assert.equal(
     topicOf(settings.kafka_rejectedTxConfig?.text ?? ''),
     'kafka://kafka-shared:9092/rejectedtx-teranode-ab12',
@@ -71,8 +77,14 @@ test('operator, with its config map: services in the cluster, topics of the node
     blockchain_store: 'postgres://u:p@db:5432/teranode',
   });
   assert.equal(settings.blockchain_grpcAddress?.text, 'k8s:///blockchain.node-1.svc.cluster.local:8087');
-  assert.equal(settings.blockvalidation_grpcAddress?.text, 'k8s:///block-validation.node-1.svc.cluster.local:8088');
-  assert.equal(settings.blockassembly_grpcAddress?.text, 'k8s:///block-assembly.node-1.svc.cluster.local:8085');
+  assert.equal(
+    settings.blockvalidation_grpcAddress?.text,
+    'k8s:///block-validation.node-1.svc.cluster.local:8088',
+  );
+  assert.equal(
+    settings.blockassembly_grpcAddress?.text,
+    'k8s:///block-assembly.node-1.svc.cluster.local:8085',
+  );
   assert.match(
     settings.kafka_blocksConfig?.text ?? '',
     /^kafka:\/\/kafka-a:9092,kafka-b:9092\/blocks-node-1\?partitions=1&replication=3&/,

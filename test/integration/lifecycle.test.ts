@@ -19,9 +19,9 @@ import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
 import { createPeer } from '../support/peer.js';
 import { chainOf, initServer, openFeed, serverSettings, startServer } from '../support/server.js';
+import type { SettingChanges } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
-import type { SettingChanges } from '../support/settings.js';
 
 /** Far beyond what a stop is waited for: none that takes its whole time passes. */
 const PATIENT = { shutdown_timeout: 60_000 };

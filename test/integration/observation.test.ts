@@ -7,8 +7,8 @@ import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js'
 import { samplesOf, sumOf } from '../support/gossip.js';
 import { chainOf, openFeed, serverSettings, startServer } from '../support/server.js';
 import { launchServer } from '../support/server-process.js';
-import { waitFor } from '../support/wait.js';
 import type { SettingChanges } from '../support/settings.js';
+import { waitFor } from '../support/wait.js';
 
 test('readiness and liveness have the body that readers of Teranode know', async (context) => {
   const { server } = await startServer(context, serverSettings(context));

@@ -19,8 +19,8 @@ import { minedChain } from '../support/headers.js';
 import { announcement, startPublisher } from '../support/publisher.js';
 import { fingerprint, RotatingFiles, shownAt } from '../support/rotating-files.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
-import { waitFor } from '../support/wait.js';
 import type { SettingChanges } from '../support/settings.js';
+import { waitFor } from '../support/wait.js';
 
 async function figure({ server }: TestServer, name: string, labels: Record<string, string>): Promise<number> {
   const samples = samplesOf(await server.scrape(), name);

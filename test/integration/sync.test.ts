@@ -24,8 +24,8 @@ import {
   startServer,
   type TestServer,
 } from '../support/server.js';
-import { waitFor } from '../support/wait.js';
 import type { SettingChanges } from '../support/settings.js';
+import { waitFor } from '../support/wait.js';
 
 const nodeStatus = kindNamed('node_status');
 
@@ -36,11 +36,7 @@ const withHubsHere: NonNullable<StartOptions['dependencies']> = (composed) => ({
 });
 
 /** A server at height 1 whose chain is told by the test, and what it wrote for block validation. */
-async function startBehind(
-  context: TestContext,
-  options: StartOptions = {},
-  changes: SettingChanges = {},
-) {
+async function startBehind(context: TestContext, options: StartOptions = {}, changes: SettingChanges = {}) {
   const headers = minedChain(3) as [Uint8Array, Uint8Array, Uint8Array];
   const service = new BlockchainService();
   service.add(headers[0], { height: 1 });

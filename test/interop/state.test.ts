@@ -8,13 +8,13 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/identity/keys.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
+import type { SettingChanges } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 import { BusClient, type CacheEntry, cacheOf, NOBODY } from './bus.js';
 import { Neighbour } from './neighbour.js';
 import { goTopic } from './params.js';
 import { GoPeer } from './peers.js';
-import type { SettingChanges } from '../support/settings.js';
 
 const one = { p2p_notification_servers: 1 };
 const connectedTo = ({ server }: TestServer) => server.parts.node.peers().map(({ id }) => id);

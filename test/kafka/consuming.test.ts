@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import kafkajs, { type Admin, type Message, type Producer } from 'kafkajs';
 import { Registry } from 'prom-client';
 import type { KafkaTopicKey } from '../../src/shared/messages/topics.js';
+import { parseKafkaUrl } from '../../src/shared/settings/values/kafka-topic.js';
 import { createConsumerMetrics } from '../../src/shared/sinks/kafka/consumer-metrics.js';
 import { createConsumer } from '../../src/shared/sinks/kafka/index.js';
 import { createKafkaClient } from '../../src/shared/sinks/kafka/kafkajs/client.js';
@@ -15,7 +16,6 @@ import { compressionCodecs } from '../../src/shared/sinks/kafka/kafkajs/compress
 import { KafkaJsConsumer } from '../../src/shared/sinks/kafka/kafkajs/consumer.js';
 import { RangeAssigner } from '../../src/shared/sinks/kafka/kafkajs/range-assigner.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../src/shared/settings/values/kafka-topic.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { makeTopic, partitionsOf } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';

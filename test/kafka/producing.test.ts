@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import kafkajs, { type Admin, type Kafka, type ProducerConfig } from 'kafkajs';
+import { parseKafkaUrl } from '../../src/shared/settings/values/kafka-topic.js';
 import { createProducer } from '../../src/shared/sinks/kafka/index.js';
 import { createKafkaClient, PRODUCER_RETRY } from '../../src/shared/sinks/kafka/kafkajs/client.js';
 import {
@@ -15,7 +16,6 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../src/shared/settings/values/kafka-topic.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
 import { changesApplied, logsMade, makeTopic } from '../support/kafka/topics.js';
 import { keptLog } from '../support/logger.js';

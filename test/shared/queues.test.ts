@@ -27,14 +27,8 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'main/health/strangers',
     'probes are answered while others, of their own source too, hold every place they can',
   ],
-  grpcConnections: [
-    'main/grpc/strangers',
-    'connections of one source leave room for those of others',
-  ],
-  longAnswers: [
-    'main/grpc/strangers',
-    'calls whose answers nobody reads leave room and memory for others',
-  ],
+  grpcConnections: ['main/grpc/strangers', 'connections of one source leave room for those of others'],
+  longAnswers: ['main/grpc/strangers', 'calls whose answers nobody reads leave room and memory for others'],
   connectionBudget: ['main/node/gossip/flood', 'what exceeds a connection’s budget is dropped unverified'],
   withoutVerdict: [
     'main/node/gossip/flood',
@@ -79,10 +73,7 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'main/announce/rejected-transactions',
     'a burst goes out at once, then the rate holds',
   ],
-  repeats: [
-    'workers/publisher/admission',
-    'what is remembered is bounded, and the newest half always is',
-  ],
+  repeats: ['workers/publisher/admission', 'what is remembered is bounded, and the newest half always is'],
   announcers: [
     'workers/publisher/announcers',
     'announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block',
@@ -105,18 +96,12 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'main/node/patches/gossip-memory',
     'messages stay within their bytes: the oldest go, and none without its verdict',
   ],
-  peerCache: [
-    'main/node/peer-store/peer-cache',
-    'forgets after 24 hours, and keeps the newest of too many',
-  ],
+  peerCache: ['main/node/peer-store/peer-cache', 'forgets after 24 hours, and keeps the newest of too many'],
   peerFacts: [
     'main/peers/known-peers',
     'memory is bounded: the stranger least recently heard is forgotten, and that is told',
   ],
-  peerRecords: [
-    'main/peers/peer-records',
-    'records are bounded: the least recently reported is forgotten',
-  ],
+  peerRecords: ['main/peers/peer-records', 'records are bounded: the least recently reported is forgotten'],
   registryChanges: [
     'main/peers/registry',
     'when more has changed than may wait, everything is compared and nothing is missed',

@@ -11,6 +11,7 @@ import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { displayText } from '../../shared/messages/text.js';
 import type { Subnet } from '../../shared/net/ip.js';
+import { QUEUES } from '../../shared/queues.js';
 import { ExpiryQueue } from './expiry-queue.js';
 import { type BanMetrics, OPERATOR_BAN } from './metrics.js';
 import { NetworkSet } from './network-set.js';
@@ -24,7 +25,6 @@ import {
   PartialLoadError,
   REAL_CLOCKS,
 } from './types.js';
-import { QUEUES } from '../../shared/queues.js';
 
 export interface BanListComponents {
   readonly store: BanStore;

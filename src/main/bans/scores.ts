@@ -2,12 +2,12 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging/logger.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { Generation } from '../../shared/settings/table.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
 import { canonicalPeerId, InvalidBanSubjectError } from './subject.js';
 import { type BanClocks, REAL_CLOCKS } from './types.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** Points of each reason (WIRE §5; `catchup_malicious` and `corrupt_block_body` are the newest nodes'). */
 export const OFFENCE_POINTS = {

@@ -5,9 +5,9 @@
 
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { BanMetrics } from './metrics.js';
 import type { BanEntry, BanStore } from './types.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** Keys that may wait for a store that is away. */
 const MAX_WAITING = QUEUES.banChanges.bounds.keys;

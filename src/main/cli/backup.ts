@@ -2,9 +2,9 @@
 
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { isDirectory } from '../../shared/files/make-directory.js';
 import { readRunFile } from '../../shared/process/run-file.js';
 import { askServer, isSomebodyThere } from '../control/client.js';
-import { isDirectory } from '../../shared/files/make-directory.js';
 import { CommandError, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';
 

@@ -105,12 +105,9 @@ export async function withPeerService(
   } catch (error) {
     if (!(error instanceof UnavailableError)) throw error;
     const reason = /\b(E[A-Z]{4,})\b/.exec(error.message)?.[1] ?? error.message;
-    throw new UnavailableError(
-      `no server answers at ${address.text} (p2p_grpcAddress): ${reason}`,
-      {
-        cause: error,
-      },
-    );
+    throw new UnavailableError(`no server answers at ${address.text} (p2p_grpcAddress): ${reason}`, {
+      cause: error,
+    });
   } finally {
     client.close();
   }

@@ -2,8 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
-import type { OutboxTopic } from '../../shared/sinks/types.js';
 import { LOG_LEVELS } from '../../shared/settings/values/texts.js';
+import type { OutboxTopic } from '../../shared/sinks/types.js';
 import { askServer } from '../control/client.js';
 import { CommandError, countArgument, durationArgument, runningServer, settingsFor } from './context.js';
 import type { Terminal } from './terminal.js';

@@ -111,9 +111,7 @@ function noRecords(topic: string, known: KafkaTopic | undefined, from: RecordsOp
 
 /** What the settings call `topic`; undefined for one of somebody else. */
 function knownTopic(settings: Settings, topic: string): KafkaTopic | undefined {
-  return KAFKA_TOPICS.find(
-    ({ setting: { key } }) => settings[key]?.topic === topic,
-  );
+  return KAFKA_TOPICS.find(({ setting: { key } }) => settings[key]?.topic === topic);
 }
 
 type Decoder = (value: Uint8Array) => unknown;

@@ -4,11 +4,11 @@ import { accessSync, constants, readFileSync, statfsSync, statSync } from 'node:
 import { dirname, join, resolve } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { withOwner } from '../../shared/files/file-owner.js';
+import { makeDirectory } from '../../shared/files/make-directory.js';
 import { giveUpSpare } from '../../shared/files/spare-space.js';
 import { isSomebodyThere } from '../control/client.js';
 import { controlSocketPath } from '../control/protocol.js';
-import { withOwner } from '../../shared/files/file-owner.js';
-import { makeDirectory } from '../../shared/files/make-directory.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
 

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { makeDirectory } from '../../shared/files/make-directory.js';
 import { STANDALONE, setArguments } from '../../shared/settings/standalone.js';
 import type { SettingKey } from '../../shared/settings/table.js';
-import { makeDirectory } from '../../shared/files/make-directory.js';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/identity/keys.js';
 
 const NODES = 3;

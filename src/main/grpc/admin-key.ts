@@ -4,12 +4,12 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import { withOwner } from '../../shared/files/file-owner.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SecretFile } from '../../shared/secrets/secret-file.js';
 import { checkSendable } from '../../shared/settings/values/keys.js';
 import { checkIsFile } from '../../shared/tls/files.js';
-import { withOwner } from '../../shared/files/file-owner.js';
 
 export const ADMIN_KEY_FILE = 'admin.key';
 

@@ -2,10 +2,10 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { sourceOf } from '../../shared/net/ip.js';
-import { mainShares } from '../../shared/process/descriptors.js';
 import { Shares } from '../../shared/net/shares.js';
-import type { PeerServiceMetrics } from './metrics.js';
+import { mainShares } from '../../shared/process/descriptors.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { PeerServiceMetrics } from './metrics.js';
 
 /** Connections, and those of one source: an IPv4 address, or a /64 of IPv6. Each service of a node has one or a few. */
 const PLACES = QUEUES.grpcConnections.bounds.slots;

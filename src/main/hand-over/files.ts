@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/logging/logger.js';
-import { checkAnswer } from './tenure.js';
 import type { HandOverAnswer, HandOverRequest } from '../control/hand-over.js';
+import { checkAnswer } from './tenure.js';
 
 const DIRECTORY = 'hand-over';
 const ASK = 'ask';

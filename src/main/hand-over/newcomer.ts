@@ -8,11 +8,11 @@ import { monotonic } from '../../shared/clock.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { ControlConnection } from '../control/client.js';
+import type { HandOverAnswer } from '../control/hand-over.js';
 import { controlSocketPath } from '../control/protocol.js';
 import { inUse } from '../data-directory/data-directory.js';
 import { answerInFile, askByFile } from './files.js';
 import { checkAnswer, shown, type Tenure } from './tenure.js';
-import type { HandOverAnswer } from '../control/hand-over.js';
 
 const ANSWER_MS = 5_000;
 /** Between two questions to one that does not hand over, or does not answer. */

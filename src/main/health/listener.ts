@@ -18,10 +18,10 @@ import { targetOf } from '../../shared/net/http-target.js';
 import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../shared/net/http-visitor.js';
 import { sourceOf } from '../../shared/net/ip.js';
 import type { ListenAddress } from '../../shared/net/listen-address.js';
-import { mainShares } from '../../shared/process/descriptors.js';
 import { Shares } from '../../shared/net/shares.js';
-import type { CloseReason, HealthMetrics, PROBE_SETTINGS } from './metrics.js';
+import { mainShares } from '../../shared/process/descriptors.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { CloseReason, HealthMetrics, PROBE_SETTINGS } from './metrics.js';
 
 export interface Answer {
   readonly status: number;

@@ -7,9 +7,9 @@
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { PeerMetrics } from './metrics.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
-import { QUEUES } from '../../shared/queues.js';
 
 export interface KnownPeer {
   /** Base58. */

@@ -2,6 +2,7 @@
 
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { PeerMetrics } from './metrics.js';
 import {
   blendedMs,
@@ -12,7 +13,6 @@ import {
   reputationOf,
 } from './reputation.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** Times are unix ms, 0 for never. */
 export interface PeerRecord {

@@ -7,11 +7,11 @@
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
+import { QUEUES } from '../../shared/queues.js';
 import { KnownPeers } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';
 import { PeerRecords, type PeerReport } from './peer-records.js';
 import { type Level, WriteBehind } from './write-behind.js';
-import { QUEUES } from '../../shared/queues.js';
 
 const MAX_UNSTORED = QUEUES.registryChanges.bounds.entries;
 /** Between two writes. */

@@ -19,11 +19,11 @@ import {
   sliceCheckedBatch,
 } from '../../shared/pipeline/checked-batch.js';
 import { Judge } from '../../shared/pipeline/judge.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CheckerPool } from './checker-pool.js';
 import type { PipelineMetrics } from './metrics.js';
 import { FairQueue, type QueuedMessage } from './queue.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** A message on its way to a checker. */
 export interface Entrant extends QueuedMessage {

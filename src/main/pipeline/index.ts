@@ -35,6 +35,7 @@ import {
 } from '../../shared/pipeline/checked-batch.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TracedMessage, TraceParent } from '../../shared/tracing/types.js';
@@ -53,7 +54,6 @@ import { Checks, type Entrant } from './checks.js';
 import { type MessageTrace, MessageTraces } from './message-trace.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
-import { QUEUES } from '../../shared/queues.js';
 
 export interface PipelineComponents {
   readonly settings: Settings;

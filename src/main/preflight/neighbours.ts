@@ -6,8 +6,8 @@ import { createBlockValidationClient } from '../../shared/grpc/block-validation-
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { KafkaTopicKey } from '../../shared/messages/topics.js';
-import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { kafkaTopics } from '../../shared/settings/kafka-topics.js';
+import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { postgresUrl } from '../../shared/settings/values/texts.js';
 import { createProducer } from '../../shared/sinks/kafka/index.js';
 import { PostgresBanStore } from '../bans/postgres-store.js';

@@ -12,8 +12,8 @@ import { kafkaSecurityProblems } from '../../shared/sinks/kafka/security-setting
 import { announcedUrls } from '../announce/urls.js';
 import { miningProblem } from '../chain/embedded-chain.js';
 import { grpcServerProblems } from '../grpc/server.js';
-import { islandProblems } from './isolation.js';
 import { notificationProblems } from '../websocket/index.js';
+import { islandProblems } from './isolation.js';
 
 const NEIGHBOURS = [
   'blockchain_grpcAddress',

@@ -3,10 +3,10 @@
 import { UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { pidScope, type RunFile, writeRunFile } from '../../shared/process/run-file.js';
+import type { HandOverAnswer } from '../control/hand-over.js';
 import { type BackupSummary, controlSocketPath } from '../control/protocol.js';
 import { ControlServer } from '../control/server.js';
 import { AskedByFile } from '../hand-over/files.js';
-import type { HandOverAnswer } from '../control/hand-over.js';
 import type { PublisherPool } from '../pipeline/publisher-pool.js';
 
 export interface RuntimeInfoComponents {

@@ -1,9 +1,9 @@
 /** From whom to catch up: who may be asked, and who first. Pure but for the order of equals. */
 
+import { QUEUES } from '../../shared/queues.js';
 import type { RegisteredPeer } from '../peers/registered-peers.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import type { PeerBackoff } from './peer-backoff.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** What there is to a peer besides its word: it was of use or is configured; it is connected; nothing. */
 export type Standing = 'proven' | 'connected' | 'stranger';

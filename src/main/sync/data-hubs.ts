@@ -3,9 +3,9 @@
 import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../../shared/errors.js';
 import { Refusal } from '../../shared/messages/refusal.js';
+import { QUEUES } from '../../shared/queues.js';
 import { type GuardedHttp, InsideAddressError, LateAnswerError } from './guarded-http.js';
 import type { HubOutcome, SyncMetrics } from './metrics.js';
-import { QUEUES } from '../../shared/queues.js';
 
 export interface DataHubsComponents {
   readonly http: Pick<GuardedHttp, 'get'>;
@@ -33,7 +33,11 @@ export class DataHubs {
 
   constructor(
     components: DataHubsComponents,
-    { rememberMs = 10_000, budgetMs = QUEUES.dataHubChecks.bounds.lookMs, concurrency = QUEUES.dataHubChecks.bounds.atOnce }: DataHubsOptions = {},
+    {
+      rememberMs = 10_000,
+      budgetMs = QUEUES.dataHubChecks.bounds.lookMs,
+      concurrency = QUEUES.dataHubChecks.bounds.atOnce,
+    }: DataHubsOptions = {},
   ) {
     this.#components = components;
     this.#budgetMs = budgetMs;

@@ -12,10 +12,10 @@ import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { CheckContext } from '../../shared/messages/kind.js';
 import { addressScope, isPrivateHost, isReservedAddress } from '../../shared/net/ip.js';
+import { QUEUES } from '../../shared/queues.js';
 import { withoutSecrets } from '../../shared/redaction.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceSpan } from '../../shared/tracing/types.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** The address, or the one behind a name or redirect, is not one that strangers may send this server to. */
 export class InsideAddressError extends Error {

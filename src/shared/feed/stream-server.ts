@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type LocalSocket, listenOnSocket } from '../ipc/local-socket.js';
 import type { JournalledEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
+import { QUEUES } from '../queues.js';
 import type { TraceParent } from '../tracing/types.js';
 import type { FrameStreamMetrics } from './metrics.js';
 import {
@@ -17,7 +18,6 @@ import {
   MESSAGE,
   MessageReader,
 } from './stream.js';
-import { QUEUES } from '../queues.js';
 
 /** Bytes that wait for one notification server, the newest batch beyond it: what is more it reads in the journal. */
 const WAITING_BYTES = QUEUES.framesToServer.bounds.bytes;

@@ -8,7 +8,7 @@ import {
   type PeerInfoForCatchup,
   type PeerRegistryInfo,
 } from '../generated/p2p_api.js';
-import { parseServiceAddress, type DialAddress } from '../net/listen-address.js';
+import { type DialAddress, parseServiceAddress } from '../net/listen-address.js';
 import { type CallPolicy, callUnary, type UnaryMethod } from './call.js';
 import { openChannel } from './channel.js';
 import type { GrpcTlsSettings } from './tls-settings.js';

@@ -39,7 +39,9 @@ function defaults(setting: Setting): string {
     const text = setting.format(defaultOf(setting, { generation }));
     return text === '' ? 'empty' : `\`${text.replaceAll('|', '\\|')}\``;
   });
-  const contexts = Object.entries(setting.contexts ?? {}).map(([name, value]) => `; ${name}: \`${setting.format(value)}\``);
+  const contexts = Object.entries(setting.contexts ?? {}).map(
+    ([name, value]) => `; ${name}: \`${setting.format(value)}\``,
+  );
   return `${current}${first === current ? '' : `; first: ${first}`}${contexts.join('')}`;
 }
 

@@ -20,9 +20,9 @@ import { crc32c } from '../crc32c.js';
 import { errorMessage } from '../errors.js';
 import { decodeEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
-import type { DeadLetter } from './types.js';
-import type { OutboxMetrics } from './metrics.js';
 import { QUEUES } from '../queues.js';
+import type { OutboxMetrics } from './metrics.js';
+import type { DeadLetter } from './types.js';
 
 /** Which entry, refused by whom: what a letter is only once. */
 export interface LetterKey {

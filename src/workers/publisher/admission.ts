@@ -9,8 +9,8 @@
 import type { OutcomeName } from '../../shared/messages/outcomes.js';
 import { standingIndex } from '../../shared/pipeline/standing.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
-import { Recent } from './recent.js';
 import { QUEUES } from '../../shared/queues.js';
+import { Recent } from './recent.js';
 
 /** The newest Go nodes' figures. */
 const REPEAT_MS = QUEUES.repeats.bounds.windowMs;

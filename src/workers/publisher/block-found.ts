@@ -9,8 +9,8 @@ import { KeyRefusedError } from '../../shared/grpc/neighbour.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';
-import type { PublisherMetrics } from './metrics.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { PublisherMetrics } from './metrics.js';
 
 /** Bound of the queue `BlockFound calls`. */
 const MAX_WAITING = QUEUES.blockFound.bounds.calls;

@@ -12,7 +12,6 @@ import { decodeEntry, encodeEntry, hasFrame, type JournalledEntry } from '../../
 import { type Appended, Journal, type Opened } from '../../shared/journal/journal.js';
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
 import { DamagedError } from '../../shared/sinks/backlog.js';
 import { DeadLetters, type ReturnedLetter } from '../../shared/sinks/dead-letters.js';
 import type { SinkCursor } from '../../shared/sinks/drainer.js';
@@ -20,7 +19,7 @@ import { Drainer } from '../../shared/sinks/drainer.js';
 import { isRecordOf } from '../../shared/sinks/kafka/sink.js';
 import { KeptEntries } from '../../shared/sinks/kept.js';
 import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
-import type { Sink } from '../../shared/sinks/types.js';
+import type { DeadLetter, OutboxTopic, Sink } from '../../shared/sinks/types.js';
 
 export interface OutboxComponents {
   readonly logger: Logger;

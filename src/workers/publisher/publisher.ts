@@ -20,7 +20,7 @@ import { ANNOUNCED_TOPICS, blocks, type KafkaTopicKey, notifications } from '../
 import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
-import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
+import { QUEUES } from '../../shared/queues.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
 import type { KafkaTopicUrl } from '../../shared/settings/values/kafka-topic.js';
 import { createProducer } from '../../shared/sinks/kafka/index.js';
@@ -28,7 +28,7 @@ import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.js';
 import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
 import { placeValues, TracedSink } from '../../shared/sinks/traced.js';
-import type { Sink } from '../../shared/sinks/types.js';
+import type { DeadLetter, OutboxTopic, Sink } from '../../shared/sinks/types.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import { FLUSH_MS, Tracing } from '../../shared/tracing/tracing.js';
 import type { SpanValues, TracedMessage, TraceParent } from '../../shared/tracing/types.js';
@@ -37,7 +37,6 @@ import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
 import { createPublisherMetrics, type PublisherMetrics } from './metrics.js';
 import { Outbox, type Outlet } from './outbox.js';
-import { QUEUES } from '../../shared/queues.js';
 
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;

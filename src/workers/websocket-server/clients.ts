@@ -9,10 +9,10 @@
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { frameJson } from '../../shared/messages/frame.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { Place } from './admission.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { Listener, TransportSocket } from './transport/index.js';
-import { QUEUES } from '../../shared/queues.js';
 
 export const FEED = 'feed';
 

@@ -20,6 +20,7 @@ import type { Sighting } from '../../../src/main/devnet/sightings.js';
 import { HealthServer } from '../../../src/main/health/http.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { writeRunFile } from '../../../src/shared/process/run-file.js';
 import { EmbeddedBroker } from '../../../src/shared/sinks/kafka/embedded/broker.js';
 import { EmbeddedBrokerServer } from '../../../src/shared/sinks/kafka/embedded/server.js';
@@ -28,7 +29,6 @@ import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 import { ADMIN_KEY, startService } from '../grpc/service-fixture.js';
-import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 const BIN = resolve('bin/teranode-p2p.mjs');
 const { logger } = keptLog();

@@ -36,7 +36,7 @@ test('three nodes have keys that stay, ports of their own and know each other', 
     [9905, 9915, 9925],
   );
   assert.deepEqual(
-    settings.map((one) => one.health_check_httpListenAddress),
+    settings.map((one) => one.health_check_httpListenAddress?.text),
     ['127.0.0.1:8000', '127.0.0.1:8010', '127.0.0.1:8020'],
   );
   assert.deepEqual(

@@ -13,11 +13,11 @@ import { bindAddress } from '../../../src/main/grpc/listen-address.js';
 import { GrpcServer } from '../../../src/main/grpc/server.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { within } from '../../support/wait.js';
 import { PLAIN, startService } from './service-fixture.js';
-import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 test('health answers by the standard protocol', async (context) => {
   const { address } = await startService(context);
@@ -104,7 +104,9 @@ test('localhost is 127.0.0.1 and ::1, at one port, and taken at one of them it i
 
 test('a name is bound at each of its addresses, one that has none is named with its setting', async (context) => {
   const own = (await lookup(hostname(), { all: true })).map(({ address }) => address);
-  const { server } = await startService(context, { settings: { p2p_grpcListenAddress: parseListenAddress(`${hostname()}:0`) } });
+  const { server } = await startService(context, {
+    settings: { p2p_grpcListenAddress: parseListenAddress(`${hostname()}:0`) },
+  });
   for (const address of own) {
     const host = address.includes(':') ? `[${address}]` : address;
     const client = new PeerServiceClient(`${host}:${server.port}`);
@@ -124,8 +126,18 @@ test('without a host every address is bound, and loopback is told from what othe
     port: 9904,
     loopback: true,
   });
-  assert.deepEqual(bindAddress(parseListenAddress(':9904')), { target: '[::]:9904', host: '::', port: 9904, loopback: false });
-  assert.deepEqual(bindAddress(parseListenAddress('[::1]:0')), { target: '[::1]:0', host: '::1', port: 0, loopback: true });
+  assert.deepEqual(bindAddress(parseListenAddress(':9904')), {
+    target: '[::]:9904',
+    host: '::',
+    port: 9904,
+    loopback: false,
+  });
+  assert.deepEqual(bindAddress(parseListenAddress('[::1]:0')), {
+    target: '[::1]:0',
+    host: '::1',
+    port: 0,
+    loopback: true,
+  });
   assert.deepEqual(bindAddress(parseListenAddress('0.0.0.0:1')), {
     target: '0.0.0.0:1',
     host: '0.0.0.0',

@@ -19,10 +19,10 @@ import type { ConnectedPeer, P2PNode } from '../../../src/main/node/types.js';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
 import { PeerRegistry } from '../../../src/main/peers/registry.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { keptLog } from '../../support/logger.js';
 import { createPeer, type Peer } from '../../support/peer.js';
 import { temporaryDirectory } from '../../support/temporary.js';
-import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 export const ADMIN_KEY = 'the-key-of-this-test';
 export const BAN_MS = 3_600_000;

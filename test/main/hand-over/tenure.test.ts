@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FORMATS, Tenure, type TenureOptions } from '../../../src/main/hand-over/tenure.js';
 import type { HandOverAnswer, HandOverRequest } from '../../../src/main/control/hand-over.js';
+import { FORMATS, Tenure, type TenureOptions } from '../../../src/main/hand-over/tenure.js';
 
 const SERVING = { stopping: false };
 

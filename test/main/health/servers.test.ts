@@ -9,9 +9,9 @@ import { Liveness } from '../../../src/main/health/liveness.js';
 import { Readiness, type ReadinessCheck } from '../../../src/main/health/readiness.js';
 import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
 import type { DependencyHealth, HealthReport } from '../../../src/shared/health.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { keptLog } from '../../support/logger.js';
 import { within } from '../../support/wait.js';
-import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 const { logger } = keptLog();
 const well = (resource: string): ReadinessCheck => ({
@@ -24,7 +24,10 @@ async function serve(
   readiness: () => Promise<HealthReport>,
   liveness: () => Promise<HealthReport> = readiness,
 ): Promise<string> {
-  const server = new HealthServer({ logger, readiness, liveness }, { address: parseListenAddress('127.0.0.1:0') });
+  const server = new HealthServer(
+    { logger, readiness, liveness },
+    { address: parseListenAddress('127.0.0.1:0') },
+  );
   await server.start();
   context.after(() => server.stop());
   return `http://127.0.0.1:${server.port}`;
@@ -173,7 +176,10 @@ test('metrics are at their path alone, by GET alone; a scrape that fails tells n
     if (fails) throw new Error('the secret reason');
     return { contentType: 'text/plain; version=0.0.4', body: 'a 1\n' };
   };
-  const server = new MetricsServer({ logger, scrape }, { address: parseListenAddress('127.0.0.1:0'), path: '/m' });
+  const server = new MetricsServer(
+    { logger, scrape },
+    { address: parseListenAddress('127.0.0.1:0'), path: '/m' },
+  );
   await server.start();
   context.after(() => server.stop());
   const url = `http://127.0.0.1:${server.port}`;

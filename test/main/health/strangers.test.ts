@@ -9,10 +9,10 @@ import { Gauge, Registry } from 'prom-client';
 import { HealthServer, MetricsServer } from '../../../src/main/health/http.js';
 import { Liveness } from '../../../src/main/health/liveness.js';
 import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
+import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { holdIdle } from '../../support/idle-connections.js';
 import { keptLog } from '../../support/logger.js';
 import { waitFor, within } from '../../support/wait.js';
-import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 
 const { logger } = keptLog();
 const MIB = 1024 * 1024;
@@ -33,7 +33,10 @@ async function startPorts(context: TestContext) {
   const aggregate = new MetricsAggregate({ registry, logger });
   const liveness = new Liveness({ signs: [] });
   const check = () => liveness.check();
-  const health = new HealthServer({ logger, readiness: check, liveness: check }, { address: parseListenAddress(':0') });
+  const health = new HealthServer(
+    { logger, readiness: check, liveness: check },
+    { address: parseListenAddress(':0') },
+  );
   const metrics = new MetricsServer(
     { logger, scrape: () => aggregate.scrape() },
     { address: parseListenAddress(':0'), path: '/metrics' },

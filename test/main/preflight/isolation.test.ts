@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settingsProblems } from '../../../src/main/preflight/settings.js';
 import {
   islandHealth,
   islandProblems,
   islandsOf,
   islandWarning,
 } from '../../../src/main/preflight/isolation.js';
+import { settingsProblems } from '../../../src/main/preflight/settings.js';
 import type { SettingsOrigin } from '../../../src/shared/settings/load.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';
 

@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { settingsProblems } from '../../../src/main/preflight/settings.js';
-import { type SettingChanges, settingsOf } from '../../support/settings.js';
-import { temporaryDirectory } from '../../support/temporary.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
 import { loadSettings } from '../../../src/shared/settings/load.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
+import { temporaryDirectory } from '../../support/temporary.js';
 
 const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 const problemsOf = (changes: SettingChanges) => settingsProblems(settingsOf(changes));

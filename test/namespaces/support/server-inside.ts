@@ -3,9 +3,9 @@
 import { spawn } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { SettingChanges } from '../../support/settings.js';
 import { within as withDeadline } from '../../support/wait.js';
 import type { Namespace } from './routers.js';
-import type { SettingChanges } from '../../support/settings.js';
 
 /** What the process answers. */
 export interface Calls {

@@ -2,8 +2,8 @@
 
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Feed, openFeed, serverSettings, startServer, type TestServer } from '../../support/server.js';
-import type { Calls } from './server-inside.js';
 import type { SettingChanges } from '../../support/settings.js';
+import type { Calls } from './server-inside.js';
 
 const undo: (() => unknown)[] = [];
 const context = { after: (step: () => unknown) => undo.push(step) } as unknown as Parameters<

@@ -44,11 +44,7 @@ test('an address that is none is refused', () => {
     'dns://9.9.9.9/blockchain:8087',
     'unix:///run/blockchain.sock',
   ]) {
-    assert.throws(
-      () => targetOf(address),
-      RangeError,
-      address,
-    );
+    assert.throws(() => targetOf(address), RangeError, address);
   }
 });
 

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { Server, ServerCredentials, status as Status, type sendUnaryData } from '@grpc/grpc-js';
 import { EmbeddedValidationService } from '../../../src/main/devnet/validation-service.js';
 import type { HashHex } from '../../../src/shared/bitcoin/hash.js';
-import { AbortedError, ConfigurationError, UnavailableError } from '../../../src/shared/errors.js';
+import { AbortedError, UnavailableError } from '../../../src/shared/errors.js';
 import {
   BlockAssemblyAPIService,
   type StateMessage,
@@ -109,17 +109,6 @@ test('without an address validation is not configured, which is healthy', async 
   const health = await client.health(never);
   assert.deepEqual([health.status, health.message], [200, 'not configured']);
   await assert.doesNotReject(client.blockFound(BLOCK));
-});
-
-test('a bad address names its setting', () => {
-  assert.throws(
-    () =>
-      createBlockValidationClient({
-        settings: settingsOf({ blockvalidation_grpcAddress: 'nowhere' }),
-        logger,
-      }),
-    (error) => error instanceof ConfigurationError && error.message.startsWith('blockvalidation_grpcAddress'),
-  );
 });
 
 async function serveAssembly(context: TestContext, answer: (reply: sendUnaryData<StateMessage>) => void) {

@@ -6,6 +6,7 @@ import { BlockchainAPIClient, type Notification } from '../../../src/shared/gene
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { Neighbour } from '../../../src/shared/grpc/neighbour.js';
 import { createNeighbourMetrics } from '../../../src/shared/grpc/neighbour-metrics.js';
+import { parseServiceAddress } from '../../../src/shared/net/listen-address.js';
 import { tracingConfig } from '../../../src/shared/tracing/config.js';
 import { Tracing } from '../../../src/shared/tracing/tracing.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
@@ -15,7 +16,6 @@ import { keptLog } from '../../support/logger.js';
 import { LossyProxy } from '../../support/lossy-proxy.js';
 import { settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
-import { parseServiceAddress } from '../../../src/shared/net/listen-address.js';
 
 const [FIRST, SECOND] = minedChain(2) as [Uint8Array, Uint8Array];
 /** Of calls that are to be missed. */

@@ -51,9 +51,10 @@ const BAD: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
   ['p2p_allowed_addresses', { p2p_allowed_addresses: '127.1' }],
   ['p2p_websocket_trusted_source_cidrs', { p2p_websocket_trusted_source_cidrs: 'everyone' }],
   ['p2p_websocket_trusted_proxies', { p2p_websocket_trusted_proxies: 'none' }],
+  ['p2p_websocket_trusted_proxies', { p2p_websocket_trusted_proxies: '10.0.0.0/33' }],
   ['prometheusEndpoint', { prometheusEndpoint: 'metrics' }],
   ['p2p_force_sync_peer', { p2p_force_sync_peer: 'me!' }],
-  ['blockchain_store', { blockchain_store: 'postgres://' }],
+  ['blockchain_store', { blockchain_store: 'postgres://u:p@h:port/db' }],
   ['grpc_admin_api_key', { grpc_admin_api_key: 'two words' }],
   ...['/ip4/1.2.3', 'no host', '1.2.3', 'host:port', '[x]:5', 'a:b:c', '/nonsense/1', '/tcp/80', '-.-'].map(
     (address) => ['p2p_advertise_addresses', { p2p_advertise_addresses: address }] as const,
@@ -81,6 +82,20 @@ for (const [key, env] of BAD) {
   });
 }
 
+test('a secret is not told with what is wrong with it', (context) => {
+  const secret: readonly Readonly<Record<string, string>>[] = [
+    { blockchain_store: 'postgres://user:hush@[' },
+    { p2p_private_key: 'hush' },
+    { grpc_admin_api_key: 'hush hush' },
+    { p2p_private_network: 'true', p2p_shared_key: 'hush' },
+    { kafka_blocksConfig: 'kafka://user:hush@one:9092/blocks' },
+  ];
+  for (const env of secret) {
+    const told = problemsOf(context, env).join();
+    assert.ok(told !== '' && !told.includes('hush'), told);
+  }
+});
+
 test('each bad entry of a list is told, and what could not be read collides with nothing', (context) => {
   const problems = problemsOf(context, {
     p2p_static_peers: `nonsense|/ip4/192.0.2.1/tcp/1|/ip4/192.0.2.1/tcp/1/p2p/${PEER}`,
@@ -89,7 +104,11 @@ test('each bad entry of a list is told, and what could not be read collides with
   });
   assert.deepEqual(
     problems.map((problem) => /^\w+: "[^"]*"/.exec(problem)?.[0]),
-    ['p2p_static_peers: "nonsense"', 'p2p_static_peers: "/ip4/192.0.2.1/tcp/1"', 'p2p_httpListenAddress: "x"'],
+    [
+      'p2p_static_peers: "nonsense"',
+      'p2p_static_peers: "/ip4/192.0.2.1/tcp/1"',
+      'p2p_httpListenAddress: "x"',
+    ],
   );
 });
 

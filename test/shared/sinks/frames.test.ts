@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { hasFrame } from '../../../src/shared/journal/entry.js';
 import { segmentName } from '../../../src/shared/journal/layout.js';
+import { parseKafkaUrl } from '../../../src/shared/settings/values/kafka-topic.js';
 import { Drainer } from '../../../src/shared/sinks/drainer.js';
 import { EmbeddedProducer } from '../../../src/shared/sinks/kafka/embedded/producer.js';
 import { frameForm, KafkaSink } from '../../../src/shared/sinks/kafka/sink.js';
@@ -15,7 +16,6 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../../src/shared/settings/values/kafka-topic.js';
 import { NO_METERS } from '../../../src/shared/sinks/metrics.js';
 import { recordsIn, startBroker } from '../../support/embedded-broker.js';
 import { keptLog } from '../../support/logger.js';

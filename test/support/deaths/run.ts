@@ -13,6 +13,7 @@ import { Dashboard } from '../dashboard.js';
 import { samplesOf, sumOf } from '../gossip.js';
 import { randomNumbers } from '../random.js';
 import { serverSettings } from '../server.js';
+import type { SettingChanges } from '../settings.js';
 import { waitFor } from '../wait.js';
 import { readJournalFiles } from './journal-files.js';
 import { MortalServer, VICTIMS, type Victim } from './mortal-server.js';
@@ -26,7 +27,6 @@ import {
   type Stored,
 } from './oracle.js';
 import { Traffic, type Word } from './traffic.js';
-import type { SettingChanges } from '../settings.js';
 
 export interface RandomDeaths {
   /** How often the server is started. */

@@ -3,12 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import kafkajs, { type Admin, type Kafka, type KafkaConfig } from 'kafkajs';
 import type { KafkaTopicKey } from '../../../src/shared/messages/topics.js';
+import type { SettingChanges } from '../settings.js';
 import { waitFor } from '../wait.js';
 import { type BrokerProcess, FAST_START } from './broker.js';
 import { ADMIN, type ClusterPlan } from './configuration.js';
 import { classpathOf } from './jars.js';
 import { type Ended, findJava, runToEnd } from './java.js';
-import type { SettingChanges } from '../settings.js';
 
 const READY_MS = 60_000;
 const TOOL_MS = 120_000;

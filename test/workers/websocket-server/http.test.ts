@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { generate } from 'selfsigned';
 import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../../support/notifications.js';
+import type { SettingChanges } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
-import type { SettingChanges } from '../../support/settings.js';
 
 interface Raw {
   readonly socket: Socket;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { WebSocket } from 'ws';
-import { ConfigurationError } from '../../../src/shared/errors.js';
 import { TrustedProxies } from '../../../src/workers/websocket-server/proxies.js';
 import { serveNotifications, TRANSPORTS } from '../../support/notifications.js';
 import { waitFor } from '../../support/wait.js';
@@ -85,17 +84,5 @@ for (const transport of TRANSPORTS)
       assert.equal(await come('203.0.113.8'), 101);
       assert.equal(await come('203.0.113.7', '127.0.0.2'), 101, 'no proxy: its word is not heard');
       await waitFor(() => servers.connections === 7, { what: 'seven places counted' });
-    });
-
-    it('does not start with an entry that is no address', async (t) => {
-      await assert.rejects(
-        serveNotifications(t, {
-          p2p_websocket_transport: transport,
-          p2p_websocket_trusted_proxies: ['10.0.0.0/33'],
-        }),
-        (error) =>
-          error instanceof ConfigurationError &&
-          /^p2p_websocket_trusted_proxies: .*10\.0\.0\.0\/33/.test(error.problems[0] ?? ''),
-      );
     });
   });

@@ -7,8 +7,8 @@
  * A paused stream can still deliver its window (256 KiB, some 850 small messages), no more.
  */
 
-import type { NodeMetrics } from '../metrics/node-metrics.js';
 import { QUEUES } from '../../../shared/queues.js';
+import type { NodeMetrics } from '../metrics/node-metrics.js';
 
 /** Messages pending at which streams pause; at half of it they resume. */
 const PENDING_BOUND = QUEUES.withoutVerdict.bounds.messages;

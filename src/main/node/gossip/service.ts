@@ -5,6 +5,7 @@ import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import { gossipTopic } from '../../../shared/bitcoin/networks.js';
 import type { MessageKind } from '../../../shared/messages/kind.js';
+import { QUEUES } from '../../../shared/queues.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import type { Traffic } from '../metrics/traffic.js';
 import { meshWithDirectPeers } from '../patches/direct-peers.js';
@@ -26,7 +27,6 @@ import { fastMessageId, messageId, messageIdText } from './message-id.js';
 import { PeerExchange } from './peer-exchange.js';
 import { NO_SCORES, SCORE_THRESHOLDS, type ScoreInputs, scoreParameters } from './score-parameters.js';
 import type { Verification } from './verification.js';
-import { QUEUES } from '../../../shared/queues.js';
 
 /** Bytes of one RPC at the most; Go splits its own at 1 MiB. */
 const RPC_BOUND = 2 * 1024 * 1024;

@@ -6,11 +6,11 @@ import { dirname, join } from 'node:path';
 import { generateKeyPair, generateKeyPairFromSeed, privateKeyFromProtobuf } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface';
 import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
+import { withOwner } from '../../../shared/files/file-owner.js';
+import { makeDirectory } from '../../../shared/files/make-directory.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import type { BlockchainClient } from '../../chain/types.js';
-import { withOwner } from '../../../shared/files/file-owner.js';
-import { makeDirectory } from '../../../shared/files/make-directory.js';
 
 export const KEY_FILE_NAME = 'p2p.key';
 /** State key under which the first generation's service kept its key, as libp2p protobuf. */

@@ -13,8 +13,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { libraryTime } from '../../../shared/clock.js';
-import { halfSipHash } from '../gossip/half-sip-hash.js';
 import { QUEUES } from '../../../shared/queues.js';
+import { halfSipHash } from '../gossip/half-sip-hash.js';
 
 /** How long an id is remembered at the least, as long as there is room: GossipSub's own. */
 const VALIDITY_MS = 120_000;

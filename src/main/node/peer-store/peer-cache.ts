@@ -13,13 +13,13 @@ import { LRUCache } from 'lru-cache';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { dateOf, steadyTime } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
+import { makeDirectory } from '../../../shared/files/make-directory.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { sourceOf } from '../../../shared/net/ip.js';
+import { QUEUES } from '../../../shared/queues.js';
 import type { Settings } from '../../../shared/settings/table.js';
-import { makeDirectory } from '../../../shared/files/make-directory.js';
 import { isRelayed, multiaddrHost } from '../addresses/multiaddrs.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
-import { QUEUES } from '../../../shared/queues.js';
 
 /** Newest first: written is the first, read whichever is there. */
 export const CACHE_FILE_NAMES = ['p2p_peers.json', 'teranode_peers.json'] as const;

@@ -5,9 +5,9 @@
  */
 
 import type { MultiaddrConnection } from '@libp2p/interface';
-import { isRelayed, multiaddrSource } from '../addresses/multiaddrs.js';
 import { Shares } from '../../../shared/net/shares.js';
 import { QUEUES } from '../../../shared/queues.js';
+import { isRelayed, multiaddrSource } from '../addresses/multiaddrs.js';
 
 /** Pending at once, of all sources that are limited. */
 const PENDING = QUEUES.handshakes.bounds.slots;

@@ -110,8 +110,7 @@ export class Peering {
       (ids: Iterable<string>): void => {
         for (const id of ids) for (const set of known) set.add(id);
       };
-    const bootstrapsRelay =
-      configured.relayAddresses.length > 0 && settings.p2p_relay_peers.length === 0;
+    const bootstrapsRelay = configured.relayAddresses.length > 0 && settings.p2p_relay_peers.length === 0;
     const { marks } = configured;
     const parts = { libp2p: host, logger, metrics };
     const silent = settings.listen_mode === 'silent';

@@ -11,11 +11,11 @@ import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import { errorMessage, UnavailableError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { QUEUES } from '../../../shared/queues.js';
 import { isPrivateMultiaddr, isRelayed, multiaddrHost, multiaddrPeerId } from '../addresses/multiaddrs.js';
 import type { LookupOutcome, PeripheryMetrics } from '../metrics/periphery-metrics.js';
 import { GaveWayError, ServedStreams } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
-import { QUEUES } from '../../../shared/queues.js';
 
 export const LOOKUP_1_0 = '/p2p-msg-bus/peer-addr-request/1.0.0';
 export const LOOKUP_1_1 = '/p2p-msg-bus/peer-addr-request/1.1.0';

@@ -6,10 +6,10 @@ import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import { errorMessage, UnavailableError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { QUEUES } from '../../../shared/queues.js';
 import type { DirectOutcome, PeripheryMetrics } from '../metrics/periphery-metrics.js';
 import { GaveWayError, ServedStreams } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';
-import { QUEUES } from '../../../shared/queues.js';
 
 /** Without a leading slash, as the Go service spells it. */
 export const DIRECT_PROTOCOL = 'teranode/bitcoin/1.0.0';

@@ -2,8 +2,8 @@
 
 import type { Connection } from '@libp2p/interface';
 import { isLoopbackAddress } from '../../../shared/net/ip.js';
-import { isRelayed, multiaddrHost, multiaddrSource } from '../addresses/multiaddrs.js';
 import { type Holder, Shares } from '../../../shared/net/shares.js';
+import { isRelayed, multiaddrHost, multiaddrSource } from '../addresses/multiaddrs.js';
 
 export interface StreamShares {
   /** Served at once, of all peers. */

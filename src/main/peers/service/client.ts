@@ -13,6 +13,7 @@ import { errorMessage } from '../../../shared/errors.js';
 import { PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
 import type { DependencyHealth } from '../../../shared/health.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { QUEUES } from '../../../shared/queues.js';
 import type { BanList } from '../../bans/list.js';
 import type {
   PeerRegistryCalls,
@@ -33,7 +34,6 @@ import { outcomeOf } from './outcome.js';
 import { PendingUpdates, type Update } from './pending.js';
 import { isDealtWith, type ServiceRow, serviceRow } from './row.js';
 import { MAX_ROWS, ServiceRows } from './rows.js';
-import { QUEUES } from '../../../shared/queues.js';
 
 export interface RegistryClientComponents {
   readonly calls: PeerRegistryCalls;

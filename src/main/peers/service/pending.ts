@@ -1,7 +1,7 @@
 /** What is to be written about peers to the blockchain service's registry: the newest of each, gathered until its turn. */
 
-import type { RegistryCall } from './calls.js';
 import { QUEUES } from '../../../shared/queues.js';
+import type { RegistryCall } from './calls.js';
 
 /** About one peer. What it told is read from the registry here when it is written. */
 export interface Update {
@@ -41,7 +41,13 @@ export class PendingUpdates {
   readonly #familiar = new Map<string, Update>();
   readonly #strangers = new Map<string, Update>();
 
-  constructor(components: PendingComponents, { maxPeers = QUEUES.registryUpdates.bounds.peers, maxCalls = QUEUES.registryUpdates.bounds.reports }: PendingOptions = {}) {
+  constructor(
+    components: PendingComponents,
+    {
+      maxPeers = QUEUES.registryUpdates.bounds.peers,
+      maxCalls = QUEUES.registryUpdates.bounds.reports,
+    }: PendingOptions = {},
+  ) {
     this.#isFamiliar = components.isFamiliar;
     this.#onDropped = components.onDropped;
     this.#maxPeers = maxPeers;

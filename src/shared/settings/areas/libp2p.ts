@@ -1,7 +1,13 @@
 /** libp2p: addresses, keys, peers, connections, gossip. */
 
 import { NETWORK_REFERENCE, type Setting } from '../setting.js';
-import { advertisedAddresses, directMultiaddrs, ipAddresses, peerMultiaddrs, subnets } from '../values/addresses.js';
+import {
+  advertisedAddresses,
+  directMultiaddrs,
+  ipAddresses,
+  peerMultiaddrs,
+  subnets,
+} from '../values/addresses.js';
 import { choice, duration, flag, integer, text } from '../values/basic.js';
 import { nodeKey } from '../values/keys.js';
 
@@ -19,9 +25,7 @@ export const LIBP2P = {
     ...PORT,
     required: 'first',
   }),
-  p2p_private_key: nodeKey(
-    'Ed25519 key, hex of 64 or 96 bytes; empty: the file p2p.key, made when missing.',
-  ),
+  p2p_private_key: nodeKey('Ed25519 key, hex of 64 or 96 bytes; empty: the file p2p.key, made when missing.'),
   p2p_shared_key: text('', 'Pre-shared key of the private network, 64 hex digits.', {
     secret: true,
     required: 'first',

@@ -8,7 +8,9 @@ import { gossipTopics, topicPrefix } from '../values/texts.js';
 const SECOND = 1000;
 
 export const MESSAGES = {
-  p2p_topic_prefix: topicPrefix('Topic prefix; empty: teranode/bitcoin/1.0.0/<network>.', { required: 'first' }),
+  p2p_topic_prefix: topicPrefix('Topic prefix; empty: teranode/bitcoin/1.0.0/<network>.', {
+    required: 'first',
+  }),
   ...gossipTopics(MESSAGE_KINDS.map(({ topic }) => topic)),
   p2p_payload_framing: choice(
     ['direct', 'message-bus'],

@@ -9,11 +9,7 @@ const SECOND = 1000;
 
 export const NETWORK = {
   p2p_generation: choice(['first', 'current'], 'current', 'Protocol generation whose defaults apply.'),
-  network: choice(
-    NETWORK_NAMES,
-    'mainnet',
-    'Bitcoin network; decides topic prefix and proof-of-work limit.',
-  ),
+  network: choice(NETWORK_NAMES, 'mainnet', 'Bitcoin network; decides topic prefix and proof-of-work limit.'),
   clientName: text('', 'Name of this node, shown to peers and in consumer group names.'),
   version: text('', 'Version told in node_status; empty: that of this package.'),
   commit: text('', 'Commit hash told in node_status.'),

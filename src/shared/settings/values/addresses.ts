@@ -86,7 +86,7 @@ function peerMultiaddr(text: string, dnsaddr: boolean): string {
   return address.toString();
 }
 
-/** Multihashes of peer IDs: of a short key the key itself, of a longer one its SHA-256. */
+/** What a peer ID is of its key: the key itself where that is short, of a longer one its SHA-256. */
 const IDENTITY = 0x00;
 const SHA2_256 = 0x12;
 
@@ -142,7 +142,9 @@ function parseAdvertised(text: string): AdvertisedAddress {
   }
   const bare = isIP(text) !== 0;
   const portless = bare || !/:\d+$/.test(text);
-  const { host = '', port } = bare ? { host: text, port: 0 } : parseListenAddress(portless ? `${text}:0` : text);
+  const { host = '', port } = bare
+    ? { host: text, port: 0 }
+    : parseListenAddress(portless ? `${text}:0` : text);
   const multiaddr = `${hostMultiaddr(text, host)}/tcp`;
   return { text, multiaddr: portless ? multiaddr : `${multiaddr}/${port}`, portless };
 }

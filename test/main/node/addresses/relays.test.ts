@@ -75,7 +75,7 @@ test('a peer that becomes a relay later is asked again, with one listener for al
   );
   relays.start();
   context.after(() => relays.stop());
-  const failures = () => lines.filter(({ msg }) => msg === 'no place at a relay').length;
+  const failures = () => lines.filter(({ msg }) => msg === 'no reservation at a relay').length;
   await waitFor(() => failures() >= 4, { what: 'four tries' });
   assert.equal(listenersOf(test), 2, 'TCP and the relay');
   await peer.libp2p.stop();

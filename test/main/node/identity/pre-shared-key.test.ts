@@ -21,9 +21,7 @@ describe('the pre-shared key', () => {
       'function',
     );
     assert.equal(
-      typeof (await connectionProtector(
-        settingsOf({ p2p_shared_key: KEY, p2p_private_network: true }),
-      )),
+      typeof (await connectionProtector(settingsOf({ p2p_shared_key: KEY, p2p_private_network: true }))),
       'function',
     );
   });

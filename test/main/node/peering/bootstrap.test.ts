@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  namedPeerIds,
-  resolvePeers,
-} from '../../../../src/main/node/peering/bootstrap.js';
+import { namedPeerIds, resolvePeers } from '../../../../src/main/node/peering/bootstrap.js';
+import { bootstrapMultiaddrs, relayMultiaddrs } from '../../../../src/shared/settings/generations.js';
 import { keptLog } from '../../../support/logger.js';
 import { settingsOf } from '../../../support/settings.js';
-import { bootstrapMultiaddrs, relayMultiaddrs } from '../../../../src/shared/settings/generations.js';
 
 const ID = '12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt';
 const OTHER = '12D3KooWRBhwfeP2Y4TCx1SM6s9rUoHhR5STiGwxBhgFRcw3UERE';

@@ -34,10 +34,7 @@ test('every parameter is read, and one that is unknown is told', () => {
   assert.equal(url.scheme, 'memory');
   assert.deepEqual(url.brokers, []);
   assert.equal(url.topic, 'rejected.tx');
-  assert.deepEqual(
-    [url.partitions, url.replication, url.retentionMs, url.segmentBytes],
-    [4, 3, 1000, 2000],
-  );
+  assert.deepEqual([url.partitions, url.replication, url.retentionMs, url.segmentBytes], [4, 3, 1000, 2000]);
   assert.equal(url.fromOldest, false);
   assert.deepEqual(
     [url.maxProcessingTimeMs, url.sessionTimeoutMs, url.heartbeatIntervalMs, url.rebalanceTimeoutMs],

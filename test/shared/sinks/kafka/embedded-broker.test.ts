@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ClassicLevel } from 'classic-level';
+import { parseKafkaUrl } from '../../../../src/shared/settings/values/kafka-topic.js';
 import { EmbeddedBroker } from '../../../../src/shared/sinks/kafka/embedded/broker.js';
 import { EmbeddedConsumer } from '../../../../src/shared/sinks/kafka/embedded/consumer.js';
 import { partitionOf } from '../../../../src/shared/sinks/kafka/embedded/partitioner.js';
@@ -11,7 +12,6 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../../../../src/shared/sinks/kafka/types.js';
-import { parseKafkaUrl } from '../../../../src/shared/settings/values/kafka-topic.js';
 import { recordsIn, startBroker } from '../../../support/embedded-broker.js';
 import { keptLog } from '../../../support/logger.js';
 import { temporaryDirectory } from '../../../support/temporary.js';

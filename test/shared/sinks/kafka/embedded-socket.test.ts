@@ -3,9 +3,9 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { needsEmbeddedBroker } from '../../../../src/shared/settings/kafka-topics.js';
 import { EmbeddedBrokerClient } from '../../../../src/shared/sinks/kafka/embedded/client.js';
 import { MAX_MESSAGE_BYTES } from '../../../../src/shared/sinks/kafka/embedded/framing.js';
-import { needsEmbeddedBroker } from '../../../../src/shared/settings/kafka-topics.js';
 import { createConsumer, createProducer } from '../../../../src/shared/sinks/kafka/index.js';
 import {
   BrokerFaultError,

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { parseKafkaUrl } from '../../../../src/shared/settings/values/kafka-topic.js';
 import { createKafkaClient } from '../../../../src/shared/sinks/kafka/kafkajs/client.js';
 import {
   COMPRESSION_TYPES,
@@ -13,7 +14,6 @@ import {
   compressionProblem,
 } from '../../../../src/shared/sinks/kafka/kafkajs/compression.js';
 import { encodeRecordBatch } from '../../../../src/shared/sinks/kafka/kafkajs/record-batch.js';
-import { parseKafkaUrl } from '../../../../src/shared/settings/values/kafka-topic.js';
 import { keptLog } from '../../../support/logger.js';
 import { settingsOf } from '../../../support/settings.js';
 

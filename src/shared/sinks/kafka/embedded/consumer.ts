@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage } from '../../../errors.js';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import type { ConsumerMetrics } from '../consumer-metrics.js';
 import type { ConsumedRecord, KafkaConsumer } from '../types.js';
-import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import type { BrokerPort } from './port.js';
 import { brokerHealth } from './producer.js';
 

@@ -2,8 +2,8 @@
 
 import { errorMessage } from '../../../errors.js';
 import type { DependencyHealth } from '../../../health.js';
-import type { KafkaProducer, KafkaRecord } from '../types.js';
 import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
+import type { KafkaProducer, KafkaRecord } from '../types.js';
 import type { BrokerPort } from './port.js';
 
 export class EmbeddedProducer implements KafkaProducer {

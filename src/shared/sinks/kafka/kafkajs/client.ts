@@ -4,6 +4,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Kafka, LogEntry, RetryOptions, SASLOptions } from 'kafkajs';
 import type { Logger } from '../../../logging/logger.js';
 import type { Secrets } from '../../../secrets/secrets.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import type { Pem } from '../../../tls/files.js';
 import type { WatchedPem } from '../../../tls/watch.js';
 import {
@@ -12,7 +13,6 @@ import {
   type KafkaTls,
   readKafkaSecurity,
 } from '../security-settings.js';
-import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { compressionCodecs } from './compression.js';
 import { boundFetchedBatches } from './fetched-batches.js';
 import { kafkajs } from './library.js';

@@ -1,6 +1,6 @@
 /** Fetched batches that this server does not read: what is too much, and what comes in their place. */
 
-import { type Codec, COMPRESSION_TYPES, DECOMPRESSED_MAX } from './compression.js';
+import { COMPRESSION_TYPES, type Codec, DECOMPRESSED_MAX } from './compression.js';
 
 /** The library's reader of bytes; it stands where a batch begins. */
 export interface Decoder {

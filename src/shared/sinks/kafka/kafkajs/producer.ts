@@ -3,6 +3,7 @@
 import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
+import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { partitionOf } from '../embedded/partitioner.js';
 import {
   BrokerFaultError,
@@ -11,7 +12,6 @@ import {
   RecordFaultError,
   TopicFaultError,
 } from '../types.js';
-import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
 import { PRODUCER_RETRY, REQUEST_TIMEOUT_MS } from './client.js';
 import { COMPRESSION_TYPES, type CompressionName } from './compression.js';
 import { endsIdentity, faultFrom, faultType } from './faults.js';

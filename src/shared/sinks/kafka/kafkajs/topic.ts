@@ -5,8 +5,8 @@ import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import { errorMessage } from '../../../errors.js';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
-import { TopicFaultError } from '../types.js';
 import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
+import { TopicFaultError } from '../types.js';
 import { faultFrom, faultType } from './faults.js';
 import { kafkajs } from './library.js';
 
