@@ -38,22 +38,34 @@ test('docker.m, with the quickstart’s environment: the other services by their
   assert.equal(settings.blockassembly_grpcAddress?.text, 'blockassembly:8085');
   assert.equal(settings.asset_httpAddress, 'http://asset:8090/api/v1');
   assert.equal(settings.asset_httpPublicAddress, '');
-  assert.equal(
-    topicOf(settings.kafka_blocksConfig?.text ?? ''),
-    'kafka://kafka-shared:9092/blocks-teranode-ab12',
-  );
-  assert.equal(
-    topicOf(settings.kafka_subtreesConfig?.text ?? ''),
-    'kafka://kafka-shared:9092/subtrees-teranode-ab12',
-  );
-  assert.equal(
-    topicOf(settings.kafka_rejectedTxConfig?.text ?? ''),
-    'kafka://kafka-shared:9092/rejectedtx-teranode-ab12',
-  );
+  for (const [url, topic] of [
+    [settings.kafka_blocksConfig, 'blocks?partitions=1&replication=1&retention=60000'],
+    [
+      settings.kafka_subtreesConfig,
+      'subtrees?partitions=32&replication=1&retention=1800000&segment_bytes=33554432',
+    ],
+    [settings.kafka_rejectedTxConfig, 'rejectedtx?partitions=1&replication=1&retention=600000&replay=0'],
+    [
+      settings.kafka_invalidBlocksConfig,
+      'invalid-blocks?partitions=1&replication=1&retention=600000&replay=0',
+    ],
+    [
+      settings.kafka_invalidSubtreesConfig,
+      'invalid-subtrees?partitions=32&replication=1&retention=60000&segment_bytes=33554432&replay=0',
+    ],
+  ])
+    assert.equal(url?.text, `kafka://kafka-shared:9092/${topic}`);
   assert.match(settings.blockchain_store, /^postgres:\/\/.*@postgres:5432\/teranode$/);
   assert.equal(settings.DATADIR, './data/p2p');
   assert.equal(settings.p2p_peer_cache_dir, './data');
   assert.deepEqual(ports(settings), [9905, ':9904', ':9906', ':8000', ':9091']);
+});
+
+test('docker.m, beside a node of before November 2025: its topics are named in the environment', (context) => {
+  const env = { SETTINGS_CONTEXT: 'docker.m', KAFKA_BLOCKS: 'blocks-node', KAFKA_SUBTREES: 'subtrees-node' };
+  const { settings } = load(context, env);
+  assert.equal(topicOf(settings.kafka_blocksConfig?.text ?? ''), 'kafka://kafka-shared:9092/blocks-node');
+  assert.equal(topicOf(settings.kafka_subtreesConfig?.text ?? ''), 'kafka://kafka-shared:9092/subtrees-node');
 });
 
 test('docker.ss.teranode1: the first of several nodes', (context) => {
@@ -61,7 +73,7 @@ test('docker.ss.teranode1: the first of several nodes', (context) => {
   assert.equal(settings.blockchain_grpcAddress?.text, 'blockchain-1:8087');
   assert.equal(settings.blockvalidation_grpcAddress?.text, 'blockvalidation-1:8088');
   assert.equal(topicOf(settings.kafka_blocksConfig?.text ?? ''), 'kafka://kafka-shared:9092/blocks1');
-  assert.equal(settings.asset_httpPublicAddress, 'http://asset-1:8090/api/v1');
+  assert.equal(settings.asset_httpAddress, 'http://asset-1:8090/api/v1');
   assert.equal(settings.clientName, 'teranode1');
   assert.equal(settings.network, 'regtest');
 });
@@ -95,6 +107,9 @@ test('operator, with its config map: services in the cluster, topics of the node
   );
   assert.equal(settings.DATADIR, '/data/node-1/p2p');
   assert.equal(settings.p2p_peer_cache_dir, '/data/node-1');
+  assert.equal(settings.p2p_dht_mode, 'server');
+  assert.equal(settings.tracing_enabled, false);
+  assert.equal(settings.tracing_collector_url, 'jaeger-agent.jaeger.svc.cluster.local:4318');
   assert.deepEqual(ports(settings), [9905, ':9904', ':9906', ':8000', ':9091']);
   assert.equal(load(context, { SETTINGS_CONTEXT: 'operator.teratestnet' }).settings.network, 'teratestnet');
 });

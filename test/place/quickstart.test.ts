@@ -347,11 +347,11 @@ describe('in the place of the P2P service of a quickstart', () => {
   row('kafka_topics', async () => {
     const admin = await teranode.kafka.admin();
     const wanted = {
-      [`blocks-${CLIENT}`]: { partitions: 1, retention: '60000' },
-      [`subtrees-${CLIENT}`]: { partitions: 1, retention: '60000', segment: '33554432' },
-      [`rejectedtx-${CLIENT}`]: { partitions: 1, retention: '600000' },
-      [`invalid-blocks-${CLIENT}`]: { partitions: 1, retention: '600000' },
-      [`invalid-subtrees-${CLIENT}`]: { partitions: 8, retention: '60000', segment: '33554432' },
+      blocks: { partitions: 1, retention: '60000' },
+      subtrees: { partitions: 32, retention: '1800000', segment: '33554432' },
+      rejectedtx: { partitions: 1, retention: '600000' },
+      'invalid-blocks': { partitions: 1, retention: '600000' },
+      'invalid-subtrees': { partitions: 32, retention: '60000', segment: '33554432' },
     };
     const { topics } = await admin.fetchTopicMetadata({ topics: Object.keys(wanted) });
     const { resources } = await admin.describeConfigs({
@@ -376,7 +376,7 @@ describe('in the place of the P2P service of a quickstart', () => {
     };
     await announce(remote, 'block', message);
     await announce(second, 'block', message);
-    const blocks = await recordsOf(`blocks-${CLIENT}`, 2);
+    const blocks = await recordsOf('blocks', 2);
     assert.deepEqual(
       blocks
         .map(({ key: recordKey, value }) => ({ key: recordKey, ...KafkaBlockTopicMessage.decode(value) }))
@@ -386,7 +386,7 @@ describe('in the place of the P2P service of a quickstart', () => {
         .sort(byPeer),
     );
     await announce(remote, 'subtree', { Hash: hex('5') });
-    const [subtree] = await recordsOf(`subtrees-${CLIENT}`, 1);
+    const [subtree] = await recordsOf('subtrees', 1);
     assert.deepEqual(
       { key: subtree?.key, ...KafkaSubtreeTopicMessage.decode(subtree?.value ?? Buffer.alloc(0)) },
       { key: hex('5'), hash: hex('5'), URL: HUB, peer_id: remote.id },
@@ -411,7 +411,7 @@ describe('in the place of the P2P service of a quickstart', () => {
 
   row('consumers', async () => {
     const rejected = { txHash: hex('7'), reason: 'TX_INVALID (31): bad-txns-in-belowout', peer_id: '' };
-    await produce(`rejectedtx-${CLIENT}`, KafkaRejectedTxTopicMessage.encode(rejected).finish());
+    await produce('rejectedtx', KafkaRejectedTxTopicMessage.encode(rejected).finish());
     const told = await remote.heard(goTopic('rejected_tx', NETWORK), goId, { timeoutMs: 60_000 });
     assert.deepEqual(told.json, {
       TxID: hex('7'),
@@ -420,7 +420,7 @@ describe('in the place of the P2P service of a quickstart', () => {
       ClientName: '',
     });
     const invalid = { blockHash, reason: 'bad', peer_id: '', peer_url: '' };
-    await produce(`invalid-blocks-${CLIENT}`, KafkaInvalidBlockTopicMessage.encode(invalid).finish());
+    await produce('invalid-blocks', KafkaInvalidBlockTopicMessage.encode(invalid).finish());
     await waitFor(
       async () => sumOf(await scrape(), 'teranode_p2p_ban_offences_total', { reason: 'invalid_block' }) > 0,
       {
@@ -434,7 +434,7 @@ describe('in the place of the P2P service of a quickstart', () => {
       async () => {
         const [offsets] = await admin.fetchOffsets({
           groupId: `p2p.${CLIENT}`,
-          topics: [`rejectedtx-${CLIENT}`],
+          topics: ['rejectedtx'],
         });
         return offsets?.partitions[0]?.offset === '1';
       },
@@ -623,7 +623,7 @@ describe('in the place of the P2P service of a quickstart', () => {
     const admin = await teranode.kafka.admin();
     const [offsets] = await admin.fetchOffsets({
       groupId: `p2p.${CLIENT}`,
-      topics: [`rejectedtx-${CLIENT}`],
+      topics: ['rejectedtx'],
     });
     assert.equal(offsets?.partitions[0]?.offset, '1', 'it reads on where this server stopped');
   });
