@@ -28,10 +28,10 @@ RUN cpu=$(case "$TARGETARCH" in amd64) echo x64 ;; *) echo "$TARGETARCH" ;; esac
 
 # hadolint ignore=DL3006
 FROM ${NODE_IMAGE}
-# What Teranode's compose files run inside: wget and netstat for health, bash for the entrypoint.
+# What Teranode's compose files run inside: wget, netstat and nc for health, bash for the entrypoint.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends bash net-tools wget \
+ && apt-get install -y --no-install-recommends bash net-tools netcat-openbsd wget \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
@@ -41,11 +41,11 @@ COPY package.json LICENSE ./
 COPY bin/node-version.mjs bin/teranode-p2p.mjs bin/
 COPY proto proto
 COPY src/workers/websocket-server/page src/workers/websocket-server/page
-COPY deploy/image/settings.conf deploy/image/teranode.run ./
+COPY deploy/image/settings.conf deploy/image/teranode.run deploy/image/wait.sh ./
 # For who starts it as user 1000 on volumes of its own; started as root it becomes that user by itself (teranode.run).
 RUN install -d -o 1000 -g 1000 /data /app/data \
  && ln -s /app/bin/teranode-p2p.mjs /usr/local/bin/teranode-p2p
-ENV NODE_ENV=production SETTINGS_CONTEXT=standalone
+ENV NODE_ENV=production SETTINGS_CONTEXT=standalone PATH=/app:$PATH
 # libp2p, PeerService, WebSocket, health, metrics
 EXPOSE 9905 9904 9906 8000 9091
 STOPSIGNAL SIGTERM

@@ -58,6 +58,7 @@ test('docker.m, with the quickstart’s environment: the other services by their
   assert.match(settings.blockchain_store, /^postgres:\/\/.*@postgres:5432\/teranode$/);
   assert.equal(settings.DATADIR, './data/p2p');
   assert.equal(settings.p2p_peer_cache_dir, './data');
+  assert.equal(settings.shutdown_timeout, 5_000);
   assert.deepEqual(ports(settings), [9905, ':9904', ':9906', ':8000', ':9091']);
 });
 

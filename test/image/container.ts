@@ -64,8 +64,8 @@ export interface Container {
   stderr: string;
   /** Of its PID 1, outside. */
   pid(): Promise<number>;
-  /** As the engine's stop: the image's stop signal to PID 1. */
-  stop(): Promise<void>;
+  /** As the engine's stop: the image's stop signal to PID 1, rejects where it has not ended after `killMs`, a minute unless told. */
+  stop(killMs?: number): Promise<void>;
   readonly code: Promise<number | null>;
   /** A command in the running container, as its health check is: exit code and output. */
   exec(...command: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
@@ -141,9 +141,9 @@ export function start(
     stderr: '',
     pid,
     code,
-    async stop() {
+    async stop(killMs = 60_000) {
       process.kill(await pid(), (CONFIG.StopSignal ?? 'SIGTERM') as NodeJS.Signals);
-      await within(code, 60_000, 'the end of a container');
+      await within(code, killMs, 'the end of a container');
     },
     async exec(...command) {
       // With the container's own environment and folder, as an engine does it.

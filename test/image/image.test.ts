@@ -11,11 +11,16 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { multiaddr } from '@multiformats/multiaddr';
 import { genesisHeader } from '../../src/main/chain/genesis.js';
 import { generateKeyHex, parseKeyHex } from '../../src/main/node/identity/keys.js';
 import { BlockchainService } from '../support/blockchain-service.js';
+import { sumOf } from '../support/gossip.js';
+import { createPeer } from '../support/peer.js';
+import { sampleData } from '../support/sample-messages.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 import { CONFIG, type Container, type ContainerOptions, powersOf, ROOT, start } from './container.js';
@@ -38,6 +43,8 @@ const QUICKSTART_CHECK =
   'wget -qO /dev/null --tries=1 --timeout=5 http://localhost:8000/health || [ $? = 8 ]';
 /** What its script waits for is the engine's business here. */
 const ENTRYPOINT = '#!/bin/bash\nset -eo pipefail\nexec /app/teranode.run "$@"\n';
+/** What engines give a container to end in, unless told otherwise. */
+const ENGINE_MS = 10_000;
 /** No Kafka and no database in these tests, which are about how the program is started. */
 const ALONE = {
   blockchain_store: '',
@@ -50,6 +57,9 @@ const ALONE = {
   kafka_invalidSubtreesConfig: '',
   p2p_bootstrap_peers: '',
 };
+
+/** Packages of which the image carries a part built for its machine. */
+const NATIVE = ['classic-level', 'sodium-native', 'snappy', 'lz4-napi', 'uWebSockets.js'];
 
 /** A volume as another service of the node left it: root's, with a folder of that service's own and the P2P service's key. */
 async function usedVolume(
@@ -155,13 +165,16 @@ test('its configuration is that of Teranode’s image: program, folder, ports, n
   assert.ok((statSync(join(ROOT, 'app/teranode.run')).mode & 0o111) === 0o111);
 });
 
-test('of the WebSocket builds it has the one that it loads', async (context) => {
+test('native parts load, and of the WebSocket builds the one that is there', async (context) => {
   const builds = readdirSync(join(ROOT, 'app/node_modules'), { recursive: true, encoding: 'utf8' }).filter(
     (path) => /uws_.*\.node$/.test(path),
   );
   assert.equal(builds.length, 1, builds.join(' '));
   const server = start(context, { env: { ...ALONE, network: 'regtest' } });
   await ready(server);
+  const load = `for (const name of ${JSON.stringify(NATIVE)}) await import(name);`;
+  const loaded = await server.exec('node', '--input-type=module', '--eval', load);
+  assert.equal(loaded.code, 0, loaded.stderr);
   const metrics = await (await fetch('http://127.0.0.1:9091/metrics')).text();
   assert.match(metrics, /^teranode_p2p_websocket_transport_info\{[^}]*uWebSockets\.js 20\.57[^}]*\} 1$/m);
 });
@@ -214,6 +227,59 @@ test('as the quickstart starts it: its script, its volume of root’s, its healt
 function readRunFileOf(directory: string): { readonly peerId: string } {
   return JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as { peerId: string };
 }
+
+test('as Teranode’s compose files of several nodes start it: its own wait.sh, what is off besides, nc as its health check', async (context) => {
+  for (const port of [5432, 9092]) {
+    const listener = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+    context.after(() => listener.close());
+  }
+  const chain = await service(context);
+  const names = ['blockchain-1', 'blockvalidation-1', 'blockassembly-1', 'postgres', 'kafka-shared'];
+  const container = start(context, {
+    entrypoint: [
+      ...['/app/wait.sh', 'postgres', '5432', '0', '--'],
+      ...['/app/wait.sh', 'kafka-shared', '9092', '0', '--'],
+      ...['/app/teranode.run', '-all=0', '-p2p=1', '-localTestStartFromState=RUNNING'],
+    ],
+    args: [],
+    env: { ...ALONE, SETTINGS_CONTEXT: 'docker.ss.teranode1' },
+    volumes: { [temporaryDirectory(context)]: '/app/data', ...hosts(context, ...names) },
+  });
+  await ready(container);
+  assert.ok((chain.calls.get('subscribe') ?? 0) > 0, 'it found the blockchain service by its name');
+  assert.match(container.stderr, /^-localTestStartFromState=RUNNING means nothing/m);
+  assert.equal((await container.exec('sh', '-c', 'nc -z localhost 9905')).code, 0);
+  await container.stop();
+  assert.equal(await container.code, 0);
+});
+
+test('with Kafka away it ends within the ten seconds after which an engine kills', async (context) => {
+  const container = start(context, {
+    env: { ...ALONE, network: 'regtest', kafka_subtreesConfig: 'kafka://127.0.0.1:9092/subtrees' },
+  });
+  const topic = 'teranode/bitcoin/1.0.0/regtest-subtree';
+  const peer = await createPeer({ context, topics: [topic] });
+  assert.equal(await answers('/health/liveness'), 200);
+  await waitFor(
+    () =>
+      peer.libp2p.dial(multiaddr('/ip4/127.0.0.1/tcp/9905')).then(
+        () => true,
+        () => false,
+      ),
+    { what: 'a connection', timeoutMs: 60_000 },
+  );
+  // Something for which a stop has to ask Kafka.
+  await waitFor(
+    async () => {
+      await peer.publish(topic, sampleData('subtree', { peerId: peer.id }, 'message-bus', peer.id));
+      const metrics = await (await fetch('http://127.0.0.1:9091/metrics')).text();
+      return sumOf(metrics, 'teranode_p2p_outbox_depth') > 0;
+    },
+    { what: 'an announcement in the outbox', timeoutMs: 60_000, everyMs: 500 },
+  );
+  await container.stop(ENGINE_MS);
+  assert.equal(await container.code, 0, container.stdout.slice(-4000));
+});
 
 test('as the operator starts it: an argument, the cluster’s volume of root’s, probes', async (context) => {
   const chain = await service(context);

@@ -12,6 +12,7 @@ import (
 var parts = map[string]func(*lines) commands{
 	"bus":         busCommands,
 	"decode":      decodeCommands,
+	"flags":       flagsCommands,
 	"grpc-client": grpcClientCommands,
 	"grpc-server": grpcServerCommands,
 	"hostile":     hostileCommands,

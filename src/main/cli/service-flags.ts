@@ -1,7 +1,11 @@
 /** The command line of Teranode's own program, which is told by flags which of its services to run. */
 
 /** What a command line wants. */
-export type ServiceWish = 'start' | 'help' | 'version';
+export interface ServiceWish {
+  readonly wish: 'start' | 'help' | 'version';
+  /** Arguments that mean nothing here, as they were given. */
+  readonly passedOver: readonly string[];
+}
 
 /** Thrown for a command line that cannot be followed. */
 export class FlagError extends Error {
@@ -14,42 +18,64 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((text) => [text, false] as const),
 ]);
 
-/** Which of Teranode's flags ask for no service. This server waits for whatever it needs, told or not. */
-const OTHERS: Readonly<Record<string, ServiceWish | undefined>> = {
+/** Flags of Teranode's other services. */
+const OTHER_SERVICES: ReadonlySet<string> = new Set([
+  'alert',
+  'asset',
+  'blockassembly',
+  'blockchain',
+  'blockpersister',
+  'blockvalidation',
+  'coinbase',
+  'faucet',
+  'legacy',
+  'propagation',
+  'pruner',
+  'rpc',
+  'subtreevalidation',
+  'utxopersister',
+  'validator',
+]);
+
+const ASKING: Readonly<Record<string, 'help' | 'version'>> = {
   help: 'help',
   h: 'help',
   version: 'version',
   v: 'version',
-  wait_for_postgres: undefined,
 };
 
 /**
- * Reads flags as Go's `flag` package does: one dash or two, `-p2p`, `-p2p=1`, `-p2p=true`. What switches another service off, as `-all=0`,
- * is already so. Throws FlagError where another service is asked for, or none.
+ * Reads a command line as Teranode's program does: it looks for `-p2p=1`, wherever that stands, and passes over whatever it does not look for. Taken
+ * besides are the other forms that Go's package `flag` has for it (`-p2p`, `--p2p=true`). Throws FlagError where another service is asked for, or none.
  */
 export function serviceWish(args: readonly string[]): ServiceWish {
   let p2p: boolean | undefined;
+  let asked: 'help' | 'version' | undefined;
+  const passedOver: string[] = [];
   for (const arg of args) {
     const [, name = '', text = '1'] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (name === '') throw new FlagError(`${JSON.stringify(arg)} is no flag: one is written -p2p=1`);
     const on = BOOLEANS.get(text);
-    if (on === undefined) throw new FlagError(`${JSON.stringify(arg)}: a flag is 1 or 0, true or false`);
-    if (name === 'p2p') p2p = on;
-    else if (Object.hasOwn(OTHERS, name)) {
-      const wish = OTHERS[name];
-      if (on && wish !== undefined) return wish;
-    } else if (on) {
+    if (name === 'p2p' && on !== undefined) p2p = p2p === true || on;
+    else if (Object.hasOwn(ASKING, name) && on !== undefined) asked ??= on ? ASKING[name] : undefined;
+    else if (OTHER_SERVICES.has(name) && on !== undefined) {
+      if (!on) continue;
       throw new FlagError(
         `-${name} is not to be had here: this is the P2P service alone, which -p2p=1 starts; Teranode's other services are in Teranode's own image`,
       );
-    }
+    } else if (!isSettled(name, on)) passedOver.push(arg);
   }
-  if (p2p === true) return 'start';
+  if (asked !== undefined) return { wish: asked, passedOver };
+  if (p2p === true) return { wish: 'start', passedOver };
   throw new FlagError(
     p2p === undefined
       ? 'nothing is asked for: -p2p=1 starts the P2P service, the only one that is here'
       : '-p2p is off, and no other service is here: -p2p=1 starts it',
   );
+}
+
+/** Whether a flag asks for what is so anyway: no other service runs, and this one waits for whatever it needs. */
+function isSettled(name: string, on: boolean | undefined): boolean {
+  return (name === 'all' && on === false) || name === 'wait_for_postgres';
 }
 
 /** What `-help` says. */
@@ -61,6 +87,6 @@ Teranode's P2P service, by itself, under the name of Teranode's own program.
   -help=1     this text
   -version=1  the version
 
-Teranode's other services are in its own image; a flag that switches one off (-blockchain=0, -all=0) is taken, one that starts one is refused.
+Teranode's other services are in its own image: a flag that starts one is refused. Other flags of Teranode's program mean nothing here and are passed over.
 Settings are Teranode's: /app/settings.conf and settings_local.conf, SETTINGS_CONTEXT, and variables named as the keys. teranode-p2p --help lists
 the commands beside it: teranode-p2p health, peers, check, settings show.`;

@@ -20,12 +20,16 @@ export function serviceCommand(program: Command, terminal: Terminal): void {
       new Option('--take-over <uid:gid>', 'make ready, as root, what that user will need').hideHelp(),
     );
   service.action(async (_: readonly string[], { takeOver }: { takeOver?: string }) => {
-    const wish = wishOf(service);
+    const { wish, passedOver } = wishOf(service);
     if (takeOver !== undefined) {
       if (wish === 'start') await prepareFor(service, takeOver);
     } else if (wish === 'help') terminal.raw(SERVICE_USAGE);
     else if (wish === 'version') terminal.raw(program.version() ?? '');
-    else await startServer(service);
+    else {
+      // Once: the start as root has made ready already, and said nothing.
+      for (const arg of passedOver) terminal.note(`${arg} means nothing to the P2P service: passed over`);
+      await startServer(service);
+    }
   });
 }
 
