@@ -123,7 +123,7 @@ const SHAPES: Readonly<
   },
   'on its own': {
     manifests: () => kustomized('standalone', 'load-balancer'),
-    chart: () => chart(...values('standalone'), '--set', 'secretName=peer-keys'),
+    chart: () => chart(...values('standalone'), '--set', 'secretsFrom={peer-keys}'),
   },
 };
 

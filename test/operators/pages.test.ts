@@ -29,6 +29,8 @@ const NOT_HERE = [
   'docker compose exec server teranode-p2p peers',
   'docker compose exec server teranode-p2p outbox',
   'docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic blocks --from-beginning',
+  'docker build --tag teranode-p2p:0.1.0 .',
+  './start.sh',
   'docker compose up -d --no-deps peer',
   'docker compose exec peer teranode-p2p health',
   'docker compose exec peer teranode-p2p outbox --wait 10m',
@@ -38,7 +40,10 @@ const NOT_HERE = [
   'kubectl apply -f /etc/teranode-p2p/peer-keys.yaml',
   'kubectl apply -f /etc/teranode-p2p/namespace.yaml',
   'kubectl -n teranode wait --for=delete deployment/peer --timeout=2m',
-  'kubectl -n teranode apply -f deploy/kubernetes/operator/peer.yaml',
+  'kubectl -n teranode get cluster teranode-cluster --output jsonpath={.spec.configMapName} {.spec.envFrom[*].secretRef.name}',
+  'docker build --tag registry.example.com/teranode-p2p:0.1.0 .',
+  'docker push registry.example.com/teranode-p2p:0.1.0',
+  'kubectl -n teranode apply -f /etc/teranode-p2p/peer.yaml',
   'kubectl -n teranode rollout status deployment/peer --timeout=5m',
   'kubectl -n teranode exec deployment/peer -- teranode-p2p health',
   'kubectl -n teranode exec deployment/peer -- teranode-p2p peers',
@@ -47,7 +52,7 @@ const NOT_HERE = [
   'kubectl -n teranode delete peer teranode-p2p',
   'kubectl apply -k /etc/teranode-p2p/kubernetes',
   'kubectl apply -k deploy/kubernetes/standalone',
-  'helm -n teranode upgrade --install peer deploy/helm/teranode-p2p -f deploy/helm/teranode-p2p/values-operator.yaml',
+  'helm -n teranode upgrade --install peer deploy/helm/teranode-p2p -f deploy/helm/teranode-p2p/values-operator.yaml --set image.repository=registry.example.com/teranode-p2p',
   'helm -n teranode-p2p upgrade --install peer deploy/helm/teranode-p2p -f deploy/helm/teranode-p2p/values-standalone.yaml',
 ];
 const PAGE_MS = 400_000;
@@ -133,8 +138,12 @@ async function machine(context: TestContext): Promise<Machine> {
     kubectl: `${here('not-here.js')} kubectl "$@"`,
     helm: `${here('not-here.js')} helm "$@"`,
   };
-  for (const [name, code] of Object.entries(commands))
-    writeFileSync(join(root, 'bin', name), `#!/bin/bash\n${code}\n`, { mode: 0o755 });
+  const program = (path: string, code: string): void =>
+    writeFileSync(join(root, path), `#!/bin/bash\n${code}\n`, { mode: 0o755 });
+  for (const [name, code] of Object.entries(commands)) program(join('bin', name), code);
+  // The folder of a quickstart is the same, to a page.
+  program('checkout/start.sh', `${here('not-here.js')} ./start.sh "$@"`);
+  writeFileSync(join(root, 'checkout/.env'), 'network=regtest\n');
   cpSync('deploy', join(root, 'checkout', 'deploy'), { recursive: true });
   cpSync(tarball, join(root, `teranode-p2p-${version()}.tgz`));
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
