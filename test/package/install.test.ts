@@ -4,12 +4,15 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import { type handleUnaryCall, Server, ServerCredentials } from '@grpc/grpc-js';
+import { PeerServiceClient } from '../../src/shared/client.js';
+import { startCollector } from '../support/collector.js';
 import { readmeBlocks } from '../support/readme.js';
 import { launchServer, type ServerProcess } from '../support/server-process.js';
 import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
-import { within } from '../support/wait.js';
+import { waitFor, within } from '../support/wait.js';
 import { startRegistry } from './registry.js';
 
 const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...ENV } = process.env;
@@ -205,4 +208,75 @@ console.log(wrong);
 
   server.child.kill('SIGTERM');
   assert.deepEqual(await within(server.exit, 60_000, 'a stop'), { code: 0, signal: null });
+});
+
+/** A collector that takes OTLP over gRPC, and counts what it took; `env` sends it everything, at once. */
+async function startGrpcCollector(
+  context: TestContext,
+): Promise<{ env: Readonly<Record<string, string>>; taken: () => number }> {
+  let taken = 0;
+  const server = new Server();
+  const bytes = (value: Buffer) => value;
+  server.addService(
+    {
+      Export: {
+        path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: bytes,
+        requestDeserialize: bytes,
+        responseSerialize: bytes,
+        responseDeserialize: bytes,
+      },
+    },
+    {
+      Export: (({ request }, answer) => {
+        if (request.includes('p2p_api.PeerService/GetPeers')) taken++;
+        answer(null, Buffer.alloc(0));
+      }) as handleUnaryCall<Buffer, Buffer>,
+    },
+  );
+  const port = await new Promise<number>((done, fail) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? done(bound) : fail(error),
+    );
+  });
+  context.after(() => server.forceShutdown());
+  return {
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+    },
+    taken: () => taken,
+  };
+}
+
+/** Calls PeerService of an installed server with `env`, and waits until a collector has the span of the call. */
+async function callTraced(
+  context: TestContext,
+  env: Readonly<Record<string, string>>,
+  taken: () => boolean,
+): Promise<void> {
+  const server = launchServer(context, { root: packageRoot, directory: temporaryDirectory(context), env });
+  const { ports } = await server.ready();
+  const caller = new PeerServiceClient(`127.0.0.1:${ports.grpc}`);
+  context.after(() => caller.close());
+  await caller.getPeers();
+  await waitFor(taken, { what: 'the span of a call', timeoutMs: 60_000 });
+  server.child.kill('SIGTERM');
+  assert.deepEqual(await within(server.exit, 60_000, 'a stop'), { code: 0, signal: null });
+}
+
+for (const protocol of ['http/json', 'http/protobuf'])
+  test(`the installed server tells a collector of its calls, as ${protocol}`, async (context) => {
+    const collector = await startCollector(context);
+    await callTraced(context, { ...collector.env, OTEL_EXPORTER_OTLP_PROTOCOL: protocol }, () =>
+      collector.bodies.some((body) => body.includes('p2p_api.PeerService/GetPeers')),
+    );
+  });
+
+test('the installed server tells a collector of its calls, over gRPC', async (context) => {
+  const collector = await startGrpcCollector(context);
+  await callTraced(context, collector.env, () => collector.taken() > 0);
 });

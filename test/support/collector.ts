@@ -63,6 +63,8 @@ export interface Collector {
   readonly spans: CollectedSpan[];
   /** Headers of each request. */
   readonly requests: IncomingHttpHeaders[];
+  /** What each request carried, whatever its form; spans are those of JSON. */
+  readonly bodies: Buffer[];
   /** What it does with a request, once it has read it; takes it unless told. */
   answer: (response: ServerResponse) => void;
   /** Variables with which a server sends it everything, at once. */
@@ -110,9 +112,11 @@ export async function startCollector(context: Pick<TestContext, 'after'>): Promi
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
+      const body = Buffer.concat(parts);
       collector.requests.push(request.headers);
-      if (request.url === '/v1/traces')
-        collector.spans.push(...spansOf(JSON.parse(Buffer.concat(parts).toString()) as Request));
+      collector.bodies.push(body);
+      if (request.url === '/v1/traces' && request.headers['content-type'] === 'application/json')
+        collector.spans.push(...spansOf(JSON.parse(body.toString()) as Request));
       collector.answer(response);
     });
   });
@@ -126,6 +130,7 @@ export async function startCollector(context: Pick<TestContext, 'after'>): Promi
     url,
     spans: [],
     requests: [],
+    bodies: [],
     answer: (response) => {
       response.setHeader('content-type', 'application/json').end('{}');
     },
