@@ -28,6 +28,9 @@ if (IMAGE === '') throw new Error('IMAGE names no unpacked image: run .ci/image'
 export const ROOT = join(IMAGE, 'root');
 export const CONFIG = JSON.parse(readFileSync(join(IMAGE, 'config.json'), 'utf8')) as ImageConfig;
 
+/** Of the quickstart: what its script waits for before that is the engine's business here. */
+export const ENTRYPOINT = '#!/bin/bash\nset -eo pipefail\nexec /app/teranode.run "$@"\n';
+
 /** What Docker leaves a container's root. */
 const CAPABILITIES = [
   'AUDIT_WRITE',

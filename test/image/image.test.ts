@@ -23,7 +23,15 @@ import { createPeer } from '../support/peer.js';
 import { sampleData } from '../support/sample-messages.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
-import { CONFIG, type Container, type ContainerOptions, powersOf, ROOT, start } from './container.js';
+import {
+  CONFIG,
+  type Container,
+  type ContainerOptions,
+  ENTRYPOINT,
+  powersOf,
+  ROOT,
+  start,
+} from './container.js';
 
 /** Where the quickstart's own environment file says something to this service. */
 const QUICKSTART = {
@@ -41,8 +49,6 @@ const QUICKSTART = {
 /** Its health check, word for word a shell's: an answer of 503 is an answer. */
 const QUICKSTART_CHECK =
   'wget -qO /dev/null --tries=1 --timeout=5 http://localhost:8000/health || [ $? = 8 ]';
-/** What its script waits for is the engine's business here. */
-const ENTRYPOINT = '#!/bin/bash\nset -eo pipefail\nexec /app/teranode.run "$@"\n';
 /** What engines give a container to end in, unless told otherwise. */
 const ENGINE_MS = 10_000;
 /** No Kafka and no database in these tests, which are about how the program is started. */

@@ -1,11 +1,10 @@
 /**
- * The package, as it is installed, in the place of Teranode's P2P service: where the Go service was and will be again. What the services around it and a peer
+ * The package, as it is installed, or the image, in the place of Teranode's P2P service: where the Go service was and will be again. What the services around it and a peer
  * see is what they would see of the Go service; the rows are those of `docs/compatibility.md`.
  */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
@@ -27,18 +26,15 @@ import { minedHeader } from '../support/headers.js';
 import { SharedByTests } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 import { PLACE_ROWS, type PlaceRow } from './rows.js';
+import { DATA, launch, type PlacedServer, UID } from './server.js';
 import { HOSTS, NETWORK, startBus, Teranode } from './teranode.js';
 
-const APP = process.env.APP ?? '';
-const OWN_NODE = process.env.OWN_NODE ?? '';
-const UID = 1000;
 const CLIENT = 'teranode-1a2b';
 const HUB = 'https://peer.example.org/api/v1';
 const OWN_HUB = 'https://node.example.org/api/v1';
 
 /** What the quickstart's `.env` and compose file set for the service, with the public endpoints that full mode wants. */
 const ENVIRONMENT = {
-  PATH: '/usr/local/bin:/usr/bin:/bin',
   SETTINGS_CONTEXT: 'docker.m',
   TERANODE_VERSION: 'v0.14.4',
   network: NETWORK,
@@ -79,7 +75,7 @@ type Frame = Readonly<Record<string, unknown>> & { readonly type: string };
 
 const hex = (digit: string): string => digit.repeat(64);
 /** The path of a file in the volume. */
-const inVolume = (...parts: string[]): string => join(APP, 'data', ...parts);
+const inVolume = (...parts: string[]): string => join(DATA, ...parts);
 
 describe('in the place of the P2P service of a quickstart', () => {
   const shared = new SharedByTests();
@@ -88,9 +84,7 @@ describe('in the place of the P2P service of a quickstart', () => {
   let goId = '';
   let remote: BusClient;
   let second: BusClient;
-  let server: ChildProcess;
-  let exit: Promise<number | null>;
-  let output = '';
+  let server: PlacedServer;
   const frames: Frame[] = [];
   let height = 3;
   /** Peers that it took from the cache, before anybody had called. */
@@ -165,7 +159,7 @@ describe('in the place of the P2P service of a quickstart', () => {
   });
 
   before(async () => {
-    assert.notEqual(APP, '', 'APP is not set: .ci/place runs this');
+    assert.ok(existsSync(DATA), 'there is no volume: .ci/place runs this, and .ci/image');
     teranode = await Teranode.start(shared);
     // The Go service, with its key in the volume and its peer cache.
     const keys = new Neighbour(shared, 'peer');
@@ -208,7 +202,6 @@ describe('in the place of the P2P service of a quickstart', () => {
       { what: 'the peer in the cache of the Go service', timeoutMs: 120_000, everyMs: 50 },
     );
     await service.program.stop();
-    for (const path of ['', 'p2p.key', 'p2p_peers.json']) chownSync(inVolume(path), UID, UID);
     // The legacy service's, of which the blockchain service has a row too.
     await teranode.blockchain.registry.put({
       peer_id: 'legacy:203.0.113.7:8333',
@@ -216,33 +209,11 @@ describe('in the place of the P2P service of a quickstart', () => {
       is_connected: true,
     } as never);
 
-    server = spawn(
-      'setpriv',
-      [
-        `--reuid=${UID}`,
-        `--regid=${UID}`,
-        '--clear-groups',
-        '--inh-caps=-all',
-        OWN_NODE,
-        'bin/teranode-p2p.mjs',
-        'start',
-      ],
-      { cwd: APP, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    for (const stream of [server.stdout, server.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        output = (output + text).slice(-200_000);
-      });
-    }
-    exit = new Promise((resolve) => server.once('exit', resolve));
-    shared.after(async () => {
-      server.kill('SIGKILL');
-      await exit;
-    });
+    server = await launch(shared, ENVIRONMENT);
     await waitFor(
       async () => {
-        if (server.exitCode !== null)
-          throw new Error(`it ended with ${server.exitCode}:\n${output.slice(-4_000)}`);
+        if (server.code() !== undefined)
+          throw new Error(`it ended with ${server.code()}:\n${server.output().slice(-4_000)}`);
         return get('http://peer:8000/health/readiness').then(
           ({ status }) => status === 200,
           () => false,
@@ -250,7 +221,7 @@ describe('in the place of the P2P service of a quickstart', () => {
       },
       { what: 'it to be ready', timeoutMs: 90_000, everyMs: 200 },
     ).catch((error: unknown) => {
-      throw new Error(`${error}\n${output.slice(-6_000)}`);
+      throw new Error(`${error}\n${server.output().slice(-6_000)}`);
     });
     cachedAtStart = sumOf(await scrape(), 'teranode_p2p_peer_cache_peers');
     const socket = new WebSocket('ws://peer:9906/p2p-ws');
@@ -285,13 +256,14 @@ describe('in the place of the P2P service of a quickstart', () => {
   after(() => shared.clean());
 
   row('environment', async () => {
-    const status = readFileSync(`/proc/${server.pid}/status`, 'utf8');
+    const main = await server.pid();
+    const status = readFileSync(`/proc/${main}/status`, 'utf8');
     assert.match(status, new RegExp(`^Uid:\\t${UID}\\t${UID}\\t${UID}\\t${UID}$`, 'm'));
     const checkout = process.cwd();
-    const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8')
+    const children = readFileSync(`/proc/${main}/task/${main}/children`, 'utf8')
       .trim()
       .split(' ');
-    for (const pid of [String(server.pid), ...children]) {
+    for (const pid of [String(main), ...children]) {
       const maps = readFileSync(`/proc/${pid}/maps`, 'utf8');
       assert.ok(!maps.includes(checkout), `${pid} has loaded something of the checkout`);
       for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
@@ -305,8 +277,8 @@ describe('in the place of the P2P service of a quickstart', () => {
       }
     }
     assert.ok(existsSync(inVolume('p2p', 'journal')), 'what is its own is in a folder of its own');
-    assert.doesNotMatch(output, /"level":"?(?:error|fatal|50|60)/);
-    assert.doesNotMatch(output, /an island/);
+    assert.doesNotMatch(server.output(), /"level":"?(?:error|fatal|50|60)/);
+    assert.doesNotMatch(server.output(), /an island/);
   });
 
   row('key', async () => {
@@ -573,9 +545,9 @@ describe('in the place of the P2P service of a quickstart', () => {
   });
 
   row('swap_back', async () => {
-    server.kill('SIGTERM');
-    assert.equal(await within(exit, 20_000, 'the stop'), 0, output.slice(-4_000));
-    assert.doesNotMatch(output, /"level":"?(?:error|fatal|50|60)/);
+    process.kill(await server.pid(), 'SIGTERM');
+    assert.equal(await within(server.exit, 20_000, 'the stop'), 0, server.output().slice(-4_000));
+    assert.doesNotMatch(server.output(), /"level":"?(?:error|fatal|50|60)/);
     await waitFor(async () => (await teranode.blockchain.registry.row(remote.id))?.is_connected !== true, {
       what: 'the row to say that nobody is connected',
       timeoutMs: 60_000,
