@@ -15,6 +15,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
+import { parse } from 'yaml';
 import { genesisHeader } from '../../src/main/chain/genesis.js';
 import { generateKeyHex, parseKeyHex } from '../../src/main/node/identity/keys.js';
 import { BlockchainService } from '../support/blockchain-service.js';
@@ -321,6 +322,34 @@ test('as the operator starts it: an argument, the cluster’s volume of root’s
     volumes: { [volume]: '/data', ...hosts(context, `blockchain.${clientName}.svc.cluster.local`) },
   });
   await ready(again);
+});
+
+test('as the manifests start it on the operator’s volume: root with the few capabilities that they leave it, nothing else writable', async (context) => {
+  const manifest = parse(
+    readFileSync('deploy/kubernetes/components/cluster-storage/volume.yaml', 'utf8'),
+  ) as {
+    spec: {
+      template: {
+        spec: { containers: [{ securityContext: { capabilities: { add: string[] } } }] };
+      };
+    };
+  };
+  const [{ securityContext }] = manifest.spec.template.spec.containers;
+  const { volume, peerId } = await usedVolume(context, 'node-1');
+  const container = start(context, {
+    args: ['-p2p=1'],
+    env: { ...ALONE, SETTINGS_CONTEXT: 'operator', network: 'regtest', clientName: 'node-1' },
+    volumes: { [volume]: '/data', ...hosts(context, 'blockchain.node-1.svc.cluster.local') },
+    capabilities: securityContext.capabilities.add,
+    readOnly: true,
+  });
+  await service(context);
+  await ready(container);
+  assertPowerless(await container.pid());
+  assert.equal(readRunFileOf(join(volume, 'node-1', 'p2p')).peerId, peerId);
+  // As `kubectl exec` does it: as root, with what the container has.
+  const health = await container.exec('teranode-p2p', 'health');
+  assert.equal(health.code, 0, health.stderr);
 });
 
 test('started as user 1000 on root’s volume it says whose that is and what to do, and does as well as told', async (context) => {

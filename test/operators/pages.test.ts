@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -103,6 +103,8 @@ interface Machine {
 async function machine(context: TestContext): Promise<Machine> {
   const root = temporaryDirectory(context);
   makeRoot(root);
+  // A service's user gets through.
+  chmodSync(root, 0o755);
   const documented = [9904, 9905, 9906, 8000, 9091];
   const free = await freePorts(documented.length);
   const [grpc = 0, p2p = 0, http = 0, health = 0, metrics = 0] = free;
@@ -130,7 +132,16 @@ async function machine(context: TestContext): Promise<Machine> {
     profilerAddr: `127.0.0.1:${metrics}`,
   };
   const here = (module: string) => `exec ${process.execPath} ${resolve('dist/test/operators', module)}`;
+  // Users that `systemd-sysusers` has made there are known by their numbers outside.
+  const withUsers = (name: string): string =>
+    `args=()
+for arg; do
+  number=$(sed -n "s/^$arg:x:\\([0-9]*\\):.*/\\1/p" ${root}/etc/passwd 2> /dev/null || true)
+  args+=("\${number:-$arg}")
+done
+exec /usr/bin/${name} "\${args[@]}"`;
   const commands: Readonly<Record<string, string>> = {
+    install: withUsers('install'),
     systemctl: `${here('service-manager.js')} systemctl "$@"`,
     journalctl: `${here('service-manager.js')} journalctl "$@"`,
     'systemd-sysusers': `exec /usr/bin/systemd-sysusers --root=${root} "$@"`,

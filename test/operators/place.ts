@@ -10,7 +10,7 @@ export interface Place {
   readonly ports: Readonly<Record<string, number>>;
 }
 
-const FOLDERS = ['etc', 'var', 'usr/local', 'srv', 'backup'];
+const FOLDERS = ['etc', 'var', 'usr/local', 'srv'];
 
 /** `text` of a page or of a unit with the place's own folders and ports. */
 export function placed(text: string, { root, ports }: Place): string {
@@ -31,7 +31,6 @@ export function makeRoot(root: string): void {
     'run',
     'bin',
     'srv',
-    'backup',
     'checkout',
   ])
     mkdirSync(join(root, folder), { recursive: true });

@@ -1,10 +1,21 @@
 /**
  * `systemctl` and `journalctl` where no systemd runs, in a place of its own: what can be done to files alone the real one does (`--root`); services are
- * started and stopped as their units say: check, command, folder, environment, signal. `PLACE` has the place as JSON.
+ * started and stopped as their units say: check, command, folder, environment, user, what they may write, signal. `PLACE` has the place as JSON.
  */
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Place, placed } from './place.js';
@@ -54,15 +65,58 @@ function environmentOf({ lines }: Unit): Record<string, string> {
   };
 }
 
+/** Of a user of the place: its own numbers. */
+function numbersOf(user: string): { readonly uid: number; readonly gid: number } {
+  const line = readFileSync(join(place.root, 'etc/passwd'), 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${user}:`));
+  if (line === undefined) fail(`there is no user ${user}`);
+  const [, , uid, gid] = line.split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** As systemd does with a state directory that is not its user's: all that is in it becomes so. */
+function giveAll(path: string, uid: number, gid: number): void {
+  lchownSync(path, uid, gid);
+  if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) giveAll(join(path, name), uid, gid);
+}
+
+/**
+ * What a unit's command is run by: its user, without a capability, in a system of which it may write its state directory and what `ReadWritePaths=` names
+ * (`ProtectSystem=strict`). Nothing for a unit that names no user.
+ */
+function confinementOf(unit: Unit): readonly string[] {
+  const user = unit.one('User');
+  if (user === undefined) return [];
+  const { uid, gid } = numbersOf(user);
+  const state = join(place.root, 'var/lib', unit.one('StateDirectory') ?? fail('a user, and no state'));
+  mkdirSync(state, { recursive: true });
+  chmodSync(state, Number.parseInt(unit.one('StateDirectoryMode') ?? '755', 8));
+  if (lstatSync(state).uid !== uid) giveAll(state, uid, gid);
+  const others = unit.lines.flatMap(([key, value]) => (key === 'ReadWritePaths' ? [value] : []));
+  const writable = [state, ...others.filter(existsSync)];
+  const confine = [
+    'mount --make-rprivate /',
+    ...writable.map((path) => `mount --bind '${path}' '${path}'`),
+    `if [ '${unit.one('ProtectSystem')}' = strict ]; then mount -o remount,bind,ro /; fi`,
+    `umask ${unit.one('UMask') ?? '0022'}`,
+    `exec setpriv --reuid=${uid} --regid=${gid} --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs "$@"`,
+  ];
+  return ['unshare', '--mount', 'bash', '-euc', confine.join('\n'), 'bash'];
+}
+
 function start(name: string): void {
   const unit = readUnit(name);
   const options = { cwd: unit.one('WorkingDirectory') ?? place.root, env: environmentOf(unit) };
   const log = openSync(logPath(name), 'a');
+  const confinement = confinementOf(unit);
   for (const key of ['ExecStartPre', 'ExecStart'] as const) {
-    const [command = '', ...args] = unit.one(key)?.split(' ') ?? [];
-    if (key === 'ExecStartPre' && command !== '') {
+    const told = unit.one(key)?.split(' ');
+    if (told === undefined) continue;
+    const [command = '', ...args] = [...confinement, ...told];
+    if (key === 'ExecStartPre') {
       const { status } = spawnSync(command, args, { ...options, stdio: ['ignore', log, log] });
-      if (status !== 0) fail(`${name}.service: ${command} failed:\n${readFileSync(logPath(name), 'utf8')}`);
+      if (status !== 0) fail(`${name}.service: ${told.join(' ')} failed:\n${readFileSync(logPath(name), 'utf8')}`);
     }
     if (key === 'ExecStart') {
       const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', log, log] });
