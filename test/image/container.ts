@@ -149,8 +149,12 @@ export function start(
       await within(code, killMs, 'the end of a container');
     },
     async exec(...command) {
-      // With the container's own environment and folder, as an engine does it.
-      const within = ['--target', String(await pid()), '--mount', '--pid', '--root', '--wd', '--'];
+      // With the container's own environment, folder, user and capabilities, as an engine does it.
+      const bounding = ['-all', ...(user === undefined ? kept.map((name) => `+${name.toLowerCase()}`) : [])];
+      const within = [
+        ...['--target', String(await pid()), '--mount', '--pid', '--root', '--wd', '--'],
+        ...['setpriv', ...ids, '--inh-caps=-all', `--bounding-set=${bounding.join(',')}`],
+      ];
       const set = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
       return promisify(execFile)('nsenter', [...within, 'env', '-i', ...set, ...command]).then(
         ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),

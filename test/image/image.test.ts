@@ -347,7 +347,6 @@ test('as the manifests start it on the operator’s volume: root with the few ca
   await ready(container);
   assertPowerless(await container.pid());
   assert.equal(readRunFileOf(join(volume, 'node-1', 'p2p')).peerId, peerId);
-  // As `kubectl exec` does it: as root, with what the container has.
   const health = await container.exec('teranode-p2p', 'health');
   assert.equal(health.code, 0, health.stderr);
 });
