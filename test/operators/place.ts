@@ -14,7 +14,7 @@ const FOLDERS = ['etc', 'var', 'usr/local', 'srv'];
 
 /** `text` of a page or of a unit with the place's own folders and ports. */
 export function placed(text: string, { root, ports }: Place): string {
-  const paths = new RegExp(`(^|[\\s"'=:<>(])/(${FOLDERS.join('|')})(?=/)`, 'gm');
+  const paths = new RegExp(`(^|[\\s"'=:<>(])/(${FOLDERS.join('|')})(?=[/\\s]|$)`, 'gm');
   return text
     .replace(paths, (_, before: string, folder: string) => `${before}${root}/${folder}`)
     .replace(/\b(localhost|127\.0\.0\.1):(\d{4,5})\b/g, (whole, host: string, port: string) =>
