@@ -53,7 +53,7 @@ test('docker.m, with the quickstart’s environment: the other services by their
       settings.kafka_invalidSubtreesConfig,
       'invalid-subtrees?partitions=32&replication=1&retention=60000&segment_bytes=33554432&replay=0',
     ],
-  ])
+  ] as const)
     assert.equal(url?.text, `kafka://kafka-shared:9092/${topic}`);
   assert.match(settings.blockchain_store, /^postgres:\/\/.*@postgres:5432\/teranode$/);
   assert.equal(settings.DATADIR, './data/p2p');
