@@ -24,14 +24,6 @@ export function placed(text: string, { root, ports }: Place): string {
 
 /** The folders that a system has. */
 export function makeRoot(root: string): void {
-  for (const folder of [
-    'etc/systemd/system',
-    'var/lib',
-    'usr/local/bin',
-    'run',
-    'bin',
-    'srv',
-    'checkout',
-  ])
+  for (const folder of ['etc/systemd/system', 'var/lib', 'usr/local/bin', 'run', 'bin', 'srv', 'checkout'])
     mkdirSync(join(root, folder), { recursive: true });
 }

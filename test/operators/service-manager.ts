@@ -78,7 +78,8 @@ function numbersOf(user: string): { readonly uid: number; readonly gid: number }
 /** As systemd does with a state directory that is not its user's: all that is in it becomes so. */
 function giveAll(path: string, uid: number, gid: number): void {
   lchownSync(path, uid, gid);
-  if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) giveAll(join(path, name), uid, gid);
+  if (lstatSync(path).isDirectory())
+    for (const name of readdirSync(path)) giveAll(join(path, name), uid, gid);
 }
 
 /**
@@ -116,7 +117,8 @@ function start(name: string): void {
     const [command = '', ...args] = [...confinement, ...told];
     if (key === 'ExecStartPre') {
       const { status } = spawnSync(command, args, { ...options, stdio: ['ignore', log, log] });
-      if (status !== 0) fail(`${name}.service: ${told.join(' ')} failed:\n${readFileSync(logPath(name), 'utf8')}`);
+      if (status !== 0)
+        fail(`${name}.service: ${told.join(' ')} failed:\n${readFileSync(logPath(name), 'utf8')}`);
     }
     if (key === 'ExecStart') {
       const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', log, log] });

@@ -260,9 +260,7 @@ describe('in the place of the P2P service of a quickstart', () => {
     const status = readFileSync(`/proc/${main}/status`, 'utf8');
     assert.match(status, new RegExp(`^Uid:\\t${UID}\\t${UID}\\t${UID}\\t${UID}$`, 'm'));
     const checkout = process.cwd();
-    const children = readFileSync(`/proc/${main}/task/${main}/children`, 'utf8')
-      .trim()
-      .split(' ');
+    const children = readFileSync(`/proc/${main}/task/${main}/children`, 'utf8').trim().split(' ');
     for (const pid of [String(main), ...children]) {
       const maps = readFileSync(`/proc/${pid}/maps`, 'utf8');
       assert.ok(!maps.includes(checkout), `${pid} has loaded something of the checkout`);

@@ -5,7 +5,8 @@ import { FlagError, type ServiceWish, serviceWish } from '../../../src/main/cli/
 const wish = (...args: string[]): ServiceWish['wish'] => serviceWish(args).wish;
 
 test('the P2P service is started by its flag, wherever it stands', () => {
-  for (const arg of ['-p2p=1', '-p2p', '--p2p', '--p2p=1', '-p2p=true']) assert.equal(wish(arg), 'start', arg);
+  for (const arg of ['-p2p=1', '-p2p', '--p2p', '--p2p=1', '-p2p=true'])
+    assert.equal(wish(arg), 'start', arg);
   assert.equal(wish('-p2p=0', '-p2p=1'), 'start');
   assert.equal(wish('-p2p=1', '-p2p=0'), 'start');
 });
@@ -22,7 +23,17 @@ test('what Teranode’s own compose files give its P2P service beside the flag c
 });
 
 test('what Teranode’s program does not look for is passed over, and named', () => {
-  const strange = ['-new-service=1', '-all=1', '-p2p=maybe', '-asset=maybe', 'p2p=1', '1', '-', '--', '---p2p'];
+  const strange = [
+    '-new-service=1',
+    '-all=1',
+    '-p2p=maybe',
+    '-asset=maybe',
+    'p2p=1',
+    '1',
+    '-',
+    '--',
+    '---p2p',
+  ];
   assert.deepEqual(serviceWish(['-p2p', ...strange]), { wish: 'start', passedOver: strange });
 });
 
