@@ -3,7 +3,7 @@
 import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { TaskThread } from '../../src/main/pipeline/task-thread.js';
+import { TaskThread } from '../../src/shared/ipc/task-thread.js';
 import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
 import { frameOf } from '../../src/shared/journal/entry.js';

@@ -81,7 +81,7 @@ export class BestBlock {
   constructor(components: BestBlockComponents) {
     this.#components = components;
     this.#answered = new LRUCache({ max: MAX_REMEMBERED });
-    this.#strangers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_PER_SECOND, components.now);
+    this.#strangers = new TokenBucket({ perSecond: ANSWERS_PER_SECOND, now: components.now });
   }
 
   /**

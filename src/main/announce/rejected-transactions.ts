@@ -40,11 +40,11 @@ export class RejectedTransactions {
   constructor(components: RejectedTransactionsComponents) {
     const { settings, now } = components;
     this.#components = components;
-    this.#bucket = new TokenBucket(
-      settings.p2p_rejected_tx_publish_rate,
-      settings.p2p_rejected_tx_publish_burst,
+    this.#bucket = new TokenBucket({
+      perSecond: settings.p2p_rejected_tx_publish_rate,
+      burst: settings.p2p_rejected_tx_publish_burst,
       now,
-    );
+    });
     // lru-cache takes 0 for "no time": the clock begins at 1.
     this.#said = new LRUCache({
       max: MAX_REMEMBERED,

@@ -6,12 +6,12 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import { TaskThread } from '../../shared/ipc/task-thread.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { TracedMessage } from '../../shared/tracing/types.js';
 import type { PipelineMetrics } from './metrics.js';
-import { TaskThread } from './task-thread.js';
 import { backoffMs, FAILURES_UNTIL_FAILED, watchTask } from './worker-pool.js';
 
 export interface PublisherPoolOptions {

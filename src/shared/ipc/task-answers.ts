@@ -1,4 +1,4 @@
-/** A thread's side of `TaskThread` (main/pipeline/task-thread.ts). */
+/** A thread's side of `TaskThread` (task-thread.ts). */
 
 import { parentPort } from 'node:worker_threads';
 import { errorMessage } from '../errors.js';

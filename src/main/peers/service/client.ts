@@ -135,9 +135,9 @@ export class RegistryClient {
   /** Counted of connections so far, what the service knows of it included. */
   readonly #bytes = new Map<string, { readonly sent: bigint; readonly received: bigint }>();
   readonly #questions = new Set<string>();
-  readonly #mayCall = new TokenBucket(CALLS_A_SECOND, CALLS_A_SECOND, monotonic);
-  readonly #mayAsk = new TokenBucket(QUESTIONS_A_SECOND, QUESTIONS_A_SECOND, monotonic);
-  readonly #mayAnswer = new TokenBucket(ANSWERING_A_SECOND, ANSWERING_A_SECOND, monotonic);
+  readonly #mayCall = new TokenBucket({ perSecond: CALLS_A_SECOND });
+  readonly #mayAsk = new TokenBucket({ perSecond: QUESTIONS_A_SECOND });
+  readonly #mayAnswer = new TokenBucket({ perSecond: ANSWERING_A_SECOND });
   /** The legacy service's rows: never touched. */
   #foreign: ReadonlySet<string> = new Set();
   #legacyConnected: number | undefined;

@@ -1,11 +1,12 @@
 /** A thread that is given tasks, many at a time: what of a pool is left where there is one thread, at a third less CPU time for a task and its answer. */
 
 import { Worker } from 'node:worker_threads';
-import { monotonic } from '../../shared/clock.js';
-import { AbortedError } from '../../shared/errors.js';
-import type { TaskAnswer, TaskQuestion } from '../../shared/ipc/task-answers.js';
-import type { Logger } from '../../shared/logging/logger.js';
-import { MAX_YOUNG_MB } from '../../shared/process/heap.js';
+import { monotonic } from '../clock.js';
+import { AbortedError } from '../errors.js';
+import type { Logger } from '../logging/logger.js';
+import { MAX_YOUNG_MB } from '../process/heap.js';
+import { Correlator } from './correlator.js';
+import type { TaskAnswer, TaskQuestion } from './task-answers.js';
 
 export interface TaskThreadOptions {
   /** In logs. */
@@ -20,16 +21,10 @@ export interface TaskThreadOptions {
   readonly onDeath: (reason: string) => void;
 }
 
-interface Waiting {
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** It is not replaced when it ends: that is for whoever made it. While it has no task it does not keep the process alive. */
 export class TaskThread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
-  #next = 0;
+  readonly #tasks = new Correlator<unknown>();
   #readyAt: number | undefined;
   /** Why it takes no more tasks. */
   #over: Error | undefined;
@@ -61,15 +56,10 @@ export class TaskThread {
 
   /** Rejects with what the task throws, and when the thread ends before its answer. */
   run(task: unknown): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (this.#over !== undefined) {
-        reject(this.#over);
-        return;
-      }
-      const question: TaskQuestion = { id: this.#next++, task };
-      this.#worker.postMessage(question);
-      if (this.#waiting.size === 0) this.#worker.ref();
-      this.#waiting.set(question.id, { resolve, reject });
+    if (this.#over !== undefined) return Promise.reject(this.#over);
+    return this.#tasks.ask((id) => {
+      this.#worker.postMessage({ id, task } satisfies TaskQuestion);
+      if (this.#tasks.size === 1) this.#worker.ref();
     });
   }
 
@@ -81,18 +71,13 @@ export class TaskThread {
 
   #answered(answer: TaskAnswer): void {
     this.#readyAt ??= monotonic();
-    const waiting = this.#waiting.get(answer.id);
-    if (waiting === undefined) return;
-    this.#waiting.delete(answer.id);
-    if (this.#waiting.size === 0) this.#worker.unref();
-    if ('error' in answer) waiting.reject(answer.error);
-    else waiting.resolve(answer.result);
+    if ('error' in answer) this.#tasks.refuse(answer.id, answer.error);
+    else this.#tasks.answer(answer.id, answer.result);
+    if (this.#tasks.size === 0) this.#worker.unref();
   }
 
   #end(why: Error): void {
     this.#over ??= why;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(this.#over);
+    this.#tasks.refuseAll(this.#over);
   }
 }

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { TaskThread } from '../../../src/main/pipeline/task-thread.js';
+import { TaskThread } from '../../../src/shared/ipc/task-thread.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -72,7 +72,7 @@ test('a thread that is destroyed rejects all that it had, and is no death', asyn
 test('a thread keeps the process alive while it has a task, and not beyond', (context) => {
   const { file } = threadOf(context);
   const program = `
-    import { TaskThread } from ${here('../../../src/main/pipeline/task-thread.js')};
+    import { TaskThread } from ${here('../../../src/shared/ipc/task-thread.js')};
     const options = { name: 'publisher', file: new URL(${JSON.stringify(pathToFileURL(file).href)}), workerData: {}, maxOldSpaceMb: 64 };
     const thread = new TaskThread({ ...options, onDeath: () => console.log('died') }, console);
     thread.run('answered').then(console.log);`;
