@@ -1,15 +1,15 @@
 /** The thread of the embedded broker, watched over by main. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { DependencyHealth } from '../../shared/health.js';
+import { goneWithin } from '../../shared/ipc/ending.js';
+import { Supervisor, type SupervisorOptions } from '../../shared/ipc/supervisor.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { BrokerConfig, BrokerOrder, BrokerReport } from '../../shared/pipeline/worker-config.js';
 import { MAX_YOUNG_MB } from '../../shared/process/heap.js';
 
 const THREAD = new URL('../../workers/broker.js', import.meta.url);
-const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5000;
+const RESTART: SupervisorOptions = { backoff: { firstMs: 100, maxMs: 5_000 }, steadyMs: 60_000 };
 const STOP_MS = 2000;
 
 /**
@@ -17,26 +17,37 @@ const STOP_MS = 2000;
  * producers make their topics again and consumers join anew.
  */
 export class EmbeddedBrokerThread {
-  readonly #logger: Logger;
   #config: BrokerConfig;
-  readonly #stopping = new AbortController();
+  readonly #supervisor: Supervisor;
   #worker: Worker | undefined;
-  #running: Promise<void> | undefined;
+  /** Of the thread that was begun last. */
+  #exit: Promise<string> | undefined;
   #failure = 'not started';
 
   constructor({ logger }: { logger: Logger }, config: BrokerConfig) {
-    this.#logger = logger;
     this.#config = config;
+    this.#supervisor = new Supervisor(
+      {
+        begin: () => this.#begin(),
+        onEnd: ({ why, retryInMs }) => {
+          this.#failure = why;
+          logger.error(
+            { reason: why, retryInMs },
+            'the embedded broker died: its records are lost, a new one starts',
+          );
+        },
+      },
+      RESTART,
+    );
   }
 
   /** Resolves when the broker serves. Rejects when it cannot at once, such as with an unusable socket path. */
   async start(): Promise<void> {
-    const ended = await this.#spawn();
-    this.#running = this.#watch(ended.exit);
+    await this.#begin();
   }
 
-  /** Resolves when the thread serves, with a promise of its end. */
-  async #spawn(): Promise<{ exit: Promise<string> }> {
+  /** Resolves when the thread serves. */
+  async #begin(): Promise<void> {
     const { heapMb } = this.#config;
     const worker = new Worker(THREAD, {
       workerData: this.#config,
@@ -54,6 +65,7 @@ export class EmbeddedBrokerThread {
     const exit = new Promise<string>((resolve) => {
       worker.once('exit', (code) => resolve(reason || `exit code ${code}`));
     });
+    this.#exit = exit;
     const report = await Promise.race([
       new Promise<BrokerReport>((resolve) => worker.once('message', resolve)),
       exit.then((error): BrokerReport => ({ error })),
@@ -64,29 +76,11 @@ export class EmbeddedBrokerThread {
       throw new Error(`the embedded broker cannot start: ${report.error}`);
     }
     this.#failure = '';
-    return { exit };
-  }
-
-  async #watch(first: Promise<string>): Promise<void> {
-    const { signal } = this.#stopping;
-    let exit = first;
-    let backoff = FIRST_BACKOFF_MS;
-    for (;;) {
-      const startedAt = performance.now();
-      this.#failure = await exit;
-      if (signal.aborted) return;
-      if (performance.now() - startedAt > 60_000) backoff = FIRST_BACKOFF_MS;
-      this.#logger.error(
-        { reason: this.#failure, retryInMs: backoff },
-        'the embedded broker died: its records are lost, a new one starts',
-      );
-      await delay(backoff, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
-      ({ exit } = await this.#spawn().catch((error: Error) => ({
-        exit: Promise.resolve(error.message),
-      })));
-    }
+    this.#supervisor.serves();
+    void exit.then((why) => {
+      this.#failure = why;
+      this.#supervisor.ended(why);
+    });
   }
 
   /** Of the thread that runs now and of those that replace it. */
@@ -104,16 +98,12 @@ export class EmbeddedBrokerThread {
 
   /** Ends the thread, by force after 2 s. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    const stopped = this.#supervisor.stop();
     const worker = this.#worker;
-    if (worker === undefined) return;
-    const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    if (worker.threadId === -1) return;
-    worker.postMessage('stop' satisfies BrokerOrder);
-    const patience = new AbortController();
-    await Promise.race([gone, delay(STOP_MS, undefined, { signal: patience.signal }).catch(() => {})]);
-    patience.abort();
-    await worker.terminate();
-    await this.#running;
+    if (worker !== undefined && this.#exit !== undefined) {
+      worker.postMessage('stop' satisfies BrokerOrder);
+      await goneWithin(this.#exit, STOP_MS, () => worker.terminate());
+    }
+    await stopped;
   }
 }

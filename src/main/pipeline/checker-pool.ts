@@ -3,6 +3,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import { Supervisor } from '../../shared/ipc/supervisor.js';
+import { watchTask } from '../../shared/ipc/task-watch.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { outcomeIndex } from '../../shared/messages/outcomes.js';
 import { refusedMessage } from '../../shared/pipeline/check.js';
@@ -11,15 +13,8 @@ import { encodeRawBatch } from '../../shared/pipeline/raw-batch.js';
 import type { RawMessage } from '../../shared/pipeline/types.js';
 import type { CheckerConfig, CheckTask } from '../../shared/pipeline/worker-config.js';
 import type { PipelineMetrics } from './metrics.js';
-import {
-  backoffMs,
-  createPool,
-  endPool,
-  FAILURES_UNTIL_FAILED,
-  hasAnswered,
-  readyAt,
-  watchTask,
-} from './worker-pool.js';
+import { RESPAWN } from './respawn.js';
+import { createPool, endPool, hasAnswered, readyAt } from './worker-pool.js';
 
 export interface CheckerPoolOptions {
   readonly config: CheckerConfig;
@@ -39,13 +34,10 @@ export class CheckerPool {
   readonly #logger: Logger;
   readonly #metrics: PipelineMetrics;
   readonly #options: CheckerPoolOptions;
-  readonly #stopping = new AbortController();
+  readonly #supervisor: Supervisor;
   #pool: Piscina | undefined;
   /** Counts pools: who lost a task to a rebuild was not its cause. */
   #generation = 0;
-  #failures = 0;
-  #rebuilding: Promise<void> | undefined;
-  #failed: string | undefined;
 
   constructor(
     { logger, metrics }: { readonly logger: Logger; readonly metrics: PipelineMetrics },
@@ -54,11 +46,23 @@ export class CheckerPool {
     this.#logger = logger;
     this.#metrics = metrics;
     this.#options = options;
+    this.#supervisor = new Supervisor(
+      {
+        begin: () => this.#build(),
+        end: () => this.#endLast(),
+        onEnd: () => {
+          this.#generation += 1;
+          if (this.failed !== undefined) logger.error(this.failed);
+        },
+      },
+      RESPAWN,
+    );
   }
 
   /** Why the pool cannot respawn, for liveness; undefined while it can. */
   get failed(): string | undefined {
-    return this.#failed;
+    const { failed } = this.#supervisor;
+    return failed === undefined ? undefined : `checkers do not respawn: ${failed}`;
   }
 
   /** Threads that run now. */
@@ -77,7 +81,7 @@ export class CheckerPool {
    * `poisonous`. Rejects with AbortedError after `stop` alone.
    */
   async check(messages: readonly RawMessage[], tipBits: number): Promise<readonly Buffer[]> {
-    if (this.#rebuilding !== undefined) await this.#rebuilding;
+    if (this.#supervisor.replacing !== undefined) await this.#supervisor.replacing;
     try {
       return await this.#run(messages, tipBits);
     } catch (error) {
@@ -93,10 +97,8 @@ export class CheckerPool {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#rebuilding;
-    if (this.#pool !== undefined) await endPool(this.#pool);
-    this.#pool = undefined;
+    await this.#supervisor.stop();
+    await this.#endLast();
   }
 
   async #checkAlone(message: RawMessage, tipBits: number): Promise<Buffer[]> {
@@ -109,7 +111,7 @@ export class CheckerPool {
         this.#refuseStopped();
         // The rebuild, if that is what ended the task, has been noticed by now: threads die in a turn of their own.
         await delay(0);
-        if (generation !== this.#generation || this.#rebuilding !== undefined) continue;
+        if (generation !== this.#generation || this.#supervisor.replacing !== undefined) continue;
         this.#logger.error({ err: error, author: message.author, kind: message.kind }, 'poisonous message');
         const refused = refusedMessage(outcomeIndex('poisonous'), message);
         return sliceCheckedBatch(encodeCheckedBatch([refused], [MICROS_MAX]));
@@ -138,8 +140,7 @@ export class CheckerPool {
         signal: timeout.signal,
       })) as ArrayBuffer;
       hasAnswered(pool);
-      this.#failures = 0;
-      this.#failed = undefined;
+      this.#supervisor.serves();
       return sliceCheckedBatch(checked);
     } catch (error) {
       throw timeout.signal.aborted ? timeout.signal.reason : error;
@@ -152,13 +153,13 @@ export class CheckerPool {
   async #answering(): Promise<void> {
     for (;;) {
       this.#refuseStopped();
-      await this.#rebuilding;
+      await this.#supervisor.replacing;
       try {
         await this.#run([], 0);
         return;
       } catch (error) {
         this.#refuseStopped();
-        if (this.#rebuilding === undefined) this.#rebuild(errorMessage(error));
+        this.#rebuild(errorMessage(error));
       }
     }
   }
@@ -168,7 +169,7 @@ export class CheckerPool {
     const generation = this.#generation;
     const { config, threads, file = CHECKER_FILE } = this.#options;
     const onDeath = () => {
-      if (this.#stopping.signal.aborted || generation !== this.#generation) return;
+      if (this.#supervisor.stopped || generation !== this.#generation) return;
       this.#metrics.workerDeaths.inc({ pool: 'checker' });
       // Piscina replaces the thread in this same turn, unless it has given up.
       setImmediate(() => this.#replaceMissing(generation));
@@ -186,35 +187,22 @@ export class CheckerPool {
   }
 
   #replaceMissing(generation: number): void {
-    if (this.#stopping.signal.aborted || generation !== this.#generation) return;
-    if (this.threads < this.#options.threads && this.#rebuilding === undefined) {
-      this.#rebuild('threads were not replaced');
-    }
+    if (this.#supervisor.stopped || generation !== this.#generation) return;
+    if (this.threads < this.#options.threads) this.#rebuild('threads were not replaced');
   }
 
+  /** Nothing happens where that is under way. */
   #rebuild(reason: string): void {
-    this.#failures += 1;
-    if (this.#failures >= FAILURES_UNTIL_FAILED) {
-      this.#failed = `checkers do not respawn: ${reason}`;
-      this.#logger.error(this.#failed);
-    }
-    this.#generation += 1;
-    this.#rebuilding = this.#rebuilt()
-      .catch((error: unknown) => this.#logger.error({ err: error }, errorMessage(error)))
-      .finally(() => {
-        this.#rebuilding = undefined;
-      });
+    this.#supervisor.ended(reason);
   }
 
-  async #rebuilt(): Promise<void> {
-    const dead = this.#pool;
+  async #endLast(): Promise<void> {
+    const last = this.#pool;
     this.#pool = undefined;
-    if (dead !== undefined) await endPool(dead);
-    await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
-    if (!this.#stopping.signal.aborted) this.#build();
+    if (last !== undefined) await endPool(last);
   }
 
   #refuseStopped(): void {
-    if (this.#stopping.signal.aborted) throw new AbortedError('the checkers are stopped');
+    if (this.#supervisor.stopped) throw new AbortedError('the checkers are stopped');
   }
 }

@@ -4,15 +4,17 @@
  */
 
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { AbortedError, errorMessage, UnavailableError } from '../../shared/errors.js';
+import { goneWithin } from '../../shared/ipc/ending.js';
+import { type SupervisedEnd, Supervisor } from '../../shared/ipc/supervisor.js';
 import { TaskThread } from '../../shared/ipc/task-thread.js';
+import { watchTask } from '../../shared/ipc/task-watch.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig, PublisherTask, PublisherTasks } from '../../shared/pipeline/worker-config.js';
 import type { TracedMessage } from '../../shared/tracing/types.js';
 import type { PipelineMetrics } from './metrics.js';
-import { backoffMs, FAILURES_UNTIL_FAILED, watchTask } from './worker-pool.js';
+import { RESPAWN } from './respawn.js';
 
 export interface PublisherPoolOptions {
   readonly config: PublisherConfig;
@@ -44,14 +46,11 @@ export class PublisherPool {
   readonly #logger: Logger;
   readonly #metrics: PipelineMetrics;
   readonly #options: PublisherPoolOptions;
-  readonly #stopping = new AbortController();
+  readonly #supervisor: Supervisor;
   readonly #unanswered = new Set<Unanswered>();
   #thread: TaskThread | undefined;
   /** Ids of batches begin anywhere: those of earlier runs are in the journal. */
   #nextId = randomInt(2 ** 47);
-  #failures = 0;
-  #failed: string | undefined;
-  #replacing: Promise<void> | undefined;
   /** Told to close: its end is no death. */
   #closing = false;
   #instance = 0;
@@ -66,11 +65,24 @@ export class PublisherPool {
     this.#metrics = metrics;
     this.#options = options;
     this.#level = options.config.logLevel;
+    this.#supervisor = new Supervisor(
+      {
+        begin: () => this.#build(),
+        end: () => this.#endDead(),
+        onEnd: (end) => this.#lost(end),
+        // In the turn in which it may be asked again, so that no new batch overtakes those that wait.
+        onReplaced: () => {
+          for (const entry of this.#unanswered) this.#send(entry);
+        },
+      },
+      RESPAWN,
+    );
   }
 
   /** Why the publisher cannot respawn, for liveness; undefined while it can. */
   get failed(): string | undefined {
-    return this.#failed;
+    const { failed } = this.#supervisor;
+    return failed === undefined ? undefined : `the publisher does not respawn: ${failed}`;
   }
 
   /** Another number for each thread that took the publisher's place. */
@@ -96,13 +108,13 @@ export class PublisherPool {
    */
   publish(batch: ArrayBuffer, traced?: readonly TracedMessage[]): Promise<PublishedBatch> {
     return new Promise((resolve, reject) => {
-      if (this.#stopping.signal.aborted) {
+      if (this.#supervisor.stopped) {
         reject(new AbortedError('the publisher is stopped'));
         return;
       }
       const entry: Unanswered = { batch, id: this.#nextId++, traced, resolve, reject, retry: false };
       this.#unanswered.add(entry);
-      if (this.#replacing === undefined) this.#send(entry);
+      if (this.#supervisor.replacing === undefined) this.#send(entry);
     });
   }
 
@@ -112,7 +124,7 @@ export class PublisherPool {
     request: PublisherTasks[K]['request'],
   ): Promise<PublisherTasks[K]['response']> {
     const thread = this.#thread;
-    if (thread === undefined || this.#replacing !== undefined) {
+    if (thread === undefined || this.#supervisor.replacing !== undefined) {
       throw new UnavailableError('the publisher is being replaced');
     }
     if (op === 'close') this.#closing = true;
@@ -121,8 +133,7 @@ export class PublisherPool {
 
   /** Ends the thread. What it had not answered is rejected; the journal keeps what it had taken. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#replacing;
+    await this.#supervisor.stop();
     await this.#thread?.destroy();
     this.#thread = undefined;
     for (const entry of this.#unanswered) entry.reject(new AbortedError('the publisher is stopped'));
@@ -146,8 +157,7 @@ export class PublisherPool {
     thread
       .run(task)
       .then((published) => {
-        this.#failures = 0;
-        this.#failed = undefined;
+        this.#supervisor.serves();
         this.#unanswered.delete(entry);
         entry.resolve(published as PublishedBatch);
       })
@@ -174,23 +184,12 @@ export class PublisherPool {
 
   /** Also reached by a thread that dies idle, so that it is back before it is needed. */
   #replace(reason: string): void {
-    if (this.#closing || this.#stopping.signal.aborted || this.#replacing !== undefined) return;
+    if (!this.#closing) this.#supervisor.ended(reason);
+  }
+
+  #lost({ why: reason, failures }: SupervisedEnd): void {
     this.#metrics.workerDeaths.inc({ pool: 'publisher' });
-    this.#failures += 1;
-    this.#logger.error(
-      { reason, unanswered: this.#unanswered.size, failures: this.#failures },
-      'the publisher is replaced',
-    );
-    if (this.#failures >= FAILURES_UNTIL_FAILED) this.#failed = `the publisher does not respawn: ${reason}`;
-    const dead = this.#thread;
-    this.#thread = undefined;
-    this.#replacing = this.#replaced(dead)
-      .catch((error: unknown) => this.#logger.error({ err: error }, 'replacing the publisher failed'))
-      .finally(() => {
-        this.#replacing = undefined;
-        // In this same turn, so that no new batch overtakes those that wait.
-        for (const entry of this.#unanswered) this.#send(entry);
-      });
+    this.#logger.error({ reason, unanswered: this.#unanswered.size, failures }, 'the publisher is replaced');
   }
 
   /** A thread that does not end may still write. Two that write would damage what was accepted, so nobody does. */
@@ -201,12 +200,12 @@ export class PublisherPool {
     (this.#options.exit ?? ((code) => process.exit(code)))(1);
   }
 
-  async #replaced(dead: TaskThread | undefined): Promise<void> {
-    // It must be gone before another opens the journal.
-    const late = setTimeout(() => this.#stuck(), this.#options.endTimeoutMs ?? END_TIMEOUT_MS);
-    await dead?.destroy().finally(() => clearTimeout(late));
+  /** It must be gone before another opens the journal. */
+  async #endDead(): Promise<void> {
+    const dead = this.#thread;
+    this.#thread = undefined;
+    const { endTimeoutMs = END_TIMEOUT_MS } = this.#options;
+    if (dead !== undefined) await goneWithin(dead.destroy(), endTimeoutMs, () => this.#stuck());
     for (const entry of this.#unanswered) entry.retry = true;
-    await delay(backoffMs(this.#failures - 1), undefined, { signal: this.#stopping.signal }).catch(() => {});
-    if (!this.#stopping.signal.aborted) this.#build();
   }
 }

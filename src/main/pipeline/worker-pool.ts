@@ -1,4 +1,4 @@
-/** A Piscina of fixed size, and when what respawns threads counts as unable to. */
+/** A Piscina of fixed size. */
 
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
@@ -84,43 +84,7 @@ export function readyAt(pool: Piscina): number | undefined {
   return loaded.has(pool) && pool.threads.length > 0 ? (lastLoaded.get(pool) ?? 0) : undefined;
 }
 
-/** Ms until a thread that has not loaded counts as hung: some 0.5 s on an idle machine. */
-const BIRTH_MS = 60_000;
-
 /** A thread of `pool` has answered. */
 export function hasAnswered(pool: Piscina): void {
   loaded.add(pool);
 }
-
-/**
- * Calls `late` once when what was given to a thread now is not answered within `taskMs`, with the reason. Before a thread has loaded (`readyAt`,
- * monotonic) nothing is answered, and on a busy machine that takes a while: this time does not count, up to `birthMs` (60,000 unless told). Returns how
- * to end the watch.
- */
-export function watchTask(
-  readyAt: () => number | undefined,
-  { taskMs, birthMs = BIRTH_MS }: { readonly taskMs: number; readonly birthMs?: number | undefined },
-  late: (why: string) => void,
-): () => void {
-  const given = monotonic();
-  let timer: NodeJS.Timeout;
-  const look = (): void => {
-    const ready = readyAt();
-    const until = ready === undefined ? given + birthMs : Math.max(given, ready) + taskMs;
-    // Others that die and come back meanwhile do not keep one that hangs.
-    const left = Math.min(until, given + birthMs + taskMs) - monotonic();
-    if (left > 0) timer = setTimeout(look, Math.min(left, taskMs));
-    else if (ready === undefined) late(`no thread loaded within ${birthMs / 1000} s`);
-    else late(`no answer within ${taskMs / 1000} s`);
-  };
-  timer = setTimeout(look, Math.min(taskMs, birthMs));
-  return () => clearTimeout(timer);
-}
-
-/** Backoff before attempt `failures` + 1, in ms: 100, 200, … 5,000. */
-export function backoffMs(failures: number): number {
-  return Math.min(5000, 100 * 2 ** Math.min(failures, 10));
-}
-
-/** Failures in a row, without an answer between, after which a pool counts as unable to respawn. */
-export const FAILURES_UNTIL_FAILED = 5;

@@ -3,23 +3,23 @@
  * longer answers.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { monotonic } from '../../shared/clock.js';
+import pTimeout from 'p-timeout';
 import { AbortedError, ConfigurationError } from '../../shared/errors.js';
 import type {
   NotificationServerConfig,
   NotificationServerOrder,
   NotificationServerReport,
 } from '../../shared/feed/control.js';
-import { nodeCommand } from '../../shared/ipc/node-command.js';
+import { Correlator } from '../../shared/ipc/correlator.js';
+import { goneWithin } from '../../shared/ipc/ending.js';
+import { spawnNode } from '../../shared/ipc/node-command.js';
+import { Supervisor, type SupervisorOptions } from '../../shared/ipc/supervisor.js';
 import { unblockSocket } from '../../shared/logging/log-sink.js';
 import type { Logger } from '../../shared/logging/logger.js';
 
-const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 10_000;
-/** Served this long, the next failure is a first one again. */
-const STEADY_MS = 30_000;
+const RESTART: SupervisorOptions = { backoff: { firstMs: 100, maxMs: 10_000 }, steadyMs: 30_000 };
 /** Loading and listening take some 0.3 s on an idle machine. */
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 3000;
@@ -61,12 +61,11 @@ export interface ServerProcessOptions {
 
 export class ServerProcess {
   #child: ChildProcess | undefined;
-  #stopping = false;
-  #retryMs = FIRST_RETRY_MS;
-  #timer: NodeJS.Timeout | undefined;
-  #servingSince = 0;
-  #lastMetricsId = 0;
-  readonly #metricsWaiting = new Map<number, (metrics: readonly object[]) => void>();
+  readonly #supervisor: Supervisor;
+  #serving = false;
+  /** How the last one ended, for the log. */
+  #end: object = {};
+  readonly #metrics = new Correlator<readonly object[]>();
   /** Settled by the first start. */
   readonly #first: Promise<string | undefined>;
   #resolveFirst: (build: string | undefined) => void = () => {};
@@ -87,10 +86,22 @@ export class ServerProcess {
     });
     // Looked at by `start`, which may come after it failed.
     this.#first.catch(() => {});
+    this.#supervisor = new Supervisor(
+      {
+        begin: () => {
+          components.restarted();
+          this.#spawn();
+          this.#configure();
+        },
+        onEnd: ({ retryInMs: retryMs }) =>
+          components.logger.error({ ...this.#end, retryMs }, 'notification server ended, starting another'),
+      },
+      RESTART,
+    );
   }
 
   get serving(): boolean {
-    return this.#servingSince > 0;
+    return this.#serving;
   }
 
   /** Undefined between two lives. */
@@ -100,7 +111,7 @@ export class ServerProcess {
 
   /** Lets the process load, which takes longest; `start` tells it what to serve. */
   prepare(): void {
-    if (!this.#stopping) this.#spawn();
+    if (!this.#supervisor.stopped) this.#spawn();
   }
 
   /**
@@ -108,16 +119,12 @@ export class ServerProcess {
    * ConfigurationError when the first start cannot serve; from then on it is restarted for ever.
    */
   async start(): Promise<string | undefined> {
-    const timer = setTimeout(() => {
-      this.#rejectFirst(new Error(`a notification server did not listen within ${READY_TIMEOUT_MS} ms`));
-    }, READY_TIMEOUT_MS);
-    if (this.#child === undefined && !this.#stopping) this.#spawn();
+    if (this.#child === undefined && !this.#supervisor.stopped) this.#spawn();
     this.#configure();
-    try {
-      return await this.#first;
-    } finally {
-      clearTimeout(timer);
-    }
+    return pTimeout(this.#first, {
+      milliseconds: READY_TIMEOUT_MS,
+      message: `a notification server did not listen within ${READY_TIMEOUT_MS} ms`,
+    });
   }
 
   send(order: NotificationServerOrder): void {
@@ -129,25 +136,14 @@ export class ServerProcess {
   /** prom-client's JSON; empty when it does not answer within a second. */
   async metrics(): Promise<readonly object[]> {
     if (!this.serving) return [];
-    const id = ++this.#lastMetricsId;
-    let timer: NodeJS.Timeout | undefined;
-    const answer = new Promise<readonly object[]>((resolve) => {
-      this.#metricsWaiting.set(id, resolve);
-      timer = setTimeout(() => resolve([]), METRICS_TIMEOUT_MS);
-    });
-    this.send({ type: 'metrics', id });
-    try {
-      return await answer;
-    } finally {
-      clearTimeout(timer);
-      this.#metricsWaiting.delete(id);
-    }
+    return this.#metrics
+      .ask((id) => this.send({ type: 'metrics', id }), { timeoutMs: METRICS_TIMEOUT_MS })
+      .catch(() => []);
   }
 
   /** From now on no process is started in place of one that ends. */
   retire(): void {
-    this.#stopping = true;
-    clearTimeout(this.#timer);
+    void this.#supervisor.stop();
     this.#rejectFirst(new AbortedError('the notification server was stopped before it listened'));
   }
 
@@ -156,19 +152,17 @@ export class ServerProcess {
     this.retire();
     const child = this.#child;
     if (child === undefined) return;
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const gone = new Promise((resolve) => child.once('exit', resolve));
     this.send({ type: 'stop', elsewhere });
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await gone;
-    clearTimeout(timer);
+    await goneWithin(gone, STOP_TIMEOUT_MS, () => child.kill('SIGKILL'));
   }
 
   #spawn(): void {
     const { logger } = this.components;
     const { node = '', heapMb } = this.options;
-    const [command, ...leading] = nodeCommand();
-    const limits = heapMb === undefined ? [] : [`--max-old-space-size=${heapMb}`];
-    const child = spawn(command, [...leading, ...limits, PROGRAM, node], {
+    const child = spawnNode(PROGRAM, {
+      args: [node],
+      heapMb,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     unblockSocket();
@@ -217,13 +211,14 @@ export class ServerProcess {
     const { admit, release, changed } = this.components;
     switch (report.type) {
       case 'ready':
-        this.#servingSince = monotonic();
+        this.#serving = true;
+        this.#supervisor.serves();
         this.#everReady = true;
         this.#resolveFirst(report.build);
         changed({ ended: false });
         break;
       case 'unneeded':
-        this.#stopping = true;
+        void this.#supervisor.stop();
         this.#resolveFirst(undefined);
         break;
       case 'failed':
@@ -250,29 +245,21 @@ export class ServerProcess {
         this.components.greeting(report.json);
         break;
       case 'metrics':
-        this.#metricsWaiting.get(report.id)?.(report.metrics);
+        this.#metrics.answer(report.id, report.metrics);
         break;
     }
   }
 
   #ended(why: object): void {
-    const { logger, changed, restarted } = this.components;
-    if (this.#servingSince > 0 && monotonic() - this.#servingSince > STEADY_MS)
-      this.#retryMs = FIRST_RETRY_MS;
+    this.#end = why;
     this.#child = undefined;
-    this.#servingSince = 0;
+    this.#serving = false;
     this.streaming = false;
     this.crowded = false;
-    for (const resolve of this.#metricsWaiting.values()) resolve([]);
-    changed({ ended: true });
-    this.#rejectFirst(new Error(`a notification server ended before it listened: ${JSON.stringify(why)}`));
-    if (this.#stopping || !this.#everReady) return;
-    logger.error({ ...why, retryMs: this.#retryMs }, 'notification server ended, starting another');
-    this.#timer = setTimeout(() => {
-      restarted();
-      this.#spawn();
-      this.#configure();
-    }, this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    const told = JSON.stringify(why);
+    this.#metrics.refuseAll(new Error(`the notification server ended: ${told}`));
+    this.components.changed({ ended: true });
+    this.#rejectFirst(new Error(`a notification server ended before it listened: ${told}`));
+    if (this.#everReady) this.#supervisor.ended(told);
   }
 }

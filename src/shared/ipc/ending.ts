@@ -16,7 +16,10 @@ export async function goneWithin(
     },
     Math.max(0, patienceMs),
   );
-  await gone;
-  clearTimeout(timer);
+  try {
+    await gone;
+  } finally {
+    clearTimeout(timer);
+  }
   return byItself;
 }
