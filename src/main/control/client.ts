@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { UnavailableError } from '../../shared/errors.js';
+import { Correlator } from '../../shared/ipc/correlator.js';
 import { connectTo } from '../../shared/ipc/local-socket.js';
 import { LineReader } from './lines.js';
 import { type ControlMethod, type ControlMethods, type ControlResponse, RESPONSE_BOUND } from './protocol.js';
@@ -29,14 +30,14 @@ export async function askServer<M extends ControlMethod>(
   }
 }
 
-/** A connection for one request after the other. */
+/** A connection for requests, which are answered one after the other. */
 export class ControlConnection {
   /** Resolves when it is over: the server has closed it, or is gone. */
   readonly over: Promise<void>;
   readonly #path: string;
   readonly #socket: Socket;
   readonly #reader = new LineReader(RESPONSE_BOUND);
-  #waiting: ((line: string | Error) => void) | undefined;
+  readonly #requests = new Correlator<unknown>();
   #fault: Error | undefined;
 
   /** Connects to the socket at `path`; where that fails, each request says so. */
@@ -62,42 +63,37 @@ export class ControlConnection {
     params: ControlMethods[M]['params'],
     timeoutMs = 10_000,
   ): Promise<ControlMethods[M]['result']> {
-    const timer = setTimeout(() => {
+    const late = (): Error => {
       this.#fail(`no answer within ${timeoutMs} ms`);
       this.leave();
-    }, timeoutMs);
-    const line = await new Promise<string>((resolve, reject) => {
-      this.#waiting = (answer) => (typeof answer === 'string' ? resolve(answer) : reject(answer));
-      if (this.#fault !== undefined) this.#answered(this.#fault);
-      else this.#socket.write(`${JSON.stringify({ id: 1, method, params })}\n`);
-    }).finally(() => clearTimeout(timer));
-    let response: ControlResponse;
-    try {
-      response = JSON.parse(line) as ControlResponse;
-    } catch {
-      throw this.#error('sent something that is not an answer');
-    }
-    if ('error' in response) throw new ControlError(response.error);
-    return response.result as ControlMethods[M]['result'];
+      return this.#fault as Error;
+    };
+    const result = await this.#requests.ask(
+      (id) => {
+        if (this.#fault !== undefined) throw this.#fault;
+        this.#socket.write(`${JSON.stringify({ id, method, params })}\n`);
+      },
+      { timeoutMs, late },
+    );
+    return result as ControlMethods[M]['result'];
   }
 
   leave(): void {
     this.#socket.destroy();
   }
 
-  #answered(answer: string | Error): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.(answer);
+  /** Throws SyntaxError where the line is no answer. */
+  #answered(line: string): void {
+    const response = JSON.parse(line) as ControlResponse;
+    // What the server cannot read has no number.
+    if ('error' in response && response.id === 0) this.#requests.refuseAll(new ControlError(response.error));
+    else if ('error' in response) this.#requests.refuse(response.id, new ControlError(response.error));
+    else this.#requests.answer(response.id, response.result);
   }
 
   #fail(reason: string): void {
-    this.#fault ??= this.#error(reason);
-    this.#answered(this.#fault);
-  }
-
-  #error(reason: string): UnavailableError {
-    return new UnavailableError(`the server's control socket ${this.#path}: ${reason}`);
+    this.#fault ??= new UnavailableError(`the server's control socket ${this.#path}: ${reason}`);
+    this.#requests.refuseAll(this.#fault);
   }
 }
 

@@ -1,8 +1,9 @@
 /** The local socket on which a running server answers its operator's command line. */
 
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { Serial } from '../../shared/async/serial.js';
 import { errorMessage } from '../../shared/errors.js';
-import { type LocalSocket, listenOnSocket } from '../../shared/ipc/local-socket.js';
+import { LocalServer } from '../../shared/ipc/local-server.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { LineReader } from './lines.js';
 import {
@@ -15,9 +16,15 @@ import {
 export interface ControlServerOptions {
   /** Path of the socket; an old one there is replaced: the lock on DATADIR says that nobody else lives. */
   readonly socketPath: string;
-  /** Connections at the most; 16 unless told. */
+  /**
+   * Connections at the most.
+   * @default 16
+   */
   readonly maxConnections?: number;
-  /** Milliseconds after which an idle connection is closed; 60,000 unless told. */
+  /**
+   * Milliseconds after which an idle connection is closed.
+   * @default 60_000
+   */
   readonly idleMs?: number;
 }
 
@@ -25,25 +32,27 @@ export interface ControlServerOptions {
 export class ControlServer {
   readonly #logger: Logger;
   readonly #handlers: ControlHandlers;
-  readonly #options: Required<ControlServerOptions>;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  #socket: LocalSocket | undefined;
+  readonly #idleMs: number;
+  readonly #server: LocalServer;
 
   constructor(
     { logger, handlers }: { logger: Logger; handlers: ControlHandlers },
-    options: ControlServerOptions,
+    { socketPath: path, maxConnections = 16, idleMs = 60_000 }: ControlServerOptions,
   ) {
     this.#logger = logger;
     this.#handlers = handlers;
-    this.#options = { maxConnections: 16, idleMs: 60_000, ...options };
-    this.#server = createServer((socket) => this.#serve(socket));
-    this.#server.maxConnections = this.#options.maxConnections;
+    this.#idleMs = idleMs;
+    this.#server = new LocalServer(
+      {
+        serve: (socket) => this.#serve(socket),
+        onError: (error) => logger.warn({ err: error }, 'control socket failed'),
+      },
+      { path, maxConnections },
+    );
   }
 
   async start(): Promise<void> {
-    this.#socket = await listenOnSocket(this.#server, this.#options.socketPath);
-    this.#server.on('error', (error) => this.#logger.warn({ err: error }, 'control socket failed'));
+    await this.#server.start();
   }
 
   /** Goes on answering, and keeps no process running. */
@@ -53,21 +62,13 @@ export class ControlServer {
   }
 
   async stop(): Promise<void> {
-    this.#socket?.remove();
-    // By its next call the path may be another server's, and the inode too.
-    this.#socket = undefined;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await this.#server.stop();
   }
 
   #serve(socket: Socket): void {
     const reader = new LineReader(REQUEST_BOUND);
-    let answered = Promise.resolve();
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    socket.setTimeout(this.#options.idleMs, () => socket.destroy());
+    const answers = new Serial();
+    socket.setTimeout(this.#idleMs, () => socket.destroy());
     socket.on('data', (chunk) => {
       let lines: string[];
       try {
@@ -79,8 +80,8 @@ export class ControlServer {
       // Nothing more is read until these are answered: what a client may pile up is one chunk.
       socket.pause();
       socket.setTimeout(0);
-      answered = answered
-        .then(async () => {
+      void answers
+        .run(async () => {
           for (const line of lines) {
             const response = await this.#answer(line);
             if (socket.destroyed) return;
@@ -88,7 +89,7 @@ export class ControlServer {
           }
         })
         .finally(() => {
-          socket.setTimeout(this.#options.idleMs);
+          socket.setTimeout(this.#idleMs);
           socket.resume();
         });
     });

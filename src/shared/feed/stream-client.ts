@@ -5,6 +5,8 @@
 
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Backoff, type BackoffPolicy } from '../async/backoff.js';
+import { LengthPrefixedReader } from '../ipc/length-prefixed.js';
 import { connectTo } from '../ipc/local-socket.js';
 import { hasFrame, type JournalledEntry } from '../journal/entry.js';
 import { JournalReader } from '../journal/reader.js';
@@ -16,16 +18,16 @@ import {
   encodeControl,
   FrameStreamError,
   isOwnStatus,
+  MAX_MESSAGE_BYTES,
   MESSAGE,
-  MessageReader,
   type StreamMessage,
+  streamMessage,
   type StreamPosition,
   type Traces,
   type Welcome,
 } from './stream.js';
 
-const FIRST_RETRY_MS = 50;
-const LAST_RETRY_MS = 2000;
+const RECONNECT: BackoffPolicy = { firstMs: 50, maxMs: 2_000 };
 /** Read from the journal in one turn. */
 const READ_BYTES = 1_048_576;
 
@@ -48,7 +50,7 @@ export class FrameStreamClient {
   #position: StreamPosition | undefined;
   #reader: JournalReader | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #backoff = new Backoff(RECONNECT);
   #stopped = true;
   #welcomed = false;
 
@@ -90,7 +92,7 @@ export class FrameStreamClient {
   #connect(): void {
     const socket = connectTo(this.options.socketPath);
     this.#socket = socket;
-    const messages = new MessageReader();
+    const messages = new LengthPrefixedReader({ maxBytes: MAX_MESSAGE_BYTES });
     const waiting: StreamMessage[] = [];
     let working = false;
     const work = async () => {
@@ -114,7 +116,7 @@ export class FrameStreamClient {
     });
     socket.on('data', (chunk) => {
       try {
-        waiting.push(...messages.read(chunk));
+        for (const bytes of messages.read(chunk)) waiting.push(streamMessage(bytes));
       } catch (error) {
         this.#broken(socket, error);
         return;
@@ -128,8 +130,7 @@ export class FrameStreamClient {
         this.components.handlers.connected?.(false);
       }
       if (this.#stopped) return;
-      this.#timer = setTimeout(() => this.#connect(), this.#retryMs);
-      this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+      this.#timer = setTimeout(() => this.#connect(), this.#backoff.next());
     });
   }
 
@@ -182,7 +183,7 @@ export class FrameStreamClient {
     }
     const now = { epoch, position, seq };
     this.#position ??= known === undefined ? this.#begin(now, this.#reader) : now;
-    this.#retryMs = FIRST_RETRY_MS;
+    this.#backoff.reset();
     this.#welcomed = true;
     this.components.handlers.connected?.(true);
     return this.#catchUp({ position, seq }, socket);

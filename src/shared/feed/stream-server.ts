@@ -1,7 +1,8 @@
 /** The publisher's end of the stream: a local socket over which each notification server that keeps up is sent what comes. */
 
-import { createServer, type Server, type Socket } from 'node:net';
-import { type LocalSocket, listenOnSocket } from '../ipc/local-socket.js';
+import type { Socket } from 'node:net';
+import { LengthPrefixedReader } from '../ipc/length-prefixed.js';
+import { LocalServer } from '../ipc/local-server.js';
 import type { JournalledEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';
 import { QUEUES } from '../queues.js';
@@ -16,7 +17,7 @@ import {
   type Hello,
   isOwnStatus,
   MESSAGE,
-  MessageReader,
+  streamMessage,
 } from './stream.js';
 
 /** Bytes that wait for one notification server, the newest batch beyond it: what is more it reads in the journal. */
@@ -57,20 +58,24 @@ interface Reader {
 
 export class FrameStreamServer {
   readonly #readers = new Set<Reader>();
-  readonly #server: Server;
+  readonly #server: LocalServer;
   #ownStatus: Buffer | undefined;
-  #socket: LocalSocket | undefined;
 
   constructor(private readonly options: FrameStreamServerOptions) {
-    this.#server = createServer({ highWaterMark: WAITING_BYTES }, (socket) => this.#accept(socket));
-    this.#server.maxConnections = MAX_READERS;
+    const { socketPath: path, logger } = options;
+    this.#server = new LocalServer(
+      {
+        serve: (socket) => this.#accept(socket),
+        onError: (error) => logger.error({ err: error }, 'frame socket failed'),
+      },
+      { path, maxConnections: MAX_READERS, highWaterMark: WAITING_BYTES },
+    );
   }
 
   /** Listens. `ownStatus`: the newest own `node_status` of a former run. Rejects when the socket cannot be made. */
   async start(ownStatus?: Uint8Array): Promise<void> {
     if (ownStatus !== undefined) this.#ownStatus = encodeMessage(MESSAGE.ownStatus, [ownStatus]);
-    this.#socket = await listenOnSocket(this.#server, this.options.socketPath);
-    this.#server.on('error', (error) => this.options.logger.error({ err: error }, 'frame socket failed'));
+    await this.#server.start();
   }
 
   /**
@@ -101,23 +106,15 @@ export class FrameStreamServer {
 
   /** Stops listening, lets readers take what was already handed to their sockets, and ends. */
   async stop(): Promise<void> {
-    this.#socket?.remove();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const { socket } of this.#readers) socket.end();
-    const timer = setTimeout(() => {
-      for (const { socket } of this.#readers) socket.destroy();
-    }, STOP_FLUSH_MS);
-    await closed;
-    clearTimeout(timer);
+    await this.#server.stop({ flushMs: STOP_FLUSH_MS });
   }
 
   #accept(socket: Socket): void {
     const reader: Reader = { socket, greeted: false, traces: false, blocked: false, behind: false };
     this.#readers.add(reader);
     this.options.metrics?.readers.set(this.#readers.size);
-    const messages = new MessageReader(HELLO_BYTES);
+    const messages = new LengthPrefixedReader({ maxBytes: HELLO_BYTES });
     socket.setTimeout(HELLO_TIMEOUT_MS, () => socket.destroy());
-    socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.destroy());
     socket.on('close', () => {
       this.#readers.delete(reader);
@@ -126,7 +123,8 @@ export class FrameStreamServer {
     socket.on('drain', () => this.#drained(reader));
     socket.on('data', (chunk) => {
       try {
-        for (const message of messages.read(chunk)) {
+        for (const bytes of messages.read(chunk)) {
+          const message = streamMessage(bytes);
           if (message.type !== MESSAGE.hello || reader.greeted)
             throw new FrameStreamError(`message of type ${message.type}`);
           this.#greet(reader, decodeControl<Hello>(message));

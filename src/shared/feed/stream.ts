@@ -124,32 +124,7 @@ export function decodeBatch({ body }: StreamMessage): StreamBatch {
   }
 }
 
-/** Cuts a byte stream into messages. */
-export class MessageReader {
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  /** Bytes of the message that has begun, its length included. */
-  #wanted = 4;
-
-  constructor(private readonly maxBytes: number = MAX_MESSAGE_BYTES) {}
-
-  /** The messages completed by `chunk`. Throws FrameStreamError on a length out of bounds; the stream is then useless. */
-  *read(chunk: Buffer): Generator<StreamMessage> {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    while (this.#bytes >= this.#wanted) {
-      const [only] = this.#chunks;
-      const bytes = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks, this.#bytes);
-      this.#chunks = [bytes];
-      const length = bytes.readUInt32LE(0);
-      if (length < 1 || length > this.maxBytes) throw new FrameStreamError(`a message of ${length} bytes`);
-      this.#wanted = 4 + length;
-      if (bytes.length < this.#wanted) return;
-      const rest = bytes.subarray(this.#wanted);
-      this.#chunks = rest.length === 0 ? [] : [rest];
-      this.#bytes = rest.length;
-      this.#wanted = 4;
-      yield { type: bytes.readUInt8(4), body: bytes.subarray(HEAD_BYTES, HEAD_BYTES - 1 + length) };
-    }
-  }
+/** A message of at least one byte, without its length. */
+export function streamMessage(bytes: Buffer): StreamMessage {
+  return { type: bytes.readUInt8(0), body: bytes.subarray(1) };
 }

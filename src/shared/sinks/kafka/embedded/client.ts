@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { errorMessage } from '../../../errors.js';
+import { Correlator } from '../../../ipc/correlator.js';
 import { connectTo } from '../../../ipc/local-socket.js';
 import {
   BrokerFaultError,
@@ -16,14 +17,11 @@ import { decodeRecords, encodeRecords } from './record-batch.js';
 
 export interface EmbeddedBrokerClientOptions {
   readonly socketPath: string;
-  /** Milliseconds until an answer must be there, beyond what the request itself waits; 10,000 unless told. */
+  /**
+   * Milliseconds until an answer must be there, beyond what the request itself waits.
+   * @default 10_000
+   */
   readonly timeoutMs?: number;
-}
-
-interface Pending {
-  readonly resolve: (message: BrokerMessage) => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
 }
 
 /**
@@ -33,9 +31,8 @@ interface Pending {
 export class EmbeddedBrokerClient implements BrokerPort {
   readonly #path: string;
   readonly #timeoutMs: number;
-  readonly #pending = new Map<number, Pending>();
+  readonly #requests = new Correlator<BrokerMessage>();
   #connection: Promise<Socket> | undefined;
-  #nextId = 1;
   #closed = false;
 
   constructor({ socketPath, timeoutMs = 10_000 }: EmbeddedBrokerClientOptions) {
@@ -48,7 +45,7 @@ export class EmbeddedBrokerClient implements BrokerPort {
     this.#closed = true;
     const connection = this.#connection;
     this.#connection = undefined;
-    this.#failAll('the client is closed');
+    this.#requests.refuseAll(new BrokerFaultError('the client is closed'));
     const socket = await connection?.catch(() => undefined);
     socket?.destroy();
   }
@@ -95,21 +92,16 @@ export class EmbeddedBrokerClient implements BrokerPort {
     waitMs = 0,
   ): Promise<BrokerMessage> {
     const socket = await this.#connect();
-    const id = this.#nextId++ >>> 0;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new BrokerFaultError(`the embedded broker did not answer within ${this.#timeoutMs} ms`));
-      }, this.#timeoutMs + waitMs);
-      this.#pending.set(id, { resolve, reject, timer });
+    const send = (id: number): void => {
       try {
         writeMessage(socket, id, header, body);
       } catch (error) {
-        clearTimeout(timer);
-        this.#pending.delete(id);
-        reject(new RecordFaultError(errorMessage(error)));
+        throw new RecordFaultError(errorMessage(error));
       }
-    });
+    };
+    const late = (): Error =>
+      new BrokerFaultError(`the embedded broker did not answer within ${this.#timeoutMs} ms`);
+    return this.#requests.ask(send, { timeoutMs: this.#timeoutMs + waitMs, late });
   }
 
   #connect(): Promise<Socket> {
@@ -132,32 +124,24 @@ export class EmbeddedBrokerClient implements BrokerPort {
       socket.on('close', () => {
         this.#connection = undefined;
         reject(new BrokerFaultError(reason));
-        this.#failAll(reason);
+        this.#requests.refuseAll(new BrokerFaultError(reason));
       });
     });
     return this.#connection;
   }
 
+  /** One whose time was over finds nobody. */
   #settle(message: BrokerMessage): void {
-    const pending = this.#pending.get(message.id);
-    // Its time was over.
-    if (pending === undefined) return;
-    this.#pending.delete(message.id);
-    clearTimeout(pending.timer);
     const { fault, error } = message.header;
-    if (fault === undefined) pending.resolve(message);
-    else if (fault === 'record') pending.reject(new RecordFaultError(String(error)));
-    else if (fault === 'topic') pending.reject(new TopicFaultError(String(error)));
-    else pending.reject(new BrokerFaultError(String(error)));
+    if (fault === undefined) this.#requests.answer(message.id, message);
+    else this.#requests.refuse(message.id, faultOf(fault, String(error)));
   }
+}
 
-  #failAll(reason: string): void {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(new BrokerFaultError(reason));
-    }
-    this.#pending.clear();
-  }
+/** The server's `faultOf`, read back. */
+function faultOf(fault: unknown, message: string): Error {
+  if (fault === 'record') return new RecordFaultError(message);
+  return fault === 'topic' ? new TopicFaultError(message) : new BrokerFaultError(message);
 }
 
 function consumed({ header, body }: BrokerMessage): ConsumedRecord[] {

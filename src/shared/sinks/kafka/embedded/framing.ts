@@ -5,6 +5,7 @@
  */
 
 import type { Socket } from 'node:net';
+import { LengthPrefixedReader } from '../../../ipc/length-prefixed.js';
 
 /** Longest message either side takes. */
 export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -43,46 +44,22 @@ export function writeMessage(
 
 /** Puts the pieces that a socket gives together to messages. */
 export class MessageReader {
-  #pieces: Buffer[] = [];
-  #held = 0;
+  readonly #reader = new LengthPrefixedReader({ minBytes: 8, maxBytes: MAX_MESSAGE_BYTES });
 
   /** The messages complete with `piece`. Throws RangeError when what came is no message or too long a one. */
   push(piece: Buffer): BrokerMessage[] {
-    this.#pieces.push(piece);
-    this.#held += piece.length;
-    const messages: BrokerMessage[] = [];
-    for (;;) {
-      const message = this.#next();
-      if (message === undefined) return messages;
-      messages.push(message);
-    }
+    return Array.from(this.#reader.read(piece), messageOf);
   }
+}
 
-  #next(): BrokerMessage | undefined {
-    if (this.#held < 4) return undefined;
-    const first = this.#pieces[0] ?? EMPTY;
-    const head = first.length >= 4 ? first : this.#join();
-    const length = head.readUInt32LE(0);
-    if (length < 8 || length > MAX_MESSAGE_BYTES) throw new RangeError(`a message of ${length} bytes`);
-    if (this.#held < 4 + length) return undefined;
-    const bytes = this.#join();
-    const headerLength = bytes.readUInt32LE(8);
-    if (headerLength > length - 8) throw new RangeError('a header longer than its message');
-    const header: unknown = JSON.parse(bytes.toString('utf8', 12, 12 + headerLength));
-    if (typeof header !== 'object' || header === null) throw new RangeError('a header that is no object');
-    this.#pieces = [bytes.subarray(4 + length)];
-    this.#held -= 4 + length;
-    return {
-      id: bytes.readUInt32LE(4),
-      header: header as Record<string, unknown>,
-      body: bytes.subarray(12 + headerLength, 4 + length),
-    };
-  }
-
-  #join(): Buffer {
-    const [first = EMPTY] = this.#pieces;
-    const all = this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first;
-    this.#pieces = [all];
-    return all;
-  }
+function messageOf(bytes: Buffer): BrokerMessage {
+  const headerEnd = 8 + bytes.readUInt32LE(4);
+  if (headerEnd > bytes.length) throw new RangeError('a header longer than its message');
+  const header: unknown = JSON.parse(bytes.toString('utf8', 8, headerEnd));
+  if (typeof header !== 'object' || header === null) throw new RangeError('a header that is no object');
+  return {
+    id: bytes.readUInt32LE(0),
+    header: header as Record<string, unknown>,
+    body: bytes.subarray(headerEnd),
+  };
 }

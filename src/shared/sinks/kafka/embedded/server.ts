@@ -1,8 +1,8 @@
 /** Serves the embedded broker on a local socket, to the other threads and processes of this machine. */
 
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { errorMessage } from '../../../errors.js';
-import { type LocalSocket, listenOnSocket } from '../../../ipc/local-socket.js';
+import { LocalServer } from '../../../ipc/local-server.js';
 import type { Logger } from '../../../logging/logger.js';
 import { BrokerFaultError, type ConsumedRecord, RecordFaultError, TopicFaultError } from '../types.js';
 import { type BrokerMessage, MessageReader, writeMessage } from './framing.js';
@@ -12,7 +12,10 @@ import { decodeRecords, encodeRecords } from './record-batch.js';
 export interface EmbeddedBrokerServerOptions {
   /** Where to listen; a stale socket file there is replaced. */
   readonly socketPath: string;
-  /** Connections at a time; 256 unless told. */
+  /**
+   * Connections at a time.
+   * @default 256
+   */
   readonly maxConnections?: number;
 }
 
@@ -26,10 +29,7 @@ const MAX_READ_BYTES = 8 * 1024 * 1024;
 export class EmbeddedBrokerServer {
   readonly #broker: BrokerPort;
   readonly #logger: Logger;
-  readonly #path: string;
-  readonly #sockets = new Set<Socket>();
-  readonly #server: Server;
-  #socket: LocalSocket | undefined;
+  readonly #server: LocalServer;
 
   constructor(
     { broker, logger }: { broker: BrokerPort; logger: Logger },
@@ -37,28 +37,28 @@ export class EmbeddedBrokerServer {
   ) {
     this.#broker = broker;
     this.#logger = logger;
-    this.#path = socketPath;
-    this.#server = createServer((socket) => this.#serve(socket));
-    this.#server.maxConnections = maxConnections;
+    this.#server = new LocalServer(
+      {
+        serve: (socket) => this.#serve(socket),
+        onError: (error) => logger.error({ err: error }, 'the broker socket failed'),
+      },
+      { path: socketPath, maxConnections },
+    );
   }
 
   /** Listens. The caller holds the lock of the data directory: whatever is at the path is nobody's. */
   async start(): Promise<void> {
-    this.#socket = await listenOnSocket(this.#server, this.#path);
-    this.#server.on('error', (error) => this.#logger.error({ err: error }, 'the broker socket failed'));
+    await this.#server.start();
   }
 
   async stop(): Promise<void> {
-    this.#socket?.remove();
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#server.stop();
   }
 
   #serve(socket: Socket): void {
     const reader = new MessageReader();
     const members = new Set<number>();
     let underWay = 0;
-    this.#sockets.add(socket);
     socket.on('data', (piece) => {
       try {
         for (const message of reader.push(piece)) {
@@ -80,7 +80,6 @@ export class EmbeddedBrokerServer {
     });
     socket.on('error', (error) => this.#logger.debug({ err: error }, 'a broker connection broke'));
     socket.on('close', () => {
-      this.#sockets.delete(socket);
       for (const member of members) {
         this.#broker.leave(member).catch(() => {});
       }
