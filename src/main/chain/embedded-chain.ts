@@ -4,6 +4,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto';
+import { Serial } from '../../shared/async/serial.js';
 import { type HashHex, hashFromBytes } from '../../shared/bitcoin/hash.js';
 import {
   HEADER_LENGTH,
@@ -88,7 +89,7 @@ export class EmbeddedChain implements BlockchainClient {
   readonly #timers = new Map<'block' | 'subtree', NodeJS.Timeout>();
   #best: BlockHeaderInfo | undefined;
   /** Changes of the chain, one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Serial();
   #closed = false;
   /** Transactions in the subtrees since the last block. */
   #txCount = 0n;
@@ -123,7 +124,7 @@ export class EmbeddedChain implements BlockchainClient {
     this.#closed = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    await this.#turn.catch(() => {});
+    await this.#turns.idle();
     this.#feed.end(new UnavailableError('the embedded chain is closed'));
   }
 
@@ -278,12 +279,10 @@ export class EmbeddedChain implements BlockchainClient {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(() => {
+    return this.#turns.run(() => {
       if (this.#closed) throw new UnavailableError('the embedded chain is closed');
       return work();
     });
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 
   /** Runs `work` about every `interval` ms: between half and one and a half, so that nodes do not march in step. */

@@ -1,6 +1,9 @@
 /** Takes entries from the journal to one sink, in order, and moves that sink's cursor. */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import pTimeout from 'p-timeout';
+import { Backoff, type BackoffPolicy } from '../async/backoff.js';
+import { pause } from '../async/pause.js';
+import { Wake } from '../async/wake.js';
 import { monotonic } from '../clock.js';
 import { errorMessage } from '../errors.js';
 import type { DependencyHealth } from '../health.js';
@@ -55,8 +58,7 @@ export interface DrainerOptions {
 /** One request: what gathered while the last one flew, at the most. */
 const MAX_REQUEST_ENTRIES = 5000;
 const MAX_REQUEST_BYTES = 1_000_000;
-const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5000;
+const RETRY: BackoffPolicy = { firstMs: 100, maxMs: 5_000 };
 /** Waiting entries that are a backlog worth telling of, besides those of an earlier run and of an outage. */
 const BACKLOG_ENTRIES = 10_000;
 const PROGRESS_MS = 5000;
@@ -85,8 +87,8 @@ export class Drainer {
   #state: OutboxTopic['state'] = 'flowing';
   #error = '';
   #connected = false;
-  #backoff = FIRST_BACKOFF_MS;
-  #wake: () => void = () => {};
+  readonly #backoff = new Backoff(RETRY);
+  readonly #wake = new Wake();
   #running: Promise<void> | undefined;
   /** When the request under way went out. */
   #sentAt: number | undefined;
@@ -134,7 +136,7 @@ export class Drainer {
   add(entry: JournalledEntry): void {
     this.#backlog.add(entry);
     this.#components.meters.waiting(this.#backlog.waiting);
-    this.#wake();
+    this.#wake.wake();
   }
 
   status(): OutboxTopic {
@@ -187,21 +189,17 @@ export class Drainer {
     this.#backlog.pass();
     this.#state = 'flowing';
     this.#error = '';
-    this.#wake();
+    this.#wake.wake();
     return true;
   }
 
   /** Stops when nothing waits, or at `deadline` (monotonic). Gives the number of entries left. */
   async stop(deadline: number): Promise<number> {
-    while (!this.#backlog.empty && this.#state !== 'damaged' && monotonic() < deadline) await delay(10);
+    while (!this.#backlog.empty && this.#state !== 'damaged' && monotonic() < deadline) await pause(10);
     this.#stopping.abort();
-    this.#wake();
+    this.#wake.wake();
     // A request that does not come back is not waited for: what it carries stays in the journal.
-    const patience = new AbortController();
-    const { signal } = patience;
-    const late = delay(Math.max(200, deadline - monotonic()), undefined, { signal }).catch(() => {});
-    await Promise.race([this.#end(), late]);
-    patience.abort();
+    await pTimeout(this.#end(), { milliseconds: Math.max(200, deadline - monotonic()), message: false });
     this.settle();
     return this.#backlog.waiting;
   }
@@ -275,9 +273,7 @@ export class Drainer {
   #someEntry(): Promise<void> {
     const goesOn = !this.#backlog.empty && this.#state !== 'damaged';
     if (goesOn || this.#stopping.signal.aborted) return Promise.resolve();
-    return new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
+    return this.#wake.wait();
   }
 
   /**
@@ -317,7 +313,7 @@ export class Drainer {
       this.#sentAt = undefined;
     }
     meters.request((performance.now() - startedAt) / 1000, entries.length, this.#backlog.ageMs / 1000);
-    this.#backoff = FIRST_BACKOFF_MS;
+    this.#backoff.reset();
     this.#flows();
     this.#completed(entries.length, 'acknowledged');
   }
@@ -348,8 +344,7 @@ export class Drainer {
   async #pause(error: unknown): Promise<void> {
     const isTopics = error instanceof TopicFaultError || error instanceof LetterUnkeptError;
     this.#fault(isTopics ? 'topic_fault' : 'broker_down', error);
-    await delay(this.#backoff, undefined, { signal: this.#stopping.signal }).catch(() => {});
-    this.#backoff = Math.min(this.#backoff * 2, MAX_BACKOFF_MS);
+    await pause(this.#backoff.next(), { signal: this.#stopping.signal });
   }
 
   #fault(state: 'broker_down' | 'topic_fault', error: unknown): void {

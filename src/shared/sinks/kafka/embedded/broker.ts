@@ -1,5 +1,6 @@
 /** The embedded broker: topics, partitions, offsets, groups, retention, replay. One owner a process. */
 
+import { Serial } from '../../../async/serial.js';
 import { steadyTime } from '../../../clock.js';
 import type { Logger } from '../../../logging/logger.js';
 import {
@@ -52,7 +53,7 @@ export class EmbeddedBroker implements BrokerPort {
   readonly #topics = new Map<string, Topic>();
   readonly #groups: ConsumerGroups;
   #sweep: NodeJS.Timeout | undefined;
-  #trimming: Promise<void> = Promise.resolve();
+  readonly #trimming = new Serial();
   #running = false;
   #lastTrimWarning = 0;
 
@@ -94,7 +95,7 @@ export class EmbeddedBroker implements BrokerPort {
     this.#running = false;
     clearInterval(this.#sweep);
     for (const topic of this.#topics.values()) wake(topic);
-    await this.#trimming;
+    await this.#trimming.idle();
     await this.#level.close();
   }
 
@@ -265,7 +266,7 @@ export class EmbeddedBroker implements BrokerPort {
 
   /** Applies each topic's retention, then the bounds of the whole: the oldest batch of all goes first. */
   trim(): Promise<void> {
-    const trimmed = this.#trimming.then(async () => {
+    return this.#trimming.run(async () => {
       const now = this.#options.now();
       for (const { spec, partitions } of this.#topics.values()) {
         if (spec.retentionMs < 0) continue;
@@ -273,8 +274,6 @@ export class EmbeddedBroker implements BrokerPort {
       }
       await this.#dropOldest();
     });
-    this.#trimming = trimmed.catch(() => {});
-    return trimmed;
   }
 
   async #dropOldest(): Promise<void> {

@@ -1,6 +1,8 @@
 /** Consumer of one topic of the embedded broker. */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import { raceSignal } from 'race-signal';
+import { Backoff } from '../../../async/backoff.js';
+import { pause } from '../../../async/pause.js';
 import { errorMessage } from '../../../errors.js';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
@@ -12,9 +14,15 @@ import { brokerHealth } from './producer.js';
 
 export interface EmbeddedConsumerOptions {
   readonly group: string;
-  /** Longest poll in milliseconds; 5,000 unless told. */
+  /**
+   * Longest poll, milliseconds.
+   * @default 5_000
+   */
   readonly pollMs?: number;
-  /** First wait after a failure, doubled up to 5 s; 100 ms unless told. */
+  /**
+   * First wait after a failure, doubled up to 5 s; milliseconds.
+   * @default 100
+   */
   readonly backoffMs?: number;
 }
 
@@ -78,18 +86,18 @@ export class EmbeddedConsumer implements KafkaConsumer {
 
   async #consume(handle: (records: readonly ConsumedRecord[]) => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
-    let backoff = this.#options.backoffMs;
+    const backoff = new Backoff({ firstMs: this.#options.backoffMs, maxMs: MAX_BACKOFF_MS });
     while (!signal.aborted) {
       try {
         await this.#consumeBatch(handle);
-        backoff = this.#options.backoffMs;
+        backoff.reset();
         this.#failure = '';
       } catch (error) {
         if (signal.aborted) return;
         this.#failure = `cannot consume ${this.topic}: ${errorMessage(error)}`;
-        this.#logger.warn({ err: error, topic: this.topic, retryInMs: backoff }, 'consuming failed');
-        await delay(backoff, undefined, { signal }).catch(() => {});
-        backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+        const retryInMs = backoff.next();
+        this.#logger.warn({ err: error, topic: this.topic, retryInMs }, 'consuming failed');
+        await pause(retryInMs, { signal });
       }
     }
   }
@@ -97,11 +105,10 @@ export class EmbeddedConsumer implements KafkaConsumer {
   async #consumeBatch(handle: (records: readonly ConsumedRecord[]) => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
     const member = this.#member ?? (await this.#join());
-    const records = await this.#orForget(
-      this.#whileRunning(this.#broker.poll(member, MAX_BATCH_BYTES, this.#options.pollMs)),
-    );
-    const last = records?.at(-1);
-    if (records === undefined || last === undefined || signal.aborted) return;
+    const polled = this.#orForget(this.#broker.poll(member, MAX_BATCH_BYTES, this.#options.pollMs));
+    const records = await raceSignal(polled, signal);
+    const last = records.at(-1);
+    if (last === undefined || signal.aborted) return;
     const { topic } = this;
     const { partition } = last;
     try {
@@ -128,16 +135,6 @@ export class EmbeddedConsumer implements KafkaConsumer {
       this.#member = undefined;
       throw error;
     }
-  }
-
-  /** Undefined when stopped before. */
-  #whileRunning<T>(promise: Promise<T>): Promise<T | undefined> {
-    const { signal } = this.#stopping;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => resolve(undefined);
-      signal.addEventListener('abort', abort, { once: true });
-      promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-    });
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {

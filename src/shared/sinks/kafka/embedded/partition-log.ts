@@ -1,6 +1,7 @@
 /** The records of one partition: a batch a key in the store, and an index of the batches in memory. */
 
 import type { AbstractLevel } from 'abstract-level';
+import { Serial } from '../../../async/serial.js';
 import type { ConsumedRecord, KafkaRecord } from '../types.js';
 import { decodeRecords, encodeRecords } from './record-batch.js';
 
@@ -32,7 +33,7 @@ export class PartitionLog {
   /** Index of the oldest batch still kept: what is before it is gone. */
   #head = 0;
   #next = 0;
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #writing = new Serial();
 
   constructor(level: BrokerLevel, topic: string, partition: number) {
     this.#level = level;
@@ -76,16 +77,13 @@ export class PartitionLog {
 
   /** Stores `records` as one batch. Appends are one after another, so that offsets have no gap when one fails. */
   append(records: readonly KafkaRecord[], timestamp: number): Promise<void> {
-    const append = async (): Promise<void> => {
+    return this.#writing.run(async () => {
       const value = encodeRecords(records, HEADER_BYTES);
       value.writeDoubleLE(timestamp, 0);
       const base = this.#next;
       await this.#level.put(this.#prefix + digits(base), value);
       this.#index({ base, count: records.length, bytes: value.length, timestamp });
-    };
-    const appended = this.#writing.then(append);
-    this.#writing = appended.catch(() => {});
-    return appended;
+    });
   }
 
   /** Records from `offset` on, until `maxBytes` are passed; whole batches are read, at least one. */

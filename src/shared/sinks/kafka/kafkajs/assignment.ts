@@ -5,6 +5,7 @@
  */
 
 import type { Admin } from 'kafkajs';
+import { Backoff } from '../../../async/backoff.js';
 import type { Logger } from '../../../logging/logger.js';
 import { kafkajs } from './library.js';
 import type { KafkaTopic } from './topic.js';
@@ -38,7 +39,7 @@ export class Assignment {
   readonly #soonMs: number;
   #timer: NodeJS.Timeout | undefined;
   #unread: readonly number[] = [];
-  #rejoinAfterMs: number;
+  readonly #rejoins: Backoff;
   #rejoinAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
@@ -48,7 +49,7 @@ export class Assignment {
     this.#options = options;
     this.#everyMs = options.everyMs ?? EVERY_MS;
     this.#soonMs = options.soonMs ?? SOON_MS;
-    this.#rejoinAfterMs = this.#soonMs;
+    this.#rejoins = new Backoff({ firstMs: this.#soonMs, maxMs: MAX_REJOIN_MS });
   }
 
   /** What readiness says; empty while every partition has a reader, as far as is known. */
@@ -96,7 +97,7 @@ export class Assignment {
     const before = this.#unread;
     this.#unread = unread;
     if (unread.length === 0) {
-      this.#rejoinAfterMs = this.#soonMs;
+      this.#rejoins.reset();
       if (before.length > 0) this.#logger.info({ topic, group }, 'every partition has a reader again');
       return;
     }
@@ -105,8 +106,7 @@ export class Assignment {
     this.#lookIn(this.#soonMs);
     const now = performance.now();
     if (now < this.#rejoinAt) return;
-    this.#rejoinAt = now + this.#rejoinAfterMs;
-    this.#rejoinAfterMs = Math.min(this.#rejoinAfterMs * 2, MAX_REJOIN_MS);
+    this.#rejoinAt = now + this.#rejoins.next();
     onUnread(unread);
   }
 }

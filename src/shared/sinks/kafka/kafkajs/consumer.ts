@@ -1,7 +1,9 @@
 /** Consumer of one topic of a Kafka cluster, in a group. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
+import { raceSignal } from 'race-signal';
+import { Backoff, type BackoffPolicy } from '../../../async/backoff.js';
+import { pause } from '../../../async/pause.js';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
 import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
@@ -36,8 +38,7 @@ class UnreadError extends Error {
   override readonly name = 'UnreadError';
 }
 
-const FIRST_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 5000;
+const TRY_AGAIN: BackoffPolicy = { firstMs: 100, maxMs: 5_000 };
 const MAX_WAIT_MS = 1000;
 /** The library's own defaults, in milliseconds. */
 const SESSION_MS = 30_000;
@@ -62,7 +63,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
   #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #failure = '';
-  #backoff = FIRST_BACKOFF_MS;
+  readonly #backoff = new Backoff(TRY_AGAIN);
   /**
    * Whether this consumer had an offset in its partitions once. One without an offset was then added or made anew since, and is read
    * from its beginning wherever a new group starts: else what it got until that was noticed would be skipped.
@@ -121,26 +122,21 @@ export class KafkaJsConsumer implements KafkaConsumer {
   /** One membership after the other. */
   async #consume(handle: Handle, tried: () => void): Promise<void> {
     const { signal } = this.#stopping;
-    const stopped = new Promise<undefined>((resolve) => {
-      signal.addEventListener('abort', () => resolve(undefined), { once: true });
-    });
     while (!signal.aborted) {
+      let retryInMs = 0;
       try {
-        const joined = this.#join(handle);
-        joined.catch(() => {});
         // A group that waits for its other members does not hold up a stop.
-        const member = await Promise.race([joined, stopped]);
+        const member = await raceSignal(this.#join(handle), signal);
         tried();
-        const error = await Promise.race([member?.ended, stopped]);
-        if (error !== undefined) throw error;
+        throw await raceSignal(member.ended, signal);
       } catch (error) {
-        if (!signal.aborted) this.#failed(error);
+        retryInMs = this.#backoff.next();
+        if (!signal.aborted) this.#failed(error, retryInMs);
       }
       tried();
       await this.#member?.leave();
       this.#member = undefined;
-      await delay(this.#backoff, undefined, { signal }).catch(() => {});
-      this.#backoff = Math.min(this.#backoff * 2, MAX_BACKOFF_MS);
+      await pause(retryInMs, { signal });
     }
     tried();
   }
@@ -158,7 +154,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
       onJoined: (partitions) => this.#joined(partitions),
       onFetched: () => {
         this.#failure = '';
-        this.#backoff = FIRST_BACKOFF_MS;
+        this.#backoff.reset();
       },
       onStarted: () => {
         this.#began = true;
@@ -181,7 +177,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, retryInMs: number): void {
     const reason = endOf(error);
     this.#metrics?.ends.inc({ topic: this.topic, reason });
     // Said once by who found it, and told in readiness until it is over.
@@ -191,7 +187,7 @@ export class KafkaJsConsumer implements KafkaConsumer {
         ? `cannot read ${this.topic}: a batch is compressed in a way that is not known here`
         : `cannot consume ${this.topic}`;
     const { message } = faultFrom(error, what);
-    const bindings = { reason: message, topic: this.topic, retryInMs: this.#backoff };
+    const bindings = { reason: message, topic: this.topic, retryInMs };
     // Once each: what stays the same is in readiness and in the counter.
     if (message === this.#failure) this.#logger.debug(bindings, 'consuming failed');
     else if (reason === 'unreadable') this.#logger.error(bindings, what);
@@ -262,14 +258,16 @@ export class KafkaJsConsumer implements KafkaConsumer {
     handle: Handle,
     mayWork: () => boolean,
   ): Promise<boolean> {
-    for (let backoff = FIRST_BACKOFF_MS; mayWork(); backoff = Math.min(backoff * 2, MAX_BACKOFF_MS)) {
+    const backoff = new Backoff(TRY_AGAIN);
+    while (mayWork()) {
       try {
         if (records.length > 0) await handle(records);
         return true;
       } catch (error) {
         this.#metrics?.batches.inc({ topic: this.topic, outcome: 'failed' });
-        this.#logger.warn({ err: error, topic: this.topic, retryInMs: backoff }, 'a batch failed');
-        await delay(backoff, undefined, { signal: this.#stopping.signal }).catch(() => {});
+        const retryInMs = backoff.next();
+        this.#logger.warn({ err: error, topic: this.topic, retryInMs }, 'a batch failed');
+        await pause(retryInMs, { signal: this.#stopping.signal });
       }
     }
     return false;

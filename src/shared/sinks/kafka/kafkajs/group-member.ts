@@ -1,6 +1,7 @@
 /** One membership of a consumer group, from joining to its end: kafkajs ends one for good after some errors. */
 
 import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
+import pTimeout from 'p-timeout';
 import { faultType } from './faults.js';
 import { startOffsets } from './start-offsets.js';
 
@@ -175,12 +176,7 @@ export class GroupMember {
   async leave(): Promise<void> {
     this.#leaving = true;
     clearInterval(this.#watch);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LEAVE_MS);
-    });
-    await Promise.race([this.#disconnect(), late]);
-    clearTimeout(timer);
+    await pTimeout(this.#disconnect(), { milliseconds: LEAVE_MS, message: false });
     this.#left = true;
   }
 

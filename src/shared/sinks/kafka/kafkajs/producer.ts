@@ -1,6 +1,8 @@
 /** Producer for one topic of a Kafka cluster. */
 
 import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs';
+import pTimeout from 'p-timeout';
+import { raceSignal } from 'race-signal';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
 import type { KafkaTopicUrl } from '../../../settings/values/kafka-topic.js';
@@ -81,7 +83,7 @@ export class KafkaJsProducer implements KafkaProducer {
   async connect(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const connecting = this.#connect(signal);
-    await (signal === undefined ? connecting : orAborted(signal, connecting));
+    await raceSignal(connecting, signal);
   }
 
   async #connect(signal: AbortSignal | undefined): Promise<void> {
@@ -269,17 +271,14 @@ export class KafkaJsProducer implements KafkaProducer {
 
   /** Whether it was disconnected within the patience. Never rejects. */
   #hangUp(producer: Producer): Promise<boolean> {
-    return new Promise((resolve) => {
-      const late = setTimeout(() => resolve(false), DISCONNECT_PATIENCE_MS);
-      producer
-        .disconnect()
-        .then(() => resolve(true))
-        .catch((error: unknown) => {
-          this.#logger.debug({ err: error, topic: this.topic }, 'a producer did not disconnect');
-          resolve(false);
-        })
-        .finally(() => clearTimeout(late));
-    });
+    const disconnected = producer.disconnect().then(
+      () => true,
+      (error: unknown) => {
+        this.#logger.debug({ err: error, topic: this.topic }, 'a producer did not disconnect');
+        return false;
+      },
+    );
+    return pTimeout(disconnected, { milliseconds: DISCONNECT_PATIENCE_MS, fallback: () => false });
   }
 
   async health(signal: AbortSignal): Promise<DependencyHealth> {
@@ -293,15 +292,6 @@ export class KafkaJsProducer implements KafkaProducer {
     this.#online = false;
     await this.#topic.close();
   }
-}
-
-/** What `work` ends with, or the signal's reason once it is aborted. */
-function orAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 class MissingPartitionError extends Error {

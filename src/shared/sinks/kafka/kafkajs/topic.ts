@@ -1,7 +1,10 @@
 /** The topic of a URL on a real cluster: made when missing, compared when not, asked for when health is. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
+import pTimeout from 'p-timeout';
+import { raceSignal } from 'race-signal';
+import { pause } from '../../../async/pause.js';
+import { SingleFlight } from '../../../async/single-flight.js';
 import { errorMessage } from '../../../errors.js';
 import type { DependencyHealth } from '../../../health.js';
 import type { Logger } from '../../../logging/logger.js';
@@ -25,7 +28,7 @@ export class KafkaTopic {
   readonly #url: KafkaTopicUrl;
   #admin: Promise<Admin> | undefined;
   #compared = false;
-  #asked: Promise<void> | undefined;
+  readonly #asked = new SingleFlight<void>();
   #partitions: number | undefined;
   #maxBatchBytes = MAX_MESSAGE_BYTES;
 
@@ -114,7 +117,7 @@ export class KafkaTopic {
       } catch (error) {
         if (faultType(error) !== 'LEADER_NOT_AVAILABLE') return undefined;
       }
-      await delay(CREATION_LOOK_MS);
+      await pause(CREATION_LOOK_MS);
     }
     return undefined;
   }
@@ -165,11 +168,9 @@ export class KafkaTopic {
     const resource = `kafka ${topic}`;
     const message = `${brokers.join(',')} (${setting})`;
     // Whoever asks while a question is out gets its answer: a cluster that hangs is not asked over and over.
-    this.#asked ??= this.#ask().finally(() => {
-      this.#asked = undefined;
-    });
+    const asked = this.#asked.run(() => this.#ask());
     try {
-      await until(signal, this.#asked);
+      await raceSignal(asked, signal, { translateError: () => new Error('no answer in time') });
       return { resource, status: 200, message };
     } catch (error) {
       return { resource, status: 503, error: errorMessage(error), message };
@@ -188,12 +189,8 @@ export class KafkaTopic {
     const admin = this.#admin;
     this.#admin = undefined;
     if (admin === undefined) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS);
-    });
-    await Promise.race([admin.then((connected) => connected.disconnect()).catch(() => {}), late]);
-    clearTimeout(timer);
+    const disconnected = admin.then((connected) => connected.disconnect()).catch(() => {});
+    await pTimeout(disconnected, { milliseconds: CLOSE_MS, message: false });
   }
 
   /** Rejects with a fault whose message begins with `what`. */
@@ -221,13 +218,4 @@ export class KafkaTopic {
     }
     return admin;
   }
-}
-
-function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(new Error('no answer in time'));
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
