@@ -1,5 +1,6 @@
 /** The one way out: a message of ours goes to our WebSocket clients and, where it may, to the network. */
 
+import pTimeout from 'p-timeout';
 import { gossipTopic } from '../../shared/bitcoin/networks.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -90,7 +91,10 @@ export class AnnouncementPublisher {
         metrics.publications.inc({ kind: kind.name, outcome: policy === 'local' ? 'local_only' : 'no_url' });
         return 0;
       }
-      const peers = await patiently(node.publish(kind.id, data));
+      const peers = await pTimeout(node.publish(kind.id, data), {
+        milliseconds: PUBLISH_PATIENCE_MS,
+        message: `publishing took over ${PUBLISH_PATIENCE_MS} ms`,
+      });
       span?.set({ 'messaging.message.body.size': data.length, 'teranode.p2p.peers': peers });
       metrics.publications.inc({ kind: kind.name, outcome: peers > 0 ? 'published' : 'no_peers' });
       this.#failing.delete(kind.name);
@@ -120,20 +124,5 @@ export class AnnouncementPublisher {
     if (this.#failing.has(kind)) return;
     this.#failing.add(kind);
     this.#components.logger.warn({ kind, reason: errorMessage(error) }, 'could not publish');
-  }
-}
-
-async function patiently(publishing: Promise<number>): Promise<number> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`publishing took over ${PUBLISH_PATIENCE_MS} ms`)),
-      PUBLISH_PATIENCE_MS,
-    );
-  });
-  try {
-    return await Promise.race([publishing, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,5 +1,7 @@
 /** What a service says, or said last: nobody who asks waits for a slow one longer than told. */
 
+import pTimeout from 'p-timeout';
+import { SingleFlight } from '../../shared/async/single-flight.js';
 import { errorMessage } from '../../shared/errors.js';
 
 export interface CachedOptions {
@@ -13,7 +15,7 @@ export class Cached<T> {
   readonly #ask: () => Promise<T>;
   readonly #options: CachedOptions;
   #value: T | undefined;
-  #asking: Promise<void> | undefined;
+  readonly #asking = new SingleFlight<void>();
   /** Counts what was learnt otherwise: an answer that was asked for before is older than it. */
   #learnt = 0;
   #failing = false;
@@ -32,15 +34,8 @@ export class Cached<T> {
   /** The newest answer; after the patience, or where asking fails, the one before, and undefined where there was none. Never rejects. */
   async current(): Promise<T | undefined> {
     // One call at a time, however slow: its answer is for the next who asks.
-    this.#asking ??= this.#refresh().finally(() => {
-      this.#asking = undefined;
-    });
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#options.patienceMs);
-    });
-    await Promise.race([this.#asking, patience]);
-    clearTimeout(timer);
+    const asking = this.#asking.run(() => this.#refresh());
+    await pTimeout(asking, { milliseconds: this.#options.patienceMs, message: false });
     return this.#value;
   }
 

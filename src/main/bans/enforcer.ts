@@ -1,7 +1,7 @@
 /** Closes what a new ban forbids: connections that stood before it. */
 
 import { lookup } from 'node:dns/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import pTimeout from 'p-timeout';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { P2PNode } from '../node/types.js';
 import type { BanList } from './list.js';
@@ -123,17 +123,11 @@ export class BanEnforcer {
   }
 
   async #addressesOf(name: string): Promise<readonly string[]> {
-    const late = new AbortController();
     try {
-      return await Promise.race([
-        this.#resolve(name),
-        delay(RESOLVE_MS, [], { signal: late.signal, ref: false }).catch(() => []),
-      ]);
+      return await pTimeout(this.#resolve(name), { milliseconds: RESOLVE_MS, fallback: () => [] });
     } catch (error) {
       this.#logger.debug({ err: error, name }, 'a peer’s host name does not resolve');
       return [];
-    } finally {
-      late.abort();
     }
   }
 }

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type pg from 'pg';
+import { raceSignal } from 'race-signal';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -114,7 +115,7 @@ export class PostgresBanStore implements BanStore {
 
   async #asked(answer: Promise<unknown>, signal: AbortSignal): Promise<DependencyHealth> {
     try {
-      await raceAbort(answer, signal);
+      await raceSignal(answer, signal, { translateError: () => new Error('no answer in time') });
       return { resource: RESOURCE, status: 200, message: 'Postgres' };
     } catch (error) {
       const message = 'Postgres; bans in memory are enforced';
@@ -184,20 +185,5 @@ function addressesOf(key: string): Exclude<BanSubject, { kind: 'peer' }> | undef
     return subject.kind === 'peer' ? undefined : subject;
   } catch {
     return undefined;
-  }
-}
-
-async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(new Error('no answer in time'));
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    promise.catch(() => {});
   }
 }

@@ -3,6 +3,7 @@
  * Only the newest change of a key counts, so a ban taken back during an outage never returns after it.
  */
 
+import { Backoff, type BackoffPolicy } from '../../shared/async/backoff.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { QUEUES } from '../../shared/queues.js';
@@ -11,8 +12,7 @@ import type { BanEntry, BanStore } from './types.js';
 
 /** Keys that may wait for a store that is away. */
 const MAX_WAITING = QUEUES.banChanges.bounds.keys;
-const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 30_000;
+const RETRY: BackoffPolicy = { firstMs: 500, maxMs: 30_000 };
 
 /** In force, but not stored: a restart before the store is back would forget it. */
 export class BanNotStoredError extends UnavailableError {}
@@ -46,7 +46,7 @@ export class StoredChanges {
   #inFlight: string | true | undefined;
   #writing: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #backoff = new Backoff(RETRY);
   #stopped = false;
 
   /** `maxWaiting`: keys that may wait; 200,000 unless told. */
@@ -121,12 +121,11 @@ export class StoredChanges {
     this.#writing = this.#drain().then((drained) => {
       this.#writing = undefined;
       if (drained) {
-        this.#retryMs = FIRST_RETRY_MS;
+        this.#backoff.reset();
         // Something may have come after the last look.
         if (this.size > 0) this.#run();
       } else if (!this.#stopped) {
-        this.#retry = setTimeout(() => this.#run(), this.#retryMs).unref();
-        this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
+        this.#retry = setTimeout(() => this.#run(), this.#backoff.next()).unref();
       }
     });
   }

@@ -1,8 +1,8 @@
 /** What the terminal shows of the development network. */
 
 import { relative } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { pause } from '../../shared/async/pause.js';
 import { wall } from '../../shared/clock.js';
 import type { DevnetNode } from '../devnet/layout.js';
 import { type Sighting, Sightings } from '../devnet/sightings.js';
@@ -125,7 +125,7 @@ export class DevnetView {
     };
     while (!signal.aborted) {
       await followFeed({ url, signal, onFrame }).catch(() => {});
-      await delay(RECONNECT_MS, undefined, { signal }).catch(() => {});
+      await pause(RECONNECT_MS, { signal });
     }
   }
 

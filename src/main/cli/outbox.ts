@@ -1,7 +1,7 @@
 /** `teranode-p2p outbox` and `dead-letter`, and `log-level`: what only the running server knows. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
+import { pause } from '../../shared/async/pause.js';
 import { LOG_LEVELS } from '../../shared/settings/values/texts.js';
 import type { OutboxTopic } from '../../shared/sinks/types.js';
 import { askServer } from '../control/client.js';
@@ -30,7 +30,7 @@ export function outboxCommands(program: Command, terminal: Terminal): void {
       const deadline = performance.now() + wait;
       let topics = await askServer(path, 'outbox', {});
       while (topics.some(isWaiting) && performance.now() < deadline) {
-        await delay(LOOK_MS);
+        await pause(LOOK_MS);
         topics = await askServer(path, 'outbox', {});
       }
       showTopics(terminal, topics, json);

@@ -1,7 +1,7 @@
 /** `teranode-p2p tail`: the feed, live. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { pause } from '../../shared/async/pause.js';
 import { errorMessage } from '../../shared/errors.js';
 import { FRAME_KINDS } from '../../shared/messages/index.js';
 import { hostAndPort } from '../../shared/net/listen-address.js';
@@ -167,7 +167,7 @@ async function tail(url: string, options: TailOptions, terminal: Terminal): Prom
   });
   while (!ending.signal.aborted) {
     terminal.note(`${url} went away, trying again`);
-    await delay(RECONNECT_MS, undefined, { signal: ending.signal }).catch(() => {});
+    await pause(RECONNECT_MS, { signal: ending.signal });
     await follow().catch(() => {});
   }
 }

@@ -1,8 +1,8 @@
 /** `teranode-p2p watch`: a live network in one command, by a server of one's own that only listens. */
 
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
+import { pause } from '../../shared/async/pause.js';
 import { monotonic } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import { readRunFile } from '../../shared/process/run-file.js';
@@ -144,7 +144,7 @@ async function follow(url: string, ownId: string, printer: FramePrinter, signal:
   };
   while (!signal.aborted) {
     await followFeed({ url, signal, onFrame }).catch(() => {});
-    await delay(LOOK_MS, undefined, { signal }).catch(() => {});
+    await pause(LOOK_MS, { signal });
   }
 }
 
@@ -179,7 +179,7 @@ async function tellPeers(
       told = tried.join();
       alone = now;
     }
-    await delay(LOOK_MS, undefined, { signal }).catch(() => {});
+    await pause(LOOK_MS, { signal });
   }
 }
 

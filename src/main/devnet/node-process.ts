@@ -1,10 +1,11 @@
 /** One node of the development network: a server in a process of its own. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { monotonic } from '../../shared/clock.js';
-import { nodeCommand } from '../../shared/ipc/node-command.js';
+import { goneWithin } from '../../shared/ipc/ending.js';
+import { spawnNode } from '../../shared/ipc/node-command.js';
 
 const CLI = fileURLToPath(new URL('../cli/index.js', import.meta.url));
 /** Lines kept to tell why a node ended. */
@@ -34,10 +35,7 @@ export class NodeProcess {
   constructor(options: NodeProcessOptions) {
     this.#options = options;
     const args = ['start', ...options.settings.flatMap((setting) => ['--set', setting])];
-    const [command, ...leading] = nodeCommand();
-    const child = spawn(command, [...leading, CLI, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
+    const child = spawnNode(CLI, { args, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#child = child;
     for (const [stream, sink] of [
       [child.stdout, options.onLine],
@@ -76,17 +74,8 @@ export class NodeProcess {
       return true;
     }
     if (this.#child.connected) this.#child.send('stop', () => {});
-    let killed = false;
-    const timer = setTimeout(
-      () => {
-        killed = true;
-        this.kill();
-      },
-      Math.max(0, deadline - monotonic()),
-    );
-    await this.#exited;
-    clearTimeout(timer);
-    return !killed && this.#child.exitCode === 0;
+    const byItself = await goneWithin(this.#exited, deadline - monotonic(), () => this.kill());
+    return byItself && this.#child.exitCode === 0;
   }
 
   kill(): void {

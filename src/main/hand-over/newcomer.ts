@@ -3,7 +3,7 @@
  * so by the end of the connection, after which the lock is free. The lock alone decides: an answer is a courtesy, and process ids mean nothing across containers.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../shared/async/pause.js';
 import { monotonic } from '../../shared/clock.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -80,19 +80,19 @@ export class Newcomer {
       if (grant === undefined) {
         await this.#ask();
         if (this.#grant !== undefined) continue;
-        await this.#pause(ASK_AGAIN_MS);
+        await pause(ASK_AGAIN_MS, { signal: this.#signal });
         return;
       }
       if (grant.connection === undefined) {
-        await this.#pause(ASK_AGAIN_MS);
+        await pause(ASK_AGAIN_MS, { signal: this.#signal });
         return;
       }
       if (grant.overAt === undefined) {
-        await Promise.race([grant.connection.over, this.#pause(ASK_AGAIN_MS)]);
+        await Promise.race([grant.connection.over, pause(ASK_AGAIN_MS, { signal: this.#signal })]);
         continue;
       }
       if (monotonic() - grant.overAt < TRYING_MS) {
-        await this.#pause(TRY_MS);
+        await pause(TRY_MS, { signal: this.#signal });
         return;
       }
       // Somebody else was quicker.
@@ -178,9 +178,5 @@ export class Newcomer {
       this.#path,
       `, which did not hand it over within ${waited} (p2p_datadir_wait): ${this.#why}`,
     );
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    await delay(milliseconds, undefined, { signal: this.#signal }).catch(() => {});
   }
 }

@@ -1,6 +1,6 @@
 /** A server that has handed `DATADIR` over and was not ended: whoever was to have it may have died, and then nobody serves. */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../shared/async/pause.js';
 import { monotonic } from '../../shared/clock.js';
 import { AbortedError } from '../../shared/errors.js';
 import { isSomebodyThere } from '../control/client.js';
@@ -12,7 +12,10 @@ const FREE_MS = 10_000;
 const LOOK_MS = 500;
 
 export interface TakeBackOptions {
-  /** Milliseconds for which nobody must answer; 10,000 unless told. */
+  /**
+   * Milliseconds for which nobody must answer.
+   * @default 10_000
+   */
   readonly freeMs?: number;
 }
 
@@ -30,9 +33,8 @@ export async function takeBack(
     for (let since: number | undefined; since === undefined || monotonic() - since < freeMs; ) {
       if (await isSomebodyThere(controlSocketPath(directory.path))) since = undefined;
       else since ??= monotonic();
-      await delay(LOOK_MS, undefined, { signal }).catch(() => {
-        throw new AbortedError('stopped while another server had DATADIR');
-      });
+      const isOver = !(await pause(LOOK_MS, { signal }));
+      if (isOver) throw new AbortedError('stopped while another server had DATADIR');
     }
   };
   try {

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { type BackoffPolicy, backoffMs } from '../../shared/async/backoff.js';
 import { monotonic } from '../../shared/clock.js';
 import { JOURNAL_FORMAT } from '../../shared/journal/head.js';
 import { SEGMENT_VERSION } from '../../shared/journal/layout.js';
@@ -11,8 +12,7 @@ import type { Formats, HandOverAnswer, HandOverRequest, Refusal } from '../contr
 export const FORMATS: Formats = { journal: JOURNAL_FORMAT, segments: SEGMENT_VERSION };
 
 /** How long one that took the directory and did not keep it is made to wait before it gets it again; each time twice as long. */
-const FIRST_PENALTY_MS = 15_000;
-const LAST_PENALTY_MS = 1_800_000;
+const PENALTY: BackoffPolicy = { firstMs: 15_000, maxMs: 1_800_000 };
 const MAX_TEXT = 256;
 /** Pods remembered for it. */
 const MAX_FAILED = 100;
@@ -98,7 +98,7 @@ export class Tenure {
     const pod = this.#heir?.pod ?? '';
     this.#heir = undefined;
     const times = (this.#failed.get(pod)?.times ?? 0) + 1;
-    const penalty = Math.min(FIRST_PENALTY_MS * 2 ** (times - 1), LAST_PENALTY_MS);
+    const penalty = backoffMs(PENALTY, times);
     this.#failed.delete(pod);
     this.#failed.set(pod, { times, until: this.#now() + penalty });
     for (const eldest of this.#failed.keys()) {

@@ -4,7 +4,7 @@
  * new is handed to the publisher at the end of the same turn, and comes back as verdicts.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import pTimeout from 'p-timeout';
 import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
@@ -266,9 +266,8 @@ export class Pipeline implements MessageChecks {
   async drain(timeoutMs = DRAIN_TIMEOUT_MS): Promise<void> {
     this.#closed = true;
     if (!this.busy) return;
-    const late = new AbortController();
-    const idle = new Promise<void>((resolve) => this.#idle.push(resolve)).then(() => late.abort());
-    await Promise.race([idle, delay(timeoutMs, undefined, { signal: late.signal }).catch(() => {})]);
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
+    await pTimeout(idle, { milliseconds: Math.max(1, timeoutMs), message: false });
     if (this.busy) {
       const left = { waiting: this.#checks.waiting, batches: this.#checks.inFlight + this.#publishing };
       this.#components.logger.warn(left, 'messages are left without a verdict');

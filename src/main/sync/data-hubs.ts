@@ -1,6 +1,7 @@
 /** Which data hubs answer, and how fast: asked over HTTP, a few at a time, and remembered for a moment. */
 
 import { LRUCache } from 'lru-cache';
+import { deadlineSignal } from '../../shared/async/deadline.js';
 import { UnavailableError } from '../../shared/errors.js';
 import { Refusal } from '../../shared/messages/refusal.js';
 import { QUEUES } from '../../shared/queues.js';
@@ -59,22 +60,16 @@ export class DataHubs {
       if (known !== undefined) answers.set(url, known.ms);
       return known === undefined;
     });
-    const ending = new AbortController();
-    const give = (): void => ending.abort();
-    const timer = setTimeout(give, this.#budgetMs);
-    signal.addEventListener('abort', give, { once: true });
-    if (signal.aborted) give();
+    const deadline = deadlineSignal(this.#budgetMs, signal);
     const work = async (): Promise<void> => {
-      for (let url = waiting.shift(); url !== undefined && !ending.signal.aborted; url = waiting.shift()) {
-        const found = await this.#ask(url, ending.signal);
+      for (let url = waiting.shift(); url !== undefined && !deadline.aborted; url = waiting.shift()) {
+        const found = await this.#ask(url, deadline);
         if (found === undefined) continue;
         this.#remembered.set(url, found);
         answers.set(url, found.ms);
       }
     };
     await Promise.all(Array.from({ length: this.#concurrency }, work));
-    clearTimeout(timer);
-    signal.removeEventListener('abort', give);
     return answers;
   }
 

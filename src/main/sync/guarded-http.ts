@@ -8,6 +8,7 @@ import { lookup } from 'node:dns/promises';
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
+import { raceSignal } from 'race-signal';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import { requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { CheckContext } from '../../shared/messages/kind.js';
@@ -103,7 +104,7 @@ export class GuardedHttp {
     signal?.addEventListener('abort', give, { once: true });
     if (signal?.aborted) give();
     try {
-      return await untilAborted(this.#follow(url, ending.signal), ending.signal);
+      return await raceSignal(this.#follow(url, ending.signal), ending.signal);
     } catch (error) {
       throw ending.signal.aborted ? ending.signal.reason : error;
     } finally {
@@ -174,7 +175,7 @@ export class GuardedHttp {
     const found = this.#resolve(name).finally(() => {
       this.#lookups--;
     });
-    return untilAborted(found, signal);
+    return raceSignal(found, signal);
   }
 
   /** The answer, or where it redirects to. */
@@ -239,14 +240,4 @@ export class GuardedHttp {
     }
     return Buffer.concat(parts);
   }
-}
-
-/** `promise`, or a rejection with the signal's reason. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const give = (): void => reject(signal.reason);
-    if (signal.aborted) give();
-    signal.addEventListener('abort', give, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', give));
-  });
 }

@@ -7,6 +7,8 @@ import {
   type ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
+import { pause as wait } from '../async/pause.js';
+import { retry } from '../async/retry.js';
 import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
@@ -21,11 +23,20 @@ export function isLate(error: unknown): boolean {
 }
 
 export interface CallPolicy {
-  /** Milliseconds for the call with all its attempts; 5,000 unless told. */
+  /**
+   * Milliseconds for the call with all its attempts.
+   * @default 5_000
+   */
   readonly deadlineMs?: number;
-  /** Attempts after the first while the service is unavailable; 3 unless told. */
+  /**
+   * Attempts after the first while the service is unavailable.
+   * @default 3
+   */
   readonly retries?: number;
-  /** Milliseconds before the first of them, doubled for each after it, up to 2 s; 100 unless told. */
+  /**
+   * Milliseconds before the first of them, doubled for each after it, up to 2 s, and a quarter more or less.
+   * @default 100
+   */
   readonly backoffMs?: number;
   /** Gives the call up: AbortedError. */
   readonly signal?: AbortSignal | undefined;
@@ -61,16 +72,12 @@ export async function callUnary<Request, Response>(
 ): Promise<Response> {
   const { deadlineMs = 5_000, retries = 3, backoffMs = 100, signal } = policy;
   const deadline = libraryTime() + deadlineMs;
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await attemptOnce(method, request, metadata, deadline, signal);
-    } catch (error) {
-      if (!(error instanceof UnavailableError) || attempt >= retries) throw error;
-      const wait = Math.min(backoffMs * 2 ** attempt, MAX_BACKOFF_MS) * (0.75 + Math.random() / 2);
-      if (libraryTime() + wait >= deadline) throw error;
-      await pause(wait, signal);
-    }
-  }
+  return retry(() => attemptOnce(method, request, metadata, deadline, signal), {
+    backoff: { firstMs: backoffMs, maxMs: MAX_BACKOFF_MS, jitter: 0.25 },
+    attempts: retries + 1,
+    signal,
+    retryable: ({ error, waitMs }) => error instanceof UnavailableError && libraryTime() + waitMs < deadline,
+  });
 }
 
 function attemptOnce<Request, Response>(
@@ -153,19 +160,8 @@ function plainCause(details: string): string {
 }
 
 /** Resolves after `ms`; rejects with AbortedError when the signal comes first. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const aborted = (): void => {
-      clearTimeout(timer);
-      reject(new AbortedError('the wait was given up'));
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', aborted);
-      resolve();
-    }, ms);
-    if (signal?.aborted) aborted();
-    else signal?.addEventListener('abort', aborted, { once: true });
-  });
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (!(await wait(ms, { signal }))) throw new AbortedError('the wait was given up');
 }
 
 /** Between two lines of the log about a service that stays away. */
@@ -174,9 +170,15 @@ const TOLD_AGAIN_MS = 10_000;
 export interface Patience {
   readonly signal: AbortSignal;
   readonly logger: Logger;
-  /** Milliseconds between two attempts; 1,000 unless told. */
+  /**
+   * Milliseconds between two attempts.
+   * @default 1_000
+   */
   readonly retryMs?: number;
-  /** Errors that waiting cannot mend; none unless told. */
+  /**
+   * Errors that waiting cannot mend.
+   * @default none
+   */
   readonly final?: (error: unknown) => boolean;
 }
 
@@ -189,18 +191,15 @@ export async function untilItAnswers<T>(
   { signal, logger, retryMs = 1_000, final = () => false }: Patience,
 ): Promise<T> {
   let told = Number.NEGATIVE_INFINITY;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (signal.aborted) throw new AbortedError('the wait was given up', { cause: error });
-      if (final(error)) throw error;
+  return retry(ask, {
+    backoff: retryMs,
+    signal,
+    retryable: ({ error }) => !final(error),
+    onRetry: ({ error }) => {
       const now = performance.now();
-      if (now - told >= TOLD_AGAIN_MS) {
-        logger.warn({ reason: errorMessage(error) }, 'waiting for the blockchain service');
-        told = now;
-      }
-      await pause(retryMs, signal);
-    }
-  }
+      if (now - told < TOLD_AGAIN_MS) return;
+      logger.warn({ reason: errorMessage(error) }, 'waiting for the blockchain service');
+      told = now;
+    },
+  });
 }

@@ -5,6 +5,7 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { Repeating } from '../async/repeat.js';
 import { ConfigurationError, errorMessage } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
 import { checkIsFile } from '../tls/files.js';
@@ -21,7 +22,10 @@ export interface SecretFileComponents<T> {
 export interface SecretFileOptions {
   readonly setting: string;
   readonly path: string;
-  /** Milliseconds between two looks; 1,000 unless told. */
+  /**
+   * Milliseconds between two looks.
+   * @default 1_000
+   */
   readonly everyMs?: number;
 }
 
@@ -34,14 +38,15 @@ export class SecretFile<T> {
   #seen: string;
   #judged: string;
   #refused: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #looks: Repeating;
   #stopped = false;
 
   /** Reads it. Throws ConfigurationError naming the setting. */
   constructor(components: SecretFileComponents<T>, options: SecretFileOptions) {
     this.#components = components;
     this.#options = options;
-    const { path, setting } = options;
+    const { path, setting, everyMs = LOOK_MS } = options;
+    this.#looks = new Repeating(() => this.#look(), { everyMs });
     try {
       checkIsFile(statSync(path));
       this.#used = readFileSync(path, 'utf8');
@@ -68,15 +73,12 @@ export class SecretFile<T> {
 
   /** Begins to look. It keeps no process running. */
   start(): void {
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      void this.#look().finally(() => this.start());
-    }, this.#options.everyMs ?? LOOK_MS).unref();
+    if (!this.#stopped) this.#looks.start();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    void this.#looks.stop();
   }
 
   async #look(): Promise<void> {

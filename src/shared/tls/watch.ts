@@ -4,6 +4,7 @@
  */
 
 import { X509Certificate } from 'node:crypto';
+import { Repeating } from '../async/repeat.js';
 import { ConfigurationError } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
 import {
@@ -97,7 +98,10 @@ export interface TlsWatchComponents {
 }
 
 export interface TlsWatchOptions {
-  /** Milliseconds between two looks; 1,000 unless told. */
+  /**
+   * Milliseconds between two looks.
+   * @default 1_000
+   */
   readonly everyMs?: number;
 }
 
@@ -105,8 +109,7 @@ export interface TlsWatchOptions {
 export class TlsWatch {
   readonly #components: TlsWatchComponents;
   readonly #sets = new Map<TlsUse, WatchedPem>();
-  readonly #everyMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #looks: Repeating;
   #stopped = false;
 
   /** Reads the files of `sets`. Throws ConfigurationError with the problems of all of them. */
@@ -116,7 +119,10 @@ export class TlsWatch {
     { everyMs = LOOK_MS }: TlsWatchOptions = {},
   ) {
     this.#components = components;
-    this.#everyMs = everyMs;
+    this.#looks = new Repeating(() => this.#look(), {
+      everyMs,
+      onError: (error) => components.logger?.error({ err: error }, 'TLS files not looked at'),
+    });
     const problems: string[] = [];
     for (const use of TLS_USES) {
       const set = sets[use];
@@ -143,21 +149,12 @@ export class TlsWatch {
 
   /** Begins to look. It keeps no process running. */
   start(): void {
-    if (this.#sets.size > 0) this.#lookLater();
+    if (this.#sets.size > 0) this.#looks.start();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-  }
-
-  #lookLater(): void {
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#look()
-        .catch((error: unknown) => this.#components.logger?.error({ err: error }, 'TLS files not looked at'))
-        .finally(() => this.#lookLater());
-    }, this.#everyMs).unref();
+    void this.#looks.stop();
   }
 
   async #look(): Promise<void> {

@@ -42,6 +42,7 @@ import {
   type SpanProcessor,
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
+import pTimeout from 'p-timeout';
 import { TokenBucket } from '../async/token-bucket.js';
 import { monotonic, wall } from '../clock.js';
 import { errorMessage } from '../errors.js';
@@ -319,13 +320,11 @@ export class Tracer {
 
   /** Gives what waits `ms` to go out. Never rejects. */
   async close(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve(`it took more than ${ms} ms`), Math.max(0, ms));
-    });
     const done = this.#provider.shutdown().then(() => undefined, errorMessage);
-    const reason = await Promise.race([done, late]);
-    clearTimeout(timer);
+    const reason = await pTimeout(done, {
+      milliseconds: Math.max(1, ms),
+      fallback: () => `it took more than ${ms} ms`,
+    });
     if (reason !== undefined) this.#logger.warn({ reason }, 'the last spans did not reach the collector');
   }
 }

@@ -1,7 +1,8 @@
 /** Tells the block validation service of announced blocks, as well as that goes: Kafka has the record anyway. */
 
-import { setTimeout as delay } from 'node:timers/promises';
+import type { BackoffPolicy } from '../../shared/async/backoff.js';
 import { deadlineSignal } from '../../shared/async/deadline.js';
+import { retry } from '../../shared/async/retry.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockValidationClient, FoundBlock } from '../../shared/grpc/block-validation-client.js';
 import { DeadlineError } from '../../shared/grpc/call.js';
@@ -23,7 +24,7 @@ const STRANGERS_CONCURRENCY = CONCURRENCY / 2;
  */
 const DEADLINE_MS = 6500;
 const ATTEMPTS = 3;
-const BACKOFF_MS = 100;
+const BACKOFF: BackoffPolicy = { firstMs: 100, maxMs: 1_000 };
 
 export class BlockFoundForwarder {
   readonly #client: BlockValidationClient;
@@ -117,16 +118,13 @@ export class BlockFoundForwarder {
 
   async #call(block: FoundBlock): Promise<void> {
     const signal = deadlineSignal(DEADLINE_MS, this.#stopping.signal);
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#client.blockFound(block, signal);
-        return;
-      } catch (error) {
-        // Where no answer came, the block is told already or will not be.
-        if (attempt === ATTEMPTS || signal.aborted || error instanceof DeadlineError) throw error;
-        await delay(BACKOFF_MS * 2 ** (attempt - 1), undefined, { signal });
-      }
-    }
+    await retry(() => this.#client.blockFound(block, signal), {
+      backoff: BACKOFF,
+      attempts: ATTEMPTS,
+      signal,
+      // Where no answer came, the block is told already or will not be.
+      retryable: ({ error }) => !signal.aborted && !(error instanceof DeadlineError),
+    });
   }
 
   stop(): void {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Backoff, type BackoffPolicy } from '../../shared/async/backoff.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { JournalBounds } from '../../shared/journal/bounds.js';
@@ -52,8 +53,7 @@ export interface Outlet {
 
 /** How often cursors are moved over what is of no use to their sinks, so that a start has little to look through. */
 const SETTLE_MS = 30_000;
-const FIRST_MEND_MS = 200;
-const MAX_MEND_MS = 5000;
+const MEND: BackoffPolicy = { firstMs: 200, maxMs: 5_000 };
 /** Below the journal's directory. */
 const KEPT = 'kept';
 /** Below the cursors'. */
@@ -81,6 +81,7 @@ export class Outbox {
   #unkept: string | undefined;
   #settling: NodeJS.Timeout | undefined;
   #mending: NodeJS.Timeout | undefined;
+  readonly #mends = new Backoff(MEND);
 
   constructor(components: OutboxComponents, options: OutboxOptions) {
     const { logger, metrics } = components;
@@ -341,18 +342,17 @@ export class Outbox {
     try {
       return this.journal.append({ id, entries });
     } catch (error) {
-      this.#mending ??= setTimeout(() => this.#mend(FIRST_MEND_MS), FIRST_MEND_MS);
+      this.#mending ??= setTimeout(() => this.#mend(), this.#mends.next());
       throw error;
     }
   }
 
   /** Looks whether the journal can be written again, ever more rarely: peers may have nothing to try it with. */
-  #mend(afterMs: number): void {
+  #mend(): void {
     this.#mending = undefined;
     this.journal.mend();
-    if (this.journal.failure === undefined) return;
-    const nextMs = Math.min(2 * afterMs, MAX_MEND_MS);
-    this.#mending = setTimeout(() => this.#mend(nextMs), nextMs);
+    if (this.journal.failure === undefined) this.#mends.reset();
+    else this.#mending = setTimeout(() => this.#mend(), this.#mends.next());
   }
 
   /** The entries of the batch `id` that an earlier publisher stored; undefined where it did not. */
