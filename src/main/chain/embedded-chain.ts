@@ -4,6 +4,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto';
+import { Repeating } from '../../shared/async/repeat.js';
 import { Serial } from '../../shared/async/serial.js';
 import { type HashHex, hashFromBytes } from '../../shared/bitcoin/hash.js';
 import {
@@ -86,7 +87,7 @@ export class EmbeddedChain implements BlockchainClient {
   readonly #settings: EmbeddedChainSettings;
   readonly #now: () => number;
   readonly #feed = new NotificationFeed();
-  readonly #timers = new Map<'block' | 'subtree', NodeJS.Timeout>();
+  readonly #making: Repeating[] = [];
   #best: BlockHeaderInfo | undefined;
   /** Changes of the chain, one after the other. */
   readonly #turns = new Serial();
@@ -115,15 +116,14 @@ export class EmbeddedChain implements BlockchainClient {
 
   /** Starts mining, where the settings say so. */
   start(): void {
-    this.#schedule('block', this.#settings.p2p_embedded_mining_interval, () => this.mine());
-    this.#schedule('subtree', this.#settings.p2p_embedded_subtree_interval, () => this.makeSubtree());
+    this.#repeat('block', this.#settings.p2p_embedded_mining_interval, () => this.mine());
+    this.#repeat('subtree', this.#settings.p2p_embedded_subtree_interval, () => this.makeSubtree());
   }
 
   /** Stops mining and ends the subscriptions; what is under way is written first. The store stays open. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
+    for (const each of this.#making) void each.stop();
     await this.#turns.idle();
     this.#feed.end(new UnavailableError('the embedded chain is closed'));
   }
@@ -286,20 +286,20 @@ export class EmbeddedChain implements BlockchainClient {
   }
 
   /** Runs `work` about every `interval` ms: between half and one and a half, so that nodes do not march in step. */
-  #schedule(name: 'block' | 'subtree', interval: number, work: () => Promise<unknown>): void {
+  #repeat(name: 'block' | 'subtree', interval: number, work: () => Promise<unknown>): void {
     if (interval <= 0 || this.#closed) return;
-    const timer = setTimeout(
-      () => {
-        work()
-          .catch((error: unknown) => {
-            if (!this.#closed)
-              this.#logger.error({ err: error }, `the embedded chain could not make a ${name}`);
-          })
-          .finally(() => this.#schedule(name, interval, work));
+    const made = async (): Promise<void> => {
+      await work();
+    };
+    const repeating = new Repeating(made, {
+      everyMs: () => interval * (0.5 + Math.random()),
+      onError: (error) => {
+        if (!this.#closed) this.#logger.error({ err: error }, `the embedded chain could not make a ${name}`);
       },
-      interval * (0.5 + Math.random()),
-    );
-    this.#timers.set(name, timer);
+      ref: true,
+    });
+    this.#making.push(repeating);
+    repeating.start();
   }
 }
 

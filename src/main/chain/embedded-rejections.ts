@@ -1,6 +1,7 @@
 /** Now and then a rejected transaction, as a validator would put it into Kafka: for the development network. */
 
 import { randomBytes } from 'node:crypto';
+import { Repeating } from '../../shared/async/repeat.js';
 import { hashFromBytes } from '../../shared/bitcoin/hash.js';
 import { errorMessage } from '../../shared/errors.js';
 import { EarlyKafkaRejectedTx, KafkaRejectedTxTopicMessage } from '../../shared/generated/kafkamessage.js';
@@ -23,12 +24,16 @@ export interface EmbeddedRejectionsComponents {
 
 export class EmbeddedRejections {
   readonly #components: EmbeddedRejectionsComponents;
-  #timer: NodeJS.Timeout | undefined;
-  #sending: Promise<void> = Promise.resolve();
+  readonly #rejecting: Repeating;
   #running = false;
 
   constructor(components: EmbeddedRejectionsComponents) {
     this.#components = components;
+    const interval = components.settings.p2p_embedded_rejected_tx_interval;
+    this.#rejecting = new Repeating(() => this.#reject(), {
+      everyMs: () => interval * (0.5 + Math.random()),
+      ref: true,
+    });
   }
 
   /** Begins, where the settings say so. Rejects when the broker cannot be reached. */
@@ -36,23 +41,14 @@ export class EmbeddedRejections {
     if (this.#components.settings.p2p_embedded_rejected_tx_interval <= 0) return;
     await this.#components.producer.connect();
     this.#running = true;
-    this.#schedule();
+    this.#rejecting.start();
   }
 
   async stop(): Promise<void> {
     const wasRunning = this.#running;
     this.#running = false;
-    clearTimeout(this.#timer);
-    await this.#sending;
+    await this.#rejecting.stop();
     if (wasRunning) await this.#components.producer.disconnect();
-  }
-
-  #schedule(): void {
-    if (!this.#running) return;
-    const wait = this.#components.settings.p2p_embedded_rejected_tx_interval * (0.5 + Math.random());
-    this.#timer = setTimeout(() => {
-      this.#sending = this.#reject();
-    }, wait);
   }
 
   async #reject(): Promise<void> {
@@ -65,7 +61,6 @@ export class EmbeddedRejections {
     } catch (error) {
       logger.warn({ reason: errorMessage(error) }, 'could not record a made-up rejected transaction');
     }
-    this.#schedule();
   }
 }
 
