@@ -73,7 +73,8 @@ export class Repeating {
     const { onError } = this.#options;
     let told: unknown;
     try {
-      told = await this.#work();
+      // So that what it throws at once comes later, too, when there is a round that it ends.
+      told = await (async () => this.#work())();
     } catch (error) {
       if (onError === undefined) throw error;
       onError(error);

@@ -55,6 +55,7 @@ test('a round that fails is told, and the next comes', async () => {
   );
   repeating.start(0);
   await waitFor(() => failures.length >= 2, { what: 'two failures' });
+  assert.equal(repeating.underWay, false);
   await repeating.stop();
   assert.deepEqual(failures.slice(0, 2), ['round 1', 'round 2']);
 });
