@@ -63,6 +63,8 @@ export class LocalServer {
     const timer = setTimeout(() => this.#cut(), flushMs);
     await closed;
     clearTimeout(timer);
+    // They are gone, and tell of it later.
+    this.#sockets.clear();
   }
 
   #cut(): void {
