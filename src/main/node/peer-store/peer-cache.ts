@@ -11,6 +11,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
+import { Serial } from '../../../shared/async/serial.js';
 import { dateOf, steadyTime } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
 import { makeDirectory } from '../../../shared/files/make-directory.js';
@@ -137,7 +138,7 @@ export class PeerCache {
   readonly #peers: LRUCache<string, CachedPeer>;
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #writing = new Serial();
   #dialling: Promise<void> = Promise.resolve();
 
   constructor(components: PeerCacheComponents, options: PeerCacheOptions) {
@@ -200,7 +201,7 @@ export class PeerCache {
 
   /** Writes the file. Failures are logged: the cache is a convenience. */
   async save(): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
+    await this.#writing.run(async () => {
       try {
         for (const { remotePeer } of this.#components.libp2p.getConnections())
           this.met(remotePeer.toString(), []);
@@ -209,7 +210,6 @@ export class PeerCache {
         this.#components.logger.warn({ error: errorMessage(error) }, 'the peer cache cannot be written');
       }
     });
-    await this.#writing;
   }
 
   get #maxAge(): number {

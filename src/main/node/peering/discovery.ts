@@ -9,6 +9,7 @@ import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import { sha256 } from 'multiformats/hashes/sha2';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
+import { Repeating } from '../../../shared/async/repeat.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
@@ -53,8 +54,7 @@ export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #failed: LRUCache<string, true>;
   #stopping = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> = Promise.resolve();
+  readonly #rounds: Repeating;
 
   constructor(components: DiscoveryComponents, options: DiscoveryOptions) {
     this.#components = components;
@@ -63,30 +63,21 @@ export class Discovery {
       max: MAX_REMEMBERED,
       ttl: options.optimiseRetries ? FAILED_PAUSE_MS : SHORT_PAUSE_MS,
     });
+    this.#rounds = new Repeating(() => this.#runRound(), {
+      everyMs: options.intervalMs,
+      onError: (error) => components.logger.warn({ error: errorMessage(error) }, 'discovery failed'),
+    });
   }
 
   /** Begins at once, in the background. */
   start(): void {
     this.#stopping = new AbortController();
-    this.#schedule(0);
+    this.#rounds.start(0);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    clearTimeout(this.#timer);
-    await this.#round;
-  }
-
-  /** The pause is counted from the end of a round, so that rounds never overlap. */
-  #schedule(afterMs: number): void {
-    if (this.#stopping.signal.aborted) return;
-    this.#timer = setTimeout(() => {
-      this.#round = this.#runRound()
-        .catch((error: unknown) => {
-          this.#components.logger.warn({ error: errorMessage(error) }, 'discovery failed');
-        })
-        .then(() => this.#schedule(this.#options.intervalMs));
-    }, afterMs).unref();
+    await this.#rounds.stop();
   }
 
   async #runRound(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Libp2p, PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
+import { Repeating } from '../../../shared/async/repeat.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
@@ -50,14 +51,20 @@ export class StaticPeers {
   readonly #ids: Set<string>;
   readonly #failing = new Set<string>();
   #stopping = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #looks: Repeating;
   #reached = false;
 
   constructor(components: StaticPeersComponents, options: StaticPeersOptions) {
     this.#components = components;
     this.#options = options;
     this.#ids = new Set(namedPeerIds(options.addresses));
+    const look = async (): Promise<number> =>
+      (await this.#look()) ? (options.settledIntervalMs ?? 30_000) : this.#missingInterval;
+    this.#looks = new Repeating(look, {
+      everyMs: this.#missingInterval,
+      onError: (error) =>
+        components.logger.warn({ error: errorMessage(error) }, 'looking after configured peers failed'),
+    });
   }
 
   /** Base58 IDs, those behind /dnsaddr once resolved. */
@@ -70,43 +77,22 @@ export class StaticPeers {
     if (this.#options.addresses.length === 0) return;
     this.#stopping = new AbortController();
     this.#components.libp2p.addEventListener('peer:disconnect', this.#onDisconnect);
-    this.#schedule(0);
+    this.#looks.start(0);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     this.#components.libp2p.removeEventListener('peer:disconnect', this.#onDisconnect);
-    await this.#round;
+    await this.#looks.stop();
   }
 
   readonly #onDisconnect = ({ detail }: CustomEvent<PeerId>): void => {
-    // A round that is under way schedules the next one itself.
-    if (this.#round === undefined && this.#ids.has(detail.toString())) this.#schedule(this.#missingInterval);
+    // One that is under way decides itself when the next is due.
+    if (!this.#looks.underWay && this.#ids.has(detail.toString())) this.#looks.again(this.#missingInterval);
   };
 
   get #missingInterval(): number {
     return this.#options.missingIntervalMs ?? 5_000;
-  }
-
-  #schedule(afterMs: number): void {
-    if (this.#stopping.signal.aborted) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#round = this.#look()
-        .catch((error: unknown) => {
-          this.#components.logger.warn(
-            { error: errorMessage(error) },
-            'looking after configured peers failed',
-          );
-          return false;
-        })
-        .then((settled) => {
-          this.#round = undefined;
-          this.#schedule(settled ? (this.#options.settledIntervalMs ?? 30_000) : this.#missingInterval);
-        });
-    }, afterMs).unref();
   }
 
   /** One round; true when nothing is missing. */
