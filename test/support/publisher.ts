@@ -3,9 +3,9 @@
 import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { TaskThread } from '../../src/shared/ipc/task-thread.js';
 import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
+import { TaskThread } from '../../src/shared/ipc/task-thread.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/messages/outcomes.js';

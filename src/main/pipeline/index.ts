@@ -4,8 +4,8 @@
  * new is handed to the publisher at the end of the same turn, and comes back as verdicts.
  */
 
-import pTimeout from 'p-timeout';
 import { LRUCache } from 'lru-cache';
+import pTimeout from 'p-timeout';
 import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';

@@ -21,8 +21,8 @@ import {
   MAX_MESSAGE_BYTES,
   MESSAGE,
   type StreamMessage,
-  streamMessage,
   type StreamPosition,
+  streamMessage,
   type Traces,
   type Welcome,
 } from './stream.js';
