@@ -58,7 +58,6 @@ export class ControlServer {
   /** Goes on answering, and keeps no process running. */
   unref(): void {
     this.#server.unref();
-    for (const socket of this.#sockets) socket.unref();
   }
 
   async stop(): Promise<void> {

@@ -29,6 +29,7 @@ export class LocalServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #socket: LocalSocket | undefined;
+  #isRef = true;
 
   constructor(
     components: LocalServerComponents,
@@ -52,6 +53,13 @@ export class LocalServer {
     this.#server.on('error', this.#components.onError);
   }
 
+  /** Goes on serving, and from now on keeps no process running. */
+  unref(): void {
+    this.#isRef = false;
+    this.#server.unref();
+    for (const socket of this.#sockets) socket.unref();
+  }
+
   /** Takes no more connections, and closes those that are open: at once, or when what they were sent has gone, `flushMs` milliseconds at the most. */
   async stop({ flushMs = 0 }: { readonly flushMs?: number } = {}): Promise<void> {
     this.#socket?.remove();
@@ -73,6 +81,7 @@ export class LocalServer {
 
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
+    if (!this.#isRef) socket.unref();
     socket.once('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     this.#components.serve(socket);

@@ -215,7 +215,7 @@ export class Tracer {
   readonly #logger: Logger;
   readonly #propagates: boolean;
   readonly #parentBased: boolean;
-  readonly #strangers = new TokenBucket(STRANGERS_A_SECOND, STRANGERS_A_SECOND, monotonic);
+  readonly #strangers = new TokenBucket({ perSecond: STRANGERS_A_SECOND });
   readonly #propagator = new W3CTraceContextPropagator();
   readonly #settled = ROOT_CONTEXT.setValue(SETTLED, true);
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -29,6 +30,22 @@ test('it takes the place of what is left at its path, for its owner alone, and l
   await server.stop();
   assert.equal(existsSync(path), false);
   await server.stop();
+});
+
+test('it keeps a process running until it is told not to, whoever is connected', (context) => {
+  const path = localSocketPath(temporaryDirectory(context), 'test.sock');
+  const module = JSON.stringify(new URL('../../../src/shared/ipc/local-server.js', import.meta.url).href);
+  const program = `
+    import { LocalServer } from ${module};
+    import { connect } from 'node:net';
+    const served = [];
+    const serve = () => served.push('served') === 1 ? undefined : server.unref();
+    const server = new LocalServer({ serve, onError: console.error }, { path: ${JSON.stringify(path)}, maxConnections: 4 });
+    await server.start();
+    for (let n = 0; n < 2; n++) connect(${JSON.stringify(path)}).unref();
+    process.on('exit', () => console.log(served.length));`;
+  const args = ['--input-type=module', '--eval', program];
+  assert.equal(spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 }).stdout, '2\n');
 });
 
 test('connections above the bound are closed, and those that end make room', async (context) => {
