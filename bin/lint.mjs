@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** What is looked at, and the command of `node_modules/.bin`, or the file for `node`, that does. */
 const CHECKS = [
   ['format, habits and the import rule', 'biome', 'check', '.'],
+  ['what the pages name is there', 'lint/docs.mjs'],
   ['mutants apply', 'test/mutants/run.mjs', '--check'],
   ['spelling', 'cspell', 'lint', '--config', 'lint/cspell.json', '--no-progress'],
 ];

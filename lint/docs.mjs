@@ -122,7 +122,13 @@ function operations() {
     .filter((line) => !/^\w+$/.test(line));
   each('a line of the log', lines, (line) => source.includes(`'${line}'`));
   each('a metric', matches(page, /`(teranode_p2p_\w+)/g), (metric) => source.includes(`'${metric}'`));
-  each('a setting', matches(page, /`((?:p2p_|kafka_|KAFKA_)\w+)`/g), (key) => SETTINGS.has(key));
+  // Of the image's file also what its settings are put together from.
+  const ofImage = new Set(matches(read('deploy/image/settings.conf'), /^(\w+) /gm));
+  each(
+    'a setting',
+    matches(page, /`((?:p2p_|kafka_|KAFKA_)\w+)`/g),
+    (key) => SETTINGS.has(key) || ofImage.has(key),
+  );
   each(
     'a state or outcome',
     ['broker_down', 'topic_fault', 'outbox_full', 'store_failed'],
