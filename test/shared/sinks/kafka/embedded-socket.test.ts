@@ -3,6 +3,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { KAFKA_TOPICS } from '../../../../src/shared/messages/topics.js';
 import { needsEmbeddedBroker } from '../../../../src/shared/settings/kafka-topics.js';
 import { EmbeddedBrokerClient } from '../../../../src/shared/sinks/kafka/embedded/client.js';
 import { MAX_MESSAGE_BYTES } from '../../../../src/shared/sinks/kafka/embedded/framing.js';
@@ -165,11 +166,9 @@ test('the socket is its owner’s alone, and replaces a stale one, however long 
 test('settings say whether the embedded broker is needed, and memory:// without one is refused', () => {
   assert.equal(needsEmbeddedBroker(settingsOf()), true);
   const real = 'kafka://localhost:9092/topic';
-  const settings = settingsOf({
-    kafka_blocksConfig: real,
-    kafka_subtreesConfig: real,
-    kafka_rejectedTxConfig: real,
-  });
+  const settings = settingsOf(
+    Object.fromEntries(KAFKA_TOPICS.map(({ setting }) => [setting.key, setting.optional ? '' : real])),
+  );
   assert.equal(needsEmbeddedBroker(settings), false);
   assert.throws(
     () => createProducer(settingsOf(), 'kafka_blocksConfig', { logger, brokerSocketPath: undefined }),
