@@ -25,7 +25,10 @@ export class BanIndex {
   readonly #queues = { operator: new ExpiryQueue(), score: new ExpiryQueue(), registry: new ExpiryQueue() };
   #byScore = 0;
 
-  constructor({ metrics, clocks }: { readonly metrics: Pick<BanMetrics, 'entries'>; readonly clocks: BanClocks }) {
+  constructor({
+    metrics,
+    clocks,
+  }: { readonly metrics: Pick<BanMetrics, 'entries'>; readonly clocks: BanClocks }) {
     this.#metrics = metrics;
     this.#clocks = clocks;
   }

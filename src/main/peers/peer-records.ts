@@ -4,6 +4,8 @@ import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { PeerMetrics } from './metrics.js';
+import { cappedBytes, decodeRecord, encodeRecord, NO_RECORD, type PeerRecord } from './peer-record.js';
+import type { FailureSource, PeerReport } from './peer-report.js';
 import {
   blendedMs,
   LOW_REPUTATION,
@@ -12,102 +14,11 @@ import {
   recoveryDue,
   reputationOf,
 } from './reputation.js';
-import { decodeFlat, encodeFlat } from './stored-object.js';
-
-/** Times are unix ms, 0 for never. */
-export interface PeerRecord {
-  readonly attempts: number;
-  readonly successes: number;
-  readonly failures: number;
-  readonly lastAttempt: number;
-  readonly lastSuccess: number;
-  readonly lastFailure: number;
-  readonly malicious: number;
-  /** Milliseconds; 0 while unknown. */
-  readonly averageMs: bigint;
-  /** 0 to 100, as of the last event. */
-  readonly reputation: number;
-  /** How often it was given a reputation back after a low one. */
-  readonly recoveries: number;
-  readonly lastRecovery: number;
-  readonly catchupAttempts: number;
-  readonly catchupSuccesses: number;
-  readonly catchupFailures: number;
-  readonly catchupError: string;
-  readonly catchupErrorAt: number;
-  /** Until then its claim to store everything is not believed. */
-  readonly storageDoubtedUntil: number;
-  /** When it last gave a valid block. */
-  readonly lastValidBlock: number;
-  /** uint64; stays at its limit. */
-  readonly bytesDownloaded: bigint;
-  /** Of the chain with the most work that was validated from it; 0 and empty for none. */
-  readonly validatedHeight: number;
-  /** Display order. */
-  readonly validatedHash: string;
-  /** Hex, big-endian, without leading zeros. */
-  readonly validatedWork: string;
-}
-
-export const NO_RECORD: PeerRecord = {
-  attempts: 0,
-  successes: 0,
-  failures: 0,
-  lastAttempt: 0,
-  lastSuccess: 0,
-  lastFailure: 0,
-  malicious: 0,
-  averageMs: 0n,
-  reputation: NEUTRAL_REPUTATION,
-  recoveries: 0,
-  lastRecovery: 0,
-  catchupAttempts: 0,
-  catchupSuccesses: 0,
-  catchupFailures: 0,
-  catchupError: '',
-  catchupErrorAt: 0,
-  storageDoubtedUntil: 0,
-  lastValidBlock: 0,
-  bytesDownloaded: 0n,
-  validatedHeight: 0,
-  validatedHash: '',
-  validatedWork: '',
-};
 
 /** Peers of which records are kept. */
 const MAX_RECORDS = QUEUES.peerRecords.bounds.peers;
-const MAX_UINT64 = 2n ** 64n - 1n;
-const MAX_INT64 = 2n ** 63n - 1n;
-const MAX_UINT32 = 2 ** 32 - 1;
 /** A failed catch-up is reported by a call and by a notification of the chain: within this it is the same one. */
 const SAME_FAILURE_MS = 10_000;
-
-export type FailureSource = 'call' | 'notification';
-
-/** What was reported of a peer and is recorded, for who keeps records too. */
-export type PeerReport = { readonly peer: string } & (
-  | {
-      readonly type:
-        | 'catchup_attempt'
-        | 'catchup_failure'
-        | 'malicious'
-        | 'failure'
-        | 'storage_doubted'
-        | 'valid_block'
-        | 'valid_subtree'
-        | 'reset';
-    }
-  | { readonly type: 'catchup_success' | 'valid_headers'; readonly ms: bigint }
-  | { readonly type: 'catchup_error'; readonly text: string }
-  | {
-      readonly type: 'validated';
-      readonly height: number;
-      readonly hash: string;
-      /** Big-endian. */
-      readonly work: Uint8Array;
-    }
-  | { readonly type: 'downloaded'; readonly bytes: bigint }
-);
 
 export interface PeerRecordsComponents {
   readonly metrics: PeerMetrics;
@@ -290,7 +201,7 @@ export class PeerRecords {
 
   bytesDownloaded(peer: string, bytes: bigint): void {
     const sum = this.get(peer).bytesDownloaded + bytes;
-    this.#set(peer, { bytesDownloaded: sum > MAX_UINT64 ? MAX_UINT64 : sum });
+    this.#set(peer, { bytesDownloaded: cappedBytes(sum) });
     this.#onReport({ type: 'downloaded', peer, bytes });
   }
 
@@ -314,24 +225,15 @@ export class PeerRecords {
   /** The record of `peer` as JSON; undefined for none. */
   encoded(peer: string): string | undefined {
     const record = this.#records.peek(peer);
-    return record === undefined ? undefined : encodeFlat(record);
+    return record === undefined ? undefined : encodeRecord(record);
   }
 
   /**
-   * Takes a record of an earlier run. Throws what `decodeFlat` throws, and RangeError on what no call could answer with. Times
-   * to come, as after a clock was set back, are taken as now: else a low peer would stay low until then.
+   * Takes a record of an earlier run. Throws what {@link decodeRecord} throws. Times to come, as after a clock was set back, are taken
+   * as now: else a low peer would stay low until then.
    */
   restore(peer: string, json: string): void {
-    const record = decodeFlat(NO_RECORD, json, ['reputation']);
-    const { averageMs, bytesDownloaded, validatedHeight, reputation } = record;
-    if (
-      averageMs > MAX_INT64 ||
-      bytesDownloaded > MAX_UINT64 ||
-      validatedHeight > MAX_UINT32 ||
-      reputation > 100
-    ) {
-      throw new RangeError('a field is beyond its limit');
-    }
+    const record = decodeRecord(json);
     const now = this.#now();
     this.#records.set(peer, {
       ...record,

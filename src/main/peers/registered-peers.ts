@@ -10,7 +10,7 @@ import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import type { ConnectedPeer, P2PNode } from '../node/types.js';
 import type { KnownPeer } from './known-peers.js';
-import { NO_RECORD, type PeerRecord } from './peer-records.js';
+import { NO_RECORD, type PeerRecord } from './peer-record.js';
 import type { PeerRegistry } from './registry.js';
 import { isDealtWith, type ServiceRow } from './service/row.js';
 

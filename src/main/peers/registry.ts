@@ -10,7 +10,8 @@ import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import { QUEUES } from '../../shared/queues.js';
 import { KnownPeers } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';
-import { PeerRecords, type PeerReport } from './peer-records.js';
+import { PeerRecords } from './peer-records.js';
+import type { PeerReport } from './peer-report.js';
 import { type Level, WriteBehind } from './write-behind.js';
 
 const MAX_UNSTORED = QUEUES.registryChanges.bounds.entries;

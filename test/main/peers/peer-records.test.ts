@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
-import { NO_RECORD, PeerRecords, type PeerRecordsOptions } from '../../../src/main/peers/peer-records.js';
+import { NO_RECORD } from '../../../src/main/peers/peer-record.js';
+import { PeerRecords, type PeerRecordsOptions } from '../../../src/main/peers/peer-records.js';
 import { RECOVERY_MS } from '../../../src/main/peers/reputation.js';
 
 const START = 1_700_000_000_000;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NO_RECORD, type PeerRecord } from '../../../src/main/peers/peer-records.js';
+import { NO_RECORD, type PeerRecord } from '../../../src/main/peers/peer-record.js';
 import type { RegisteredPeer } from '../../../src/main/peers/registered-peers.js';
 import {
   hubsToAsk,

@@ -4,7 +4,7 @@ import { type HashHex, hashToBytes } from '../../../shared/bitcoin/hash.js';
 import { dateOf, steadyTime } from '../../../shared/clock.js';
 import { PeerRegistryInfo, UpdatePeerMetricsRequest } from '../../../shared/generated/peer_registry.js';
 import type { RegistryMethod, RegistryRequest } from '../../chain/peer-registry-calls.js';
-import type { PeerReport } from '../peer-records.js';
+import type { PeerReport } from '../peer-report.js';
 
 /** One call, its request of its method's type. */
 export type RegistryCall = {

@@ -22,7 +22,8 @@ import type {
   RegistryResponse,
 } from '../../chain/peer-registry-calls.js';
 import type { ConnectedPeer } from '../../node/types.js';
-import { NO_RECORD, type PeerRecord, type PeerReport } from '../peer-records.js';
+import { NO_RECORD, type PeerRecord } from '../peer-record.js';
+import type { PeerReport } from '../peer-report.js';
 import type { PeerRegistry } from '../registry.js';
 import { LOW_REPUTATION } from '../reputation.js';
 import type { Level } from '../write-behind.js';
