@@ -130,7 +130,7 @@ export class KnownPeers {
   learn(fact: PeerFact): KnownPeer {
     const now = this.#now();
     const before = this.#of(fact.peer);
-    const known = { ...before, ...this.#told(fact, before), lastHeard: now };
+    const known: KnownPeer = { ...before, ...this.#told(fact, before), lastReceived: now };
     const tooLong = known.url.length > STRANGERS_URL_MAX && this.#placeOf(known) === this.#strangers;
     return this.#set(tooLong ? { ...known, url: '' } : known);
   }
@@ -175,7 +175,9 @@ export class KnownPeers {
   encoded(peerId: string): string | undefined {
     const known = this.get(peerId);
     if (known === undefined) return undefined;
-    return encodeFlat({ ...known, bytesReceived: known.bytesReceived + (this.#live.get(peerId) ?? 0n) });
+    const { lastReceived: lastHeard, ...others } = known;
+    const bytesReceived = known.bytesReceived + (this.#live.get(peerId) ?? 0n);
+    return encodeFlat({ ...others, lastHeard, bytesReceived });
   }
 
   /**
@@ -184,14 +186,16 @@ export class KnownPeers {
    * be news until then.
    */
   restore(peerId: string, json: string): void {
-    const known = decodeFlat({ id: peerId, ...STRANGER }, json);
+    const { lastReceived, ...others } = STRANGER;
+    // The older name, as in the store.
+    const { lastHeard, ...known } = decodeFlat({ id: peerId, ...others, lastHeard: lastReceived }, json);
     if (Math.max(known.height, known.startingHeight) > MAX_HEIGHT)
       throw new RangeError('a height is not 32-bit');
     const now = this.#now();
     this.#restoring.push({
       ...known,
       id: peerId,
-      lastReceived: Math.min(known.lastReceived, now),
+      lastReceived: Math.min(lastHeard, now),
       lastBlock: Math.min(known.lastBlock, now),
       connectedAt: Math.min(known.connectedAt, now),
     });

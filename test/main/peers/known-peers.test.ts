@@ -67,7 +67,7 @@ test('blocks and node statuses tell height, best block, data hub and name', () =
     name: 'name',
     storage: 'full',
     chainWork: '0f',
-    lastHeard: 2000,
+    lastReceived: 2000,
     lastBlock: 1000,
     connectedAt: 0,
     bytesReceived: 0n,
