@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { WebSocket } from 'ws';
-import type { GossipInternals } from '../../src/main/node/patches/library-patches.js';
+import type { GossipInternals } from '../../src/main/node/patches/gossip-internals.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import { hashOf, subtreeData, sumOf, topicOf } from '../support/gossip.js';
 import { createPeer, type Peer } from '../support/peer.js';

@@ -41,7 +41,7 @@ async function met({ server, settings }: TestServer, ...nodes: readonly EarlyNod
     for (const node of nodes) await node.listens(server.peerId, topicIn(settings, kind));
   }
   for (const kind of HEARD) {
-    await waitFor(() => server.parts.node.listeners(kindNamed(kind).id) === nodes.length, {
+    await waitFor(() => server.parts.node.subscribers(kindNamed(kind).id) === nodes.length, {
       what: `${nodes.length} on ${kind}`,
       timeoutMs: 60_000,
     });

@@ -12,7 +12,7 @@ const TABLE: readonly Queue[] = Object.values(QUEUES);
 /** For each queue the test that fills it up and sees its rule: file and title. */
 const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title: string]>> = {
   handshakes: [
-    'main/node/peering/admission',
+    'main/node/connections/admission',
     'gets in while more addresses than there are places hold one idle connection each',
   ],
   directMessages: [

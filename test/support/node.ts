@@ -90,6 +90,7 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
   const node = new Shipped.Libp2pNode(
     {
       settings,
+      connections: new Shipped.Connections({ settings }),
       logger,
       privateKey: privateKey ?? (await generateKeyPair('Ed25519')),
       datastore,
@@ -112,7 +113,7 @@ export async function createTestNode(context: TestContext, options: TestNodeOpti
   const heard: ReceivedMessage[] = [];
   node.on('received', (message) => {
     heard.push(message);
-    if (verdict !== undefined) node.report(message.id, message.source, verdict);
+    if (verdict !== undefined) node.report(message.id, verdict);
   });
   if (start) await node.start();
   return {

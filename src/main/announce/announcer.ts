@@ -29,7 +29,7 @@ export interface AnnouncerComponents {
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: BlockchainClient;
-  readonly node: Pick<P2PNode, 'publish' | 'listeners' | 'sendDirect' | 'peers' | 'peerId' | 'isConnected'>;
+  readonly node: Pick<P2PNode, 'publish' | 'subscribers' | 'sendDirect' | 'peers' | 'peerId' | 'isConnected'>;
   /** Hands a message of ours to the pipeline, for WebSocket clients. */
   readonly showOwn: AnnouncementPublisherComponents['showLocally'];
   /** Undefined: nothing is traced. */

@@ -56,7 +56,7 @@ export interface BestBlockComponents {
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
   readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
-  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'listeners' | 'isConnected'>;
+  readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'subscribers' | 'isConnected'>;
   readonly publisher: AnnouncementPublisher;
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
@@ -92,7 +92,7 @@ export class BestBlock {
     const { publisher, node, askEveryMs, settings, now } = this.#components;
     if (settings.listen_mode !== 'full') return;
     for (let attempt = 0; attempt < ASK_ATTEMPTS && !signal.aborted; ) {
-      if (publisher.canReachNetwork(bestblock.name) && node.listeners(BESTBLOCK) > 0) {
+      if (publisher.canReachNetwork(bestblock.name) && node.subscribers(BESTBLOCK) > 0) {
         this.#askedAt = now();
         if ((await publisher.publish(bestblock, { peerId: node.peerId })) > 0) return;
         attempt++;

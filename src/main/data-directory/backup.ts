@@ -9,7 +9,7 @@ import { ClassicLevel } from 'classic-level';
 import { errorMessage } from '../../shared/errors.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BackupSummary } from '../control/protocol.js';
-import { peerCacheDirectory } from '../node/peer-store/peer-cache.js';
+import { peerCacheDirectory } from '../node/peer-store/cache-file.js';
 import type { EmbeddedStore } from './data-directory.js';
 
 /** Why there is no backup. */

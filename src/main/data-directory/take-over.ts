@@ -18,7 +18,7 @@ import { ConfigurationError } from '../../shared/errors.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { ADMIN_KEY_FILE } from '../grpc/admin-key.js';
 import { KEY_FILE_NAME } from '../node/identity/keys.js';
-import { CACHE_FILE_NAMES, peerCacheDirectory } from '../node/peer-store/peer-cache.js';
+import { CACHE_FILE_NAMES, peerCacheDirectory } from '../node/peer-store/cache-file.js';
 import { LEFT } from '../outbox-upgrade/due.js';
 
 /** Who the server is to be. */

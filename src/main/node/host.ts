@@ -3,7 +3,8 @@
 import '../../shared/process/polyfill.js';
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';
-import type { Identify } from '@libp2p/identify';
+import { dcutr } from '@libp2p/dcutr';
+import { type Identify, identify, identifyPush } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
 import type { KadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
@@ -16,21 +17,27 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Registry } from 'prom-client';
 import { dhtPrefix, isPrivateNetwork } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { HolePunching } from './addresses/hole-punching.js';
-import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses/multiaddrs.js';
-import { isRelaying } from './addresses/relays.js';
-import { type GossipComponents, type GossipOptions, gossipService } from './gossip/service.js';
+import { isRelaying } from './addresses/configured-peers.js';
+import { announceFilter, announceMultiaddrs, listenMultiaddrs } from './addresses/listening.js';
+import { connectionManagerLimits } from './connections/connection-limits.js';
+import type { GossipService } from './gossip/service.js';
 import type { OwnKey } from './identity/own-key.js';
 import { connectionProtector } from './identity/pre-shared-key.js';
-import type { Preambles } from './identity/preambles.js';
-import { boundDht, type DhtInternals, NO_VALUES } from './patches/dht-bounds.js';
-import { announcePublicAddresses } from './patches/host-internals.js';
-import { boundedIdentifyPush, identifyAs, patientIdentify } from './patches/identifying.js';
-import { type GossipInternals, growCipherMemory, updateWindowsByHalves } from './patches/library-patches.js';
+import { growCipherMemory } from './patches/cipher-memory.js';
+import { type BytesWatch, watchBytes } from './patches/connection-bytes.js';
+import { boundDhtRecords, NO_VALUES, type RecordingDht } from './patches/dht-records.js';
+import { boundDhtRequests, type RequestedDht } from './patches/dht-requests.js';
+import type { GossipInternals } from './patches/gossip-internals.js';
+import { HolePunching } from './patches/hole-punching.js';
+import { identifyAs } from './patches/identify-name.js';
+import { boundedIdentifyPush } from './patches/identify-pushes.js';
+import { patientIdentify } from './patches/identify-retries.js';
+import type { Patches } from './patches/index.js';
 import { lengthsWithoutErrors } from './patches/noise-lengths.js';
+import { announcePublicAddresses } from './patches/public-addresses.js';
 import { relayTransport } from './patches/relay-reservations.js';
-import { boundAddresses } from './peer-store/stored-addresses.js';
-import { connectionManagerLimits } from './peering/connection-limits.js';
+import { boundAddresses } from './patches/stored-addresses.js';
+import { updateWindowsByHalves } from './patches/window-updates.js';
 
 /** Pausing a stream kills it at yamux's default: what is on its way must fit what the reader buffers. */
 const STREAM_WINDOW = 262_144;
@@ -47,17 +54,21 @@ export type HostServices = {
 };
 export type Host = Libp2p<HostServices>;
 
-export interface HostComponents extends GossipComponents {
+export interface HostComponents {
+  readonly settings: Settings;
   readonly privateKey: PrivateKey;
   /** Opened and closed by who made it. */
   readonly datastore: NonNullable<Libp2pOptions['datastore']>;
   readonly registry: Registry;
   readonly gater: ConnectionGater;
-  readonly preambles: Preambles;
+  readonly gossip: GossipService;
+  /** Shown the bytes of every connection. */
+  readonly watches: readonly BytesWatch[];
   readonly ownKey: OwnKey;
 }
 
-export interface HostOptions extends GossipOptions {
+export interface HostOptions {
+  readonly patches: Patches;
   /** Base58 IDs of relays; those behind a /dnsaddr are added before they are dialled. */
   readonly relayIds: ReadonlySet<string>;
   /** Told in identify. */
@@ -69,7 +80,7 @@ export function identifyProtocolVersion(settings: Settings): string | undefined 
   return settings.p2p_generation === 'current' ? `/teranode/bitcoin/${settings.network}/1.0.0` : undefined;
 }
 
-async function dhtService(settings: Settings) {
+async function dhtService(settings: Settings, patches: Patches) {
   if (settings.p2p_dht_mode === 'off' || settings.listen_mode === 'silent') return {};
   // Loaded where it is used, as most nodes of the current generation have none.
   const { kadDHT, passthroughMapper, removePrivateAddressesMapper } = await import('@libp2p/kad-dht');
@@ -84,8 +95,12 @@ async function dhtService(settings: Settings) {
     validators: NO_VALUES,
   });
   return {
-    dht: (components: Parameters<typeof create>[0]) =>
-      boundDht(create(components) as DhtInternals, components),
+    dht: (components: Parameters<typeof create>[0]): KadDHT => {
+      const dht = create(components) as KadDHT & RecordingDht & RequestedDht;
+      if (patches.dhtRecords) boundDhtRecords(dht, components);
+      if (patches.dhtRequests) boundDhtRequests(dht);
+      return dht;
+    },
   };
 }
 
@@ -103,16 +118,17 @@ export function forgetHostMetrics(registry: Registry): void {
 
 /** Creates the host, not started. Throws ConfigurationError on addresses or keys that do not parse. */
 export async function createHost(components: HostComponents, options: HostOptions): Promise<Host> {
-  const { settings, registry, traffic } = components;
+  const { settings, registry } = components;
   const { patches } = options;
   const protector = await connectionProtector(settings);
   if (protector !== undefined && patches.cipherMemory) growCipherMemory();
   const circuit = patches.relayReservations ? relayTransport() : circuitRelayTransport();
   const reachable = settings.p2p_enable_nat && settings.listen_mode !== 'silent';
-  const holePunching = reachable ? await HolePunching.create(options.relayIds) : undefined;
+  const holePunching =
+    reachable && patches.holePunching ? await HolePunching.create(options.relayIds) : undefined;
   // Loaded where it is used: it brings a hundred modules.
-  const mapping = reachable ? await import('./addresses/port-mapping.js') : undefined;
-  const dht = await dhtService(settings);
+  const mapping = reachable ? await import('./patches/port-mapping.js') : undefined;
+  const dht = await dhtService(settings, patches);
   const announce = announceMultiaddrs(settings);
   const muxer = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } });
 
@@ -148,25 +164,25 @@ export async function createHost(components: HostComponents, options: HostOption
     },
     // See peer-pings.ts.
     connectionMonitor: { enabled: false },
-    metrics: (logging) =>
-      components.preambles.observe(
-        traffic.observe(prometheusMetrics({ registry, collectDefaultMetrics: false })(logging)),
-      ),
+    metrics: (logging) => {
+      const metrics = prometheusMetrics({ registry, collectDefaultMetrics: false })(logging);
+      return patches.connectionBytes ? watchBytes(metrics, components.watches) : metrics;
+    },
     peerDiscovery: discoverers(settings),
     services: {
-      identify: patientIdentify(),
-      identifyPush: boundedIdentifyPush(),
+      identify: patches.identifyRetries ? patientIdentify() : identify(),
+      identifyPush: patches.identifyPushes ? boundedIdentifyPush() : identifyPush(),
       ping: ping(),
-      pubsub: gossipService(components, options),
+      pubsub: components.gossip,
       ...dht,
-      ...(mapping === undefined ? {} : { upnp: mapping.portMapping() }),
-      ...(holePunching === undefined ? {} : { dcutr: holePunching.service() }),
+      ...(mapping === undefined ? {} : { upnp: mapping.portMapping(patches) }),
+      ...(reachable ? { dcutr: holePunching?.service() ?? dcutr() } : {}),
     },
   });
-  boundAddresses(host.peerStore);
-  announcePublicAddresses(host, MAX_PEER_AGE_MS);
+  if (patches.storedAddresses) boundAddresses(host.peerStore);
+  if (patches.publicAddresses) announcePublicAddresses(host, MAX_PEER_AGE_MS);
   const protocolVersion = identifyProtocolVersion(settings);
-  if (protocolVersion !== undefined) {
+  if (protocolVersion !== undefined && patches.identifyName) {
     const { services } = host;
     for (const service of [services.identify, services.identifyPush]) identifyAs(service, protocolVersion);
   }

@@ -432,7 +432,7 @@ export class Pipeline implements MessageChecks {
     const { verdicts, onOffence } = this.#components;
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
     const blamed = source === author ? 'reject' : 'ignore';
-    this.#tell(() => verdicts.report(id, source, verdict === 'blame' ? blamed : verdict));
+    this.#tell(() => verdicts.report(id, verdict === 'blame' ? blamed : verdict));
     if (offence === undefined || this.#scored.has(id)) return;
     this.#scored.set(id, true);
     this.#tell(() => onOffence(author, offence));

@@ -18,7 +18,8 @@ import { inUse, lookAtDirectory } from '../data-directory/data-directory.js';
 import { ADMIN_KEY_FILE, AdminKey, readAdminKeyFile } from '../grpc/admin-key.js';
 import { addressesOf, bindAddress } from '../grpc/listen-address.js';
 import { grpcExposed, grpcServerFiles } from '../grpc/server.js';
-import { listenMultiaddrs, multiaddrHost } from '../node/addresses/multiaddrs.js';
+import { listenMultiaddrs } from '../node/addresses/listening.js';
+import { multiaddrHost } from '../node/addresses/multiaddrs.js';
 import { keyFilePath, parseKeyHex, readKeyFile } from '../node/identity/keys.js';
 import { notificationFiles } from '../websocket/index.js';
 

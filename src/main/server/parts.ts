@@ -34,8 +34,9 @@ import { createPeerServiceMetrics } from '../grpc/metrics.js';
 import { createPeerService } from '../grpc/peer-service.js';
 import { CATCHUP_ERROR_MAX } from '../grpc/registry-service.js';
 import { GrpcServer } from '../grpc/server.js';
+import { olderBootstrapIds } from '../node/addresses/configured-peers.js';
+import { Connections } from '../node/connections/index.js';
 import { Libp2pNode } from '../node/index.js';
-import { olderBootstrapIds } from '../node/peering/bootstrap.js';
 import type { BanPolicy } from '../node/types.js';
 import { createPeerMetrics } from '../peers/metrics.js';
 import { RegisteredPeers } from '../peers/registered-peers.js';
@@ -65,6 +66,7 @@ export class ServerParts {
   readonly registry: PeerRegistry;
   /** The blockchain service's registry of peers; undefined with an embedded chain. */
   readonly registryClient: RegistryClient | undefined;
+  readonly connections: Connections;
   readonly node: Libp2pNode;
   readonly datastore: LevelDatastore;
   readonly pipeline: Pipeline;
@@ -95,11 +97,11 @@ export class ServerParts {
     const banMetrics = createBanMetrics(registry);
     const banLogger = loggers.of('bans');
     this.bans = new BanList({ store: dependencies.banStore, logger: banLogger, metrics: banMetrics });
-    // The node is built below, on the policy that asks these: they look at it when there are peers.
+    this.connections = new Connections({ settings });
     const protection = createBanProtection(
       settings,
-      () => this.node.peers(),
-      (peer) => this.node.isNamed(peer),
+      () => this.connections.peers(),
+      (peer) => this.connections.isNamed(peer),
     );
     this.scores = new BanScores(
       {
@@ -124,13 +126,13 @@ export class ServerParts {
         logger: loggers.of('peers'),
         metrics: createPeerMetrics(registry),
         ownHeight: () => this.best?.height,
-        connections: () => this.node.peers(),
+        connections: () => this.connections.peers(),
         onReport: (report) => this.registryClient?.reported(report),
       },
       {
         maxHeightLead: settings.p2p_max_unvalidated_advertised_height_lead,
         storageDoubtMs: settings.p2p_full_storage_penalty_duration,
-        isConfigured: (peer) => this.node.isNamed(peer),
+        isConfigured: (peer) => this.connections.isNamed(peer),
       },
     );
 
@@ -147,8 +149,8 @@ export class ServerParts {
               list: this.bans,
               level: directory.store,
               ownPeer: () => this.node.peerId,
-              connections: () => this.node.peers(),
-              isConfigured: (peer) => this.node.isNamed(peer),
+              connections: () => this.connections.peers(),
+              isConfigured: (peer) => this.connections.isNamed(peer),
               isProtected: (peer) => protection.isProtected(peer),
             },
             {
@@ -166,6 +168,7 @@ export class ServerParts {
       privateKey,
       datastore: this.datastore,
       registry,
+      connections: this.connections,
       bans: banPolicy,
       // Built below; messages come when both have started.
       checks: { check: (message) => this.pipeline.check(message) },
@@ -324,7 +327,7 @@ export class ServerParts {
         { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
       ),
       known: this.registry.known,
-      isConfigured: (peer) => this.node.isNamed(peer),
+      isConfigured: (peer) => this.connections.isNamed(peer),
       hubs: new DataHubs({ http: dataHubs, metrics }),
       ownHeight: () => this.best?.height,
       ownWork: () => this.best?.chainWork,
@@ -340,7 +343,7 @@ export class ServerParts {
 
   /** Those that lists leave out: base58 IDs, those behind a /dnsaddr once it is resolved; those of p2p_bootstrapAddresses in both generations. */
   get bootstrapPeers(): Pick<ReadonlySet<string>, 'has'> {
-    const { bootstrapPeers } = this.node;
+    const { bootstrapPeers } = this.connections;
     const older = olderBootstrapIds(this.#dependencies.settings);
     return { has: (peerId) => bootstrapPeers.has(peerId) || older.has(peerId) };
   }

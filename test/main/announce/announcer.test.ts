@@ -85,7 +85,7 @@ function announcing(
           told.push(read(kind, data));
           return mesh.reached;
         },
-        listeners: () => mesh.listening,
+        subscribers: () => mesh.listening,
         isConnected: (peer) => peer.startsWith('connected'),
         sendDirect: async (peer, data, signal) => {
           direct.push({ peer, message: JSON.parse(Buffer.from(data).toString()) });

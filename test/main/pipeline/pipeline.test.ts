@@ -37,7 +37,6 @@ const OWN_PEER = '12D3KooWKRyzVWW6ChFjQjK4miCty85Niy48tpPV95XdKu1BcvMA';
 
 interface Verdict {
   readonly id: string;
-  readonly source: string;
   readonly verdict: string;
 }
 
@@ -62,7 +61,7 @@ async function pipelineOf(
       settings,
       logger: log.logger,
       metrics: createPipelineMetrics(registry),
-      verdicts: { report: (id, source, verdict) => void verdicts.push({ id, source, verdict }) },
+      verdicts: { report: (id, verdict) => void verdicts.push({ id, verdict }) },
       bans: { isPeerBanned: (peer) => banned.has(peer) },
       reputation: { isLow: (peer) => low.has(peer) },
       standingOf: (author) => standings.get(author) ?? 'stranger',

@@ -5,8 +5,8 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Counter } from 'prom-client';
+import type { Checking, IncomingMessage, Judgement, MessageChecks } from '../messages/types.js';
 import type { NodeMetrics } from '../metrics/node-metrics.js';
-import type { Checking, IncomingMessage, Judgement, MessageChecks } from '../types.js';
 
 /** Messages remembered that killed who looked: neighbours each send a copy. */
 const MAX_POISONOUS = 1_000;

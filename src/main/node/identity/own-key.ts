@@ -17,7 +17,7 @@ import type { Logger } from '../../../shared/logging/logger.js';
 import { unwrap } from '../../../shared/messages/framing.js';
 import { nodeStatus } from '../../../shared/messages/node-status.js';
 import type { NodeMetrics } from '../metrics/node-metrics.js';
-import { replacing } from '../patches/replacing.js';
+import { replacing } from '../patches/host-internals.js';
 
 type Encryption = ReturnType<typeof noise>;
 

@@ -3,13 +3,14 @@
  * greeting. Where the two meet, each waits for something else, and all that libp2p tells is "Unexpected EOF" or a reset.
  */
 
-import type { Metrics, MultiaddrConnection } from '@libp2p/interface';
+import type { MultiaddrConnection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { isRelayed, multiaddrSource } from '../addresses/multiaddrs.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
+import type { BytesListener } from '../patches/connection-bytes.js';
 
 /** Multistream's first line, length before it: 20 bytes. */
 const GREETING = Buffer.from('\x13/multistream/1.0.0\n');
@@ -59,39 +60,27 @@ export class Preambles {
     this.#isPrivate = isPrivate;
   }
 
-  /** Looks at the beginning of every connection that these metrics are shown. */
-  observe(metrics: Metrics): Metrics {
-    const track = metrics.trackMultiaddrConnection.bind(metrics);
-    metrics.trackMultiaddrConnection = (connection) => {
-      track(connection);
-      // What comes by way of a relay is protected up to there.
-      if (!isRelayed(connection.remoteAddr)) this.#watch(connection);
+  /** Looks at the first bytes of a connection that begins; see `watchBytes`. */
+  readonly watch = (connection: MultiaddrConnection): BytesListener | undefined => {
+    // What comes by way of a relay is protected up to there.
+    if (isRelayed(connection.remoteAddr)) return undefined;
+    this.#found.delete(keyOf(connection.remoteAddr));
+    let first = Buffer.alloc(0);
+    return {
+      received: (data) => {
+        if (first.length === GREETING.length) return;
+        // A list of buffers throws where an array would be short.
+        const wanted = Math.min(GREETING.length - first.length, data.byteLength);
+        first = Buffer.concat([first, data.subarray(0, wanted)]);
+        if (first.length === GREETING.length) this.#judge(connection, first);
+      },
     };
-    return metrics;
-  }
+  };
 
   /** What was wrong with the last connection to or from an address, for a person; empty when nothing was. */
   hintFor(address: Multiaddr): string {
     const mismatch = this.#found.get(keyOf(address));
     return mismatch === undefined ? '' : SAID[mismatch];
-  }
-
-  #watch(connection: MultiaddrConnection): void {
-    this.#found.delete(keyOf(connection.remoteAddr));
-    const dispatch = connection.dispatchEvent.bind(connection);
-    let first = Buffer.alloc(0);
-    connection.dispatchEvent = (event) => {
-      if (event.type === 'message' && first.length < GREETING.length) {
-        const { data } = event as Event & {
-          readonly data: { readonly byteLength: number; subarray(from: number, to: number): Uint8Array };
-        };
-        // A list of buffers throws where an array would be short.
-        const wanted = Math.min(GREETING.length - first.length, data.byteLength);
-        first = Buffer.concat([first, data.subarray(0, wanted)]);
-        if (first.length === GREETING.length) this.#judge(connection, first);
-      }
-      return dispatch(event);
-    };
   }
 
   #judge({ remoteAddr, direction }: MultiaddrConnection, first: Uint8Array): void {

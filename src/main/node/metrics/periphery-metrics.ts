@@ -2,7 +2,28 @@
 
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { zeroedCounter } from '../../../shared/metrics/zeroed-counter.js';
-import { REFUSAL_REASONS } from '../peering/refusals.js';
+
+/** Why a connection that came in got no slot, or gave it up. */
+export const ADMISSION_REASONS = [
+  'handshake_silent',
+  'handshake_timeout',
+  'handshake_share',
+  'handshake_places',
+  'address_connections',
+  'connection_places',
+] as const;
+export type AdmissionReason = (typeof ADMISSION_REASONS)[number];
+/** Why a connection was refused. */
+const REFUSAL_REASONS = [
+  'no_host',
+  'banned_address',
+  'banned_peer',
+  'private_address',
+  'reserved_address',
+  'address_rate',
+  ...ADMISSION_REASONS,
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 const READ_OUTCOMES = ['ok', 'limited', 'oversized', 'silent', 'displaced', 'failed'] as const;
 const LOOKUP_OUTCOMES = [...READ_OUTCOMES, 'unknown', 'malformed', 'timeout'] as const;

@@ -9,8 +9,6 @@
  * which leaves it what it was: we send it everything, and it us.
  *
  * Gain: a block of a static peer that does not reciprocate comes at once.
- *
- * Switch: `Patches.directPeersInMesh`.
  */
 
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';

@@ -1,13 +1,7 @@
-/**
- * What of a libp2p host its type does not show: the parts of it that others here reach for, and public addresses that are told.
- *
- * Reason for the latter: libp2p keeps public addresses of this machine's interfaces to itself until a service has had them dialled
- * back, and none here does; Go nodes tell them.
- */
+/** What of a libp2p host its types do not show, and its parts given other components than libp2p would give them. */
 
-import type { Connection, Libp2p, MultiaddrConnection } from '@libp2p/interface';
+import type { Connection, MultiaddrConnection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { isPrivateMultiaddr, isRelayed } from '../addresses/multiaddrs.js';
 import type { TransportManagerInternals } from './relay-reservations.js';
 
 export interface HostInternals {
@@ -29,13 +23,23 @@ export function transportOf(connection: Connection): MultiaddrConnection {
   return (connection as unknown as { readonly maConn: MultiaddrConnection }).maConn;
 }
 
-/** Tells peers of public addresses of this machine's interfaces, as Go nodes do, for `ttl` ms. */
-export function announcePublicAddresses(host: Pick<Libp2p, 'addEventListener'>, ttl: number): void {
-  const { addressManager } = internalsOf(host);
-  host.addEventListener('transport:listening', ({ detail: listener }) => {
-    for (const address of listener.getAddrs()) {
-      if (isRelayed(address) || isPrivateMultiaddr(address)) continue;
-      addressManager.confirmObservedAddr(address, { type: 'transport', ttl });
-    }
+/** The TCP socket of a connection, with what of it is read here; undefined where there is none, as through a relay. */
+export function socketOf(
+  connection: MultiaddrConnection,
+): { readonly remoteAddress?: unknown; readonly bytesRead?: unknown } | undefined {
+  return (connection as { readonly socket?: { remoteAddress?: unknown; bytesRead?: unknown } }).socket;
+}
+
+/**
+ * `original` with some of it replaced; not a copy: what is not replaced keeps its own `this`. libp2p's components are no plain objects, and
+ * cannot be spread.
+ */
+export function replacing<T extends object>(original: T, replaced: Partial<T>): T {
+  return new Proxy(original, {
+    get(target, key) {
+      if (key in replaced) return replaced[key as keyof T];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
   });
 }

@@ -5,13 +5,11 @@
  * new RangeError: what it costs to note where it was thrown is more than all else that the decoder does.
  *
  * Gain: 3 to 4 µs a message, of 33 to 35 for sending and reading a frame of 700 bytes.
- *
- * Switch: `Patches.noiseLengths`.
  */
 
 import type { MessageStream } from '@libp2p/interface';
 import type { noise } from '@libp2p/noise';
-import { replacing } from './replacing.js';
+import { replacing } from './host-internals.js';
 
 type Encryption = ReturnType<typeof noise>;
 type LengthDecoder = (buffer: { readonly byteLength: number }) => number;

@@ -10,8 +10,6 @@
  * that long. Go's relays give a reservation for an hour, so none is believed to last longer.
  *
  * Gain: a reservation is taken again after its relay's restart, in seconds, and before it ends whatever the clocks; strangers have us do nothing.
- *
- * Switch: `Patches.relayReservations`; without it libp2p's own, where the reservations of one start are all there are.
  */
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2';

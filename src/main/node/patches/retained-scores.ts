@@ -8,8 +8,6 @@
  *
  * Gain: a peer comes back to the score that it left with, within `retainScore`. Retained is only what a peer did wrong; who did nothing
  * is forgotten at once. Addresses count while a peer is connected.
- *
- * Switch: `Patches.retainedScores`.
  */
 
 import { LRUCache } from 'lru-cache';

@@ -11,8 +11,9 @@ import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { Repeating } from '../../../shared/async/repeat.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { namedPeerIds } from '../addresses/configured-peers.js';
+import { type ResolveOptions, resolvePeers } from '../addresses/dnsaddr.js';
 import type { PeripheryMetrics } from '../metrics/periphery-metrics.js';
-import { namedPeerIds, type ResolveOptions, resolvePeers } from './bootstrap.js';
 
 /** Tags of this prefix make libp2p reconnect by itself, and weigh when connections are closed for being too many. */
 const KEEP_ALIVE_TAG = 'keep-alive-teranode';

@@ -10,9 +10,9 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import type { WarnOfPeer } from '../connections/peer-warnings.js';
+import type { Traffic } from '../connections/traffic.js';
 import type { NodeMetrics } from '../metrics/node-metrics.js';
-import type { Traffic } from '../metrics/traffic.js';
-import type { WarnOfPeer } from '../peering/peer-warnings.js';
 import { finishStream, readStream } from './stream-reading.js';
 
 const PING_PROTOCOL = '/ipfs/ping/1.0.0';

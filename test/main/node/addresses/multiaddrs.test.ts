@@ -4,10 +4,9 @@ import { multiaddr } from '@multiformats/multiaddr';
 import {
   announceFilter,
   announceMultiaddrs,
-  isPrivateMultiaddr,
   listenMultiaddrs,
-  multiaddrHost,
-} from '../../../../src/main/node/addresses/multiaddrs.js';
+} from '../../../../src/main/node/addresses/listening.js';
+import { isPrivateMultiaddr, multiaddrHost } from '../../../../src/main/node/addresses/multiaddrs.js';
 import { settingsOf } from '../../../support/settings.js';
 
 const PEER = '12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt';

@@ -45,8 +45,8 @@ test('nothing is forwarded before accept, and it is forwarded then', async (cont
   await waitFor(() => heard.length === 2);
   assert.equal(third.heard.length, 0);
   assert.equal(node.pending.now, 2);
-  node.report(heard[0]!.id, heard[0]!.source, 'ignore');
-  node.report(heard[1]!.id, heard[1]!.source, 'accept');
+  node.report(heard[0]!.id, 'ignore');
+  node.report(heard[1]!.id, 'accept');
   await waitFor(() => third.heard.length > 0, { what: 'the accepted message at the third peer' });
   assert.deepEqual(
     third.heard.map(({ data, author: from }) => [Buffer.from(data).toString(), from]),
@@ -74,7 +74,7 @@ test('a message that GossipSub forgot while it awaited its verdict is heard and 
   author.send(node.peerId, [message, await author.sign(BLOCK_TOPIC, 'after it')]);
   await waitFor(() => heard.some(({ data }) => Buffer.from(data).toString() === 'after it'));
   assert.equal(heard.length, 2);
-  for (const { id, source } of heard) node.report(id, source, 'accept');
+  for (const { id } of heard) node.report(id, 'accept');
   assert.equal(node.pending.now, 0);
 });
 

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
-import { type ExchangingGossip, PeerExchange } from '../../../../src/main/node/gossip/peer-exchange.js';
+import { PeerExchange } from '../../../../src/main/node/gossip/peer-exchange.js';
+import { connectBeside } from '../../../../src/main/node/patches/peer-exchange.js';
 import { BLOCK_TOPIC, createTestNode, type TestNode } from '../../../support/node.js';
 import { createPeer, type Peer } from '../../../support/peer.js';
 import { waitFor } from '../../../support/wait.js';
@@ -86,7 +87,8 @@ test('recommendations are bounded: those of a peer, and the connections that are
       for (const { peerID } of peers) if (peerID !== undefined) tried.push(peerID);
       return new Promise<void>((_, reject) => ends.push(() => reject(new Error('not reached'))));
     },
-  } satisfies ExchangingGossip;
+  };
+  connectBeside(gossip);
   const exchange = new PeerExchange(gossip);
   const some = (count: number, start = 0): RPC.PeerInfo[] =>
     Array.from({ length: count }, (_, n) => ({ peerID: Uint8Array.of(start + n) }));

@@ -29,7 +29,7 @@ test('a rejected message costs its author, who sent it, and not the relay that s
     // A copy from an honest relay, while the verdict is out and after it.
     relay.send(node.peerId, [bad]);
     await waitFor(() => node.peers().find(({ id }) => id === relay.id)?.messagesReceived === count * 2 - 1);
-    node.report(heard[count - 1]!.id, author.id, 'reject');
+    node.report(heard[count - 1]!.id, 'reject');
     relay.send(node.peerId, [bad]);
     await waitFor(() => node.peers().find(({ id }) => id === relay.id)?.messagesReceived === count * 2);
   }
@@ -157,7 +157,7 @@ test('a message without a verdict is given to nobody who asks for it', async (co
   const { pubsub } = node.inspect().host!.services;
   const ask = () => pubsub.mcache.getWithIWantCount(heard[0]!.id, asker.id);
   assert.equal(ask(), null);
-  node.report(heard[0]!.id, author.id, 'accept');
+  node.report(heard[0]!.id, 'accept');
   assert.equal(Buffer.from(ask()?.msg.data ?? []).toString(), 'unchecked');
 });
 
@@ -272,7 +272,7 @@ test('an own message that comes back is not heard', async (context) => {
   const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });
   await peer.dial(address);
   await peer.sees(node.peerId, BLOCK_TOPIC);
-  node.report('nonsense', peer.id, 'accept');
+  node.report('nonsense', 'accept');
   assert.equal(await metric('teranode_p2p_node_verdicts_unknown_total'), 1);
   assert.equal(heard.length, 0);
 });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
-import { LOOKUP_1_1 } from '../../../../src/main/node/protocols/address-lookup.js';
+import { LOOKUP_1_1 } from '../../../../src/main/node/protocols/address-protocol.js';
 import { LossyProxy } from '../../../support/lossy-proxy.js';
 import { createTestNode, type TestNode, type TestNodeOptions } from '../../../support/node.js';
 import { createPeer } from '../../../support/peer.js';

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { digestsOf, libraryFolder } from '../../../support/library-source.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode, type TestNode } from '../../../support/node.js';
 import { createPeer, type Peer } from '../../../support/peer.js';
 import { waitFor } from '../../../support/wait.js';
@@ -13,25 +12,6 @@ const meshOf = (peer: Peer) =>
   (peer.libp2p.services.pubsub as unknown as { getMeshPeers(topic: string): string[] }).getMeshPeers(
     BLOCK_TOPIC,
   );
-
-test('what the patch leans on is as it was when it was made', () => {
-  assert.deepEqual(
-    digestsOf(libraryFolder('@chainsafe/libp2p-gossipsub'), {
-      handleGraft: ['gossipsub.js', 'async handleGraft('],
-      addToMesh: ['gossipsub.js', 'addToMesh('],
-      sendGraft: ['gossipsub.js', 'sendGraft('],
-      runHeartbeat: ['gossipsub.js', 'runHeartbeat = '],
-      heartbeat: ['gossipsub.js', 'async heartbeat('],
-    }),
-    {
-      handleGraft: '970985c37d0ff108',
-      addToMesh: '0b95c7f41f394763',
-      sendGraft: '9bb26dbe44523e8b',
-      runHeartbeat: 'd29abeafe8da8a99',
-      heartbeat: '0ef5356fe9faf1d5',
-    },
-  );
-});
 
 for (const asks of [true, false]) {
   test(`a block of a static peer that does not have us as a direct peer comes at once, ${asks ? 'where it asks us into its mesh' : 'where it does not ask, as one whose mesh is full'}`, async (context) => {

@@ -4,15 +4,14 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { RPC } from '@chainsafe/libp2p-gossipsub/message';
+import { KnownIds, SeenIds } from '../../../../src/main/node/messages/remembered-ids.js';
 import {
   boundDeliveries,
   boundMessages,
   type DeliveriesInternals,
-  KnownIds,
   type MessageCacheInternals,
-  SeenIds,
 } from '../../../../src/main/node/patches/gossip-memory.js';
-import { digestsOf, libraryFolder } from '../../../support/library-source.js';
+import { libraryFolder } from '../../../support/library-source.js';
 import { BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
 import { createPeer } from '../../../support/peer.js';
 import { randomNumbers } from '../../../support/random.js';
@@ -37,29 +36,6 @@ function digestOf(number: number): string {
   bytes.writeUInt32BE(number, 12);
   return bytes.toString('latin1');
 }
-
-test('what the patch leans on is as it was when it was made', () => {
-  assert.deepEqual(
-    digestsOf(GOSSIP, {
-      time: ['utils/time-cache.js'],
-      put: ['message-cache.js', 'put('],
-      shift: ['message-cache.js', 'shift('],
-      remove: ['message-cache.js', 'remove('],
-      validate: ['message-cache.js', 'validate('],
-      ensureRecord: ['score/message-deliveries.js', 'ensureRecord('],
-      gc: ['score/message-deliveries.js', 'gc('],
-    }),
-    {
-      time: 'bb1bfbdb10fe93de',
-      put: '82f702fbddae1b49',
-      shift: '66658e8ccff05080',
-      remove: '66fa1d1ced0777c4',
-      validate: '8e60795fcf221121',
-      ensureRecord: 'd8f055db5d46b40e',
-      gc: '8300b0b59815ad21',
-    },
-  );
-});
 
 test('ids are known as GossipSub’s own caches know them', async (context) => {
   const { SimpleTimeCache } = await import(join(GOSSIP, 'utils/time-cache.js'));
@@ -185,7 +161,7 @@ test('a message that is kept, with its verdict or without, keeps nothing else of
     streamsOutbound.get(node.peerId)!.push(Buffer.concat([rpc, besides]));
   }
   await waitFor(() => heard.length === 20);
-  for (const { id, source } of heard.slice(10)) node.report(id, source, 'accept');
+  for (const { id } of heard.slice(10)) node.report(id, 'accept');
   const { host } = node.inspect() as object as {
     host: { services: { pubsub: { mcache: MessageCacheInternals; remembered(): { messages: number } } } };
   };

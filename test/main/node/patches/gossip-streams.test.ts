@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
-import { digestsOf, libraryFolder } from '../../../support/library-source.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
 import {
   acquainted,
@@ -21,31 +20,6 @@ import { waitFor } from '../../../support/wait.js';
 const MISSING = 'teranode_p2p_node_gossip_streams_missing';
 const OPENED = 'teranode_p2p_node_gossip_streams_opened_total';
 const GOSSIP = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0'];
-
-test('what the patch leans on is as it was when it was made', () => {
-  assert.deepEqual(
-    digestsOf(libraryFolder('@chainsafe/libp2p-gossipsub'), {
-      onIncomingStream: ['gossipsub.js', 'onIncomingStream('],
-      onPeerConnected: ['gossipsub.js', 'onPeerConnected('],
-      onPeerDisconnected: ['gossipsub.js', 'onPeerDisconnected('],
-      createOutboundStream: ['gossipsub.js', 'async createOutboundStream('],
-      createInboundStream: ['gossipsub.js', 'createInboundStream('],
-      removePeer: ['gossipsub.js', 'removePeer('],
-      pipePeerReadStream: ['gossipsub.js', 'async pipePeerReadStream('],
-      stream: ['stream.js'],
-    }),
-    {
-      onIncomingStream: '50fe85a8fa72a65c',
-      onPeerConnected: 'e14e8a04c4cbde95',
-      onPeerDisconnected: '1c57212ddacfe11f',
-      createOutboundStream: 'bc61bf8957535452',
-      createInboundStream: 'b02d02e700cce0f1',
-      removePeer: 'e8ed7017c53b95d8',
-      pipePeerReadStream: 'c24ae5fc95cbfe9e',
-      stream: '6d5f3177488671f1',
-    },
-  );
-});
 
 for (const which of ['outbound', 'inbound'] as const) {
   test(`a gossip stream that is reset, ${which} to who resets it, comes back while the connection stays, and nothing is forgotten`, async (context) => {

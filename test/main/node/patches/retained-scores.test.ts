@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { scoreParameters } from '../../../../src/main/node/gossip/score-parameters.js';
 import { retainScores, type ScoreInternals } from '../../../../src/main/node/patches/retained-scores.js';
-import { digestsOf, libraryFolder } from '../../../support/library-source.js';
+import { libraryFolder } from '../../../support/library-source.js';
 import { BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
 import { createPeer } from '../../../support/peer.js';
 import { waitFor } from '../../../support/wait.js';
@@ -29,25 +29,6 @@ async function createScore(max?: number): Promise<Score> {
   retainScores(score, max === undefined ? {} : { max });
   return score;
 }
-
-test('what the patch leans on is as it was when it was made', () => {
-  assert.deepEqual(
-    digestsOf(SCORES, {
-      addPeer: ['peer-score.js', 'addPeer('],
-      removePeer: ['peer-score.js', 'removePeer('],
-      removeIPsForPeer: ['peer-score.js', 'removeIPsForPeer('],
-      refreshScores: ['peer-score.js', 'refreshScores('],
-      score: ['peer-score.js', 'score('],
-    }),
-    {
-      addPeer: 'c9002c0fca467b8e',
-      removePeer: '471124ad5b9c208a',
-      removeIPsForPeer: '8aa90427c4691127',
-      refreshScores: '8e60e7a13f642d80',
-      score: '91da41053c0f18a3',
-    },
-  );
-});
 
 test('a forger comes back to the score that it left with, and its former addresses are forgotten', async () => {
   const score = await createScore();

@@ -8,10 +8,9 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import {
   type CachedPeer,
   formatPeerCache,
-  PeerCache,
-  type PeerCacheOptions,
   parsePeerCache,
-} from '../../../../src/main/node/peer-store/peer-cache.js';
+} from '../../../../src/main/node/peer-store/cache-file.js';
+import { PeerCache, type PeerCacheOptions } from '../../../../src/main/node/peer-store/peer-cache.js';
 import { createHost, type PeripheryParts, peripheryParts } from '../../../support/host.js';
 import { shiftDate } from '../../../support/shifted-clock.js';
 import { temporaryDirectory } from '../../../support/temporary.js';

@@ -25,19 +25,20 @@ test('who is named by a /dnsaddr alone is a configured peer once it is resolved'
     settings,
     resolveTxt: async (name) => records[name] ?? [],
   });
+  const { settings: all, connections } = node.inspect();
   const protection = createBanProtection(
-    node.inspect().settings,
+    all,
     () => [],
-    (id) => node.isNamed(id),
+    (id) => connections.isNamed(id),
   );
   await waitFor(() => node.peers()[0]?.configured, { what: 'the bootstrap peer' });
-  assert.deepEqual([...node.bootstrapPeers], [peer.id]);
+  assert.deepEqual([...connections.bootstrapPeers], [peer.id]);
   assert.ok(node.inspect().host!.services.pubsub.direct.has(peer.id), 'a direct peer, too');
   for (const id of [peer.id, PEER, OTHER_PEER]) {
-    await waitFor(() => node.isNamed(id), { what: id });
+    await waitFor(() => connections.isNamed(id), { what: id });
     assert.equal(protection.isProtected(id), true, id);
   }
-  assert.equal(node.isNamed(node.peerId), false);
+  assert.equal(connections.isNamed(node.peerId), false);
 });
 
 test('in the current generation p2p_bootstrapAddresses names nobody to call, only whom the server does not list', async (context) => {
@@ -69,7 +70,8 @@ test('a bootstrap peer behind a name is not among the peers that the server list
   const listed = async () => (await client.getPeers()).map(({ id }) => id);
   await waitFor(async () => (await listed()).includes(peer.id), { what: 'it to be listed' });
   // As when its name is resolved.
-  for (const id of [peer.id, PEER]) (parts.node.bootstrapPeers as Set<string>).add(id);
+  const { bootstrapIds } = parts.node.inspect().connections.configured;
+  for (const id of [peer.id, PEER]) bootstrapIds.add(id);
   assert.deepEqual(await listed(), []);
   for (let count = 0; count < 3; count++) {
     parts.scores.add(PEER, 'spam');

@@ -7,10 +7,8 @@ import { multiaddr } from '@multiformats/multiaddr';
 import {
   AddressLookup,
   type AddressLookupOptions,
-  LOOKUP_1_0,
-  LOOKUP_1_1,
-  parseAnswer,
 } from '../../../../src/main/node/protocols/address-lookup.js';
+import { LOOKUP_1_0, LOOKUP_1_1, parseAnswer } from '../../../../src/main/node/protocols/address-protocol.js';
 import { createHost, type PeripheryParts, peripheryParts } from '../../../support/host.js';
 import { waitFor, within } from '../../../support/wait.js';
 
