@@ -9,6 +9,7 @@ const CHECKS = [
   ['format, habits and the import rule', 'biome', 'check', '.'],
   ['what the pages name is there', 'lint/docs.mjs'],
   ['mutants apply', 'test/mutants/run.mjs', '--check'],
+  ['libraries as the patches know them', 'bin/update-dependencies.mjs', '--check'],
   ['spelling', 'cspell', 'lint', '--config', 'lint/cspell.json', '--no-progress'],
 ];
 
