@@ -662,7 +662,7 @@ test('answers with fields of tomorrow are understood, and those that make no sen
   assert.deepEqual(
     [
       row.name.length,
-      row.url,
+      row.dataHubUrl,
       row.blockHash,
       row.storage,
       row.reputation,

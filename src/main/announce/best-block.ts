@@ -39,7 +39,7 @@ export interface CatchUpFrom {
   readonly id: string;
   readonly hash: string;
   /** Data hub. */
-  readonly url: string;
+  readonly dataHubUrl: string;
 }
 
 /** A checked block message on the direct stream. */
@@ -105,7 +105,7 @@ export class BestBlock {
    * Hands what `peer` answered to our question to whoever catches up, if it is a better block than ours. As Go of the first generation,
    * which has no other way to catch up at its start. Never rejects.
    */
-  async follow({ peer, hash, height, url }: ToldBlock): Promise<void> {
+  async follow({ peer, hash, height, url: dataHubUrl }: ToldBlock): Promise<void> {
     const { metrics, logger, now, ownHeight, isInvalidHash, catchUp } = this.#components;
     const { answers, withinMs } = FOLLOWED;
     if (catchUp === undefined || now() - this.#askedAt > withinMs) return;
@@ -113,7 +113,7 @@ export class BestBlock {
     if (this.#answering.size === answers || this.#answering.has(peer)) return;
     this.#answering.add(peer);
     try {
-      const taken = await catchUp({ id: peer, hash, url });
+      const taken = await catchUp({ id: peer, hash, dataHubUrl });
       metrics.bestBlocksFollowed.inc({ outcome: taken ? 'sent' : 'refused' });
     } catch (error) {
       logger.debug({ peer, reason: errorMessage(error) }, 'a best block was not followed');

@@ -16,8 +16,8 @@ import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/typ
 import type { BanScores } from '../bans/scores.js';
 import { canonicalPeerId } from '../bans/subject.js';
 import type { FsmState } from '../chain/types.js';
-import type { KnownPeers } from '../peers/known-peers.js';
 import type { PeerRecords } from '../peers/peer-records.js';
+import type { PeerView } from '../peers/peer-view.js';
 import type { InvalidBlocks } from './invalid-blocks.js';
 import { decodeInvalidReport, type InvalidReport, type ReportedKind } from './invalid-report.js';
 import type { FeedbackMetrics, FeedbackOutcome } from './metrics.js';
@@ -26,7 +26,7 @@ export interface InvalidFeedbackComponents {
   readonly logger: Logger;
   readonly metrics: FeedbackMetrics;
   readonly scores: Pick<BanScores, 'add'>;
-  readonly knownPeers: Pick<KnownPeers, 'list'>;
+  readonly peers: Pick<PeerView, 'known'>;
   /**
    * Where dealing with a peer that did not give a subtree is recorded, as the newest Go nodes do. Not for the first
    * generation, whose services tell of no successes: failures alone would silence everybody in the end.
@@ -153,9 +153,9 @@ export class InvalidFeedback {
     return (url) => {
       if (owners === undefined) {
         owners = new Map();
-        for (const { id, url: hub } of this.#components.knownPeers.list()) {
-          const of = owners.get(bareUrl(hub));
-          if (of === undefined) owners.set(bareUrl(hub), [id]);
+        for (const { id, dataHubUrl } of this.#components.peers.known()) {
+          const of = owners.get(bareUrl(dataHubUrl));
+          if (of === undefined) owners.set(bareUrl(dataHubUrl), [id]);
           else of.push(id);
         }
       }

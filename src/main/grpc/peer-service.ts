@@ -20,21 +20,22 @@ import {
   parseBanSubject,
 } from '../bans/subject.js';
 import type { P2PNode } from '../node/types.js';
-import { type ListedPeer, listPeers } from '../peers/peer-list.js';
-import { RegisteredPeers } from '../peers/registered-peers.js';
-import type { PeerRegistry } from '../peers/registry.js';
+import type { PeerRecords } from '../peers/peer-records.js';
+import type { ConnectedSnapshot } from '../peers/peer-snapshot.js';
+import type { PeerView } from '../peers/peer-view.js';
 import type { RegistryClient } from '../peers/service/client.js';
 import { createRegistryService } from './registry-service.js';
 import { encodeInSlices, SharedAnswer } from './shared-answer.js';
 import { type CallContext, CallError, unary } from './unary.js';
 
 export interface PeerServiceComponents extends CallContext {
-  readonly node: Pick<P2PNode, 'peers' | 'peerId' | 'connect' | 'disconnect'>;
+  readonly node: Pick<P2PNode, 'connect' | 'disconnect'>;
   readonly list: BanList;
   readonly scores: BanScores;
-  readonly registry: PeerRegistry;
+  readonly peers: PeerView;
+  readonly records: PeerRecords;
   /** The blockchain service's registry of peers, where there is one. */
-  readonly service?: Pick<RegistryClient, 'row' | 'rows' | 'reset' | 'refresh' | 'refreshPeer' | 'pardon'>;
+  readonly service?: Pick<RegistryClient, 'row' | 'reset' | 'refresh' | 'refreshPeer' | 'pardon'>;
   /** Unix ms; wall.date unless told. */
   readonly clock?: () => number;
 }
@@ -44,8 +45,6 @@ export interface PeerServiceOptions {
   readonly banDurationMs: number;
   /** Base58 IDs of bootstrap peers, which GetPeers leaves out. */
   readonly bootstrapPeers: Pick<ReadonlySet<string>, 'has'>;
-  /** Lower-case hosts whose data hubs are not offered for catching up. */
-  readonly blacklistedHosts: readonly string[];
 }
 
 /** Unix seconds. Whoever says milliseconds means a time thousands of years away. */
@@ -60,10 +59,9 @@ export function createPeerService(
   components: PeerServiceComponents,
   options: PeerServiceOptions,
 ): PeerServiceServer {
-  const { node, list, scores, registry, service } = components;
+  const { node, list, scores, peers, service } = components;
   const now = components.clock ?? wall.date;
-  const { bootstrapPeers, blacklistedHosts } = options;
-  const registered = new RegisteredPeers(components, { blacklistedHosts });
+  const { bootstrapPeers } = options;
 
   const endOf = (until: bigint): number => {
     if (until === 0n) return now() + options.banDurationMs;
@@ -74,15 +72,12 @@ export function createPeerService(
     return Number(until) * 1000;
   };
 
-  const joinedScores = {
-    score: (peer: string) => Math.max(scores.score(peer), service?.row(peer)?.banScore ?? 0),
-  };
-  const listed = { node, scores: joinedScores, knownPeers: registry.known, bootstrapPeers };
-  const connected = new SharedAnswer(() =>
-    encodeInSlices(listPeers(listed), (slice) =>
+  const connected = new SharedAnswer(() => {
+    const listed = peers.connected().filter(({ id }) => !bootstrapPeers.has(id));
+    return encodeInSlices(listed, (slice) =>
       GetPeersResponse.encode({ peers: slice.map((peer) => toPeer(peer, libraryTime())) }).finish(),
-    ),
-  );
+    );
+  });
   const banned = new SharedAnswer(() =>
     encodeInSlices(list.list(), (slice) =>
       ListBannedResponse.encode({
@@ -97,7 +92,7 @@ export function createPeerService(
   );
 
   return {
-    ...createRegistryService({ ...components, records: registry.records, registered }),
+    ...createRegistryService(components),
     getPeers: unary<Empty, GetPeersResponse>(components, 'GetPeers', {
       admin: false,
       answer: (_: Empty) => connected.get(),
@@ -203,7 +198,7 @@ const atMost = (value: bigint, limit: bigint): bigint => (value < limit ? value 
 const seconds = (ms: number): bigint => BigInt(Math.floor(ms / 1000));
 
 /** What a libp2p node does not know of a peer stays at its zero: services, time offset, fee filter and the like. */
-function toPeer({ connection, known, banScore }: ListedPeer, now: number): Peer {
+function toPeer({ connection, known, banScore }: ConnectedSnapshot, now: number): Peer {
   const connectedMs = BigInt(Math.max(1000, Math.floor(now - connection.connectedAt)));
   return {
     id: connection.id,

@@ -14,16 +14,19 @@ import {
 import { displayText } from '../../shared/messages/text.js';
 import { canonicalPeerId, InvalidBanSubjectError } from '../bans/subject.js';
 import type { PeerRecords } from '../peers/peer-records.js';
-import type { RegisteredPeer, RegisteredPeers } from '../peers/registered-peers.js';
+import type { PeerSnapshot } from '../peers/peer-snapshot.js';
+import type { PeerView } from '../peers/peer-view.js';
 import { HEALTHY_REPUTATION } from '../peers/reputation.js';
+import { resetReputation } from '../peers/reset-reputation.js';
+import type { RegistryClient } from '../peers/service/client.js';
 import { encodeInSlices, SharedAnswer } from './shared-answer.js';
 import { type CallContext, unary } from './unary.js';
 
 export interface RegistryServiceComponents extends CallContext {
   readonly records: PeerRecords;
-  readonly registered: RegisteredPeers;
-  /** Has what the blockchain service's registry has of all peers, or of one, new; waits no longer than an answer may. */
-  readonly service?: { refresh(): Promise<void>; refreshPeer(peerId: string): Promise<void> };
+  readonly peers: PeerView;
+  /** The blockchain service's registry of peers, where there is one. */
+  readonly service?: Pick<RegistryClient, 'row' | 'reset' | 'refresh' | 'refreshPeer'>;
 }
 
 export type RegistryService = Pick<
@@ -75,17 +78,17 @@ function durationOf(ms: bigint): bigint {
 
 /** The handlers, to go with the other calls of PeerService. */
 export function createRegistryService(components: RegistryServiceComponents): RegistryService {
-  const { metrics, records, registered, service } = components;
+  const { metrics, records, peers, service } = components;
   const ok = { ok: true } as const;
   const forCatchup = new SharedAnswer(async () => {
     await service?.refresh();
-    return encodeInSlices(await registered.forCatchupInSlices(), (slice) =>
+    return encodeInSlices(await peers.forCatchupInSlices(), (slice) =>
       GetPeersForCatchupResponse.encode({ peers: slice.map(toCatchupInfo) }).finish(),
     );
   });
   const all = new SharedAnswer(async () => {
     await service?.refresh();
-    return encodeInSlices(await registered.allInSlices(), (slice) =>
+    return encodeInSlices(await peers.all(), (slice) =>
       GetPeerRegistryResponse.encode({ peers: slice.map(toRegistryInfo) }).finish(),
     );
   });
@@ -143,7 +146,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
       async answer({ peer_id }) {
         const peer = peer_id === '' ? undefined : peerOf(peer_id);
         await (peer === undefined ? service?.refresh() : service?.refreshPeer(peer));
-        return { ok: true, peers_reset: registered.reset(peer) };
+        return { ok: true, peers_reset: resetReputation(components, peer) };
       },
     }),
     reportValidSubtree: unary(components, 'ReportValidSubtree', {
@@ -205,8 +208,8 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         const id = canonicalPeerId(peer_id);
         if (id !== undefined) await service?.refreshPeer(id);
         const reason = peer_id === '' ? 'empty peer ID' : id === undefined ? 'invalid peer ID' : '';
-        const peer = id === undefined ? undefined : registered.get(id);
-        if (id !== undefined && registered.isBanned(id))
+        const peer = id === undefined ? undefined : peers.get(id);
+        if (id !== undefined && peers.isBanned(id))
           return { is_malicious: true, reason: 'peer is banned' };
         if (peer !== undefined && peer.record.malicious > 0) {
           return { is_malicious: true, reason: 'malicious behaviour is recorded' };
@@ -226,7 +229,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         const id = canonicalPeerId(peer_id);
         if (id === undefined) return unhealthy('invalid peer ID');
         await service?.refreshPeer(id);
-        const peer = registered.get(id);
+        const peer = peers.get(id);
         if (peer === undefined) return unhealthy('unknown peer');
         const { reputation, successes, failures } = peer.record;
         if (reputation < HEALTHY_REPUTATION) {
@@ -248,7 +251,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
       async answer({ peer_id }) {
         const id = peerOf(peer_id);
         await service?.refreshPeer(id);
-        const peer = registered.get(id);
+        const peer = peers.get(id);
         return peer === undefined
           ? { peer: undefined, found: false }
           : { peer: toRegistryInfo(peer), found: true };
@@ -260,12 +263,12 @@ export function createRegistryService(components: RegistryServiceComponents): Re
 /** Unix seconds of what was at `at`, as {@link dateOf} has it. */
 const seconds = (at: number, now?: number): bigint => BigInt(Math.floor(dateOf(at, now) / 1000));
 
-function toCatchupInfo({ id, known, record, height, blockHash }: RegisteredPeer): PeerInfoForCatchup {
+function toCatchupInfo({ id, dataHubUrl, record, height, blockHash }: PeerSnapshot): PeerInfoForCatchup {
   return {
     id,
     height,
     block_hash: blockHash,
-    data_hub_url: known?.url ?? '',
+    data_hub_url: dataHubUrl,
     catchup_reputation_score: record.reputation,
     catchup_attempts: BigInt(record.catchupAttempts),
     catchup_successes: BigInt(record.catchupSuccesses),
@@ -273,13 +276,13 @@ function toCatchupInfo({ id, known, record, height, blockHash }: RegisteredPeer)
   };
 }
 
-function toRegistryInfo(peer: RegisteredPeer): PeerRegistryInfo {
+function toRegistryInfo(peer: PeerSnapshot): PeerRegistryInfo {
   const { id, known, record, connection } = peer;
   return {
     id,
     height: peer.height,
     block_hash: peer.blockHash,
-    data_hub_url: known?.url ?? '',
+    data_hub_url: peer.dataHubUrl,
     ban_score: peer.banScore,
     is_banned: peer.banned,
     is_connected: connection !== undefined,
@@ -300,7 +303,7 @@ function toRegistryInfo(peer: RegisteredPeer): PeerRegistryInfo {
     malicious_count: BigInt(record.malicious),
     avg_response_time_ms: record.averageMs,
     storage: peer.storage,
-    client_name: known?.name ?? '',
+    client_name: peer.name,
     last_catchup_error: record.catchupError,
     last_catchup_error_time: seconds(record.catchupErrorAt),
     catchup_attempts: BigInt(record.catchupAttempts),

@@ -8,35 +8,8 @@ import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
 import { QUEUES } from '../../shared/queues.js';
+import { decodeKnown, encodeKnown, type KnownPeer, MAX_HEIGHT, NOTHING_KNOWN } from './known-peer.js';
 import type { PeerMetrics } from './metrics.js';
-import { decodeFlat, encodeFlat } from './stored-object.js';
-
-export interface KnownPeer {
-  /** Base58. */
-  readonly id: string;
-  /** As told, at the most ours plus `p2p_max_unvalidated_advertised_height_lead`; 0 before the first word of it. */
-  readonly height: number;
-  /** Height when it was first heard. */
-  readonly startingHeight: number;
-  /** Best block, 64 hex digits in display order, or empty. */
-  readonly bestBlock: string;
-  /** Data hub, or empty; empty where it is longer than 256 bytes and of a peer that was never connected and has no record. */
-  readonly url: string;
-  /** Client name, or empty. */
-  readonly name: string;
-  /** `full`, `pruned`, or empty. */
-  readonly storage: string;
-  /** Hex, or empty. */
-  readonly chainWork: string;
-  /** Unix ms of its last message; 0 for none. */
-  readonly lastReceived: number;
-  /** Unix ms of its last block; 0 for none. */
-  readonly lastBlock: number;
-  /** Unix ms when it was last connected; 0 for never. */
-  readonly connectedAt: number;
-  /** Over the connections that have closed. */
-  readonly bytesReceived: bigint;
-}
 
 export interface KnownPeersComponents {
   readonly metrics: PeerMetrics;
@@ -62,25 +35,8 @@ export interface KnownPeersOptions {
 /** Peers of which something is known. */
 const MAX_KNOWN = QUEUES.peerFacts.bounds.peers;
 
-const STRANGER: Omit<KnownPeer, 'id'> = {
-  height: 0,
-  startingHeight: 0,
-  bestBlock: '',
-  url: '',
-  name: '',
-  storage: '',
-  chainWork: '',
-  lastReceived: 0,
-  lastBlock: 0,
-  connectedAt: 0,
-  bytesReceived: 0n,
-};
-
 /** Bytes of a data hub's URL that are kept of who only spoke; real ones are below a hundred, and 2,048 may be told. */
 const STRANGERS_URL_MAX = 256;
-
-/** Heights are 32-bit on every wire. */
-const MAX_HEIGHT = 0xffff_ffff;
 
 export class KnownPeers {
   readonly #metrics: PeerMetrics;
@@ -131,8 +87,8 @@ export class KnownPeers {
     const now = this.#now();
     const before = this.#of(fact.peer);
     const known: KnownPeer = { ...before, ...this.#told(fact, before), lastReceived: now };
-    const tooLong = known.url.length > STRANGERS_URL_MAX && this.#placeOf(known) === this.#strangers;
-    return this.#set(tooLong ? { ...known, url: '' } : known);
+    const tooLong = known.dataHubUrl.length > STRANGERS_URL_MAX && this.#placeOf(known) === this.#strangers;
+    return this.#set(tooLong ? { ...known, dataHubUrl: '' } : known);
   }
 
   /** Whether a base58 peer ID is connected now. Constant time. */
@@ -175,27 +131,22 @@ export class KnownPeers {
   encoded(peerId: string): string | undefined {
     const known = this.get(peerId);
     if (known === undefined) return undefined;
-    const { lastReceived: lastHeard, ...others } = known;
-    const bytesReceived = known.bytesReceived + (this.#live.get(peerId) ?? 0n);
-    return encodeFlat({ ...others, lastHeard, bytesReceived });
+    return encodeKnown({
+      ...known,
+      bytesReceived: known.bytesReceived + (this.#live.get(peerId) ?? 0n),
+    });
   }
 
   /**
-   * Takes what an earlier run knew; it is there after {@link restored}. Throws what `decodeFlat` throws, and RangeError on a
-   * height that no wire carries. Times to come, as after a clock was set back, are taken as now: else what was told then would
-   * be news until then.
+   * Takes what an earlier run knew; it is there after {@link restored}. Throws what {@link decodeKnown} throws. Times to come, as after a
+   * clock was set back, are taken as now: else what was told then would be news until then.
    */
   restore(peerId: string, json: string): void {
-    const { lastReceived, ...others } = STRANGER;
-    // The older name, as in the store.
-    const { lastHeard, ...known } = decodeFlat({ id: peerId, ...others, lastHeard: lastReceived }, json);
-    if (Math.max(known.height, known.startingHeight) > MAX_HEIGHT)
-      throw new RangeError('a height is not 32-bit');
+    const known = decodeKnown(peerId, json);
     const now = this.#now();
     this.#restoring.push({
       ...known,
-      id: peerId,
-      lastReceived: Math.min(lastHeard, now),
+      lastReceived: Math.min(known.lastReceived, now),
       lastBlock: Math.min(known.lastBlock, now),
       connectedAt: Math.min(known.connectedAt, now),
     });
@@ -227,7 +178,7 @@ export class KnownPeers {
   }
 
   #of(peerId: string): KnownPeer {
-    return this.get(peerId) ?? { ...STRANGER, id: peerId };
+    return this.get(peerId) ?? { ...NOTHING_KNOWN, id: peerId };
   }
 
   #set(known: KnownPeer): KnownPeer {
@@ -275,7 +226,7 @@ export class KnownPeers {
     const common = {
       startingHeight: before.startingHeight === 0 ? height : before.startingHeight,
       // An empty URL is one not told, as of a listening node: it takes the old one back.
-      url: fact.url,
+      dataHubUrl: fact.url,
       name: fact.clientName === '' ? before.name : fact.clientName,
     };
     if (fact.type === 'node_status') {

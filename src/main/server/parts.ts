@@ -39,7 +39,7 @@ import { Connections } from '../node/connections/index.js';
 import { Libp2pNode } from '../node/index.js';
 import type { BanPolicy } from '../node/types.js';
 import { createPeerMetrics } from '../peers/metrics.js';
-import { RegisteredPeers } from '../peers/registered-peers.js';
+import { PeerView } from '../peers/peer-view.js';
 import { PeerRegistry } from '../peers/registry.js';
 import { RegistryClient } from '../peers/service/client.js';
 import { createRegistryClientMetrics } from '../peers/service/metrics.js';
@@ -68,6 +68,8 @@ export class ServerParts {
   readonly registryClient: RegistryClient | undefined;
   readonly connections: Connections;
   readonly node: Libp2pNode;
+  /** What is known of each peer, joined. */
+  readonly peers: PeerView;
   readonly datastore: LevelDatastore;
   readonly pipeline: Pipeline;
   readonly notifications: NotificationServers;
@@ -174,6 +176,16 @@ export class ServerParts {
       checks: { check: (message) => this.pipeline.check(message) },
       kinds: MESSAGE_KINDS,
     });
+    this.peers = new PeerView(
+      {
+        registry: this.registry,
+        node: this.node,
+        list: this.bans,
+        scores: this.scores,
+        ...(this.registryClient === undefined ? {} : { service: this.registryClient }),
+      },
+      { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
+    );
 
     const service = {
       peerId: this.node.peerId,
@@ -196,9 +208,7 @@ export class ServerParts {
         metrics: createPipelineMetrics(registry),
         verdicts: this.node,
         bans: banPolicy,
-        reputation: {
-          isLow: (peer) => this.registryClient?.isLow(peer) ?? this.registry.records.isLow(peer),
-        },
+        reputation: this.peers,
         standingOf: (author) => this.registry.standingOf(author),
         ...(this.registryClient === undefined
           ? {}
@@ -251,7 +261,7 @@ export class ServerParts {
       logger: loggers.of('reports'),
       metrics: createFeedbackMetrics(registry),
       scores: this.scores,
-      knownPeers: this.registry.known,
+      peers: this.peers,
       records: settings.p2p_generation === 'current' ? this.registry.records : undefined,
       invalidBlocks,
       announcersOf: (kind, hashes) =>
@@ -290,13 +300,13 @@ export class ServerParts {
             node: this.node,
             list: this.bans,
             scores: this.scores,
-            registry: this.registry,
+            peers: this.peers,
+            records: this.registry.records,
             ...(this.registryClient === undefined ? {} : { service: this.registryClient }),
           },
           {
             banDurationMs: settings.p2p_ban_duration,
             bootstrapPeers: this.bootstrapPeers,
-            blacklistedHosts: checkContextOf(settings).blacklistedHosts,
           },
         ),
       },
@@ -315,18 +325,7 @@ export class ServerParts {
       settings,
       logger,
       metrics,
-      peers: new RegisteredPeers(
-        {
-          registry: this.registry,
-          node: this.node,
-          list: this.bans,
-          scores: this.scores,
-          // Whoever this node has never heard is nobody to catch up from, whatever the service has of it.
-          service: { row: (peer) => this.registryClient?.row(peer), rows: () => [] },
-        },
-        { blacklistedHosts: checkContextOf(settings).blacklistedHosts },
-      ),
-      known: this.registry.known,
+      peers: this.peers,
       isConfigured: (peer) => this.connections.isNamed(peer),
       hubs: new DataHubs({ http: dataHubs, metrics }),
       ownHeight: () => this.best?.height,

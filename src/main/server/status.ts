@@ -6,7 +6,6 @@ import type { HealthReport } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { FRAME_KINDS } from '../../shared/messages/index.js';
 import type { NodeStatusReport } from '../../shared/status.js';
-import { listPeers } from '../peers/peer-list.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import type { ServerParts } from './parts.js';
 
@@ -47,15 +46,10 @@ export function statusReport({
       fsmState: parts.announcer.fsmState ?? '',
       textPing: settings.p2p_websocket_text_ping,
     },
-    peers: listPeers({
-      node: parts.node,
-      knownPeers: parts.registry.known,
-      scores: parts.scores,
-      // Go's GetPeers leaves them out; whoever looks at the page asks whether anybody is connected.
-      bootstrapPeers: new Set(),
-    }).map(({ connection, known, banScore }) => ({
-      id: connection.id,
-      name: known?.name ?? '',
+    // Bootstrap peers among them: Go's GetPeers leaves them out, but whoever looks at the page asks whether anybody is connected.
+    peers: parts.peers.connected().map(({ id, name, known, connection, banScore }) => ({
+      id,
+      name,
       height: known?.height ?? 0,
       banScore,
       inbound: connection.inbound,
@@ -69,7 +63,7 @@ export function statusReport({
       : {
           sync: {
             id: sync.id,
-            name: parts.registry.known.get(sync.id)?.name ?? '',
+            name: parts.peers.get(sync.id)?.name ?? '',
             height: sync.height,
             since: sync.connectedAt * 1000,
           },

@@ -1,7 +1,7 @@
 /** From whom to catch up: who may be asked, and who first. Pure but for the order of equals. */
 
 import { QUEUES } from '../../shared/queues.js';
-import type { RegisteredPeer } from '../peers/registered-peers.js';
+import type { PeerSnapshot } from '../peers/peer-snapshot.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import type { PeerBackoff } from './peer-backoff.js';
 
@@ -16,7 +16,7 @@ export interface SyncCandidate {
   /** Its best block, 64 hex digits in display order. */
   readonly hash: string;
   /** Its data hub. */
-  readonly url: string;
+  readonly dataHubUrl: string;
   readonly full: boolean;
   readonly banScore: number;
   readonly reputation: number;
@@ -53,16 +53,16 @@ export interface Selection {
 
 const HASH = /^[0-9a-f]{64}$/;
 
-function candidateOf(peer: RegisteredPeer, selection: Selection): SyncCandidate {
+function candidateOf(peer: PeerSnapshot, selection: Selection): SyncCandidate {
   const { isConfigured, ownWork, now, deliveredSince } = selection;
-  const { id, height, blockHash: hash, known, storage, banScore, record, connection } = peer;
+  const { id, height, blockHash: hash, dataHubUrl, storage, banScore, record, connection } = peer;
   const { reputation, successes, validatedHeight, validatedWork, lastValidBlock } = record;
   const proven = isConfigured(id) || successes > 0 || validatedHeight > 0;
   return {
     id,
     height,
     hash,
-    url: known?.url ?? '',
+    dataHubUrl,
     full: storage === 'full',
     banScore,
     reputation,
@@ -74,13 +74,13 @@ function candidateOf(peer: RegisteredPeer, selection: Selection): SyncCandidate 
 }
 
 /** Whether it told a best block above ours, and a data hub that may have it. */
-function isAhead({ hash, height, url }: SyncCandidate, { ownHeight, isInvalid }: Selection): boolean {
-  return url !== '' && height > ownHeight && HASH.test(hash) && !isInvalid(hash);
+function isAhead({ hash, height, dataHubUrl }: SyncCandidate, { ownHeight, isInvalid }: Selection): boolean {
+  return dataHubUrl !== '' && height > ownHeight && HASH.test(hash) && !isInvalid(hash);
 }
 
 /** One peer, whatever it did; undefined where there is nothing to catch up on. */
 export function forcedCandidate(
-  peer: RegisteredPeer | undefined,
+  peer: PeerSnapshot | undefined,
   selection: Selection,
 ): SyncCandidate | undefined {
   if (peer === undefined) return undefined;
@@ -92,7 +92,7 @@ export function forcedCandidate(
  * Those of `peers` (without banned ones and blacklisted data hubs) from which one can catch up, the best first. Where all of
  * them rest, the one that was tried least recently, unless that was a moment ago.
  */
-export function syncCandidates(peers: readonly RegisteredPeer[], selection: Selection): SyncCandidate[] {
+export function syncCandidates(peers: readonly PeerSnapshot[], selection: Selection): SyncCandidate[] {
   const { allowPruned, allowUnproven, receivedSince, backoff } = selection;
   const able = peers
     .filter(({ known }) => (known?.lastReceived ?? 0) >= receivedSince)
@@ -140,7 +140,7 @@ export function hubsToAsk(
   const ofHost = new Map<string, number>();
   const takeFrom = (some: SyncCandidate[]): boolean => {
     for (let one = some.shift(); one !== undefined; one = some.shift()) {
-      const hostname = URL.canParse(one.url) ? new URL(one.url).hostname : '';
+      const hostname = URL.canParse(one.dataHubUrl) ? new URL(one.dataHubUrl).hostname : '';
       const count = ofHost.get(hostname) ?? 0;
       if (asked.has(one) || count === maxOfHost) continue;
       ofHost.set(hostname, count + 1);

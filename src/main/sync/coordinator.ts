@@ -9,8 +9,7 @@ import type { Logger } from '../../shared/logging/logger.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { SyncPeer } from '../announce/status.js';
 import type { FsmState } from '../chain/types.js';
-import type { KnownPeers } from '../peers/known-peers.js';
-import type { RegisteredPeers } from '../peers/registered-peers.js';
+import type { PeerView } from '../peers/peer-view.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import {
   compareWork,
@@ -40,8 +39,7 @@ export interface SyncCoordinatorComponents {
   >;
   readonly logger: Logger;
   readonly metrics: SyncMetrics;
-  readonly peers: Pick<RegisteredPeers, 'forCatchup' | 'get'>;
-  readonly known: Pick<KnownPeers, 'list'>;
+  readonly peers: Pick<PeerView, 'forCatchup' | 'get' | 'known'>;
   /** Whether the settings name a base58 peer ID; none unless told. */
   readonly isConfigured?: (peerId: string) => boolean;
   readonly hubs: Pick<DataHubs, 'answering'>;
@@ -191,7 +189,7 @@ export class SyncCoordinator {
   #behind(own: number): number {
     const since = this.#now() - HEARD_WITHIN_MS;
     let highest = own;
-    for (const { height, lastReceived: lastHeard } of this.#components.known.list()) {
+    for (const { height, lastReceived: lastHeard } of this.#components.peers.known()) {
       if (height > highest && lastHeard >= since) highest = height;
     }
     return highest - own;
@@ -318,7 +316,7 @@ export class SyncCoordinator {
     if (settings.p2p_force_sync_peer === '' && !isProven(candidate)) this.#probes--;
     this.#attempt = { candidate, since, fromHeight: own, evaluatedAt: since, lastCatching: undefined };
     metrics.active.set(1);
-    const { id, height, hash, url, full } = candidate;
+    const { id, height, hash, dataHubUrl: url, full } = candidate;
     const forced = settings.p2p_force_sync_peer !== '';
     logger.info({ peer: id, own, height, hash, url, full, forced }, 'catching up from a peer');
   }
@@ -335,14 +333,14 @@ export class SyncCoordinator {
     if (!settings.p2p_health_check_enabled || candidates.length === 0) return candidates[0];
     const wanted = hubsToAsk(candidates, (peer) => this.#backoff.triedAt(peer));
     const answers = await hubs.answering(
-      wanted.map(({ url }) => url),
+      wanted.map(({ dataHubUrl }) => dataHubUrl),
       this.#stopping.signal,
     );
     if (this.#stopping.signal.aborted) return undefined;
-    for (const { id, url } of wanted) {
-      if (answers.has(url) && answers.get(url) === undefined) this.#backoff.unanswered(id);
+    for (const { id, dataHubUrl } of wanted) {
+      if (answers.has(dataHubUrl) && answers.get(dataHubUrl) === undefined) this.#backoff.unanswered(id);
     }
-    const msOf = ({ url }: SyncCandidate): number => answers.get(url) ?? Number.POSITIVE_INFINITY;
+    const msOf = ({ dataHubUrl }: SyncCandidate): number => answers.get(dataHubUrl) ?? Number.POSITIVE_INFINITY;
     const [best] = wanted
       .filter((candidate) => msOf(candidate) < Number.POSITIVE_INFINITY)
       .sort((one, other) => inOrder(one, other) || msOf(one) - msOf(other));

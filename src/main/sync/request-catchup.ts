@@ -25,9 +25,9 @@ const OK = outcomeIndex('ok');
  */
 export async function requestCatchup(
   { settings, publisher }: CatchupComponents,
-  { id, hash, url }: Pick<SyncCandidate, 'id' | 'hash' | 'url'>,
+  { id, hash, dataHubUrl }: Pick<SyncCandidate, 'id' | 'hash' | 'dataHubUrl'>,
 ): Promise<boolean> {
-  const record = announcedRecord(blocks, { hash, dataHubUrl: url, peerId: id }, settings.kafka_record_format);
+  const record = announcedRecord(blocks, { hash, dataHubUrl, peerId: id }, settings.kafka_record_format);
   const batch = encodeCheckedBatch([
     {
       outcome: OK,

@@ -5,7 +5,7 @@ import type { FsmState } from '../../../src/main/chain/types.js';
 import { InvalidBlocks } from '../../../src/main/feedback/invalid-blocks.js';
 import { InvalidFeedback } from '../../../src/main/feedback/invalid-feedback.js';
 import { createFeedbackMetrics } from '../../../src/main/feedback/metrics.js';
-import type { KnownPeer } from '../../../src/main/peers/known-peers.js';
+import type { KnownPeer } from '../../../src/main/peers/known-peer.js';
 import { parseHashHex } from '../../../src/shared/bitcoin/hash.js';
 import {
   KafkaInvalidBlockTopicMessage,
@@ -29,7 +29,7 @@ const B_HUB = 'https://b.example/api/v1';
 
 interface Situation {
   readonly announcers?: Readonly<Record<string, readonly Announcer[]>>;
-  readonly known?: readonly Pick<KnownPeer, 'id' | 'url'>[];
+  readonly known?: readonly Pick<KnownPeer, 'id' | 'dataHubUrl'>[];
 }
 
 function reporting({ announcers = {}, known = [] }: Situation = {}) {
@@ -52,7 +52,7 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
         return { score: 10, banned: false };
       },
     },
-    knownPeers: { list: () => known as KnownPeer[] },
+    peers: { known: () => known as KnownPeer[] },
     invalidBlocks,
     announcersOf: async (kind, hashes) => {
       if (state.publisher === 'away') throw new Error('the publisher is being replaced');
@@ -129,7 +129,7 @@ test('of those who announced the ones are scored whose data hub or peer ID the r
 test('who announced a good subtree does not pay for a data hub that is another’s', async () => {
   const announcers = { [`subtree ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] };
   // A block that names its own data hub has the subtree fetched from there: nobody announced it so.
-  const { scored, handle, counted } = reporting({ announcers, known: [{ id: BOB, url: B_HUB }] });
+  const { scored, handle, counted } = reporting({ announcers, known: [{ id: BOB, dataHubUrl: B_HUB }] });
   await handle('subtree', invalidSubtree(1, 'https://elsewhere.example'));
   assert.deepEqual(scored, []);
   assert.deepEqual(await counted('subtree'), { nobody: 1 });
@@ -138,7 +138,7 @@ test('who announced a good subtree does not pay for a data hub that is another�
 });
 
 test('a data hub’s owner does not pay for who may have named it and is forgotten', async () => {
-  const { state, scored, handle, counted } = reporting({ known: [{ id: ALICE, url: A_HUB }] });
+  const { state, scored, handle, counted } = reporting({ known: [{ id: ALICE, dataHubUrl: A_HUB }] });
   state.whole = false;
   await handle('subtree', invalidSubtree(1, A_HUB));
   assert.deepEqual(scored, []);
@@ -149,7 +149,7 @@ test('a data hub’s owner does not pay for who may have named it and is forgott
 });
 
 test('a subtree that was not given counts against its peer’s reputation, a block does not', async () => {
-  const { failed, handle } = reporting({ known: [{ id: ALICE, url: A_HUB }] });
+  const { failed, handle } = reporting({ known: [{ id: ALICE, dataHubUrl: A_HUB }] });
   await handle('subtree', invalidSubtree(1, A_HUB), invalidSubtree(1, A_HUB));
   await handle('block', invalidBlock(2, BOB));
   assert.deepEqual(failed, [ALICE]);
@@ -171,7 +171,7 @@ test('a flood of reports that nobody announced does not walk all known peers for
   let looks = 0;
   const known = Array.from({ length: 10_000 }, (_, n) => ({
     id: ALICE,
-    get url() {
+    get dataHubUrl() {
       looks++;
       return `https://h${n}.example`;
     },
@@ -186,8 +186,8 @@ test('a flood of reports that nobody announced does not walk all known peers for
 
 test('what nobody announced is its peer’s, or whose data hub it came from', async () => {
   const known = [
-    { id: ALICE, url: A_HUB },
-    { id: BOB, url: B_HUB },
+    { id: ALICE, dataHubUrl: A_HUB },
+    { id: BOB, dataHubUrl: B_HUB },
   ];
   const { scored, handle, counted } = reporting({ known });
   await handle('block', invalidBlock(1, ALICE, B_HUB), invalidBlock(2, '', B_HUB), invalidBlock(3, 'legacy'));

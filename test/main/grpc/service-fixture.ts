@@ -17,6 +17,7 @@ import { createPeerService } from '../../../src/main/grpc/peer-service.js';
 import { GrpcServer, type GrpcServerSettings } from '../../../src/main/grpc/server.js';
 import type { ConnectedPeer, P2PNode } from '../../../src/main/node/types.js';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
+import { PeerView } from '../../../src/main/peers/peer-view.js';
 import { PeerRegistry } from '../../../src/main/peers/registry.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
 import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
@@ -27,7 +28,7 @@ import { temporaryDirectory } from '../../support/temporary.js';
 export const ADMIN_KEY = 'the-key-of-this-test';
 export const BAN_MS = 3_600_000;
 
-export type SmallNode = Pick<P2PNode, 'peers' | 'peerId' | 'connect' | 'disconnect' | 'closeMatching'>;
+export type SmallNode = Pick<P2PNode, 'peers' | 'peer' | 'peerId' | 'connect' | 'disconnect' | 'closeMatching'>;
 
 /** As much of a node as the service asks for, over a real peer. Figures that libp2p does not keep are made up. */
 export function nodeOf(peer: Peer, changes: Partial<ConnectedPeer> = {}): SmallNode {
@@ -54,6 +55,9 @@ export function nodeOf(peer: Peer, changes: Partial<ConnectedPeer> = {}): SmallN
         score: 0,
         ...changes,
       })),
+    peer(peerId) {
+      return this.peers().find(({ id }) => id === peerId);
+    },
     async connect(address, signal) {
       let target: ReturnType<typeof multiaddr>;
       try {
@@ -122,7 +126,11 @@ export async function startService(context: TestContext, options: ServiceOptions
       node,
       list,
       scores,
-      registry: peerRegistry,
+      peers: new PeerView(
+        { node, list, scores, registry: peerRegistry },
+        { blacklistedHosts: ['blacklisted.example'] },
+      ),
+      records: peerRegistry.records,
       logger,
       metrics: grpcMetrics,
       connections,
@@ -131,7 +139,6 @@ export async function startService(context: TestContext, options: ServiceOptions
     {
       banDurationMs: BAN_MS,
       bootstrapPeers: options.bootstrapPeers ?? new Set(),
-      blacklistedHosts: ['blacklisted.example'],
     },
   );
   const server = new GrpcServer({ service, connections, logger }, { ...PLAIN, ...options.settings });

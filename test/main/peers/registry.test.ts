@@ -225,3 +225,30 @@ test('an author’s standing is the best that holds of it now', async (context) 
   registry.records.malicious('good');
   assert.deepEqual(standings(), ['configured', 'connected', 'connected', 'stranger', 'stranger']);
 });
+
+test('what version 0.1 stored of a peer is read', async (context) => {
+  const level = storeOf(context);
+  const stored = {
+    id: 'told',
+    height: 120,
+    startingHeight: 90,
+    bestBlock: 'ab'.repeat(32),
+    url: 'http://hub.example',
+    name: 'name',
+    storage: 'full',
+    chainWork: '0f',
+    lastHeard: 1_700_000_000_001,
+    lastBlock: 1_700_000_000_000,
+    connectedAt: 1_699_999_999_999,
+    bytesReceived: '18446744073709551616',
+  };
+  await level.sublevel('peers-known').put('told', JSON.stringify(stored));
+  const { registry } = await openOn(context, level);
+  const { url, lastHeard, ...others } = stored;
+  assert.deepEqual(registry.known.get('told'), {
+    ...others,
+    dataHubUrl: url,
+    lastReceived: lastHeard,
+    bytesReceived: 2n ** 64n,
+  });
+});

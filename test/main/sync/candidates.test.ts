@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_RECORD, type PeerRecord } from '../../../src/main/peers/peer-record.js';
-import type { RegisteredPeer } from '../../../src/main/peers/registered-peers.js';
+import type { PeerSnapshot } from '../../../src/main/peers/peer-snapshot.js';
 import {
   hubsToAsk,
   type Selection,
@@ -24,15 +24,15 @@ const SELECTION: Selection = {
 
 const peer = (
   id: string,
-  { reputation = 50, ...changes }: Partial<RegisteredPeer> & { reputation?: number } = {},
-): RegisteredPeer => ({
+  { reputation = 50, ...changes }: Partial<PeerSnapshot> & { reputation?: number } = {},
+): PeerSnapshot => ({
   id,
   known: {
     id,
     height: 200,
     startingHeight: 0,
     bestBlock: '',
-    url: 'https://hub.example.org',
+    dataHubUrl: 'https://hub.example.org',
     name: '',
     storage: 'full',
     chainWork: '',
@@ -45,6 +45,8 @@ const peer = (
   connection: undefined,
   banScore: 0,
   banned: false,
+  name: '',
+  dataHubUrl: 'https://hub.example.org',
   height: 200,
   blockHash: 'ab'.repeat(32),
   storage: 'full',
@@ -52,11 +54,11 @@ const peer = (
   ...changes,
 });
 
-const orderOf = (peers: readonly RegisteredPeer[], changes: Partial<Selection> = {}) =>
+const orderOf = (peers: readonly PeerSnapshot[], changes: Partial<Selection> = {}) =>
   syncCandidates(peers, { ...SELECTION, ...changes }).map(({ id }) => id);
 
 /** A peer of which services have recorded something. */
-const recorded = (id: string, record: Partial<PeerRecord>, changes: Partial<RegisteredPeer> = {}) =>
+const recorded = (id: string, record: Partial<PeerRecord>, changes: Partial<PeerSnapshot> = {}) =>
   peer(id, { ...changes, record: { ...NO_RECORD, ...record } });
 
 describe('whom to catch up from', () => {
@@ -103,7 +105,7 @@ describe('whom to catch up from', () => {
       'ahead',
       'lacked a block',
     ]);
-    const proven = (...peers: RegisteredPeer[]) => orderOf(peers, { allowUnproven: false });
+    const proven = (...peers: PeerSnapshot[]) => orderOf(peers, { allowUnproven: false });
     assert.deepEqual(proven(lacked), []);
     assert.deepEqual(proven(recorded('forgiven', { validatedWork: '1001', storageDoubtedUntil: 10_000 })), [
       'forgiven',
@@ -145,7 +147,7 @@ describe('whom to catch up from', () => {
 
   it('who is connected, configured or was of use is more than a name', () => {
     const peers = [
-      peer('connected', { connection: {} as NonNullable<RegisteredPeer['connection']> }),
+      peer('connected', { connection: {} as NonNullable<PeerSnapshot['connection']> }),
       peer('configured'),
       peer('of use', { record: { ...NO_RECORD, successes: 1 } }),
       peer('validated', { record: { ...NO_RECORD, validatedHeight: 1 } }),
@@ -167,7 +169,7 @@ const candidate = (id: string, changes: Partial<SyncCandidate> = {}): SyncCandid
   id,
   height: 200,
   hash: 'ab'.repeat(32),
-  url: `https://${id}.example.org`,
+  dataHubUrl: `https://${id}.example.org`,
   full: true,
   banScore: 0,
   reputation: 50,
@@ -239,7 +241,7 @@ describe('whose data hubs are asked', () => {
     assert.equal(asked.length, 3);
     assert.equal(hubsToAsk(crowd.slice(0, 32), NOT_TRIED).length, 32);
     assert.ok(asked.includes('alone'));
-    assert.deepEqual(idsOf(hubsToAsk([candidate('bad', { url: 'no URL' })], NOT_TRIED)), ['bad']);
+    assert.deepEqual(idsOf(hubsToAsk([candidate('bad', { dataHubUrl: 'no URL' })], NOT_TRIED)), ['bad']);
   });
 
   it('who was tried in vain comes behind who was not, and behind who was tried before', () => {

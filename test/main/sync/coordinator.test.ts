@@ -4,7 +4,7 @@ import { MemoryLevel } from 'memory-level';
 import { Registry } from 'prom-client';
 import type { FsmState } from '../../../src/main/chain/types.js';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
-import { RegisteredPeers } from '../../../src/main/peers/registered-peers.js';
+import { PeerView } from '../../../src/main/peers/peer-view.js';
 import { PeerRegistry } from '../../../src/main/peers/registry.js';
 import type { SyncCandidate } from '../../../src/main/sync/candidates.js';
 import { SyncCoordinator, type SyncCoordinatorComponents } from '../../../src/main/sync/coordinator.js';
@@ -66,17 +66,16 @@ async function world(
     settings,
     logger,
     metrics: syncMetrics,
-    peers: new RegisteredPeers(
+    peers: new PeerView(
       {
         registry,
-        node: { peers: () => [], peerId: 'ourselves' },
+        node: { peers: () => [], peer: () => undefined, peerId: 'ourselves' },
         list: { isPeerBanned: (peer) => state.banned.has(peer) },
         scores: { score: (peer) => state.scores.get(peer) ?? 0 },
         clock,
       },
       { blacklistedHosts: ['blacklisted.example'] },
     ),
-    known: registry.known,
     // A new one each time: what it remembers goes by another clock than this world's.
     hubs: {
       answering: (urls, signal) =>

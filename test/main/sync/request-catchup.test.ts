@@ -15,7 +15,7 @@ const candidate = (n: number) => ({
   id: OTHER_PEER,
   height: 200,
   hash: hashOf(n),
-  url: 'https://hub.example.org/api/v1',
+  dataHubUrl: 'https://hub.example.org/api/v1',
   full: true,
   banScore: 0,
   reputation: 50,
@@ -47,11 +47,11 @@ test('a trigger is a record of the blocks topic in the format of the settings, e
     assert.equal(Buffer.from(key ?? []).toString(), hashOf(1));
     assert.deepEqual(KafkaBlockTopicMessage.decode(value), {
       hash: hashOf(1),
-      URL: candidate(1).url,
+      URL: candidate(1).dataHubUrl,
       peer_id: OTHER_PEER,
     });
   }
-  const raw = Buffer.concat([Buffer.from(hashOf(2), 'hex').reverse(), Buffer.from(candidate(2).url)]);
+  const raw = Buffer.concat([Buffer.from(hashOf(2), 'hex').reverse(), Buffer.from(candidate(2).dataHubUrl)]);
   assert.deepEqual(Buffer.from(records[2]?.value ?? []), raw);
   assert.equal(await publisher.metric('teranode_p2p_publisher_frames_total'), 0);
 });

@@ -11,7 +11,7 @@ export interface Told {
   readonly height: number;
   /** Display order. */
   readonly blockHash: string;
-  readonly url: string;
+  readonly dataHubUrl: string;
   /** `full`, `pruned`, or empty. */
   readonly storage: string;
 }
@@ -29,7 +29,7 @@ interface Assertion {
 /** A row may have gone meanwhile: the service forgets peers too. As in Go. */
 const AGAIN_MS = 60_000;
 
-const TOLD: readonly (keyof Told)[] = ['name', 'height', 'blockHash', 'url', 'storage'];
+const TOLD: readonly (keyof Told)[] = ['name', 'height', 'blockHash', 'dataHubUrl', 'storage'];
 
 const NEVER = Number.NEGATIVE_INFINITY;
 const NOTHING: Assertion = {
@@ -44,9 +44,9 @@ export class Asserted {
   readonly #assertions = new LRUCache<string, Assertion>({ max: MAX_ROWS });
 
   /** The service has this row. */
-  found({ id, name, height, blockHash, url, storage, connected }: ServiceRow): void {
+  found({ id, name, height, blockHash, dataHubUrl, storage, connected }: ServiceRow): void {
     const now = monotonic();
-    const told = { name, height, blockHash, url, storage };
+    const told = { name, height, blockHash, dataHubUrl, storage };
     this.#assertions.set(id, { told, toldAt: now, connected, connectedAt: now, refusedUntil: NEVER });
   }
 

@@ -664,7 +664,7 @@ export class RegistryClient {
       name: of?.name ?? '',
       height: of?.height ?? 0,
       blockHash: of?.bestBlock ?? '',
-      url: of?.url ?? '',
+      dataHubUrl: of?.dataHubUrl ?? '',
       storage: doubted ? '' : (of?.storage ?? ''),
     };
   }
@@ -873,7 +873,7 @@ export class RegistryClient {
   /** A row of ours; with `offered`, reports not told yet, also what was recorded, which counts where the service has no row. */
   #infoOf(
     peer: string,
-    { name, height, blockHash, url, storage }: Told,
+    { name, height, blockHash, dataHubUrl, storage }: Told,
     offered: readonly RegistryCall[] | undefined,
   ): PeerRegistryInfo {
     const { records } = this.#components.registry;
@@ -883,7 +883,7 @@ export class RegistryClient {
       transport_type: TransportType.TRANSPORT_HTTP,
       client_name: name,
       height,
-      data_hub_url: url,
+      data_hub_url: dataHubUrl,
       storage,
       ...(hash === undefined ? {} : { block_hash: Buffer.from(hashToBytes(hash)) }),
       ...(offered === undefined

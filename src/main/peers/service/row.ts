@@ -16,7 +16,7 @@ export interface ServiceRow {
   /** 64 hex digits in display order, or empty. */
   readonly blockHash: string;
   /** Empty where it is none. */
-  readonly url: string;
+  readonly dataHubUrl: string;
   /** `full`, `pruned` or empty. */
   readonly storage: string;
   readonly banned: boolean;
@@ -52,7 +52,7 @@ const MAX_INT64 = 2n ** 63n - 1n;
 const whole = (value: bigint): number =>
   value < 0n ? 0 : Number(value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : value);
 
-const url = (text: string): string =>
+const dataHubUrlOf = (text: string): string =>
   printFault(text) === undefined && URL.canParse(text) ? escapedUrl(text) : '';
 
 /** Go's zero time is in the year 1. */
@@ -78,7 +78,7 @@ export function serviceRow(
     name: displayText(info.client_name),
     height: info.height,
     blockHash: info.block_hash.length === 32 ? hashFromBytes(info.block_hash) : '',
-    url: url(info.data_hub_url),
+    dataHubUrl: dataHubUrlOf(info.data_hub_url),
     storage: info.storage === 'full' || info.storage === 'pruned' ? info.storage : '',
     banned: info.is_banned,
     banScore: Math.max(0, info.ban_score),
