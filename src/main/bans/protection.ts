@@ -4,8 +4,9 @@ import { LRUCache } from 'lru-cache';
 import { AddressList, isLoopbackAddress } from '../../shared/net/ip.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
+import { parsePeerId } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from '../node/types.js';
-import { canonicalPeerId, hostOfMultiaddr } from './subject.js';
+import { hostOfMultiaddr } from './subject.js';
 
 type ProtectionSettings = Pick<
   Settings,
@@ -37,7 +38,7 @@ export interface BanProtection {
 
 /** The base58 peer IDs at the ends of multiaddrs. */
 export function peerIdsOf(multiaddrs: readonly string[]): ReadonlySet<string> {
-  const ids = multiaddrs.map((text) => canonicalPeerId(/\/p2p\/([^/]+)\/?$/.exec(text.trim())?.[1] ?? ''));
+  const ids = multiaddrs.map((text) => parsePeerId(/\/p2p\/([^/]+)\/?$/.exec(text.trim())?.[1] ?? ''));
   return new Set(ids.filter((id) => id !== undefined));
 }
 

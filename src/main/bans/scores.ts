@@ -4,9 +4,10 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging/logger.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { Generation } from '../../shared/settings/table.js';
+import { parsePeerId } from '../../shared/net/peer-id.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
-import { canonicalPeerId, InvalidBanSubjectError } from './subject.js';
+import { InvalidBanSubjectError } from './subject.js';
 import { type BanClocks, REAL_CLOCKS } from './types.js';
 
 /** Points of each reason (WIRE §5; `catchup_malicious` and `corrupt_block_body` are the newest nodes'). */
@@ -101,7 +102,7 @@ export class BanScores {
    * Throws InvalidBanSubjectError on text that is no peer ID.
    */
   add(peer: string, reason: string): Scored {
-    const peerId = canonicalPeerId(peer);
+    const peerId = parsePeerId(peer);
     if (peerId === undefined) throw new InvalidBanSubjectError('not a peer ID');
     const known = Object.hasOwn(OFFENCE_POINTS, reason) ? (reason as keyof typeof OFFENCE_POINTS) : undefined;
     const points = known === undefined ? this.#unknownPoints : OFFENCE_POINTS[known];

@@ -1,14 +1,14 @@
 /** What a ban is about, read from what an operator or a neighbour wrote. */
 
 import { isIP } from 'node:net';
-import { peerIdFromString } from '@libp2p/peer-id';
 import { canonicalIp, parseSubnet, type Subnet } from '../../shared/net/ip.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import { maskWords, parseAddressWords } from './address-words.js';
 
 export type BanSubject =
   | { readonly kind: 'address'; readonly key: string; readonly subnet: Subnet }
   | { readonly kind: 'subnet'; readonly key: string; readonly subnet: Subnet }
-  | { readonly kind: 'peer'; readonly key: string };
+  | { readonly kind: 'peer'; readonly key: PeerIdText };
 
 /** The text names nothing that can be banned. */
 export class InvalidBanSubjectError extends RangeError {
@@ -22,16 +22,6 @@ export const MAX_SUBJECT_LENGTH = 256;
 function shown(text: string): string {
   const safe = text.slice(0, 80).replace(/[^\x20-\x7e]/g, '?');
   return safe.length < text.length ? `${safe}…` : safe;
-}
-
-/** The canonical base58 form of a peer ID; undefined when it is none. */
-export function canonicalPeerId(text: string): string | undefined {
-  if (text.length > MAX_SUBJECT_LENGTH || !/^[0-9A-Za-z]{10,}$/.test(text)) return undefined;
-  try {
-    return peerIdFromString(text).toString();
-  } catch {
-    return undefined;
-  }
 }
 
 const isPort = (digits = '0'): boolean => digits.length <= 5 && Number(digits) <= 65_535;
@@ -85,7 +75,7 @@ export function parseBanSubject(text: string): BanSubject {
     throw new InvalidBanSubjectError(`longer than ${MAX_SUBJECT_LENGTH} characters: ${shown(text)}`);
   }
   const bare = withoutPort(ofMultiaddr(text));
-  const peer = canonicalPeerId(bare);
+  const peer = parsePeerId(bare);
   if (peer !== undefined) return { kind: 'peer', key: peer };
   if (bare.includes('%')) throw new InvalidBanSubjectError(`an address with a zone: ${shown(text)}`);
   const subnet = parseSubnet(bare);

@@ -13,8 +13,8 @@ import { steadyTime, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Announcer, KnownAnnouncers } from '../../shared/pipeline/types.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/types.js';
+import { parsePeerId } from '../../shared/net/peer-id.js';
 import type { BanScores } from '../bans/scores.js';
-import { canonicalPeerId } from '../bans/subject.js';
 import type { FsmState } from '../chain/types.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { PeerView } from '../peers/peer-view.js';
@@ -138,7 +138,7 @@ export class InvalidFeedback {
       peers: by.map(({ peer }) => peer),
       found: 'announced',
     });
-    const peerId = canonicalPeerId(report.peerId);
+    const peerId = parsePeerId(report.peerId);
     const named = announcers.filter(({ peer, url }) => peer === peerId || sameUrl(url, peerUrl));
     if (named.length > 0) return announced(named);
     if (announcers.length > 0 && (kind === 'block' || peerUrl === '')) return announced(announcers);

@@ -11,14 +11,10 @@ import {
   type Peer,
   type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
+import { parsePeerId } from '../../shared/net/peer-id.js';
 import { type BanList, MAX_REASON_LENGTH } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
-import {
-  canonicalPeerId,
-  InvalidBanSubjectError,
-  MAX_SUBJECT_LENGTH,
-  parseBanSubject,
-} from '../bans/subject.js';
+import { InvalidBanSubjectError, MAX_SUBJECT_LENGTH, parseBanSubject } from '../bans/subject.js';
 import type { P2PNode } from '../node/types.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { ConnectedSnapshot } from '../peers/peer-snapshot.js';
@@ -166,7 +162,7 @@ export function createPeerService(
     disconnectPeer: unary(components, 'DisconnectPeer', {
       admin: true,
       async answer({ peer_id }) {
-        const peerId = canonicalPeerId(peer_id);
+        const peerId = parsePeerId(peer_id);
         if (peerId === undefined) throw new InvalidBanSubjectError('peer_id: not a peer ID');
         return (await node.disconnect(peerId))
           ? { success: true, error: '' }

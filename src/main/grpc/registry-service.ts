@@ -12,7 +12,8 @@ import {
   type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
 import { displayText } from '../../shared/messages/text.js';
-import { canonicalPeerId, InvalidBanSubjectError } from '../bans/subject.js';
+import { parsePeerId } from '../../shared/net/peer-id.js';
+import { InvalidBanSubjectError } from '../bans/subject.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { PeerSnapshot } from '../peers/peer-snapshot.js';
 import type { PeerView } from '../peers/peer-view.js';
@@ -59,7 +60,7 @@ const JUDGED_OUTCOMES = 10;
 
 function peerOf(text: string): string {
   if (text === '') throw new RangeError('peer_id: is empty');
-  const peer = canonicalPeerId(text);
+  const peer = parsePeerId(text);
   if (peer === undefined) throw new InvalidBanSubjectError('peer_id: not a peer ID');
   return peer;
 }
@@ -205,7 +206,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
     isPeerMalicious: unary(components, 'IsPeerMalicious', {
       admin: false,
       async answer({ peer_id }) {
-        const id = canonicalPeerId(peer_id);
+        const id = parsePeerId(peer_id);
         if (id !== undefined) await service?.refreshPeer(id);
         const reason = peer_id === '' ? 'empty peer ID' : id === undefined ? 'invalid peer ID' : '';
         const peer = id === undefined ? undefined : peers.get(id);
@@ -226,7 +227,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
           reputation_score,
         });
         if (peer_id === '') return unhealthy('empty peer ID');
-        const id = canonicalPeerId(peer_id);
+        const id = parsePeerId(peer_id);
         if (id === undefined) return unhealthy('invalid peer ID');
         await service?.refreshPeer(id);
         const peer = peers.get(id);

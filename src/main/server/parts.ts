@@ -14,6 +14,7 @@ import { blocks, subtrees } from '../../shared/messages/topics.js';
 import { checkDirect } from '../../shared/pipeline/check.js';
 import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
+import { parsePeerId } from '../../shared/net/peer-id.js';
 import { Announcer } from '../announce/announcer.js';
 import { createAnnounceMetrics } from '../announce/metrics.js';
 import type { AnnouncedUrls } from '../announce/urls.js';
@@ -23,7 +24,6 @@ import { createBanMetrics } from '../bans/metrics.js';
 import { createBanPolicy } from '../bans/policy.js';
 import { createBanProtection } from '../bans/protection.js';
 import { BanScores } from '../bans/scores.js';
-import { canonicalPeerId } from '../bans/subject.js';
 import type { BlockHeaderInfo, ChainNotification } from '../chain/types.js';
 import { InvalidBlocks } from '../feedback/invalid-blocks.js';
 import { InvalidFeedback } from '../feedback/invalid-feedback.js';
@@ -372,7 +372,7 @@ export class ServerParts {
   /** A peer's failure is told by the services themselves too; whichever comes first is recorded. */
   #notified(notification: ChainNotification): void {
     if (notification.type !== 'peer_failure' || notification.failureType !== 'catchup') return;
-    const peer = canonicalPeerId(notification.peerId);
+    const peer = parsePeerId(notification.peerId);
     const reason = displayText(notification.reason, CATCHUP_ERROR_MAX);
     if (notification.peerId === '') this.sync?.peerFailed('', reason);
     if (peer === undefined) return;

@@ -8,8 +8,8 @@ import { inSlices } from '../../../shared/async/slices.js';
 import { monotonic, wall } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { parsePeerId } from '../../../shared/net/peer-id.js';
 import type { BanList } from '../../bans/list.js';
-import { canonicalPeerId } from '../../bans/subject.js';
 import type { Level } from '../write-behind.js';
 import type { RegistryClientMetrics } from './metrics.js';
 
@@ -84,7 +84,7 @@ export class ServiceBans {
     const listed = new Set<string>();
     const isKnown = (text: string): boolean => this.#listed.has(text) || this.#pardoned.has(text);
     const canonical = function* () {
-      for (const text of peerIds.slice(0, MAX_LISTED)) yield isKnown(text) ? text : canonicalPeerId(text);
+      for (const text of peerIds.slice(0, MAX_LISTED)) yield isKnown(text) ? text : parsePeerId(text);
     };
     const read = await inSlices(canonical());
     if (turn !== this.#turn) return;
