@@ -1,5 +1,6 @@
 /** A new client's first frame, the node's own status, comes from a cache: whatever stands still behind it. */
 
+import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { BlockchainService } from '../support/blockchain-service.js';
@@ -116,5 +117,5 @@ test('a data hub with an unknown reference in its URL: clients are greeted, peer
     20_000,
   );
   assert.equal(told.base_url, greeted.base_url);
-  assert.equal(other.server.parts.scores.score(one.server.peerId), 0);
+  assert.equal(other.server.parts.scores.score(asPeer(one.server.peerId)), 0);
 });

@@ -1,5 +1,7 @@
 /** The peer registry of whole servers: filled by gossip, judged by the services around, kept over a death. */
 
+import { asPeer } from '../support/peer-ids.js';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NotificationType } from '../../src/shared/generated/model.js';
@@ -23,7 +25,7 @@ import { waitFor } from '../support/wait.js';
 const kindOf = (name: string) => kindNamed(name);
 const QUIET = { p2p_node_status_interval: 3_600_000, p2p_notification_servers: 1 };
 
-const statusData = (author: string, changes: object = {}) =>
+const statusData = (author: PeerIdText, changes: object = {}) =>
   sampleData('node_status', { peerId: author, ...changes }, 'message-bus', author);
 
 const outcome = async (server: TestServer, name: string) => (await outcomesOf(server)).get(name) ?? 0;
@@ -116,9 +118,9 @@ test('a static peer that is heard but not connected is remembered, however many 
   const { known } = server.server.parts.registry;
   const said = { type: 'block', height: 1, hash: '', url: '', clientName: '', header: '' } as const;
   known.learn({ ...said, peer: OTHER_PEER });
-  known.learn({ ...said, peer: 'the first stranger' });
-  for (let n = 0; n < 10_000; n++) known.learn({ ...said, peer: `stranger ${n}` });
-  assert.deepEqual([known.get(OTHER_PEER)?.height, known.get('the first stranger')], [1, undefined]);
+  known.learn({ ...said, peer: asPeer('the first stranger') });
+  for (let n = 0; n < 10_000; n++) known.learn({ ...said, peer: asPeer(`stranger ${n}`) });
+  assert.deepEqual([known.get(OTHER_PEER)?.height, known.get(asPeer('the first stranger'))], [1, undefined]);
 });
 
 test('the chain service’s word of a failed catch-up is recorded; of other failures, and of nobody, it is not', async (context) => {

@@ -3,6 +3,7 @@
  * a DHT of its own.
  */
 
+import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -210,7 +211,7 @@ test('two early nodes and ours find each other through the bootstrap server, and
 
   // Neither holds anything against the other.
   assert.deepEqual([older.problems, newer.problems], [[], []]);
-  for (const { id } of [older, newer]) assert.equal(server.server.parts.scores.score(id), 0);
+  for (const { id } of [older, newer]) assert.equal(server.server.parts.scores.score(asPeer(id)), 0);
   assert.deepEqual((await server.server.health(false)).status, 200);
 });
 

@@ -1,5 +1,6 @@
 /** A Go node and this server's node with several connections to one another, and with gossip streams that are reset. */
 
+import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -106,7 +107,7 @@ test('a Go node and ours that dial one another at once hear one another, ten tim
   for (let round = 0; round < 10; round++) {
     await Promise.all([go.connect(node.address), node.node.connect(go.address)]);
     await speakBothWays(node, go);
-    await node.node.disconnect(go.id);
+    await node.node.disconnect(asPeer(go.id));
     await waitFor(async () => !(await go.connected()).includes(node.node.peerId), { what: 'the end' });
   }
 });

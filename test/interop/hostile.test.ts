@@ -3,6 +3,7 @@
  * automatically: `namespaces/hostile-peer.test.ts` shows the ban.
  */
 
+import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -97,7 +98,7 @@ async function survives<T>(site: Site, work: () => Promise<T>): Promise<T> {
   const [peer] = connectionsTo(site, honest.id);
   assert.ok(peer, 'the honest peer is connected');
   assert.ok(peer.score >= 0, `its score: ${peer.score}`);
-  assert.equal(server.server.parts.scores.score(honest.id), 0);
+  assert.equal(server.server.parts.scores.score(asPeer(honest.id)), 0);
   const grown = memory - memoryBefore;
   assert.ok(grown < MEMORY_BYTES, `${grown} bytes more than before`);
   console.log(

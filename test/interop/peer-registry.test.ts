@@ -1,5 +1,7 @@
 /** The blockchain service's registry of peers, on a grpc-go server that keeps one as Go does. */
 
+import { asPeer } from '../support/peer-ids.js';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -38,7 +40,7 @@ import { goTopic } from './params.js';
 
 const CHAIN = 'blockchain_api.BlockchainAPI';
 const REGISTRY = 'blockchain_api.PeerRegistryService';
-const OWN_PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
+const OWN_PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
 const HUB = 'https://hub.example/api/v1';
 const HASH = `${'ab'.repeat(31)}cd`;
 const KEY = 'the-key-of-the-node';
@@ -53,7 +55,7 @@ function madeUpPeer(): string {
   return base58btc.encode(identity).slice(1);
 }
 
-const status = (peer: string, changes: Partial<Extract<PeerFact, { type: 'node_status' }>> = {}) =>
+const status = (peer: PeerIdText, changes: Partial<Extract<PeerFact, { type: 'node_status' }>> = {}) =>
   ({
     type: 'node_status',
     peer,
@@ -98,8 +100,8 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
   const list = new BanList({ store: new LevelBanStore({ level, logger }), logger, metrics: banMetrics });
   await list.open();
   list.start();
-  const isProtected = (peer: string) => setup.spared?.includes(peer) ?? false;
-  const connections: { id: string; bytesSent: bigint; bytesReceived: bigint }[] = [];
+  const isProtected = (peer: PeerIdText) => setup.spared?.includes(peer) ?? false;
+  const connections: { id: PeerIdText; bytesSent: bigint; bytesReceived: bigint }[] = [];
   let client: RegistryClient;
   const scores = new BanScores(
     {
@@ -145,11 +147,11 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
     await level.close();
   });
   await client.start();
-  const connect = (peer: string): void => {
+  const connect = (peer: PeerIdText): void => {
     connections.push({ id: peer, bytesSent: 0n, bytesReceived: 0n });
     peers.known.connected(peer);
   };
-  const disconnect = (peer: string, bytes = 0n): void => {
+  const disconnect = (peer: PeerIdText, bytes = 0n): void => {
     connections.splice(
       connections.findIndex(({ id }) => id === peer),
       1,
@@ -158,7 +160,7 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
     client.disconnected(peer, bytes);
   };
   /** As a server takes an accepted status. */
-  const speak = (peer: string, changes: Parameters<typeof status>[1] = {}): void => {
+  const speak = (peer: PeerIdText, changes: Parameters<typeof status>[1] = {}): void => {
     client.received(peer);
     peers.known.learn(status(peer, changes));
     client.told(peer);
@@ -217,7 +219,7 @@ test('what a peer tells stands in the registry, its connection once it has spoke
   await reaches('serving');
   const silent = madeUpPeer();
   connect(AUTHOR);
-  connect(silent);
+  connect(asPeer(silent));
   for (let height = 1; height <= 200; height++) speak(AUTHOR, { height });
   speak(OTHER_PEER, { storage: 'pruned', url: '' });
   const row = await rowOf(tested, AUTHOR, (found) => found.is_connected === true && found.height === 200);
@@ -312,13 +314,13 @@ test('what others recorded there counts here for messages, is asked in the backg
   assert.equal(client.row(AUTHOR)?.successes, 3);
   // Before its signature anybody may be named: nobody is asked about strangers.
   const before = (await registry.counts()).GetPeer ?? 0;
-  for (let many = 0; many < 500; many++) assert.equal(client.isLow(madeUpPeer()), undefined);
+  for (let many = 0; many < 500; many++) assert.equal(client.isLow(asPeer(madeUpPeer())), undefined);
   peers.known.learn(status(OTHER_PEER));
   client.isLow(OTHER_PEER);
   await waitFor(async () => ((await registry.counts()).GetPeer ?? 0) > before, { what: 'a question' });
   assert.ok(
     (await registry.requests('GetPeer')).every(({ message }) =>
-      [AUTHOR, OTHER_PEER].includes(String(message.peer_id)),
+      [AUTHOR, OTHER_PEER].includes(asPeer(String(message.peer_id))),
     ),
   );
 });
@@ -338,7 +340,7 @@ test('who is banned there is banned here until it is not, whom an operator lets 
     'x'.repeat(1_000_000),
   );
   await waitFor(() => list.isPeerBanned(AUTHOR) && list.isPeerBanned(OTHER_PEER), { what: 'the bans' });
-  assert.deepEqual([list.isPeerBanned(spared), list.isPeerBanned(OWN_PEER), list.size], [false, false, 2]);
+  assert.deepEqual([list.isPeerBanned(asPeer(spared)), list.isPeerBanned(OWN_PEER), list.size], [false, false, 2]);
   assert.deepEqual(
     list.list().map(({ origin, reason }) => [origin, reason]),
     Array(2).fill(['registry', 'by the peer registry of the blockchain service']),
@@ -358,7 +360,7 @@ test('who is banned there is banned here until it is not, whom an operator lets 
 
   const second = await clientOf(context, { go: first.go, directory: first.directory });
   await second.reaches('serving');
-  await waitFor(() => second.list.isPeerBanned(spared), { what: 'a ban of whom nobody spares now' });
+  await waitFor(() => second.list.isPeerBanned(asPeer(spared)), { what: 'a ban of whom nobody spares now' });
   assert.equal(second.list.isPeerBanned(OTHER_PEER), false);
   // Let in there, and banned anew: the operator's word was about the other ban.
   await registry.unban(OTHER_PEER);
@@ -412,7 +414,7 @@ test('at the start rows of ours that say connected are taken back, other transpo
   });
   assert.equal(tested.client.legacyConnected, 2);
   // Even one that bears a peer ID that we hear of.
-  tested.speak(wire);
+  tested.speak(asPeer(wire));
   tested.speak(OTHER_PEER);
   await rowOf(tested, OTHER_PEER, ({ height }) => height === 120);
   for (const id of ['192.0.2.7:8333', wire]) {
@@ -422,7 +424,7 @@ test('at the start rows of ours that say connected are taken back, other transpo
   }
   const touched = (await go.registry.requests()).filter(({ message }) => message.peer_id === wire);
   assert.deepEqual(touched, []);
-  assert.equal(tested.client.row(wire), undefined);
+  assert.equal(tested.client.row(asPeer(wire)), undefined);
 });
 
 test('a service that was away gets what it missed; one that lost its file gets everything, nothing twice', async (context) => {
@@ -496,7 +498,7 @@ test('what waits while the service is away is bounded, strangers go first, and t
   const tested = await clientOf(context, { listen: false, options: { maxPending: 1_000 } });
   const { go, client, peers, connect, speak, reaches, figure, registry } = tested;
   await reaches('away');
-  for (let many = 0; many < 3_000; many++) client.received(madeUpPeer());
+  for (let many = 0; many < 3_000; many++) client.received(asPeer(madeUpPeer()));
   connect(AUTHOR);
   speak(AUTHOR);
   peers.records.validBlock(OTHER_PEER);
@@ -518,7 +520,7 @@ test('a full registry takes no more peers, and goes on with those that it has', 
   await rowOf(tested, AUTHOR);
   await registry.behave({ capacity: 1 });
   speak(OTHER_PEER);
-  speak(madeUpPeer());
+  speak(asPeer(madeUpPeer()));
   await waitFor(() => client.health().message.includes('full'), { what: 'the word full' });
   speak(AUTHOR, { height: 130 });
   await rowOf(tested, AUTHOR, ({ height }) => height === 130);
@@ -740,7 +742,7 @@ test('a flood of questions about made-up peers is not passed on to the service o
   const asked = async () => (await registry.counts()).GetPeer ?? 0;
   const [before, began] = [await asked(), performance.now()];
   for (let round = 0; round < 100; round++) {
-    await Promise.all(Array.from({ length: 32 }, () => client.refreshPeer(madeUpPeer())));
+    await Promise.all(Array.from({ length: 32 }, () => client.refreshPeer(asPeer(madeUpPeer()))));
   }
   const seconds = (performance.now() - began) / 1000;
   const passed = (await asked()) - before;
@@ -777,7 +779,7 @@ test('thousands of peers are offered, familiar ones first, within what one secon
   const tested = await clientOf(context, { listen: false });
   const { go, peers, registry, reaches, speak, connect } = tested;
   await reaches('away');
-  for (let many = 0; many < 3_000; many++) peers.known.learn(status(madeUpPeer(), { height: many }));
+  for (let many = 0; many < 3_000; many++) peers.known.learn(status(asPeer(madeUpPeer()), { height: many }));
   connect(AUTHOR);
   speak(AUTHOR);
   await go.listen({ registry: true });
@@ -878,13 +880,13 @@ test('a whole server beside a Go peer: its row comes with its first message and 
     },
     { what: 'the joined registry', everyMs: 200 },
   );
-  const of = (id: string) => joined.find((peer) => peer.id === id);
+  const of = (id: PeerIdText) => joined.find((peer) => peer.id === id);
   assert.deepEqual(
-    [of(bus.id)?.catchup_attempts, of(bus.id)?.is_connected, of(bus.id)?.height],
+    [of(asPeer(bus.id))?.catchup_attempts, of(asPeer(bus.id))?.is_connected, of(asPeer(bus.id))?.height],
     ['6', true, 2],
   );
   assert.deepEqual(
-    [of(elsewhere)?.reputation_score, of(elsewhere)?.is_connected, of(elsewhere)?.height],
+    [of(asPeer(elsewhere))?.reputation_score, of(asPeer(elsewhere))?.is_connected, of(asPeer(elsewhere))?.height],
     [90, false, 9],
   );
   const { peers: forCatchup } = (await ask('GetPeersForCatchup')) as { peers: { id: string }[] };
@@ -896,14 +898,14 @@ test('a whole server beside a Go peer: its row comes with its first message and 
 
   // The Go peer is on loopback, so it is spared.
   await go.registry.ban(bus.id, elsewhere);
-  const isBanned = async (id: string) => (await ask('IsBanned', { ipOrSubnet: id })).isBanned === true;
-  await waitFor(() => isBanned(elsewhere), { what: 'the ban' });
+  const isBanned = async (id: PeerIdText) => (await ask('IsBanned', { ipOrSubnet: id })).isBanned === true;
+  await waitFor(() => isBanned(asPeer(elsewhere)), { what: 'the ban' });
   const { banned, by_score } = (await ask('ListBanned')) as { banned: string[]; by_score: boolean[] };
   assert.deepEqual([banned, by_score], [[elsewhere], [true]]);
   assert.equal((await ask('IsPeerMalicious', { peer_id: elsewhere })).is_malicious, true);
-  assert.ok(server.parts.node.isConnected(bus.id));
+  assert.ok(server.parts.node.isConnected(asPeer(bus.id)));
   await go.registry.unban(elsewhere);
-  await waitFor(async () => !(await isBanned(elsewhere)), { what: 'the end of the ban' });
+  await waitFor(async () => !(await isBanned(asPeer(elsewhere))), { what: 'the end of the ban' });
   assert.equal((await go.registry.row(bus.id))?.is_connected, true);
   await server.stop();
   assert.equal((await go.registry.row(bus.id))?.is_connected, false);

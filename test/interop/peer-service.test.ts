@@ -1,5 +1,6 @@
 /** PeerService, called by grpc-go. */
 
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ADMIN_KEY, BAN_MS, type ServiceOptions, startService } from '../main/grpc/service-fixture.js';
@@ -8,7 +9,7 @@ import { waitFor } from '../support/wait.js';
 import { GoGrpcClient } from './grpc.js';
 
 const SERVICE = 'p2p_api.PeerService';
-const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
+const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
 const MAX_INT64 = '9223372036854775807';
 const MIN_INT64 = '-9223372036854775808';
 const MAX_UINT64 = '18446744073709551615';

@@ -1,5 +1,6 @@
 /** PeerService's calls about the peer registry, by grpc-go. */
 
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ADMIN_KEY, startService } from '../main/grpc/service-fixture.js';
@@ -93,7 +94,7 @@ async function served(context: TestContext) {
 }
 
 /** A peer with a data hub that has said its height. */
-const status = (peer: string) =>
+const status = (peer: PeerIdText) =>
   ({
     type: 'node_status',
     peer,

@@ -1,5 +1,6 @@
 /** What a Teranode keeps or leaves elsewhere, read by the other: keys, peer caches, discovery records. */
 
+import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ import { GoPeer } from './peers.js';
 const one = { p2p_notification_servers: 1 };
 const connectedTo = ({ server }: TestServer) => server.parts.node.peers().map(({ id }) => id);
 const meets = (server: TestServer, id: string, timeoutMs = 20_000) =>
-  waitFor(() => connectedTo(server).includes(id), { what: `a connection to ${id}`, timeoutMs });
+  waitFor(() => connectedTo(server).includes(asPeer(id)), { what: `a connection to ${id}`, timeoutMs });
 
 test('a key of 64 or of 96 bytes gives the same peer ID here and in Go, whoever made it', async (context) => {
   const go = new Neighbour(context, 'peer');
@@ -103,7 +104,7 @@ test('the peer cache of a Go node leads a server to the peers in it', async (con
     async () => {
       const written = await cacheOf(path, wanted, 5_000).catch(() => undefined);
       if (written !== undefined) return true;
-      await known.server.parts.node.disconnect(go.id);
+      await known.server.parts.node.disconnect(asPeer(go.id));
       // Refused while it has yet to notice: the next round is another chance.
       await go.connect(known.address).catch(() => {});
       return false;

@@ -1,5 +1,6 @@
 /** What gossip tests ask of whole servers: peers in their mesh, strangers' messages, the figures of a scrape, the frames by number. */
 
+import { peerIdText, type PeerIdText } from '../../src/shared/net/peer-id.js';
 import type { TestContext } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
@@ -44,7 +45,7 @@ export async function joinPeer(
 
 /** Somebody who signs messages and is connected to nobody. */
 export interface Stranger {
-  readonly id: string;
+  readonly id: PeerIdText;
   readonly key: PrivateKey;
   /** Signs with the next sequence number. */
   sign(topic: string, data: Uint8Array | string): Promise<RawMessage>;
@@ -54,7 +55,7 @@ export async function createStranger(): Promise<Stranger> {
   const key = await generateKeyPair('Ed25519');
   let sequence = BigInt(Date.now()) * 1_000_000n;
   return {
-    id: peerIdFromPrivateKey(key).toString(),
+    id: peerIdText(peerIdFromPrivateKey(key)),
     key,
     sign: (topic, data) => signMessage(key, topic, data, ++sequence),
   };

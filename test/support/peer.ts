@@ -3,6 +3,7 @@
  * also say what no library would: messages with a forged signature, somebody else's name, any bytes at all.
  */
 
+import { type PeerIdText, peerIdText } from '../../src/shared/net/peer-id.js';
 import '../../src/shared/process/polyfill.js';
 
 import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
@@ -60,7 +61,7 @@ export type RawMessage = RPC.Message;
 export interface Peer {
   readonly libp2p: Libp2p<{ pubsub: GossipSub }>;
   /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   readonly privateKey: PrivateKey;
   /** First listening multiaddr with /p2p/<id>. */
   readonly address: string;
@@ -161,7 +162,7 @@ export async function createPeer(options: PeerOptions = {}): Promise<Peer> {
   let sequence = BigInt(Date.now()) * 1_000_000n;
   const peer: Peer = {
     libp2p,
-    id: libp2p.peerId.toString(),
+    id: peerIdText(libp2p.peerId),
     privateKey,
     get address() {
       const [first] = libp2p.getMultiaddrs();

@@ -1,5 +1,6 @@
 /** The publisher in a thread of its own, and checked messages for it. */
 
+import { asPeer } from './peer-ids.js';
 import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -141,7 +142,7 @@ export function publisherConfig(
     journalPath: join(directory, 'journal'),
     frameSocketPath: join(directory, 'frames.sock'),
     brokerSocketPath,
-    peerId: 'self',
+    peerId: asPeer('self'),
     logLevel: 'silent',
   };
 }

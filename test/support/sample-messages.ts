@@ -1,5 +1,6 @@
 /** One good message of each kind, as other nodes would send it, and headers with real and with regtest work. */
 
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { doubleSha256 } from '../../src/shared/bitcoin/hash.js';
 import { targetOfBits } from '../../src/shared/bitcoin/header.js';
 import { messageJson } from '../../src/shared/messages/encode.js';
@@ -11,8 +12,8 @@ import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 
-export const AUTHOR = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
-export const OTHER_PEER = '12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu';
+export const AUTHOR = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerIdText;
+export const OTHER_PEER = '12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu' as PeerIdText;
 export const DATA_HUB = 'https://hub.example.org:8090/api/v1';
 /** The main network's first block. */
 export const GENESIS_HEADER =
@@ -36,7 +37,7 @@ export function mineHeader(bits = 0x207fffff, meets = true): MinedHeader {
 }
 
 /** Fields of a good message of `kind`, by the decoded names. */
-export function sampleFields(kind: string, author = AUTHOR): Record<string, unknown> {
+export function sampleFields(kind: string, author: string = AUTHOR): Record<string, unknown> {
   const hash = 'ab'.repeat(32);
   switch (kind) {
     case 'bestblock':
@@ -110,7 +111,7 @@ export function sampleData(
   kind: string,
   changes: Record<string, unknown> = {},
   framing: Framing = 'direct',
-  author = AUTHOR,
+  author: string = AUTHOR,
 ): Uint8Array {
   const entry = MESSAGE_KINDS.find(({ name }) => name === kind);
   if (entry === undefined) throw new Error(`no kind ${kind}`);

@@ -1,5 +1,6 @@
 /** Messages as main hands them to the checkers: signed, and not yet verified. */
 
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import type { IncomingMessage } from '../../src/main/node/types.js';
@@ -8,15 +9,15 @@ const ED25519_AUTHOR = Buffer.from('002408011220', 'hex');
 
 export interface Signer {
   /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   /** Signs `data` among other bytes, as gossip does. */
-  sign(kind: number, data: Uint8Array | string, source?: string): IncomingMessage;
+  sign(kind: number, data: Uint8Array | string, source?: PeerIdText): IncomingMessage;
 }
 
 export function createSigner(): Signer {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const key = rawKey(publicKey);
-  const id = base58btc.encode(Buffer.concat([ED25519_AUTHOR, key])).slice(1);
+  const id = base58btc.encode(Buffer.concat([ED25519_AUTHOR, key])).slice(1) as PeerIdText;
   return {
     id,
     sign(kind, data, source = id) {

@@ -1,5 +1,6 @@
 /** Tells the network what this node has found: the chain's notifications, rejected transactions, its own status. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { parseHeader } from '../../shared/bitcoin/header.js';
@@ -210,7 +211,7 @@ export class Announcer {
   }
 
   /** Answers a peer that asked for our best block, within limits. Never rejects. */
-  answerBestBlock(peer: string): Promise<void> {
+  answerBestBlock(peer: PeerIdText): Promise<void> {
     return this.#bestBlock.answer(peer);
   }
 

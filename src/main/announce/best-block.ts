@@ -1,5 +1,6 @@
 /** Asking the network for its best block when we come, and answering those who ask. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { TokenBucket } from '../../shared/async/token-bucket.js';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
@@ -35,8 +36,7 @@ const FOLLOWED = { answers: 16, withinMs: 60_000 };
 
 /** A block that a peer has. */
 export interface CatchUpFrom {
-  /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   readonly hash: string;
   /** Data hub. */
   readonly dataHubUrl: string;
@@ -44,8 +44,8 @@ export interface CatchUpFrom {
 
 /** A checked block message on the direct stream. */
 export interface ToldBlock {
-  /** Base58 ID of who sent it. */
-  readonly peer: string;
+  /** Who sent it. */
+  readonly peer: PeerIdText;
   readonly hash: string;
   readonly height: number;
   readonly url: string;
@@ -72,9 +72,9 @@ export interface BestBlockComponents {
 
 export class BestBlock {
   readonly #components: BestBlockComponents;
-  readonly #answered: LRUCache<string, number>;
+  readonly #answered: LRUCache<PeerIdText, number>;
   readonly #strangers: TokenBucket;
-  readonly #answering = new Set<string>();
+  readonly #answering = new Set<PeerIdText>();
   #askedAt = Number.NEGATIVE_INFINITY;
   readonly #underWay = new Shares<AbortController>({ slots: PLACES, givesWay: 'eldest' });
 
@@ -121,7 +121,7 @@ export class BestBlock {
   }
 
   /** Answers `peer` on the direct stream, within limits. Never rejects. */
-  async answer(peer: string): Promise<void> {
+  async answer(peer: PeerIdText): Promise<void> {
     const { publisher, urls, isInvalid, metrics, node, now, chain, logger, settings } = this.#components;
     const count = (outcome: BestBlockAnswer): void => metrics.bestBlockAnswers.inc({ outcome });
     if (!publisher.canReachNetwork(block.name) || !urls.announceable) return count('silent');

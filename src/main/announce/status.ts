@@ -1,5 +1,6 @@
 /** What this node says of itself. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/block-assembly-client.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -17,7 +18,7 @@ const PATIENCE_MS = 500;
 
 /** The peer from which the node catches up. */
 export interface SyncPeer {
-  readonly id: string;
+  readonly id: PeerIdText;
   readonly height: number;
   readonly hash: string;
   /** Unix seconds. */

@@ -1,5 +1,6 @@
 /** Bans in memory: by key, by peer and by network, for questions that are answered in constant time, and by when they end. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Subnet } from '../../shared/net/ip.js';
 import { ExpiryQueue } from './expiry-queue.js';
 import type { BanMetrics } from './metrics.js';
@@ -67,7 +68,7 @@ export class BanIndex {
     return this.#networks.covers(address, this.#clocks.monotonic());
   }
 
-  isPeerBanned(peerId: string): boolean {
+  isPeerBanned(peerId: PeerIdText): boolean {
     const ends = this.#peers.get(peerId);
     return ends !== undefined && ends > this.#clocks.monotonic();
   }
@@ -85,7 +86,7 @@ export class BanIndex {
   }
 
   /** Keys of the bans that were made with a peer's. Looks at every entry, for an operator who seldom asks. */
-  bannedWith(peerId: string): string[] {
+  bannedWith(peerId: PeerIdText): string[] {
     return [...this.#held.values()].flatMap(({ entry }) => (entry.peer === peerId ? entry.key : []));
   }
 

@@ -5,6 +5,7 @@
  * set later neither ends it nor prolongs it. After a restart the date counts.
  */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -176,7 +177,7 @@ export class BanList implements HealthChecked {
   }
 
   /** The registry no longer bans a base58 peer ID. Bans that others made of it stay. */
-  lift(peerId: string): void {
+  lift(peerId: PeerIdText): void {
     if (this.#index.get(peerId)?.entry.origin !== 'registry') return;
     this.#index.drop(peerId);
     this.#metrics.changes.inc({ change: 'removed' });
@@ -228,7 +229,7 @@ export class BanList implements HealthChecked {
   }
 
   /** Whether the base58 peer ID is banned. Constant time. */
-  isPeerBanned(peerId: string): boolean {
+  isPeerBanned(peerId: PeerIdText): boolean {
     return this.#index.isPeerBanned(peerId);
   }
 

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { AddressList, isLoopbackAddress } from '../../shared/net/ip.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { parsePeerId } from '../../shared/net/peer-id.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from '../node/types.js';
 import { hostOfMultiaddr } from './subject.js';
 
@@ -23,17 +23,17 @@ const MAX_MET = 1_000;
 
 export interface BanProtection {
   /** Static, bootstrap and relay peers; those that are, or last were, connected from loopback or p2p_allowed_addresses. */
-  isProtected(peerId: string): boolean;
+  isProtected(peerId: PeerIdText): boolean;
   /**
    * The peer is connected now: what it announced may be found invalid when it is not. Of more than 1,000 that came from protected
    * addresses the one that was met longest ago is forgotten.
    */
-  met(peerId: string): void;
+  met(peerId: PeerIdText): void;
   /**
    * The addresses from which a peer is connected, for a ban along with it: none through a relay, none that another peer
    * uses at the same time, for many sit behind one router.
    */
-  addressesOf(peerId: string): readonly string[];
+  addressesOf(peerId: PeerIdText): readonly string[];
 }
 
 /** The base58 peer IDs at the ends of multiaddrs. */
@@ -49,7 +49,7 @@ export function peerIdsOf(multiaddrs: readonly string[]): ReadonlySet<string> {
 export function createBanProtection(
   settings: ProtectionSettings,
   peers: () => readonly ConnectedPeer[],
-  isNamed: (peerId: string) => boolean = () => false,
+  isNamed: (peerId: PeerIdText) => boolean = () => false,
 ): BanProtection {
   const allowed = new AddressList(settings.p2p_allowed_addresses);
   const configured = peerIdsOf([
@@ -64,7 +64,7 @@ export function createBanProtection(
   };
   const met = new LRUCache<string, true>({ max: MAX_MET });
   /** Undefined while it is not connected. */
-  const isProtectedNow = (peerId: string): boolean | undefined => {
+  const isProtectedNow = (peerId: PeerIdText): boolean | undefined => {
     const connections = peers().filter(({ id }) => id === peerId);
     if (connections.length === 0) return undefined;
     return connections.some((peer) => {

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging/logger.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { Generation } from '../../shared/settings/table.js';
-import { parsePeerId } from '../../shared/net/peer-id.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
 import { InvalidBanSubjectError } from './subject.js';
@@ -33,11 +33,11 @@ export interface BanScoresComponents {
   readonly logger: Logger;
   readonly metrics: BanMetrics;
   /** Static, loopback and allow-listed peers: never banned automatically. */
-  readonly isProtected: (peerId: string) => boolean;
+  readonly isProtected: (peerId: PeerIdText) => boolean;
   /** An offence was scored, a protected peer's too; `points` are those of its reason. */
-  readonly onOffence?: (peerId: string, reason: string, points: number) => void;
+  readonly onOffence?: (peerId: PeerIdText, reason: string, points: number) => void;
   /** Addresses banned along with the peer; none unless told. */
-  readonly addressesOf?: (peerId: string) => readonly string[];
+  readonly addressesOf?: (peerId: PeerIdText) => readonly string[];
   /** The real ones unless told. */
   readonly clocks?: BanClocks;
 }
@@ -68,13 +68,13 @@ export class BanScores {
   readonly #list: BanList;
   readonly #logger: Logger;
   readonly #metrics: BanMetrics;
-  readonly #isProtected: (peerId: string) => boolean;
-  readonly #addressesOf: (peerId: string) => readonly string[];
+  readonly #isProtected: (peerId: PeerIdText) => boolean;
+  readonly #addressesOf: (peerId: PeerIdText) => readonly string[];
   readonly #onOffence: NonNullable<BanScoresComponents['onOffence']>;
   readonly #clocks: BanClocks;
   readonly #durationMs: number;
   readonly #unknownPoints: number;
-  readonly #scores: LRUCache<string, Score>;
+  readonly #scores: LRUCache<PeerIdText, Score>;
   #lastLogged = Number.NEGATIVE_INFINITY;
   #unlogged = 0;
 
@@ -91,7 +91,7 @@ export class BanScores {
     this.#unknownPoints = options.generation === 'first' ? 1 : 0;
     this.#scores = new LRUCache({ max: options.maxPeers ?? MAX_SCORES });
     // A served or pardoned ban begins anew: else the next point would bring it back.
-    this.#list.on('removed', (key) => this.reset(key));
+    this.#list.on('removed', (key) => this.reset(key as PeerIdText));
     this.#list.on('cleared', () => this.#clear());
   }
 
@@ -124,12 +124,12 @@ export class BanScores {
   }
 
   /** The score of a base58 peer ID now, 0 for a stranger. */
-  score(peerId: string): number {
+  score(peerId: PeerIdText): number {
     return this.#decayed(peerId).points;
   }
 
   /** Forgets the score of a base58 peer ID. */
-  reset(peerId: string): void {
+  reset(peerId: PeerIdText): void {
     if (this.#scores.delete(peerId)) this.#metrics.scores.set(this.#scores.size);
   }
 
@@ -139,7 +139,7 @@ export class BanScores {
   }
 
   /** Whole points only; what is left of a minute counts on. */
-  #decayed(peerId: string): Score {
+  #decayed(peerId: PeerIdText): Score {
     const now = this.#clocks.monotonic();
     const { points, since } = this.#scores.peek(peerId) ?? { points: 0, since: now };
     const forgiven = Math.floor((now - since) / DECAY_MS);
@@ -147,13 +147,13 @@ export class BanScores {
     return { points: points - forgiven, since: since + forgiven * DECAY_MS };
   }
 
-  #spare(peerId: string, first: boolean): void {
+  #spare(peerId: PeerIdText, first: boolean): void {
     this.#metrics.spared.inc();
     if (first) this.#logger.warn({ peer: peerId }, 'a protected peer reached the ban threshold; not banned');
   }
 
   /** For the offence with which the threshold was reached. */
-  #ban(peerId: string, score: number, offence: keyof typeof OFFENCE_POINTS | 'unknown'): void {
+  #ban(peerId: PeerIdText, score: number, offence: keyof typeof OFFENCE_POINTS | 'unknown'): void {
     const until = this.#clocks.date() + this.#durationMs;
     if (this.#durationMs <= 0) return;
     this.#metrics.events.inc({ reason: offence });

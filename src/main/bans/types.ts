@@ -1,5 +1,6 @@
 /** Bans: who is kept out, until when, and the scores that lead there. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { monotonic, wall } from '../../shared/clock.js';
 import { UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
@@ -27,7 +28,7 @@ export interface BanEntry {
    */
   readonly origin: 'operator' | 'score' | 'registry';
   /** Base58 ID of the peer with which an address was banned by score: it is let in again together with that peer. */
-  readonly peer?: string;
+  readonly peer?: PeerIdText;
   /** Why, for a person: printable, at most 256 characters. A shared store keeps none. */
   readonly reason?: string;
 }

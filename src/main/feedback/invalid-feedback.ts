@@ -13,7 +13,7 @@ import { steadyTime, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Announcer, KnownAnnouncers } from '../../shared/pipeline/types.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/types.js';
-import { parsePeerId } from '../../shared/net/peer-id.js';
+import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
 import type { BanScores } from '../bans/scores.js';
 import type { FsmState } from '../chain/types.js';
 import type { PeerRecords } from '../peers/peer-records.js';
@@ -37,7 +37,7 @@ export interface InvalidFeedbackComponents {
   readonly announcersOf: (kind: ReportedKind, hashes: readonly HashHex[]) => Promise<KnownAnnouncers>;
   readonly fsmState: () => FsmState | undefined;
   /** This node's own, which is never scored. */
-  readonly ownPeerId: () => string;
+  readonly ownPeerId: () => PeerIdText;
   readonly blocks?: KafkaConsumer | undefined;
   readonly subtrees?: KafkaConsumer | undefined;
   /** Unix ms; unless told the earlier of wall.date and steadyTime: a record is late only where no clock that was set makes it so. */
@@ -47,12 +47,12 @@ export interface InvalidFeedbackComponents {
 type Found = 'announced' | 'peer_id' | 'url';
 
 interface Accused {
-  readonly peers: readonly string[];
+  readonly peers: readonly PeerIdText[];
   readonly found: Found;
 }
 
 /** Whose data hub is where, of the peers known now: made when a batch first asks. */
-type OwnersOf = (url: string) => readonly string[];
+type OwnersOf = (url: string) => readonly PeerIdText[];
 
 /**
  * What is older scores nobody: by then its points would be forgiven, a point a minute, and its announcers are forgotten. A new
@@ -149,7 +149,7 @@ export class InvalidFeedback {
 
   /** Once a batch: a flood of reports must not walk all peers for each. */
   #owners(): OwnersOf {
-    let owners: Map<string, string[]> | undefined;
+    let owners: Map<string, PeerIdText[]> | undefined;
     return (url) => {
       if (owners === undefined) {
         owners = new Map();

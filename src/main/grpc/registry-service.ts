@@ -12,7 +12,7 @@ import {
   type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
 import { displayText } from '../../shared/messages/text.js';
-import { parsePeerId } from '../../shared/net/peer-id.js';
+import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
 import { InvalidBanSubjectError } from '../bans/subject.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { PeerSnapshot } from '../peers/peer-snapshot.js';
@@ -58,7 +58,7 @@ const CHAIN_WORK_MAX = 32;
 /** Outcomes from which on the rate of success counts by itself. */
 const JUDGED_OUTCOMES = 10;
 
-function peerOf(text: string): string {
+function peerOf(text: string): PeerIdText {
   if (text === '') throw new RangeError('peer_id: is empty');
   const peer = parsePeerId(text);
   if (peer === undefined) throw new InvalidBanSubjectError('peer_id: not a peer ID');

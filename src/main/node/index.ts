@@ -1,5 +1,6 @@
 /** The libp2p node: receives and publishes on the network's topics, and is connected to its peers. */
 
+import { type PeerIdText, peerIdText } from '../../shared/net/peer-id.js';
 import '../../shared/process/polyfill.js';
 
 import { EventEmitter } from 'node:events';
@@ -70,7 +71,7 @@ export interface NodeOptions {
 const hasDirectPeers = ({ p2p_generation }: Settings): boolean => p2p_generation === 'current';
 
 export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
-  readonly peerId: string;
+  readonly peerId: PeerIdText;
   readonly #components: NodeComponents;
   readonly #options: NodeOptions;
   readonly #patches: Patches;
@@ -89,7 +90,7 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
     this.#components = components;
     this.#options = options;
     this.#patches = { ...ALL_PATCHES, ...options.patches };
-    this.peerId = peerIdFromPrivateKey(components.privateKey).toString();
+    this.peerId = peerIdText(peerIdFromPrivateKey(components.privateKey));
     this.#connections = connections;
     this.#warn = peerWarnings(logger, (peerId) => connections.isNamed(peerId));
     const names = kinds.map(({ name }) => name);
@@ -106,7 +107,7 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
         patches: this.#patches,
         self: this.peerId,
         directPeers: hasDirectPeers(settings) ? connections.configured.others(this.peerId) : [],
-        applicationScore: (id) => (connections.isExempt(id) ? 0 : Math.min(0, bans.applicationScore(id))),
+        applicationScore: (id) => (connections.isExempt(id) ? 0 : Math.min(0, bans.applicationScore(id as PeerIdText))),
         isExempt: (address) => connections.isExemptAddress(address),
         streams: options.gossipStreams,
         topicPatienceMs: options.topicPatienceMs,
@@ -158,12 +159,12 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
     this.#gossip.report(messageId, verdict);
   }
 
-  async sendDirect(peerId: string, data: Uint8Array, signal?: AbortSignal): Promise<void> {
+  async sendDirect(peerId: PeerIdText, data: Uint8Array, signal?: AbortSignal): Promise<void> {
     if (this.#running === undefined) throw new UnavailableError('the libp2p node is not running');
     await this.#running.sendDirect(peerId, data, signal);
   }
 
-  isConnected(peerId: string): boolean {
+  isConnected(peerId: PeerIdText): boolean {
     return this.#connections.isConnected(peerId);
   }
 
@@ -171,7 +172,7 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
     return this.#connections.peers();
   }
 
-  peer(peerId: string): ConnectedPeer | undefined {
+  peer(peerId: PeerIdText): ConnectedPeer | undefined {
     return this.#connections.peer(peerId);
   }
 
@@ -189,17 +190,17 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
     await connectTo(address, components, { isPrivate: isPrivateNetwork(this.#components.settings), signal });
   }
 
-  async disconnect(peerId: string): Promise<boolean> {
+  async disconnect(peerId: PeerIdText): Promise<boolean> {
     return (await this.closeMatching((remote) => remote.peerId === peerId)) > 0;
   }
 
   async closeMatching(
-    matches: (remote: { readonly address: string; readonly peerId: string }) => boolean,
+    matches: (remote: { readonly address: string; readonly peerId: PeerIdText }) => boolean,
   ): Promise<number> {
     return abortMatching(this.#running?.host.getConnections() ?? [], matches);
   }
 
-  setPeerName(peerId: string, name: string): void {
+  setPeerName(peerId: PeerIdText, name: string): void {
     this.#running?.peering.setName(peerId, name);
   }
 
@@ -276,7 +277,7 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
     gossip.on('stalled', (peerId) => setImmediate(() => this.#closeStalled(peerId)));
   }
 
-  #closeStalled(peerId: string): void {
+  #closeStalled(peerId: PeerIdText): void {
     const connections = this.#running?.host.getConnections() ?? [];
     if (abortMatching(connections, (remote) => remote.peerId === peerId) === 0) return;
     this.#metrics.stalledPeers.inc();
@@ -286,7 +287,7 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
   #listenToHost(host: Host): void {
     const { settings, logger } = this.#components;
     host.addEventListener('peer:connect', ({ detail }) => {
-      const peerId = detail.toString();
+      const peerId = peerIdText(detail);
       // Behind a /dnsaddr there was no ID to make a direct peer of before.
       if (hasDirectPeers(settings) && this.#connections.isConfigured(peerId)) {
         this.#gossip.addDirectPeer(peerId);
@@ -295,7 +296,7 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
       this.emit('connected', peerId);
     });
     host.addEventListener('peer:disconnect', ({ detail }) => {
-      const peerId = detail.toString();
+      const peerId = peerIdText(detail);
       const bytesReceived = this.#connections.forget(peerId);
       this.#gossip.closed(peerId);
       this.emit('disconnected', peerId, bytesReceived);

@@ -1,5 +1,6 @@
 /** What the rest of the server sees of the libp2p node. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { ConnectedPeer } from './connections/connected-peer.js';
 import type { Verdict } from './gossip/verdicts.js';
@@ -21,19 +22,19 @@ export interface NodeEvents {
   /** Verdict is owed: call `report` exactly once a message. */
   received: [message: ReceivedMessage];
   /** One JSON message from the direct stream, unchecked, at most 32 KiB. */
-  direct: [message: { readonly source: string; readonly data: Uint8Array }];
-  connected: [peerId: string];
+  direct: [message: { readonly source: PeerIdText; readonly data: Uint8Array }];
+  connected: [peerId: PeerIdText];
   /** Its last connection has closed; `bytesReceived` came over all of them. */
-  disconnected: [peerId: string, bytesReceived: bigint];
+  disconnected: [peerId: PeerIdText, bytesReceived: bigint];
   /** Persistent excess of a connection's budget. */
-  excess: [peerId: string];
+  excess: [peerId: PeerIdText];
   /** It has sent one more message in its own name that is not valid than can be by mistake. */
-  forged: [peerId: string];
+  forged: [peerId: PeerIdText];
 }
 
 export interface P2PNode {
   /** Base58. */
-  readonly peerId: string;
+  readonly peerId: PeerIdText;
   start(signal?: AbortSignal): Promise<void>;
   stop(): Promise<void>;
   on<E extends keyof NodeEvents>(event: E, listener: (...values: NodeEvents[E]) => void): unknown;
@@ -44,21 +45,21 @@ export interface P2PNode {
   /** Verdict on a message that was `received`; see `Verdict` for what each does. */
   report(messageId: string, verdict: Verdict): void;
   /** Writes one message on the direct stream and closes it. */
-  sendDirect(peerId: string, data: Uint8Array, signal?: AbortSignal): Promise<void>;
-  isConnected(peerId: string): boolean;
+  sendDirect(peerId: PeerIdText, data: Uint8Array, signal?: AbortSignal): Promise<void>;
+  isConnected(peerId: PeerIdText): boolean;
   peers(): readonly ConnectedPeer[];
   /** Undefined for one that is not connected. */
-  peer(peerId: string): ConnectedPeer | undefined;
+  peer(peerId: PeerIdText): ConnectedPeer | undefined;
   /** Multiaddrs others can dial, with /p2p/<id>. */
   addresses(): readonly string[];
   /** Throws RangeError on a multiaddr that does not parse or lacks a peer ID. */
   connect(multiaddr: string, signal?: AbortSignal): Promise<void>;
-  disconnect(peerId: string): Promise<boolean>;
+  disconnect(peerId: PeerIdText): Promise<boolean>;
   /** Closes connections whose remote address (IP text) or peer ID matches. Resolves with how many. */
   closeMatching(
-    matches: (remote: { readonly address: string; readonly peerId: string }) => boolean,
+    matches: (remote: { readonly address: string; readonly peerId: PeerIdText }) => boolean,
   ): Promise<number>;
   /** Peer names shown in message-bus envelopes and the peer cache. */
-  setPeerName(peerId: string, name: string): void;
+  setPeerName(peerId: PeerIdText, name: string): void;
   health(signal: AbortSignal): Promise<DependencyHealth>;
 }

@@ -1,10 +1,11 @@
 /** What one peer told of itself, as it is kept and stored. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
 
 export interface KnownPeer {
   /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   /** As told, at the most ours plus `p2p_max_unvalidated_advertised_height_lead`; 0 before the first word of it. */
   readonly height: number;
   /** Height when it was first heard. */
@@ -56,7 +57,7 @@ export function encodeKnown({ dataHubUrl: url, lastReceived: lastHeard, ...known
 }
 
 /** What is in `json` of a base58 peer ID. Throws what `decodeFlat` throws, and RangeError on a height that no wire carries. */
-export function decodeKnown(peerId: string, json: string): KnownPeer {
+export function decodeKnown(peerId: PeerIdText, json: string): KnownPeer {
   const { url, lastHeard, ...known } = decodeFlat(STORED_NOTHING, json);
   if (Math.max(known.height, known.startingHeight) > MAX_HEIGHT)
     throw new RangeError('a height is not 32-bit');

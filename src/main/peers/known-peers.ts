@@ -4,6 +4,7 @@
  * who once was connected goes before who is recorded, and who is connected or configured stays.
  */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
@@ -16,9 +17,9 @@ export interface KnownPeersComponents {
   /** Our own best height now; undefined while the chain has not said it, and then heights are taken as they come. */
   readonly ownHeight: () => number | undefined;
   /** Whether there is a record of how dealing with a base58 peer ID went; of nobody unless told. */
-  readonly isRecorded?: (peerId: string) => boolean;
+  readonly isRecorded?: (peerId: PeerIdText) => boolean;
   /** What is known of a peer is new, different or forgotten. */
-  readonly onChange?: (peerId: string) => void;
+  readonly onChange?: (peerId: PeerIdText) => void;
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
@@ -27,7 +28,7 @@ export interface KnownPeersOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
   /** Whether the settings name a base58 peer ID; none unless told. */
-  readonly isConfigured?: (peerId: string) => boolean;
+  readonly isConfigured?: (peerId: PeerIdText) => boolean;
   /** 10,000 unless told, half of it for strangers; past it the least recently heard is forgotten. */
   readonly maxPeers?: number;
 }
@@ -41,19 +42,19 @@ const STRANGERS_URL_MAX = 256;
 export class KnownPeers {
   readonly #metrics: PeerMetrics;
   readonly #ownHeight: () => number | undefined;
-  readonly #isRecorded: (peerId: string) => boolean;
-  readonly #onChange: (peerId: string) => void;
+  readonly #isRecorded: (peerId: PeerIdText) => boolean;
+  readonly #onChange: (peerId: PeerIdText) => void;
   readonly #now: () => number;
   readonly #maxHeightLead: number;
-  readonly #isConfigured: (peerId: string) => boolean;
-  readonly #connected = new Set<string>();
+  readonly #isConfigured: (peerId: PeerIdText) => boolean;
+  readonly #connected = new Set<PeerIdText>();
   /** Received so far over connections that are open. */
-  #live = new Map<string, bigint>();
+  #live = new Map<PeerIdText, bigint>();
   /** Connected, configured or recorded. */
-  readonly #kept: LRUCache<string, KnownPeer>;
+  readonly #kept: LRUCache<PeerIdText, KnownPeer>;
   /** Connected once. */
-  readonly #met: LRUCache<string, KnownPeer>;
-  readonly #strangers: LRUCache<string, KnownPeer>;
+  readonly #met: LRUCache<PeerIdText, KnownPeer>;
+  readonly #strangers: LRUCache<PeerIdText, KnownPeer>;
   /** Places for `#kept` and `#met` together. */
   readonly #maxFamiliar: number;
   #restoring: KnownPeer[] = [];
@@ -69,7 +70,7 @@ export class KnownPeers {
     const maxPeers = options.maxPeers ?? MAX_KNOWN;
     const maxStrangers = Math.max(1, Math.floor(maxPeers / 2));
     this.#maxFamiliar = maxPeers - maxStrangers;
-    const places = (max: number): LRUCache<string, KnownPeer> =>
+    const places = (max: number): LRUCache<PeerIdText, KnownPeer> =>
       new LRUCache({
         max,
         dispose: (_, peer, reason) => {
@@ -92,18 +93,18 @@ export class KnownPeers {
   }
 
   /** Whether a base58 peer ID is connected now. Constant time. */
-  isConnected(peerId: string): boolean {
+  isConnected(peerId: PeerIdText): boolean {
     return this.#connected.has(peerId);
   }
 
   /** The peer is connected. */
-  connected(peerId: string): void {
+  connected(peerId: PeerIdText): void {
     this.#connected.add(peerId);
     this.#set({ ...this.#of(peerId), connectedAt: this.#now() });
   }
 
   /** The peer's last connection has closed, after `bytesReceived` over all of them. */
-  disconnected(peerId: string, bytesReceived: bigint): void {
+  disconnected(peerId: PeerIdText, bytesReceived: bigint): void {
     this.#connected.delete(peerId);
     this.#live.delete(peerId);
     const before = this.#of(peerId);
@@ -111,7 +112,7 @@ export class KnownPeers {
   }
 
   /** What came over the connections that are open, all of them: it is stored with the rest, should the process not see their end. */
-  counted(open: Iterable<{ readonly id: string; readonly bytesReceived: bigint }>): void {
+  counted(open: Iterable<{ readonly id: PeerIdText; readonly bytesReceived: bigint }>): void {
     const before = this.#live;
     this.#live = new Map();
     for (const { id, bytesReceived } of open) {
@@ -122,13 +123,13 @@ export class KnownPeers {
   }
 
   /** There is a record of the peer now, or no longer: its place is another. */
-  reconsider(peerId: string): void {
+  reconsider(peerId: PeerIdText): void {
     const known = this.get(peerId);
     if (known !== undefined && !this.#placeOf(known).has(peerId)) this.#put(known);
   }
 
   /** What is known of a peer as JSON, the bytes of its open connections included; undefined for a stranger. */
-  encoded(peerId: string): string | undefined {
+  encoded(peerId: PeerIdText): string | undefined {
     const known = this.get(peerId);
     if (known === undefined) return undefined;
     return encodeKnown({
@@ -141,7 +142,7 @@ export class KnownPeers {
    * Takes what an earlier run knew; it is there after {@link restored}. Throws what {@link decodeKnown} throws. Times to come, as after a
    * clock was set back, are taken as now: else what was told then would be news until then.
    */
-  restore(peerId: string, json: string): void {
+  restore(peerId: PeerIdText, json: string): void {
     const known = decodeKnown(peerId, json);
     const now = this.#now();
     this.#restoring.push({
@@ -160,7 +161,7 @@ export class KnownPeers {
   }
 
   /** What is known of a base58 peer ID. */
-  get(peerId: string): KnownPeer | undefined {
+  get(peerId: PeerIdText): KnownPeer | undefined {
     for (const places of this.#places()) {
       const known = places.peek(peerId);
       if (known !== undefined) return known;
@@ -173,11 +174,11 @@ export class KnownPeers {
     return this.#places().flatMap((places) => [...places.values()]);
   }
 
-  #places(): LRUCache<string, KnownPeer>[] {
+  #places(): LRUCache<PeerIdText, KnownPeer>[] {
     return [this.#kept, this.#met, this.#strangers];
   }
 
-  #of(peerId: string): KnownPeer {
+  #of(peerId: PeerIdText): KnownPeer {
     return this.get(peerId) ?? { ...NOTHING_KNOWN, id: peerId };
   }
 
@@ -200,12 +201,12 @@ export class KnownPeers {
     this.#metrics.known.set(this.#kept.size + this.#met.size + this.#strangers.size);
   }
 
-  #placeOf({ id, connectedAt }: KnownPeer): LRUCache<string, KnownPeer> {
+  #placeOf({ id, connectedAt }: KnownPeer): LRUCache<PeerIdText, KnownPeer> {
     if (this.#stays(id) || this.#isRecorded(id)) return this.#kept;
     return connectedAt > 0 ? this.#met : this.#strangers;
   }
 
-  #stays(peerId: string): boolean {
+  #stays(peerId: PeerIdText): boolean {
     return this.#connected.has(peerId) || this.#isConfigured(peerId);
   }
 

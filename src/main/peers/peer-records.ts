@@ -1,5 +1,6 @@
 /** How dealing with each peer went, as the services around this node report it, and the reputation that follows. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import { QUEUES } from '../../shared/queues.js';
@@ -23,7 +24,7 @@ const SAME_FAILURE_MS = 10_000;
 export interface PeerRecordsComponents {
   readonly metrics: PeerMetrics;
   /** A record is new, different or forgotten. */
-  readonly onChange?: (peerId: string) => void;
+  readonly onChange?: (peerId: PeerIdText) => void;
   /** Called when it is recorded. */
   readonly onReport?: (report: PeerReport) => void;
   /** Unix ms; steadyTime unless told. */
@@ -40,14 +41,14 @@ export interface PeerRecordsOptions {
 /** Records by base58 peer ID. Who has the admin key adds to them, and the node's reports within a bound: strangers cannot crowd them out. */
 export class PeerRecords {
   readonly #metrics: PeerMetrics;
-  readonly #onChange: (peerId: string) => void;
+  readonly #onChange: (peerId: PeerIdText) => void;
   readonly #onReport: (report: PeerReport) => void;
   readonly #now: () => number;
   readonly #storageDoubtMs: number;
-  readonly #records: LRUCache<string, PeerRecord>;
+  readonly #records: LRUCache<PeerIdText, PeerRecord>;
   /** Low peers, and when (unix ms) each recovers: asked for every message. */
-  readonly #low = new Map<string, number>();
-  readonly #lastFailures: LRUCache<string, { readonly at: number; readonly source: FailureSource }>;
+  readonly #low = new Map<PeerIdText, number>();
+  readonly #lastFailures: LRUCache<PeerIdText, { readonly at: number; readonly source: FailureSource }>;
 
   constructor(
     components: PeerRecordsComponents,
@@ -70,22 +71,22 @@ export class PeerRecords {
   }
 
   /** The record of a peer, or {@link NO_RECORD}. */
-  get(peer: string): PeerRecord {
+  get(peer: PeerIdText): PeerRecord {
     this.isLow(peer);
     return this.#records.peek(peer) ?? NO_RECORD;
   }
 
-  has(peer: string): boolean {
+  has(peer: PeerIdText): boolean {
     return this.#records.has(peer);
   }
 
   /** Everybody of whom there is a record. */
-  peers(): string[] {
+  peers(): PeerIdText[] {
     return [...this.#records.keys()];
   }
 
   /** Whether a peer's reputation is too low to hear all that it says. Constant time; a wait that is over ends here. */
-  isLow(peer: string): boolean {
+  isLow(peer: PeerIdText): boolean {
     const due = this.#low.get(peer);
     if (due === undefined) return false;
     if (this.#now() < due) return true;
@@ -94,12 +95,12 @@ export class PeerRecords {
   }
 
   /** Whether services have reported that dealing with a peer went well, and its reputation is still neutral or better. Constant time. */
-  isReputed(peer: string): boolean {
+  isReputed(peer: PeerIdText): boolean {
     const record = this.#records.peek(peer);
     return record !== undefined && record.successes > 0 && record.reputation >= NEUTRAL_REPUTATION;
   }
 
-  catchupAttempt(peer: string): void {
+  catchupAttempt(peer: PeerIdText): void {
     const { attempts, catchupAttempts } = this.get(peer);
     this.#metrics.interactions.inc({ outcome: 'attempt' });
     this.#set(peer, {
@@ -110,13 +111,13 @@ export class PeerRecords {
     this.#onReport({ type: 'catchup_attempt', peer });
   }
 
-  catchupSuccess(peer: string, durationMs: bigint): void {
+  catchupSuccess(peer: PeerIdText, durationMs: bigint): void {
     this.#succeeded(peer, durationMs, { catchupSuccesses: this.get(peer).catchupSuccesses + 1 });
     this.#onReport({ type: 'catchup_success', peer, ms: durationMs });
   }
 
   /** Returns false where `source` tells of a failure that the other source has told already. */
-  catchupFailure(peer: string, source: FailureSource): boolean {
+  catchupFailure(peer: PeerIdText, source: FailureSource): boolean {
     const now = this.#now();
     const last = this.#lastFailures.get(peer);
     if (last !== undefined && last.source !== source && Math.abs(now - last.at) < SAME_FAILURE_MS) {
@@ -136,19 +137,19 @@ export class PeerRecords {
   }
 
   /** The peer had announced a block and did not have all of it. */
-  doubtStorage(peer: string): void {
+  doubtStorage(peer: PeerIdText): void {
     this.#set(peer, { storageDoubtedUntil: this.#now() + this.#storageDoubtMs });
     this.#onReport({ type: 'storage_doubted', peer });
   }
 
   /** `text` is safe to show and at most 1,024 characters. */
-  catchupError(peer: string, text: string): void {
+  catchupError(peer: PeerIdText, text: string): void {
     this.#set(peer, { catchupError: text, catchupErrorAt: this.#now() });
     this.#onReport({ type: 'catchup_error', peer, text });
   }
 
   /** The peer cheated: its reputation stays at the lowest until it is reset or recovers. */
-  malicious(peer: string): void {
+  malicious(peer: PeerIdText): void {
     const now = this.#now();
     const { attempts, failures, malicious } = this.get(peer);
     this.#metrics.interactions.inc({ outcome: 'malicious' });
@@ -166,30 +167,30 @@ export class PeerRecords {
    * The peer did not give a subtree that it had announced, as the node reports. Who merely announces may be made for the
    * purpose, so of strangers no more than half the places are taken; their ban score tells of the rest.
    */
-  subtreeFailure(peer: string): void {
+  subtreeFailure(peer: PeerIdText): void {
     if (!this.#records.has(peer) && this.#records.size >= this.#records.max / 2) return;
     this.#metrics.interactions.inc({ outcome: 'failure' });
     this.#judge(peer, { failures: this.get(peer).failures + 1, lastFailure: this.#now() });
     this.#onReport({ type: 'failure', peer });
   }
 
-  validSubtree(peer: string): void {
+  validSubtree(peer: PeerIdText): void {
     this.#succeeded(peer, 0n, {});
     this.#onReport({ type: 'valid_subtree', peer });
   }
 
-  validBlock(peer: string): void {
+  validBlock(peer: PeerIdText): void {
     this.#succeeded(peer, 0n, { lastValidBlock: this.#now() });
     this.#onReport({ type: 'valid_block', peer });
   }
 
-  validHeaders(peer: string, durationMs: bigint): void {
+  validHeaders(peer: PeerIdText, durationMs: bigint): void {
     this.#succeeded(peer, durationMs, { attempts: this.get(peer).attempts + 1, lastAttempt: this.#now() });
     this.#onReport({ type: 'valid_headers', peer, ms: durationMs });
   }
 
   /** Takes a chain with more work than the one before. `chainWork`: big-endian, at most 32 bytes. False where it has not. */
-  validatedProgress(peer: string, height: number, hash: string, chainWork: Uint8Array): boolean {
+  validatedProgress(peer: PeerIdText, height: number, hash: string, chainWork: Uint8Array): boolean {
     const work = Buffer.from(chainWork).toString('hex').replace(/^0+/, '');
     const { validatedWork } = this.get(peer);
     const longer = work.length - validatedWork.length;
@@ -199,14 +200,14 @@ export class PeerRecords {
     return true;
   }
 
-  bytesDownloaded(peer: string, bytes: bigint): void {
+  bytesDownloaded(peer: PeerIdText, bytes: bigint): void {
     const sum = this.get(peer).bytesDownloaded + bytes;
     this.#set(peer, { bytesDownloaded: cappedBytes(sum) });
     this.#onReport({ type: 'downloaded', peer, bytes });
   }
 
   /** Forgets how dealing with a peer went; what was downloaded and validated stays. */
-  reset(peer: string): void {
+  reset(peer: PeerIdText): void {
     if (!this.#records.has(peer)) return;
     const { bytesDownloaded, validatedHeight, validatedHash, validatedWork, lastValidBlock } = this.get(peer);
     this.#lastFailures.delete(peer);
@@ -223,7 +224,7 @@ export class PeerRecords {
   }
 
   /** The record of `peer` as JSON; undefined for none. */
-  encoded(peer: string): string | undefined {
+  encoded(peer: PeerIdText): string | undefined {
     const record = this.#records.peek(peer);
     return record === undefined ? undefined : encodeRecord(record);
   }
@@ -232,7 +233,7 @@ export class PeerRecords {
    * Takes a record of an earlier run. Throws what {@link decodeRecord} throws. Times to come, as after a clock was set back, are taken
    * as now: else a low peer would stay low until then.
    */
-  restore(peer: string, json: string): void {
+  restore(peer: PeerIdText, json: string): void {
     const record = decodeRecord(json);
     const now = this.#now();
     this.#records.set(peer, {
@@ -244,7 +245,7 @@ export class PeerRecords {
     this.#consider(peer);
   }
 
-  #succeeded(peer: string, durationMs: bigint, changes: Partial<PeerRecord>): void {
+  #succeeded(peer: PeerIdText, durationMs: bigint, changes: Partial<PeerRecord>): void {
     const { successes, averageMs } = this.get(peer);
     this.#metrics.interactions.inc({ outcome: 'success' });
     this.#judge(peer, {
@@ -255,23 +256,23 @@ export class PeerRecords {
     });
   }
 
-  #judge(peer: string, changes: Partial<PeerRecord>): void {
+  #judge(peer: PeerIdText, changes: Partial<PeerRecord>): void {
     const changed = { ...this.get(peer), ...changes };
     this.#put(peer, { ...changed, reputation: reputationOf(changed, this.#now()) });
   }
 
-  #set(peer: string, changes: Partial<PeerRecord>): void {
+  #set(peer: PeerIdText, changes: Partial<PeerRecord>): void {
     this.#put(peer, { ...this.get(peer), ...changes });
   }
 
-  #put(peer: string, record: PeerRecord): void {
+  #put(peer: PeerIdText, record: PeerRecord): void {
     this.#records.set(peer, record);
     this.#consider(peer);
     this.#onChange(peer);
   }
 
   /** Whether it is low now. */
-  #consider(peer: string): void {
+  #consider(peer: PeerIdText): void {
     const record = this.#records.peek(peer) ?? NO_RECORD;
     if (record.reputation < LOW_REPUTATION) {
       this.#low.set(peer, recoveryDue(record.lastFailure, record.lastRecovery, record.recoveries));
@@ -280,7 +281,7 @@ export class PeerRecords {
     this.#metrics.low.set(this.#low.size);
   }
 
-  #recover(peer: string): void {
+  #recover(peer: PeerIdText): void {
     this.#low.delete(peer);
     const record = this.#records.peek(peer);
     if (record === undefined) return;

@@ -1,10 +1,12 @@
 /** What the services around this node report of a peer. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
+
 /** A failed catch-up is reported by a call and by a notification of the chain. */
 export type FailureSource = 'call' | 'notification';
 
 /** What was reported of a peer and is recorded, for who keeps records too. */
-export type PeerReport = { readonly peer: string } & (
+export type PeerReport = { readonly peer: PeerIdText } & (
   | {
       readonly type:
         | 'catchup_attempt'

@@ -1,5 +1,6 @@
 /** Everything that is known of one peer, joined at the moment of asking. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from '../node/types.js';
 import type { KnownPeer } from './known-peer.js';
 import { MAX_BYTES, type PeerRecord } from './peer-record.js';
@@ -7,7 +8,7 @@ import { isDealtWith, type ServiceRow } from './service/row.js';
 
 export interface PeerSnapshot {
   /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   /** What it told of itself, to this node or else to other services of the node; undefined where it has told nothing. */
   readonly known: KnownPeer | undefined;
   /** How dealing with it went, for all services of the node. */
@@ -46,7 +47,7 @@ export interface PeerSources {
 }
 
 /** Joins what there is of a peer at `now` (unix ms). */
-export function peerSnapshot(id: string, sources: PeerSources, now: number): PeerSnapshot {
+export function peerSnapshot(id: PeerIdText, sources: PeerSources, now: number): PeerSnapshot {
   const { row, record: own, connection, banScore, banned } = sources;
   const known = sources.known ?? (row && knownFrom(row));
   const record = row === undefined ? own : joinedRecord(own, row);

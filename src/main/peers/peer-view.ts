@@ -3,6 +3,7 @@
  * it, joined at the moment of asking. Each of these is written where it is learned; whoever wants to know about a peer asks here.
  */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { inSlices } from '../../shared/async/slices.js';
 import { steadyTime } from '../../shared/clock.js';
 import { plainHost } from '../../shared/messages/data-hub-url.js';
@@ -21,10 +22,10 @@ export interface PeerViewComponents {
   readonly scores: Pick<BanScores, 'score'>;
   /** What the blockchain service has of peers, where it has a registry. */
   readonly service?: {
-    row(peer: string): ServiceRow | undefined;
+    row(peer: PeerIdText): ServiceRow | undefined;
     rows(): Iterable<ServiceRow>;
     /** Whether it says that a peer's reputation is too low to take in all that it says; undefined where it has not said anything of late. */
-    isLow(peer: string): boolean | undefined;
+    isLow(peer: PeerIdText): boolean | undefined;
   };
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
@@ -58,7 +59,7 @@ export class PeerView {
   }
 
   /** One peer by its base58 ID; undefined for a stranger. */
-  get(id: string): PeerSnapshot | undefined {
+  get(id: PeerIdText): PeerSnapshot | undefined {
     const { registry, node, service } = this.#components;
     const connection = node.peer(id);
     const isKnown =
@@ -88,7 +89,7 @@ export class PeerView {
   }
 
   /** Base58 IDs of everybody known, recorded or connected, without this node. */
-  ids(): ReadonlySet<string> {
+  ids(): ReadonlySet<PeerIdText> {
     return this.#ids(
       this.#components.node.peers().map(({ id }) => id),
       true,
@@ -101,12 +102,12 @@ export class PeerView {
   }
 
   /** Whether a base58 peer ID is banned now. Constant time. */
-  isBanned(id: string): boolean {
+  isBanned(id: PeerIdText): boolean {
     return this.#components.list.isPeerBanned(id);
   }
 
   /** Whether a peer's reputation is too low to take in all that it says. Constant time. */
-  isLow(id: string): boolean {
+  isLow(id: PeerIdText): boolean {
     const { service, registry } = this.#components;
     return service?.isLow(id) ?? registry.records.isLow(id);
   }
@@ -130,7 +131,7 @@ export class PeerView {
     for (const id of this.#ids(connections.keys(), remote)) yield this.#snapshot(id, connections.get(id));
   }
 
-  #ids(connected: Iterable<string>, remote: boolean): Set<string> {
+  #ids(connected: Iterable<PeerIdText>, remote: boolean): Set<PeerIdText> {
     const { registry, node, service } = this.#components;
     const ids = new Set([...connected, ...registry.peers()]);
     for (const { id } of (remote ? service?.rows() : undefined) ?? []) ids.add(id);
@@ -149,7 +150,7 @@ export class PeerView {
     return !this.#blacklistedHosts.has(plainHost(new URL(dataHubUrl).hostname));
   }
 
-  #snapshot(id: string, connection: ConnectedPeer | undefined): PeerSnapshot {
+  #snapshot(id: PeerIdText, connection: ConnectedPeer | undefined): PeerSnapshot {
     const { registry, list, scores, service } = this.#components;
     const sources = {
       known: registry.known.get(id),

@@ -4,6 +4,7 @@
  * killed, and of the bytes of open connections {@link COUNT_EVERY_MS}.
  */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
@@ -28,7 +29,7 @@ export interface PeerRegistryComponents {
   /** Our own best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
   /** Who is connected, and what came from them; nobody unless told. */
-  readonly connections?: () => Iterable<{ readonly id: string; readonly bytesReceived: bigint }>;
+  readonly connections?: () => Iterable<{ readonly id: PeerIdText; readonly bytesReceived: bigint }>;
   /** What was reported of a peer and is recorded. */
   readonly onReport?: (report: PeerReport) => void;
   /** Unix ms; steadyTime unless told. */
@@ -39,7 +40,7 @@ export interface PeerRegistryOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
   /** Whether the settings name a base58 peer ID, which is then not forgotten; none unless told. */
-  readonly isConfigured?: (peerId: string) => boolean;
+  readonly isConfigured?: (peerId: PeerIdText) => boolean;
   /** Peers known, and as many more of which there is a record; 10,000 unless told. */
   readonly maxPeers?: number;
   /** p2p_full_storage_penalty_duration; an hour unless told. */
@@ -51,10 +52,10 @@ export interface PeerRegistryOptions {
 export class PeerRegistry {
   readonly known: KnownPeers;
   readonly records: PeerRecords;
-  readonly #isConfigured: (peerId: string) => boolean;
+  readonly #isConfigured: (peerId: PeerIdText) => boolean;
   readonly #logger: Logger;
   readonly #metrics: PeerMetrics;
-  readonly #toStore: readonly [known: WriteBehind, records: WriteBehind];
+  readonly #toStore: readonly [known: WriteBehind<PeerIdText>, records: WriteBehind<PeerIdText>];
   readonly #connections: NonNullable<PeerRegistryComponents['connections']>;
   readonly #storeEveryMs: number;
   readonly #countEveryMs: number;
@@ -145,23 +146,23 @@ export class PeerRegistry {
   }
 
   /** Base58 IDs of everybody that is known or recorded. */
-  peers(): Set<string> {
+  peers(): Set<PeerIdText> {
     return new Set([...this.known.list().map(({ id }) => id), ...this.records.peers()]);
   }
 
   /** The best that holds of a base58 peer ID now. Constant time. */
-  standingOf(peer: string): AuthorStanding {
+  standingOf(peer: PeerIdText): AuthorStanding {
     if (this.#isConfigured(peer)) return 'configured';
     if (this.records.isReputed(peer)) return 'reputed';
     return this.known.isConnected(peer) ? 'connected' : 'stranger';
   }
 
-  #changed(which: 0 | 1, peer: string): void {
+  #changed(which: 0 | 1, peer: PeerIdText): void {
     this.#toStore[which].changed(peer);
     this.#observe();
   }
 
-  #recorded(peer: string): void {
+  #recorded(peer: PeerIdText): void {
     this.known.reconsider(peer);
     this.#changed(1, peer);
   }

@@ -7,13 +7,13 @@ import type { Logger } from '../../shared/logging/logger.js';
 /** Any LevelDB; whoever made it opens and closes it. */
 export type Level = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
 
-export interface WriteBehindComponents {
+export interface WriteBehindComponents<K extends string> {
   readonly level: Level;
   readonly logger: Logger;
   /** What memory has of `key` now, encoded; undefined where it has forgotten it. */
-  readonly valueOf: (key: string) => string | undefined;
+  readonly valueOf: (key: K) => string | undefined;
   /** Every key that memory has. */
-  readonly keys: () => Iterable<string>;
+  readonly keys: () => Iterable<K>;
 }
 
 export interface WriteBehindOptions {
@@ -26,19 +26,20 @@ export interface WriteBehindOptions {
 /** Operations of one write to the database. */
 const BATCH = 1_000;
 
-export class WriteBehind {
-  readonly #components: WriteBehindComponents;
+/** `K`: what the keys are; the store is taken at its word that all of its keys are such. */
+export class WriteBehind<K extends string = string> {
+  readonly #components: WriteBehindComponents<K>;
   readonly #maxWaiting: number;
-  readonly #stored: AbstractSublevel<Level, string | Buffer | Uint8Array, string, string>;
-  #waiting = new Set<string>();
+  readonly #stored: AbstractSublevel<Level, string | Buffer | Uint8Array, K, string>;
+  #waiting = new Set<K>();
   /** Being written. */
-  #left: ReadonlySet<string> = new Set();
+  #left: ReadonlySet<K> = new Set();
   #everything = false;
 
-  constructor(components: WriteBehindComponents, { name, maxWaiting }: WriteBehindOptions) {
+  constructor(components: WriteBehindComponents<K>, { name, maxWaiting }: WriteBehindOptions) {
     this.#components = components;
     this.#maxWaiting = maxWaiting;
-    this.#stored = components.level.sublevel<string, string>(name, { valueEncoding: 'utf8' });
+    this.#stored = components.level.sublevel<K, string>(name, { valueEncoding: 'utf8' });
   }
 
   /** Keys whose newest state is not stored; where nobody remembers which, as many as may wait. */
@@ -47,7 +48,7 @@ export class WriteBehind {
   }
 
   /** Hands every stored entry to `take`; one that it throws at is logged and deleted at the next write. */
-  async load(take: (key: string, value: string) => void): Promise<void> {
+  async load(take: (key: K, value: string) => void): Promise<void> {
     await this.#stored.open();
     for await (const [key, value] of this.#stored.iterator()) {
       try {
@@ -63,7 +64,7 @@ export class WriteBehind {
   }
 
   /** `key` is new, different or forgotten. */
-  changed(key: string): void {
+  changed(key: K): void {
     if (this.#everything) return;
     this.#waiting.add(key);
     if (this.#waiting.size <= this.#maxWaiting) return;
@@ -90,8 +91,8 @@ export class WriteBehind {
     }
   }
 
-  async #writeSome(left: Set<string>): Promise<void> {
-    const some: string[] = [];
+  async #writeSome(left: Set<K>): Promise<void> {
+    const some: K[] = [];
     for (const key of left) {
       some.push(key);
       if (some.length === BATCH) break;
@@ -105,7 +106,7 @@ export class WriteBehind {
     for (const key of some) left.delete(key);
   }
 
-  async #allKeys(): Promise<Set<string>> {
+  async #allKeys(): Promise<Set<K>> {
     const keys = new Set(this.#components.keys());
     for await (const key of this.#stored.keys()) keys.add(key);
     return keys;

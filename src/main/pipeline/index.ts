@@ -4,6 +4,7 @@
  * new is handed to the publisher at the end of the same turn, and comes back as verdicts.
  */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import pTimeout from 'p-timeout';
 import type { Counter } from 'prom-client';
@@ -63,14 +64,14 @@ export interface PipelineComponents {
   readonly verdicts: Pick<P2PNode, 'report'>;
   readonly bans: Pick<BanPolicy, 'isPeerBanned'>;
   /** Asked for every message: constant time. */
-  readonly reputation: { isLow(peer: string): boolean };
+  readonly reputation: { isLow(peer: PeerIdText): boolean };
   /** Asked for every message: constant time. */
-  readonly standingOf: (author: string) => AuthorStanding;
+  readonly standingOf: (author: PeerIdText) => AuthorStanding;
   /** A message of this author was accepted; called for every one but our own. */
-  readonly onAccepted?: (author: string) => void;
+  readonly onAccepted?: (author: PeerIdText) => void;
   readonly onFact: (fact: PeerFact) => void;
   /** Called for the author, whose signature the message bears. */
-  readonly onOffence: (author: string, offence: Offence) => void;
+  readonly onOffence: (author: PeerIdText, offence: Offence) => void;
   /** Undefined: nothing is traced. */
   readonly tracers?: Tracers | undefined;
 }
@@ -111,8 +112,8 @@ interface Known {
   /** GossipSub's; undefined for our own. */
   readonly id: string | undefined;
   readonly kind: number;
-  readonly author: string;
-  readonly source: string;
+  readonly author: PeerIdText;
+  readonly source: PeerIdText;
   /** Ends with its verdict. */
   readonly trace: MessageTrace | undefined;
 }
@@ -130,7 +131,7 @@ export class Pipeline implements MessageChecks {
   readonly #components: PipelineComponents;
   /** By their ids. */
   readonly #kinds: readonly (MessageKind | undefined)[];
-  readonly #ownPeer: string;
+  readonly #ownPeer: PeerIdText;
   readonly #ownContext: CheckContext;
   readonly #checks: Checks;
   readonly publisher: PublisherPool;

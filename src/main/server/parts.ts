@@ -374,9 +374,8 @@ export class ServerParts {
     if (notification.type !== 'peer_failure' || notification.failureType !== 'catchup') return;
     const peer = parsePeerId(notification.peerId);
     const reason = displayText(notification.reason, CATCHUP_ERROR_MAX);
-    if (notification.peerId === '') this.sync?.peerFailed('', reason);
+    if (peer !== undefined || notification.peerId === '') this.sync?.peerFailed(peer, reason);
     if (peer === undefined) return;
-    this.sync?.peerFailed(peer, reason);
     this.registry.records.catchupFailure(peer, 'notification');
     if (reason !== '') this.registry.records.catchupError(peer, reason);
   }

@@ -1,5 +1,6 @@
 /** From whom to catch up: who may be asked, and who first. Pure but for the order of equals. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { PeerSnapshot } from '../peers/peer-snapshot.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
@@ -10,7 +11,7 @@ export type Standing = 'proven' | 'connected' | 'stranger';
 
 export interface SyncCandidate {
   /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   /** Above ours. */
   readonly height: number;
   /** Its best block, 64 hex digits in display order. */
@@ -46,7 +47,7 @@ export interface Selection {
   /** Peers that were tried in vain. */
   readonly backoff: Pick<PeerBackoff, 'isBackingOff' | 'mayBeWoken' | 'triedAt'>;
   /** Static and bootstrap peers. */
-  readonly isConfigured: (peer: string) => boolean;
+  readonly isConfigured: (peer: PeerIdText) => boolean;
   /** Blocks that our node found invalid. */
   readonly isInvalid: (hash: string) => boolean;
 }
@@ -124,7 +125,7 @@ const MAX_ASKED_OF_HOST = 2;
  */
 export function hubsToAsk(
   candidates: readonly SyncCandidate[],
-  triedAt: (peer: string) => number,
+  triedAt: (peer: PeerIdText) => number,
 ): SyncCandidate[] {
   const familiar = candidates.filter(({ standing }) => standing !== 'stranger');
   const ordered = familiar.toSorted(

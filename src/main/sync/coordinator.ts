@@ -3,6 +3,7 @@
  * validation, and our height is watched. A peer that fails or leads nowhere is left for another.
  */
 
+import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
 import { dateOf, steadyTime } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -41,7 +42,7 @@ export interface SyncCoordinatorComponents {
   readonly metrics: SyncMetrics;
   readonly peers: Pick<PeerView, 'forCatchup' | 'get' | 'known'>;
   /** Whether the settings name a base58 peer ID; none unless told. */
-  readonly isConfigured?: (peerId: string) => boolean;
+  readonly isConfigured?: (peerId: PeerIdText) => boolean;
   readonly hubs: Pick<DataHubs, 'answering'>;
   /** Our best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
@@ -127,10 +128,10 @@ export class SyncCoordinator {
     return { id: candidate.id, height, hash, connectedAt: Math.floor(dateOf(since) / 1000) };
   }
 
-  /** The chain says that catching up from a peer failed; an empty ID means whoever it was. */
-  peerFailed(peerId: string, reason: string): void {
+  /** The chain says that catching up from a peer failed; undefined: whoever it was. */
+  peerFailed(peerId: PeerIdText | undefined, reason: string): void {
     const current = this.#attempt?.candidate.id;
-    if (current === undefined || (peerId !== '' && peerId !== current)) return;
+    if (current === undefined || (peerId ?? current) !== current) return;
     this.#fail('failure', reason);
   }
 
@@ -325,11 +326,8 @@ export class SyncCoordinator {
   async #choose(own: number): Promise<SyncCandidate | undefined> {
     const { settings, peers, hubs } = this.#components;
     const selection = this.#selection(own);
-    const forced = settings.p2p_force_sync_peer;
     const candidates =
-      forced === ''
-        ? syncCandidates(peers.forCatchup(), selection)
-        : [forcedCandidate(peers.get(forced), selection)].filter((found) => found !== undefined);
+      settings.p2p_force_sync_peer === '' ? syncCandidates(peers.forCatchup(), selection) : this.#forced(selection);
     if (!settings.p2p_health_check_enabled || candidates.length === 0) return candidates[0];
     const wanted = hubsToAsk(candidates, (peer) => this.#backoff.triedAt(peer));
     const answers = await hubs.answering(
@@ -345,6 +343,13 @@ export class SyncCoordinator {
       .filter((candidate) => msOf(candidate) < Number.POSITIVE_INFINITY)
       .sort((one, other) => inOrder(one, other) || msOf(one) - msOf(other));
     return best;
+  }
+
+  #forced(selection: Selection): SyncCandidate[] {
+    const { settings, peers } = this.#components;
+    const id = parsePeerId(settings.p2p_force_sync_peer);
+    const candidate = id && forcedCandidate(peers.get(id), selection);
+    return candidate === undefined ? [] : [candidate];
   }
 
   #selection(own: number): Selection {

@@ -1,5 +1,6 @@
 /** Peers that were tried in vain, and how long they are left alone. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 
 interface Tried {
@@ -24,7 +25,7 @@ const FORGIVEN_MS = 2 * LONGEST_REST_MS;
 const NEVER: Tried = { until: 0, at: 0, failedAt: Number.NEGATIVE_INFINITY, failures: 0 };
 
 export class PeerBackoff {
-  readonly #peers = new LRUCache<string, Tried>({ max: MAX_RESTING });
+  readonly #peers = new LRUCache<PeerIdText, Tried>({ max: MAX_RESTING });
   readonly #now: () => number;
 
   /** `now`: unix ms. */
@@ -32,22 +33,22 @@ export class PeerBackoff {
     this.#now = now;
   }
 
-  isBackingOff(peer: string): boolean {
+  isBackingOff(peer: PeerIdText): boolean {
     return this.#now() < this.#of(peer).until;
   }
 
   /** When (unix ms) it was last tried in vain; 0 for never. */
-  triedAt(peer: string): number {
+  triedAt(peer: PeerIdText): number {
     return this.#of(peer).at;
   }
 
   /** Whether it may be tried although it rests, since everybody does. */
-  mayBeWoken(peer: string): boolean {
+  mayBeWoken(peer: PeerIdText): boolean {
     return this.#now() - this.#of(peer).at >= REST_MS;
   }
 
   /** Catching up from it was in vain: each time it rests longer. */
-  failed(peer: string): void {
+  failed(peer: PeerIdText): void {
     const now = this.#now();
     const before = this.#of(peer);
     const failures = (now - before.failedAt < FORGIVEN_MS ? before.failures : 0) + 1;
@@ -56,18 +57,18 @@ export class PeerBackoff {
   }
 
   /** Its data hub did not answer. That may be our own way out, which fails with all of them: it does not add up. */
-  unanswered(peer: string): void {
+  unanswered(peer: PeerIdText): void {
     const now = this.#now();
     const before = this.#of(peer);
     this.#peers.set(peer, { ...before, until: Math.max(before.until, now + REST_MS), at: now });
   }
 
   /** It was of use. */
-  succeeded(peer: string): void {
+  succeeded(peer: PeerIdText): void {
     this.#peers.delete(peer);
   }
 
-  #of(peer: string): Tried {
+  #of(peer: PeerIdText): Tried {
     return this.#peers.peek(peer) ?? NEVER;
   }
 }

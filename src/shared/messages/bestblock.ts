@@ -1,5 +1,6 @@
 /** A request for everybody's best block; answered on the direct stream with a block message. */
 
+import type { PeerIdText } from '../net/peer-id.js';
 import type { MessageKind } from './kind.js';
 import { peerIdText } from './text.js';
 import { field, type MessageOf } from './wire-fields.js';
@@ -28,5 +29,5 @@ export const bestblock: MessageKind<BestBlock, 'p2p_bestblock_topic'> = {
   },
   originator: (message) => message.peerId,
   identity: () => ({ hash: '', url: '' }),
-  fact: (message) => ({ type: 'best_block_requested', peer: message.peerId }),
+  fact: (message) => ({ type: 'best_block_requested', peer: message.peerId as PeerIdText }),
 };

@@ -1,6 +1,7 @@
 /** A block that a node has, and where to fetch it. */
 
 import { KafkaBlockTopicMessage } from '../generated/kafkamessage.js';
+import type { PeerIdText } from '../net/peer-id.js';
 import { requiredUrl } from './data-hub-url.js';
 import { checkedHeader } from './header.js';
 import type { AnnouncedTopic } from './kafka-topic.js';
@@ -71,7 +72,7 @@ export const block: MessageKind<Block, 'p2p_block_topic'> = {
   record: (message, context) => announcedRecord(blocks, message, context.recordFormat),
   fact: (message) => ({
     type: 'block',
-    peer: message.peerId,
+    peer: message.peerId as PeerIdText,
     height: message.height,
     hash: message.hash,
     url: message.dataHubUrl,

@@ -1,9 +1,11 @@
+import type { PeerIdText } from '../net/peer-id.js';
+
 /** What a message says of its author: kept by main, never by the publisher. */
 export type PeerFact =
-  | { readonly type: 'best_block_requested'; readonly peer: string }
+  | { readonly type: 'best_block_requested'; readonly peer: PeerIdText }
   | {
       readonly type: 'block';
-      readonly peer: string;
+      readonly peer: PeerIdText;
       readonly height: number;
       readonly hash: string;
       readonly url: string;
@@ -13,7 +15,7 @@ export type PeerFact =
     }
   | {
       readonly type: 'node_status';
-      readonly peer: string;
+      readonly peer: PeerIdText;
       readonly height: number;
       readonly hash: string;
       readonly url: string;

@@ -1,5 +1,6 @@
 /** What a node says of itself every few seconds. */
 
+import type { PeerIdText } from '../net/peer-id.js';
 import { shownUrl } from './data-hub-url.js';
 import { FEE_POLICY } from './fee-policy.js';
 import { NODE_STATUS_ID } from './ids.js';
@@ -116,7 +117,7 @@ export const nodeStatus: MessageKind<NodeStatus, 'p2p_node_status_topic'> = {
   }),
   fact: (message) => ({
     type: 'node_status',
-    peer: message.peerId,
+    peer: message.peerId as PeerIdText,
     height: message.bestHeight,
     hash: message.bestBlockHash,
     url: message.baseUrl,

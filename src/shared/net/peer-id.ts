@@ -1,5 +1,6 @@
 /** Peer IDs as text. */
 
+import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 
 declare const base58: unique symbol;
@@ -21,6 +22,6 @@ export function parsePeerId(text: string): PeerIdText | undefined {
 }
 
 /** The text of a peer ID of libp2p's. */
-export function peerIdText(peerId: { readonly publicKey?: unknown; toString(): string }): PeerIdText {
+export function peerIdText(peerId: PeerId): PeerIdText {
   return peerId.toString() as PeerIdText;
 }

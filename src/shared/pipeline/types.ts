@@ -2,6 +2,7 @@
 
 import type { Entry } from '../journal/entry.js';
 import type { AnnouncedRecord } from '../messages/record.js';
+import type { PeerIdText } from '../net/peer-id.js';
 import type { AuthorStanding } from './standing.js';
 
 /** An Ed25519 signature to be looked at, and what it is of. */
@@ -34,8 +35,7 @@ export interface RawMessage {
 
 /** Who announced a hash, by signature, and where it said to have it. */
 export interface Announcer {
-  /** Base58. */
-  readonly peer: string;
+  readonly peer: PeerIdText;
   /** Data hub. */
   readonly url: string;
 }

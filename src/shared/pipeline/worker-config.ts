@@ -1,5 +1,6 @@
 /** What main tells its worker threads at their birth: plain data, cloned. */
 
+import type { PeerIdText } from '../net/peer-id.js';
 import type { Settings } from '../settings/table.js';
 import type { DeadLetter, OutboxTopic } from '../sinks/types.js';
 import type { TracedMessage, TracingOrder } from '../tracing/types.js';
@@ -19,7 +20,7 @@ export interface PublisherConfig {
   /** Local socket of the embedded broker; undefined where no topic is `memory://`. */
   readonly brokerSocketPath: string | undefined;
   /** URL, name and id of this node for records and frames. */
-  readonly peerId: string;
+  readonly peerId: PeerIdText;
   readonly logLevel: string;
   /** Undefined: nothing is traced. */
   readonly tracing?: TracingOrder | undefined;

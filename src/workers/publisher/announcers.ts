@@ -1,5 +1,6 @@
 /** Who announced which block and subtree, for as long as somebody may find it invalid. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import type { AnnouncedRecord } from '../../shared/messages/record.js';
@@ -67,7 +68,7 @@ export class Announcers {
   }
 
   /** An accepted announcement, signed by `peer`. */
-  remember({ topic, hash, url }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'url'>, peer: string): void {
+  remember({ topic, hash, url }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'url'>, peer: PeerIdText): void {
     const memory = this.#topics.get(topic);
     if (memory === undefined) return;
     const key = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');

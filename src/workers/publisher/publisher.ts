@@ -1,5 +1,6 @@
 /** The publisher: everything that remembers is here. Repeats, sequence, outbox, Kafka, BlockFound, frames. */
 
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { type HashHex, hashFromBytes } from '../../shared/bitcoin/hash.js';
@@ -231,7 +232,8 @@ export class Publisher {
     messages.forEach((message, index) => {
       if (!isTaken(sorted.outcomes[index] ?? -1)) return;
       if (message.record !== undefined && !message.own) {
-        this.#announcers.remember(message.record, message.author);
+        // Whoever's signature it bears.
+        this.#announcers.remember(message.record, message.author as PeerIdText);
       }
     });
     this.#count(sorted.outcomes);

@@ -1,3 +1,4 @@
+import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { status as Status } from '@grpc/grpc-js';
@@ -79,7 +80,7 @@ function announcing(
       metrics,
       chain,
       node: {
-        peerId: 'my-peer-id',
+        peerId: asPeer('my-peer-id'),
         peers: () => Array.from({ length: mesh.connected }, () => ({}) as ConnectedPeer),
         publish: async (kind, data) => {
           told.push(read(kind, data));
@@ -383,7 +384,7 @@ test('a block reported as invalid is not announced, mined on or answered with, b
   await announcer.start();
   await waitFor(() => announcer.subscribed, { what: 'the subscription' });
   served.notify(NotificationType.Block, bad);
-  await announcer.answerBestBlock('somebody');
+  await announcer.answerBestBlock(asPeer('somebody'));
   assert.equal(await count('bestBlockAnswers', 'silent'), 1);
   const good = served.add(two, { height: 2 });
   served.notify(NotificationType.Block, good);
@@ -415,8 +416,8 @@ test('our best block is told to one who asks, once in ten seconds however often'
   const clock = { now: 0 };
   const { announcer, direct, count } = announcing(context, chain, {}, 'first', { now: () => clock.now });
   await announcer.start();
-  for (let n = 0; n < 1_000; n++) await announcer.answerBestBlock('asker');
-  await announcer.answerBestBlock('another');
+  for (let n = 0; n < 1_000; n++) await announcer.answerBestBlock(asPeer('asker'));
+  await announcer.answerBestBlock(asPeer('another'));
   assert.deepEqual(
     direct.map(({ peer, message }) => [peer, message.Hash, message.Height, message.DataHubUrl]),
     [
@@ -426,11 +427,11 @@ test('our best block is told to one who asks, once in ten seconds however often'
   );
   assert.equal(await count('bestBlockAnswers', 'limited'), 999);
   clock.now = 10_001;
-  await announcer.answerBestBlock('asker');
+  await announcer.answerBestBlock(asPeer('asker'));
   assert.equal(direct.length, 3);
-  for (let n = 0; n < 100; n++) await announcer.answerBestBlock(`peer ${n}`);
+  for (let n = 0; n < 100; n++) await announcer.answerBestBlock(asPeer(`peer ${n}`));
   assert.ok(direct.length <= 3 + 20, 'a hundred identities share twenty answers a second');
-  await announcer.answerBestBlock('connected, and asks after all of them');
+  await announcer.answerBestBlock(asPeer('connected, and asks after all of them'));
   assert.equal(direct.at(-1)?.peer, 'connected, and asks after all of them');
 });
 
@@ -439,10 +440,10 @@ test('peers that ask for our best block and do not read it keep no others from i
   await chain.mine();
   const { announcer, direct, count } = announcing(context, chain, {}, 'first');
   await announcer.start();
-  const deaf = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(`connected, deaf ${n}`));
-  const strangers = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(`deaf ${n}`));
+  const deaf = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)));
+  const strangers = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`deaf ${n}`)));
   await waitFor(() => direct.length === 40, { what: 'the deaf to be sent it' });
-  await announcer.answerBestBlock('connected');
+  await announcer.answerBestBlock(asPeer('connected'));
   assert.equal(direct.at(-1)?.peer, 'connected');
   // Strangers have half of the places, and those who are connected the others.
   await waitFor(async () => (await count('bestBlockAnswers', 'displaced')) === 25, {
@@ -456,7 +457,7 @@ test('a listening or silent node answers nobody, nor one that is catching up', a
   for (const listen_mode of ['listen_only', 'silent'] as const) {
     const { announcer, direct } = announcing(context, chain, { listen_mode });
     await announcer.start();
-    await announcer.answerBestBlock('asker');
+    await announcer.answerBestBlock(asPeer('asker'));
     assert.deepEqual(direct, []);
   }
   const [served, client] = await service(context);
@@ -465,7 +466,7 @@ test('a listening or silent node answers nobody, nor one that is catching up', a
   const { announcer, direct } = announcing(context, client);
   await announcer.start();
   await waitFor(() => announcer.fsmState === 'CATCHINGBLOCKS', { what: 'the state' });
-  await announcer.answerBestBlock('asker');
+  await announcer.answerBestBlock(asPeer('asker'));
   assert.deepEqual(direct, []);
 });
 

@@ -1,3 +1,4 @@
+import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -47,7 +48,7 @@ function statusOf(context: TestContext, service: BlockchainService, changes: Set
     settings,
     logger,
     chain,
-    node: { peerId: 'my-peer-id', peers: () => [{}, {}] as never },
+    node: { peerId: asPeer('my-peer-id'), peers: () => [{}, {}] as never },
     urls: announcedUrls(settings),
     fsmState: () => 'CATCHINGBLOCKS',
     assembly,

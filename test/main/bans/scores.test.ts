@@ -1,3 +1,5 @@
+import { asPeer } from '../../support/peer-ids.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -19,14 +21,14 @@ import { keptLog } from '../../support/logger.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
-const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
-const OTHER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
+const OTHER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerIdText;
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
 
 interface Setup extends Partial<BanScoresOptions> {
-  readonly isProtected?: (peerId: string) => boolean;
-  readonly addressesOf?: (peerId: string) => readonly string[];
+  readonly isProtected?: (peerId: PeerIdText) => boolean;
+  readonly addressesOf?: (peerId: PeerIdText) => readonly string[];
   /** A directory, for what is to outlive the list. */
   readonly path?: string;
 }
@@ -236,7 +238,7 @@ test('the gate tells the node who is kept out and how GossipSub should think of 
   assert.equal(gate.isAddressBanned('198.51.100.1'), true);
 });
 
-function connected(id: string, address: string, changes: Partial<ConnectedPeer> = {}): ConnectedPeer {
+function connected(id: PeerIdText, address: string, changes: Partial<ConnectedPeer> = {}): ConnectedPeer {
   return {
     id,
     address,
@@ -291,7 +293,7 @@ test('who came from loopback or an allowed address stays protected when it is go
     settingsOf({ p2p_allowed_addresses: ['198.51.100.0/24'] }),
     () => peers,
   );
-  const meet = (id: string, address: string): void => {
+  const meet = (id: PeerIdText, address: string): void => {
     peers = [connected(id, address)];
     protection.met(id);
     peers = [];
@@ -303,9 +305,9 @@ test('who came from loopback or an allowed address stays protected when it is go
     assert.equal(protection.isProtected(PEER), false);
   }
   meet(PEER, '/ip4/127.0.0.1/tcp/1');
-  for (let n = 0; n < 1_000; n++) meet(`made up ${n}`, '/ip4/203.0.113.1/tcp/1');
+  for (let n = 0; n < 1_000; n++) meet(asPeer(`made up ${n}`), '/ip4/203.0.113.1/tcp/1');
   assert.equal(protection.isProtected(PEER), true, 'strangers take no places');
-  for (let n = 0; n < 1_000; n++) meet(`neighbour ${n}`, '/ip4/127.0.0.1/tcp/1');
+  for (let n = 0; n < 1_000; n++) meet(asPeer(`neighbour ${n}`), '/ip4/127.0.0.1/tcp/1');
   assert.equal(protection.isProtected(PEER), false, 'bounded');
 });
 

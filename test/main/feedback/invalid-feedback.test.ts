@@ -1,3 +1,4 @@
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
@@ -23,7 +24,7 @@ const invalidSubtree = (n: number, peerUrl = ''): Uint8Array =>
 
 const [ALICE, BOB, US] = (await Promise.all([createStranger(), createStranger(), createStranger()])).map(
   ({ id }) => id,
-) as [string, string, string];
+) as [PeerIdText, PeerIdText, PeerIdText];
 const A_HUB = 'https://a.example/api/v1';
 const B_HUB = 'https://b.example/api/v1';
 

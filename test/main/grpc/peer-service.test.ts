@@ -1,3 +1,4 @@
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
@@ -12,7 +13,7 @@ import { createPeer } from '../../support/peer.js';
 import { waitFor } from '../../support/wait.js';
 import { ADMIN_KEY, BAN_MS, startService } from './service-fixture.js';
 
-const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
+const PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
 const soon = () => BigInt(Math.floor(Date.now() / 1000) + 60);
 
 function code(expected: Status): (error: Error) => boolean {

@@ -1,3 +1,5 @@
+import { asPeer } from '../../support/peer-ids.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, credentials, status as Status } from '@grpc/grpc-js';
@@ -14,9 +16,9 @@ import { startService } from './service-fixture.js';
 const HASH = 'ab'.repeat(32);
 const MAX_INT64 = 2n ** 63n - 1n;
 const MAX_UINT64 = 2n ** 64n - 1n;
-const STRANGER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
+const STRANGER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
 
-const status = (peer: string, changes: object = {}) =>
+const status = (peer: PeerIdText, changes: object = {}) =>
   ({
     type: 'node_status',
     peer,
@@ -190,11 +192,11 @@ test('for catching up, full storage goes first, then reputation; the banned, bla
   const ids: string[] = [];
   for (let n = 0; n < 7; n++) ids.push((await createPeer({ context, listen: false })).id);
   const [full, worse, pruned, unknown, banned, hubless, blacklisted] = ids as [string, ...string[]];
-  for (const id of [full, worse ?? '', banned ?? '']) peerRegistry.known.learn(status(id));
-  peerRegistry.known.learn(status(pruned ?? '', { storage: 'pruned' }));
-  peerRegistry.known.learn(status(unknown ?? '', { storage: '' }));
-  peerRegistry.known.learn(status(hubless ?? '', { url: '' }));
-  peerRegistry.known.learn(status(blacklisted ?? '', { url: 'https://BLACKLISTED.example./x' }));
+  for (const id of [full, worse ?? '', banned ?? '']) peerRegistry.known.learn(status(asPeer(id)));
+  peerRegistry.known.learn(status(asPeer(pruned ?? ''), { storage: 'pruned' }));
+  peerRegistry.known.learn(status(asPeer(unknown ?? ''), { storage: '' }));
+  peerRegistry.known.learn(status(asPeer(hubless ?? ''), { url: '' }));
+  peerRegistry.known.learn(status(asPeer(blacklisted ?? ''), { url: 'https://BLACKLISTED.example./x' }));
   await list.add(banned ?? '', Date.now() + 60_000, 'operator');
   await client.recordCatchupAttempt(worse ?? '');
   await client.recordCatchupFailure(worse ?? '');
@@ -244,12 +246,12 @@ test('a peer is malicious when it is banned or was found to cheat', async (conte
 
 test('a peer is unhealthy when it is unknown, below 40, or mostly fails', async (context) => {
   const { client, peerRegistry } = await startService(context);
-  const answer = async (id: string) => {
+  const answer = async (id: PeerIdText) => {
     const { is_unhealthy, reason, reputation_score } = await client.isPeerUnhealthy(id);
     return [is_unhealthy, reason, Math.round(reputation_score)];
   };
-  assert.deepEqual(await answer(''), [true, 'empty peer ID', 0]);
-  assert.deepEqual(await answer('junk'), [true, 'invalid peer ID', 0]);
+  assert.deepEqual(await answer(asPeer('')), [true, 'empty peer ID', 0]);
+  assert.deepEqual(await answer(asPeer('junk')), [true, 'invalid peer ID', 0]);
   assert.deepEqual(await answer(AUTHOR), [true, 'unknown peer', 0]);
   peerRegistry.known.learn(status(AUTHOR));
   assert.deepEqual(await answer(AUTHOR), [false, '', 50]);
@@ -373,8 +375,8 @@ test('the fields have the numbers of the contract', () => {
 test('a full registry is answered whole', async (context) => {
   const { address, peerRegistry } = await startService(context);
   for (let n = 0; n < 10_000; n++) {
-    peerRegistry.known.learn(status(`known-${n}`, { url: `https://${'h'.repeat(200)}.example/${n}` }));
-    peerRegistry.records.catchupError(`recorded-${n}`, 'e'.repeat(1024));
+    peerRegistry.known.learn(status(asPeer(`known-${n}`), { url: `https://${'h'.repeat(200)}.example/${n}` }));
+    peerRegistry.records.catchupError(asPeer(`recorded-${n}`), 'e'.repeat(1024));
   }
   const raw = new Client(address, credentials.createInsecure(), {
     'grpc.max_receive_message_length': 256 * 1024 * 1024,

@@ -1,5 +1,7 @@
 /** A PeerService on a free port over a real libp2p peer, a real LevelDB and a real socket. */
 
+import { peerIdText } from '../../../src/shared/net/peer-id.js';
+import { asPeer } from '../../support/peer-ids.js';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -37,7 +39,7 @@ export function nodeOf(peer: Peer, changes: Partial<ConnectedPeer> = {}): SmallN
     peerId: peer.id,
     peers: () =>
       libp2p.getConnections().map((connection) => ({
-        id: connection.remotePeer.toString(),
+        id: peerIdText(connection.remotePeer),
         address: connection.remoteAddr.toString(),
         inbound: connection.direction === 'inbound',
         connectedAt: connection.timeline.open,
@@ -74,7 +76,7 @@ export function nodeOf(peer: Peer, changes: Partial<ConnectedPeer> = {}): SmallN
       const matching = libp2p.getConnections().filter(({ remoteAddr, remotePeer }) => {
         const [first] = remoteAddr.getComponents();
         const address = first?.name.startsWith('ip') ? (first.value ?? '') : '';
-        return matches({ address, peerId: remotePeer.toString() });
+        return matches({ address, peerId: asPeer(remotePeer.toString()) });
       });
       for (const connection of matching) connection.abort(new Error('closed by the test'));
       return matching.length;

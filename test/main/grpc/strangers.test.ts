@@ -1,5 +1,6 @@
 /** PeerService, open to other machines, under what strangers do to it and to the registry that it shows. */
 
+import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
@@ -25,7 +26,7 @@ async function fillRegistry({ peerRegistry }: Service): Promise<void> {
   for (const [index, id] of ids.entries()) {
     peerRegistry.known.learn({
       type: 'node_status',
-      peer: id.toString(),
+      peer: asPeer(id.toString()),
       height: 120,
       hash: `${index}`.padStart(64, '0'),
       url,

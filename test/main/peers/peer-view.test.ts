@@ -1,3 +1,4 @@
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryLevel } from 'memory-level';
@@ -13,9 +14,9 @@ import { PeerRegistryInfo } from '../../../src/shared/generated/peer_registry.js
 import { keptLog } from '../../support/logger.js';
 import { AUTHOR as ONE, OTHER_PEER as OTHER } from '../../support/sample-messages.js';
 
-const US = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
+const US = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
 
-const status = (peer: string) =>
+const status = (peer: PeerIdText) =>
   ({
     type: 'node_status',
     peer,
@@ -27,7 +28,7 @@ const status = (peer: string) =>
     chainWork: '0f',
   }) as const;
 
-const connectionOf = (id: string): ConnectedPeer => ({
+const connectionOf = (id: PeerIdText): ConnectedPeer => ({
   id,
   address: `/ip4/192.0.2.1/tcp/9905/p2p/${id}`,
   inbound: true,
@@ -59,13 +60,13 @@ function open(infos: readonly Partial<PeerRegistryInfo>[] = []) {
   }
   const told: string[] = [];
   const service = {
-    row: (peer: string) => rows.get(peer),
+    row: (peer: PeerIdText) => rows.get(peer),
     rows: () => rows.values(),
-    isLow: (peer: string) => {
+    isLow: (peer: PeerIdText) => {
       const row = rows.get(peer);
       return row && row.reputation < 20;
     },
-    reset: (peer: string) => told.push(peer),
+    reset: (peer: PeerIdText) => told.push(peer),
   };
   const registry = new PeerRegistry(
     {

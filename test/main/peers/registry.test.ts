@@ -1,3 +1,5 @@
+import { asPeer } from '../../support/peer-ids.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -14,7 +16,7 @@ import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
-const status = (peer: string, height: number) =>
+const status = (peer: PeerIdText, height: number) =>
   ({
     type: 'node_status',
     peer,
@@ -58,25 +60,25 @@ async function storedKeys(level: ClassicLevel<string, Uint8Array>, name: string)
 test('what was known and recorded is there after a restart, to the last digit', async (context) => {
   const level = storeOf(context);
   const { registry: before } = await openOn(context, level);
-  before.known.learn(status('told', 120));
-  before.known.connected('met');
-  before.known.disconnected('met', 2n ** 60n + 1n);
-  before.records.catchupFailure('failed', 'call');
-  before.records.bytesDownloaded('failed', 2n ** 64n - 1n);
+  before.known.learn(status(asPeer('told'), 120));
+  before.known.connected(asPeer('met'));
+  before.known.disconnected(asPeer('met'), 2n ** 60n + 1n);
+  before.records.catchupFailure(asPeer('failed'), 'call');
+  before.records.bytesDownloaded(asPeer('failed'), 2n ** 64n - 1n);
   await before.stop();
   const { registry: after } = await openOn(context, level);
-  assert.deepEqual(after.known.get('told'), before.known.get('told'));
-  assert.equal(after.known.get('met')?.bytesReceived, 2n ** 60n + 1n);
-  assert.deepEqual(after.records.get('failed'), before.records.get('failed'));
-  assert.equal(after.records.isLow('failed'), true);
+  assert.deepEqual(after.known.get(asPeer('told')), before.known.get(asPeer('told')));
+  assert.equal(after.known.get(asPeer('met'))?.bytesReceived, 2n ** 60n + 1n);
+  assert.deepEqual(after.records.get(asPeer('failed')), before.records.get(asPeer('failed')));
+  assert.equal(after.records.isLow(asPeer('failed')), true);
   assert.deepEqual([...after.peers()].sort(), ['failed', 'met', 'told']);
 });
 
 test('it is stored by itself, without an end of the process', async (context) => {
   const level = storeOf(context);
   const { registry, metrics } = await openOn(context, level, { storeEveryMs: 20 });
-  registry.known.learn(status('told', 1));
-  registry.records.validBlock('good');
+  registry.known.learn(status(asPeer('told'), 1));
+  registry.records.validBlock(asPeer('good'));
   await waitFor(async () => (await storedKeys(level, 'peers-recorded')).includes('good'), {
     what: 'the record',
   });
@@ -88,11 +90,11 @@ test('what memory forgets the store forgets, and the oldest stays the first to g
   const level = storeOf(context);
   const { registry: before } = await openOn(context, level, { maxPeers: 4 });
   for (const peer of ['e', 'd', 'c', 'b', 'a']) {
-    before.known.learn(status(peer, 1));
+    before.known.learn(status(asPeer(peer), 1));
     // The next is heard later, by the clock that orders them after a restart.
-    const heard = before.known.get(peer)?.lastReceived ?? 0;
+    const heard = before.known.get(asPeer(peer))?.lastReceived ?? 0;
     await waitFor(() => steadyTime() > heard, { everyMs: 1 });
-    before.records.validBlock(`${peer} recorded`);
+    before.records.validBlock(asPeer(`${peer} recorded`));
     await before.flush();
   }
   assert.deepEqual(await storedKeys(level, 'peers-known'), ['a', 'b']);
@@ -100,7 +102,7 @@ test('what memory forgets the store forgets, and the oldest stays the first to g
   assert.deepEqual(await storedKeys(level, 'peers-recorded'), recorded);
   await before.stop();
   const { registry: after } = await openOn(context, level, { maxPeers: 4 });
-  after.known.learn(status('f', 1));
+  after.known.learn(status(asPeer('f'), 1));
   assert.deepEqual(
     after.known
       .list()
@@ -113,53 +115,53 @@ test('what memory forgets the store forgets, and the oldest stays the first to g
 test('when more has changed than may wait, everything is compared and nothing is missed', async (context) => {
   const level = storeOf(context);
   const { registry } = await openOn(context, level, { maxPeers: 6 });
-  registry.known.learn(status('gone', 1));
+  registry.known.learn(status(asPeer('gone'), 1));
   await registry.flush();
-  for (let n = 0; n < 50; n++) registry.known.learn(status(`p${n}`, 1));
+  for (let n = 0; n < 50; n++) registry.known.learn(status(asPeer(`p${n}`), 1));
   await registry.flush();
   assert.deepEqual(await storedKeys(level, 'peers-known'), ['p47', 'p48', 'p49']);
-  registry.known.learn(status('p49', 2));
+  registry.known.learn(status(asPeer('p49'), 2));
   await registry.stop();
   const { registry: after } = await openOn(context, level, { maxPeers: 6 });
-  assert.equal(after.known.get('p49')?.height, 2);
+  assert.equal(after.known.get(asPeer('p49'))?.height, 2);
 });
 
 test('who was connected or is recorded is known after a restart, however many others spoke', async (context) => {
   const level = storeOf(context);
   const { registry: before } = await openOn(context, level, { maxPeers: 40 });
-  for (const peer of ['met', 'good']) before.known.learn(status(peer, 7));
-  before.known.connected('met');
-  before.known.disconnected('met', 9n);
-  before.records.validBlock('good');
-  for (let n = 0; n < 50; n++) before.known.learn(status(`stranger ${n}`, 1));
+  for (const peer of ['met', 'good']) before.known.learn(status(asPeer(peer), 7));
+  before.known.connected(asPeer('met'));
+  before.known.disconnected(asPeer('met'), 9n);
+  before.records.validBlock(asPeer('good'));
+  for (let n = 0; n < 50; n++) before.known.learn(status(asPeer(`stranger ${n}`), 1));
   await before.stop();
   const { registry: after } = await openOn(context, level, { maxPeers: 4 });
-  for (let n = 0; n < 50; n++) after.known.learn(status(`newcomer ${n}`, 1));
-  assert.deepEqual([after.known.get('met')?.bytesReceived, after.known.get('good')?.height], [9n, 7]);
+  for (let n = 0; n < 50; n++) after.known.learn(status(asPeer(`newcomer ${n}`), 1));
+  assert.deepEqual([after.known.get(asPeer('met'))?.bytesReceived, after.known.get(asPeer('good'))?.height], [9n, 7]);
   await after.flush();
   assert.equal((await storedKeys(level, 'peers-known')).length, 4);
 });
 
 test('the bytes of open connections are stored too: a death takes only the last', async (context) => {
   const level = storeOf(context);
-  const open = new Map<string, bigint>();
+  const open = new Map<PeerIdText, bigint>();
   const connections = () => [...open].map(([id, bytesReceived]) => ({ id, bytesReceived }));
   const { registry } = await openOn(context, level, { countEveryMs: 0 }, { connections });
-  registry.known.connected('one');
-  registry.known.disconnected('one', 1n);
-  registry.known.connected('one');
-  open.set('one', 2n ** 60n);
+  registry.known.connected(asPeer('one'));
+  registry.known.disconnected(asPeer('one'), 1n);
+  registry.known.connected(asPeer('one'));
+  open.set(asPeer('one'), 2n ** 60n);
   await registry.flush();
   // As after SIGKILL: it is not stopped.
   const { registry: after } = await openOn(context, level);
-  assert.equal(after.known.get('one')?.bytesReceived, 2n ** 60n + 1n);
+  assert.equal(after.known.get(asPeer('one'))?.bytesReceived, 2n ** 60n + 1n);
 });
 
 test('a store that fails is told once and tried again; nothing is lost', async (context) => {
   const level = storeOf(context);
   const { registry, lines, metrics } = await openOn(context, level);
   await level.close();
-  registry.records.validBlock('good');
+  registry.records.validBlock(asPeer('good'));
   await registry.flush();
   await registry.flush();
   assert.equal(lines.filter(({ msg }) => /is not stored; tried again/.test(String(msg))).length, 1);
@@ -193,7 +195,7 @@ test('entries that no call could answer with are left out, and times to come are
   await recorded.put('low', JSON.stringify(low));
   const { registry } = await openOn(context, level);
   assert.deepEqual([...registry.peers()], ['low']);
-  const { reputation, lastFailure, storageDoubtedUntil } = registry.records.get('low');
+  const { reputation, lastFailure, storageDoubtedUntil } = registry.records.get(asPeer('low'));
   assert.equal(reputation, 12.5);
   assert.ok(lastFailure <= Date.now(), 'it recovers as if it had failed just now');
   assert.ok(storageDoubtedUntil <= Date.now() + 3_600_000);
@@ -204,8 +206,8 @@ test('a damaged entry is left out and said, the others are read, and the next wr
   await level.sublevel<string, string>('peers-known', { valueEncoding: 'utf8' }).put('bad', '{"height":"x"}');
   await level.sublevel<string, string>('peers-known', { valueEncoding: 'utf8' }).put('good', '{"height":7}');
   const { registry, lines } = await openOn(context, level);
-  assert.equal(registry.known.get('good')?.height, 7);
-  assert.equal(registry.known.get('bad'), undefined);
+  assert.equal(registry.known.get(asPeer('good'))?.height, 7);
+  assert.equal(registry.known.get(asPeer('bad')), undefined);
   assert.ok(lines.some(({ msg }) => /cannot be read/.test(String(msg))));
   await registry.flush();
   assert.deepEqual(await storedKeys(level, 'peers-known'), ['good']);
@@ -214,15 +216,15 @@ test('a damaged entry is left out and said, the others are read, and the next wr
 test('an author’s standing is the best that holds of it now', async (context) => {
   const { registry } = await openOn(context, storeOf(context), { isConfigured: (peer) => peer === 'static' });
   const standings = () =>
-    ['static', 'good', 'here', 'gone', 'nobody'].map((peer) => registry.standingOf(peer));
+    ['static', 'good', 'here', 'gone', 'nobody'].map((peer) => registry.standingOf(asPeer(peer)));
   assert.deepEqual(standings(), ['configured', 'stranger', 'stranger', 'stranger', 'stranger']);
-  registry.known.learn(status('nobody', 1));
-  registry.records.validBlock('good');
-  registry.records.catchupAttempt('nobody');
-  for (const peer of ['static', 'good', 'here', 'gone']) registry.known.connected(peer);
+  registry.known.learn(status(asPeer('nobody'), 1));
+  registry.records.validBlock(asPeer('good'));
+  registry.records.catchupAttempt(asPeer('nobody'));
+  for (const peer of ['static', 'good', 'here', 'gone']) registry.known.connected(asPeer(peer));
   assert.deepEqual(standings(), ['configured', 'reputed', 'connected', 'connected', 'stranger']);
-  registry.known.disconnected('gone', 0n);
-  registry.records.malicious('good');
+  registry.known.disconnected(asPeer('gone'), 0n);
+  registry.records.malicious(asPeer('good'));
   assert.deepEqual(standings(), ['configured', 'connected', 'connected', 'stranger', 'stranger']);
 });
 
@@ -245,7 +247,7 @@ test('what version 0.1 stored of a peer is read', async (context) => {
   await level.sublevel('peers-known').put('told', JSON.stringify(stored));
   const { registry } = await openOn(context, level);
   const { url, lastHeard, ...others } = stored;
-  assert.deepEqual(registry.known.get('told'), {
+  assert.deepEqual(registry.known.get(asPeer('told')), {
     ...others,
     dataHubUrl: url,
     lastReceived: lastHeard,

@@ -1,3 +1,4 @@
+import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -74,7 +75,7 @@ async function pipelineOf(
         journalPath,
         frameSocketPath: '',
         brokerSocketPath: undefined,
-        peerId: OWN_PEER,
+        peerId: asPeer(OWN_PEER),
         logLevel: 'info',
       },
       kinds: KINDS,
@@ -224,7 +225,7 @@ describe('the pipeline', () => {
       { checkerFile: new URL('../../support/slow-checker.js', import.meta.url) },
     );
     const authors = [createSigner(), createSigner()];
-    const sources = ['one', 'two', 'three'];
+    const sources = ['one', 'two', 'three'].map(asPeer);
     const answered: number[] = [];
     let most = 0;
     for (let n = 0; n < 4000; n++) {
@@ -400,7 +401,7 @@ describe('the pipeline', () => {
     const outcast = createSigner();
     const good = createSigner();
     const sign = (by: typeof good, n: number) =>
-      check(by.sign(kindOf('subtree'), sighting(numbered(n), by.id), 'relay'));
+      check(by.sign(kindOf('subtree'), sighting(numbered(n), by.id), asPeer('relay')));
     const asked = Array.from({ length: 20 }, (_, n) => sign(n % 2 === 0 ? outcast : good, n));
     banned.add(outcast.id);
     await Promise.all(asked);

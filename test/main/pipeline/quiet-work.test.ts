@@ -1,5 +1,6 @@
 /** Quiet work stays at home: main checks what little comes by itself, and hands over all that is more, or could take long. */
 
+import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -57,7 +58,7 @@ async function quietPipeline(
         journalPath: join(temporaryDirectory(context), 'journal'),
         frameSocketPath: '',
         brokerSocketPath: undefined,
-        peerId: 'me',
+        peerId: asPeer('me'),
         logLevel: 'info',
       },
       // Main's table has the trap at home: what keeps it out must be the message.

@@ -1,3 +1,5 @@
+import { asPeer } from '../../support/peer-ids.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_RECORD, type PeerRecord } from '../../../src/main/peers/peer-record.js';
@@ -23,12 +25,12 @@ const SELECTION: Selection = {
 };
 
 const peer = (
-  id: string,
+  name: string,
   { reputation = 50, ...changes }: Partial<PeerSnapshot> & { reputation?: number } = {},
 ): PeerSnapshot => ({
-  id,
+  id: asPeer(name),
   known: {
-    id,
+    id: asPeer(name),
     height: 200,
     startingHeight: 0,
     bestBlock: '',
@@ -58,7 +60,7 @@ const orderOf = (peers: readonly PeerSnapshot[], changes: Partial<Selection> = {
   syncCandidates(peers, { ...SELECTION, ...changes }).map(({ id }) => id);
 
 /** A peer of which services have recorded something. */
-const recorded = (id: string, record: Partial<PeerRecord>, changes: Partial<PeerSnapshot> = {}) =>
+const recorded = (id: PeerIdText, record: Partial<PeerRecord>, changes: Partial<PeerSnapshot> = {}) =>
   peer(id, { ...changes, record: { ...NO_RECORD, ...record } });
 
 describe('whom to catch up from', () => {
@@ -69,12 +71,12 @@ describe('whom to catch up from', () => {
       peer('scored', { banScore: 10, height: 900, reputation: 100 }),
       peer('good', { reputation: 60 }),
       peer('better', { reputation: 70 }),
-      recorded('some work', { validatedWork: 'fff' }, { banScore: 50 }),
-      recorded('delivered', { lastValidBlock: 5_000 }, { banScore: 90 }),
-      recorded('ahead, pruned', { validatedWork: '1001' }, { storage: 'pruned' }),
-      recorded('ahead', { validatedWork: '1001' }),
-      recorded('farthest ahead', { validatedWork: '10000' }, { banScore: 90 }),
-      recorded('ahead and delivered', { validatedWork: '1001', lastValidBlock: 9_000 }, { banScore: 90 }),
+      recorded(asPeer('some work'), { validatedWork: 'fff' }, { banScore: 50 }),
+      recorded(asPeer('delivered'), { lastValidBlock: 5_000 }, { banScore: 90 }),
+      recorded(asPeer('ahead, pruned'), { validatedWork: '1001' }, { storage: 'pruned' }),
+      recorded(asPeer('ahead'), { validatedWork: '1001' }),
+      recorded(asPeer('farthest ahead'), { validatedWork: '10000' }, { banScore: 90 }),
+      recorded(asPeer('ahead and delivered'), { validatedWork: '1001', lastValidBlock: 9_000 }, { banScore: 90 }),
     ];
     const order = [
       'ahead and delivered',
@@ -100,23 +102,23 @@ describe('whom to catch up from', () => {
   });
 
   it('work counts while the peer did not lack a block lately, and a delivery as long as it is fresh', () => {
-    const lacked = recorded('lacked a block', { validatedWork: '1001', storageDoubtedUntil: 10_001 });
-    assert.deepEqual(orderOf([lacked, recorded('ahead', { validatedWork: '1001' })]), [
+    const lacked = recorded(asPeer('lacked a block'), { validatedWork: '1001', storageDoubtedUntil: 10_001 });
+    assert.deepEqual(orderOf([lacked, recorded(asPeer('ahead'), { validatedWork: '1001' })]), [
       'ahead',
       'lacked a block',
     ]);
     const proven = (...peers: PeerSnapshot[]) => orderOf(peers, { allowUnproven: false });
     assert.deepEqual(proven(lacked), []);
-    assert.deepEqual(proven(recorded('forgiven', { validatedWork: '1001', storageDoubtedUntil: 10_000 })), [
+    assert.deepEqual(proven(recorded(asPeer('forgiven'), { validatedWork: '1001', storageDoubtedUntil: 10_000 })), [
       'forgiven',
     ]);
-    assert.deepEqual(proven(recorded('stale', { lastValidBlock: 4_999 })), []);
-    assert.deepEqual(proven(recorded('fresh', { lastValidBlock: 5_000 })), ['fresh']);
-    assert.deepEqual(proven(recorded('as far as we are', { validatedWork: '1000' })), []);
+    assert.deepEqual(proven(recorded(asPeer('stale'), { lastValidBlock: 4_999 })), []);
+    assert.deepEqual(proven(recorded(asPeer('fresh'), { lastValidBlock: 5_000 })), ['fresh']);
+    assert.deepEqual(proven(recorded(asPeer('as far as we are'), { validatedWork: '1000' })), []);
   });
 
   it('without our own work nobody is ahead by it', () => {
-    const ahead = recorded('ahead', { validatedWork: 'ffffff' });
+    const ahead = recorded(asPeer('ahead'), { validatedWork: 'ffffff' });
     assert.deepEqual(orderOf([ahead], { ownWork: '', allowUnproven: false }), []);
     assert.deepEqual(orderOf([ahead], { ownWork: '' }), ['ahead']);
   });
@@ -130,7 +132,7 @@ describe('whom to catch up from', () => {
   it('where all rest, the one that was tried least recently, and nobody who was tried a moment ago', () => {
     const triedAt = (id: string) => ({ first: 1, second: 2 })[id] ?? 0;
     const peers = [peer('second', { height: 900 }), peer('first'), peer('third')];
-    const whileResting = (isResting: (id: string) => boolean) =>
+    const whileResting = (isResting: (id: PeerIdText) => boolean) =>
       syncCandidates(peers, {
         ...SELECTION,
         backoff: { isBackingOff: isResting, mayBeWoken: (id) => id !== 'third', triedAt },
@@ -165,7 +167,7 @@ describe('whom to catch up from', () => {
   });
 });
 
-const candidate = (id: string, changes: Partial<SyncCandidate> = {}): SyncCandidate => ({
+const candidate = (id: PeerIdText, changes: Partial<SyncCandidate> = {}): SyncCandidate => ({
   id,
   height: 200,
   hash: 'ab'.repeat(32),
@@ -181,7 +183,7 @@ const candidate = (id: string, changes: Partial<SyncCandidate> = {}): SyncCandid
 });
 
 const many = (count: number, name: string, changes: Partial<SyncCandidate> = {}) =>
-  Array.from({ length: count }, (_, n) => candidate(`${name}-${n}`, changes));
+  Array.from({ length: count }, (_, n) => candidate(asPeer(`${name}-${n}`), changes));
 
 const NOT_TRIED = () => 0;
 const idsOf = (candidates: readonly SyncCandidate[]) => candidates.map(({ id }) => id);
@@ -207,7 +209,7 @@ describe('whose data hubs are asked', () => {
     const met = new Set<string>();
     for (let n = 0; n < 100; n++) {
       const asked = idsOf(
-        hubsToAsk([...strangers, candidate('known', { standing: 'connected' })], NOT_TRIED),
+        hubsToAsk([...strangers, candidate(asPeer('known'), { standing: 'connected' })], NOT_TRIED),
       );
       assert.deepEqual([asked.length, asked[0]], [32, 'known']);
       for (const id of asked) met.add(id);
@@ -217,7 +219,7 @@ describe('whose data hubs are asked', () => {
 
   it('however many connect under new names, who is configured or was of use comes first, and anyone may be drawn', () => {
     const crowd = many(100, 'crowd', { standing: 'connected', height: 9_000 });
-    const honest = candidate('honest', { standing: 'connected' });
+    const honest = candidate(asPeer('honest'), { standing: 'connected' });
     const proven = many(3, 'proven', { standing: 'proven' });
     const everybody = [...crowd, honest, ...proven];
     // It was tried in vain, as everybody is while our own way out is broken; the crowd has ever new names.
@@ -227,7 +229,7 @@ describe('whose data hubs are asked', () => {
       assert.equal(asked[0], 'proven-0');
       assert.ok(proven.every(({ id }) => asked.includes(id)));
     }
-    assert.ok(rounds.some((asked) => asked.includes('honest')));
+    assert.ok(rounds.some((asked) => asked.includes(asPeer('honest'))));
   });
 
   it('two of a host at the most where not all can be asked, whatever its identities', () => {
@@ -237,11 +239,11 @@ describe('whose data hubs are asked', () => {
       url: url(one, n),
       standing: n < 250 ? ('connected' as const) : ('stranger' as const),
     }));
-    const asked = idsOf(hubsToAsk([...crowd, candidate('alone')], NOT_TRIED));
+    const asked = idsOf(hubsToAsk([...crowd, candidate(asPeer('alone'))], NOT_TRIED));
     assert.equal(asked.length, 3);
     assert.equal(hubsToAsk(crowd.slice(0, 32), NOT_TRIED).length, 32);
-    assert.ok(asked.includes('alone'));
-    assert.deepEqual(idsOf(hubsToAsk([candidate('bad', { dataHubUrl: 'no URL' })], NOT_TRIED)), ['bad']);
+    assert.ok(asked.includes(asPeer('alone')));
+    assert.deepEqual(idsOf(hubsToAsk([candidate(asPeer('bad'), { dataHubUrl: 'no URL' })], NOT_TRIED)), ['bad']);
   });
 
   it('who was tried in vain comes behind who was not, and behind who was tried before', () => {

@@ -1,3 +1,5 @@
+import { asPeer } from '../../support/peer-ids.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { MemoryLevel } from 'memory-level';
@@ -69,7 +71,7 @@ async function world(
     peers: new PeerView(
       {
         registry,
-        node: { peers: () => [], peer: () => undefined, peerId: 'ourselves' },
+        node: { peers: () => [], peer: () => undefined, peerId: asPeer('ourselves') },
         list: { isPeerBanned: (peer) => state.banned.has(peer) },
         scores: { score: (peer) => state.scores.get(peer) ?? 0 },
         clock,
@@ -103,7 +105,7 @@ async function world(
     ...components,
   });
   context.after(() => coordinator.stop());
-  const tell = (peer: string, told: Told = {}) =>
+  const tell = (peer: PeerIdText, told: Told = {}) =>
     registry.known.learn({
       type: 'node_status',
       peer,
@@ -137,8 +139,8 @@ async function world(
 async function syncing(context: TestContext, changes: SettingChanges = {}) {
   const made = await world(context, { p2p_max_unproven_sync_probes_per_backoff_window: 1_000, ...changes });
   made.state.scores.set('two', 1);
-  made.tell('one', { height: 300 });
-  made.tell('two');
+  made.tell(asPeer('one'), { height: 300 });
+  made.tell(asPeer('two'));
   await made.after(0);
   await made.after(SETTLE);
   assert.deepEqual(made.chosen(), ['one']);
@@ -148,7 +150,7 @@ async function syncing(context: TestContext, changes: SettingChanges = {}) {
 describe('the sync coordinator', () => {
   it('hands over the best block of a peer that is ahead, once, and is done when our height is there', async (context) => {
     const { after, state, coordinator, figure, tell, hub, lines } = await world(context);
-    tell('one');
+    tell(asPeer('one'));
     await after(0);
     assert.equal(coordinator.syncPeer, undefined);
     await after(SETTLE);
@@ -192,7 +194,7 @@ describe('the sync coordinator', () => {
 
   it('leaves alone what moves by itself, another state than RUNNING, and a chain that says nothing', async (context) => {
     const { after, state, tell, chosen, hub } = await world(context);
-    tell('one');
+    tell(asPeer('one'));
     state.own = undefined;
     await after(SETTLE);
     state.own = 100;
@@ -216,23 +218,23 @@ describe('the sync coordinator', () => {
 
   it('asks only peers that may be asked', async (context) => {
     const { after, state, tell, chosen, registry, figure } = await world(context);
-    tell('stale', { height: 900 });
+    tell(asPeer('stale'), { height: 900 });
     state.now += 601_000;
-    tell('behind', { height: 100 });
-    tell('hubless', { height: 900, url: '' });
-    tell('nameless', { height: 900, hash: '' });
-    tell('blacklisted', { height: 900, url: 'http://blacklisted.example/' });
-    tell('banned', { height: 900 });
-    tell('cheat', { height: 900 });
-    tell('invalid', { height: 900, hash: 'cd'.repeat(32) });
-    tell('unreachable', { height: 900, url: 'http://127.0.0.1:1' });
+    tell(asPeer('behind'), { height: 100 });
+    tell(asPeer('hubless'), { height: 900, url: '' });
+    tell(asPeer('nameless'), { height: 900, hash: '' });
+    tell(asPeer('blacklisted'), { height: 900, url: 'http://blacklisted.example/' });
+    tell(asPeer('banned'), { height: 900 });
+    tell(asPeer('cheat'), { height: 900 });
+    tell(asPeer('invalid'), { height: 900, hash: 'cd'.repeat(32) });
+    tell(asPeer('unreachable'), { height: 900, url: 'http://127.0.0.1:1' });
     state.banned.add('banned');
     state.invalid.add('cd'.repeat(32));
-    registry.records.malicious('cheat');
+    registry.records.malicious(asPeer('cheat'));
     await after(0);
     await after(SETTLE);
     assert.deepEqual(chosen(), []);
-    tell('good', { height: 101 });
+    tell(asPeer('good'), { height: 101 });
     await after(INTERVAL);
     assert.deepEqual(chosen(), ['good']);
     assert.equal(await figure('triggers_total', { outcome: 'sent' }), 1);
@@ -240,22 +242,22 @@ describe('the sync coordinator', () => {
 
   it('leaves a peer of which the chain says that it failed, for another, and comes back to it a minute later', async (context) => {
     const { after, chosen, coordinator, state, figure, lines } = await syncing(context);
-    coordinator.peerFailed('two', 'not its turn');
+    coordinator.peerFailed(asPeer('two'), 'not its turn');
     assert.equal(coordinator.syncPeer?.id, 'one');
-    coordinator.peerFailed('one', 'no such block');
+    coordinator.peerFailed(asPeer('one'), 'no such block');
     assert.equal(coordinator.syncPeer, undefined);
     await after(INTERVAL);
     assert.deepEqual(chosen(), ['one', 'two']);
-    coordinator.peerFailed('', 'whoever it was');
+    coordinator.peerFailed(asPeer(''), 'whoever it was');
     await after(2 * INTERVAL);
     assert.deepEqual(chosen(), ['one', 'two'], 'both rest');
     state.now += 60_000 - 3 * INTERVAL;
     await after(0);
     assert.deepEqual(chosen(), ['one', 'two', 'one']);
-    coordinator.peerFailed('one', 'again');
+    coordinator.peerFailed(asPeer('one'), 'again');
     await after(60_000);
     assert.equal(chosen().at(-1), 'two');
-    coordinator.peerFailed('two', 'again');
+    coordinator.peerFailed(asPeer('two'), 'again');
     await after(64_000);
     assert.equal(chosen().at(-1), 'one', 'two minutes after the second time');
     assert.equal(await figure('ended_total', { reason: 'failure' }), 4);
@@ -301,7 +303,7 @@ describe('the sync coordinator', () => {
     await after(INTERVAL);
     await after(INTERVAL);
     assert.deepEqual(chosen(), ['one', 'two']);
-    registry.records.catchupFailure('two', 'call');
+    registry.records.catchupFailure(asPeer('two'), 'call');
     await after(INTERVAL);
     for (const reason of ['banned', 'low_reputation']) {
       assert.equal(await figure('ended_total', { reason }), 1, reason);
@@ -310,16 +312,16 @@ describe('the sync coordinator', () => {
 
   it('prefers peers with full storage, and asks others only where that is allowed', async (context) => {
     const { after, chosen, tell, coordinator } = await world(context);
-    tell('pruned', { height: 900, storage: 'pruned' });
-    tell('full');
+    tell(asPeer('pruned'), { height: 900, storage: 'pruned' });
+    tell(asPeer('full'));
     await after(0);
     await after(SETTLE);
-    coordinator.peerFailed('full', '');
+    coordinator.peerFailed(asPeer('full'), '');
     await after(INTERVAL);
     assert.deepEqual(chosen(), ['full', 'pruned']);
     const strict = await world(context, { p2p_allow_pruned_node_fallback: false });
-    strict.tell('pruned', { storage: 'pruned' });
-    strict.tell('unknown', { storage: '' });
+    strict.tell(asPeer('pruned'), { storage: 'pruned' });
+    strict.tell(asPeer('unknown'), { storage: '' });
     await strict.after(0);
     await strict.after(SETTLE);
     assert.deepEqual(strict.chosen(), []);
@@ -330,18 +332,18 @@ describe('the sync coordinator', () => {
       p2p_max_unproven_sync_probes_per_backoff_window: 0,
       p2p_force_sync_peer: 'forced',
     });
-    tell('other', { height: 900 });
+    tell(asPeer('other'), { height: 900 });
     await after(0);
     await after(SETTLE);
     assert.deepEqual(chosen(), []);
-    tell('forced', { storage: 'pruned' });
+    tell(asPeer('forced'), { storage: 'pruned' });
     state.banned.add('forced');
-    registry.records.malicious('forced');
+    registry.records.malicious(asPeer('forced'));
     await after(INTERVAL * 32);
     assert.deepEqual(chosen(), ['forced']);
     await after(INTERVAL);
     assert.equal(coordinator.syncPeer?.id, 'forced');
-    coordinator.peerFailed('forced', '');
+    coordinator.peerFailed(asPeer('forced'), '');
     hub.answer = (_, response) => void response.writeHead(503).end();
     await after(INTERVAL * 32);
     hub.answer = (_, response) => void response.end();
@@ -356,7 +358,7 @@ describe('the sync coordinator', () => {
     await after(0);
     for (let second = 0; second < 400; second += 2) {
       // A new peer each time: that those who did not answer rest is not what is tested.
-      tell(`peer-${second}`);
+      tell(asPeer(`peer-${second}`));
       hub.asked.length = 0;
       await after(INTERVAL);
       if (hub.asked.length > 0) times.push(second);
@@ -378,15 +380,15 @@ describe('the sync coordinator', () => {
     );
     await after(0);
     for (let minute = 0; minute < 180; minute++) {
-      tell('one');
+      tell(asPeer('one'));
       await after(60_000);
     }
     reachable = true;
     const since = state.now;
     while (chosen().length === 0 && state.now - since < 3_600_000) {
-      tell('one');
+      tell(asPeer('one'));
       // There is always another that may be asked, so that nobody is woken before it has rested.
-      tell(`made-up-${state.now}`);
+      tell(asPeer(`made-up-${state.now}`));
       await after(INTERVAL);
     }
     assert.deepEqual(chosen(), ['one']);
@@ -396,10 +398,10 @@ describe('the sync coordinator', () => {
   it('when every peer rests for longer than a minute, tries them in turn', async (context) => {
     const { after, chosen, coordinator, tell } = await syncing(context);
     for (let n = 0; n < 11; n++) {
-      if (coordinator.syncPeer !== undefined) coordinator.peerFailed('', 'in vain');
+      if (coordinator.syncPeer !== undefined) coordinator.peerFailed(asPeer(''), 'in vain');
       for (let waited = 0; coordinator.syncPeer === undefined && waited < 600_000; waited += 1_000) {
-        tell('one', { height: 300 });
-        tell('two');
+        tell(asPeer('one'), { height: 300 });
+        tell(asPeer('two'));
         await after(1_000);
       }
     }
@@ -421,9 +423,9 @@ describe('the sync coordinator', () => {
         {},
         { hubs, isConfigured: (id) => id === 'configured' },
       );
-      tell(honest, { url: `http://${honest}.example` });
-      if (honest === 'useful') registry.records.validBlock('useful');
-      for (let n = 0; n < 1_000; n++) tell(`made-up-${n}`, { height: 9_000, url: `http://${n}.example` });
+      tell(asPeer(honest), { url: `http://${honest}.example` });
+      if (honest === 'useful') registry.records.validBlock(asPeer('useful'));
+      for (let n = 0; n < 1_000; n++) tell(asPeer(`made-up-${n}`), { height: 9_000, url: `http://${n}.example` });
       await after(0);
       await after(SETTLE);
       assert.deepEqual(chosen(), [honest]);
@@ -433,7 +435,7 @@ describe('the sync coordinator', () => {
 
   it('does not take for chosen what the outbox refuses', async (context) => {
     const { after, state, tell, coordinator, figure } = await world(context);
-    tell('one');
+    tell(asPeer('one'));
     state.accepts = false;
     await after(0);
     await after(SETTLE);
@@ -447,12 +449,12 @@ describe('the sync coordinator', () => {
   it('tries three peers of which nothing is proven, then none until a pause is over, or our height has risen', async (context) => {
     const { after, chosen, coordinator, tell, state } = await world(context);
     const wait = async (ms: number): Promise<void> => {
-      for (let n = 0; n < 20; n++) tell(`made-up-${n}`);
+      for (let n = 0; n < 20; n++) tell(asPeer(`made-up-${n}`));
       await after(ms);
     };
     const fail = async (times: number): Promise<void> => {
       for (let n = 0; n < times; n++) {
-        coordinator.peerFailed('', 'in vain');
+        coordinator.peerFailed(asPeer(''), 'in vain');
         // Longer than any pause between two attempts.
         await wait(INTERVAL * 32);
       }
@@ -479,18 +481,18 @@ describe('the sync coordinator', () => {
     });
     coordinator.start();
     assert.ok(lines.some(({ msg }) => String(msg).startsWith('p2p_max_unproven_sync_probes')));
-    tell('made-up');
+    tell(asPeer('made-up'));
     await after(0);
     await after(SETTLE);
     await after(INTERVAL * 32);
     assert.deepEqual(chosen(), []);
-    tell('ahead');
-    registry.records.validatedProgress('ahead', 300, 'ab'.repeat(32), Uint8Array.of(0x10, 0x01));
+    tell(asPeer('ahead'));
+    registry.records.validatedProgress(asPeer('ahead'), 300, 'ab'.repeat(32), Uint8Array.of(0x10, 0x01));
     await after(INTERVAL * 32);
     assert.deepEqual(chosen(), ['ahead']);
     const other = await world(context, { p2p_max_unproven_sync_probes_per_backoff_window: 0 });
-    other.tell('delivers');
-    other.registry.records.validBlock('delivers');
+    other.tell(asPeer('delivers'));
+    other.registry.records.validBlock(asPeer('delivers'));
     await other.after(0);
     await other.after(SETTLE);
     assert.deepEqual(other.chosen(), ['delivers']);
@@ -500,31 +502,31 @@ describe('the sync coordinator', () => {
     const { after, chosen, tell, registry, coordinator, state } = await world(context, {
       p2p_max_unproven_sync_probes_per_backoff_window: 1,
     });
-    registry.records.validBlock('proven');
+    registry.records.validBlock(asPeer('proven'));
     const telling = new Map([
       ['proven', 200],
       ['made-up', 200],
     ]);
     const failing = async () => {
       for (let n = 0; n < 100 && coordinator.syncPeer === undefined; n++) {
-        for (const [peer, height] of telling) tell(peer, { height });
+        for (const [peer, height] of telling) tell(asPeer(peer), { height });
         await after(INTERVAL);
       }
-      coordinator.peerFailed('', 'it leads nowhere');
+      coordinator.peerFailed(asPeer(''), 'it leads nowhere');
     };
     for (let n = 0; n <= 5; n++) await failing();
     state.triggers.length = 0;
     // Now the pauses are as long as the shortest rest: who is proven may be woken as soon as one is over.
     telling.set('honest', 250);
     for (let n = 0; n < 12; n++) await failing();
-    assert.ok(chosen().includes('honest'), `tried: ${chosen().join(', ')}`);
+    assert.ok(chosen().includes(asPeer('honest')), `tried: ${chosen().join(', ')}`);
   });
 
   it('leaves a peer that moves nothing for one with more validated work, half of its time later', async (context) => {
     const { after, chosen, registry, figure } = await syncing(context, {
       p2p_sync_peer_no_progress_timeout: 600_000,
     });
-    registry.records.validatedProgress('two', 300, 'cd'.repeat(32), Uint8Array.of(0x20, 0x00));
+    registry.records.validatedProgress(asPeer('two'), 300, 'cd'.repeat(32), Uint8Array.of(0x20, 0x00));
     await after(299_000);
     await after(1_000);
     assert.deepEqual(chosen(), ['one'], 'as long as half of its time is not over');
@@ -538,8 +540,8 @@ describe('the sync coordinator', () => {
     const { after, registry, figure, coordinator } = await syncing(context, {
       p2p_sync_peer_no_progress_timeout: 600_000,
     });
-    registry.records.validatedProgress('one', 300, 'ab'.repeat(32), Uint8Array.of(0x20, 0x00));
-    registry.records.validatedProgress('two', 300, 'cd'.repeat(32), Uint8Array.of(0x20, 0x00));
+    registry.records.validatedProgress(asPeer('one'), 300, 'ab'.repeat(32), Uint8Array.of(0x20, 0x00));
+    registry.records.validatedProgress(asPeer('two'), 300, 'cd'.repeat(32), Uint8Array.of(0x20, 0x00));
     for (let n = 0; n < 9; n++) await after(60_000);
     assert.equal(coordinator.syncPeer?.id, 'one');
     await after(60_000);
@@ -549,7 +551,7 @@ describe('the sync coordinator', () => {
 
   it('with data hubs unchecked it takes the best without a question', async (context) => {
     const { after, tell, chosen, hub } = await world(context, { p2p_health_check_enabled: false });
-    tell('one', { url: 'http://127.0.0.1:1' });
+    tell(asPeer('one'), { url: 'http://127.0.0.1:1' });
     await after(0);
     await after(SETTLE);
     assert.deepEqual(chosen(), ['one']);
@@ -559,7 +561,7 @@ describe('the sync coordinator', () => {
   it('stops while hubs or the outbox keep it waiting, and looks by itself before', async (context) => {
     const silent = await world(context, { p2p_sync_interval: 10 });
     silent.hub.answer = () => {};
-    silent.tell('one');
+    silent.tell(asPeer('one'));
     silent.state.now += SETTLE;
     await silent.coordinator.look();
     silent.coordinator.start();
@@ -567,7 +569,7 @@ describe('the sync coordinator', () => {
     await waitFor(() => silent.hub.asked.length > 0, { what: 'a question that is not answered' });
     await within(silent.coordinator.stop(), 20_000, 'the stop');
     const stuck = await world(context, {}, { requestCatchup: () => new Promise(() => {}) });
-    stuck.tell('one');
+    stuck.tell(asPeer('one'));
     await stuck.after(0);
     const looking = stuck.after(SETTLE);
     await waitFor(() => stuck.hub.asked.length > 0, { what: 'a question' });

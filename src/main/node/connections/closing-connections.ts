@@ -1,5 +1,6 @@
 /** Ways to end a connection. */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Connection } from '@libp2p/interface';
 import { errorMessage } from '../../../shared/errors.js';
 import { multiaddrHost } from '../addresses/multiaddrs.js';
@@ -22,12 +23,12 @@ export async function closeConnection(connection: Connection): Promise<void> {
  */
 export function abortMatching(
   connections: readonly Connection[],
-  matches: (remote: { readonly address: string; readonly peerId: string }) => boolean,
+  matches: (remote: { readonly address: string; readonly peerId: PeerIdText }) => boolean,
 ): number {
   const matching = connections.filter(({ remoteAddr, remotePeer }) => {
     const host = multiaddrHost(remoteAddr);
     const address = host?.kind === 'ip' ? host.address : '';
-    return matches({ address, peerId: remotePeer.toString() });
+    return matches({ address, peerId: peerIdText(remotePeer) });
   });
   for (const connection of matching) connection.abort(new Error('closed by this node'));
   return matching.length;

@@ -1,8 +1,10 @@
 /** A connected peer, as the rest of the server sees it. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
+
 /** One connected peer and what was counted of it. Times are unix ms, 0 for never. */
 export interface ConnectedPeer {
-  readonly id: string;
+  readonly id: PeerIdText;
   /** Multiaddr of the remote end. */
   readonly address: string;
   readonly inbound: boolean;

@@ -3,6 +3,7 @@
  * are known. libp2p's own inbound limits would come earlier and know no exemptions: they stand aside, see connection-limits.ts.
  */
 
+import { parsePeerId, type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
@@ -24,9 +25,9 @@ import { Refusals } from './refusals.js';
 /** What the gater asks of the ban list: synchronous, constant time. */
 export interface BanPolicy {
   isAddressBanned(address: string): boolean;
-  isPeerBanned(peerId: string): boolean;
+  isPeerBanned(peerId: PeerIdText): boolean;
   /** Application score for GossipSub, 0 or negative. */
-  applicationScore(peerId: string): number;
+  applicationScore(peerId: PeerIdText): number;
 }
 
 type GaterSettings = DialSettings &
@@ -81,11 +82,12 @@ class Gater implements ConnectionGater {
     this.#rate = new KeyedRate({ perSecond, burst: perSecond, maxKeys: MAX_RATED_ADDRESSES });
   }
 
-  denyDialPeer = (peerId: PeerId): boolean => this.#refusePeer('outbound', peerId.toString());
+  denyDialPeer = (peerId: PeerId): boolean => this.#refusePeer('outbound', peerIdText(peerId));
 
   denyDialMultiaddr = async (address: Multiaddr): Promise<boolean> => {
     for (const { name, value } of address.getComponents()) {
-      if (name === 'p2p' && value !== undefined && this.#refusePeer('outbound', value)) return true;
+      const peer = name === 'p2p' && value !== undefined ? parsePeerId(value) : undefined;
+      if (peer !== undefined && this.#refusePeer('outbound', peer)) return true;
     }
     if (leadsNowhere(address)) {
       return this.#refuse('outbound', 'no_host', { address: address.toString().slice(0, 128) });
@@ -100,7 +102,7 @@ class Gater implements ConnectionGater {
     this.#refuseConnected(connection);
 
   denyOutboundEncryptedConnection = (peerId: PeerId, connection: MultiaddrConnection): boolean =>
-    this.#refusePeer('outbound', peerId.toString()) || this.#refuseConnected(connection);
+    this.#refusePeer('outbound', peerIdText(peerId)) || this.#refuseConnected(connection);
 
   denyInboundConnection = (connection: MultiaddrConnection): boolean => {
     const relayed = isRelayed(connection.remoteAddr);
@@ -117,7 +119,7 @@ class Gater implements ConnectionGater {
   };
 
   denyInboundEncryptedConnection = (peerId: PeerId, connection: MultiaddrConnection): boolean => {
-    const peer = peerId.toString();
+    const peer = peerIdText(peerId);
     if (this.#refusePeer('inbound', peer)) return true;
     if (this.#isProtected(peer)) this.#admission.exempt(connection);
     return false;
@@ -130,7 +132,7 @@ class Gater implements ConnectionGater {
   };
 
   denyInboundRelayedConnection = (relay: PeerId, remotePeer: PeerId): boolean =>
-    this.#refusePeer('inbound', remotePeer.toString()) || this.#refusePeer('inbound', relay.toString());
+    this.#refusePeer('inbound', peerIdText(remotePeer)) || this.#refusePeer('inbound', peerIdText(relay));
 
   /** What is never dialled is not kept either. True keeps. */
   filterMultiaddrForPeer = (_peerId: PeerId, address: Multiaddr): boolean => {
@@ -160,7 +162,7 @@ class Gater implements ConnectionGater {
     return dialled !== undefined && this.#refuseDialled(dialled);
   }
 
-  #refusePeer(direction: 'inbound' | 'outbound', peer: string): boolean {
+  #refusePeer(direction: 'inbound' | 'outbound', peer: PeerIdText): boolean {
     return this.#bans.isPeerBanned(peer) && this.#refuse(direction, 'banned_peer', { peer });
   }
 

@@ -1,5 +1,6 @@
 /** Who is connected, and what is known of each: one view over the host's connections, traffic and identities. */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { AddressList, isLoopbackAddress } from '../../../shared/net/ip.js';
@@ -40,7 +41,7 @@ export class Connections {
       this.traffic.opened(connection);
       const address = multiaddrHost(connection.remoteAddr);
       if (address?.kind === 'ip' && this.isExemptAddress(address.address)) {
-        this.#exempt.add(connection.remotePeer.toString());
+        this.#exempt.add(peerIdText(connection.remotePeer));
       }
     });
     host.addEventListener('connection:close', ({ detail }) => this.traffic.closed(detail));
@@ -54,7 +55,7 @@ export class Connections {
   }
 
   /** Drops what is known of a peer whose last connection has closed. Returns the bytes that came from it. */
-  forget(peerId: string): bigint {
+  forget(peerId: PeerIdText): bigint {
     const { bytesReceived } = this.traffic.of(peerId);
     this.traffic.forget(peerId);
     this.#exempt.delete(peerId);
@@ -63,22 +64,22 @@ export class Connections {
 
   /** One entry a peer, whatever the number of its connections. */
   peers(): readonly ConnectedPeer[] {
-    const peers = new Map<string, ConnectedPeer>();
+    const peers = new Map<PeerIdText, ConnectedPeer>();
     for (const connection of this.#host?.getConnections() ?? []) {
-      const id = connection.remotePeer.toString();
+      const id = peerIdText(connection.remotePeer);
       if (!peers.has(id)) peers.set(id, this.#describe(connection));
     }
     return [...peers.values()];
   }
 
   /** Undefined for one that is not connected. */
-  peer(peerId: string): ConnectedPeer | undefined {
+  peer(peerId: PeerIdText): ConnectedPeer | undefined {
     if (!this.isConnected(peerId)) return undefined;
     const [connection] = this.#host?.getConnections(peerIdFromString(peerId)) ?? [];
     return connection && this.#describe(connection);
   }
 
-  isConnected(peerId: string): boolean {
+  isConnected(peerId: PeerIdText): boolean {
     return this.traffic.has(peerId);
   }
 
@@ -108,7 +109,7 @@ export class Connections {
   }
 
   #describe(connection: Connection): ConnectedPeer {
-    const id = connection.remotePeer.toString();
+    const id = peerIdText(connection.remotePeer);
     const address = multiaddrHost(connection.remoteAddr);
     const configured = this.isConfigured(id);
     return {

@@ -4,6 +4,7 @@
  * second after second is reported.
  */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
 import type { NodeMetrics } from '../metrics/node-metrics.js';
@@ -18,7 +19,7 @@ export interface BudgetOptions {
   readonly messagesPerSecond: number;
   readonly bytesPerSecond: number;
   /** Called once each time a peer's excess has become persistent. */
-  readonly onExcess: (peerId: string) => void;
+  readonly onExcess: (peerId: PeerIdText) => void;
   /** Ms, never going back; the monotonic clock unless given. */
   readonly now?: () => number;
 }
@@ -35,7 +36,7 @@ export class ConnectionBudgets {
   readonly #metrics: NodeMetrics;
   readonly #options: BudgetOptions;
   readonly #now: () => number;
-  readonly #budgets = new LRUCache<string, Budget>({ max: MAX_PEERS });
+  readonly #budgets = new LRUCache<PeerIdText, Budget>({ max: MAX_PEERS });
 
   constructor(components: { readonly metrics: NodeMetrics }, options: BudgetOptions) {
     this.#metrics = components.metrics;
@@ -44,7 +45,7 @@ export class ConnectionBudgets {
   }
 
   /** Whether one more message of `bytes` may pass, or what amounts to `messages` of them; a refusal is counted. */
-  admit(peerId: string, bytes: number, messages = 1): boolean {
+  admit(peerId: PeerIdText, bytes: number, messages = 1): boolean {
     const now = this.#now();
     let budget = this.#budgets.get(peerId);
     if (budget === undefined) {
@@ -82,7 +83,7 @@ export class ConnectionBudgets {
   }
 
   /** Forgets a peer that has left. */
-  forget(peerId: string): void {
+  forget(peerId: PeerIdText): void {
     this.#budgets.delete(peerId);
   }
 }

@@ -1,5 +1,6 @@
 /** Gossip on the network's topics: what comes waits for a verdict before it is passed on, and nobody can send more than its share. */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { EventEmitter } from 'node:events';
 import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import type { Counter } from 'prom-client';
@@ -60,11 +61,11 @@ export interface GossipEvents {
   /** A message of this node's own has come back from a peer. */
   ownReceived: [kind: number, data: Uint8Array, source: string];
   /** Persistent excess of a connection's budget. */
-  excess: [peerId: string];
+  excess: [peerId: PeerIdText];
   /** It has sent one more message in its own name that is not valid than can be by mistake. */
-  forged: [peerId: string];
+  forged: [peerId: PeerIdText];
   /** It has not read for so long that its connection should be closed; may come again until it is. */
-  stalled: [peerId: string];
+  stalled: [peerId: PeerIdText];
 }
 
 export class Gossip extends EventEmitter<GossipEvents> {
@@ -170,15 +171,15 @@ export class Gossip extends EventEmitter<GossipEvents> {
   attach(pubsub: GossipInternals): void {
     this.#pubsub = pubsub;
     pubsub.addEventListener('gossipsub:message', ({ detail: { msg, msgId, propagationSource } }) => {
-      const source = propagationSource.toString();
+      const source = peerIdText(propagationSource);
       const kind = this.#kindOfTopic.get(msg.topic)?.id;
-      const author = msg.type === 'signed' ? msg.from.toString() : '';
+      const author = msg.type === 'signed' ? peerIdText(msg.from) : undefined;
       // Come again after GossipSub has forgotten it, for its ids are bounded: one verdict is for both.
       if (this.#verdicts.has(msgId)) return;
       this.#verdicts.expect(msgId, { author, source, topic: msg.topic });
       // Our own come back after a restart, when GossipSub has forgotten them.
-      if (kind === undefined || author === '' || author === this.#self) {
-        if (kind !== undefined && author !== '') this.emit('ownReceived', kind, msg.data, source);
+      if (kind === undefined || author === undefined || author === this.#self) {
+        if (kind !== undefined && author !== undefined) this.emit('ownReceived', kind, msg.data, source);
         this.report(msgId, 'ignore');
         return;
       }
@@ -230,7 +231,7 @@ export class Gossip extends EventEmitter<GossipEvents> {
   }
 
   /** Its last connection has closed. */
-  closed(peerId: string): void {
+  closed(peerId: PeerIdText): void {
     this.#budgets.forget(peerId);
     this.#sharedTopics.closed(peerId);
   }

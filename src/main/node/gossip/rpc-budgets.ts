@@ -3,6 +3,7 @@
  * both ways.
  */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { QUEUES } from '../../../shared/queues.js';
 import type { Traffic } from '../connections/traffic.js';
@@ -30,9 +31,9 @@ export interface RpcBudgetsComponents {
 
 export interface RpcBudgetsOptions {
   /** A peer has told that it is subscribed to a topic, ours or another. */
-  readonly onSubscribed: (peerId: string, topic: string) => void;
+  readonly onSubscribed: (peerId: PeerIdText, topic: string) => void;
   /** A peer has not read for so long that its connection should be closed; may be called again until it is. */
-  readonly onStalled: (peerId: string) => void;
+  readonly onStalled: (peerId: PeerIdText) => void;
 }
 
 export class RpcBudgets implements RpcGuard {
@@ -44,7 +45,7 @@ export class RpcBudgets implements RpcGuard {
     this.#options = options;
   }
 
-  received(peerId: string, rpc: RPC): boolean {
+  received(peerId: PeerIdText, rpc: RPC): boolean {
     const { budgets, traffic, exchange } = this.#components;
     if (rpc.messages.length > 0) {
       traffic.received(peerId, rpc.messages.length);
@@ -66,21 +67,21 @@ export class RpcBudgets implements RpcGuard {
     return true;
   }
 
-  entered(peerId: string): void {
+  entered(peerId: PeerIdText): void {
     this.#components.backpressure.enter(peerId);
   }
 
-  left(peerId: string): void {
+  left(peerId: PeerIdText): void {
     this.#components.backpressure.leave(peerId);
   }
 
-  maySend(peerId: string, waitingBytes: number): boolean {
+  maySend(peerId: PeerIdText, waitingBytes: number): boolean {
     if (waitingBytes <= OUTBOUND_BOUND) return true;
     this.#options.onStalled(peerId);
     return false;
   }
 
-  sent(peerId: string, rpc: RPC): void {
+  sent(peerId: PeerIdText, rpc: RPC): void {
     if (rpc.messages.length > 0) this.#components.traffic.sent(peerId, rpc.messages.length);
   }
 }

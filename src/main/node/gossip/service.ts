@@ -1,5 +1,6 @@
 /** GossipSub as this network needs it: its topics, ids, scores, and the patches that it gets. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { type GossipSub, gossipsub, StrictSign } from '@chainsafe/libp2p-gossipsub';
 import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import { gossipTopic } from '../../../shared/bitcoin/networks.js';
@@ -63,7 +64,7 @@ export interface GossipServiceOptions extends ScoreInputs, RpcBudgetsOptions {
   /** A message was dropped that is not valid, without blame for who sent it. */
   readonly onUnblamed: () => void;
   /** A peer has sent a message in its own name that is not valid. */
-  readonly onForged: (peerId: string) => void;
+  readonly onForged: (peerId: PeerIdText) => void;
 }
 
 type Create = ReturnType<typeof gossipsub>;

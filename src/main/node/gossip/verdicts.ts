@@ -1,5 +1,6 @@
 /** Messages that GossipSub has handed out and that wait for their verdict. It forwards none before, and forgets it some time after. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { Counter } from 'prom-client';
 import { monotonic } from '../../../shared/clock.js';
@@ -18,9 +19,9 @@ export type Verdict = 'accept' | 'ignore' | 'reject';
 
 /** A message that waits. Peer IDs are base58. */
 export interface Awaiting {
-  readonly author: string;
+  readonly author: PeerIdText | undefined;
   /** The propagation source. */
-  readonly source: string;
+  readonly source: PeerIdText;
   readonly topic: string;
 }
 

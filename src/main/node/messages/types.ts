@@ -1,5 +1,6 @@
 /** A gossip message on its way through the node: as it comes, what is found out about it, and as it waits for its verdict. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { Signed } from '../../../shared/pipeline/types.js';
 
 /** A gossip message that has come, unopened, and that nobody has verified: who signed it is a claim. */
@@ -7,9 +8,9 @@ export interface IncomingMessage {
   /** Index in the table of message kinds. */
   readonly kind: number;
   /** Base58. */
-  readonly author: string;
+  readonly author: PeerIdText;
   /** Base58; the propagation source. */
-  readonly source: string;
+  readonly source: PeerIdText;
   readonly data: Uint8Array;
   readonly signed: Signed;
 }
@@ -30,7 +31,7 @@ export interface Checking {
   /** Settles in the order in which messages were handed to the checkers; never rejects. */
   readonly judgement: Promise<Judgement>;
   /** The same message has come from another neighbour as well. */
-  copyFrom(source: string): void;
+  copyFrom(source: PeerIdText): void;
 }
 
 /** Verifies what comes and, if the signature holds, goes on to check it: one way to a checker and back for both. */
@@ -45,9 +46,9 @@ export interface ReceivedMessage {
   /** Id of the message kind. */
   readonly kind: number;
   /** Base58. */
-  readonly author: string;
+  readonly author: PeerIdText;
   /** Base58; the propagation source. */
-  readonly source: string;
+  readonly source: PeerIdText;
   readonly data: Uint8Array;
   /** As the checks gave it; undefined where the library verified. */
   readonly judgement?: Judgement | undefined;

@@ -13,6 +13,7 @@
  * thread, at a multiple of the cost, as often as a neighbour likes.
  */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Message } from '@chainsafe/libp2p-gossipsub';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { MessageStatus, type RejectReason, type ValidateError } from '@chainsafe/libp2p-gossipsub/types';
@@ -45,7 +46,7 @@ export const UNVERIFIED = new UnblamedMessageError('nobody has looked at its sig
 /** `onDropped`: a message is dropped without blame. `onForged`: a peer has sent an invalid message in its own name. */
 export function blameAuthorsAlone(
   gossip: BlamingGossip,
-  { onDropped, onForged }: { onDropped: () => void; onForged: (peerId: string) => void },
+  { onDropped, onForged }: { onDropped: () => void; onForged: (peerId: PeerIdText) => void },
 ): void {
   const validate = gossip.validateReceivedMessage.bind(gossip);
   // We may have asked for it, and it has come: a promise not kept would cost the neighbour as much.
@@ -72,7 +73,7 @@ export function blameAuthorsAlone(
       keepPromise(source, message);
       throw RELAYED;
     }
-    if (validated.code === MessageStatus.invalid) onForged(source.toString());
+    if (validated.code === MessageStatus.invalid) onForged(peerIdText(source));
     return validated;
   };
 }

@@ -13,6 +13,7 @@
  * Whoever verifies checks the message as well, and says so with it: see `judgementOf`.
  */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { hash } from 'node:crypto';
 import type { Message } from '@chainsafe/libp2p-gossipsub';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
@@ -92,8 +93,8 @@ export function verifyByCheckers(
     let author = authors.get(authorText);
     const judgement = await verifier.judge(fastId, {
       kind,
-      author: author?.toString() ?? base58btc.encode(from).slice(1),
-      source: source.toString(),
+      author: author === undefined ? (base58btc.encode(from).slice(1) as PeerIdText) : peerIdText(author),
+      source: peerIdText(source),
       data: data ?? NO_DATA,
       signed: {
         key: authorKey(from),

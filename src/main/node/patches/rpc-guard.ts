@@ -5,6 +5,7 @@
  * to a peer that does not read it goes on sending until a buffer is full.
  */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import type { PeerId, Stream } from '@libp2p/interface';
 
@@ -19,7 +20,7 @@ export interface GuardedGossip {
 /** Peer IDs are base58. */
 export interface RpcGuard {
   /** An RPC has come; what is taken out of it is not handled. False: none of it is. */
-  received(peerId: string, rpc: RPC): boolean;
+  received(peerId: PeerIdText, rpc: RPC): boolean;
   /** One of its messages is handled from now on. */
   entered(peerId: string): void;
   /** GossipSub has verified that message, or thrown it away. */
@@ -34,7 +35,7 @@ export interface RpcGuard {
 export function guardRpcs(gossip: GuardedGossip, guard: RpcGuard): void {
   const receiveRpc = gossip.handleReceivedRpc.bind(gossip);
   gossip.handleReceivedRpc = (from, rpc) =>
-    guard.received(from.toString(), rpc) ? receiveRpc(from, rpc) : Promise.resolve();
+    guard.received(peerIdText(from), rpc) ? receiveRpc(from, rpc) : Promise.resolve();
 
   const receiveMessage = gossip.handleReceivedMessage.bind(gossip);
   gossip.handleReceivedMessage = (from, message) => {

@@ -1,5 +1,6 @@
 /** The direct stream (WIRE §1, first generation): open, write one JSON message, close. */
 
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
@@ -23,7 +24,7 @@ export interface DirectStreamComponents {
 
 export interface DirectStreamOptions {
   /** One message, unchecked. `source` is the base58 ID of the peer at the other end. */
-  readonly onMessage: (message: { readonly source: string; readonly data: Uint8Array }) => void;
+  readonly onMessage: (message: { readonly source: PeerIdText; readonly data: Uint8Array }) => void;
   /** From open to close, ms. Default 10,000. */
   readonly timeoutMs?: number;
   /** Default 32 KiB. */
@@ -88,7 +89,7 @@ export class DirectStream {
   }
 
   async #receive(stream: Stream, connection: Connection): Promise<void> {
-    const source = connection.remotePeer.toString();
+    const source = peerIdText(connection.remotePeer);
     if (!this.#rate.take(source)) {
       this.#count('received', 'limited');
       stream.abort(new Error('too many direct messages'));
@@ -103,7 +104,7 @@ export class DirectStream {
     }
   }
 
-  async #read(stream: Stream, source: string, signal: AbortSignal): Promise<void> {
+  async #read(stream: Stream, source: PeerIdText, signal: AbortSignal): Promise<void> {
     const { maxBytes = MAX_DIRECT_BYTES, silenceMs = SHARES.silenceMs } = this.#options;
     const data = await readStream(stream, { maxBytes, signal, silenceMs });
     await finishStream(stream, undefined, signal).catch(() => {});

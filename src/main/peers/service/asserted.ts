@@ -1,5 +1,6 @@
 /** What the blockchain service's registry has been told of each peer, or was found to have: it is told again when that changes, or after a minute. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
 import type { ServiceRow } from './row.js';
@@ -41,7 +42,7 @@ const NOTHING: Assertion = {
 };
 
 export class Asserted {
-  readonly #assertions = new LRUCache<string, Assertion>({ max: MAX_ROWS });
+  readonly #assertions = new LRUCache<PeerIdText, Assertion>({ max: MAX_ROWS });
 
   /** The service has this row. */
   found({ id, name, height, blockHash, dataHubUrl, storage, connected }: ServiceRow): void {
@@ -50,30 +51,30 @@ export class Asserted {
     this.#assertions.set(id, { told, toldAt: now, connected, connectedAt: now, refusedUntil: NEVER });
   }
 
-  told(peer: string, told: Told): void {
+  told(peer: PeerIdText, told: Told): void {
     this.#change(peer, { told, toldAt: monotonic() });
   }
 
   /** Whether the service has a row of the peer, as far as is known here. */
-  isTold(peer: string): boolean {
+  isTold(peer: PeerIdText): boolean {
     return this.#of(peer).told !== undefined;
   }
 
-  connection(peer: string, connected: boolean): void {
+  connection(peer: PeerIdText, connected: boolean): void {
     this.#change(peer, { connected, connectedAt: monotonic() });
   }
 
   /** The service did not take a row of the peer. */
-  refused(peer: string): void {
+  refused(peer: PeerIdText): void {
     this.#change(peer, { refusedUntil: monotonic() + AGAIN_MS });
   }
 
-  isRefused(peer: string): boolean {
+  isRefused(peer: PeerIdText): boolean {
     return this.#of(peer).refusedUntil > monotonic();
   }
 
   /** Whether `told` is to be told: what is empty changes nothing in a row. */
-  differs(peer: string, told: Told): boolean {
+  differs(peer: PeerIdText, told: Told): boolean {
     const { told: before, toldAt } = this.#of(peer);
     if (before === undefined || monotonic() - toldAt > AGAIN_MS) return true;
     const isNew = (key: keyof Told): boolean =>
@@ -81,27 +82,27 @@ export class Asserted {
     return TOLD.some(isNew);
   }
 
-  storageOf(peer: string): string {
+  storageOf(peer: PeerIdText): string {
     return this.#of(peer).told?.storage ?? '';
   }
 
   /** Whether the service is to be told that the peer is connected, or is not. */
-  saysOtherwise(peer: string, connected: boolean): boolean {
+  saysOtherwise(peer: PeerIdText, connected: boolean): boolean {
     const before = this.#of(peer);
     return before.connected !== connected || (connected && monotonic() - before.connectedAt > AGAIN_MS);
   }
 
-  isConnected(peer: string): boolean {
+  isConnected(peer: PeerIdText): boolean {
     return this.#of(peer).connected;
   }
 
   /** Peers that the service holds to be connected. */
-  connected(): string[] {
+  connected(): PeerIdText[] {
     return [...this.#assertions.entries()].flatMap(([peer, { connected }]) => (connected ? peer : []));
   }
 
   /** Some peer of which more than a data hub was told to the service: what it is called, or how high its chain is. */
-  get any(): { readonly peer: string; readonly told: Told } | undefined {
+  get any(): { readonly peer: PeerIdText; readonly told: Told } | undefined {
     for (const [peer, { told }] of this.#assertions.entries()) {
       if (told !== undefined && (told.name !== '' || told.height > 0)) return { peer, told };
     }
@@ -112,11 +113,11 @@ export class Asserted {
     this.#assertions.clear();
   }
 
-  #of(peer: string): Assertion {
+  #of(peer: PeerIdText): Assertion {
     return this.#assertions.peek(peer) ?? NOTHING;
   }
 
-  #change(peer: string, changes: Partial<Assertion>): void {
+  #change(peer: PeerIdText, changes: Partial<Assertion>): void {
     this.#assertions.set(peer, { ...this.#of(peer), ...changes });
   }
 }

@@ -8,7 +8,7 @@ import { inSlices } from '../../../shared/async/slices.js';
 import { monotonic, wall } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import { parsePeerId } from '../../../shared/net/peer-id.js';
+import { type PeerIdText, parsePeerId } from '../../../shared/net/peer-id.js';
 import type { BanList } from '../../bans/list.js';
 import type { Level } from '../write-behind.js';
 import type { RegistryClientMetrics } from './metrics.js';
@@ -20,7 +20,7 @@ export interface ServiceBansComponents {
   /** Where it is kept over restarts whom operators have let in. */
   readonly level: Level;
   /** Static, allow-listed and loopback peers, and this node itself: never banned here for what the service says. */
-  readonly isSpared: (peer: string) => boolean;
+  readonly isSpared: (peer: PeerIdText) => boolean;
 }
 
 export interface ServiceBansOptions {
@@ -35,27 +35,29 @@ const MAX_PARDONS = 10_000;
 const EVERYBODY = '*';
 const REASON = 'by the peer registry of the blockchain service';
 
-type Pardons = AbstractSublevel<Level, string | Buffer | Uint8Array, string, string>;
+type Pardons = AbstractSublevel<Level, string | Buffer | Uint8Array, PeerIdText | typeof EVERYBODY, string>;
 
 export class ServiceBans {
   readonly #components: ServiceBansComponents;
   readonly #durationMs: number;
   readonly #stored: Pardons;
   /** Listed when the service was asked last, and when (monotonic) that was first so. */
-  readonly #listed = new Map<string, number>();
+  readonly #listed = new Map<PeerIdText, number>();
   /** Until the first list anybody may be banned there. */
   #answered = false;
   /** Of the newest list, or of what made lists void. */
   #turn = 0;
   /** Let in by an operator since. */
-  readonly #pardoned = new Set<string>();
+  readonly #pardoned = new Set<PeerIdText>();
   /** So is everybody whom the first list names. */
   #pardonsAll = false;
 
   constructor(components: ServiceBansComponents, { durationMs }: ServiceBansOptions) {
     this.#components = components;
     this.#durationMs = durationMs;
-    this.#stored = components.level.sublevel<string, string>('registry-pardons', { valueEncoding: 'utf8' });
+    this.#stored = components.level.sublevel<PeerIdText | typeof EVERYBODY, string>('registry-pardons', {
+      valueEncoding: 'utf8',
+    });
   }
 
   async open(): Promise<void> {
@@ -67,12 +69,12 @@ export class ServiceBans {
   }
 
   /** Whether the service had banned the peer when it was asked last. */
-  has(peer: string): boolean {
+  has(peer: PeerIdText): boolean {
     return this.#listed.has(peer);
   }
 
   /** The service says that it has banned a peer just now. */
-  banned(peer: string, reason: string): void {
+  banned(peer: PeerIdText, reason: string): void {
     this.#listed.set(peer, this.#listed.get(peer) ?? monotonic());
     this.#enforce(peer, reason);
   }
@@ -81,8 +83,9 @@ export class ServiceBans {
   async takeOver(peerIds: readonly string[], askedAt: number): Promise<void> {
     const { metrics, list } = this.#components;
     const turn = ++this.#turn;
-    const listed = new Set<string>();
-    const isKnown = (text: string): boolean => this.#listed.has(text) || this.#pardoned.has(text);
+    const listed = new Set<PeerIdText>();
+    const isKnown = (text: string): text is PeerIdText =>
+      this.#listed.has(text as PeerIdText) || this.#pardoned.has(text as PeerIdText);
     const canonical = function* () {
       for (const text of peerIds.slice(0, MAX_LISTED)) yield isKnown(text) ? text : parsePeerId(text);
     };
@@ -114,7 +117,7 @@ export class ServiceBans {
     await inSlices(enforce);
   }
 
-  *#enforceAll(peers: readonly string[], turn: number): Generator<void> {
+  *#enforceAll(peers: readonly PeerIdText[], turn: number): Generator<void> {
     for (const peer of peers) {
       if (turn !== this.#turn) return;
       // Whom an operator lets in meanwhile is pardoned by then.
@@ -131,7 +134,7 @@ export class ServiceBans {
   }
 
   /** An operator has let a peer in. */
-  pardon(peer: string): void {
+  pardon(peer: PeerIdText): void {
     const isBannedThere = this.#listed.has(peer) || !this.#answered;
     if (!isBannedThere || this.#pardoned.size >= MAX_PARDONS) return;
     this.#pardoned.add(peer);
@@ -146,7 +149,7 @@ export class ServiceBans {
     this.#store(this.#stored.put(EVERYBODY, ''));
   }
 
-  #enforce(peer: string, reason: string): void {
+  #enforce(peer: PeerIdText, reason: string): void {
     const { list, isSpared, logger } = this.#components;
     if (this.#pardoned.has(peer) || this.#durationMs <= 0 || list.isPeerBanned(peer) || isSpared(peer))
       return;
@@ -156,7 +159,7 @@ export class ServiceBans {
     });
   }
 
-  #forgetPardon(peer: string): void {
+  #forgetPardon(peer: PeerIdText): void {
     this.#pardoned.delete(peer);
     this.#store(this.#stored.del(peer));
   }

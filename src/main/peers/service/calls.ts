@@ -1,5 +1,6 @@
 /** Calls of the blockchain service's registry that follow from what is reported of a peer, as Go's P2P service makes them. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { type HashHex, hashToBytes } from '../../../shared/bitcoin/hash.js';
 import { dateOf, steadyTime } from '../../../shared/clock.js';
 import { PeerRegistryInfo, UpdatePeerMetricsRequest } from '../../../shared/generated/peer_registry.js';
@@ -12,7 +13,7 @@ export type RegistryCall = {
 }[RegistryMethod];
 
 /** `deltas` of a peer's figures; none of them is a time of day. */
-export function metricsCall(peer: string, deltas: Partial<UpdatePeerMetricsRequest>): RegistryCall {
+export function metricsCall(peer: PeerIdText, deltas: Partial<UpdatePeerMetricsRequest>): RegistryCall {
   return {
     method: 'updatePeerMetrics',
     request: UpdatePeerMetricsRequest.fromPartial({ peer_id: peer, ...deltas }),

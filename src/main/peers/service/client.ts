@@ -4,6 +4,7 @@
  * has no registry, the one here is all there is, and it is offered to the service when that is back.
  */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { setMaxListeners } from 'node:events';
 import { inSlices } from '../../../shared/async/slices.js';
 import { TokenBucket } from '../../../shared/async/token-bucket.js';
@@ -45,12 +46,12 @@ export interface RegistryClientComponents {
   readonly list: BanList;
   readonly level: Level;
   /** Base58 ID of this node. */
-  readonly ownPeer: () => string;
+  readonly ownPeer: () => PeerIdText;
   readonly connections: () => readonly Pick<ConnectedPeer, 'id' | 'bytesSent' | 'bytesReceived'>[];
   /** Whether the settings name a base58 peer ID. */
-  readonly isConfigured: (peer: string) => boolean;
+  readonly isConfigured: (peer: PeerIdText) => boolean;
   /** Static, loopback and allow-listed peers: not banned for what the service says, and not scored there either. */
-  readonly isProtected: (peer: string) => boolean;
+  readonly isProtected: (peer: PeerIdText) => boolean;
 }
 
 export interface RegistryClientOptions {
@@ -132,10 +133,10 @@ export class RegistryClient {
   readonly #bans: ServiceBans;
   readonly #stopping = new AbortController();
   /** Connected, and heard since. */
-  readonly #spoken = new Set<string>();
+  readonly #spoken = new Set<PeerIdText>();
   /** Counted of connections so far, what the service knows of it included. */
-  readonly #bytes = new Map<string, { readonly sent: bigint; readonly received: bigint }>();
-  readonly #questions = new Set<string>();
+  readonly #bytes = new Map<PeerIdText, { readonly sent: bigint; readonly received: bigint }>();
+  readonly #questions = new Set<PeerIdText>();
   readonly #mayCall = new TokenBucket({ perSecond: CALLS_A_SECOND });
   readonly #mayAsk = new TokenBucket({ perSecond: QUESTIONS_A_SECOND });
   readonly #mayAnswer = new TokenBucket({ perSecond: ANSWERING_A_SECOND });
@@ -242,7 +243,7 @@ export class RegistryClient {
   // What is learned here. Cheap: some of it is called for every message.
 
   /** A message of this author was accepted. */
-  received(author: string): void {
+  received(author: PeerIdText): void {
     if (!this.#collects) return;
     const update = this.#pending.of(author);
     if (update === undefined) return;
@@ -253,12 +254,12 @@ export class RegistryClient {
   }
 
   /** A peer told something of itself, which is known here by now. */
-  told(peer: string): void {
+  told(peer: PeerIdText): void {
     this.#mark(peer, { told: true });
   }
 
   /** A peer's last connection has closed, after `bytesReceived` over all of them. */
-  disconnected(peer: string, bytesReceived: bigint): void {
+  disconnected(peer: PeerIdText, bytesReceived: bigint): void {
     const counted = this.#bytes.get(peer);
     this.#bytes.delete(peer);
     // Where it has spoken, the service may be told just now that it is connected.
@@ -283,23 +284,23 @@ export class RegistryClient {
   }
 
   /** A peer was scored here. */
-  offended(peer: string, reason: string, points: number): void {
+  offended(peer: PeerIdText, reason: string, points: number): void {
     if (!this.#collects) return;
     this.#pending.call(peer, { method: 'addBanScore', request: { peer_id: peer, reason, points } });
   }
 
   /** We try to catch up from a peer. */
-  syncAttempt(peer: string): void {
+  syncAttempt(peer: PeerIdText): void {
     if (this.#collects) this.#pending.call(peer, { method: 'recordSyncAttempt', request: { peer_id: peer } });
   }
 
   /** How dealing with a peer went is to be forgotten there: here there is no record of it. */
-  reset(peer: string): void {
+  reset(peer: PeerIdText): void {
     this.reported({ type: 'reset', peer });
   }
 
   /** An operator has let a peer in. Whether the service still bans it. */
-  pardon(peer: string): boolean {
+  pardon(peer: PeerIdText): boolean {
     this.#bans.pardon(peer);
     return this.#bans.has(peer);
   }
@@ -310,7 +311,7 @@ export class RegistryClient {
    * Whether the service says that a peer's reputation is too low to hear all that it says; undefined where it has not said anything of late. Constant time:
    * what is older than 5 s is asked for in the background.
    */
-  isLow(peer: string): boolean | undefined {
+  isLow(peer: PeerIdText): boolean | undefined {
     if (this.#state === 'serving' && this.#questions.size < MAX_QUESTIONS && this.#rows.isDue(peer)) {
       // Of authors only of whom something was accepted: before its signature anybody may be named.
       if (this.#components.registry.known.get(peer) !== undefined) this.#questions.add(peer);
@@ -320,7 +321,7 @@ export class RegistryClient {
   }
 
   /** What the service answered of a peer within the last minute. */
-  row(peer: string): ServiceRow | undefined {
+  row(peer: PeerIdText): ServiceRow | undefined {
     return this.#rows.get(peer);
   }
 
@@ -346,7 +347,7 @@ export class RegistryClient {
   }
 
   /** Has what is known of one peer new, or as new as can be had within 2 s. Never rejects. */
-  async refreshPeer(peer: string): Promise<void> {
+  async refreshPeer(peer: PeerIdText): Promise<void> {
     if (this.#state !== 'serving' || !this.#rows.isDue(peer)) return;
     if (this.#answering >= MAX_ANSWERING || !this.#mayAnswer.take()) return;
     this.#answering++;
@@ -360,7 +361,7 @@ export class RegistryClient {
     );
   }
 
-  #mark(peer: string, { told, connection, seed, received = 0n, sent = 0n }: Partial<Update>): void {
+  #mark(peer: PeerIdText, { told, connection, seed, received = 0n, sent = 0n }: Partial<Update>): void {
     if (!this.#collects && !(connection && this.#state === 'serving')) return;
     const update = this.#pending.of(peer);
     if (update === undefined) return;
@@ -534,7 +535,8 @@ export class RegistryClient {
     const filter = { transport_filter: TransportType.TRANSPORT_HTTP, filter_transport: true };
     const all = { min_reputation: 0, min_height: 0, exclude_banned: false, sort_by_storage: false };
     const { peers } = await this.#call('listPeers', { ...filter, ...all }, deadlineMs);
-    const isKnown = (peer: string) => this.#rows.has(peer) || registry.known.get(peer) !== undefined;
+    const isKnown = (text: string) =>
+      this.#rows.has(text as PeerIdText) || registry.known.get(text as PeerIdText) !== undefined;
     const read = function* () {
       for (const info of peers.slice(0, MAX_ROWS)) yield serviceRow(info, isKnown);
     };
@@ -570,7 +572,7 @@ export class RegistryClient {
   }
 
   async #askQuestions(): Promise<void> {
-    const asked: string[] = [];
+    const asked: PeerIdText[] = [];
     for (const peer of this.#questions) {
       if (!this.#mayAsk.take()) break;
       this.#questions.delete(peer);
@@ -579,7 +581,7 @@ export class RegistryClient {
     await this.#together(asked, (peer) => this.#ask(peer, this.#options.callMs));
   }
 
-  async #ask(peer: string, deadlineMs: number): Promise<void> {
+  async #ask(peer: PeerIdText, deadlineMs: number): Promise<void> {
     if (this.#missing.has('getPeer')) return;
     try {
       const { peer: info, not_found } = await this.#call('getPeer', { peer_id: peer }, deadlineMs);
@@ -633,12 +635,12 @@ export class RegistryClient {
   }
 
   /** Peers of whom the service should know. */
-  *#offers(): Generator<string> {
+  *#offers(): Generator<PeerIdText> {
     const { registry, isConfigured, ownPeer } = this.#components;
     const { known, records } = registry;
     const own = ownPeer();
     const since = steadyTime() - OFFERED_WITHIN_MS;
-    const seen = new Set<string>([own]);
+    const seen = new Set<PeerIdText>([own]);
     for (const { id, lastReceived: lastHeard } of known.list()) {
       if (lastHeard < since && !known.isConnected(id) && !records.has(id) && !isConfigured(id)) continue;
       if (lastHeard === 0 || seen.has(id)) continue;
@@ -652,11 +654,11 @@ export class RegistryClient {
     }
   }
 
-  #isConnected(peer: string): boolean {
+  #isConnected(peer: PeerIdText): boolean {
     return this.#running && this.#spoken.has(peer);
   }
 
-  #toldOf(peer: string): Told {
+  #toldOf(peer: PeerIdText): Told {
     const { known, records } = this.#components.registry;
     const of = known.get(peer);
     const doubted = records.has(peer) && records.get(peer).storageDoubtedUntil > steadyTime();
@@ -721,7 +723,7 @@ export class RegistryClient {
   }
 
   /** Tells what waits about one peer. Gives the number of calls. */
-  async #tell(peer: string, update: Update): Promise<number> {
+  async #tell(peer: PeerIdText, update: Update): Promise<number> {
     if (peer === this.#components.ownPeer() || this.#foreign.has(peer)) return 0;
     if (this.#asserted.isRefused(peer)) {
       this.#components.metrics.dropped.inc();
@@ -765,7 +767,7 @@ export class RegistryClient {
     return steps.length;
   }
 
-  #putBack(peer: string, steps: readonly Step[]): void {
+  #putBack(peer: PeerIdText, steps: readonly Step[]): void {
     if (!this.#collects) return;
     const update = this.#pending.of(peer);
     if (update === undefined) return;
@@ -784,7 +786,7 @@ export class RegistryClient {
     );
   }
 
-  #stepsOf(peer: string, { seed, messageReceived: heard, sent, received, calls }: Update): Step[] {
+  #stepsOf(peer: PeerIdText, { seed, messageReceived: heard, sent, received, calls }: Update): Step[] {
     const of = { peer_id: peer };
     const told = this.#toldOf(peer);
     const asserted = this.#asserted;
@@ -860,7 +862,7 @@ export class RegistryClient {
     return steps;
   }
 
-  #noteAnswer(peer: string, { method, request }: RegistryCall, response: unknown): void {
+  #noteAnswer(peer: PeerIdText, { method, request }: RegistryCall, response: unknown): void {
     if (this.#state !== 'serving') return;
     if (method === 'addBanScore' && (response as RegistryResponse<'addBanScore'>).banned) {
       this.#bans.banned(
@@ -872,7 +874,7 @@ export class RegistryClient {
 
   /** A row of ours; with `offered`, reports not told yet, also what was recorded, which counts where the service has no row. */
   #infoOf(
-    peer: string,
+    peer: PeerIdText,
     { name, height, blockHash, dataHubUrl, storage }: Told,
     offered: readonly RegistryCall[] | undefined,
   ): PeerRegistryInfo {

@@ -1,5 +1,6 @@
 /** What is to be written about peers to the blockchain service's registry: the newest of each, gathered until its turn. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { QUEUES } from '../../../shared/queues.js';
 import type { RegistryCall } from './calls.js';
 
@@ -21,7 +22,7 @@ export interface Update {
 
 export interface PendingComponents {
   /** Connected, configured or reported by the services: such peers are not crowded out by strangers. */
-  readonly isFamiliar: (peer: string) => boolean;
+  readonly isFamiliar: (peer: PeerIdText) => boolean;
   /** An update, or one of its calls, found no room. */
   readonly onDropped: () => void;
 }
@@ -34,12 +35,12 @@ export interface PendingOptions {
 }
 
 export class PendingUpdates {
-  readonly #isFamiliar: (peer: string) => boolean;
+  readonly #isFamiliar: (peer: PeerIdText) => boolean;
   readonly #onDropped: () => void;
   readonly #maxPeers: number;
   readonly #maxCalls: number;
-  readonly #familiar = new Map<string, Update>();
-  readonly #strangers = new Map<string, Update>();
+  readonly #familiar = new Map<PeerIdText, Update>();
+  readonly #strangers = new Map<PeerIdText, Update>();
 
   constructor(
     components: PendingComponents,
@@ -60,7 +61,7 @@ export class PendingUpdates {
   }
 
   /** What waits about a peer, to be added to. Undefined, and counted, where there is no room for one more peer. */
-  of(peer: string): Update | undefined {
+  of(peer: PeerIdText): Update | undefined {
     const waiting = this.#familiar.get(peer) ?? this.#strangers.get(peer);
     if (waiting !== undefined) return waiting;
     const familiar = this.#isFamiliar(peer);
@@ -84,7 +85,7 @@ export class PendingUpdates {
   }
 
   /** Adds calls behind those that wait. */
-  call(peer: string, ...calls: readonly RegistryCall[]): void {
+  call(peer: PeerIdText, ...calls: readonly RegistryCall[]): void {
     const waiting = this.of(peer)?.calls;
     if (waiting === undefined) return;
     for (const call of calls) {
@@ -94,7 +95,7 @@ export class PendingUpdates {
   }
 
   /** Gives what waits now, familiar peers first, each once; what is added meanwhile is for the next time. */
-  *take(): Generator<readonly [peer: string, update: Update]> {
+  *take(): Generator<readonly [peer: PeerIdText, update: Update]> {
     for (const updates of [this.#familiar, this.#strangers]) {
       for (let left = updates.size; left > 0; left--) {
         const [next] = updates;

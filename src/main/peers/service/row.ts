@@ -5,12 +5,12 @@ import { steadyOf } from '../../../shared/clock.js';
 import { type PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
 import { escapedUrl, printFault } from '../../../shared/messages/data-hub-url.js';
 import { displayText } from '../../../shared/messages/text.js';
-import { parsePeerId } from '../../../shared/net/peer-id.js';
+import { parsePeerId, type PeerIdText } from '../../../shared/net/peer-id.js';
 
 /** Times are steady unix ms, 0 for never. */
 export interface ServiceRow {
   /** Base58. */
-  readonly id: string;
+  readonly id: PeerIdText;
   readonly name: string;
   readonly height: number;
   /** 64 hex digits in display order, or empty. */
@@ -71,7 +71,7 @@ export function serviceRow(
 ): ServiceRow | undefined {
   if (info.transport_type !== TransportType.TRANSPORT_HTTP || !Number.isFinite(info.reputation_score))
     return undefined;
-  const id = isKnown(info.peer_id) ? info.peer_id : parsePeerId(info.peer_id);
+  const id = isKnown(info.peer_id) ? (info.peer_id as PeerIdText) : parsePeerId(info.peer_id);
   if (id === undefined) return undefined;
   return {
     id,

@@ -1,5 +1,6 @@
 /** What the blockchain service's registry answered about peers, remembered for a while. Asked for every message: constant time. */
 
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
 import type { ServiceRow } from './row.js';
@@ -17,7 +18,7 @@ interface Answer {
 }
 
 export class ServiceRows {
-  readonly #answers = new LRUCache<string, Answer>({ max: MAX_ROWS });
+  readonly #answers = new LRUCache<PeerIdText, Answer>({ max: MAX_ROWS });
   readonly #freshMs: number;
 
   /** `freshMs`: an answer is as good as new for so long. */
@@ -26,22 +27,22 @@ export class ServiceRows {
   }
 
   /** The answer about a peer; undefined where there is none that counts, or the service does not know it. */
-  get(peer: string): ServiceRow | undefined {
+  get(peer: PeerIdText): ServiceRow | undefined {
     const answer = this.#answers.peek(peer);
     return answer !== undefined && monotonic() - answer.at < KEPT_MS ? answer.row : undefined;
   }
 
   /** Whether there is nothing as good as new about a peer. */
-  isDue(peer: string): boolean {
+  isDue(peer: PeerIdText): boolean {
     const at = this.#answers.peek(peer)?.at ?? Number.NEGATIVE_INFINITY;
     return monotonic() - at >= this.#freshMs;
   }
 
-  has(peer: string): boolean {
+  has(peer: PeerIdText): boolean {
     return this.#answers.has(peer);
   }
 
-  set(peer: string, row: ServiceRow | undefined): void {
+  set(peer: PeerIdText, row: ServiceRow | undefined): void {
     this.#answers.set(peer, { row, at: monotonic() });
   }
 
@@ -53,7 +54,7 @@ export class ServiceRows {
     }
   }
 
-  forget(peer: string): void {
+  forget(peer: PeerIdText): void {
     this.#answers.delete(peer);
   }
 

@@ -1,3 +1,4 @@
+import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
@@ -15,7 +16,7 @@ function createBudgets(messagesPerSecond: number, bytesPerSecond: number) {
     { messagesPerSecond, bytesPerSecond, onExcess: (id) => excess.push(id), now: () => clock.now },
   );
   const send = (id: string, count: number, bytes = 1) =>
-    Array.from({ length: count }, () => budgets.admit(id, bytes)).filter(Boolean).length;
+    Array.from({ length: count }, () => budgets.admit(asPeer(id), bytes)).filter(Boolean).length;
   return { budgets, clock, excess, metrics, send };
 }
 
@@ -39,7 +40,7 @@ test('excess in five seconds is reported once, less is forgiven', () => {
     clock.now += 1000;
   }
   assert.deepEqual(excess, ['a', 'a']);
-  budgets.forget('a');
+  budgets.forget(asPeer('a'));
   assert.equal(send('a', 1), 1);
 });
 
@@ -56,11 +57,11 @@ for (const [how, ms] of [
       { messagesPerSecond: 2, bytesPerSecond: 1000, onExcess: () => {} },
     );
     const began = performance.now();
-    budgets.admit('a', 1);
-    budgets.admit('a', 1);
+    budgets.admit(asPeer('a'), 1);
+    budgets.admit(asPeer('a'), 1);
     shift = ms;
-    const atOnce = budgets.admit('a', 1);
+    const atOnce = budgets.admit(asPeer('a'), 1);
     assert.ok(!atOnce || performance.now() - began >= 1000, 'nor is it a second that passes');
-    await waitFor(() => budgets.admit('a', 1), { what: 'the next second', timeoutMs: 10_000 });
+    await waitFor(() => budgets.admit(asPeer('a'), 1), { what: 'the next second', timeoutMs: 10_000 });
   });
 }

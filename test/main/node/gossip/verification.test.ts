@@ -1,3 +1,5 @@
+import { asPeer } from '../../../support/peer-ids.js';
+import type { PeerIdText } from '../../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
@@ -32,12 +34,12 @@ function heldChecks() {
 }
 
 const author = createSigner();
-const from = (source: string) => author.sign(BLOCK, 'text', source);
+const from = (source: PeerIdText) => author.sign(BLOCK, 'text', source);
 
 test('copies of a message on its way are not handed over, and whoever sent one is told of', async () => {
   const { asked, verification, count } = heldChecks();
-  const all = ['a', 'b', 'c'].map((source) => verification.judge('same', from(source)));
-  const other = verification.judge('another', from('a'));
+  const all = ['a', 'b', 'c'].map((source) => verification.judge('same', from(asPeer(source))));
+  const other = verification.judge('another', from(asPeer('a')));
   assert.deepEqual(
     asked.map(({ message, copies }) => [message.source, copies]),
     [
@@ -61,7 +63,7 @@ test('judgements are told in the order in which they are given, also where copie
     ['second', 'b'],
     ['third', 'a'],
   ].map(async ([name = '', source = '']) => {
-    await verification.judge(name, from(source));
+    await verification.judge(name, from(asPeer(source)));
     told.push(name);
   });
   for (const { answer } of asked) answer(HOLDS);
@@ -71,7 +73,7 @@ test('judgements are told in the order in which they are given, also where copie
 
 test('of a message that was shed each other source’s copy has its own chance, once', async () => {
   const { asked, verification } = heldChecks();
-  const all = ['flood', 'b', 'c'].map((source) => verification.judge('same', from(source)));
+  const all = ['flood', 'b', 'c'].map((source) => verification.judge('same', from(asPeer(source))));
   asked[0]!.answer(SHED);
   assert.equal(await all[0], SHED);
   await waitFor(() => asked.length === 2);
@@ -86,12 +88,12 @@ test('of a message that was shed each other source’s copy has its own chance, 
 
 test('a message that killed its checker is not handed over again, another of its author is', async () => {
   const { asked, verification, count } = heldChecks();
-  const first = verification.judge('poison', from('a'));
+  const first = verification.judge('poison', from(asPeer('a')));
   const poisonous: Judgement = { signature: 'poisonous', where: 'thread' };
   asked[0]!.answer(poisonous);
   assert.equal(await first, poisonous);
-  assert.equal(await verification.judge('poison', from('b')), poisonous);
-  verification.judge('food', from('b')).catch(() => {});
+  assert.equal(await verification.judge('poison', from(asPeer('b'))), poisonous);
+  verification.judge('food', from(asPeer('b'))).catch(() => {});
   assert.equal(asked.length, 2);
   assert.equal(await count({ result: 'holds' }), 0);
 });

@@ -1,3 +1,4 @@
+import type { PeerIdText } from '../../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createBanProtection } from '../../../../src/main/bans/protection.js';
@@ -7,7 +8,7 @@ import { OTHER_PEER } from '../../../support/sample-messages.js';
 import { adminClient, serverSettings, startServer } from '../../../support/server.js';
 import { waitFor } from '../../../support/wait.js';
 
-const PEER = '12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt';
+const PEER = '12D3KooWGRUVh6ccszaFZJ1qmuuFHVhxvSqXCPd3JXGqiXMDzTqt' as PeerIdText;
 
 test('who is named by a /dnsaddr alone is a configured peer once it is resolved', async (context) => {
   const peer = await createPeer({ context, topics: [BLOCK_TOPIC] });

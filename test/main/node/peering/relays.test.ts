@@ -1,3 +1,4 @@
+import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tcp } from '@libp2p/tcp';
@@ -35,7 +36,7 @@ test('a place that only the connection cost is taken again', async (context) => 
   const relay = await createRelay(context);
   const test = await createTestNode(context, { settings: { p2p_bootstrap_peers: [relay.address] } });
   await waitFor(() => hasPlace(test), { what: 'a place' });
-  await test.node.disconnect(relay.libp2p.peerId.toString());
+  await test.node.disconnect(asPeer(relay.libp2p.peerId.toString()));
   await waitFor(() => !hasPlace(test), { what: 'the place to be given up', everyMs: 1 });
   await waitFor(() => hasPlace(test), { what: 'the place again' });
 });

@@ -1,3 +1,4 @@
+import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -45,7 +46,7 @@ test('a peer is banned as long as it is listed, a protected one never, and what 
   const { bans, list, refused } = await open(context);
   await bans.takeOver([AUTHOR, OTHER_PEER, SPARED, '192.0.2.7:8333', ''], monotonic());
   assert.deepEqual(
-    [AUTHOR, OTHER_PEER, SPARED].map((peer) => list.isPeerBanned(peer)),
+    [AUTHOR, OTHER_PEER, SPARED].map((peer) => list.isPeerBanned(asPeer(peer))),
     [true, true, false],
   );
   assert.equal(await refused(), 2);
@@ -83,14 +84,14 @@ test('whom an operator lets in stays in while that ban lasts there, over a resta
   await first.bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
   first.bans.pardon(AUTHOR);
   await first.list.remove(AUTHOR);
-  first.bans.pardon(SPARED);
+  first.bans.pardon(asPeer(SPARED));
   await first.bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
   assert.deepEqual([first.list.isPeerBanned(AUTHOR), first.list.isPeerBanned(OTHER_PEER)], [false, true]);
   await first.close();
 
   const { bans, list } = await open(context, first.directory);
   // Before the service has said whom it bans.
-  bans.pardon(SPARED);
+  bans.pardon(asPeer(SPARED));
   await bans.takeOver([AUTHOR, OTHER_PEER], monotonic());
   assert.deepEqual([list.isPeerBanned(AUTHOR), list.isPeerBanned(OTHER_PEER)], [false, true]);
   await bans.takeOver([OTHER_PEER], monotonic());

@@ -1,3 +1,4 @@
+import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RegistryCall } from '../../../../src/main/peers/service/calls.js';
@@ -24,7 +25,7 @@ const call = (reason: string): RegistryCall => ({
 test('what waits about a peer is one update, whatever is added to it', () => {
   const { pending } = pendingOf();
   for (let many = 0; many < 1000; many++) {
-    const update = pending.of('a');
+    const update = pending.of(asPeer('a'));
     assert.ok(update !== undefined);
     update.messageReceived = true;
     update.received += 2n;
@@ -40,7 +41,7 @@ test('what waits about a peer is one update, whatever is added to it', () => {
 
 test('familiar peers are taken first, and what comes back meanwhile is for the next time', () => {
   const { pending } = pendingOf({ familiar: ['known 1', 'known 2'] });
-  for (const peer of ['stranger 1', 'known 1', 'stranger 2', 'known 2']) pending.of(peer);
+  for (const peer of ['stranger 1', 'known 1', 'stranger 2', 'known 2']) pending.of(asPeer(peer));
   const taken: string[] = [];
   for (const [peer] of pending.take()) {
     taken.push(peer);
@@ -55,12 +56,12 @@ test('strangers crowd out each other at the most, and every loss is counted', ()
     maxPeers: 3,
     familiar: ['known 1', 'known 2', 'known 3', 'known 4'],
   });
-  for (let many = 0; many < 50; many++) pending.of(`stranger ${many}`);
+  for (let many = 0; many < 50; many++) pending.of(asPeer(`stranger ${many}`));
   assert.deepEqual([pending.size, counted.dropped], [3, 47]);
-  assert.equal(pending.of('stranger 49'), undefined);
-  assert.notEqual(pending.of('stranger 0'), undefined);
-  for (const peer of ['known 1', 'known 2', 'known 3']) assert.notEqual(pending.of(peer), undefined);
-  assert.equal(pending.of('known 4'), undefined);
+  assert.equal(pending.of(asPeer('stranger 49')), undefined);
+  assert.notEqual(pending.of(asPeer('stranger 0')), undefined);
+  for (const peer of ['known 1', 'known 2', 'known 3']) assert.notEqual(pending.of(asPeer(peer)), undefined);
+  assert.equal(pending.of(asPeer('known 4')), undefined);
   assert.deepEqual([pending.size, counted.dropped], [3, 52]);
   assert.deepEqual(
     [...pending.take()].map(([peer]) => peer),
@@ -70,8 +71,8 @@ test('strangers crowd out each other at the most, and every loss is counted', ()
 
 test('the first calls of a peer are kept, in order', () => {
   const { pending, counted } = pendingOf({ maxCalls: 3 });
-  pending.call('a', call('1'), call('2'));
-  pending.call('a', call('3'), call('4'));
+  pending.call(asPeer('a'), call('1'), call('2'));
+  pending.call(asPeer('a'), call('3'), call('4'));
   const [[, update] = []] = pending.take();
   assert.deepEqual(
     update?.calls.map(({ request }) => 'reason' in request && request.reason),
