@@ -4,7 +4,7 @@ import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from '../node/types.js';
 import type { KnownPeer } from './known-peer.js';
 import { MAX_BYTES, type PeerRecord } from './peer-record.js';
-import { isDealtWith, type ServiceRow } from './service/row.js';
+import { isDealtWith, type ServiceRow } from './service-row.js';
 
 export interface PeerSnapshot {
   /** Base58. */

@@ -13,7 +13,7 @@ import type { ConnectedPeer, P2PNode } from '../node/types.js';
 import type { KnownPeer } from './known-peer.js';
 import { type ConnectedSnapshot, type PeerSnapshot, peerSnapshot } from './peer-snapshot.js';
 import type { PeerRegistry } from './registry.js';
-import type { ServiceRow } from './service/row.js';
+import type { ServiceRow } from './service-row.js';
 
 export interface PeerViewComponents {
   readonly registry: PeerRegistry;

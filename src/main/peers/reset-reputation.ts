@@ -3,7 +3,7 @@
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { PeerRecords } from './peer-records.js';
 import type { PeerView } from './peer-view.js';
-import { isDealtWith, type ServiceRow } from './service/row.js';
+import { isDealtWith, type ServiceRow } from './service-row.js';
 
 export interface ResetComponents {
   readonly peers: Pick<PeerView, 'get' | 'ids'>;

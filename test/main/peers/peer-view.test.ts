@@ -8,7 +8,7 @@ import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
 import { PeerView } from '../../../src/main/peers/peer-view.js';
 import { PeerRegistry } from '../../../src/main/peers/registry.js';
 import { resetReputation } from '../../../src/main/peers/reset-reputation.js';
-import { type ServiceRow, serviceRow } from '../../../src/main/peers/service/row.js';
+import { type ServiceRow, serviceRow } from '../../../src/main/peers/service-row.js';
 import { steadyOf, steadyTime } from '../../../src/shared/clock.js';
 import { PeerRegistryInfo } from '../../../src/shared/generated/peer_registry.js';
 import { keptLog } from '../../support/logger.js';

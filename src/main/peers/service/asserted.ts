@@ -3,7 +3,7 @@
 import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
-import type { ServiceRow } from './row.js';
+import type { ServiceRow } from '../service-row.js';
 import { MAX_ROWS } from './rows.js';
 
 /** What a peer told of itself, as it stands in a row. */

@@ -3,7 +3,7 @@
 import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
-import type { ServiceRow } from './row.js';
+import type { ServiceRow } from '../service-row.js';
 
 /** An answer is better than none for so long. */
 const KEPT_MS = 60_000;

@@ -1,11 +1,11 @@
 /** What the blockchain service's registry says of a peer, as much of it as can be right. */
 
-import { hashFromBytes } from '../../../shared/bitcoin/hash.js';
-import { steadyOf } from '../../../shared/clock.js';
-import { type PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
-import { escapedUrl, printFault } from '../../../shared/messages/data-hub-url.js';
-import { displayText } from '../../../shared/messages/text.js';
-import { parsePeerId, type PeerIdText } from '../../../shared/net/peer-id.js';
+import { hashFromBytes } from '../../shared/bitcoin/hash.js';
+import { steadyOf } from '../../shared/clock.js';
+import { type PeerRegistryInfo, TransportType } from '../../shared/generated/peer_registry.js';
+import { escapedUrl, printFault } from '../../shared/messages/data-hub-url.js';
+import { displayText } from '../../shared/messages/text.js';
+import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
 
 /** Times are steady unix ms, 0 for never. */
 export interface ServiceRow {
