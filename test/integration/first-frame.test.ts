@@ -1,9 +1,9 @@
 /** A new client's first frame, the node's own status, comes from a cache: whatever stands still behind it. */
 
-import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { BlockchainService } from '../support/blockchain-service.js';
+import { asPeer } from '../support/branded.js';
 import { minedChain } from '../support/headers.js';
 import { type Listener, listen, refusal } from '../support/notifications.js';
 import { openFeed, serverSettings, startServer } from '../support/server.js';

@@ -1,12 +1,12 @@
 /** The peer registry of whole servers: filled by gossip, judged by the services around, kept over a death. */
 
-import { asPeer } from '../support/peer-ids.js';
-import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NotificationType } from '../../src/shared/generated/model.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { BlockchainService } from '../support/blockchain-service.js';
+import { asPeer } from '../support/branded.js';
 import { joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
 import { createPeer } from '../support/peer.js';

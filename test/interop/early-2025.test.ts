@@ -3,7 +3,6 @@
  * a DHT of its own.
  */
 
-import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { KEY_FILE_NAME } from '../../src/main/node/identity/keys.js';
 import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
 import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
+import { asPeer } from '../support/branded.js';
 import { sumOf } from '../support/gossip.js';
 import {
   adminClient,

@@ -1,9 +1,9 @@
 /** A Go node and this server's node with several connections to one another, and with gossip streams that are reset. */
 
-import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
+import { asPeer } from '../support/branded.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode, type TestNode } from '../support/node.js';
 import { connectionsTo, heartbeats, hostOf, inboundOf, outboundOf } from '../support/pair.js';
 import { waitFor } from '../support/wait.js';

@@ -3,10 +3,10 @@
  * automatically: `namespaces/hostile-peer.test.ts` shows the ban.
  */
 
-import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { asPeer } from '../support/branded.js';
 import { outcomesOf, outcomesSince, sumOf } from '../support/gossip.js';
 import { OTHER_PEER } from '../support/sample-messages.js';
 import {

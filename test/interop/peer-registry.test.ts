@@ -1,7 +1,5 @@
 /** The blockchain service's registry of peers, on a grpc-go server that keeps one as Go does. */
 
-import { asPeer } from '../support/peer-ids.js';
-import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -26,6 +24,8 @@ import {
   PeerRegistryInfo,
 } from '../../src/shared/generated/peer_registry.js';
 import type { PeerFact } from '../../src/shared/messages/fact.js';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
+import { asHub, asPeer } from '../support/branded.js';
 import { closing } from '../support/closing.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
@@ -41,7 +41,7 @@ import { goTopic } from './params.js';
 const CHAIN = 'blockchain_api.BlockchainAPI';
 const REGISTRY = 'blockchain_api.PeerRegistryService';
 const OWN_PEER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust' as PeerIdText;
-const HUB = 'https://hub.example/api/v1';
+const HUB = asHub('https://hub.example/api/v1');
 const HASH = `${'ab'.repeat(31)}cd`;
 const KEY = 'the-key-of-the-node';
 const UNIMPLEMENTED = 12;
@@ -340,7 +340,10 @@ test('who is banned there is banned here until it is not, whom an operator lets 
     'x'.repeat(1_000_000),
   );
   await waitFor(() => list.isPeerBanned(AUTHOR) && list.isPeerBanned(OTHER_PEER), { what: 'the bans' });
-  assert.deepEqual([list.isPeerBanned(asPeer(spared)), list.isPeerBanned(OWN_PEER), list.size], [false, false, 2]);
+  assert.deepEqual(
+    [list.isPeerBanned(asPeer(spared)), list.isPeerBanned(OWN_PEER), list.size],
+    [false, false, 2],
+  );
   assert.deepEqual(
     list.list().map(({ origin, reason }) => [origin, reason]),
     Array(2).fill(['registry', 'by the peer registry of the blockchain service']),
@@ -717,7 +720,7 @@ test('a peer of which the service does not keep all that it was told does not en
   await reaches('serving');
   // As a newer service that does not keep a data hub at such an address.
   await registry.behave({ methods: ['GetPeer'], raw: gotten({ client_name: 'a name', height: 120 }) });
-  speak(AUTHOR, { url: 'http://192.168.0.1/api' });
+  speak(AUTHOR, { url: asHub('http://192.168.0.1/api') });
   await waitFor(async () => ((await registry.counts()).GetPeer ?? 0) > 0, { what: 'the question about it' });
   // Written one after another: the state after the question is that of the second peer's writing.
   speak(OTHER_PEER);
@@ -886,7 +889,11 @@ test('a whole server beside a Go peer: its row comes with its first message and 
     ['6', true, 2],
   );
   assert.deepEqual(
-    [of(asPeer(elsewhere))?.reputation_score, of(asPeer(elsewhere))?.is_connected, of(asPeer(elsewhere))?.height],
+    [
+      of(asPeer(elsewhere))?.reputation_score,
+      of(asPeer(elsewhere))?.is_connected,
+      of(asPeer(elsewhere))?.height,
+    ],
     [90, false, 9],
   );
   const { peers: forCatchup } = (await ask('GetPeersForCatchup')) as { peers: { id: string }[] };

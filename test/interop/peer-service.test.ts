@@ -1,8 +1,8 @@
 /** PeerService, called by grpc-go. */
 
-import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { ADMIN_KEY, BAN_MS, type ServiceOptions, startService } from '../main/grpc/service-fixture.js';
 import { createPeer } from '../support/peer.js';
 import { waitFor } from '../support/wait.js';

@@ -1,15 +1,16 @@
 /** PeerService's calls about the peer registry, by grpc-go. */
 
-import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { ADMIN_KEY, startService } from '../main/grpc/service-fixture.js';
+import { asHub } from '../support/branded.js';
 import { AUTHOR, OTHER_PEER } from '../support/sample-messages.js';
 import { GoGrpcClient } from './grpc.js';
 
 const SERVICE = 'p2p_api.PeerService';
 const HASH = 'ab'.repeat(32);
-const HUB = 'https://hub.example/api';
+const HUB = asHub('https://hub.example/api');
 const MAX_INT64 = '9223372036854775807';
 const MIN_INT64 = '-9223372036854775808';
 const MAX_UINT64 = '18446744073709551615';

@@ -1,6 +1,5 @@
 /** What a Teranode keeps or leaves elsewhere, read by the other: keys, peer caches, discovery records. */
 
-import { asPeer } from '../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -8,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../../src/main/node/identity/keys.js';
+import { asPeer } from '../support/branded.js';
 import { serverSettings, startServer, type TestServer } from '../support/server.js';
 import type { SettingChanges } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';

@@ -2,10 +2,11 @@
 
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { DataHubUrl } from '../../src/shared/messages/data-hub-url.js';
 
 export interface DataHub {
   /** `http://<host>:<port>/api/v1`. */
-  readonly url: string;
+  readonly url: DataHubUrl;
   readonly port: number;
   /** Paths asked for, in order. */
   readonly asked: string[];
@@ -34,6 +35,12 @@ export async function startDataHub(
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  const hub: DataHub = { url: `http://${host}:${port}/api/v1`, port, asked: [], connections: 0, answer };
+  const hub: DataHub = {
+    url: `http://${host}:${port}/api/v1` as DataHubUrl,
+    port,
+    asked: [],
+    connections: 0,
+    answer,
+  };
   return hub;
 }

@@ -1,6 +1,5 @@
 /** What gossip tests ask of whole servers: peers in their mesh, strangers' messages, the figures of a scrape, the frames by number. */
 
-import { peerIdText, type PeerIdText } from '../../src/shared/net/peer-id.js';
 import type { TestContext } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
@@ -10,6 +9,7 @@ import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
 import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
 import type { MessageKind } from '../../src/shared/messages/kind.js';
+import { type PeerIdText, peerIdText } from '../../src/shared/net/peer-id.js';
 import { createPeer, type Peer, type PeerOptions, type RawMessage, signMessage } from './peer.js';
 import { sampleData } from './sample-messages.js';
 import type { TestServer } from './server.js';

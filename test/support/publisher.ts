@@ -1,6 +1,5 @@
 /** The publisher in a thread of its own, and checked messages for it. */
 
-import { asPeer } from './peer-ids.js';
 import { createHash, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -19,6 +18,7 @@ import type {
   PublisherTask,
   PublisherTasks,
 } from '../../src/shared/pipeline/worker-config.js';
+import { asPeer } from './branded.js';
 import { keptLog } from './logger.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';

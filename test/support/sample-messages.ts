@@ -1,6 +1,5 @@
 /** One good message of each kind, as other nodes would send it, and headers with real and with regtest work. */
 
-import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { doubleSha256 } from '../../src/shared/bitcoin/hash.js';
 import { targetOfBits } from '../../src/shared/bitcoin/header.js';
 import { messageJson } from '../../src/shared/messages/encode.js';
@@ -9,6 +8,7 @@ import { wrap } from '../../src/shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { CheckContext } from '../../src/shared/messages/kind.js';
 import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 

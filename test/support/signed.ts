@@ -1,9 +1,9 @@
 /** Messages as main hands them to the checkers: signed, and not yet verified. */
 
-import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import type { IncomingMessage } from '../../src/main/node/types.js';
+import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 
 const ED25519_AUTHOR = Buffer.from('002408011220', 'hex');
 

@@ -1,6 +1,5 @@
 /** Tells the network what this node has found: the chain's notifications, rejected transactions, its own status. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { parseHeader } from '../../shared/bitcoin/header.js';
@@ -12,6 +11,7 @@ import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { block, miningOn, nodeStatus, subtree } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/types.js';
 import { ChainSubscription, type ChainSubscriptionOptions } from '../chain/subscription.js';

@@ -1,15 +1,16 @@
 /** Asking the network for its best block when we come, and answering those who ask. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { TokenBucket } from '../../shared/async/token-bucket.js';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { errorMessage } from '../../shared/errors.js';
 import { pause } from '../../shared/grpc/call.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { DataHubUrl } from '../../shared/messages/data-hub-url.js';
 import { messageJson } from '../../shared/messages/encode.js';
 import { bestblock, block } from '../../shared/messages/index.js';
 import { toldName } from '../../shared/messages/text.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { Shares } from '../../shared/net/shares.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
@@ -38,8 +39,7 @@ const FOLLOWED = { answers: 16, withinMs: 60_000 };
 export interface CatchUpFrom {
   readonly id: PeerIdText;
   readonly hash: string;
-  /** Data hub. */
-  readonly dataHubUrl: string;
+  readonly dataHubUrl: DataHubUrl;
 }
 
 /** A checked block message on the direct stream. */
@@ -48,7 +48,7 @@ export interface ToldBlock {
   readonly peer: PeerIdText;
   readonly hash: string;
   readonly height: number;
-  readonly url: string;
+  readonly url: DataHubUrl | '';
 }
 
 export interface BestBlockComponents {
@@ -108,7 +108,7 @@ export class BestBlock {
   async follow({ peer, hash, height, url: dataHubUrl }: ToldBlock): Promise<void> {
     const { metrics, logger, now, ownHeight, isInvalidHash, catchUp } = this.#components;
     const { answers, withinMs } = FOLLOWED;
-    if (catchUp === undefined || now() - this.#askedAt > withinMs) return;
+    if (catchUp === undefined || dataHubUrl === '' || now() - this.#askedAt > withinMs) return;
     if (height <= (ownHeight() ?? -1) || isInvalidHash(hash as HashHex)) return;
     if (this.#answering.size === answers || this.#answering.has(peer)) return;
     this.#answering.add(peer);

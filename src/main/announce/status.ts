@@ -1,11 +1,11 @@
 /** What this node says of itself. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/block-assembly-client.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { NodeStatus } from '../../shared/messages/node-status.js';
 import { toldName } from '../../shared/messages/text.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';

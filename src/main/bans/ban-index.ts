@@ -1,7 +1,7 @@
 /** Bans in memory: by key, by peer and by network, for questions that are answered in constant time, and by when they end. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Subnet } from '../../shared/net/ip.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { ExpiryQueue } from './expiry-queue.js';
 import type { BanMetrics } from './metrics.js';
 import { NetworkSet } from './network-set.js';

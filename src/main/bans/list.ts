@@ -5,12 +5,12 @@
  * set later neither ends it nor prolongs it. After a restart the date counts.
  */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { errorMessage, UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { displayText } from '../../shared/messages/text.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { BanIndex } from './ban-index.js';
 import { type BanMetrics, OPERATOR_BAN } from './metrics.js';
 import { StoreReload } from './store-reload.js';

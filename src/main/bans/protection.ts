@@ -2,9 +2,9 @@
 
 import { LRUCache } from 'lru-cache';
 import { AddressList, isLoopbackAddress } from '../../shared/net/ip.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
-import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from '../node/types.js';
 import { hostOfMultiaddr } from './subject.js';
 

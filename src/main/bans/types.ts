@@ -1,9 +1,9 @@
 /** Bans: who is kept out, until when, and the scores that lead there. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { monotonic, wall } from '../../shared/clock.js';
 import { UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 
 /** What bans are reckoned with. */
 export interface BanClocks {

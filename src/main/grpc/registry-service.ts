@@ -12,7 +12,7 @@ import {
   type PeerServiceServer,
 } from '../../shared/generated/p2p_api.js';
 import { displayText } from '../../shared/messages/text.js';
-import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import { InvalidBanSubjectError } from '../bans/subject.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { PeerSnapshot } from '../peers/peer-snapshot.js';
@@ -210,8 +210,7 @@ export function createRegistryService(components: RegistryServiceComponents): Re
         if (id !== undefined) await service?.refreshPeer(id);
         const reason = peer_id === '' ? 'empty peer ID' : id === undefined ? 'invalid peer ID' : '';
         const peer = id === undefined ? undefined : peers.get(id);
-        if (id !== undefined && peers.isBanned(id))
-          return { is_malicious: true, reason: 'peer is banned' };
+        if (id !== undefined && peers.isBanned(id)) return { is_malicious: true, reason: 'peer is banned' };
         if (peer !== undefined && peer.record.malicious > 0) {
           return { is_malicious: true, reason: 'malicious behaviour is recorded' };
         }

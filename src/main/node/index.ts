@@ -107,7 +107,8 @@ export class Libp2pNode extends EventEmitter<NodeEvents> implements P2PNode {
         patches: this.#patches,
         self: this.peerId,
         directPeers: hasDirectPeers(settings) ? connections.configured.others(this.peerId) : [],
-        applicationScore: (id) => (connections.isExempt(id) ? 0 : Math.min(0, bans.applicationScore(id as PeerIdText))),
+        applicationScore: (id) =>
+          connections.isExempt(id) ? 0 : Math.min(0, bans.applicationScore(id as PeerIdText)),
         isExempt: (address) => connections.isExemptAddress(address),
         streams: options.gossipStreams,
         topicPatienceMs: options.topicPatienceMs,

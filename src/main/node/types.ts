@@ -1,7 +1,7 @@
 /** What the rest of the server sees of the libp2p node. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { DependencyHealth } from '../../shared/health.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from './connections/connected-peer.js';
 import type { Verdict } from './gossip/verdicts.js';
 import type { ReceivedMessage } from './messages/types.js';

@@ -1,5 +1,6 @@
 /** What one peer told of itself, as it is kept and stored. */
 
+import type { DataHubUrl } from '../../shared/messages/data-hub-url.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
 
@@ -13,7 +14,7 @@ export interface KnownPeer {
   /** Best block, 64 hex digits in display order, or empty. */
   readonly bestBlock: string;
   /** Data hub, or empty; empty where it is longer than 256 bytes and of a peer that was never connected and has no record. */
-  readonly dataHubUrl: string;
+  readonly dataHubUrl: DataHubUrl | '';
   /** Client name, or empty. */
   readonly name: string;
   /** `full`, `pruned`, or empty. */
@@ -61,5 +62,5 @@ export function decodeKnown(peerId: PeerIdText, json: string): KnownPeer {
   const { url, lastHeard, ...known } = decodeFlat(STORED_NOTHING, json);
   if (Math.max(known.height, known.startingHeight) > MAX_HEIGHT)
     throw new RangeError('a height is not 32-bit');
-  return { ...known, id: peerId, dataHubUrl: url, lastReceived: lastHeard };
+  return { ...known, id: peerId, dataHubUrl: url as DataHubUrl | '', lastReceived: lastHeard };
 }

@@ -1,14 +1,14 @@
 /**
  * What peers told of themselves: unproven, so bounded, and the newest word of each counts. Identities cost nothing, so those
- * who only spoke share one half of the places, and however many they are, they push out each other alone. In the other half
+ * who only spoke share one half of the capacity, and however many they are, they push out each other alone. In the other half
  * who once was connected goes before who is recorded, and who is connected or configured stays.
  */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { decodeKnown, encodeKnown, type KnownPeer, MAX_HEIGHT, NOTHING_KNOWN } from './known-peer.js';
 import type { PeerMetrics } from './metrics.js';
 
@@ -29,7 +29,7 @@ export interface KnownPeersOptions {
   readonly maxHeightLead: number;
   /** Whether the settings name a base58 peer ID; none unless told. */
   readonly isConfigured?: (peerId: PeerIdText) => boolean;
-  /** 10,000 unless told, half of it for strangers; past it the least recently heard is forgotten. */
+  /** 10,000 unless told, half of it for strangers; past it whose last message is oldest is forgotten. */
   readonly maxPeers?: number;
 }
 
@@ -55,7 +55,7 @@ export class KnownPeers {
   /** Connected once. */
   readonly #met: LRUCache<PeerIdText, KnownPeer>;
   readonly #strangers: LRUCache<PeerIdText, KnownPeer>;
-  /** Places for `#kept` and `#met` together. */
+  /** Capacity of `#kept` and `#met` together. */
   readonly #maxFamiliar: number;
   #restoring: KnownPeer[] = [];
 
@@ -70,7 +70,7 @@ export class KnownPeers {
     const maxPeers = options.maxPeers ?? MAX_KNOWN;
     const maxStrangers = Math.max(1, Math.floor(maxPeers / 2));
     this.#maxFamiliar = maxPeers - maxStrangers;
-    const places = (max: number): LRUCache<PeerIdText, KnownPeer> =>
+    const store = (max: number): LRUCache<PeerIdText, KnownPeer> =>
       new LRUCache({
         max,
         dispose: (_, peer, reason) => {
@@ -78,9 +78,9 @@ export class KnownPeers {
         },
       });
     // One over the bound for a moment: who goes is chosen below.
-    this.#kept = places(this.#maxFamiliar + 1);
-    this.#met = places(this.#maxFamiliar + 1);
-    this.#strangers = places(maxStrangers);
+    this.#kept = store(this.#maxFamiliar + 1);
+    this.#met = store(this.#maxFamiliar + 1);
+    this.#strangers = store(maxStrangers);
   }
 
   /** Takes in the fact of an accepted message. Gives what is known of its author now. */
@@ -88,7 +88,7 @@ export class KnownPeers {
     const now = this.#now();
     const before = this.#of(fact.peer);
     const known: KnownPeer = { ...before, ...this.#told(fact, before), lastReceived: now };
-    const tooLong = known.dataHubUrl.length > STRANGERS_URL_MAX && this.#placeOf(known) === this.#strangers;
+    const tooLong = known.dataHubUrl.length > STRANGERS_URL_MAX && this.#storeOf(known) === this.#strangers;
     return this.#set(tooLong ? { ...known, dataHubUrl: '' } : known);
   }
 
@@ -122,10 +122,10 @@ export class KnownPeers {
     }
   }
 
-  /** There is a record of the peer now, or no longer: its place is another. */
+  /** There is a record of the peer now, or no longer: it is kept elsewhere. */
   reconsider(peerId: PeerIdText): void {
     const known = this.get(peerId);
-    if (known !== undefined && !this.#placeOf(known).has(peerId)) this.#put(known);
+    if (known !== undefined && !this.#storeOf(known).has(peerId)) this.#put(known);
   }
 
   /** What is known of a peer as JSON, the bytes of its open connections included; undefined for a stranger. */
@@ -153,7 +153,7 @@ export class KnownPeers {
     });
   }
 
-  /** Ends the restoring: who was heard least recently is the first to be forgotten. */
+  /** Ends the restoring: whose last message is oldest is the first to be forgotten. */
   restored(): void {
     const byAge = this.#restoring.sort((one, other) => one.lastReceived - other.lastReceived);
     this.#restoring = [];
@@ -162,8 +162,8 @@ export class KnownPeers {
 
   /** What is known of a base58 peer ID. */
   get(peerId: PeerIdText): KnownPeer | undefined {
-    for (const places of this.#places()) {
-      const known = places.peek(peerId);
+    for (const store of this.#stores()) {
+      const known = store.peek(peerId);
       if (known !== undefined) return known;
     }
     return undefined;
@@ -171,10 +171,10 @@ export class KnownPeers {
 
   /** Everybody known. */
   list(): KnownPeer[] {
-    return this.#places().flatMap((places) => [...places.values()]);
+    return this.#stores().flatMap((store) => [...store.values()]);
   }
 
-  #places(): LRUCache<PeerIdText, KnownPeer>[] {
+  #stores(): LRUCache<PeerIdText, KnownPeer>[] {
     return [this.#kept, this.#met, this.#strangers];
   }
 
@@ -189,11 +189,11 @@ export class KnownPeers {
   }
 
   #put(known: KnownPeer): void {
-    const place = this.#placeOf(known);
-    for (const other of this.#places()) {
-      if (other !== place) other.delete(known.id);
+    const store = this.#storeOf(known);
+    for (const other of this.#stores()) {
+      if (other !== store) other.delete(known.id);
     }
-    place.set(known.id, known);
+    store.set(known.id, known);
     while (this.#kept.size + this.#met.size > this.#maxFamiliar) {
       if (this.#met.size > 0) this.#met.pop();
       else this.#forgetKept();
@@ -201,7 +201,7 @@ export class KnownPeers {
     this.#metrics.known.set(this.#kept.size + this.#met.size + this.#strangers.size);
   }
 
-  #placeOf({ id, connectedAt }: KnownPeer): LRUCache<PeerIdText, KnownPeer> {
+  #storeOf({ id, connectedAt }: KnownPeer): LRUCache<PeerIdText, KnownPeer> {
     if (this.#stays(id) || this.#isRecorded(id)) return this.#kept;
     return connectedAt > 0 ? this.#met : this.#strangers;
   }
@@ -210,7 +210,7 @@ export class KnownPeers {
     return this.#connected.has(peerId) || this.#isConfigured(peerId);
   }
 
-  /** The least recently heard of those who are merely recorded; where all are more than that, of all. */
+  /** Whose last message is oldest, of those who are merely recorded; where all are more than that, of all. */
   #forgetKept(): void {
     for (const peer of this.#kept.rkeys()) {
       if (this.#stays(peer)) continue;
@@ -224,7 +224,7 @@ export class KnownPeers {
   #told(fact: PeerFact, before: KnownPeer): Partial<KnownPeer> {
     if (fact.type === 'best_block_requested') return {};
     const height = this.#capped(fact.height);
-    const common = {
+    const common: Pick<KnownPeer, 'startingHeight' | 'dataHubUrl' | 'name'> = {
       startingHeight: before.startingHeight === 0 ? height : before.startingHeight,
       // An empty URL is one not told, as of a listening node: it takes the old one back.
       dataHubUrl: fact.url,

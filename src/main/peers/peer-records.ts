@@ -1,9 +1,9 @@
 /** How dealing with each peer went, as the services around this node report it, and the reputation that follows. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { PeerMetrics } from './metrics.js';
 import { cappedBytes, decodeRecord, encodeRecord, NO_RECORD, type PeerRecord } from './peer-record.js';
 import type { FailureSource, PeerReport } from './peer-report.js';
@@ -165,7 +165,7 @@ export class PeerRecords {
 
   /**
    * The peer did not give a subtree that it had announced, as the node reports. Who merely announces may be made for the
-   * purpose, so of strangers no more than half the places are taken; their ban score tells of the rest.
+   * purpose, so of strangers no more than half the capacity is taken; their ban score tells of the rest.
    */
   subtreeFailure(peer: PeerIdText): void {
     if (!this.#records.has(peer) && this.#records.size >= this.#records.max / 2) return;

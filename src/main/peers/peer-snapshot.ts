@@ -1,9 +1,10 @@
 /** Everything that is known of one peer, joined at the moment of asking. */
 
+import type { DataHubUrl } from '../../shared/messages/data-hub-url.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { ConnectedPeer } from '../node/types.js';
 import type { KnownPeer } from './known-peer.js';
-import { MAX_BYTES, type PeerRecord } from './peer-record.js';
+import { cappedBytes, type PeerRecord } from './peer-record.js';
 import { isDealtWith, type ServiceRow } from './service-row.js';
 
 export interface PeerSnapshot {
@@ -21,7 +22,7 @@ export interface PeerSnapshot {
   /** What it calls itself, or empty. */
   readonly name: string;
   /** Its data hub, or empty. */
-  readonly dataHubUrl: string;
+  readonly dataHubUrl: DataHubUrl | '';
   /** As told, or as validated from it where that is more. */
   readonly height: number;
   /** Display order, of that height; or empty. */
@@ -66,7 +67,7 @@ export function peerSnapshot(id: PeerIdText, sources: PeerSources, now: number):
     height: isValidated ? record.validatedHeight : told,
     blockHash: isValidated ? record.validatedHash : (known?.bestBlock ?? ''),
     storage: believedStorage(known, record, now),
-    bytesReceived: bytes > MAX_BYTES ? MAX_BYTES : bytes,
+    bytesReceived: cappedBytes(bytes),
   };
 }
 
@@ -79,7 +80,7 @@ export function believedStorage(
   return storageDoubtedUntil > now ? '' : (known?.storage ?? '');
 }
 
-/** Of a peer that this node has never heard. */
+/** Of a peer of which this node has never received anything. */
 function knownFrom({ id, name, height, blockHash, dataHubUrl, storage, ...row }: ServiceRow): KnownPeer {
   return {
     id,
@@ -98,7 +99,7 @@ function knownFrom({ id, name, height, blockHash, dataHubUrl, storage, ...row }:
 }
 
 /**
- * What is recorded here is told there too, once, and other services tell what is not heard here: so each figure is the larger of the two, and the
+ * What is recorded here is told there too, once, and other services tell what is not received here: so each figure is the larger of the two, and the
  * reputation is the service's where it has recorded anything.
  */
 function joinedRecord(own: PeerRecord, row: ServiceRow): PeerRecord {

@@ -3,10 +3,10 @@
  * it, joined at the moment of asking. Each of these is written where it is learned; whoever wants to know about a peer asks here.
  */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { inSlices } from '../../shared/async/slices.js';
 import { steadyTime } from '../../shared/clock.js';
 import { plainHost } from '../../shared/messages/data-hub-url.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { BanList } from '../bans/list.js';
 import type { BanScores } from '../bans/scores.js';
 import type { ConnectedPeer, P2PNode } from '../node/types.js';
@@ -79,7 +79,7 @@ export class PeerView {
       .map((connection) => ({ ...this.#snapshot(connection.id, connection), connection }));
   }
 
-  /** Everybody known, recorded or connected, without this node; the best reputation first, then the last heard. */
+  /** Everybody known, recorded or connected, without this node; the best reputation first, then whose last message is newest. */
   async all(): Promise<PeerSnapshot[]> {
     return (await inSlices(this.#each(true))).sort(
       (one, other) =>

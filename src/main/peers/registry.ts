@@ -4,9 +4,9 @@
  * killed, and of the bytes of open connections {@link COUNT_EVERY_MS}.
  */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import { QUEUES } from '../../shared/queues.js';
 import { KnownPeers } from './known-peers.js';

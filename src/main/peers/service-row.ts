@@ -3,9 +3,9 @@
 import { hashFromBytes } from '../../shared/bitcoin/hash.js';
 import { steadyOf } from '../../shared/clock.js';
 import { type PeerRegistryInfo, TransportType } from '../../shared/generated/peer_registry.js';
-import { escapedUrl, printFault } from '../../shared/messages/data-hub-url.js';
+import { type DataHubUrl, parseDataHubUrl } from '../../shared/messages/data-hub-url.js';
 import { displayText } from '../../shared/messages/text.js';
-import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 
 /** Times are steady unix ms, 0 for never. */
 export interface ServiceRow {
@@ -16,7 +16,7 @@ export interface ServiceRow {
   /** 64 hex digits in display order, or empty. */
   readonly blockHash: string;
   /** Empty where it is none. */
-  readonly dataHubUrl: string;
+  readonly dataHubUrl: DataHubUrl | '';
   /** `full`, `pruned` or empty. */
   readonly storage: string;
   readonly banned: boolean;
@@ -52,9 +52,6 @@ const MAX_INT64 = 2n ** 63n - 1n;
 const whole = (value: bigint): number =>
   value < 0n ? 0 : Number(value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : value);
 
-const dataHubUrlOf = (text: string): string =>
-  printFault(text) === undefined && URL.canParse(text) ? escapedUrl(text) : '';
-
 /** Go's zero time is in the year 1. */
 function time(date: Date | undefined): number {
   const at = date?.getTime() ?? 0;
@@ -78,7 +75,7 @@ export function serviceRow(
     name: displayText(info.client_name),
     height: info.height,
     blockHash: info.block_hash.length === 32 ? hashFromBytes(info.block_hash) : '',
-    dataHubUrl: dataHubUrlOf(info.data_hub_url),
+    dataHubUrl: parseDataHubUrl(info.data_hub_url) ?? '',
     storage: info.storage === 'full' || info.storage === 'pruned' ? info.storage : '',
     banned: info.is_banned,
     banScore: Math.max(0, info.ban_score),

@@ -4,7 +4,6 @@
  * new is handed to the publisher at the end of the same turn, and comes back as verdicts.
  */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import pTimeout from 'p-timeout';
 import type { Counter } from 'prom-client';
@@ -15,6 +14,7 @@ import { framedBound } from '../../shared/messages/framing.js';
 import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { CheckContext, MessageKind } from '../../shared/messages/kind.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import {
   isTaken,
   type Offence,

@@ -1,5 +1,6 @@
 /** From whom to catch up: who may be asked, and who first. Pure but for the order of equals. */
 
+import type { DataHubUrl } from '../../shared/messages/data-hub-url.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { PeerSnapshot } from '../peers/peer-snapshot.js';
@@ -17,7 +18,7 @@ export interface SyncCandidate {
   /** Its best block, 64 hex digits in display order. */
   readonly hash: string;
   /** Its data hub. */
-  readonly dataHubUrl: string;
+  readonly dataHubUrl: DataHubUrl;
   readonly full: boolean;
   readonly banScore: number;
   readonly reputation: number;
@@ -42,7 +43,7 @@ export interface Selection {
   readonly allowUnproven: boolean;
   /** p2p_allow_pruned_node_fallback. */
   readonly allowPruned: boolean;
-  /** Unix ms since when a peer must have been heard: what it told before is no news. */
+  /** Unix ms: a peer whose last message is older told no news. */
   readonly receivedSince: number;
   /** Peers that were tried in vain. */
   readonly backoff: Pick<PeerBackoff, 'isBackingOff' | 'mayBeWoken' | 'triedAt'>;
@@ -54,9 +55,11 @@ export interface Selection {
 
 const HASH = /^[0-9a-f]{64}$/;
 
-function candidateOf(peer: PeerSnapshot, selection: Selection): SyncCandidate {
+/** Undefined for a peer without a data hub. */
+function candidateOf(peer: PeerSnapshot, selection: Selection): SyncCandidate | undefined {
   const { isConfigured, ownWork, now, deliveredSince } = selection;
   const { id, height, blockHash: hash, dataHubUrl, storage, banScore, record, connection } = peer;
+  if (dataHubUrl === '') return undefined;
   const { reputation, successes, validatedHeight, validatedWork, lastValidBlock } = record;
   const proven = isConfigured(id) || successes > 0 || validatedHeight > 0;
   return {
@@ -74,9 +77,9 @@ function candidateOf(peer: PeerSnapshot, selection: Selection): SyncCandidate {
   };
 }
 
-/** Whether it told a best block above ours, and a data hub that may have it. */
-function isAhead({ hash, height, dataHubUrl }: SyncCandidate, { ownHeight, isInvalid }: Selection): boolean {
-  return dataHubUrl !== '' && height > ownHeight && HASH.test(hash) && !isInvalid(hash);
+/** Whether it told a best block above ours. */
+function isAhead({ hash, height }: SyncCandidate, { ownHeight, isInvalid }: Selection): boolean {
+  return height > ownHeight && HASH.test(hash) && !isInvalid(hash);
 }
 
 /** One peer, whatever it did; undefined where there is nothing to catch up on. */
@@ -86,7 +89,7 @@ export function forcedCandidate(
 ): SyncCandidate | undefined {
   if (peer === undefined) return undefined;
   const candidate = candidateOf(peer, selection);
-  return isAhead(candidate, selection) ? candidate : undefined;
+  return candidate !== undefined && isAhead(candidate, selection) ? candidate : undefined;
 }
 
 /**
@@ -97,7 +100,7 @@ export function syncCandidates(peers: readonly PeerSnapshot[], selection: Select
   const { allowPruned, allowUnproven, receivedSince, backoff } = selection;
   const able = peers
     .filter(({ known }) => (known?.lastReceived ?? 0) >= receivedSince)
-    .map((peer) => candidateOf(peer, selection))
+    .flatMap((peer) => candidateOf(peer, selection) ?? [])
     .filter(
       (candidate) =>
         isAhead(candidate, selection) &&
@@ -119,7 +122,7 @@ const MAX_ASKED_OF_HOST = 2;
 
 /**
  * Whose data hubs are asked, the most wanted first; `candidates` is in order. Heights and identities are there for the making,
- * so that by the order alone they would take every place. Where not all can be asked, of four places two go by standing, those
+ * so that by the order alone they would take every slot. Where not all can be asked, of four slots two go by standing, those
  * tried in vain behind the others of theirs; one is drawn among those who are no strangers, for connections are to be had as
  * well; and one among strangers.
  */
@@ -150,8 +153,8 @@ export function hubsToAsk(
     }
     return false;
   };
-  for (let place = 0; place < MAX_ASKED; place++) {
-    const turn = turns[place % turns.length] ?? strangers;
+  for (let slot = 0; slot < MAX_ASKED; slot++) {
+    const turn = turns[slot % turns.length] ?? strangers;
     if (!takeFrom(turn) && !takeFrom(ordered) && !takeFrom(strangers)) break;
   }
   return [...asked];

@@ -3,10 +3,10 @@
  * validation, and our height is watched. A peer that fails or leads nowhere is left for another.
  */
 
-import { parsePeerId, type PeerIdText } from '../../shared/net/peer-id.js';
 import { dateOf, steadyTime } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { SyncPeer } from '../announce/status.js';
 import type { FsmState } from '../chain/types.js';
@@ -327,7 +327,9 @@ export class SyncCoordinator {
     const { settings, peers, hubs } = this.#components;
     const selection = this.#selection(own);
     const candidates =
-      settings.p2p_force_sync_peer === '' ? syncCandidates(peers.forCatchup(), selection) : this.#forced(selection);
+      settings.p2p_force_sync_peer === ''
+        ? syncCandidates(peers.forCatchup(), selection)
+        : this.#forced(selection);
     if (!settings.p2p_health_check_enabled || candidates.length === 0) return candidates[0];
     const wanted = hubsToAsk(candidates, (peer) => this.#backoff.triedAt(peer));
     const answers = await hubs.answering(
@@ -338,7 +340,8 @@ export class SyncCoordinator {
     for (const { id, dataHubUrl } of wanted) {
       if (answers.has(dataHubUrl) && answers.get(dataHubUrl) === undefined) this.#backoff.unanswered(id);
     }
-    const msOf = ({ dataHubUrl }: SyncCandidate): number => answers.get(dataHubUrl) ?? Number.POSITIVE_INFINITY;
+    const msOf = ({ dataHubUrl }: SyncCandidate): number =>
+      answers.get(dataHubUrl) ?? Number.POSITIVE_INFINITY;
     const [best] = wanted
       .filter((candidate) => msOf(candidate) < Number.POSITIVE_INFINITY)
       .sort((one, other) => inOrder(one, other) || msOf(one) - msOf(other));

@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { deadlineSignal } from '../../shared/async/deadline.js';
 import { UnavailableError } from '../../shared/errors.js';
+import type { DataHubUrl } from '../../shared/messages/data-hub-url.js';
 import { Refusal } from '../../shared/messages/refusal.js';
 import { QUEUES } from '../../shared/queues.js';
 import { type GuardedHttp, InsideAddressError, LateAnswerError } from './guarded-http.js';
@@ -28,7 +29,7 @@ const MAX_REMEMBERED = 1_000;
 export class DataHubs {
   readonly #components: DataHubsComponents;
   /** Milliseconds until the answer; undefined for none. */
-  readonly #remembered: LRUCache<string, { readonly ms: number | undefined }>;
+  readonly #remembered: LRUCache<DataHubUrl, { readonly ms: number | undefined }>;
   readonly #budgetMs: number;
   readonly #concurrency: number;
 
@@ -51,10 +52,10 @@ export class DataHubs {
    * undefined. A URL that is in neither could not be asked in time. Never rejects.
    */
   async answering(
-    urls: readonly string[],
+    urls: readonly DataHubUrl[],
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, number | undefined>> {
-    const answers = new Map<string, number | undefined>();
+  ): Promise<ReadonlyMap<DataHubUrl, number | undefined>> {
+    const answers = new Map<DataHubUrl, number | undefined>();
     const waiting = [...new Set(urls)].filter((url) => {
       const known = this.#remembered.get(url);
       if (known !== undefined) answers.set(url, known.ms);
@@ -74,7 +75,7 @@ export class DataHubs {
   }
 
   /** Undefined where it was not asked to the end. */
-  async #ask(url: string, signal: AbortSignal): Promise<{ readonly ms: number | undefined } | undefined> {
+  async #ask(url: DataHubUrl, signal: AbortSignal): Promise<{ readonly ms: number | undefined } | undefined> {
     const { http, metrics } = this.#components;
     const began = performance.now();
     try {

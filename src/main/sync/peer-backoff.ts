@@ -1,7 +1,7 @@
 /** Peers that were tried in vain, and how long they are left alone. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 
 interface Tried {
   /** Ms; until then it rests. */

@@ -2,7 +2,7 @@
 
 import { KafkaBlockTopicMessage } from '../generated/kafkamessage.js';
 import type { PeerIdText } from '../net/peer-id.js';
-import { requiredUrl } from './data-hub-url.js';
+import { type DataHubUrl, requiredUrl } from './data-hub-url.js';
 import { checkedHeader } from './header.js';
 import type { AnnouncedTopic } from './kafka-topic.js';
 import type { MessageKind } from './kind.js';
@@ -75,7 +75,7 @@ export const block: MessageKind<Block, 'p2p_block_topic'> = {
     peer: message.peerId as PeerIdText,
     height: message.height,
     hash: message.hash,
-    url: message.dataHubUrl,
+    url: message.dataHubUrl as DataHubUrl | '',
     clientName: message.clientName,
     header: message.header,
   }),

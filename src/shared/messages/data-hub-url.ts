@@ -5,6 +5,11 @@ import { addressScope, canonicalIp, isPrivateHost } from '../net/ip.js';
 import type { CheckContext } from './kind.js';
 import { Refusal } from './refusal.js';
 
+declare const judged: unique symbol;
+
+/** The URL of a data hub: one that parses, is printed as it is, and has at most 2,048 bytes. Whether it may be fetched depends on who fetches. */
+export type DataHubUrl = string & { readonly [judged]: true };
+
 const URL_MAX = 2048;
 // All but Go's `unicode.IsPrint`: control and bidirectional characters, separators, spaces of other sorts than ASCII's.
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
@@ -79,10 +84,15 @@ export function escapedUrl(text: string): string {
 }
 
 /** The text as it is judged and handed on. Throws Refusal `bad_field`, but never for a message of our own. */
-function printable(text: string, { own }: CheckContext): string {
+function printable(text: string, { own }: CheckContext): DataHubUrl | '' {
   const problem = own ? undefined : printFault(text);
   if (problem !== undefined) throw new Refusal('bad_field', `a URL ${problem}`);
-  return escapedUrl(text);
+  return escapedUrl(text) as DataHubUrl | '';
+}
+
+/** What somebody told to be a data hub, where it is a URL of any scheme. */
+export function parseDataHubUrl(text: string): DataHubUrl | undefined {
+  return printFault(text) === undefined && URL.canParse(text) ? (escapedUrl(text) as DataHubUrl) : undefined;
 }
 
 /** A host in one spelling: without the root's dot, an IPv4-mapped address as IPv4. */
@@ -102,7 +112,7 @@ function refuseBlacklisted(host: string, context: CheckContext): void {
  * `unusable_hub` when empty or (unless allowed) not public, `bad_url` when not http(s) or with credentials, `blacklisted` by its host.
  * Our own may be empty or anywhere.
  */
-export function requiredUrl(told: string, context: CheckContext): string {
+export function requiredUrl(told: string, context: CheckContext): DataHubUrl | '' {
   const text = printable(told, context);
   if (context.own) return text;
   if (text === '') throw new Refusal('unusable_hub', 'no data hub URL');
@@ -115,7 +125,7 @@ export function requiredUrl(told: string, context: CheckContext): string {
 }
 
 /** A URL that is only shown: as `requiredUrl`, but a bad one becomes empty. */
-export function shownUrl(told: string, context: CheckContext): string {
+export function shownUrl(told: string, context: CheckContext): DataHubUrl | '' {
   const text = printable(told, context);
   if (text === '' || context.own) return text;
   const { problem, host } = fault(text, context.allowPrivateUrls);

@@ -1,4 +1,7 @@
+/** What messages say of peers. */
+
 import type { PeerIdText } from '../net/peer-id.js';
+import type { DataHubUrl } from './data-hub-url.js';
 
 /** What a message says of its author: kept by main, never by the publisher. */
 export type PeerFact =
@@ -8,7 +11,7 @@ export type PeerFact =
       readonly peer: PeerIdText;
       readonly height: number;
       readonly hash: string;
-      readonly url: string;
+      readonly url: DataHubUrl | '';
       readonly clientName: string;
       /** 160 hex digits, or empty in the first generation. */
       readonly header: string;
@@ -18,7 +21,7 @@ export type PeerFact =
       readonly peer: PeerIdText;
       readonly height: number;
       readonly hash: string;
-      readonly url: string;
+      readonly url: DataHubUrl | '';
       readonly clientName: string;
       readonly storage: string;
       /** Hex, or empty. */

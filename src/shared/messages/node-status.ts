@@ -1,7 +1,7 @@
 /** What a node says of itself every few seconds. */
 
 import type { PeerIdText } from '../net/peer-id.js';
-import { shownUrl } from './data-hub-url.js';
+import { type DataHubUrl, shownUrl } from './data-hub-url.js';
 import { FEE_POLICY } from './fee-policy.js';
 import { NODE_STATUS_ID } from './ids.js';
 import type { MessageKind } from './kind.js';
@@ -120,7 +120,7 @@ export const nodeStatus: MessageKind<NodeStatus, 'p2p_node_status_topic'> = {
     peer: message.peerId as PeerIdText,
     height: message.bestHeight,
     hash: message.bestBlockHash,
-    url: message.baseUrl,
+    url: message.baseUrl as DataHubUrl | '',
     clientName: message.clientName,
     storage: message.storage,
     chainWork: message.chainWork,

@@ -1,12 +1,12 @@
 /** Who announced which block and subtree, for as long as somebody may find it invalid. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import type { AnnouncedRecord } from '../../shared/messages/record.js';
 import { ANNOUNCED_TOPICS } from '../../shared/messages/topics.js';
 import type { Announcer } from '../../shared/pipeline/types.js';
 import { QUEUES } from '../../shared/queues.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
 const MAX_A_HASH = QUEUES.announcers.bounds.perHash;

@@ -1,6 +1,5 @@
 /** The publisher: everything that remembers is here. Repeats, sequence, outbox, Kafka, BlockFound, frames. */
 
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { type HashHex, hashFromBytes } from '../../shared/bitcoin/hash.js';
@@ -18,6 +17,7 @@ import { hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/messages/outcomes.js';
 import { ANNOUNCED_TOPICS, blocks, type KafkaTopicKey, notifications } from '../../shared/messages/topics.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';

@@ -1,4 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { status as Status } from '@grpc/grpc-js';
@@ -20,6 +19,7 @@ import { KINDS_BY_ID } from '../../../src/shared/messages/index.js';
 import type { Generation } from '../../../src/shared/settings/table.js';
 import type { ConsumedRecord } from '../../../src/shared/sinks/kafka/types.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
+import { asPeer } from '../../support/branded.js';
 import { minedChain, minedHeader } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';
@@ -440,7 +440,9 @@ test('peers that ask for our best block and do not read it keep no others from i
   await chain.mine();
   const { announcer, direct, count } = announcing(context, chain, {}, 'first');
   await announcer.start();
-  const deaf = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)));
+  const deaf = Array.from({ length: 20 }, (_, n) =>
+    announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)),
+  );
   const strangers = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`deaf ${n}`)));
   await waitFor(() => direct.length === 40, { what: 'the deaf to be sent it' });
   await announcer.answerBestBlock(asPeer('connected'));

@@ -1,4 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -11,6 +10,7 @@ import { BlockAssemblyClient } from '../../../src/shared/grpc/block-assembly-cli
 import { messageJson } from '../../../src/shared/messages/encode.js';
 import { nodeStatus } from '../../../src/shared/messages/index.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
+import { asPeer } from '../../support/branded.js';
 import { minedChain } from '../../support/headers.js';
 import { keptLog } from '../../support/logger.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';

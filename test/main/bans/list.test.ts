@@ -1,4 +1,3 @@
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,6 +9,7 @@ import { createBanMetrics } from '../../../src/main/bans/metrics.js';
 import { InvalidBanSubjectError } from '../../../src/main/bans/subject.js';
 import type { BanEntry, BanStore } from '../../../src/main/bans/types.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import { closing } from '../../support/closing.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';

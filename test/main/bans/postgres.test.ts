@@ -1,4 +1,3 @@
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -7,6 +6,7 @@ import { Registry } from 'prom-client';
 import { createBanStore } from '../../../src/main/bans/create-store.js';
 import { BanList } from '../../../src/main/bans/list.js';
 import { createBanMetrics } from '../../../src/main/bans/metrics.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import { closing } from '../../support/closing.js';
 import { keptLog } from '../../support/logger.js';
 import { type Postgres, startPostgres } from '../../support/postgres.js';

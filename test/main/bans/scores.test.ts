@@ -1,5 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -15,6 +13,8 @@ import { createBanPolicy } from '../../../src/main/bans/policy.js';
 import { createBanProtection, peerIdsOf } from '../../../src/main/bans/protection.js';
 import { BanScores, type BanScoresOptions } from '../../../src/main/bans/scores.js';
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asPeer } from '../../support/branded.js';
 import { closing } from '../../support/closing.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';

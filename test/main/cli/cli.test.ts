@@ -1,4 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,6 +24,7 @@ import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { writeRunFile } from '../../../src/shared/process/run-file.js';
 import { EmbeddedBroker } from '../../../src/shared/sinks/kafka/embedded/broker.js';
 import { EmbeddedBrokerServer } from '../../../src/shared/sinks/kafka/embedded/server.js';
+import { asPeer } from '../../support/branded.js';
 import { makeCertificate } from '../../support/certificates.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -285,7 +285,10 @@ test('bans are made with the key of DATADIR, listed, and taken back', async (con
   const peer = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
   const until = Date.now() + 3_600_000;
   await list.add(peer, until, 'score');
-  await list.add('203.0.113.10', until, 'score', { peer: asPeer(peer), reason: 'score 100, the last for spam' });
+  await list.add('203.0.113.10', until, 'score', {
+    peer: asPeer(peer),
+    reason: 'score 100, the last for spam',
+  });
   const byScore = new RegExp(
     `^203\\.0\\.113\\.10 +20\\S+Z +score +${peer}  score 100, the last for spam$`,
     'm',

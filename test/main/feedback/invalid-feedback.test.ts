@@ -1,4 +1,3 @@
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
@@ -12,7 +11,9 @@ import {
   KafkaInvalidBlockTopicMessage,
   KafkaInvalidSubtreeTopicMessage,
 } from '../../../src/shared/generated/kafkamessage.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import type { Announcer } from '../../../src/shared/pipeline/types.js';
+import { asHub } from '../../support/branded.js';
 import { createStranger } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 
@@ -25,8 +26,8 @@ const invalidSubtree = (n: number, peerUrl = ''): Uint8Array =>
 const [ALICE, BOB, US] = (await Promise.all([createStranger(), createStranger(), createStranger()])).map(
   ({ id }) => id,
 ) as [PeerIdText, PeerIdText, PeerIdText];
-const A_HUB = 'https://a.example/api/v1';
-const B_HUB = 'https://b.example/api/v1';
+const A_HUB = asHub('https://a.example/api/v1');
+const B_HUB = asHub('https://b.example/api/v1');
 
 interface Situation {
   readonly announcers?: Readonly<Record<string, readonly Announcer[]>>;
@@ -174,7 +175,7 @@ test('a flood of reports that nobody announced does not walk all known peers for
     id: ALICE,
     get dataHubUrl() {
       looks++;
-      return `https://h${n}.example`;
+      return asHub(`https://h${n}.example`);
     },
   }));
   const { handle, counted } = reporting({ known });

@@ -1,4 +1,3 @@
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
@@ -9,6 +8,7 @@ import type { BanEntry, BanStore } from '../../../src/main/bans/types.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
 import { RpcError } from '../../../src/shared/grpc/call.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import { createPeer } from '../../support/peer.js';
 import { waitFor } from '../../support/wait.js';
 import { ADMIN_KEY, BAN_MS, startService } from './service-fixture.js';

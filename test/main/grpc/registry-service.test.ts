@@ -1,11 +1,11 @@
-import { asPeer } from '../../support/peer-ids.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, credentials, status as Status } from '@grpc/grpc-js';
 import { PeerRegistryInfo } from '../../../src/shared/generated/p2p_api.js';
 import { RpcError } from '../../../src/shared/grpc/call.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asHub, asPeer } from '../../support/branded.js';
 import { sumOf } from '../../support/gossip.js';
 import { createPeer } from '../../support/peer.js';
 import { AUTHOR, OTHER_PEER } from '../../support/sample-messages.js';
@@ -24,7 +24,7 @@ const status = (peer: PeerIdText, changes: object = {}) =>
     peer,
     height: 120,
     hash: HASH,
-    url: 'https://hub.example/api',
+    url: asHub('https://hub.example/api'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -196,7 +196,9 @@ test('for catching up, full storage goes first, then reputation; the banned, bla
   peerRegistry.known.learn(status(asPeer(pruned ?? ''), { storage: 'pruned' }));
   peerRegistry.known.learn(status(asPeer(unknown ?? ''), { storage: '' }));
   peerRegistry.known.learn(status(asPeer(hubless ?? ''), { url: '' }));
-  peerRegistry.known.learn(status(asPeer(blacklisted ?? ''), { url: 'https://BLACKLISTED.example./x' }));
+  peerRegistry.known.learn(
+    status(asPeer(blacklisted ?? ''), { url: asHub('https://BLACKLISTED.example./x') }),
+  );
   await list.add(banned ?? '', Date.now() + 60_000, 'operator');
   await client.recordCatchupAttempt(worse ?? '');
   await client.recordCatchupFailure(worse ?? '');
@@ -375,7 +377,9 @@ test('the fields have the numbers of the contract', () => {
 test('a full registry is answered whole', async (context) => {
   const { address, peerRegistry } = await startService(context);
   for (let n = 0; n < 10_000; n++) {
-    peerRegistry.known.learn(status(asPeer(`known-${n}`), { url: `https://${'h'.repeat(200)}.example/${n}` }));
+    peerRegistry.known.learn(
+      status(asPeer(`known-${n}`), { url: `https://${'h'.repeat(200)}.example/${n}` }),
+    );
     peerRegistry.records.catchupError(asPeer(`recorded-${n}`), 'e'.repeat(1024));
   }
   const raw = new Client(address, credentials.createInsecure(), {

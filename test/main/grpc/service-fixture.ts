@@ -1,7 +1,5 @@
 /** A PeerService on a free port over a real libp2p peer, a real LevelDB and a real socket. */
 
-import { peerIdText } from '../../../src/shared/net/peer-id.js';
-import { asPeer } from '../../support/peer-ids.js';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
@@ -23,6 +21,8 @@ import { PeerView } from '../../../src/main/peers/peer-view.js';
 import { PeerRegistry } from '../../../src/main/peers/registry.js';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
 import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
+import { peerIdText } from '../../../src/shared/net/peer-id.js';
+import { asPeer } from '../../support/branded.js';
 import { keptLog } from '../../support/logger.js';
 import { createPeer, type Peer } from '../../support/peer.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -30,7 +30,10 @@ import { temporaryDirectory } from '../../support/temporary.js';
 export const ADMIN_KEY = 'the-key-of-this-test';
 export const BAN_MS = 3_600_000;
 
-export type SmallNode = Pick<P2PNode, 'peers' | 'peer' | 'peerId' | 'connect' | 'disconnect' | 'closeMatching'>;
+export type SmallNode = Pick<
+  P2PNode,
+  'peers' | 'peer' | 'peerId' | 'connect' | 'disconnect' | 'closeMatching'
+>;
 
 /** As much of a node as the service asks for, over a real peer. Figures that libp2p does not keep are made up. */
 export function nodeOf(peer: Peer, changes: Partial<ConnectedPeer> = {}): SmallNode {

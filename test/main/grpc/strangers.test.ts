@@ -1,6 +1,5 @@
 /** PeerService, open to other machines, under what strangers do to it and to the registry that it shows. */
 
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
@@ -9,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { PeerServiceClient } from '../../../src/shared/grpc/peer-service-client.js';
+import { asHub, asPeer } from '../../support/branded.js';
 import { waitFor, within } from '../../support/wait.js';
 import { startService } from './service-fixture.js';
 
@@ -29,7 +29,7 @@ async function fillRegistry({ peerRegistry }: Service): Promise<void> {
       peer: asPeer(id.toString()),
       height: 120,
       hash: `${index}`.padStart(64, '0'),
-      url,
+      url: asHub(url),
       clientName: 'name',
       storage: 'full',
       chainWork: '0f',

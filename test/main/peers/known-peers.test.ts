@@ -1,10 +1,10 @@
-import { asPeer } from '../../support/peer-ids.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import { KnownPeers, type KnownPeersOptions } from '../../../src/main/peers/known-peers.js';
 import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asHub, asPeer } from '../../support/branded.js';
 import { settingsOf } from '../../support/settings.js';
 
 const LEAD = settingsOf().p2p_max_unvalidated_advertised_height_lead;
@@ -41,14 +41,14 @@ function open(options: Partial<KnownPeersOptions> = {}) {
 }
 
 const block = (peer: PeerIdText, height: number, hash = 'aa') =>
-  ({ type: 'block', peer, height, hash, url: 'http://hub', clientName: '', header: '' }) as const;
+  ({ type: 'block', peer, height, hash, url: asHub('http://hub'), clientName: '', header: '' }) as const;
 const status = (peer: PeerIdText, height: number, changes: object = {}) =>
   ({
     type: 'node_status',
     peer,
     height,
     hash: 'bb',
-    url: 'http://status',
+    url: asHub('http://status'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -65,7 +65,7 @@ test('blocks and node statuses tell height, best block, data hub and name', () =
     height: 95,
     startingHeight: 90,
     bestBlock: 'bb',
-    url: 'http://status',
+    dataHubUrl: asHub('http://status'),
     name: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -129,7 +129,10 @@ test('made-up identities push out each other, and nobody who is connected, confi
   const familiar = ids().filter((id) => !id.startsWith('stranger'));
   assert.deepEqual(familiar, ['configured', 'connected', 'met', 'recorded']);
   assert.equal(ids().length, 4 + 10);
-  assert.deepEqual([peers.get(asPeer('met'))?.bytesReceived, peers.get(asPeer('connected'))?.height], [7n, 1]);
+  assert.deepEqual(
+    [peers.get(asPeer('met'))?.bytesReceived, peers.get(asPeer('connected'))?.height],
+    [7n, 1],
+  );
 });
 
 test('who connects with ever new identities pushes out others that have gone, then the recorded, never who is there', () => {

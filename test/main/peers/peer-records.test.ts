@@ -1,4 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
@@ -6,6 +5,7 @@ import { createPeerMetrics } from '../../../src/main/peers/metrics.js';
 import { NO_RECORD } from '../../../src/main/peers/peer-record.js';
 import { PeerRecords, type PeerRecordsOptions } from '../../../src/main/peers/peer-records.js';
 import { RECOVERY_MS } from '../../../src/main/peers/reputation.js';
+import { asPeer } from '../../support/branded.js';
 
 const START = 1_700_000_000_000;
 
@@ -85,7 +85,11 @@ test('a peer that fails is low until five minutes have passed, longer after each
   assert.equal(records.isLow(asPeer('p')), true);
   time.now += 1;
   assert.deepEqual(
-    [records.get(asPeer('p')).reputation, records.get(asPeer('p')).malicious, records.get(asPeer('p')).recoveries],
+    [
+      records.get(asPeer('p')).reputation,
+      records.get(asPeer('p')).malicious,
+      records.get(asPeer('p')).recoveries,
+    ],
     [30, 0, 2],
   );
 });
@@ -118,7 +122,10 @@ test('only a chain with more work lifts what was validated', () => {
   assert.equal(records.validatedProgress(asPeer('p'), 102, 'cc', Uint8Array.of(8)), false);
   assert.equal(records.get(asPeer('p')).validatedHeight, 100);
   assert.equal(records.validatedProgress(asPeer('p'), 90, 'dd', Uint8Array.of(1, 0)), true);
-  assert.deepEqual([records.get(asPeer('p')).validatedHeight, records.get(asPeer('p')).validatedHash], [90, 'dd']);
+  assert.deepEqual(
+    [records.get(asPeer('p')).validatedHeight, records.get(asPeer('p')).validatedHash],
+    [90, 'dd'],
+  );
   assert.equal(records.validatedProgress(asPeer('p'), 1, 'ee', new Uint8Array(32)), false, 'no work at all');
 });
 

@@ -1,4 +1,3 @@
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryLevel } from 'memory-level';
@@ -11,6 +10,8 @@ import { resetReputation } from '../../../src/main/peers/reset-reputation.js';
 import { type ServiceRow, serviceRow } from '../../../src/main/peers/service-row.js';
 import { steadyOf, steadyTime } from '../../../src/shared/clock.js';
 import { PeerRegistryInfo } from '../../../src/shared/generated/peer_registry.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asHub } from '../../support/branded.js';
 import { keptLog } from '../../support/logger.js';
 import { AUTHOR as ONE, OTHER_PEER as OTHER } from '../../support/sample-messages.js';
 
@@ -22,7 +23,7 @@ const status = (peer: PeerIdText) =>
     peer,
     height: 120,
     hash: 'ab'.repeat(32),
-    url: 'https://hub.example',
+    url: asHub('https://hub.example'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -110,7 +111,7 @@ test('a peer is what it told, its record, its connection, its bans and scores, a
     { name, dataHubUrl, height, blockHash, storage, bytesReceived, banScore, banned: peer?.banned },
     {
       name: 'name',
-      dataHubUrl: 'https://hub.example',
+      dataHubUrl: asHub('https://hub.example'),
       height: 120,
       blockHash: 'ab'.repeat(32),
       storage: 'full',
@@ -137,7 +138,13 @@ test('storage that is doubted is not believed, and validated progress beyond wha
 
 test('who is known to the service alone is a peer as well, but nobody to catch up from unless that is asked for', async () => {
   const { peers, registry } = open([
-    { peer_id: OTHER, client_name: 'elsewhere', height: 7, data_hub_url: 'https://other.example', storage: 'full' },
+    {
+      peer_id: OTHER,
+      client_name: 'elsewhere',
+      height: 7,
+      data_hub_url: 'https://other.example',
+      storage: 'full',
+    },
     { peer_id: US, client_name: 'this node', reputation_score: 50 },
   ]);
   registry.known.learn({ ...status(ONE), storage: 'pruned' });
@@ -152,7 +159,7 @@ test('who is known to the service alone is a peer as well, but nobody to catch u
 
 test('nobody is caught up from who is banned, has no data hub, or one on a blacklisted host', () => {
   const { peers, registry, banned } = open();
-  registry.known.learn({ ...status(ONE), url: 'https://blacklisted.example/hub' });
+  registry.known.learn({ ...status(ONE), url: asHub('https://blacklisted.example/hub') });
   registry.known.learn({ ...status(OTHER), url: '' });
   assert.deepEqual(peers.forCatchup(), []);
   registry.known.learn(status(ONE));

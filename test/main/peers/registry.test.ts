@@ -1,5 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -12,6 +10,8 @@ import {
   type PeerRegistryOptions,
 } from '../../../src/main/peers/registry.js';
 import { steadyTime } from '../../../src/shared/clock.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asHub, asPeer } from '../../support/branded.js';
 import { keptLog } from '../../support/logger.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
@@ -22,7 +22,7 @@ const status = (peer: PeerIdText, height: number) =>
     peer,
     height,
     hash: 'ab'.repeat(32),
-    url: 'http://hub.example',
+    url: asHub('http://hub.example'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -137,7 +137,10 @@ test('who was connected or is recorded is known after a restart, however many ot
   await before.stop();
   const { registry: after } = await openOn(context, level, { maxPeers: 4 });
   for (let n = 0; n < 50; n++) after.known.learn(status(asPeer(`newcomer ${n}`), 1));
-  assert.deepEqual([after.known.get(asPeer('met'))?.bytesReceived, after.known.get(asPeer('good'))?.height], [9n, 7]);
+  assert.deepEqual(
+    [after.known.get(asPeer('met'))?.bytesReceived, after.known.get(asPeer('good'))?.height],
+    [9n, 7],
+  );
   await after.flush();
   assert.equal((await storedKeys(level, 'peers-known')).length, 4);
 });
@@ -235,7 +238,7 @@ test('what version 0.1 stored of a peer is read', async (context) => {
     height: 120,
     startingHeight: 90,
     bestBlock: 'ab'.repeat(32),
-    url: 'http://hub.example',
+    url: asHub('http://hub.example'),
     name: 'name',
     storage: 'full',
     chainWork: '0f',

@@ -1,4 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import type { PeerFact } from '../../../src/shared/messages/fact.js';
 import { MESSAGE_KINDS, subtree } from '../../../src/shared/messages/index.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import type { AuthorStanding } from '../../../src/shared/pipeline/standing.js';
+import { asPeer } from '../../support/branded.js';
 import { keptLog } from '../../support/logger.js';
 import { sighting as sightingKind } from '../../support/made-up/sighting.js';
 import { trap } from '../../support/made-up/trap.js';

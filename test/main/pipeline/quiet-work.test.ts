@@ -1,6 +1,5 @@
 /** Quiet work stays at home: main checks what little comes by itself, and hands over all that is more, or could take long. */
 
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -12,6 +11,7 @@ import { createPipelineMetrics } from '../../../src/main/pipeline/metrics.js';
 import { kindNamed, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import { Judge } from '../../../src/shared/pipeline/judge.js';
+import { asPeer } from '../../support/branded.js';
 import { keptLog } from '../../support/logger.js';
 import { trap } from '../../support/made-up/trap.js';
 import { sampleData } from '../../support/sample-messages.js';

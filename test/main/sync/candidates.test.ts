@@ -1,5 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { NO_RECORD, type PeerRecord } from '../../../src/main/peers/peer-record.js';
@@ -10,6 +8,8 @@ import {
   type SyncCandidate,
   syncCandidates,
 } from '../../../src/main/sync/candidates.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asHub, asPeer } from '../../support/branded.js';
 
 const SELECTION: Selection = {
   ownHeight: 100,
@@ -34,7 +34,7 @@ const peer = (
     height: 200,
     startingHeight: 0,
     bestBlock: '',
-    dataHubUrl: 'https://hub.example.org',
+    dataHubUrl: asHub('https://hub.example.org'),
     name: '',
     storage: 'full',
     chainWork: '',
@@ -48,7 +48,7 @@ const peer = (
   banScore: 0,
   banned: false,
   name: '',
-  dataHubUrl: 'https://hub.example.org',
+  dataHubUrl: asHub('https://hub.example.org'),
   height: 200,
   blockHash: 'ab'.repeat(32),
   storage: 'full',
@@ -76,7 +76,11 @@ describe('whom to catch up from', () => {
       recorded(asPeer('ahead, pruned'), { validatedWork: '1001' }, { storage: 'pruned' }),
       recorded(asPeer('ahead'), { validatedWork: '1001' }),
       recorded(asPeer('farthest ahead'), { validatedWork: '10000' }, { banScore: 90 }),
-      recorded(asPeer('ahead and delivered'), { validatedWork: '1001', lastValidBlock: 9_000 }, { banScore: 90 }),
+      recorded(
+        asPeer('ahead and delivered'),
+        { validatedWork: '1001', lastValidBlock: 9_000 },
+        { banScore: 90 },
+      ),
     ];
     const order = [
       'ahead and delivered',
@@ -109,9 +113,10 @@ describe('whom to catch up from', () => {
     ]);
     const proven = (...peers: PeerSnapshot[]) => orderOf(peers, { allowUnproven: false });
     assert.deepEqual(proven(lacked), []);
-    assert.deepEqual(proven(recorded(asPeer('forgiven'), { validatedWork: '1001', storageDoubtedUntil: 10_000 })), [
-      'forgiven',
-    ]);
+    assert.deepEqual(
+      proven(recorded(asPeer('forgiven'), { validatedWork: '1001', storageDoubtedUntil: 10_000 })),
+      ['forgiven'],
+    );
     assert.deepEqual(proven(recorded(asPeer('stale'), { lastValidBlock: 4_999 })), []);
     assert.deepEqual(proven(recorded(asPeer('fresh'), { lastValidBlock: 5_000 })), ['fresh']);
     assert.deepEqual(proven(recorded(asPeer('as far as we are'), { validatedWork: '1000' })), []);
@@ -171,7 +176,7 @@ const candidate = (id: PeerIdText, changes: Partial<SyncCandidate> = {}): SyncCa
   id,
   height: 200,
   hash: 'ab'.repeat(32),
-  dataHubUrl: `https://${id}.example.org`,
+  dataHubUrl: asHub(`https://${id}.example.org`),
   full: true,
   banScore: 0,
   reputation: 50,
@@ -236,14 +241,17 @@ describe('whose data hubs are asked', () => {
     const url = (_: unknown, n: number) => `https://one.example.org:${8000 + n}/${n}`;
     const crowd = many(500, 'crowd').map((one, n) => ({
       ...one,
-      url: url(one, n),
+      dataHubUrl: asHub(url(one, n)),
       standing: n < 250 ? ('connected' as const) : ('stranger' as const),
     }));
     const asked = idsOf(hubsToAsk([...crowd, candidate(asPeer('alone'))], NOT_TRIED));
     assert.equal(asked.length, 3);
     assert.equal(hubsToAsk(crowd.slice(0, 32), NOT_TRIED).length, 32);
     assert.ok(asked.includes(asPeer('alone')));
-    assert.deepEqual(idsOf(hubsToAsk([candidate(asPeer('bad'), { dataHubUrl: 'no URL' })], NOT_TRIED)), ['bad']);
+    assert.deepEqual(
+      idsOf(hubsToAsk([candidate(asPeer('bad'), { dataHubUrl: asHub('no URL') })], NOT_TRIED)),
+      ['bad'],
+    );
   });
 
   it('who was tried in vain comes behind who was not, and behind who was tried before', () => {

@@ -1,5 +1,3 @@
-import { asPeer } from '../../support/peer-ids.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { MemoryLevel } from 'memory-level';
@@ -18,6 +16,10 @@ import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';
+import type { DataHubUrl } from '../../../src/shared/messages/data-hub-url.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
+import { asHub, asPeer } from '../../support/branded.js';
+import { AUTHOR as FORCED } from '../../support/sample-messages.js';
 import { waitFor, within } from '../../support/wait.js';
 
 const INTERVAL = 2_000;
@@ -26,7 +28,7 @@ const SETTLE = 5 * INTERVAL;
 interface Told {
   height?: number;
   storage?: string;
-  url?: string;
+  url?: DataHubUrl | '';
   hash?: string;
 }
 
@@ -111,7 +113,7 @@ async function world(
       peer,
       height: 200,
       hash: 'ab'.repeat(32),
-      url: `${hub.url}/${peer}`,
+      url: asHub(`${hub.url}/${peer}`),
       clientName: '',
       storage: 'full',
       chainWork: '',
@@ -159,7 +161,7 @@ describe('the sync coordinator', () => {
         id: 'one',
         height: 200,
         hash: 'ab'.repeat(32),
-        url: `${hub.url}/one`,
+        dataHubUrl: `${hub.url}/one`,
         full: true,
         banScore: 0,
         reputation: 50,
@@ -223,11 +225,11 @@ describe('the sync coordinator', () => {
     tell(asPeer('behind'), { height: 100 });
     tell(asPeer('hubless'), { height: 900, url: '' });
     tell(asPeer('nameless'), { height: 900, hash: '' });
-    tell(asPeer('blacklisted'), { height: 900, url: 'http://blacklisted.example/' });
+    tell(asPeer('blacklisted'), { height: 900, url: asHub('http://blacklisted.example/') });
     tell(asPeer('banned'), { height: 900 });
     tell(asPeer('cheat'), { height: 900 });
     tell(asPeer('invalid'), { height: 900, hash: 'cd'.repeat(32) });
-    tell(asPeer('unreachable'), { height: 900, url: 'http://127.0.0.1:1' });
+    tell(asPeer('unreachable'), { height: 900, url: asHub('http://127.0.0.1:1') });
     state.banned.add('banned');
     state.invalid.add('cd'.repeat(32));
     registry.records.malicious(asPeer('cheat'));
@@ -248,7 +250,7 @@ describe('the sync coordinator', () => {
     assert.equal(coordinator.syncPeer, undefined);
     await after(INTERVAL);
     assert.deepEqual(chosen(), ['one', 'two']);
-    coordinator.peerFailed(asPeer(''), 'whoever it was');
+    coordinator.peerFailed(undefined, 'whoever it was');
     await after(2 * INTERVAL);
     assert.deepEqual(chosen(), ['one', 'two'], 'both rest');
     state.now += 60_000 - 3 * INTERVAL;
@@ -330,25 +332,25 @@ describe('the sync coordinator', () => {
   it('asks the forced peer and nobody else, whatever it did, while it is ahead and answers', async (context) => {
     const { after, chosen, tell, state, coordinator, hub, registry } = await world(context, {
       p2p_max_unproven_sync_probes_per_backoff_window: 0,
-      p2p_force_sync_peer: 'forced',
+      p2p_force_sync_peer: FORCED,
     });
     tell(asPeer('other'), { height: 900 });
     await after(0);
     await after(SETTLE);
     assert.deepEqual(chosen(), []);
-    tell(asPeer('forced'), { storage: 'pruned' });
-    state.banned.add('forced');
-    registry.records.malicious(asPeer('forced'));
+    tell(FORCED, { storage: 'pruned' });
+    state.banned.add(FORCED);
+    registry.records.malicious(FORCED);
     await after(INTERVAL * 32);
-    assert.deepEqual(chosen(), ['forced']);
+    assert.deepEqual(chosen(), [FORCED]);
     await after(INTERVAL);
-    assert.equal(coordinator.syncPeer?.id, 'forced');
-    coordinator.peerFailed(asPeer('forced'), '');
+    assert.equal(coordinator.syncPeer?.id, FORCED);
+    coordinator.peerFailed(FORCED, '');
     hub.answer = (_, response) => void response.writeHead(503).end();
     await after(INTERVAL * 32);
     hub.answer = (_, response) => void response.end();
     await after(INTERVAL * 32);
-    assert.deepEqual(chosen(), ['forced', 'forced']);
+    assert.deepEqual(chosen(), [FORCED, FORCED]);
   });
 
   it('looks ever more rarely while nobody can be had, a minute at the most apart, and says so once', async (context) => {
@@ -371,7 +373,7 @@ describe('the sync coordinator', () => {
 
   it('after hours in which no data hub could be reached, asks again within two minutes', async (context) => {
     let reachable = false;
-    const answering = async (urls: readonly string[]) =>
+    const answering = async (urls: readonly DataHubUrl[]) =>
       new Map(urls.map((url) => [url, reachable && url.endsWith('/one') ? 5 : undefined]));
     const { after, tell, chosen, state } = await world(
       context,
@@ -398,7 +400,7 @@ describe('the sync coordinator', () => {
   it('when every peer rests for longer than a minute, tries them in turn', async (context) => {
     const { after, chosen, coordinator, tell } = await syncing(context);
     for (let n = 0; n < 11; n++) {
-      if (coordinator.syncPeer !== undefined) coordinator.peerFailed(asPeer(''), 'in vain');
+      if (coordinator.syncPeer !== undefined) coordinator.peerFailed(undefined, 'in vain');
       for (let waited = 0; coordinator.syncPeer === undefined && waited < 600_000; waited += 1_000) {
         tell(asPeer('one'), { height: 300 });
         tell(asPeer('two'));
@@ -412,7 +414,7 @@ describe('the sync coordinator', () => {
   it('finds the peer that is configured or was of use among any number of made-up ones', async (context) => {
     const asked: string[] = [];
     const hubs = {
-      answering: async (urls: readonly string[]) => {
+      answering: async (urls: readonly DataHubUrl[]) => {
         asked.push(...urls);
         return new Map(urls.map((url) => [url, /configured|useful/.test(url) ? 5 : undefined]));
       },
@@ -423,9 +425,10 @@ describe('the sync coordinator', () => {
         {},
         { hubs, isConfigured: (id) => id === 'configured' },
       );
-      tell(asPeer(honest), { url: `http://${honest}.example` });
+      tell(asPeer(honest), { url: asHub(`http://${honest}.example`) });
       if (honest === 'useful') registry.records.validBlock(asPeer('useful'));
-      for (let n = 0; n < 1_000; n++) tell(asPeer(`made-up-${n}`), { height: 9_000, url: `http://${n}.example` });
+      for (let n = 0; n < 1_000; n++)
+        tell(asPeer(`made-up-${n}`), { height: 9_000, url: asHub(`http://${n}.example`) });
       await after(0);
       await after(SETTLE);
       assert.deepEqual(chosen(), [honest]);
@@ -454,7 +457,7 @@ describe('the sync coordinator', () => {
     };
     const fail = async (times: number): Promise<void> => {
       for (let n = 0; n < times; n++) {
-        coordinator.peerFailed(asPeer(''), 'in vain');
+        coordinator.peerFailed(undefined, 'in vain');
         // Longer than any pause between two attempts.
         await wait(INTERVAL * 32);
       }
@@ -512,7 +515,7 @@ describe('the sync coordinator', () => {
         for (const [peer, height] of telling) tell(asPeer(peer), { height });
         await after(INTERVAL);
       }
-      coordinator.peerFailed(asPeer(''), 'it leads nowhere');
+      coordinator.peerFailed(undefined, 'it leads nowhere');
     };
     for (let n = 0; n <= 5; n++) await failing();
     state.triggers.length = 0;
@@ -551,7 +554,7 @@ describe('the sync coordinator', () => {
 
   it('with data hubs unchecked it takes the best without a question', async (context) => {
     const { after, tell, chosen, hub } = await world(context, { p2p_health_check_enabled: false });
-    tell(asPeer('one'), { url: 'http://127.0.0.1:1' });
+    tell(asPeer('one'), { url: asHub('http://127.0.0.1:1') });
     await after(0);
     await after(SETTLE);
     assert.deepEqual(chosen(), ['one']);

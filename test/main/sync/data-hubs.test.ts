@@ -5,6 +5,7 @@ import { DataHubs, type DataHubsOptions } from '../../../src/main/sync/data-hubs
 import { GuardedHttp } from '../../../src/main/sync/guarded-http.js';
 import { createSyncMetrics } from '../../../src/main/sync/metrics.js';
 import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
+import { asHub } from '../../support/branded.js';
 import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { settingsOf } from '../../support/settings.js';
@@ -29,10 +30,12 @@ describe('data hubs', () => {
     const broken = await startDataHub(context, (_, response) => void response.destroy());
     const late = await startDataHub(context, () => {});
     const { hubs, checks } = hubsOf({}, true, 2_000);
-    const urls = [good.url, `${good.url}/`, away.url, broken.url, late.url];
+    const urls = [good.url, `${good.url}/`, away.url, broken.url, late.url].map(asHub);
     const answers = await hubs.answering(urls, NEVER);
     assert.deepEqual([...answers.keys()].sort(), [...urls].sort());
-    assert.ok((answers.get(good.url) ?? Number.NaN) > 0 && (answers.get(urls[1] ?? '') ?? Number.NaN) > 0);
+    assert.ok(
+      (answers.get(good.url) ?? Number.NaN) > 0 && (answers.get(asHub(`${good.url}/`)) ?? Number.NaN) > 0,
+    );
     for (const url of urls.slice(2)) assert.equal(answers.get(url), undefined, url);
     assert.deepEqual(good.asked, ['/api/v1/bestblockheader', '/api/v1/bestblockheader']);
     assert.equal(await checks('answered'), 2);
@@ -42,7 +45,7 @@ describe('data hubs', () => {
   it('inside are not asked unless private addresses are allowed, by name or address', async (context) => {
     const hub = await startDataHub(context);
     const { hubs, checks } = hubsOf({}, false);
-    const named = `http://hub.example.com:${hub.port}`;
+    const named = asHub(`http://hub.example.com:${hub.port}`);
     const answers = await hubs.answering([hub.url, named], NEVER);
     assert.deepEqual([answers.get(hub.url), answers.get(named)], [undefined, undefined]);
     assert.equal(answers.size, 2);
@@ -74,7 +77,7 @@ describe('data hubs', () => {
       response.once('close', () => open--);
     });
     const { hubs, checks } = hubsOf({ budgetMs: 2_000 }, true, 20_000);
-    const urls = Array.from({ length: 32 }, (_, n) => `${holding.url}/${n}`);
+    const urls = Array.from({ length: 32 }, (_, n) => asHub(`${holding.url}/${n}`));
     const began = performance.now();
     const answers = await hubs.answering(urls, NEVER);
     assert.ok(performance.now() - began < 15_000);

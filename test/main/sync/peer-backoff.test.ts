@@ -1,7 +1,7 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PeerBackoff } from '../../../src/main/sync/peer-backoff.js';
+import { asPeer } from '../../support/branded.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { requestCatchup } from '../../../src/main/sync/request-catchup.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import type { Settings } from '../../../src/shared/settings/table.js';
+import { asHub } from '../../support/branded.js';
 import { recordsIn, serveBroker } from '../../support/embedded-broker.js';
 import { hashOf } from '../../support/gossip.js';
 import { startPublisher } from '../../support/publisher.js';
@@ -15,7 +16,7 @@ const candidate = (n: number) => ({
   id: OTHER_PEER,
   height: 200,
   hash: hashOf(n),
-  dataHubUrl: 'https://hub.example.org/api/v1',
+  dataHubUrl: asHub('https://hub.example.org/api/v1'),
   full: true,
   banScore: 0,
   reputation: 50,

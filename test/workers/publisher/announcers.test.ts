@@ -1,9 +1,9 @@
-import { asPeer } from '../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashToBytes, parseHashHex } from '../../../src/shared/bitcoin/hash.js';
 import { blocks, subtrees } from '../../../src/shared/messages/topics.js';
 import { Announcers } from '../../../src/workers/publisher/announcers.js';
+import { asPeer } from '../../support/branded.js';
 
 const hash = (n: number) => {
   const hex = parseHashHex(n.toString(16).padStart(64, '0'));
@@ -77,7 +77,8 @@ test('whether somebody was forgotten for want of room is known for ten minutes',
 
 test('one peer with many data hubs does not take the places of others', () => {
   const announcers = new Announcers();
-  for (let n = 0; n < 100; n++) announcers.remember(announced(subtrees.id, 1, `https://h${n}.example`), asPeer('a'));
+  for (let n = 0; n < 100; n++)
+    announcers.remember(announced(subtrees.id, 1, `https://h${n}.example`), asPeer('a'));
   announcers.remember(announced(subtrees.id, 1), asPeer('b'));
   assert.deepEqual(
     announcers.of(subtrees.id, hash(1)).map(({ peer }) => peer),

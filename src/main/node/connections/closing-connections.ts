@@ -1,8 +1,8 @@
 /** Ways to end a connection. */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Connection } from '@libp2p/interface';
 import { errorMessage } from '../../../shared/errors.js';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { multiaddrHost } from '../addresses/multiaddrs.js';
 
 /** Until a remote that does not answer is cut off. */

@@ -3,12 +3,12 @@
  * are known. libp2p's own inbound limits would come earlier and know no exemptions: they stand aside, see connection-limits.ts.
  */
 
-import { parsePeerId, type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { AddressList, isLoopbackAddress, sourceOf } from '../../../shared/net/ip.js';
+import { type PeerIdText, parsePeerId, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import { isRelayed, multiaddrHost } from '../addresses/multiaddrs.js';
 import type { PeripheryMetrics, RefusalReason } from '../metrics/periphery-metrics.js';

@@ -1,9 +1,9 @@
 /** Who is connected, and what is known of each: one view over the host's connections, traffic and identities. */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { AddressList, isLoopbackAddress } from '../../../shared/net/ip.js';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import { ConfiguredPeers } from '../addresses/configured-peers.js';
 import { multiaddrHost } from '../addresses/multiaddrs.js';

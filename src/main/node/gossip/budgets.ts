@@ -4,9 +4,9 @@
  * second after second is reported.
  */
 
-import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { NodeMetrics } from '../metrics/node-metrics.js';
 
 const WINDOW_MS = 1000;

@@ -1,10 +1,10 @@
 /** GossipSub as this network needs it: its topics, ids, scores, and the patches that it gets. */
 
-import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { type GossipSub, gossipsub, StrictSign } from '@chainsafe/libp2p-gossipsub';
 import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import { gossipTopic } from '../../../shared/bitcoin/networks.js';
 import type { MessageKind } from '../../../shared/messages/kind.js';
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import { fastMessageId, messageId, messageIdText } from '../messages/message-id.js';
 import { resetAbandonedStreams } from '../patches/abandoned-streams.js';

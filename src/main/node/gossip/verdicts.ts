@@ -1,10 +1,10 @@
 /** Messages that GossipSub has handed out and that wait for their verdict. It forwards none before, and forgets it some time after. */
 
-import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { Counter } from 'prom-client';
 import { monotonic } from '../../../shared/clock.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { NodeMetrics } from '../metrics/node-metrics.js';
 import { scoreInvalidMessage } from '../patches/author-blame.js';
 import type { GossipInternals } from '../patches/gossip-internals.js';

@@ -13,11 +13,11 @@
  * thread, at a multiple of the cost, as often as a neighbour likes.
  */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Message } from '@chainsafe/libp2p-gossipsub';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import { MessageStatus, type RejectReason, type ValidateError } from '@chainsafe/libp2p-gossipsub/types';
 import type { PeerId } from '@libp2p/interface';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { messageIdText } from '../messages/message-id.js';
 import { isEd25519Author } from '../messages/signed-message.js';
 

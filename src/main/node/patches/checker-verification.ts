@@ -13,7 +13,6 @@
  * Whoever verifies checks the message as well, and says so with it: see `judgementOf`.
  */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { hash } from 'node:crypto';
 import type { Message } from '@chainsafe/libp2p-gossipsub';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
@@ -24,6 +23,7 @@ import { LRUCache } from 'lru-cache';
 import { base58btc } from 'multiformats/bases/base58';
 import * as Digest from 'multiformats/hashes/digest';
 import type { MessageKind } from '../../../shared/messages/kind.js';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { messageIdText } from '../messages/message-id.js';
 import {
   AUTHOR_LENGTH,

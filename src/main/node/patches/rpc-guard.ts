@@ -5,9 +5,9 @@
  * to a peer that does not read it goes on sending until a buffer is full.
  */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
 import type { PeerId, Stream } from '@libp2p/interface';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 
 /** What GossipSub has and its exported type does not show. */
 export interface GuardedGossip {

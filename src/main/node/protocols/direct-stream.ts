@@ -1,6 +1,5 @@
 /** The direct stream (WIRE §1, first generation): open, write one JSON message, close. */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
@@ -8,6 +7,7 @@ import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import { errorMessage, UnavailableError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { QUEUES } from '../../../shared/queues.js';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { DirectOutcome, PeripheryMetrics } from '../metrics/periphery-metrics.js';
 import { GaveWayError, ServedStreams } from './served-streams.js';
 import { finishStream, OversizeError, readStream, SilenceError } from './stream-reading.js';

@@ -1,8 +1,9 @@
 /** What the blockchain service's registry has been told of each peer, or was found to have: it is told again when that changes, or after a minute. */
 
-import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
+import type { DataHubUrl } from '../../../shared/messages/data-hub-url.js';
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { ServiceRow } from '../service-row.js';
 import { MAX_ROWS } from './rows.js';
 
@@ -12,7 +13,7 @@ export interface Told {
   readonly height: number;
   /** Display order. */
   readonly blockHash: string;
-  readonly dataHubUrl: string;
+  readonly dataHubUrl: DataHubUrl | '';
   /** `full`, `pruned`, or empty. */
   readonly storage: string;
 }

@@ -1,9 +1,9 @@
 /** Calls of the blockchain service's registry that follow from what is reported of a peer, as Go's P2P service makes them. */
 
-import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { type HashHex, hashToBytes } from '../../../shared/bitcoin/hash.js';
 import { dateOf, steadyTime } from '../../../shared/clock.js';
 import { PeerRegistryInfo, UpdatePeerMetricsRequest } from '../../../shared/generated/peer_registry.js';
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { RegistryMethod, RegistryRequest } from '../../chain/peer-registry-calls.js';
 import type { PeerReport } from '../peer-report.js';
 

@@ -61,7 +61,7 @@ export class RegistryLink {
   readonly #missing = new Set<RegistryMethod>();
   #state: RegistryState = 'unasked';
   #reason = '';
-  /** When the service refused something for want of room, and when that was logged. */
+  /** When the service refused something for want of capacity, and when that was logged. */
   #fullAt = NEVER;
   #fullToldAt = NEVER;
   #retryMs = FIRST_RETRY_MS;
@@ -201,7 +201,7 @@ export class RegistryLink {
     onLeft(state, before !== state);
   }
 
-  /** The service had no room for one more peer. */
+  /** The service had no capacity for one more peer. */
   full(): void {
     const now = monotonic();
     this.#fullAt = now;

@@ -2,7 +2,7 @@
 
 import { hashToBytes, parseHashHex } from '../../../shared/bitcoin/hash.js';
 import { dateOf, steadyTime } from '../../../shared/clock.js';
-import { PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
+import { type PeerRegistryInfo, TransportType } from '../../../shared/generated/peer_registry.js';
 import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { RegistryMethod } from '../../chain/peer-registry-calls.js';
 import type { PeerRecord } from '../peer-record.js';
@@ -11,7 +11,7 @@ import type { PeerRegistry } from '../registry.js';
 import type { Told } from './asserted.js';
 import type { RegistryCall } from './calls.js';
 
-/** Whoever was heard of longer ago is not offered, unless it is recorded, connected or configured. */
+/** A peer whose last message is older is not offered, unless it is recorded, connected or configured. */
 const OFFERED_WITHIN_MS = 3_600_000;
 
 /** What a peer told of itself, as it is known here now. */
@@ -68,7 +68,10 @@ export function toldInfo(
  * How dealing with a peer went, in the service's fields. What is counted there and not here is counted in `reports`, which were not told yet; bytes go as what
  * was added.
  */
-export function recordedInfo(record: PeerRecord, reports: readonly RegistryCall[]): Partial<PeerRegistryInfo> {
+export function recordedInfo(
+  record: PeerRecord,
+  reports: readonly RegistryCall[],
+): Partial<PeerRegistryInfo> {
   const count = (...methods: readonly RegistryMethod[]): number =>
     reports.filter(({ method }) => methods.includes(method)).length;
   const contradictions = reports.map((call) =>

@@ -23,7 +23,7 @@ export interface Update {
 export interface PendingComponents {
   /** Connected, configured or reported by the services: such peers are not crowded out by strangers. */
   readonly isFamiliar: (peer: PeerIdText) => boolean;
-  /** An update, or one of its calls, found no room. */
+  /** There was no capacity for an update, or for one of its calls. */
   readonly onDropped: () => void;
 }
 
@@ -60,7 +60,7 @@ export class PendingUpdates {
     return this.#familiar.size + this.#strangers.size;
   }
 
-  /** What waits about a peer, to be added to. Undefined, and counted, where there is no room for one more peer. */
+  /** What waits about a peer, to be added to. Undefined, and counted, where there is no capacity for one more peer. */
   of(peer: PeerIdText): Update | undefined {
     const waiting = this.#familiar.get(peer) ?? this.#strangers.get(peer);
     if (waiting !== undefined) return waiting;

@@ -7,10 +7,10 @@ import { TransportType } from '../../../shared/generated/peer_registry.js';
 import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { PeerRegistry } from '../registry.js';
 import { LOW_REPUTATION } from '../reputation.js';
+import { isDealtWith, type ServiceRow, serviceRow } from '../service-row.js';
 import type { ServiceBans } from './bans.js';
 import type { RegistryLink } from './link.js';
 import type { RegistryClientMetrics } from './metrics.js';
-import { isDealtWith, type ServiceRow, serviceRow } from '../service-row.js';
 import { MAX_ROWS, ServiceRows } from './rows.js';
 import { together } from './together.js';
 
@@ -186,7 +186,7 @@ export class RegistryReader {
       const row = info === undefined || not_found ? undefined : serviceRow(info, (id) => id === peer);
       const answered = row?.id === peer ? row : undefined;
       if (info !== undefined && answered === undefined) metrics.refusedRows.inc();
-      // Whoever asks PeerService about peers that nobody knows takes no room here.
+      // Whoever asks PeerService about peers that nobody knows fills no memory here.
       const { known, records } = registry;
       if (answered !== undefined || known.get(peer) !== undefined || records.has(peer))
         this.#rows.set(peer, answered);

@@ -1,8 +1,8 @@
 /** What the blockchain service's registry answered about peers, remembered for a while. Asked for every message: constant time. */
 
-import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import { LRUCache } from 'lru-cache';
 import { monotonic } from '../../../shared/clock.js';
+import type { PeerIdText } from '../../../shared/net/peer-id.js';
 import type { ServiceRow } from '../service-row.js';
 
 /** An answer is better than none for so long. */

@@ -236,7 +236,7 @@ export class RegistryWriter {
         if (outcome === 'full') {
           link.full();
           if (this.#asserted.isTold(peer)) {
-            // It has a place there: how it stands is told again anyway.
+            // It has a row there: how it stands is told again anyway.
             this.#putBack(
               peer,
               steps.slice(index).filter(({ repeatable }) => repeatable !== true),

@@ -1,9 +1,9 @@
-import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import { ConnectionBudgets } from '../../../../src/main/node/gossip/budgets.js';
 import { createNodeMetrics } from '../../../../src/main/node/metrics/node-metrics.js';
+import { asPeer } from '../../../support/branded.js';
 import { shiftDate } from '../../../support/shifted-clock.js';
 import { waitFor } from '../../../support/wait.js';
 

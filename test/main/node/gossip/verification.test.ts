@@ -1,11 +1,11 @@
-import { asPeer } from '../../../support/peer-ids.js';
-import type { PeerIdText } from '../../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
 import { Verification } from '../../../../src/main/node/gossip/verification.js';
 import { createNodeMetrics } from '../../../../src/main/node/metrics/node-metrics.js';
 import type { IncomingMessage, Judgement, MessageChecks } from '../../../../src/main/node/types.js';
+import type { PeerIdText } from '../../../../src/shared/net/peer-id.js';
+import { asPeer } from '../../../support/branded.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode, VERIFYING } from '../../../support/node.js';
 import { createPeer } from '../../../support/peer.js';
 import { createSigner } from '../../../support/signed.js';

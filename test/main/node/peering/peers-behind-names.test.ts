@@ -1,7 +1,7 @@
-import type { PeerIdText } from '../../../../src/shared/net/peer-id.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createBanProtection } from '../../../../src/main/bans/protection.js';
+import type { PeerIdText } from '../../../../src/shared/net/peer-id.js';
 import { BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
 import { createPeer } from '../../../support/peer.js';
 import { OTHER_PEER } from '../../../support/sample-messages.js';

@@ -1,4 +1,3 @@
-import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tcp } from '@libp2p/tcp';
@@ -6,6 +5,7 @@ import { isRelaying, relayAddresses } from '../../../../src/main/node/addresses/
 import { internalsOf } from '../../../../src/main/node/patches/host-internals.js';
 import { RelayReservations, relayTransport } from '../../../../src/main/node/patches/relay-reservations.js';
 import { Relays } from '../../../../src/main/node/peering/relays.js';
+import { asPeer } from '../../../support/branded.js';
 import { createHost } from '../../../support/host.js';
 import { keptLog } from '../../../support/logger.js';
 import { createTestNode, type TestNode } from '../../../support/node.js';

@@ -1,4 +1,3 @@
-import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -10,6 +9,7 @@ import { createBanMetrics } from '../../../../src/main/bans/metrics.js';
 import { ServiceBans } from '../../../../src/main/peers/service/bans.js';
 import { createRegistryClientMetrics } from '../../../../src/main/peers/service/metrics.js';
 import { monotonic } from '../../../../src/shared/clock.js';
+import { asPeer } from '../../../support/branded.js';
 import { closing } from '../../../support/closing.js';
 import { keptLog } from '../../../support/logger.js';
 import { AUTHOR, OTHER_PEER } from '../../../support/sample-messages.js';

@@ -1,8 +1,8 @@
-import { asPeer } from '../../../support/peer-ids.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RegistryCall } from '../../../../src/main/peers/service/calls.js';
 import { PendingUpdates } from '../../../../src/main/peers/service/pending.js';
+import { asPeer } from '../../../support/branded.js';
 
 function pendingOf({ maxPeers = 10, maxCalls = 3, familiar = [] as readonly string[] } = {}) {
   const counted = { dropped: 0 };
