@@ -7,8 +7,8 @@ import type { Framing } from '../../src/shared/messages/framing.js';
 import { wrap } from '../../src/shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import type { CheckContext } from '../../src/shared/messages/kind.js';
-import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { PeerIdText } from '../../src/shared/net/peer-id.js';
+import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 

@@ -14,7 +14,6 @@ import { framedBound } from '../../shared/messages/framing.js';
 import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { CheckContext, MessageKind } from '../../shared/messages/kind.js';
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import {
   isTaken,
   type Offence,
@@ -24,6 +23,7 @@ import {
   outcomeAt,
   outcomeIndex,
 } from '../../shared/messages/outcomes.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { ownMessage } from '../../shared/pipeline/check.js';
 import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import {

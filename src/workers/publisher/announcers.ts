@@ -7,6 +7,7 @@ import { ANNOUNCED_TOPICS } from '../../shared/messages/topics.js';
 import type { Announcer } from '../../shared/pipeline/types.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
+import type { Announcer } from '../../shared/pipeline/types.js';
 
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
 const MAX_A_HASH = QUEUES.announcers.bounds.perHash;

@@ -11,7 +11,10 @@ import { SyncCoordinator, type SyncCoordinatorComponents } from '../../../src/ma
 import { DataHubs } from '../../../src/main/sync/data-hubs.js';
 import { GuardedHttp } from '../../../src/main/sync/guarded-http.js';
 import { createSyncMetrics } from '../../../src/main/sync/metrics.js';
+import type { DataHubUrl } from '../../../src/shared/messages/data-hub-url.js';
+import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
 import { checkContextOf } from '../../../src/shared/pipeline/check-context.js';
+import { asHub, asPeer } from '../../support/branded.js';
 import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';

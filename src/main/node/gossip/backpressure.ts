@@ -71,6 +71,11 @@ export class Backpressure {
     if (this.#paused.size > 0 && this.#total * 2 <= this.#bound) this.resumeAll();
   }
 
+  /** Its connections have closed: a stream that was paused is gone with them. What is pending of it still gets its verdict. */
+  closed(source: string): void {
+    this.#paused.delete(source);
+  }
+
   /** Sets the gauges; for the scrape. */
   observe(): void {
     this.#metrics.pending.set(this.#total);

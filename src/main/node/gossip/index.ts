@@ -1,12 +1,12 @@
 /** Gossip on the network's topics: what comes waits for a verdict before it is passed on, and nobody can send more than its share. */
 
-import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { EventEmitter } from 'node:events';
 import type { AddrInfo } from '@chainsafe/libp2p-gossipsub/types';
 import type { Counter } from 'prom-client';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { MessageKind } from '../../../shared/messages/kind.js';
+import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import type { Settings } from '../../../shared/settings/table.js';
 import { DuplicateConnections } from '../connections/duplicate-connections.js';
 import type { WarnOfPeer } from '../connections/peer-warnings.js';
@@ -233,6 +233,7 @@ export class Gossip extends EventEmitter<GossipEvents> {
   /** Its last connection has closed. */
   closed(peerId: PeerIdText): void {
     this.#budgets.forget(peerId);
+    this.#backpressure.closed(peerId);
     this.#sharedTopics.closed(peerId);
   }
 

@@ -6,21 +6,23 @@ import { generateKeyPair } from '@libp2p/crypto/keys';
 import { Registry } from 'prom-client';
 import { Backpressure, type PausableStream } from '../../../../src/main/node/gossip/backpressure.js';
 import { createNodeMetrics } from '../../../../src/main/node/metrics/node-metrics.js';
+import { sumOf } from '../../../support/gossip.js';
 import { BLOCK, BLOCK_TOPIC, createTestNode } from '../../../support/node.js';
 import { createPeer, type RawMessage, signMessage } from '../../../support/peer.js';
 import { waitFor } from '../../../support/wait.js';
 
-test('at the bound the loud are paused and the quiet are not, and a new stream is paused too', () => {
-  class Stream implements PausableStream {
-    status = 'open';
-    readStatus = 'readable';
-    pause() {
-      this.readStatus = 'paused';
-    }
-    resume() {
-      this.readStatus = 'readable';
-    }
+class Stream implements PausableStream {
+  status = 'open';
+  readStatus = 'readable';
+  pause() {
+    this.readStatus = 'paused';
   }
+  resume() {
+    this.readStatus = 'readable';
+  }
+}
+
+test('at the bound the loud are paused and the quiet are not, and a new stream is paused too', () => {
   const streams = new Map([
     ['loud', new Stream()],
     ['quiet', new Stream()],
@@ -41,6 +43,28 @@ test('at the bound the loud are paused and the quiet are not, and a new stream i
   assert.equal(backpressure.pending, 5);
   assert.equal(streams.get('loud')!.readStatus, 'readable');
   assert.equal(backpressure.peak, 13);
+});
+
+test('a paused stream is forgotten with the connection, however much of others is pending', async () => {
+  const registry = new Registry();
+  const backpressure = new Backpressure(
+    { metrics: createNodeMetrics(registry) },
+    { streamOf: () => new Stream(), bound: 10 },
+  );
+  const paused = async () => {
+    backpressure.observe();
+    return sumOf(await registry.metrics(), 'teranode_p2p_node_paused_streams');
+  };
+  for (let count = 0; count < 100; count++) backpressure.enter('busy');
+  for (let n = 0; n < 20; n++) {
+    const source = `passer-by ${n}`;
+    for (let count = 0; count < 10; count++) backpressure.enter(source);
+    assert.equal(await paused(), 2);
+    for (let count = 0; count < 10; count++) backpressure.leave(source);
+    backpressure.closed(source);
+  }
+  assert.equal(await paused(), 1);
+  assert.equal(backpressure.pending, 100);
 });
 
 /** `count` messages of one author, signed beforehand. */
