@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ClassicLevel } from 'classic-level';
+import { asPeer } from '../support/branded.js';
 import { OTHER_PEER } from '../support/sample-messages.js';
 import { chainOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
@@ -39,10 +40,12 @@ test('what a server leaves in its store is as the table says', async (context) =
   const settings = serverSettings(context, { p2p_static_peers: [neighbour.address] });
   const served = await startServer(context, settings);
   const { bans, registry } = served.server.parts;
-  await waitFor(() => registry.known.get(neighbour.server.peerId), { what: 'a word of the neighbour' });
+  await waitFor(() => registry.known.get(asPeer(neighbour.server.peerId)), {
+    what: 'a word of the neighbour',
+  });
   await bans.add(OTHER_PEER, Date.now() + 3_600_000, 'operator');
   await bans.add('192.0.2.0/24', Date.now() + 3_600_000, 'operator');
-  registry.records.catchupAttempt(neighbour.server.peerId);
+  registry.records.catchupAttempt(asPeer(neighbour.server.peerId));
   await chainOf(served).setState('a name', Buffer.from('a value'));
   await served.server.stop();
   const store = new ClassicLevel(join(settings.DATADIR, 'store'));

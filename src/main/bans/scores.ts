@@ -2,9 +2,9 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging/logger.js';
+import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import { QUEUES } from '../../shared/queues.js';
 import type { Generation } from '../../shared/settings/table.js';
-import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
 import { InvalidBanSubjectError } from './subject.js';

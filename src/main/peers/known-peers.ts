@@ -7,8 +7,8 @@
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
-import { QUEUES } from '../../shared/queues.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
+import { QUEUES } from '../../shared/queues.js';
 import { decodeKnown, encodeKnown, type KnownPeer, MAX_HEIGHT, NOTHING_KNOWN } from './known-peer.js';
 import type { PeerMetrics } from './metrics.js';
 

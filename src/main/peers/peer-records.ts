@@ -2,8 +2,8 @@
 
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
-import { QUEUES } from '../../shared/queues.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
+import { QUEUES } from '../../shared/queues.js';
 import type { PeerMetrics } from './metrics.js';
 import { cappedBytes, decodeRecord, encodeRecord, NO_RECORD, type PeerRecord } from './peer-record.js';
 import type { FailureSource, PeerReport } from './peer-report.js';

@@ -4,10 +4,9 @@ import { LRUCache } from 'lru-cache';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import type { AnnouncedRecord } from '../../shared/messages/record.js';
 import { ANNOUNCED_TOPICS } from '../../shared/messages/topics.js';
-import type { Announcer } from '../../shared/pipeline/types.js';
-import { QUEUES } from '../../shared/queues.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Announcer } from '../../shared/pipeline/types.js';
+import { QUEUES } from '../../shared/queues.js';
 
 /** Identities cost nothing: of one hash no more announcers than this are worth a place. */
 const MAX_A_HASH = QUEUES.announcers.bounds.perHash;

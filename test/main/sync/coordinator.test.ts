@@ -18,11 +18,8 @@ import { asHub, asPeer } from '../../support/branded.js';
 import { startDataHub } from '../../support/data-hub.js';
 import { sumOf } from '../../support/gossip.js';
 import { keptLog } from '../../support/logger.js';
-import { type SettingChanges, settingsOf } from '../../support/settings.js';
-import type { DataHubUrl } from '../../../src/shared/messages/data-hub-url.js';
-import type { PeerIdText } from '../../../src/shared/net/peer-id.js';
-import { asHub, asPeer } from '../../support/branded.js';
 import { AUTHOR as FORCED } from '../../support/sample-messages.js';
+import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { waitFor, within } from '../../support/wait.js';
 
 const INTERVAL = 2_000;

@@ -4,8 +4,8 @@
  */
 
 import type { RPC } from '@chainsafe/libp2p-gossipsub/message';
-import { QUEUES } from '../../../shared/queues.js';
 import type { PeerIdText } from '../../../shared/net/peer-id.js';
+import { QUEUES } from '../../../shared/queues.js';
 import type { Traffic } from '../connections/traffic.js';
 import type { RpcGuard } from '../patches/rpc-guard.js';
 import type { Backpressure } from './backpressure.js';

@@ -87,7 +87,12 @@ export class RegistryClient {
   #running = false;
 
   constructor(components: RegistryClientComponents, options: RegistryClientOptions) {
-    const { callMs = QUEUES.registryUpdates.bounds.callMs, absentMs = 300_000, awayMs = 30_000, maxPending = 10_000 } = options;
+    const {
+      callMs = QUEUES.registryUpdates.bounds.callMs,
+      absentMs = 300_000,
+      awayMs = 30_000,
+      maxPending = 10_000,
+    } = options;
     const { freshMs = 5_000, intervalMs, banDurationMs } = options;
     const { list, ownPeer, isProtected } = components;
     this.#components = components;
