@@ -129,8 +129,10 @@ const bundled = Object.values(metafile.outputs)
   .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
   .flatMap(
     ([path]) =>
-      /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(relative(root, join(source, path)).split(sep).join('/')) ??
-      [],
+      // From the first on: the folder may be a link to another checkout's.
+      /node_modules\/(?:.*node_modules\/)?(?:@[^/]+\/)?[^/]+/.exec(
+        relative(root, join(source, path)).split(sep).join('/'),
+      ) ?? [],
   );
 writeFileSync(join(root, 'dist', 'bundled.json'), JSON.stringify([...new Set(bundled)].sort(), null, 2));
 // Of libraries that look for something optional: told, not fatal.

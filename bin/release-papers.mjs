@@ -10,6 +10,8 @@ const target = join(root, 'dist', 'release');
 const read = (...path) => readFileSync(join(root, ...path), 'utf8');
 const lock = JSON.parse(read('package-lock.json'));
 const bundled = new Set(JSON.parse(read('dist', 'bundled.json')));
+for (const path of bundled)
+  if (!(path in lock.packages)) throw new Error(`${path} is bundled, and the lockfile does not have it`);
 
 /** Texts for packages that bring none: SPDX identifier to text. */
 const STANDARD = {

@@ -380,6 +380,17 @@ describe('in the place of the P2P service of a quickstart', () => {
   });
 
   row('consumers', async () => {
+    const admin = await teranode.kafka.admin();
+    /** Waits until the server's group is there. It begins with what is written from then on (`replay=0`). */
+    const committed = (topic: string, wanted: string): Promise<unknown> =>
+      waitFor(
+        async () => {
+          const [offsets] = await admin.fetchOffsets({ groupId: `p2p.${CLIENT}`, topics: [topic] });
+          return offsets?.partitions[0]?.offset === wanted;
+        },
+        { what: `offset ${wanted} of the group in ${topic}`, timeoutMs: 60_000, everyMs: 200 },
+      );
+    for (const topic of ['rejectedtx', 'invalid-blocks']) await committed(topic, '0');
     const rejected = { txHash: hex('7'), reason: 'TX_INVALID (31): bad-txns-in-belowout', peer_id: '' };
     await produce('rejectedtx', KafkaRejectedTxTopicMessage.encode(rejected).finish());
     const told = await remote.heard(goTopic('rejected_tx', NETWORK), goId, { timeoutMs: 60_000 });
@@ -399,17 +410,7 @@ describe('in the place of the P2P service of a quickstart', () => {
         everyMs: 200,
       },
     );
-    const admin = await teranode.kafka.admin();
-    await waitFor(
-      async () => {
-        const [offsets] = await admin.fetchOffsets({
-          groupId: `p2p.${CLIENT}`,
-          topics: ['rejectedtx'],
-        });
-        return offsets?.partitions[0]?.offset === '1';
-      },
-      { what: 'the offset of the group', timeoutMs: 60_000, everyMs: 200 },
-    );
+    await committed('rejectedtx', '1');
   });
 
   row('registry', async () => {
