@@ -10,16 +10,17 @@ import { ControlConnection } from '../../src/main/control/client.js';
 import { controlSocketPath } from '../../src/main/control/protocol.js';
 import { DataDirectory } from '../../src/main/data-directory/data-directory.js';
 import { Tenure } from '../../src/main/hand-over/tenure.js';
+import { settingsProblems } from '../../src/main/preflight/settings.js';
 import { composeDependencies } from '../../src/main/server/compose.js';
 import { P2PServer } from '../../src/main/server/server.js';
 import { AbortedError, ConfigurationError } from '../../src/shared/errors.js';
 import { FSMStateType } from '../../src/shared/generated/blockchain_api.js';
+import { loadSettings } from '../../src/shared/settings/load.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { minedChain } from '../support/headers.js';
 import { keptLog } from '../support/logger.js';
 import { createPeer } from '../support/peer.js';
 import { chainOf, initServer, openFeed, serverSettings, startServer } from '../support/server.js';
-import type { SettingChanges } from '../support/settings.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
 
@@ -83,8 +84,21 @@ test('create touches neither network nor disk', async (context) => {
   await assert.rejects(server.init(), /stopped/);
 });
 
+/** What a start on an environment is refused for. */
+function problemsOf(context: TestContext, env: Readonly<Record<string, string>>): readonly string[] {
+  const directory = temporaryDirectory(context);
+  try {
+    loadSettings({ env, cwd: directory, programDirectory: directory }, settingsProblems);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigurationError, String(error));
+    return error.problems;
+  }
+}
+const keysOf = (problems: readonly string[]) => problems.map((line) => line.split(':', 1)[0]);
+
 test('every problem of the settings is in one error, each once and with its key', (context) => {
-  const bad: SettingChanges = {
+  const bad = {
     logLevel: 'loud',
     p2p_httpListenAddress: '9906',
     p2p_grpcListenAddress: 'localhost:99999',
@@ -92,22 +106,30 @@ test('every problem of the settings is in one error, each once and with its key'
     kafka_blocksConfig: 'http://nowhere/blocks',
     blockchain_grpcAddress: 'http://chain',
     asset_httpAddress: 'ftp://hub',
-    p2p_static_peers: ['nobody'],
-    securityLevelHTTP: 1,
-    p2p_websocket_trusted_source_cidrs: ['everyone'],
+    p2p_static_peers: 'nobody',
+    securityLevelHTTP: '1',
+    p2p_websocket_trusted_source_cidrs: 'everyone',
   };
-  const settings = serverSettings(context, bad);
+  const expected = Object.keys(bad).flatMap((key) =>
+    key === 'securityLevelHTTP' ? ['server_certFile', 'server_keyFile'] : [key],
+  );
+  const problems = problemsOf(context, bad);
+  assert.deepEqual(keysOf(problems).toSorted(), expected.toSorted(), problems.join('\n'));
+});
+
+test('a server is not made of settings that do not fit together, wherever they come from', (context) => {
+  const settings = serverSettings(context, { securityLevelHTTP: 1, p2p_enable_peer_scoring: false });
   for (const make of [
     () => composeDependencies(settings, keptLog().logger),
     () => P2PServer.create({ ...composeDependencies(serverSettings(context), keptLog().logger), settings }),
   ]) {
     assert.throws(make, (error) => {
       assert.ok(error instanceof ConfigurationError);
-      const keys = error.problems.map((line) => line.split(':', 1)[0]);
-      const expected = Object.keys(bad).flatMap((key) =>
-        key === 'securityLevelHTTP' ? ['server_certFile', 'server_keyFile'] : [key],
-      );
-      assert.deepEqual(keys.toSorted(), expected.toSorted(), error.message);
+      assert.deepEqual(keysOf(error.problems).toSorted(), [
+        'p2p_enable_peer_exchange',
+        'server_certFile',
+        'server_keyFile',
+      ]);
       return true;
     });
   }
@@ -128,17 +150,26 @@ const REQUIRED = {
     'p2p_rejected_tx_topic',
   ],
 } as const;
+const OF_THE_FIRST = {
+  p2p_generation: 'first',
+  p2p_ip: '127.0.0.1',
+  p2p_topic_prefix: 'bitcoin/regtest',
+  p2p_shared_key: '1f'.repeat(32),
+};
 
 for (const generation of ['current', 'first'] as const) {
   test(`${generation} generation: no server is made without a required setting, which is named`, (context) => {
     for (const key of REQUIRED[generation]) {
-      const settings = serverSettings(context, { [key]: '' }, generation);
-      assert.throws(
-        () => composeDependencies(settings, keptLog().logger),
-        (error) => error instanceof ConfigurationError && error.message.startsWith(`${key}: is required`),
-        key,
-      );
+      const env = { ...(generation === 'first' ? OF_THE_FIRST : {}), [key]: '' };
+      const problems = problemsOf(context, env);
+      assert.equal(problems.length, 1, problems.join('\n'));
+      assert.ok(problems[0]?.startsWith(`${key}: is required`), problems[0]);
     }
+    const settings = serverSettings(context, { DATADIR: '' }, generation);
+    assert.throws(
+      () => composeDependencies(settings, keptLog().logger),
+      /^ConfigurationError: DATADIR: is required/,
+    );
   });
 }
 

@@ -39,7 +39,7 @@ export function settingsProblems(
     thrown('asset_httpAddress', () => announcedUrls(settings)),
     onCluster(settings) ? kafkaSecurityProblems(settings) : [],
     compressionProblems(settings),
-    NEIGHBOURS.some((key) => settings[key] !== undefined) ? channelProblems(settings) : [],
+    NEIGHBOURS.some((key) => settings[key] !== undefined || unread.has(key)) ? channelProblems(settings) : [],
     adminKeyFileProblems(settings),
     embeddedProblems(settings, unread),
     unread.size === 0 ? islandProblems(settings, origin) : [],

@@ -5,7 +5,7 @@ import { MESSAGE_KINDS } from '../messages/index.js';
 import type { ListenAddress } from '../net/listen-address.js';
 import { dhtPrefix, isPrivateNetwork } from './generations.js';
 import type { Generation, Setting } from './setting.js';
-import type { SettingKey, Settings } from './table.js';
+import { ROWS, type SettingKey, type Settings } from './table.js';
 
 type KeysOf<T> = { [K in SettingKey]: Settings[K] extends T ? K : never }[SettingKey];
 type TextKey = KeysOf<string>;
@@ -47,6 +47,10 @@ export function checkSettings(
   const problem: Problem = (key, message) => {
     problems.push(`${key}: ${message}`);
   };
+  for (const [key, setting] of ROWS) {
+    if (isRequired(setting, settings.p2p_generation) && setting.format(settings[key]) === '')
+      problem(key, requiredProblem(setting));
+  }
   checkFollowed(settings, problem);
   checkTopics(settings, unread, problem);
   checkPorts(settings, unread, problem);
