@@ -441,7 +441,7 @@ test('a header wildly easier than our tip’s is refused, one near it is taken',
   const tipBits = 0x2000ffff;
   service.add(minedHeader(headerHash(genesisHeader('stn')), 0, tipBits), { height: 1 });
   const site = await openSite(context, { network: 'stn', blockchain_grpcAddress: service.address });
-  await waitFor(() => site.server.server.parts.best?.height === 1, { what: 'the tip' });
+  await waitFor(() => site.server.server.parts.chain.best?.height === 1, { what: 'the tip' });
   const wildly = mineHeader(0x207fffff);
   const near = mineHeader(0x2007ffff);
   const block = kindOf('block');

@@ -52,7 +52,7 @@ test('a node status fills the registry; a low reputation silences all but blocks
     { what: 'its status in the registry' },
   );
   const { p2p_max_unvalidated_advertised_height_lead: lead } = server.settings;
-  assert.equal(filled.height, (server.server.parts.best?.height ?? Number.NaN) + lead);
+  assert.equal(filled.height, (server.server.parts.chain.best?.height ?? Number.NaN) + lead);
   assert.equal(filled.data_hub_url, 'http://127.0.0.1:8090/hub');
   assert.equal(filled.storage, 'pruned');
   assert.equal(filled.reputation_score, 50);

@@ -55,7 +55,7 @@ async function startBehind(context: TestContext, options: StartOptions = {}, cha
     { dependencies: withHubsHere, ...options },
   );
   const { records } = await recordsOf(context, server, 'kafka_blocksConfig');
-  await waitFor(() => server.server.parts.best?.height === 1, { what: 'our own height' });
+  await waitFor(() => server.server.parts.chain.best?.height === 1, { what: 'our own height' });
   return {
     server,
     service,

@@ -10,7 +10,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import { messagingValues } from '../../shared/tracing/messaging.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import type { TraceParent, TraceSpan } from '../../shared/tracing/types.js';
-import type { FsmState } from '../chain/types.js';
+import type { ChainView } from '../chain/follower.js';
 import type { P2PNode } from '../node/types.js';
 import type { AnnounceMetrics, BlockedStage } from './metrics.js';
 import { publishPolicyOf } from './publish-policy.js';
@@ -31,7 +31,7 @@ export interface AnnouncementPublisherComponents {
   ) => void;
   /** Undefined: nothing is traced. */
   readonly tracers?: Tracers | undefined;
-  readonly fsmState: () => FsmState | undefined;
+  readonly chain: Pick<ChainView, 'fsmState'>;
 }
 
 export class AnnouncementPublisher {
@@ -45,21 +45,21 @@ export class AnnouncementPublisher {
   /** Whether a message of this kind would leave the machine now. */
   canReachNetwork(kind: string): boolean {
     return (
-      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) === 'publish'
+      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.chain.fsmState) === 'publish'
     );
   }
 
   /** Whether anybody at all would see a message of this kind now. */
   canPublish(kind: string): boolean {
     return (
-      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.fsmState()) !== 'drop'
+      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.chain.fsmState) !== 'drop'
     );
   }
 
   /** Counts what the state of the chain keeps back: before any work for it, or at the last moment since the state has changed meanwhile. */
   dropped(kind: string, stage: BlockedStage = 'precheck'): void {
-    const { metrics, fsmState } = this.#components;
-    const state = fsmState();
+    const { metrics, chain } = this.#components;
+    const state = chain.fsmState;
     metrics.publications.inc({ kind, outcome: 'dropped' });
     metrics.blocked.inc({
       topic: kind,
@@ -77,8 +77,8 @@ export class AnnouncementPublisher {
     message: Partial<M>,
     reachable = true,
   ): Promise<number> {
-    const { settings, metrics, node, showLocally: showOwn, fsmState } = this.#components;
-    const policy = publishPolicyOf(kind.name, settings.listen_mode, fsmState());
+    const { settings, metrics, node, showLocally: showOwn, chain } = this.#components;
+    const policy = publishPolicyOf(kind.name, settings.listen_mode, chain.fsmState);
     if (policy === 'drop') {
       this.dropped(kind.name, 'chokepoint');
       return 0;

@@ -13,6 +13,7 @@ import { toldName } from '../../shared/messages/text.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { Shares } from '../../shared/net/shares.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { ChainView } from '../chain/follower.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
 import type { AnnouncementPublisher } from './announcement-publisher.js';
@@ -55,14 +56,14 @@ export interface BestBlockComponents {
   readonly settings: Pick<Settings, 'p2p_payload_framing' | 'clientName' | 'listen_mode'>;
   readonly logger: Logger;
   readonly metrics: AnnounceMetrics;
-  readonly chain: Pick<BlockchainClient, 'getBestBlockHeader'>;
+  readonly chain: Pick<ChainView, 'best'>;
+  readonly blockchain: Pick<BlockchainClient, 'getBestBlockHeader'>;
   readonly node: Pick<P2PNode, 'sendDirect' | 'peerId' | 'subscribers' | 'isConnected'>;
   readonly publisher: AnnouncementPublisher;
   readonly urls: AnnouncedUrls;
   /** A block that is not to be announced. */
   readonly isInvalid: (info: BlockHeaderInfo) => boolean;
   readonly isInvalidHash: (hash: HashHex) => boolean;
-  readonly ownHeight: () => number | undefined;
   /** Tells block validation of a peer's block; false where the outbox refuses it. Without it, answers are only remembered of their peers. */
   readonly catchUp?: ((from: CatchUpFrom) => Promise<boolean>) | undefined;
   /** Ms, never going back. */
@@ -106,10 +107,10 @@ export class BestBlock {
    * which has no other way to catch up at its start. Never rejects.
    */
   async follow({ peer, hash, height, url: dataHubUrl }: ToldBlock): Promise<void> {
-    const { metrics, logger, now, ownHeight, isInvalidHash, catchUp } = this.#components;
+    const { metrics, logger, now, chain, isInvalidHash, catchUp } = this.#components;
     const { answers, withinMs } = FOLLOWED;
     if (catchUp === undefined || dataHubUrl === '' || now() - this.#askedAt > withinMs) return;
-    if (height <= (ownHeight() ?? -1) || isInvalidHash(hash as HashHex)) return;
+    if (height <= (chain.best?.height ?? -1) || isInvalidHash(hash as HashHex)) return;
     if (this.#answering.size === answers || this.#answering.has(peer)) return;
     this.#answering.add(peer);
     try {
@@ -122,7 +123,7 @@ export class BestBlock {
 
   /** Answers `peer` on the direct stream, within limits. Never rejects. */
   async answer(peer: PeerIdText): Promise<void> {
-    const { publisher, urls, isInvalid, metrics, node, now, chain, logger, settings } = this.#components;
+    const { publisher, urls, isInvalid, metrics, node, now, blockchain, logger, settings } = this.#components;
     const count = (outcome: BestBlockAnswer): void => metrics.bestBlockAnswers.inc({ outcome });
     if (!publisher.canReachNetwork(block.name) || !urls.announceable) return count('silent');
     const last = this.#answered.get(peer);
@@ -134,7 +135,7 @@ export class BestBlock {
     const holder = connected ? { name: peer, share: 1 } : { name: 'strangers', share: PLACES_OF_STRANGERS };
     for (const { item } of this.#underWay.take(place, [holder])) item.abort(new Error('others ask'));
     try {
-      const best = await chain.getBestBlockHeader();
+      const best = await blockchain.getBestBlockHeader();
       if (isInvalid(best)) return count('silent');
       const message = blockMessage(best, node.peerId, urls.dataHub, settings.clientName);
       const json = messageJson(block, message, settings.p2p_payload_framing);

@@ -67,11 +67,6 @@ export function createAnnounceMetrics(registry: Registry) {
       },
       registers,
     }),
-    subscribed: new Gauge({
-      name: 'teranode_p2p_announce_chain_subscribed',
-      help: '1 while the subscription to the blockchain service is open, else 0.',
-      registers,
-    }),
     dataHubUsable: new Gauge({
       name: 'teranode_p2p_announce_data_hub_usable',
       help: '0 while blocks and subtrees are not announced because peers could not reach the data hub that the settings name, else 1.',
@@ -86,12 +81,6 @@ export function createAnnounceMetrics(registry: Registry) {
       name: 'teranode_p2p_announce_shed_total',
       help: 'Notifications that gave way because too many waited.',
       labels: { kind: ['block', 'subtree', 'mining_on'] },
-      registers,
-    }),
-    chainFailures: zeroedCounter({
-      name: 'teranode_p2p_announce_chain_failures_total',
-      help: 'Notifications not announced because the chain did not answer about them.',
-      labels: { kind: [block.name, miningOn.name, 'best_block'] },
       registers,
     }),
     rejectedTxLimited: zeroedCounter({

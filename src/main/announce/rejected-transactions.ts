@@ -27,7 +27,8 @@ export interface RejectedTransactionsComponents {
   >;
   readonly metrics: AnnounceMetrics;
   readonly publisher: AnnouncementPublisher;
-  readonly peerId: () => string;
+  /** Base58 ID of this node. */
+  readonly peerId: string;
   /** Ms, never going back. */
   readonly now: () => number;
 }
@@ -75,7 +76,7 @@ export class RejectedTransactions {
         settings.p2p_rejected_tx_reason === 'code' ? rejectionCodes(rejection.reason) : rejection.reason,
         REASON_MAX,
       ),
-      peerId: peerId(),
+      peerId,
       clientName: '',
     });
   }

@@ -7,7 +7,8 @@ import type { NodeStatus } from '../../shared/messages/node-status.js';
 import { toldName } from '../../shared/messages/text.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
-import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../chain/types.js';
+import type { ChainView } from '../chain/follower.js';
+import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
 import { Cached } from './cached.js';
 import { feePolicy, PERSISTED_STATE, type PolicySettings, storageOf } from './fee-policy.js';
@@ -32,10 +33,10 @@ export interface StatusComponents {
   > &
     PolicySettings;
   readonly logger: Logger;
-  readonly chain: Pick<BlockchainClient, 'getBestBlockHeader' | 'getState'>;
+  readonly chain: Pick<ChainView, 'fsmState'>;
+  readonly blockchain: Pick<BlockchainClient, 'getBestBlockHeader' | 'getState'>;
   readonly node: Pick<P2PNode, 'peerId' | 'peers'>;
   readonly urls: AnnouncedUrls;
-  readonly fsmState: () => FsmState | undefined;
   readonly assembly?: Pick<BlockAssemblyClient, 'state'>;
   readonly syncPeer?: () => SyncPeer | undefined;
   /** Peers of the legacy service, by the blockchain service's list; undefined where it keeps none. */
@@ -56,7 +57,7 @@ export class Status {
   readonly #persisted: Cached<{ readonly state: Uint8Array | undefined }>;
 
   constructor(components: StatusComponents) {
-    const { chain, assembly, logger } = components;
+    const { blockchain, assembly, logger } = components;
     this.#components = components;
     this.#began = monotonic() - Math.max(0, wall.told() - components.startedAt);
     const failed = (line: string) => ({
@@ -64,12 +65,12 @@ export class Status {
       failed: (reason: string) => logger.warn({ reason }, line),
     });
     this.#best = new Cached(
-      async () => chain.getBestBlockHeader(),
+      async () => blockchain.getBestBlockHeader(),
       failed('node status with the last known best block'),
     );
     this.#assembled = new Cached(async () => assembly?.state(), failed('node status without block assembly'));
     this.#persisted = new Cached(
-      async () => ({ state: await chain.getState(PERSISTED_STATE) }),
+      async () => ({ state: await blockchain.getState(PERSISTED_STATE) }),
       failed('node status with the last known storage'),
     );
   }
@@ -84,7 +85,7 @@ export class Status {
    * knew, without block assembly no figures of it. Storage is left out until the chain has told of it.
    */
   async current(): Promise<Partial<NodeStatus>> {
-    const { settings, node, urls, fsmState, syncPeer, legacyPeers, version, startedAt } = this.#components;
+    const { settings, node, urls, chain, syncPeer, legacyPeers, version, startedAt } = this.#components;
     const [best, assembled, persisted] = await Promise.all([
       this.#best.current(),
       this.#assembled.current(),
@@ -104,7 +105,7 @@ export class Status {
       bestHeight: best?.height ?? 0,
       txCount: assembled?.txCount ?? 0,
       subtreeCount: assembled?.subtreeCount ?? 0,
-      fsmState: fsmState() ?? 'UNKNOWN',
+      fsmState: chain.fsmState ?? 'UNKNOWN',
       startTime: Math.floor(startedAt / 1000),
       uptime: (monotonic() - this.#began) / 1000,
       minerName: toldName(best?.miner ?? ''),

@@ -15,6 +15,7 @@ import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { Announcer, KnownAnnouncers } from '../../shared/pipeline/types.js';
 import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/types.js';
 import type { BanScores } from '../bans/scores.js';
+import type { ChainView } from '../chain/follower.js';
 import type { FsmState } from '../chain/types.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { PeerView } from '../peers/peer-view.js';
@@ -35,7 +36,7 @@ export interface InvalidFeedbackComponents {
   readonly invalidBlocks: InvalidBlocks;
   /** Who announced each hash. A rejection lets the records be read again. */
   readonly announcersOf: (kind: ReportedKind, hashes: readonly HashHex[]) => Promise<KnownAnnouncers>;
-  readonly fsmState: () => FsmState | undefined;
+  readonly chain: Pick<ChainView, 'fsmState'>;
   /** This node's own, which is never scored. */
   readonly ownPeerId: () => PeerIdText;
   readonly blocks?: KafkaConsumer | undefined;
@@ -98,7 +99,7 @@ export class InvalidFeedback {
 
   /** A consumer's handler. Rejects only while the publisher, which remembers who announced what, does not answer. */
   async handle(kind: ReportedKind, records: readonly ConsumedRecord[]): Promise<void> {
-    const { metrics, invalidBlocks, announcersOf, fsmState } = this.#components;
+    const { metrics, invalidBlocks, announcersOf, chain } = this.#components;
     const count = (outcome: FeedbackOutcome): void => metrics.reports.inc({ kind, outcome });
     const reports: { readonly report: InvalidReport; readonly at: number }[] = [];
     for (const { value, timestamp } of records) {
@@ -118,7 +119,7 @@ export class InvalidFeedback {
     const ownersOf = this.#owners();
     const now = this.#now();
     reports.forEach(({ report, at }, index) => {
-      if (CATCHING_UP.has(fsmState())) count('catching_up');
+      if (CATCHING_UP.has(chain.fsmState)) count('catching_up');
       else if (at > 0 && now - at > LATE_MS) count('late');
       else {
         const owners = whole[index] === true ? ownersOf : NOBODY;

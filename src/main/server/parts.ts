@@ -24,6 +24,8 @@ import { createBanMetrics } from '../bans/metrics.js';
 import { createBanPolicy } from '../bans/policy.js';
 import { createBanProtection } from '../bans/protection.js';
 import { BanScores } from '../bans/scores.js';
+import { ChainFollower } from '../chain/follower.js';
+import { createChainMetrics } from '../chain/metrics.js';
 import type { BlockHeaderInfo, ChainNotification } from '../chain/types.js';
 import { InvalidBlocks } from '../feedback/invalid-blocks.js';
 import { InvalidFeedback } from '../feedback/invalid-feedback.js';
@@ -79,8 +81,7 @@ export class ServerParts {
   readonly sync: SyncCoordinator | undefined;
   readonly grpc: GrpcServer;
   readonly adminKey: AdminKey;
-  /** The tip as the chain told it last. */
-  best: BlockHeaderInfo | undefined;
+  readonly chain: ChainFollower;
   readonly #dependencies: ServerDependencies;
   readonly #logger: Logger;
   #tipBits = 0;
@@ -95,6 +96,11 @@ export class ServerParts {
     this.#dependencies = dependencies;
     this.adminKey = adminKey;
     this.#logger = loggers.of('server');
+    this.chain = new ChainFollower({
+      chain: dependencies.blockchain,
+      logger: loggers.of('announce'),
+      metrics: createChainMetrics(registry),
+    });
 
     const banMetrics = createBanMetrics(registry);
     const banLogger = loggers.of('bans');
@@ -127,7 +133,7 @@ export class ServerParts {
         level: directory.store,
         logger: loggers.of('peers'),
         metrics: createPeerMetrics(registry),
-        ownHeight: () => this.best?.height,
+        ownHeight: () => this.chain.best?.height,
         connections: () => this.connections.peers(),
         onReport: (report) => this.registryClient?.reported(report),
       },
@@ -237,7 +243,8 @@ export class ServerParts {
         settings,
         logger: loggers.of('announce'),
         metrics: createAnnounceMetrics(registry),
-        chain: dependencies.blockchain,
+        chain: this.chain,
+        blockchain: dependencies.blockchain,
         node: this.node,
         showOwn: (kind, message, trace) => this.pipeline.pushOwn(kind, message, trace),
         tracers: tracing,
@@ -245,8 +252,6 @@ export class ServerParts {
         assembly: dependencies.assembly,
         syncPeer: () => this.sync?.syncPeer,
         legacyPeers: () => this.registryClient?.legacyConnected,
-        onBestBlock: (best) => this.#setBest(best),
-        onNotification: (notification) => this.#notified(notification),
         isInvalid: (hash) => invalidBlocks.has(hash),
         // Elsewhere the coordinator sees what a peer has, and decides.
         ...(settings.p2p_generation === 'first' && this.sync === undefined
@@ -269,7 +274,7 @@ export class ServerParts {
           topic: (kind === 'block' ? blocks : subtrees).id,
           hashes,
         }),
-      fsmState: () => this.announcer.fsmState,
+      chain: this.chain,
       ownPeerId: () => this.node.peerId,
       blocks: dependencies.invalidBlocks,
       subtrees: dependencies.invalidSubtrees,
@@ -328,9 +333,7 @@ export class ServerParts {
       peers: this.peers,
       isConfigured: (peer) => this.connections.isNamed(peer),
       hubs: new DataHubs({ http: dataHubs, metrics }),
-      ownHeight: () => this.best?.height,
-      ownWork: () => this.best?.chainWork,
-      fsmState: () => this.announcer.fsmState,
+      chain: this.chain,
       isInvalid: (hash) => invalidBlocks.has(hash as HashHex),
       requestCatchup: async (candidate) => {
         const taken = await requestCatchup({ settings, publisher: this.pipeline.publisher }, candidate);
@@ -350,6 +353,8 @@ export class ServerParts {
   /** From the node's events to those who care. */
   #connect(): void {
     const { settings } = this.#dependencies;
+    this.chain.on('best', (best) => this.#setBest(best));
+    this.chain.on('notification', (notification) => this.#notified(notification));
     this.node.on('received', (message) => this.pipeline.push(message));
     this.node.on('connected', (peer) => this.registry.known.connected(peer));
     this.node.on('disconnected', (peer, bytes) => {
@@ -381,7 +386,6 @@ export class ServerParts {
   }
 
   #setBest(best: BlockHeaderInfo): void {
-    this.best = best;
     this.#tipBits = parseHeader(best.header).bits;
     this.pipeline.setTipBits(this.#tipBits);
   }

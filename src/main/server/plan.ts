@@ -99,6 +99,11 @@ export function startPlan(
       },
     },
     {
+      name: 'chain follower',
+      start: async () => parts.chain.start(),
+      stop: () => parts.chain.stop(),
+    },
+    {
       name: 'announcements',
       start: () => parts.announcer.start(),
       stop: () => parts.announcer.stop(),

@@ -26,7 +26,7 @@ export function readinessChecks(dependencies: ServerDependencies, parts: ServerP
         ]),
     ...chainChecks(dependencies),
     ...(parts.registryClient === undefined ? [] : [registryCheck(parts.registryClient)]),
-    { resource: 'blockchain subscription', check: async () => parts.announcer.subscriptionHealth() },
+    { resource: 'blockchain subscription', check: async () => parts.chain.health() },
     { resource: 'data hub', check: async () => parts.announcer.dataHubHealth() },
     { resource: 'BlockValidationClient', check: (signal) => validation.health(signal) },
     { resource: 'notification servers', check: () => parts.notifications.health() },

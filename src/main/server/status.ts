@@ -41,9 +41,9 @@ export function statusReport({
       listenMode: settings.listen_mode,
       startedAt,
       uptime: Math.floor(uptimeMs / 1000),
-      height: parts.best?.height ?? 0,
-      bestBlock: parts.best?.hash ?? '',
-      fsmState: parts.announcer.fsmState ?? '',
+      height: parts.chain.best?.height ?? 0,
+      bestBlock: parts.chain.best?.hash ?? '',
+      fsmState: parts.chain.fsmState ?? '',
       textPing: settings.p2p_websocket_text_ping,
     },
     // Bootstrap peers among them: Go's GetPeers leaves them out, but whoever looks at the page asks whether anybody is connected.

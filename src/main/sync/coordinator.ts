@@ -9,7 +9,8 @@ import type { Logger } from '../../shared/logging/logger.js';
 import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { SyncPeer } from '../announce/status.js';
-import type { FsmState } from '../chain/types.js';
+import type { ChainView } from '../chain/follower.js';
+import type { BlockHeaderInfo } from '../chain/types.js';
 import type { PeerView } from '../peers/peer-view.js';
 import { LOW_REPUTATION } from '../peers/reputation.js';
 import {
@@ -44,11 +45,9 @@ export interface SyncCoordinatorComponents {
   /** Whether the settings name a base58 peer ID; none unless told. */
   readonly isConfigured?: (peerId: PeerIdText) => boolean;
   readonly hubs: Pick<DataHubs, 'answering'>;
-  /** Our best height now; undefined while the chain has not said it. */
-  readonly ownHeight: () => number | undefined;
-  /** The work of our best chain, big-endian; undefined while the chain has not said it. */
-  readonly ownWork?: () => Uint8Array | undefined;
-  readonly fsmState: () => FsmState | undefined;
+  readonly chain: Pick<ChainView, 'fsmState'> & {
+    readonly best: Pick<BlockHeaderInfo, 'height' | 'chainWork'> | undefined;
+  };
   readonly isInvalid: (hash: string) => boolean;
   /** False where the record was refused. */
   readonly requestCatchup: (candidate: SyncCandidate) => Promise<boolean>;
@@ -158,7 +157,7 @@ export class SyncCoordinator {
   }
 
   async #look(): Promise<void> {
-    const own = this.#components.ownHeight();
+    const own = this.#components.chain.best?.height;
     if (own === undefined) return;
     this.#noteHeight(own);
     const behind = this.#behind(own);
@@ -198,7 +197,7 @@ export class SyncCoordinator {
 
   /** Another state than RUNNING has its own ways to move, and a height that rises needs nobody. */
   #isDue(): boolean {
-    if (this.#components.fsmState() !== 'RUNNING' || this.#now() < this.#nextAt) return false;
+    if (this.#components.chain.fsmState !== 'RUNNING' || this.#now() < this.#nextAt) return false;
     return this.#failures > 0 || this.#now() - this.#roseAt >= this.#settleMs;
   }
 
@@ -208,7 +207,7 @@ export class SyncCoordinator {
 
   /** Why the attempt is over; undefined while it is not. */
   #verdict(attempt: Attempt, own: number): SyncEnd | undefined {
-    const { peers, settings, fsmState } = this.#components;
+    const { peers, settings, chain } = this.#components;
     const now = this.#now();
     if (own >= attempt.candidate.height) return 'caught_up';
     if (settings.p2p_force_sync_peer === '') {
@@ -217,7 +216,7 @@ export class SyncCoordinator {
       if (peer.banned) return 'banned';
       if (peer.record.reputation < LOW_REPUTATION) return 'low_reputation';
     }
-    const state = fsmState();
+    const state = chain.fsmState;
     if (state === 'CATCHINGBLOCKS') attempt.lastCatching = now;
     const still = Math.max(this.#roseAt, attempt.since);
     if (now - still >= settings.p2p_sync_peer_no_progress_timeout) return 'standstill';
@@ -356,12 +355,12 @@ export class SyncCoordinator {
   }
 
   #selection(own: number): Selection {
-    const { settings, isInvalid, ownWork, isConfigured = () => false } = this.#components;
+    const { settings, isInvalid, chain, isConfigured = () => false } = this.#components;
     const now = this.#now();
     const window = settings.p2p_full_delivery_freshness_window;
     return {
       ownHeight: own,
-      ownWork: Buffer.from(ownWork?.() ?? [])
+      ownWork: Buffer.from(chain.best?.chainWork ?? [])
         .toString('hex')
         .replace(/^0+/, ''),
       now,

@@ -6,6 +6,8 @@ import { Registry } from 'prom-client';
 import { Announcer, type AnnouncerOptions } from '../../../src/main/announce/announcer.js';
 import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
 import { announcedUrls } from '../../../src/main/announce/urls.js';
+import { ChainFollower, type ChainFollowerOptions } from '../../../src/main/chain/follower.js';
+import { createChainMetrics } from '../../../src/main/chain/metrics.js';
 import { EmbeddedChain } from '../../../src/main/chain/embedded-chain.js';
 import { GrpcBlockchainClient } from '../../../src/main/chain/grpc-client.js';
 import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../../../src/main/chain/types.js';
@@ -41,7 +43,7 @@ function announcing(
   chain: BlockchainClient,
   changes: SettingChanges = {},
   generation: Generation = 'current',
-  options: AnnouncerOptions = {},
+  { subscription = {}, ...options }: AnnouncerOptions & Pick<ChainFollowerOptions, 'subscription'> = {},
   isInvalid: (hash: string) => boolean = () => false,
   /** Peers that are connected, those of them that have said to listen to a topic, and those to whom a message goes. */
   mesh = { connected: 1, listening: 1, reached: 1 },
@@ -72,13 +74,20 @@ function announcing(
   const told: Said[] = [];
   const shown: Said[] = [];
   const direct: { peer: string; message: Record<string, any> }[] = [];
-  const metrics = createAnnounceMetrics(new Registry());
+  const registry = new Registry();
+  const chainMetrics = createChainMetrics(registry);
+  const metrics = { ...createAnnounceMetrics(registry), chainFailures: chainMetrics.failures };
+  const follower = new ChainFollower(
+    { chain, logger: keptLog().logger, metrics: chainMetrics },
+    { subscription: { resumeMs: 20, ...subscription }, retryMs: 10 },
+  );
   const announcer = new Announcer(
     {
       settings,
       logger: keptLog().logger,
       metrics,
-      chain,
+      chain: follower,
+      blockchain: chain,
       node: {
         peerId: asPeer('my-peer-id'),
         peers: () => Array.from({ length: mesh.connected }, () => ({}) as ConnectedPeer),
@@ -104,9 +113,17 @@ function announcing(
       urls: announcedUrls(settings),
       isInvalid,
     },
-    { retryMs: 10, statusSpacingMs: 0, subscription: { resumeMs: 20 }, version: '1.2.3', ...options },
+    { retryMs: 10, statusSpacingMs: 0, version: '1.2.3', ...options },
   );
-  context.after(() => announcer.stop());
+  const start = async (): Promise<void> => {
+    follower.start();
+    await announcer.start();
+  };
+  const stop = async (): Promise<void> => {
+    await announcer.stop();
+    await follower.stop();
+  };
+  context.after(stop);
   const kinds = (said: Said[]): string[] => [...new Set(said.map(({ kind }) => kind))].sort();
   const of = (said: Said[], kind: string) =>
     said.filter((one) => one.kind === kind).map((one) => one.message);
@@ -118,7 +135,7 @@ function announcing(
     const found = values.find(({ labels }) => wanted.every((label) => Object.values(labels).includes(label)));
     return found?.value ?? 0;
   };
-  return { announcer, told, shown, direct, texts, kinds, of, count };
+  return { announcer, follower, start, stop, told, shown, direct, texts, kinds, of, count };
 }
 
 async function embedded(context: TestContext): Promise<EmbeddedChain> {
@@ -146,9 +163,9 @@ async function service(context: TestContext): Promise<[BlockchainService, GrpcBl
 
 test('a mined block is told with its header, then mining on, then a status; the opening tip is not', async (context) => {
   const chain = await embedded(context);
-  const { announcer, told, shown, of } = announcing(context, chain);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { announcer, follower, start, told, shown, of } = announcing(context, chain);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   const subtree = await chain.makeSubtree();
   const block = await chain.mine();
   await waitFor(() => of(told, 'node_status').some((status) => status.best_height === 1), { what: 'status' });
@@ -201,20 +218,20 @@ test('what may be said, by listen mode, state and generation', async (context) =
             return state;
           },
         });
-        const { announcer, told, shown, kinds, of, count } = announcing(
+        const { announcer, follower, start, stop, told, shown, kinds, of, count } = announcing(
           context,
           chain,
           { listen_mode },
           generation,
         );
-        await announcer.start();
-        await waitFor(() => announcer.subscribed, { what: `subscription: ${label}` });
+        await start();
+        await waitFor(() => follower.connected, { what: `subscription: ${label}` });
         await real.makeSubtree();
         await real.mine();
         const height = () => of(shown, 'node_status').at(-1)?.best_height;
         await waitFor(() => height() === 1, { what: `status: ${label}` });
         await announcer.idle();
-        await announcer.stop();
+        await stop();
         const news = state === 'RUNNING' || state === undefined;
         const says = news ? everything : ['node_status'];
         for (const kind of ['block', 'subtree', 'mining_on']) {
@@ -256,15 +273,15 @@ test('whatever names and reasons are ours, what is told is no larger than other 
     getState: (key: string) => real.getState(key),
     subscribe: (source: string, signal: AbortSignal) => real.subscribe(source, signal),
   });
-  const { announcer, told, kinds } = announcing(context, chain, {
+  const { announcer, follower, start, told, kinds } = announcing(context, chain, {
     clientName: huge,
     version: huge,
     commit: huge,
     asset_httpPublicAddress: `https://hub.example/${'ü'.repeat(330)}`,
     asset_propagation_public_url: `https://hub.example/${'ü'.repeat(330)}`,
   });
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   await real.makeSubtree();
   await real.mine();
   const value = KafkaRejectedTxTopicMessage.encode({
@@ -286,9 +303,9 @@ test('whatever names and reasons are ours, what is told is no larger than other 
 test('without a data hub that peers accept, blocks and subtrees are shown and not told', async (context) => {
   const chain = await embedded(context);
   const changes = { asset_httpPublicAddress: 'http://127.0.0.1:8090' };
-  const { announcer, told, shown, of } = announcing(context, chain, changes);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { follower, start, told, shown, of } = announcing(context, chain, changes);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   await chain.makeSubtree();
   await chain.mine();
   await waitFor(() => of(shown, 'mining_on').length === 1, { what: 'mining on' });
@@ -299,9 +316,9 @@ test('without a data hub that peers accept, blocks and subtrees are shown and no
 
 test('a block learnt from a peer is a new best block, but not ours to announce', async (context) => {
   const chain = await embedded(context);
-  const { announcer, told, of } = announcing(context, chain);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { announcer, follower, start, told, of } = announcing(context, chain);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   const [header] = minedChain(1) as [Uint8Array];
   const hash = headerHash(header);
   await chain.adopt({ hash, height: 1, header: Buffer.from(header).toString('hex') });
@@ -314,11 +331,11 @@ test('blocks that came while the chain was away are told once it is back, oldest
   const [served, client] = await service(context);
   const headers = minedChain(4);
   served.add(headers[0]!, { height: 1 });
-  const { announcer, told, of } = announcing(context, client);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { follower, start, told, of } = announcing(context, client);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   served.stop();
-  await waitFor(() => !announcer.subscribed, { what: 'the break' });
+  await waitFor(() => !follower.connected, { what: 'the break' });
   const hashes = headers.slice(1).map((header, n) => served.add(header, { height: n + 2 }));
   await served.start();
   await waitFor(() => of(told, 'block').length === 3, { what: 'three blocks' });
@@ -338,9 +355,9 @@ test('a chain that fails about one block is asked again, then the block is count
   const [served, client] = await service(context);
   const headers = minedChain(4);
   const hashes = headers.map((header, n) => served.add(header, { height: n + 1 }, n === 0));
-  const { announcer, told, of, count } = announcing(context, client);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { follower, start, told, of, count } = announcing(context, client);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   served.fail('header', Status.INTERNAL, 2);
   served.notify(NotificationType.Block, hashes[1]!);
   await waitFor(() => of(told, 'block').length === 1, { what: 'the retried block' });
@@ -360,9 +377,9 @@ test('a block known to be invalid is not announced', async (context) => {
   const [one, two] = minedChain(2) as [Uint8Array, Uint8Array];
   const bad = served.add(one, { height: 1, invalid: true });
   const good = served.add(two, { height: 2 });
-  const { announcer, told, of } = announcing(context, client);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { follower, start, told, of } = announcing(context, client);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   served.notify(NotificationType.Block, bad);
   served.notify(NotificationType.Block, good);
   await waitFor(() => of(told, 'block').length === 1, { what: 'the good block' });
@@ -373,7 +390,7 @@ test('a block reported as invalid is not announced, mined on or answered with, b
   const [served, client] = await service(context);
   const [one, two] = minedChain(2) as [Uint8Array, Uint8Array];
   const bad = served.add(one, { height: 1 });
-  const { announcer, told, direct, of, count } = announcing(
+  const { announcer, follower, start, told, direct, of, count } = announcing(
     context,
     client,
     {},
@@ -381,8 +398,8 @@ test('a block reported as invalid is not announced, mined on or answered with, b
     {},
     (hash) => hash === bad,
   );
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   served.notify(NotificationType.Block, bad);
   await announcer.answerBestBlock(asPeer('somebody'));
   assert.equal(await count('bestBlockAnswers', 'silent'), 1);
@@ -401,9 +418,9 @@ test('64-bit figures are told unrounded', async (context) => {
   const [served, client] = await service(context);
   const [one] = minedChain(1) as [Uint8Array];
   const hash = served.add(one, { height: 1, tx_count: 2n ** 64n - 1n, size_in_bytes: 2n ** 53n + 1n });
-  const { announcer, told, texts, of } = announcing(context, client);
-  await announcer.start();
-  await waitFor(() => announcer.subscribed, { what: 'the subscription' });
+  const { follower, start, told, texts, of } = announcing(context, client);
+  await start();
+  await waitFor(() => follower.connected, { what: 'the subscription' });
   served.notify(NotificationType.MiningOn, hash);
   await waitFor(() => of(told, 'mining_on').length === 1, { what: 'mining on' });
   const text = texts.find((one) => one.includes('"SizeInBytes"'));
@@ -414,8 +431,8 @@ test('our best block is told to one who asks, once in ten seconds however often'
   const chain = await embedded(context);
   const block = await chain.mine();
   const clock = { now: 0 };
-  const { announcer, direct, count } = announcing(context, chain, {}, 'first', { now: () => clock.now });
-  await announcer.start();
+  const { announcer, start, direct, count } = announcing(context, chain, {}, 'first', { now: () => clock.now });
+  await start();
   for (let n = 0; n < 1_000; n++) await announcer.answerBestBlock(asPeer('asker'));
   await announcer.answerBestBlock(asPeer('another'));
   assert.deepEqual(
@@ -438,11 +455,9 @@ test('our best block is told to one who asks, once in ten seconds however often'
 test('peers that ask for our best block and do not read it keep no others from it', async (context) => {
   const chain = await embedded(context);
   await chain.mine();
-  const { announcer, direct, count } = announcing(context, chain, {}, 'first');
-  await announcer.start();
-  const deaf = Array.from({ length: 20 }, (_, n) =>
-    announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)),
-  );
+  const { announcer, start, direct, count } = announcing(context, chain, {}, 'first');
+  await start();
+  const deaf = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)));
   const strangers = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`deaf ${n}`)));
   await waitFor(() => direct.length === 40, { what: 'the deaf to be sent it' });
   await announcer.answerBestBlock(asPeer('connected'));
@@ -457,17 +472,17 @@ test('peers that ask for our best block and do not read it keep no others from i
 test('a listening or silent node answers nobody, nor one that is catching up', async (context) => {
   const chain = await embedded(context);
   for (const listen_mode of ['listen_only', 'silent'] as const) {
-    const { announcer, direct } = announcing(context, chain, { listen_mode });
-    await announcer.start();
+    const { announcer, start, direct } = announcing(context, chain, { listen_mode });
+    await start();
     await announcer.answerBestBlock(asPeer('asker'));
     assert.deepEqual(direct, []);
   }
   const [served, client] = await service(context);
   served.add(minedChain(1)[0]!, { height: 1 });
   served.fsm = FSMStateType.CATCHINGBLOCKS;
-  const { announcer, direct } = announcing(context, client);
-  await announcer.start();
-  await waitFor(() => announcer.fsmState === 'CATCHINGBLOCKS', { what: 'the state' });
+  const { announcer, follower, start, direct } = announcing(context, client);
+  await start();
+  await waitFor(() => follower.fsmState === 'CATCHINGBLOCKS', { what: 'the state' });
   await announcer.answerBestBlock(asPeer('asker'));
   assert.deepEqual(direct, []);
 });
@@ -475,8 +490,8 @@ test('a listening or silent node answers nobody, nor one that is catching up', a
 test('an absent chain does not keep the node from starting or saying its status', async (context) => {
   const [served, client] = await service(context);
   served.stop();
-  const { announcer, told, of } = announcing(context, client);
-  await announcer.start();
+  const { start, told, of } = announcing(context, client);
+  await start();
   const [status] = of(told, 'node_status');
   assert.deepEqual([status!.fsm_state, status!.best_height], ['UNKNOWN', 0]);
 });
@@ -493,14 +508,14 @@ test('our best-block request waits for RUNNING and for a peer that listens to it
     },
   };
   const options = { retryMs: 1, subscription: { fsmPollMs: 10 } };
-  const { announcer, told, of, count } = announcing(context, client, {}, 'current', options, undefined, mesh);
+  const { follower, start, stop, told, of, count } = announcing(context, client, {}, 'current', options, undefined, mesh);
   const asked = () => of(told, 'bestblock').length;
-  await announcer.start();
+  await start();
   // More time than the attempts would take, twice: while catching up, then while nobody listens, as in today's network.
   for (const state of [FSMStateType.CATCHINGBLOCKS, FSMStateType.RUNNING]) {
     served.fsm = state;
     const name = FSMStateType[state];
-    await waitFor(() => announcer.fsmState === name, { what: name });
+    await waitFor(() => follower.fsmState === name, { what: name });
     const until = performance.now() + 250;
     await waitFor(() => performance.now() > until, { what: 'the time of the attempts' });
     assert.equal(asked(), 0, name);
@@ -510,14 +525,14 @@ test('our best-block request waits for RUNNING and for a peer that listens to it
     what: 'the request told',
   });
   assert.equal(await count('publications', 'bestblock', 'no_peers'), 4);
-  await announcer.stop();
+  await stop();
   assert.equal(asked(), 5, 'once one has it, no more');
 });
 
 test('a node that nobody may hear does not ask for a best block', async (context) => {
   const chain = await embedded(context);
-  const { announcer, told, of } = announcing(context, chain, { listen_mode: 'listen_only' });
-  await announcer.start();
-  await announcer.stop();
+  const { start, stop, told, of } = announcing(context, chain, { listen_mode: 'listen_only' });
+  await start();
+  await stop();
   assert.deepEqual(of(told, 'bestblock'), []);
 });

@@ -33,13 +33,17 @@ function announcing(changes: SettingChanges = {}, state: FsmState = 'RUNNING') {
       },
     },
     showLocally: () => {},
-    fsmState: () => state,
+    chain: {
+      get fsmState() {
+        return state;
+      },
+    },
   });
   const rejected = new RejectedTransactions({
     settings,
     metrics,
     publisher: voice,
-    peerId: () => 'me',
+    peerId: 'me',
     now: () => clock.now,
   });
   const handle = (...values: Uint8Array[]) =>

@@ -38,19 +38,19 @@ function statusOf(context: TestContext, service: BlockchainService, changes: Set
     ...changes,
   });
   const { logger } = keptLog();
-  const chain = new GrpcBlockchainClient({ settings, logger });
+  const blockchain = new GrpcBlockchainClient({ settings, logger });
   const assembly = new BlockAssemblyClient({ settings, logger });
   context.after(() => {
     assembly.close();
-    return chain.close();
+    return blockchain.close();
   });
   return new Status({
     settings,
     logger,
-    chain,
+    chain: { fsmState: 'CATCHINGBLOCKS' },
+    blockchain,
     node: { peerId: asPeer('my-peer-id'), peers: () => [{}, {}] as never },
     urls: announcedUrls(settings),
-    fsmState: () => 'CATCHINGBLOCKS',
     assembly,
     legacyPeers: () => 3,
     version: '1.2.3',

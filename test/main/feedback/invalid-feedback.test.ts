@@ -65,7 +65,11 @@ function reporting({ announcers = {}, known = [] }: Situation = {}) {
     },
     records: { subtreeFailure: (peer) => failed.push(peer) },
     clock: () => state.now,
-    fsmState: () => state.fsm,
+    chain: {
+      get fsmState() {
+        return state.fsm;
+      },
+    },
     ownPeerId: () => US,
   });
   const handle = (kind: 'block' | 'subtree', ...values: Uint8Array[]) =>

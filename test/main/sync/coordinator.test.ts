@@ -95,9 +95,16 @@ async function world(
           { budgetMs: 60_000 },
         ).answering(urls, signal),
     },
-    ownHeight: () => state.own,
-    ownWork: () => Uint8Array.from(state.work),
-    fsmState: () => state.fsm,
+    chain: {
+      get best() {
+        return state.own === undefined
+          ? undefined
+          : { height: state.own, chainWork: Uint8Array.from(state.work) };
+      },
+      get fsmState() {
+        return state.fsm;
+      },
+    },
     isInvalid: (hash) => state.invalid.has(hash),
     requestCatchup: async (candidate) => {
       state.triggers.push(candidate);
