@@ -19,3 +19,17 @@ export interface HealthReport {
 export interface HealthChecked {
   health(signal: AbortSignal): Promise<DependencyHealth>;
 }
+
+/** One question of readiness: to a dependency, or to a part that speaks for several. */
+export interface HealthCheck {
+  /** What is reported when it does not answer. */
+  readonly resource: string;
+  readonly check: (signal: AbortSignal) => Promise<DependencyHealth | readonly DependencyHealth[]>;
+}
+
+/** One question of liveness: to what can be past recovery. */
+export interface VitalSign {
+  readonly resource: string;
+  /** Why it cannot recover, or `undefined` while it lives. */
+  readonly fault: () => string | undefined;
+}

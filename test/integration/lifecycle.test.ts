@@ -182,8 +182,13 @@ test('a server that was initialised and never started gives its directory back',
 });
 
 const ORDER = [
+  'directory watch',
+  'isolation',
+  'ban list',
+  'peer registry',
   'chain',
-  'preparation',
+  'preparation of notification servers',
+  'preparation of gRPC',
   'embedded broker',
   'validation and assembly clients',
   'publisher and checkers',
@@ -191,6 +196,7 @@ const ORDER = [
   'batches',
   'peer registry of the blockchain service',
   'libp2p',
+  'chain follower',
   'announcements',
   'bans',
   'invalid reports',
@@ -206,14 +212,14 @@ test('parts start in order and stop backwards, once; steps out of turn are refus
   await assert.rejects(server.init(), /initialised, not created/);
   await server.start();
   await assert.rejects(server.start(), /started, not initialised/);
-  const stages = (wanted: string) =>
-    log.lines.flatMap(({ msg, stage }) => (msg === wanted && stage ? [stage] : []));
-  assert.deepEqual(stages('started'), ORDER);
+  const parts = (wanted: string) =>
+    log.lines.flatMap(({ msg, part }) => (msg === wanted && part ? [part] : []));
+  assert.deepEqual(parts('started'), ORDER);
   const [first, second] = [server.stop(), server.stop()];
   assert.equal(first, second);
   await first;
   await server.stop();
-  assert.deepEqual(stages('stopped'), ORDER.toReversed());
+  assert.deepEqual(parts('stopped'), ORDER.toReversed());
   await assert.rejects(server.start(), /stopped, not initialised/);
   assert.equal((await server.health(false)).status, 503);
 });
@@ -244,12 +250,12 @@ test('a start that waits for an idle chain is given up by its signal, leaves not
 });
 
 test('stop in the middle of the start ends both', async (context) => {
-  for (const stage of ['embedded broker', 'publisher and checkers']) {
+  for (const part of ['embedded broker', 'publisher and checkers']) {
     const { server, log } = await initServer(context, serverSettings(context, PATIENT));
     const start = server.start();
     const ended = assert.rejects(start, AbortedError);
-    await waitFor(() => log.lines.some((line) => line.msg === 'started' && line.stage === stage), {
-      what: stage,
+    await waitFor(() => log.lines.some((line) => line.msg === 'started' && line.part === part), {
+      what: part,
       everyMs: 1,
     });
     await within(server.stop(), 20_000, 'the stop');
@@ -368,7 +374,7 @@ test('what a stop could not end in time may still write: DATADIR stays locked an
   const { request } = new Tenure({ waitMs: 1, version: 'new' });
   assert.equal((await ask(false)).granted, true);
   await within(server.stop(), 60_000, 'a stop');
-  const late = log.lines.filter(({ msg }) => msg === 'did not stop cleanly').map(({ stage }) => stage);
+  const late = log.lines.filter(({ msg }) => msg === 'did not stop cleanly').map(({ part }) => part);
   assert.ok(late.includes('consumers'), JSON.stringify(late));
   await assert.rejects(new DataDirectory(settings.DATADIR).open(), /is in use by another server/);
   const answer = await ask(true);

@@ -239,10 +239,11 @@ test('what a peer has the DHT keep is bounded, in records and in addresses', asy
   const { server } = site;
   const { host } = server.server.parts.node.inspect();
   const bad = await attack(context, site);
+  const libp2p = server.dependencies.directory.store.sublevel('libp2p', { keyEncoding: 'utf8' });
   const stored = async () => {
     let count = 0;
-    for await (const key of server.server.parts.datastore.queryKeys({ prefix: '/dht/provider' })) {
-      if (key.toString().endsWith(bad.id)) count++;
+    for await (const key of libp2p.keys({ gt: '/dht/provider', lt: '/dht/provides' })) {
+      if (key.endsWith(bad.id)) count++;
     }
     return count;
   };

@@ -102,14 +102,12 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
   list.start();
   const isProtected = (peer: PeerIdText) => setup.spared?.includes(peer) ?? false;
   const connections: { id: PeerIdText; bytesSent: bigint; bytesReceived: bigint }[] = [];
-  let client: RegistryClient;
   const scores = new BanScores(
     {
       list,
       logger,
       metrics: banMetrics,
       isProtected,
-      onOffence: (peer, reason, points) => client.offended(peer, reason, points),
     },
     { threshold: 100, durationMs: 3_600_000, generation: 'current' },
   );
@@ -119,12 +117,11 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
       logger,
       metrics: createPeerMetrics(metrics),
       ownHeight: () => 100,
-      onReport: (report) => client.reported(report),
     },
     { maxHeightLead: 1000 },
   );
   await peers.open();
-  client = new RegistryClient(
+  const client = new RegistryClient(
     {
       calls: chain.peerRegistry,
       logger,
@@ -139,6 +136,8 @@ async function clientOf(context: TestContext, setup: Setup = {}) {
     },
     { intervalMs: 30, banDurationMs: 3_600_000, awayMs: 200, freshMs: 200, ...setup.options },
   );
+  peers.records.on('report', (report) => client.reported(report));
+  scores.on('offence', (peer, reason, points) => client.offended(peer, reason, points));
   const close = closing(context, async () => {
     await client.stop();
     await list.stop();

@@ -155,8 +155,8 @@ export async function openFeed(
 }
 
 /** The chain of a server that runs on the embedded one. */
-export function chainOf({ dependencies }: TestServer): EmbeddedChain {
-  const { chain } = dependencies.embedded;
+export function chainOf({ server }: TestServer): EmbeddedChain {
+  const chain = server.parts.embeddedChain;
   if (chain === undefined) throw new Error('this server has no embedded chain');
   return chain;
 }

@@ -45,7 +45,8 @@ export class AnnouncementPublisher {
   /** Whether a message of this kind would leave the machine now. */
   canReachNetwork(kind: string): boolean {
     return (
-      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.chain.fsmState) === 'publish'
+      publishPolicyOf(kind, this.#components.settings.listen_mode, this.#components.chain.fsmState) ===
+      'publish'
     );
   }
 

@@ -13,12 +13,13 @@ import type { ConsumedRecord, KafkaConsumer } from '../../shared/sinks/kafka/typ
 import type { ChainFollower } from '../chain/follower.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
+import type { SyncPeer } from '../sync/sync-peer.js';
 import { AnnouncementPublisher, type AnnouncementPublisherComponents } from './announcement-publisher.js';
 import { BestBlock, type BestBlockComponents, type ToldBlock } from './best-block.js';
 import { ChainAnnouncements } from './chain-announcements.js';
 import type { AnnounceMetrics } from './metrics.js';
 import { RejectedTransactions } from './rejected-transactions.js';
-import { Status, type StatusComponents, type SyncPeer } from './status.js';
+import { Status, type StatusComponents } from './status.js';
 import { StatusSchedule } from './status-schedule.js';
 import type { AnnouncedUrls } from './urls.js';
 

@@ -1,7 +1,7 @@
 /** Metrics of announcing. */
 
 import { Gauge, type Registry } from 'prom-client';
-import { block, MESSAGE_KINDS, miningOn } from '../../shared/messages/index.js';
+import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
 const SAID = MESSAGE_KINDS.filter(({ published }) => published !== undefined).map(({ name }) => name);

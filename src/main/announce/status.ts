@@ -5,26 +5,17 @@ import type { BlockAssemblyClient, BlockAssemblyState } from '../../shared/grpc/
 import type { Logger } from '../../shared/logging/logger.js';
 import type { NodeStatus } from '../../shared/messages/node-status.js';
 import { toldName } from '../../shared/messages/text.js';
-import type { PeerIdText } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ChainView } from '../chain/follower.js';
 import type { BlockchainClient, BlockHeaderInfo } from '../chain/types.js';
 import type { P2PNode } from '../node/types.js';
+import type { SyncPeer } from '../sync/sync-peer.js';
 import { Cached } from './cached.js';
 import { feePolicy, PERSISTED_STATE, type PolicySettings, storageOf } from './fee-policy.js';
 import type { AnnouncedUrls } from './urls.js';
 
 /** Milliseconds that a service may hold up a status; what it answers later is in the next. */
 const PATIENCE_MS = 500;
-
-/** The peer from which the node catches up. */
-export interface SyncPeer {
-  readonly id: PeerIdText;
-  readonly height: number;
-  readonly hash: string;
-  /** Unix seconds. */
-  readonly connectedAt: number;
-}
 
 export interface StatusComponents {
   readonly settings: Pick<

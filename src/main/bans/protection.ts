@@ -5,6 +5,7 @@ import { AddressList, isLoopbackAddress } from '../../shared/net/ip.js';
 import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { Settings } from '../../shared/settings/table.js';
+import type { Connections } from '../node/connections/index.js';
 import type { ConnectedPeer } from '../node/types.js';
 import { hostOfMultiaddr } from './subject.js';
 
@@ -43,13 +44,12 @@ export function peerIdsOf(multiaddrs: readonly string[]): ReadonlySet<string> {
 }
 
 /**
- * `peers` gives the peers connected now; `isNamed` knows the static, bootstrap and relay peers that the settings name by a `/dnsaddr`
- * alone, besides those that they name by ID. Throws RangeError on a bad entry of p2p_allowed_addresses.
+ * `connections` know also the static, bootstrap and relay peers that the settings name by a `/dnsaddr` alone. Throws RangeError on a bad entry of
+ * p2p_allowed_addresses.
  */
 export function createBanProtection(
   settings: ProtectionSettings,
-  peers: () => readonly ConnectedPeer[],
-  isNamed: (peerId: PeerIdText) => boolean = () => false,
+  connections: Pick<Connections, 'peers' | 'isNamed'>,
 ): BanProtection {
   const allowed = new AddressList(settings.p2p_allowed_addresses);
   const configured = peerIdsOf([
@@ -65,9 +65,9 @@ export function createBanProtection(
   const met = new LRUCache<string, true>({ max: MAX_MET });
   /** Undefined while it is not connected. */
   const isProtectedNow = (peerId: PeerIdText): boolean | undefined => {
-    const connections = peers().filter(({ id }) => id === peerId);
-    if (connections.length === 0) return undefined;
-    return connections.some((peer) => {
+    const open = connections.peers().filter(({ id }) => id === peerId);
+    if (open.length === 0) return undefined;
+    return open.some((peer) => {
       if (peer.trusted || peer.configured) return true;
       const address = addressOf(peer);
       return address !== undefined && (isLoopbackAddress(address) || allowed.has(address));
@@ -75,7 +75,7 @@ export function createBanProtection(
   };
   return {
     isProtected: (peerId) =>
-      configured.has(peerId) || isNamed(peerId) || (isProtectedNow(peerId) ?? met.has(peerId)),
+      configured.has(peerId) || connections.isNamed(peerId) || (isProtectedNow(peerId) ?? met.has(peerId)),
     met(peerId) {
       if (isProtectedNow(peerId) === true) met.set(peerId, true);
       else met.delete(peerId);
@@ -83,7 +83,7 @@ export function createBanProtection(
     addressesOf(peerId) {
       const own = new Set<string>();
       const shared = new Set<string>();
-      for (const peer of peers()) {
+      for (const peer of connections.peers()) {
         const address = addressOf(peer);
         if (address !== undefined) (peer.id === peerId ? own : shared).add(address);
       }

@@ -1,5 +1,6 @@
 /** Ban scores: points for offences, forgiven with time, and the automatic ban at the threshold. */
 
+import { EventEmitter } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/logging/logger.js';
 import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
@@ -34,12 +35,15 @@ export interface BanScoresComponents {
   readonly metrics: BanMetrics;
   /** Static, loopback and allow-listed peers: never banned automatically. */
   readonly isProtected: (peerId: PeerIdText) => boolean;
-  /** An offence was scored, a protected peer's too; `points` are those of its reason. */
-  readonly onOffence?: (peerId: PeerIdText, reason: string, points: number) => void;
   /** Addresses banned along with the peer; none unless told. */
   readonly addressesOf?: (peerId: PeerIdText) => readonly string[];
   /** The real ones unless told. */
   readonly clocks?: BanClocks;
+}
+
+export interface BanScoresEvents {
+  /** An offence was scored, a protected peer's too; `points` are those of its reason. */
+  offence: [peerId: PeerIdText, reason: string, points: number];
 }
 
 export interface BanScoresOptions {
@@ -63,14 +67,13 @@ export interface Scored {
   readonly banned: boolean;
 }
 
-export class BanScores {
+export class BanScores extends EventEmitter<BanScoresEvents> {
   readonly threshold: number;
   readonly #list: BanList;
   readonly #logger: Logger;
   readonly #metrics: BanMetrics;
   readonly #isProtected: (peerId: PeerIdText) => boolean;
   readonly #addressesOf: (peerId: PeerIdText) => readonly string[];
-  readonly #onOffence: NonNullable<BanScoresComponents['onOffence']>;
   readonly #clocks: BanClocks;
   readonly #durationMs: number;
   readonly #unknownPoints: number;
@@ -79,13 +82,13 @@ export class BanScores {
   #unlogged = 0;
 
   constructor(components: BanScoresComponents, options: BanScoresOptions) {
+    super();
     this.threshold = options.threshold;
     this.#list = components.list;
     this.#logger = components.logger;
     this.#metrics = components.metrics;
     this.#isProtected = components.isProtected;
     this.#addressesOf = components.addressesOf ?? (() => []);
-    this.#onOffence = components.onOffence ?? (() => {});
     this.#clocks = components.clocks ?? REAL_CLOCKS;
     this.#durationMs = options.durationMs;
     this.#unknownPoints = options.generation === 'first' ? 1 : 0;
@@ -108,7 +111,7 @@ export class BanScores {
     const points = known === undefined ? this.#unknownPoints : OFFENCE_POINTS[known];
     const counted = known ?? 'unknown';
     this.#metrics.offences.inc({ reason: counted });
-    this.#onOffence(peerId, reason, points);
+    this.emit('offence', peerId, reason, points);
     const before = this.#decayed(peerId);
     const sum = before.points + points;
     if (sum === 0) return { score: 0, banned: this.#list.isPeerBanned(peerId) };

@@ -5,6 +5,7 @@ import { ConfigurationError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { LoadedSettings } from '../../shared/settings/load.js';
 import type { DataDirectory } from '../data-directory/data-directory.js';
+import type { P2PServer } from '../server/server.js';
 import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
 
@@ -81,7 +82,7 @@ async function runServer({ settings, warnings, origin }: LoadedSettings): Promis
   const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: packageVersion() });
   const compose = (directory: DataDirectory | undefined) =>
     composeServer(settings, { logger, tenure, origin, ...(directory === undefined ? {} : { directory }) });
-  let lives: InstanceType<typeof Lives>;
+  let lives: InstanceType<typeof Lives<P2PServer>>;
   try {
     const ready = () => {
       process.send?.('ready', undefined, undefined, () => {});

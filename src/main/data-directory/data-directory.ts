@@ -12,47 +12,6 @@ import { controlSocketPath } from '../control/protocol.js';
 
 export type EmbeddedStore = ClassicLevel<string, Uint8Array>;
 
-/**
- * A LevelDB that opens when told and not at its birth, so that parts can be built on it before anything is touched. What
- * is asked of it meanwhile waits.
- */
-class GatedLevel extends ClassicLevel<string, Uint8Array> {
-  release!: (refusal?: Error) => void;
-  /** While another process holds the lock: resolves when it is to be tried again, rejects to give up. */
-  held: (() => Promise<void>) | undefined;
-  readonly #gate = new Promise<void>((resolve, reject) => {
-    this.release = (refusal) => (refusal === undefined ? resolve() : reject(refusal));
-  });
-
-  constructor(path: string) {
-    super(path, { keyEncoding: 'utf8', valueEncoding: 'view' });
-    this.#gate.catch(() => {});
-  }
-
-  // The hook is not in the package's types: abstract-level calls it to open the database.
-  async _open(options: object): Promise<void> {
-    await this.#gate;
-    const { _open: openNow } = ClassicLevel.prototype as unknown as {
-      _open(options: object): Promise<void>;
-    };
-    for (let spared = false; ; ) {
-      try {
-        await openNow.call(this, options);
-        return;
-      } catch (error) {
-        // Tried again here and not by whoever opens it, so that what is asked of the store meanwhile goes on waiting.
-        if (isLockHeld(error)) {
-          if (this.held === undefined) throw error;
-          await this.held();
-          continue;
-        }
-        if (spared || !giveUpSpare(dirname(this.location), errorMessage(error))) throw error;
-        spared = true;
-      }
-    }
-  }
-}
-
 /** File systems of the kernel's own, by what `statfs` says of them: /proc and /sys. */
 const KERNEL_FILES: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
 const ALL_ACCESS = constants.R_OK | constants.W_OK | constants.X_OK;
@@ -109,14 +68,20 @@ export function inUse(path: string, more = ''): ConfigurationError {
 /** The data directory and the store in it. One process owns it: LevelDB's lock is the directory's lock. */
 export class DataDirectory {
   readonly path: string;
-  /** Opens with `open`; until then whatever is asked of it waits. */
-  readonly store: EmbeddedStore;
-  readonly #level: GatedLevel;
+  #store: EmbeddedStore | undefined;
 
   constructor(path: string) {
     this.path = resolve(path);
-    this.#level = new GatedLevel(join(this.path, 'store'));
-    this.store = this.#level;
+  }
+
+  /** Throws before `open` and after `close`. */
+  get store(): EmbeddedStore {
+    if (this.#store === undefined) throw new Error(`DATADIR: ${this.path} is not open`);
+    return this.#store;
+  }
+
+  get isOpen(): boolean {
+    return this.#store !== undefined;
   }
 
   /** The lock, held open from `open` to `close`. */
@@ -134,37 +99,43 @@ export class DataDirectory {
    * resolves when to try again, or throws what `open` is to throw. Throws ConfigurationError naming `DATADIR`.
    */
   async open(held?: () => Promise<void>): Promise<void> {
-    if (this.store.status === 'open') return;
-    let refused: { readonly why: unknown } | undefined;
-    this.#level.held =
-      held &&
-      (() =>
-        held().catch((why: unknown) => {
-          refused = { why };
-          throw why;
-        }));
+    if (this.isOpen) return;
     try {
       makeDirectory(this.path);
       accessSync(this.path, ALL_ACCESS);
     } catch (error) {
-      const refusal = notWritable(this.path, error);
-      this.#level.release(refusal);
-      throw refusal;
+      throw notWritable(this.path, error);
     }
-    this.#level.release();
-    try {
-      await this.#level.open();
-    } catch (error) {
-      if (refused !== undefined) throw refused.why;
-      if (isLockHeld(causeOf(error))) throw inUse(this.path);
-      throw new ConfigurationError([`DATADIR: ${describe(this.path, error)}`]);
-    }
+    this.#store = await this.#openStore(held);
   }
 
   /** Closes the store and gives the lock back. */
   async close(): Promise<void> {
-    this.#level.release(new Error('closed before it was opened'));
-    await this.#level.close();
+    const store = this.#store;
+    this.#store = undefined;
+    await store?.close();
+  }
+
+  async #openStore(held?: () => Promise<void>): Promise<EmbeddedStore> {
+    for (let spared = false; ; ) {
+      const store: EmbeddedStore = new ClassicLevel(join(this.path, 'store'), {
+        keyEncoding: 'utf8',
+        valueEncoding: 'view',
+      });
+      try {
+        await store.open();
+        return store;
+      } catch (error) {
+        if (isLockHeld(causeOf(error))) {
+          if (held === undefined) throw inUse(this.path);
+          await held();
+          continue;
+        }
+        const canSpare = !spared && giveUpSpare(this.path, errorMessage(causeOf(error) ?? error));
+        if (!canSpare) throw new ConfigurationError([`DATADIR: ${describe(this.path, error)}`]);
+        spared = true;
+      }
+    }
   }
 }
 
@@ -172,8 +143,7 @@ function causeOf(error: unknown): (Error & { code?: string }) | undefined {
   return error instanceof Error ? (error.cause as (Error & { code?: string }) | undefined) : undefined;
 }
 
-const isLockHeld = (error: unknown): boolean =>
-  (error as { code?: string } | undefined)?.code === 'LEVEL_LOCKED';
+const isLockHeld = (cause: { code?: string } | undefined): boolean => cause?.code === 'LEVEL_LOCKED';
 
 function describe(path: string, error: unknown): string {
   const cause = causeOf(error);

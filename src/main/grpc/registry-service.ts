@@ -14,6 +14,7 @@ import {
 import { displayText } from '../../shared/messages/text.js';
 import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import { InvalidBanSubjectError } from '../bans/subject.js';
+import { CATCHUP_ERROR_MAX } from '../peers/peer-record.js';
 import type { PeerRecords } from '../peers/peer-records.js';
 import type { PeerSnapshot } from '../peers/peer-snapshot.js';
 import type { PeerView } from '../peers/peer-view.js';
@@ -50,8 +51,6 @@ export type RegistryService = Pick<
   | 'getPeer'
 >;
 
-/** Characters of an error that are kept. */
-export const CATCHUP_ERROR_MAX = 1024;
 const FAILURE_KIND_MAX = 256;
 /** Bytes of a 256-bit number. */
 const CHAIN_WORK_MAX = 32;

@@ -3,39 +3,48 @@
 import { AbortedError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { DataDirectory } from '../data-directory/data-directory.js';
-import type { P2PServer } from '../server/server.js';
 import { takeBack } from './take-back.js';
 import type { Tenure } from './tenure.js';
 
-export interface LivesComponents {
+/** A server that may hand the directory over. */
+export interface HoldingServer {
+  init(): Promise<void>;
+  start(): Promise<void>;
+  /** Never rejects. */
+  stop(): Promise<void>;
+  readonly handingOver: boolean;
+  readonly handedOver: Promise<unknown>;
+}
+
+export interface LivesComponents<Server extends HoldingServer> {
   readonly logger: Logger;
   readonly tenure: Tenure;
   /** A server that is not initialised; on `directory`, where it is open already. */
-  readonly compose: (directory: DataDirectory | undefined) => P2PServer;
+  readonly compose: (directory: DataDirectory | undefined) => Server;
 }
 
-export interface LivesOptions {
+export interface LivesOptions<Server extends HoldingServer> {
   /** `DATADIR`. */
   readonly path: string;
   /** A server is ready. */
-  readonly ready?: (server: P2PServer) => void;
+  readonly ready?: (server: Server) => void;
 }
 
-export class Lives {
-  readonly #components: LivesComponents;
-  readonly #options: LivesOptions;
+export class Lives<Server extends HoldingServer> {
+  readonly #components: LivesComponents<Server>;
+  readonly #options: LivesOptions<Server>;
   readonly #over = new AbortController();
-  #server: P2PServer;
+  #server: Server;
 
   /** Throws what `compose` throws. */
-  constructor(components: LivesComponents, options: LivesOptions) {
+  constructor(components: LivesComponents<Server>, options: LivesOptions<Server>) {
     this.#components = components;
     this.#options = options;
     this.#server = components.compose(undefined);
   }
 
   /** The present one, or the last. */
-  get server(): P2PServer {
+  get server(): Server {
     return this.#server;
   }
 

@@ -1,15 +1,8 @@
 /** Whether this process is beyond help. Looks at nothing outside the machine: a quiet network is healthy. */
 
 import { errorMessage } from '../../shared/errors.js';
-import type { DependencyHealth, HealthReport } from '../../shared/health.js';
+import type { DependencyHealth, HealthReport, VitalSign } from '../../shared/health.js';
 import { healthReport } from './readiness.js';
-
-/** A part that can be past recovery. */
-export interface VitalSign {
-  readonly resource: string;
-  /** Why it cannot recover, or `undefined` while it lives. */
-  readonly fault: () => string | undefined;
-}
 
 export interface LivenessOptions {
   /** Milliseconds without a turn of the event loop that count as a stall; 10,000 unless told. */
@@ -25,7 +18,7 @@ export interface LivenessOptions {
  * that all is well, because whoever asked was in the queue behind the stall: a stall is told for its own length again.
  */
 export class Liveness {
-  readonly #signs: readonly VitalSign[];
+  readonly #signs: () => readonly VitalSign[];
   readonly #stallMs: number;
   readonly #beatMs: number;
   readonly #now: () => number;
@@ -33,7 +26,7 @@ export class Liveness {
   #lastBeat = 0;
   #stall = { length: 0, ended: 0 };
 
-  constructor({ signs }: { signs: readonly VitalSign[] }, options: LivenessOptions = {}) {
+  constructor({ signs }: { readonly signs: () => readonly VitalSign[] }, options: LivenessOptions = {}) {
     this.#signs = signs;
     this.#stallMs = options.stallMs ?? 10_000;
     this.#beatMs = options.beatMs ?? 500;
@@ -52,7 +45,7 @@ export class Liveness {
 
   async check(): Promise<HealthReport> {
     this.#beat();
-    return healthReport([this.#eventLoop(), ...this.#signs.map(examine)]);
+    return healthReport([this.#eventLoop(), ...this.#signs().map(examine)]);
   }
 
   #beat(): void {

@@ -1,15 +1,8 @@
 /** Whether this server can do its work now: all dependencies asked in parallel, each within its time. */
 
 import { errorMessage } from '../../shared/errors.js';
-import type { DependencyHealth, HealthReport } from '../../shared/health.js';
+import type { DependencyHealth, HealthCheck, HealthReport } from '../../shared/health.js';
 import { withoutSecrets } from '../../shared/redaction.js';
-
-/** Asks one dependency, or a part that speaks for several. */
-export interface ReadinessCheck {
-  /** What is reported when it does not answer. */
-  readonly resource: string;
-  readonly check: (signal: AbortSignal) => Promise<DependencyHealth | readonly DependencyHealth[]>;
-}
 
 export interface ReadinessOptions {
   /** Milliseconds for each check; 2,000 unless told. */
@@ -18,12 +11,12 @@ export interface ReadinessOptions {
 
 /** Requests that come while a look is under way share it, so that probes cannot pile up on a slow dependency. */
 export class Readiness {
-  readonly #checks: () => readonly ReadinessCheck[];
+  readonly #checks: () => readonly HealthCheck[];
   readonly #timeoutMs: number;
   #underWay: Promise<HealthReport> | undefined;
 
   constructor(
-    { checks }: { checks: () => readonly ReadinessCheck[] },
+    { checks }: { checks: () => readonly HealthCheck[] },
     { timeoutMs = 2000 }: ReadinessOptions = {},
   ) {
     this.#checks = checks;
@@ -43,7 +36,7 @@ export class Readiness {
     return healthReport(answers.flat());
   }
 
-  async #ask({ resource, check }: ReadinessCheck): Promise<readonly DependencyHealth[]> {
+  async #ask({ resource, check }: HealthCheck): Promise<readonly DependencyHealth[]> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
     let onAbort: (() => void) | undefined;
     const late = new Promise<never>((_, reject) => {

@@ -1,23 +1,24 @@
 /** What others look at: health and metrics, on their ports from the beginning of `init` to the end of `stop`. */
 
-import type { HealthReport } from '../../shared/health.js';
+import type { HealthCheck, HealthReport, VitalSign } from '../../shared/health.js';
+import type { PartContext } from '../../shared/lifecycle/context.js';
+import type { MetricSource } from '../../shared/metrics/source.js';
 import { MetricsAggregate } from '../metrics/aggregate.js';
 import { ClockMetrics } from '../metrics/clock.js';
 import { ProcessMetrics } from '../metrics/process.js';
-import type { ServerDependencies } from '../server/dependencies.js';
-import type { ServerParts } from '../server/parts.js';
 import { HealthServer, MetricsServer } from './http.js';
-import { Liveness, type VitalSign } from './liveness.js';
+import { Liveness } from './liveness.js';
 import { createHealthMetrics } from './metrics.js';
-import { Readiness, type ReadinessCheck } from './readiness.js';
+import { Readiness } from './readiness.js';
 
 /** For each check of readiness. */
 const READINESS_TIMEOUT_MS = 2_000;
 
 export interface HealthServersOptions {
   /** Asked at each look at readiness. */
-  readonly checks: () => readonly ReadinessCheck[];
-  readonly signs: readonly VitalSign[];
+  readonly checks: () => readonly HealthCheck[];
+  /** Asked at each look at liveness. */
+  readonly signs: () => readonly VitalSign[];
 }
 
 export class HealthServers {
@@ -30,7 +31,7 @@ export class HealthServers {
   readonly #metricsServer: MetricsServer | undefined;
   #started: Promise<void> | undefined;
 
-  constructor({ settings, registry, loggers }: ServerDependencies, { checks, signs }: HealthServersOptions) {
+  constructor({ settings, registry, loggers }: PartContext, { checks, signs }: HealthServersOptions) {
     const { health_check_httpListenAddress: healthAddress, profilerAddr, prometheusEndpoint } = settings;
     const logger = loggers.of('metrics');
     this.#process = new ProcessMetrics({ registry });
@@ -85,15 +86,9 @@ export class HealthServers {
     return checkLiveness ? this.#liveness.check() : this.#readiness.check();
   }
 
-  /** From now on each scrape holds the figures of the threads and processes of `parts` too. */
-  watch({ pipeline: { publisher }, notifications }: ServerParts): void {
-    this.#metrics.addSource('publisher', async () => ({
-      instance: publisher.instance,
-      metrics: await publisher.ask('metrics', {}),
-    }));
-    for (const [index, source] of notifications.metricSources.entries()) {
-      this.#metrics.addSource(`notification server ${index + 1}`, source);
-    }
+  /** From now on each scrape holds the figures of `sources` too. */
+  watch(sources: readonly MetricSource[]): void {
+    for (const { name, collect } of sources) this.#metrics.addSource(name, collect);
   }
 
   /** The text of `/metrics`. */

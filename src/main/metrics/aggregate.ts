@@ -2,14 +2,9 @@
 
 import { openMetricsContentType, Registry, type RegistryContentType } from 'prom-client';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { SourceAnswer } from '../../shared/metrics/source.js';
 import { withGoNames } from './go-names.js';
 import { type MetricSnapshot, type MetricValue, readSnapshots, seriesKey } from './snapshot.js';
-
-/** What a source answers. `instance` changes when the thread or process behind it is a new one. */
-export interface SourceAnswer {
-  readonly instance: string | number;
-  readonly metrics: readonly object[];
-}
 
 interface Earlier {
   readonly metric: MetricSnapshot;

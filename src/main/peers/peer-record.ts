@@ -3,6 +3,9 @@
 import { NEUTRAL_REPUTATION } from './reputation.js';
 import { decodeFlat, encodeFlat } from './stored-object.js';
 
+/** Characters of an error of catching up that are kept. */
+export const CATCHUP_ERROR_MAX = 1024;
+
 /** Times are unix ms, 0 for never. */
 export interface PeerRecord {
   readonly attempts: number;

@@ -1,5 +1,6 @@
 /** How dealing with each peer went, as the services around this node report it, and the reputation that follows. */
 
+import { EventEmitter } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import { steadyTime } from '../../shared/clock.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
@@ -25,10 +26,13 @@ export interface PeerRecordsComponents {
   readonly metrics: PeerMetrics;
   /** A record is new, different or forgotten. */
   readonly onChange?: (peerId: PeerIdText) => void;
-  /** Called when it is recorded. */
-  readonly onReport?: (report: PeerReport) => void;
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
+}
+
+export interface PeerRecordsEvents {
+  /** What was reported of a peer, and is recorded by now. */
+  report: [report: PeerReport];
 }
 
 export interface PeerRecordsOptions {
@@ -39,10 +43,9 @@ export interface PeerRecordsOptions {
 }
 
 /** Records by base58 peer ID. Who has the admin key adds to them, and the node's reports within a bound: strangers cannot crowd them out. */
-export class PeerRecords {
+export class PeerRecords extends EventEmitter<PeerRecordsEvents> {
   readonly #metrics: PeerMetrics;
   readonly #onChange: (peerId: PeerIdText) => void;
-  readonly #onReport: (report: PeerReport) => void;
   readonly #now: () => number;
   readonly #storageDoubtMs: number;
   readonly #records: LRUCache<PeerIdText, PeerRecord>;
@@ -54,10 +57,10 @@ export class PeerRecords {
     components: PeerRecordsComponents,
     { maxPeers = MAX_RECORDS, storageDoubtMs = 3_600_000 }: PeerRecordsOptions = {},
   ) {
+    super();
     this.#storageDoubtMs = storageDoubtMs;
     this.#metrics = components.metrics;
     this.#onChange = components.onChange ?? (() => {});
-    this.#onReport = components.onReport ?? (() => {});
     this.#now = components.clock ?? steadyTime;
     this.#records = new LRUCache({
       max: maxPeers,
@@ -108,12 +111,12 @@ export class PeerRecords {
       catchupAttempts: catchupAttempts + 1,
       lastAttempt: this.#now(),
     });
-    this.#onReport({ type: 'catchup_attempt', peer });
+    this.emit('report', { type: 'catchup_attempt', peer });
   }
 
   catchupSuccess(peer: PeerIdText, durationMs: bigint): void {
     this.#succeeded(peer, durationMs, { catchupSuccesses: this.get(peer).catchupSuccesses + 1 });
-    this.#onReport({ type: 'catchup_success', peer, ms: durationMs });
+    this.emit('report', { type: 'catchup_success', peer, ms: durationMs });
   }
 
   /** Returns false where `source` tells of a failure that the other source has told already. */
@@ -132,20 +135,20 @@ export class PeerRecords {
       catchupFailures: catchupFailures + 1,
       lastFailure: now,
     });
-    this.#onReport({ type: 'catchup_failure', peer });
+    this.emit('report', { type: 'catchup_failure', peer });
     return true;
   }
 
   /** The peer had announced a block and did not have all of it. */
   doubtStorage(peer: PeerIdText): void {
     this.#set(peer, { storageDoubtedUntil: this.#now() + this.#storageDoubtMs });
-    this.#onReport({ type: 'storage_doubted', peer });
+    this.emit('report', { type: 'storage_doubted', peer });
   }
 
   /** `text` is safe to show and at most 1,024 characters. */
   catchupError(peer: PeerIdText, text: string): void {
     this.#set(peer, { catchupError: text, catchupErrorAt: this.#now() });
-    this.#onReport({ type: 'catchup_error', peer, text });
+    this.emit('report', { type: 'catchup_error', peer, text });
   }
 
   /** The peer cheated: its reputation stays at the lowest until it is reset or recovers. */
@@ -160,7 +163,7 @@ export class PeerRecords {
       lastAttempt: now,
       lastFailure: now,
     });
-    this.#onReport({ type: 'malicious', peer });
+    this.emit('report', { type: 'malicious', peer });
   }
 
   /**
@@ -171,22 +174,22 @@ export class PeerRecords {
     if (!this.#records.has(peer) && this.#records.size >= this.#records.max / 2) return;
     this.#metrics.interactions.inc({ outcome: 'failure' });
     this.#judge(peer, { failures: this.get(peer).failures + 1, lastFailure: this.#now() });
-    this.#onReport({ type: 'failure', peer });
+    this.emit('report', { type: 'failure', peer });
   }
 
   validSubtree(peer: PeerIdText): void {
     this.#succeeded(peer, 0n, {});
-    this.#onReport({ type: 'valid_subtree', peer });
+    this.emit('report', { type: 'valid_subtree', peer });
   }
 
   validBlock(peer: PeerIdText): void {
     this.#succeeded(peer, 0n, { lastValidBlock: this.#now() });
-    this.#onReport({ type: 'valid_block', peer });
+    this.emit('report', { type: 'valid_block', peer });
   }
 
   validHeaders(peer: PeerIdText, durationMs: bigint): void {
     this.#succeeded(peer, durationMs, { attempts: this.get(peer).attempts + 1, lastAttempt: this.#now() });
-    this.#onReport({ type: 'valid_headers', peer, ms: durationMs });
+    this.emit('report', { type: 'valid_headers', peer, ms: durationMs });
   }
 
   /** Takes a chain with more work than the one before. `chainWork`: big-endian, at most 32 bytes. False where it has not. */
@@ -196,14 +199,14 @@ export class PeerRecords {
     const longer = work.length - validatedWork.length;
     if (longer < 0 || (longer === 0 && work <= validatedWork)) return false;
     this.#set(peer, { validatedHeight: height, validatedHash: hash, validatedWork: work });
-    this.#onReport({ type: 'validated', peer, height, hash, work: chainWork });
+    this.emit('report', { type: 'validated', peer, height, hash, work: chainWork });
     return true;
   }
 
   bytesDownloaded(peer: PeerIdText, bytes: bigint): void {
     const sum = this.get(peer).bytesDownloaded + bytes;
     this.#set(peer, { bytesDownloaded: cappedBytes(sum) });
-    this.#onReport({ type: 'downloaded', peer, bytes });
+    this.emit('report', { type: 'downloaded', peer, bytes });
   }
 
   /** Forgets how dealing with a peer went; what was downloaded and validated stays. */
@@ -220,7 +223,7 @@ export class PeerRecords {
       validatedWork,
       lastValidBlock,
     });
-    this.#onReport({ type: 'reset', peer });
+    this.emit('report', { type: 'reset', peer });
   }
 
   /** The record of `peer` as JSON; undefined for none. */

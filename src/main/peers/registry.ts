@@ -12,7 +12,6 @@ import { QUEUES } from '../../shared/queues.js';
 import { KnownPeers } from './known-peers.js';
 import type { PeerMetrics } from './metrics.js';
 import { PeerRecords } from './peer-records.js';
-import type { PeerReport } from './peer-report.js';
 import { type Level, WriteBehind } from './write-behind.js';
 
 const MAX_UNSTORED = QUEUES.registryChanges.bounds.entries;
@@ -30,8 +29,6 @@ export interface PeerRegistryComponents {
   readonly ownHeight: () => number | undefined;
   /** Who is connected, and what came from them; nobody unless told. */
   readonly connections?: () => Iterable<{ readonly id: PeerIdText; readonly bytesReceived: bigint }>;
-  /** What was reported of a peer and is recorded. */
-  readonly onReport?: (report: PeerReport) => void;
   /** Unix ms; steadyTime unless told. */
   readonly clock?: () => number;
 }
@@ -91,7 +88,6 @@ export class PeerRegistry {
       {
         metrics,
         onChange: (peer) => this.#recorded(peer),
-        ...(components.onReport === undefined ? {} : { onReport: components.onReport }),
         ...time,
       },
       {

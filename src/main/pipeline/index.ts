@@ -4,6 +4,7 @@
  * new is handed to the publisher at the end of the same turn, and comes back as verdicts.
  */
 
+import { EventEmitter } from 'node:events';
 import { LRUCache } from 'lru-cache';
 import pTimeout from 'p-timeout';
 import type { Counter } from 'prom-client';
@@ -24,7 +25,7 @@ import {
   outcomeIndex,
 } from '../../shared/messages/outcomes.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
-import { ownMessage } from '../../shared/pipeline/check.js';
+import { checkDirect, ownMessage } from '../../shared/pipeline/check.js';
 import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import {
   encodeCheckedBatch,
@@ -46,7 +47,6 @@ import type {
   IncomingMessage,
   Judgement,
   MessageChecks,
-  P2PNode,
   ReceivedMessage,
 } from '../node/types.js';
 import { Asked, type Asking, Finished } from './asked.js';
@@ -60,20 +60,26 @@ export interface PipelineComponents {
   readonly settings: Settings;
   readonly logger: Logger;
   readonly metrics: PipelineMetrics;
-  /** Takes the verdict that GossipSub waits for. */
-  readonly verdicts: Pick<P2PNode, 'report'>;
   readonly bans: Pick<BanPolicy, 'isPeerBanned'>;
   /** Asked for every message: constant time. */
   readonly reputation: { isLow(peer: PeerIdText): boolean };
   /** Asked for every message: constant time. */
   readonly standingOf: (author: PeerIdText) => AuthorStanding;
-  /** A message of this author was accepted; called for every one but our own. */
-  readonly onAccepted?: (author: PeerIdText) => void;
-  readonly onFact: (fact: PeerFact) => void;
-  /** Called for the author, whose signature the message bears. */
-  readonly onOffence: (author: PeerIdText, offence: Offence) => void;
   /** Undefined: nothing is traced. */
   readonly tracers?: Tracers | undefined;
+}
+
+export interface PipelineEvents {
+  /** What GossipSub waits for: one for each message that was pushed. */
+  verdict: [messageId: string, verdict: 'accept' | 'ignore' | 'reject'];
+  /** A message of this author was accepted, whoever brought it; none of our own. */
+  accepted: [author: PeerIdText];
+  /** What a peer told of itself, in a message that was accepted or on the direct stream. */
+  fact: [fact: PeerFact];
+  /** A peer's best block, which it told on the direct stream: also a fact. */
+  bestBlock: [block: PeerFact & { readonly type: 'block' }];
+  /** By the author, whose signature the message bears, or whose direct stream it is. */
+  offence: [author: PeerIdText, offence: Offence];
 }
 
 export interface PipelineOptions {
@@ -127,7 +133,7 @@ interface Claim {
   readonly parent: TraceParent | undefined;
 }
 
-export class Pipeline implements MessageChecks {
+export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChecks {
   readonly #components: PipelineComponents;
   /** By their ids. */
   readonly #kinds: readonly (MessageKind | undefined)[];
@@ -142,6 +148,7 @@ export class Pipeline implements MessageChecks {
     dropped: (message, why) => this.#dropped(message, why),
     copyFrom: (message, source) => this.#checks.copyFrom(message, source),
   };
+  #tipBits = 0;
   #started = false;
   #closed = false;
   /** For the publisher, at the end of the turn. */
@@ -160,6 +167,7 @@ export class Pipeline implements MessageChecks {
   #lastLoud = 0;
 
   constructor(components: PipelineComponents, options: PipelineOptions) {
+    super();
     const { settings, logger, metrics } = components;
     this.#components = components;
     const { kinds = MESSAGE_KINDS } = options;
@@ -209,6 +217,7 @@ export class Pipeline implements MessageChecks {
 
   /** Compact target of our tip, for the header checks of the messages to come. */
   setTipBits(bits: number): void {
+    this.#tipBits = bits;
     this.#checks.setTipBits(bits);
   }
 
@@ -258,6 +267,19 @@ export class Pipeline implements MessageChecks {
     const [bytes] = sliceCheckedBatch(encodeCheckedBatch([checked]));
     if (bytes !== undefined && isTaken(checked.outcome)) this.#claim({ message, bytes, parent });
     else this.#settle(message, outcomeAt(checked.outcome).name);
+  }
+
+  /** Takes a message of the direct stream: a peer's best block. */
+  takeDirect({ source, data }: { readonly source: PeerIdText; readonly data: Uint8Array }): void {
+    const context = { ...this.#ownContext, tipBits: this.#tipBits };
+    const { outcome, fact } = checkDirect(source, data, context);
+    const { name, offence } = outcomeAt(outcome);
+    if (fact === undefined) {
+      this.#components.logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
+    }
+    if (fact !== undefined) this.#tell(() => this.emit('fact', fact));
+    if (fact?.type === 'block') this.#tell(() => this.emit('bestBlock', fact));
+    if (offence !== undefined) this.#tell(() => this.emit('offence', source, offence));
   }
 
   /**
@@ -411,11 +433,10 @@ export class Pipeline implements MessageChecks {
   #concluded({ message, bytes }: Claim, name: OutcomeName): void {
     this.#settle(message, name);
     if (!isTaken(outcomeIndex(name))) return;
-    const { onAccepted } = this.#components;
-    if (onAccepted !== undefined && message.id !== undefined) this.#tell(() => onAccepted(message.author));
+    if (message.id !== undefined) this.#tell(() => this.emit('accepted', message.author));
     const fact = factOf(bytes);
     if (fact === '') return;
-    this.#tell(() => this.#components.onFact(JSON.parse(fact) as PeerFact));
+    this.#tell(() => this.emit('fact', JSON.parse(fact) as PeerFact));
   }
 
   /** Tells who waits for it when nothing is left to do. */
@@ -430,13 +451,12 @@ export class Pipeline implements MessageChecks {
     this.#counterOf(kind, name).inc();
     trace?.end(name);
     if (id === undefined) return;
-    const { verdicts, onOffence } = this.#components;
     const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
     const blamed = source === author ? 'reject' : 'ignore';
-    this.#tell(() => verdicts.report(id, verdict === 'blame' ? blamed : verdict));
+    this.#tell(() => this.emit('verdict', id, verdict === 'blame' ? blamed : verdict));
     if (offence === undefined || this.#scored.has(id)) return;
     this.#scored.set(id, true);
-    this.#tell(() => onOffence(author, offence));
+    this.#tell(() => this.emit('offence', author, offence));
   }
 
   /** Looked up by labels once: for each message that costs more than counting. */

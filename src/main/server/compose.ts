@@ -21,9 +21,7 @@ import { createTlsMetrics } from '../../shared/tls/metrics.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import { tracingConfig } from '../../shared/tracing/config.js';
 import { Tracing } from '../../shared/tracing/tracing.js';
-import { createBanStore } from '../bans/create-store.js';
 import { EmbeddedBrokerThread } from '../broker/index.js';
-import { EmbeddedChain } from '../chain/embedded-chain.js';
 import { EmbeddedRejections } from '../chain/embedded-rejections.js';
 import { GrpcBlockchainClient } from '../chain/grpc-client.js';
 import { DataDirectory } from '../data-directory/data-directory.js';
@@ -84,11 +82,6 @@ export function composeDependencies(
   const consuming = { ...kafka, group: consumerGroup(settings), metrics: createConsumerMetrics(registry) };
   const consumerOf = (key: KafkaTopicKey): KafkaConsumer | undefined =>
     settings[key] === undefined ? undefined : createConsumer(settings, key, consuming);
-  const chain =
-    settings.blockchain_grpcAddress === undefined
-      ? new EmbeddedChain({ store: directory.store, logger: loggers.of('chain'), settings })
-      : undefined;
-  const blockchain = chain ?? new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') });
   return {
     settings,
     logger,
@@ -98,14 +91,12 @@ export function composeDependencies(
     secrets,
     tracing,
     directory,
-    blockchain,
-    peerRegistry: blockchain instanceof GrpcBlockchainClient ? blockchain.peerRegistry : undefined,
+    blockchain:
+      settings.blockchain_grpcAddress === undefined
+        ? undefined
+        : new GrpcBlockchainClient({ ...neighbours, logger: loggers.of('blockchain') }),
     validation: createBlockValidationClient({ ...neighbours, logger: loggers.of('validation') }),
     assembly: new BlockAssemblyClient({ ...neighbours, logger: loggers.of('assembly') }),
-    banStore: createBanStore(settings, {
-      level: directory.store,
-      logger: loggers.of('bans'),
-    }),
     dataHubs: new GuardedHttp({
       context: checkContextOf(settings),
       refuseReserved: settings.p2p_refuse_reserved_addresses,
@@ -115,7 +106,6 @@ export function composeDependencies(
     invalidBlocks: consumerOf('kafka_invalidBlocksConfig'),
     invalidSubtrees: consumerOf('kafka_invalidSubtreesConfig'),
     embedded: {
-      chain,
       broker:
         brokerSocketPath === undefined
           ? undefined

@@ -9,14 +9,17 @@ import { ControlServer } from '../control/server.js';
 import { AskedByFile } from '../hand-over/files.js';
 import type { PublisherPool } from '../pipeline/publisher-pool.js';
 
-export interface RuntimeInfoComponents {
-  readonly logger: Logger;
-  /** Undefined while the server is not ready. */
-  readonly publisher: () => PublisherPool | undefined;
+/** What a server can be told to do while it is ready. */
+export interface Commands {
+  readonly publisher: PublisherPool;
   /** Changes the level of every logger. */
   readonly setLogLevel: (level: string) => Promise<void>;
   /** Copies the data directory to `path`. */
   readonly backUp: (path: string) => Promise<BackupSummary>;
+}
+
+export interface RuntimeInfoComponents {
+  readonly logger: Logger;
   /** Another server asks for the data directory. `request` is as it came. */
   readonly handOver: (request: unknown) => HandOverAnswer;
 }
@@ -33,38 +36,33 @@ export class RuntimeInfo {
   readonly #asked: AskedByFile | undefined;
   readonly #directory: string;
   readonly #socketPath: string;
+  #commands: Commands | undefined;
   #removeRunFile: () => void = () => {};
 
-  constructor(
-    { logger, publisher, setLogLevel, backUp, handOver }: RuntimeInfoComponents,
-    { directory, askedByFile }: RuntimeInfoOptions,
-  ) {
+  constructor({ logger, handOver }: RuntimeInfoComponents, { directory, askedByFile }: RuntimeInfoOptions) {
     this.#directory = directory;
     this.#socketPath = controlSocketPath(directory);
-    const ready = (): PublisherPool => {
-      const found = publisher();
-      if (found === undefined) throw new UnavailableError('the server starts or stops: it is not ready');
-      return found;
+    const ready = (): Commands => {
+      if (this.#commands === undefined) {
+        throw new UnavailableError('the server starts or stops: it is not ready');
+      }
+      return this.#commands;
     };
     this.#asked = askedByFile ? new AskedByFile({ logger, answer: handOver }, directory) : undefined;
     this.#control = new ControlServer(
       {
         logger,
         handlers: {
-          outbox: () => ready().ask('outbox', {}),
-          deadLetters: ({ limit }) => ready().ask('deadLetters', { limit }),
-          replayDeadLetters: () => ready().ask('replayDeadLetters', {}),
-          acceptLoss: ({ topic }) => ready().ask('acceptLoss', { topic }),
-          forget: ({ cursor }) => ready().ask('forget', { cursor }),
+          outbox: () => ready().publisher.ask('outbox', {}),
+          deadLetters: ({ limit }) => ready().publisher.ask('deadLetters', { limit }),
+          replayDeadLetters: () => ready().publisher.ask('replayDeadLetters', {}),
+          acceptLoss: ({ topic }) => ready().publisher.ask('acceptLoss', { topic }),
+          forget: ({ cursor }) => ready().publisher.ask('forget', { cursor }),
           level: async ({ level }) => {
-            ready();
-            await setLogLevel(level);
+            await ready().setLogLevel(level);
             return { level };
           },
-          backup: ({ path }) => {
-            ready();
-            return backUp(path);
-          },
+          backup: ({ path }) => ready().backUp(path),
           handOver,
         },
       },
@@ -79,7 +77,8 @@ export class RuntimeInfo {
   }
 
   /** The server is ready. */
-  announce(about: Omit<RunFile, 'pid' | 'place' | 'controlSocket'>): void {
+  announce(about: Omit<RunFile, 'pid' | 'place' | 'controlSocket'>, commands: Commands): void {
+    this.#commands = commands;
     this.#removeRunFile = writeRunFile(this.#directory, {
       ...about,
       pid: process.pid,
@@ -90,6 +89,7 @@ export class RuntimeInfo {
 
   /** It is no longer. */
   withdraw(): void {
+    this.#commands = undefined;
     this.#removeRunFile();
     this.#removeRunFile = () => {};
   }

@@ -1,53 +1,55 @@
 /** The snapshot behind `/api/status`: who this node is, its peers, its health, for everybody to read. */
 
 import { dateOf, libraryTime, wall } from '../../shared/clock.js';
-import { pause } from '../../shared/grpc/call.js';
 import type { HealthReport } from '../../shared/health.js';
-import type { Logger } from '../../shared/logging/logger.js';
 import { FRAME_KINDS } from '../../shared/messages/index.js';
+import type { Settings } from '../../shared/settings/table.js';
 import type { NodeStatusReport } from '../../shared/status.js';
-import type { ServerDependencies, ServerOptions } from './dependencies.js';
-import type { ServerParts } from './parts.js';
+import type { BanList } from '../bans/list.js';
+import type { ChainView } from '../chain/follower.js';
+import type { PeerView } from '../peers/peer-view.js';
+import type { SyncCoordinator } from '../sync/coordinator.js';
+import type { NotificationServers } from '../websocket/index.js';
 
 export interface StatusSources {
-  readonly dependencies: ServerDependencies;
-  readonly options: ServerOptions;
-  readonly parts: ServerParts;
+  readonly settings: Settings;
+  /** Told where the setting is empty. */
+  readonly version: string;
+  /** Base58 ID of this node. */
+  readonly peerId: string;
+  readonly chain: ChainView;
+  readonly peers: PeerView;
+  readonly sync: SyncCoordinator | undefined;
+  readonly bans: Pick<BanList, 'size'>;
+  readonly notifications: Pick<NotificationServers, 'connections'>;
   /** Unix ms. */
   readonly startedAt: number;
-  readonly uptimeMs: number;
-  readonly health: HealthReport;
 }
 
 /** What the page shows and `/api/status` answers now. */
-export function statusReport({
-  dependencies,
-  options,
-  parts,
-  startedAt,
-  uptimeMs,
-  health,
-}: StatusSources): NodeStatusReport {
-  const { settings } = dependencies;
+export function statusReport(
+  { settings, version, peerId, chain, peers, bans, notifications, startedAt, ...sources }: StatusSources,
+  { uptimeMs, health }: { readonly uptimeMs: number; readonly health: HealthReport },
+): NodeStatusReport {
   const now = libraryTime();
-  const sync = parts.sync?.syncPeer;
+  const sync = sources.sync?.syncPeer;
   return {
     node: {
-      id: parts.node.peerId,
+      id: peerId,
       name: settings.clientName,
-      version: settings.version || (options.version ?? ''),
+      version: settings.version || version,
       network: settings.network,
       generation: settings.p2p_generation,
       listenMode: settings.listen_mode,
       startedAt,
       uptime: Math.floor(uptimeMs / 1000),
-      height: parts.chain.best?.height ?? 0,
-      bestBlock: parts.chain.best?.hash ?? '',
-      fsmState: parts.chain.fsmState ?? '',
+      height: chain.best?.height ?? 0,
+      bestBlock: chain.best?.hash ?? '',
+      fsmState: chain.fsmState ?? '',
       textPing: settings.p2p_websocket_text_ping,
     },
     // Bootstrap peers among them: Go's GetPeers leaves them out, but whoever looks at the page asks whether anybody is connected.
-    peers: parts.peers.connected().map(({ id, name, known, connection, banScore }) => ({
+    peers: peers.connected().map(({ id, name, known, connection, banScore }) => ({
       id,
       name,
       height: known?.height ?? 0,
@@ -63,7 +65,7 @@ export function statusReport({
       : {
           sync: {
             id: sync.id,
-            name: parts.peers.get(sync.id)?.name ?? '',
+            name: peers.get(sync.id)?.name ?? '',
             height: sync.height,
             since: sync.connectedAt * 1000,
           },
@@ -73,88 +75,9 @@ export function statusReport({
       dependencies: health.dependencies.map(({ resource, status }) => ({ resource, status })),
     },
     counters: {
-      bans: parts.bans.size,
-      'WebSocket clients': parts.notifications.connections,
+      bans: bans.size,
+      'WebSocket clients': notifications.connections,
     },
     at: wall.told(),
   };
-}
-
-export interface StatusFeedComponents {
-  readonly logger: Logger;
-  /** Asks every dependency. */
-  readonly health: () => Promise<HealthReport>;
-  readonly report: (health: HealthReport) => NodeStatusReport;
-  /** What `/api/status` answers from now on. */
-  readonly tell: (json: string) => void;
-  /** Whether somebody may be looking: the page holds a WebSocket. */
-  readonly watched: () => boolean;
-}
-
-export interface StatusFeedOptions {
-  /** Milliseconds between two snapshots while somebody looks; 1,000 unless told. */
-  readonly watchedMs?: number;
-  /** The same while nobody does; 5,000 unless told. */
-  readonly unwatchedMs?: number;
-  /** Milliseconds between two looks at the dependencies while all are well; 5,000 unless told. */
-  readonly wellMs?: number;
-  /** The same while one is not; 2,000 unless told. */
-  readonly ailingMs?: number;
-}
-
-/** Makes the status anew for as long as it runs. The dependencies are asked more rarely: they have other work. */
-export class StatusFeed {
-  readonly #components: StatusFeedComponents;
-  readonly #options: Required<StatusFeedOptions>;
-  readonly #stopping = new AbortController();
-  #health: { readonly report: HealthReport; readonly at: number } | undefined;
-  #running: Promise<void> | undefined;
-
-  constructor(
-    components: StatusFeedComponents,
-    { watchedMs = 1_000, unwatchedMs = 5_000, wellMs = 5_000, ailingMs = 2_000 }: StatusFeedOptions = {},
-  ) {
-    this.#components = components;
-    this.#options = { watchedMs, unwatchedMs, wellMs, ailingMs };
-  }
-
-  start(): void {
-    this.#running ??= this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    const { logger, report, tell, watched } = this.#components;
-    const { watchedMs, unwatchedMs } = this.#options;
-    for (let told = false; !signal.aborted; ) {
-      try {
-        const health = await this.#look();
-        if (signal.aborted) return;
-        tell(JSON.stringify(report(health)));
-        told = false;
-      } catch (error) {
-        if (!told) logger.warn({ err: error }, 'the status could not be made');
-        told = true;
-      }
-      const next = performance.now() + unwatchedMs;
-      // Who comes to look is not kept waiting until the next one that nobody looks at.
-      do await pause(Math.min(watchedMs, unwatchedMs), signal).catch(() => {});
-      while (!signal.aborted && !watched() && performance.now() < next);
-    }
-  }
-
-  async #look(): Promise<HealthReport> {
-    const { wellMs, ailingMs } = this.#options;
-    const last = this.#health;
-    const wait = last?.report.status === 200 ? wellMs : ailingMs;
-    if (last !== undefined && performance.now() - last.at < wait) return last.report;
-    const report = await this.#components.health();
-    this.#health = { report, at: performance.now() };
-    return report;
-  }
 }

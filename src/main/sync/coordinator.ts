@@ -8,7 +8,6 @@ import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { type PeerIdText, parsePeerId } from '../../shared/net/peer-id.js';
 import type { Settings } from '../../shared/settings/table.js';
-import type { SyncPeer } from '../announce/status.js';
 import type { ChainView } from '../chain/follower.js';
 import type { BlockHeaderInfo } from '../chain/types.js';
 import type { PeerView } from '../peers/peer-view.js';
@@ -26,6 +25,7 @@ import {
 import type { DataHubs } from './data-hubs.js';
 import type { SyncEnd, SyncMetrics } from './metrics.js';
 import { PeerBackoff } from './peer-backoff.js';
+import type { SyncPeer } from './sync-peer.js';
 
 export interface SyncCoordinatorComponents {
   readonly settings: Pick<

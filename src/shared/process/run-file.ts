@@ -23,6 +23,8 @@ export interface RunFile {
     readonly http: number;
     readonly health?: number;
     readonly metrics?: number;
+    /** Of further parts, by the names that they give. */
+    readonly [name: string]: number | undefined;
   };
 }
 

@@ -6,10 +6,10 @@ import { Registry } from 'prom-client';
 import { Announcer, type AnnouncerOptions } from '../../../src/main/announce/announcer.js';
 import { createAnnounceMetrics } from '../../../src/main/announce/metrics.js';
 import { announcedUrls } from '../../../src/main/announce/urls.js';
-import { ChainFollower, type ChainFollowerOptions } from '../../../src/main/chain/follower.js';
-import { createChainMetrics } from '../../../src/main/chain/metrics.js';
 import { EmbeddedChain } from '../../../src/main/chain/embedded-chain.js';
+import { ChainFollower, type ChainFollowerOptions } from '../../../src/main/chain/follower.js';
 import { GrpcBlockchainClient } from '../../../src/main/chain/grpc-client.js';
+import { createChainMetrics } from '../../../src/main/chain/metrics.js';
 import type { BlockchainClient, BlockHeaderInfo, FsmState } from '../../../src/main/chain/types.js';
 import type { ConnectedPeer } from '../../../src/main/node/types.js';
 import { headerHash, parseHeader } from '../../../src/shared/bitcoin/header.js';
@@ -431,7 +431,9 @@ test('our best block is told to one who asks, once in ten seconds however often'
   const chain = await embedded(context);
   const block = await chain.mine();
   const clock = { now: 0 };
-  const { announcer, start, direct, count } = announcing(context, chain, {}, 'first', { now: () => clock.now });
+  const { announcer, start, direct, count } = announcing(context, chain, {}, 'first', {
+    now: () => clock.now,
+  });
   await start();
   for (let n = 0; n < 1_000; n++) await announcer.answerBestBlock(asPeer('asker'));
   await announcer.answerBestBlock(asPeer('another'));
@@ -457,7 +459,9 @@ test('peers that ask for our best block and do not read it keep no others from i
   await chain.mine();
   const { announcer, start, direct, count } = announcing(context, chain, {}, 'first');
   await start();
-  const deaf = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)));
+  const deaf = Array.from({ length: 20 }, (_, n) =>
+    announcer.answerBestBlock(asPeer(`connected, deaf ${n}`)),
+  );
   const strangers = Array.from({ length: 20 }, (_, n) => announcer.answerBestBlock(asPeer(`deaf ${n}`)));
   await waitFor(() => direct.length === 40, { what: 'the deaf to be sent it' });
   await announcer.answerBestBlock(asPeer('connected'));
@@ -508,7 +512,15 @@ test('our best-block request waits for RUNNING and for a peer that listens to it
     },
   };
   const options = { retryMs: 1, subscription: { fsmPollMs: 10 } };
-  const { follower, start, stop, told, of, count } = announcing(context, client, {}, 'current', options, undefined, mesh);
+  const { follower, start, stop, told, of, count } = announcing(
+    context,
+    client,
+    {},
+    'current',
+    options,
+    undefined,
+    mesh,
+  );
   const asked = () => of(told, 'bestblock').length;
   await start();
   // More time than the attempts would take, twice: while catching up, then while nobody listens, as in today's network.

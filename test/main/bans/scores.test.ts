@@ -266,7 +266,7 @@ test('static, bootstrap, relay, loopback and allow-listed peers are protected, a
     p2p_allowed_addresses: ['198.51.100.0/24'],
   });
   let peers: ConnectedPeer[] = [];
-  const protection = createBanProtection(settings, () => peers);
+  const protection = createBanProtection(settings, { peers: () => peers, isNamed: () => false });
   assert.equal(protection.isProtected(PEER), true, 'static, though not connected');
   assert.equal(protection.isProtected(OTHER), false);
   for (const [address, expected] of [
@@ -289,10 +289,10 @@ test('static, bootstrap, relay, loopback and allow-listed peers are protected, a
 
 test('who came from loopback or an allowed address stays protected when it is gone, until it comes from elsewhere', () => {
   let peers: ConnectedPeer[] = [];
-  const protection = createBanProtection(
-    settingsOf({ p2p_allowed_addresses: ['198.51.100.0/24'] }),
-    () => peers,
-  );
+  const protection = createBanProtection(settingsOf({ p2p_allowed_addresses: ['198.51.100.0/24'] }), {
+    peers: () => peers,
+    isNamed: () => false,
+  });
   const meet = (id: PeerIdText, address: string): void => {
     peers = [connected(id, address)];
     protection.met(id);
@@ -319,6 +319,6 @@ test('an address is banned along with a peer unless others share it or it is a r
     connected(PEER, '/ip4/203.0.113.4/tcp/1'),
     connected(OTHER, '/ip4/203.0.113.4/tcp/2'),
   ];
-  const protection = createBanProtection(settingsOf(), () => peers);
+  const protection = createBanProtection(settingsOf(), { peers: () => peers, isNamed: () => false });
   assert.deepEqual(protection.addressesOf(PEER), ['203.0.113.1', '2001:db8::1']);
 });

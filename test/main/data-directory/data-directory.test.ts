@@ -11,14 +11,14 @@ import { keepSpare } from '../../../src/shared/files/spare-space.js';
 import { nodeCommand } from '../../../src/shared/ipc/node-command.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
-test('nothing is touched before it is opened, and what was asked meanwhile is answered then', async (context) => {
+test('nothing is touched before it is opened, and there is no store until then', async (context) => {
   const path = join(temporaryDirectory(context), 'data');
   const directory = new DataDirectory(path);
-  const written = directory.store.put('key', new Uint8Array([1]));
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(existsSync(path), false);
+  assert.throws(() => directory.store, /is not open/);
   await directory.open();
-  await written;
+  await directory.store.put('key', new Uint8Array([1]));
   assert.deepEqual([...((await directory.store.get('key')) ?? [])], [1]);
   await directory.close();
 });
@@ -70,7 +70,7 @@ test('a corrupt store is refused and told where it is', async (context) => {
 test('closing what was never opened does not hang', async (context) => {
   const directory = new DataDirectory(temporaryDirectory(context));
   await directory.close();
-  assert.notEqual(directory.store.status, 'open');
+  assert.equal(directory.isOpen, false);
 });
 
 test('what a killed process left of its spare space is gone once another has made its own', async (context) => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LevelBanStore } from '../../../src/main/bans/level-store.js';
 import { askServer } from '../../../src/main/control/client.js';
 import { controlSocketPath } from '../../../src/main/control/protocol.js';
 import { Lives } from '../../../src/main/hand-over/lives.js';
 import { Tenure } from '../../../src/main/hand-over/tenure.js';
 import { composeDependencies } from '../../../src/main/server/compose.js';
 import { P2PServer } from '../../../src/main/server/server.js';
+import { Tracing } from '../../../src/shared/tracing/tracing.js';
 import { keptLog } from '../../support/logger.js';
 import { serverSettings } from '../../support/server.js';
 import { waitFor, within } from '../../support/wait.js';
@@ -17,7 +17,7 @@ test('a start that does not end when it is asked for the directory fails the han
   const held = new Promise<void>((resolve) => {
     endOpening = resolve;
   });
-  class StuckStore extends LevelBanStore {
+  class StuckTracing extends Tracing {
     override async open(): Promise<void> {
       opening = true;
       await held;
@@ -32,8 +32,8 @@ test('a start that does not end when it is asked for the directory fails the han
       tenure,
       compose: () => {
         const composed = composeDependencies(settings, logger);
-        const banStore = new StuckStore({ level: composed.directory.store, logger });
-        return P2PServer.create({ ...composed, banStore }, { tenure });
+        const tracing = new StuckTracing({ logger, registry: composed.registry }, undefined);
+        return P2PServer.create({ ...composed, tracing }, { tenure });
       },
     },
     { path: settings.DATADIR },

@@ -6,15 +6,15 @@ import { gunzipSync } from 'node:zlib';
 import { Counter, Registry } from 'prom-client';
 import { HealthServer, MetricsServer } from '../../../src/main/health/http.js';
 import { Liveness } from '../../../src/main/health/liveness.js';
-import { Readiness, type ReadinessCheck } from '../../../src/main/health/readiness.js';
+import { Readiness } from '../../../src/main/health/readiness.js';
 import { MetricsAggregate } from '../../../src/main/metrics/aggregate.js';
-import type { DependencyHealth, HealthReport } from '../../../src/shared/health.js';
+import type { DependencyHealth, HealthCheck, HealthReport } from '../../../src/shared/health.js';
 import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { keptLog } from '../../support/logger.js';
 import { within } from '../../support/wait.js';
 
 const { logger } = keptLog();
-const well = (resource: string): ReadinessCheck => ({
+const well = (resource: string): HealthCheck => ({
   resource,
   check: async () => ({ resource, status: 200, message: 'fine' }),
 });
@@ -50,13 +50,13 @@ test('all dependencies well: 200 and the body that readers of Teranode know', as
 });
 
 test('one dependency down: 503, its error, the others as they are; liveness does not care', async (context) => {
-  const bad: ReadinessCheck = {
+  const bad: HealthCheck = {
     resource: 'Kafka',
     check: async () => ({ resource: 'Kafka', status: 503, error: 'refused', message: 'down' }),
   };
-  const thrown: ReadinessCheck = { resource: 'Chain', check: () => Promise.reject(new Error('no route')) };
+  const thrown: HealthCheck = { resource: 'Chain', check: () => Promise.reject(new Error('no route')) };
   const readiness = new Readiness({ checks: () => [bad, thrown, well('Store')] });
-  const liveness = new Liveness({ signs: [] });
+  const liveness = new Liveness({ signs: () => [] });
   const url = await serve(
     context,
     () => readiness.check(),
@@ -83,7 +83,7 @@ test('one dependency down: 503, its error, the others as they are; liveness does
 test('checks run side by side, and one that never answers costs its own time alone', async () => {
   let running = 0;
   let most = 0;
-  const hanging = (resource: string): ReadinessCheck => ({
+  const hanging = (resource: string): HealthCheck => ({
     resource,
     check: (signal) => {
       most = Math.max(most, ++running);
@@ -117,7 +117,7 @@ test('probes that come together share one look', async () => {
 
 test('a stall of ten seconds fails liveness, and is forgotten after as long', async (context) => {
   let now = 0;
-  const liveness = new Liveness({ signs: [] }, { now: () => now });
+  const liveness = new Liveness({ signs: () => [] }, { now: () => now });
   liveness.start();
   context.after(() => liveness.stop());
   now = 9_999;
@@ -135,7 +135,7 @@ test('a stall of ten seconds fails liveness, and is forgotten after as long', as
 });
 
 test('a loop that really stood still says so to the probe that waited', async (context) => {
-  const liveness = new Liveness({ signs: [] }, { stallMs: 1_500, beatMs: 20 });
+  const liveness = new Liveness({ signs: () => [] }, { stallMs: 1_500, beatMs: 20 });
   liveness.start();
   context.after(() => liveness.stop());
   const url = await serve(context, () => liveness.check());
@@ -148,7 +148,7 @@ test('a loop that really stood still says so to the probe that waited', async (c
 
 test('a part past recovery fails liveness with its reason', async () => {
   let fault: string | undefined;
-  const liveness = new Liveness({ signs: [{ resource: 'Checkers', fault: () => fault }] });
+  const liveness = new Liveness({ signs: () => [{ resource: 'Checkers', fault: () => fault }] });
   assert.equal((await liveness.check()).status, 200);
   fault = 'cannot be started again';
   const { status, dependencies } = await liveness.check();

@@ -31,7 +31,7 @@ async function startPorts(context: TestContext) {
   });
   for (let index = 0; index < 4000; index++) gauge.set({ which: `${index}`.padStart(24, '0') }, index);
   const aggregate = new MetricsAggregate({ registry, logger });
-  const liveness = new Liveness({ signs: [] });
+  const liveness = new Liveness({ signs: () => [] });
   const check = () => liveness.check();
   const health = new HealthServer(
     { logger, readiness: check, liveness: check },

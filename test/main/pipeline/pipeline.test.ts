@@ -62,12 +62,9 @@ async function pipelineOf(
       settings,
       logger: log.logger,
       metrics: createPipelineMetrics(registry),
-      verdicts: { report: (id, verdict) => void verdicts.push({ id, verdict }) },
       bans: { isPeerBanned: (peer) => banned.has(peer) },
       reputation: { isLow: (peer) => low.has(peer) },
       standingOf: (author) => standings.get(author) ?? 'stranger',
-      onFact: (fact) => void facts.push(fact),
-      onOffence: (author, offence) => void offences.push([author, offence]),
     },
     {
       publisher: {
@@ -84,6 +81,9 @@ async function pipelineOf(
       ...rest,
     },
   );
+  pipeline.on('verdict', (id, verdict) => void verdicts.push({ id, verdict }));
+  pipeline.on('fact', (fact) => void facts.push(fact));
+  pipeline.on('offence', (author, offence) => void offences.push([author, offence]));
   context.after(() => pipeline.stop());
   if (start) await pipeline.start();
 

@@ -45,12 +45,9 @@ async function quietPipeline(
       settings,
       logger: keptLog().logger,
       metrics: createPipelineMetrics(new Registry()),
-      verdicts: { report: () => {} },
       bans: { isPeerBanned: () => false },
       reputation: { isLow: () => false },
       standingOf: () => 'stranger',
-      onFact: () => {},
-      onOffence: (author) => void offences.push(author),
     },
     {
       publisher: {
@@ -68,6 +65,7 @@ async function quietPipeline(
       ...options,
     },
   );
+  pipeline.on('offence', (author) => void offences.push(author));
   context.after(() => pipeline.stop());
   await pipeline.start();
   const judged = async (message: IncomingMessage): Promise<Judgement> => {

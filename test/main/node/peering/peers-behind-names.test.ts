@@ -27,11 +27,7 @@ test('who is named by a /dnsaddr alone is a configured peer once it is resolved'
     resolveTxt: async (name) => records[name] ?? [],
   });
   const { settings: all, connections } = node.inspect();
-  const protection = createBanProtection(
-    all,
-    () => [],
-    (id) => connections.isNamed(id),
-  );
+  const protection = createBanProtection(all, { peers: () => [], isNamed: (id) => connections.isNamed(id) });
   await waitFor(() => node.peers()[0]?.configured, { what: 'the bootstrap peer' });
   assert.deepEqual([...connections.bootstrapPeers], [peer.id]);
   assert.ok(node.inspect().host!.services.pubsub.direct.has(peer.id), 'a direct peer, too');

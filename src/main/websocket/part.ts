@@ -1,0 +1,68 @@
+/** The notification servers. */
+
+import type { PartContext } from '../../shared/lifecycle/context.js';
+import type { Part } from '../../shared/lifecycle/part.js';
+import type { TracingOrder } from '../../shared/tracing/types.js';
+import type { HandOver } from '../hand-over/hand-over.js';
+import { createNotificationsMetrics, NotificationServers } from './index.js';
+
+export interface NotificationPartOptions {
+  /** Base58 ID of this node. */
+  readonly peerId: string;
+  /** Where the publisher offers frames. */
+  readonly frameSocketPath: string;
+  readonly dataHubUrl: string;
+  readonly tracing: TracingOrder | undefined;
+}
+
+export interface NotificationParts {
+  readonly servers: NotificationServers;
+  readonly preparation: Part;
+  readonly serving: Part;
+}
+
+export function createNotificationServers(
+  { settings, loggers, registry }: PartContext,
+  { handOver }: { readonly handOver: HandOver },
+  { peerId, frameSocketPath, dataHubUrl, tracing }: NotificationPartOptions,
+): NotificationParts {
+  const servers = new NotificationServers(
+    { settings, logger: loggers.of('notifications'), metrics: createNotificationsMetrics(registry) },
+    { frameSocketPath, peerId, baseUrl: dataHubUrl, tracing },
+  );
+  handOver.on('begun', () => servers.handOver());
+  let isReady = false;
+  const fault = (): string | undefined =>
+    isReady && servers.serving === 0 ? 'no notification server serves' : undefined;
+  return {
+    servers,
+    preparation: {
+      name: 'preparation of notification servers',
+      // What takes long to load and waits for nobody does so beside the parts before its own.
+      start: () => servers.prepare(),
+      // A signal to the whole process group ends them before their turn: none takes their place.
+      beforeStop: () => servers.retire(),
+      stop: () => servers.stop(),
+    },
+    serving: {
+      name: 'notification servers',
+      start: () => servers.start(),
+      ready: () => {
+        isReady = true;
+      },
+      beforeStop: () => {
+        isReady = false;
+      },
+      stop: () => servers.stop(),
+      health: [{ resource: 'notification servers', check: () => servers.health() }],
+      vitals: [{ resource: 'notification servers', fault }],
+      metrics: () =>
+        servers.metricSources.map((collect, index) => ({
+          name: `notification server ${index + 1}`,
+          collect,
+        })),
+      setLogLevel: (level) => servers.setLevel(level),
+      ports: () => ({ http: servers.port }),
+    },
+  };
+}
