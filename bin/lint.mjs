@@ -7,6 +7,15 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** What is looked at, and the command of `node_modules/.bin`, or the file for `node`, that does. */
 const CHECKS = [
   ['format, habits and the import rule', 'biome', 'check', '.'],
+  ['files and exports that somebody imports', 'knip', '--no-progress', '--config', 'lint/knip.mjs'],
+  [
+    'exports that the product has a use for',
+    'knip',
+    '--no-progress',
+    '--config',
+    'lint/knip.mjs',
+    '--production',
+  ],
   ['what the pages name is there', 'lint/docs.mjs'],
   ['mutants apply', 'test/mutants/run.mjs', '--check'],
   ['libraries as the patches know them', 'bin/update-dependencies.mjs', '--check'],

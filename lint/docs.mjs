@@ -140,7 +140,26 @@ function operations() {
   each('an alert', told, (alert) => alerts.has(alert));
 }
 
-for (const check of [links, map, promises, contracts, operations]) check();
+/** The bounds that docs/queues.md tells of: each is one that the code reads. */
+function queues() {
+  const table = read('src/shared/queues.ts');
+  const code = filesBelow('src/', '.ts')
+    .filter((file) => !file.startsWith('src/shared/queues'))
+    .map(read)
+    .join('\n');
+  const bounds = [...table.matchAll(/^ {2}(\w+): queue\(\{.*?bounds: \{(.*?)\}/gms)].flatMap(
+    ([, queue, fields]) => matches(fields, /(\w+):/g).map((field) => `${queue}.${field}`),
+  );
+  each('a bound of src/shared/queues.ts that no code reads', bounds, (bound) => {
+    const [queue, field] = bound.split('.');
+    const all = `QUEUES\\.${queue}\\.bounds`;
+    return new RegExp(`${all}\\.${field}\\b|\\b${field}\\b[^}]*\\} = ${all};|const [A-Z]+ = ${all};`).test(
+      code,
+    );
+  });
+}
+
+for (const check of [links, map, promises, contracts, operations, queues]) check();
 if (problems.length > 0) {
   process.exitCode = 1;
   for (const problem of problems) console.error(problem);

@@ -121,8 +121,8 @@ export const QUEUES = {
   }),
   unclaimed: queue({
     name: 'checked, and not yet taken up by GossipSub',
-    bounds: { turns: 1 },
-    bound: ({ turns }) => `the answers of ${turns} turn of the event loop`,
+    bounds: {},
+    bound: () => 'the answers of 1 turn of the event loop',
     whenFull: 'what GossipSub has not asked for at its end is dropped and counted',
     metric: 'teranode_p2p_pipeline_unclaimed_total',
   }),

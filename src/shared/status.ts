@@ -43,12 +43,12 @@ export interface NodeStatusReport {
 }
 
 /** A kind of frames, and how a person is shown them. */
-export interface FrameKind extends Partial<Shown> {
+interface FrameKind extends Partial<Shown> {
   /** What a frame has as its `type`. */
   readonly name: string;
 }
 
-export interface PeerStatus {
+interface PeerStatus {
   /** Base58 peer ID. */
   readonly id: string;
   /** What the peer calls itself; empty while unknown. */
@@ -64,7 +64,7 @@ export interface PeerStatus {
   readonly pingMs?: number;
 }
 
-export interface SyncStatus {
+interface SyncStatus {
   /** Base58 peer ID. */
   readonly id: string;
   /** What the peer calls itself; empty while unknown. */
@@ -75,7 +75,7 @@ export interface SyncStatus {
   readonly since: number;
 }
 
-export interface PublicHealth {
+interface PublicHealth {
   readonly status: 200 | 503;
   readonly dependencies: readonly Pick<DependencyHealth, 'resource' | 'status'>[];
 }

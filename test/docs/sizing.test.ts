@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { encodeEntry } from '../../src/shared/journal/entry.js';
 import { BATCH_HEAD_BYTES } from '../../src/shared/journal/layout.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { checkMessage } from '../../src/shared/pipeline/check.js';
+import { kindNamed } from '../support/kinds.js';
 import { contextOf, heard, sampleData } from '../support/sample-messages.js';
 import { settingsOf } from '../support/settings.js';
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { KafkaBlockTopicMessage, KafkaSubtreeTopicMessage } from '../../src/shared/generated/kafkamessage.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { createStranger, joinPeer, outcomesOf, topicOf } from '../support/gossip.js';
+import { kindNamed } from '../support/kinds.js';
 import { mineHeader, sampleData } from '../support/sample-messages.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';

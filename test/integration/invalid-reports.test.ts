@@ -7,10 +7,10 @@ import {
   KafkaInvalidBlockTopicMessage,
   KafkaInvalidSubtreeTopicMessage,
 } from '../../src/shared/generated/kafkamessage.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { createProducer } from '../../src/shared/sinks/kafka/index.js';
 import { hashOf, joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
+import { kindNamed } from '../support/kinds.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { sampleData } from '../support/sample-messages.js';
 import { adminClient, serverSettings, startServer, type TestServer } from '../support/server.js';

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { asPeer } from '../support/branded.js';
 import { joinPeer, outcomesOf, subtreeData, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
+import { kindNamed } from '../support/kinds.js';
 import { createPeer } from '../support/peer.js';
 import { mineHeader, OTHER_PEER, sampleData } from '../support/sample-messages.js';
 import {

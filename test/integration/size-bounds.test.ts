@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { createStranger, joinPeer, outcomesOf, topicOf } from '../support/gossip.js';
+import { kindNamed } from '../support/kinds.js';
 import { sampleData } from '../support/sample-messages.js';
 import { openFeed, recordsOf, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';

@@ -7,13 +7,13 @@ import type { HashHex } from '../../src/shared/bitcoin/hash.js';
 import { FSMStateType } from '../../src/shared/generated/blockchain_api.js';
 import { KafkaBlockTopicMessage } from '../../src/shared/generated/kafkamessage.js';
 import { NotificationType } from '../../src/shared/generated/model.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { NodeStatusReport } from '../../src/shared/status.js';
 import { BlockchainService } from '../support/blockchain-service.js';
 import { type DataHub, startDataHub } from '../support/data-hub.js';
 import { joinPeer, sumOf, topicOf } from '../support/gossip.js';
 import { minedChain } from '../support/headers.js';
+import { kindNamed } from '../support/kinds.js';
 import type { Peer } from '../support/peer.js';
 import { sampleData } from '../support/sample-messages.js';
 import {

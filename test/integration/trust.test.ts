@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import {
   createStranger,
   hashOf,
@@ -14,6 +13,7 @@ import {
   sumOf,
   topicOf,
 } from '../support/gossip.js';
+import { kindNamed } from '../support/kinds.js';
 import { createPeer, type Peer } from '../support/peer.js';
 import { OTHER_PEER, sampleData } from '../support/sample-messages.js';
 import {

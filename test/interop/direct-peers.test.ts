@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { meshOf, topicOf } from '../support/gossip.js';
+import { kindNamed } from '../support/kinds.js';
 import { mineHeader } from '../support/sample-messages.js';
 import { chainOf, openFeed, serverSettings, startServer, type TestServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';

@@ -10,10 +10,10 @@ import { test } from 'node:test';
 import { announcedUrls } from '../../src/main/announce/urls.js';
 import { KEY_FILE_NAME } from '../../src/main/node/identity/keys.js';
 import { topicPrefix } from '../../src/shared/bitcoin/networks.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { asPeer } from '../support/branded.js';
 import { sumOf } from '../support/gossip.js';
+import { kindNamed } from '../support/kinds.js';
 import {
   adminClient,
   chainOf,

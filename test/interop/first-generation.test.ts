@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { gossipTopic } from '../../src/shared/bitcoin/networks.js';
 import { PeerServiceClient } from '../../src/shared/grpc/peer-service-client.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
+import { kindNamed } from '../support/kinds.js';
 import {
   chainOf,
   type Feed,

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { kindNamed, MESSAGE_KINDS } from '../../src/shared/messages/index.js';
+import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
 import { meshOf } from '../support/gossip.js';
+import { kindNamed } from '../support/kinds.js';
 import {
   chainOf,
   type Feed,

@@ -22,7 +22,7 @@ interface Answer {
 }
 
 /** What the program answered instead of a result. */
-export class NeighbourError extends Error {}
+class NeighbourError extends Error {}
 
 export interface NeighbourOptions {
   /** Of one of the programs in `build.ts`; {@link NEIGHBOUR} unless told. */

@@ -35,9 +35,7 @@ const VALIDATION = 'blockvalidation_api.BlockValidationAPI';
 const ASSEMBLY = 'blockassembly_api.BlockAssemblyAPI';
 
 /** Kinds of the current generation, by the last part of their topics. */
-export const TOPICS = ['block', 'subtree', 'rejected_tx', 'node_status'].map((name) =>
-  goTopic(name, NETWORK),
-);
+const TOPICS = ['block', 'subtree', 'rejected_tx', 'node_status'].map((name) => goTopic(name, NETWORK));
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const wire = (hash: HashHex): string => base64(hashToBytes(hash));

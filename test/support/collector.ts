@@ -37,7 +37,7 @@ interface Request {
   }[];
 }
 
-export type Values = Readonly<Record<string, string | number | boolean | undefined>>;
+type Values = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface CollectedSpan {
   readonly traceId: string;

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { Refusal } from '../../src/shared/messages/refusal.js';
 import type { WireField } from '../../src/shared/messages/wire-fields.js';
+import { kindNamed } from './kinds.js';
 
 /** Go's answers to the cases of `json-cases.ts`. */
 export const RECORDED_DECODINGS = resolve('test/shared/messages/go-decodings.json');
@@ -21,7 +21,7 @@ interface GoFields {
   readonly [key: string]: string | null | GoFields;
 }
 
-export interface GoMessage {
+interface GoMessage {
   readonly refused?: string;
   readonly fields?: GoFields;
 }

@@ -16,7 +16,7 @@ import { type Gap, JournalReader } from '../../src/shared/journal/reader.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { type CleansUp, temporaryDirectory } from './temporary.js';
 
-export const AUTHOR = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+const AUTHOR = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 const NOTHING = new Uint8Array(0);
 
 export interface SampleOptions {

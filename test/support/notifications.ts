@@ -37,7 +37,7 @@ export const TRANSPORTS: readonly Settings['p2p_websocket_transport'][] = ((): [
 export const SHARES_PORT: Settings['p2p_websocket_transport'] = TRANSPORTS.includes('uws') ? 'uws' : 'auto';
 
 /** A stand-in for the publisher: a journal, and what serves it. */
-export class Feed {
+class Feed {
   #count = 0;
   #server: FrameStreamServer | undefined;
   #journal: OpenJournal;

@@ -44,7 +44,7 @@ export interface PeerOptions {
   readonly directPeers?: readonly string[];
 }
 
-export interface PeerHeard {
+interface PeerHeard {
   readonly topic: string;
   readonly data: Uint8Array;
   /** Author, base58. */
@@ -93,7 +93,7 @@ const bytesOf = (data: Uint8Array | string): Uint8Array =>
   typeof data === 'string' ? Buffer.from(data) : data;
 
 /** Text of a pre-shared key file (WIRE §1). */
-export function sharedKeyFile(sharedKey: string): Uint8Array {
+function sharedKeyFile(sharedKey: string): Uint8Array {
   return Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${sharedKey}\n`);
 }
 

@@ -7,7 +7,6 @@ import { monotonic } from '../../src/shared/clock.js';
 import { FrameStreamClient } from '../../src/shared/feed/stream-client.js';
 import { TaskThread } from '../../src/shared/ipc/task-thread.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
-import { kindNamed } from '../../src/shared/messages/index.js';
 import { type OutcomeName, outcomeAt, outcomeIndex } from '../../src/shared/messages/outcomes.js';
 import { blocks, subtrees } from '../../src/shared/messages/topics.js';
 import { encodeCheckedBatch } from '../../src/shared/pipeline/checked-batch.js';
@@ -19,6 +18,7 @@ import type {
   PublisherTasks,
 } from '../../src/shared/pipeline/worker-config.js';
 import { asPeer } from './branded.js';
+import { kindNamed } from './kinds.js';
 import { keptLog } from './logger.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';

@@ -2,11 +2,11 @@
 
 import { doubleSha256 } from '../../src/shared/bitcoin/hash.js';
 import { targetOfBits } from '../../src/shared/bitcoin/header.js';
+import type { CheckContext } from '../../src/shared/messages/context.js';
 import { messageJson } from '../../src/shared/messages/encode.js';
 import type { Framing } from '../../src/shared/messages/framing.js';
 import { wrap } from '../../src/shared/messages/framing.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import type { CheckContext } from '../../src/shared/messages/kind.js';
 import type { PeerIdText } from '../../src/shared/net/peer-id.js';
 import { checkContextOf } from '../../src/shared/pipeline/check-context.js';
 import type { RawMessage } from '../../src/shared/pipeline/types.js';

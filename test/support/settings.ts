@@ -29,7 +29,7 @@ export function settingsOf(changes: SettingChanges = {}, generation: Generation 
 }
 
 /** `changes` with the values that their texts mean. Throws ValueError. */
-export function settingValues(changes: SettingChanges): Partial<Settings> {
+function settingValues(changes: SettingChanges): Partial<Settings> {
   const values = Object.entries(changes).map(([key, value]) => {
     const setting = SETTINGS[key as SettingKey];
     const held = setting.default as unknown;

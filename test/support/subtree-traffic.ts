@@ -3,10 +3,11 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unwrap } from '../../src/shared/messages/framing.js';
-import { kindNamed, subtree } from '../../src/shared/messages/index.js';
+import { subtree } from '../../src/shared/messages/index.js';
 import type { RunFile } from '../../src/shared/process/run-file.js';
 import { hashOf, subtreeData, topicOf } from './gossip.js';
 import type { KafkaCluster } from './kafka/index.js';
+import { kindNamed } from './kinds.js';
 import { createPeer, type Peer } from './peer.js';
 import { settingsOf } from './settings.js';
 import { waitFor } from './wait.js';

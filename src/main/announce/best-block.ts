@@ -37,7 +37,7 @@ const BESTBLOCK = bestblock.id;
 const FOLLOWED = { answers: 16, withinMs: 60_000 };
 
 /** A block that a peer has. */
-export interface CatchUpFrom {
+interface CatchUpFrom {
   readonly id: PeerIdText;
   readonly hash: string;
   readonly dataHubUrl: DataHubUrl;

@@ -25,7 +25,7 @@ const PUBLICATION_OUTCOMES = {
   no_url: 'no_url',
   failed: 'failed',
 } as const;
-export type PublicationOutcome = keyof typeof PUBLICATION_OUTCOMES;
+type PublicationOutcome = keyof typeof PUBLICATION_OUTCOMES;
 
 /** Counts own messages, in 0.2 under the older name and words too. */
 function publications(registers: Registry[]) {

@@ -47,7 +47,7 @@ export interface RemovalResult {
 /** Characters of a reason that are kept. */
 export const MAX_REASON_LENGTH = 256;
 /** The latest end of a ban in unix ms: the year 9999, which every store can hold. */
-export const LATEST_END = Date.UTC(9999, 11, 31);
+const LATEST_END = Date.UTC(9999, 11, 31);
 const LONGEST_TIMER_MS = 60_000;
 type Listeners = { [E in keyof BanEvents]: Set<BanEvents[E]> };
 

@@ -2,7 +2,7 @@
 
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
-import { OFFENCE_POINTS } from './scores.js';
+import { OFFENCE_POINTS } from './offences.js';
 
 const OFFENCES = Object.keys(OFFENCE_POINTS) as (keyof typeof OFFENCE_POINTS)[];
 

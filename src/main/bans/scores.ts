@@ -8,22 +8,12 @@ import { QUEUES } from '../../shared/queues.js';
 import type { Generation } from '../../shared/settings/table.js';
 import type { BanList } from './list.js';
 import type { BanMetrics } from './metrics.js';
+import { OFFENCE_POINTS } from './offences.js';
 import { InvalidBanSubjectError } from './subject.js';
 import { type BanClocks, REAL_CLOCKS } from './types.js';
 
-/** Points of each reason (WIRE §5; `catchup_malicious` and `corrupt_block_body` are the newest nodes'). */
-export const OFFENCE_POINTS = {
-  invalid_subtree: 10,
-  protocol_violation: 20,
-  spam: 50,
-  invalid_block: 10,
-  corrupt_block_body: 10,
-  catchup_failure: 30,
-  catchup_malicious: 50,
-} as const;
-
 /** How long it takes to forgive one point, in milliseconds. */
-export const DECAY_MS = 60_000;
+const DECAY_MS = 60_000;
 /** Between two lines about automatic bans: who makes identities has them banned by the hundred. */
 const LOG_EVERY_MS = 1_000;
 /** Peers remembered. Identities cost nothing: whoever makes more of them pushes out the least recently used. */

@@ -15,7 +15,7 @@ const MAX_WAITING = QUEUES.banChanges.bounds.keys;
 const RETRY: BackoffPolicy = { firstMs: 500, maxMs: 30_000 };
 
 /** In force, but not stored: a restart before the store is back would forget it. */
-export class BanNotStoredError extends UnavailableError {}
+class BanNotStoredError extends UnavailableError {}
 
 interface Deferred {
   readonly promise: Promise<void>;

@@ -14,7 +14,7 @@ export type RegistryRequest<M extends RegistryMethod> =
 export type RegistryResponse<M extends RegistryMethod> =
   Methods[M] extends UnaryMethod<infer _, infer Response> ? Response : never;
 
-export interface RegistryCallOptions {
+interface RegistryCallOptions {
   /** 5,000 unless told. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal | undefined;

@@ -87,7 +87,7 @@ const schemeOf = ({ protocol }: URL): 'ws' | 'wss' => (protocol === 'wss:' ? 'ws
 const UNTRUSTED = /CERT|UNABLE_TO|INVALID_CA/;
 
 /** Where the settings say that the feed is. Throws CommandError where they do not. */
-export function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): string {
+function feedUrl({ p2p_httpAddress, securityLevelHTTP }: Settings): string {
   if (p2p_httpAddress === undefined) throw new CommandError('p2p_httpAddress is empty: no feed is named');
   return `${securityLevelHTTP === 1 ? 'wss' : 'ws'}://${hostAndPort(p2p_httpAddress)}${FEED_PATH}`;
 }

@@ -76,7 +76,7 @@ function widthOf({ isTTY, columns }: NodeJS.WriteStream): number {
 }
 
 /** `text` with lines of `width` columns at the most, broken between words alone; a line that is indented goes on that much further in. */
-export function wrapped(text: string, width: number, hang = 2): string {
+function wrapped(text: string, width: number, hang = 2): string {
   return text
     .split('\n')
     .map((line) => wrappedLine(line, width, hang))

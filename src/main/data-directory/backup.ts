@@ -21,7 +21,7 @@ export class BackupError extends Error {
 const LEFT_OUT = /^(?:store|journal|hand-over|run\.json.*|spare.*)$/;
 /** Of `p2p_peer_cache_dir`, where that is elsewhere: it may be another service's directory too. */
 const PEER_FILES = /^(?:p2p\.key|p2p_peers\.json|teranode_peers\.json)$/;
-export const PEER_CACHE_COPY = 'peer-cache';
+const PEER_CACHE_COPY = 'peer-cache';
 const BATCH_BYTES = 1_048_576;
 /** Segments go while they are copied, at the most one a minute: then it is begun anew. */
 const ATTEMPTS = 5;

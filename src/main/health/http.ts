@@ -13,7 +13,7 @@ const zip = promisify<Buffer, Buffer>(gzip);
 const NO_ERROR = '<nil>';
 
 /** A report as it crosses the wire: statuses are text. */
-export function healthBody({ status, dependencies }: HealthReport): string {
+function healthBody({ status, dependencies }: HealthReport): string {
   return JSON.stringify({
     status: String(status),
     dependencies: dependencies.map(({ resource, status, error = NO_ERROR, message }) => ({

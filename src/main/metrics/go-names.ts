@@ -30,7 +30,7 @@ const NO_ROOM = new Set<unknown>(['shed', 'outbox_full', 'store_failed']);
 const NO_ROOM_IN_OUTBOX = new Set<unknown>(['outbox_full', 'store_failed']);
 const TOO_SLOW = new Set<unknown>(['slow', 'slow_cut']);
 
-export const GO_NAMES: readonly GoName[] = [
+const GO_NAMES: readonly GoName[] = [
   {
     name: 'teranode_p2p_connected_peers',
     type: 'gauge',

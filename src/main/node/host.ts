@@ -45,7 +45,7 @@ const STREAM_WINDOW = 262_144;
 const MAX_ADDRESS_AGE_MS = 7 * 86_400_000;
 const MAX_PEER_AGE_MS = 30 * 86_400_000;
 
-export type HostServices = {
+type HostServices = {
   identify: Identify;
   identifyPush: object;
   ping: Ping;
@@ -76,7 +76,7 @@ export interface HostOptions {
 }
 
 /** What identify calls itself; undefined in the first generation, whose nodes keep libp2p's own. */
-export function identifyProtocolVersion(settings: Settings): string | undefined {
+function identifyProtocolVersion(settings: Settings): string | undefined {
   return settings.p2p_generation === 'current' ? `/teranode/bitcoin/${settings.network}/1.0.0` : undefined;
 }
 

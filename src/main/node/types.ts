@@ -8,7 +8,7 @@ import type { ReceivedMessage } from './messages/types.js';
 
 export type { ConnectedPeer } from './connections/connected-peer.js';
 export type { BanPolicy } from './connections/gater.js';
-export type { Verdict } from './gossip/verdicts.js';
+
 export type {
   Checking,
   IncomingMessage,

@@ -38,7 +38,7 @@ export interface UpgradeOptions {
 }
 
 /** The outbox of an earlier release cannot be taken over, and a retry would not help. */
-export class OutboxUnusableError extends Error {
+class OutboxUnusableError extends Error {
   override readonly name = 'OutboxUnusableError';
 }
 

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { ClassicLevel } from 'classic-level';
 
-export const NEWEST_FORMAT = 2;
+const NEWEST_FORMAT = 2;
 const SEAL_BYTES = 8;
 const REPEAT_BYTES = 16;
 const HASH_BYTES = 32;

@@ -34,7 +34,7 @@ export interface KnownPeersOptions {
 }
 
 /** Peers of which something is known. */
-const MAX_KNOWN = QUEUES.peerFacts.bounds.peers;
+const { peers: MAX_KNOWN, strangers: MAX_STRANGERS } = QUEUES.peerFacts.bounds;
 
 /** Bytes of a data hub's URL that are kept of who only spoke; real ones are below a hundred, and 2,048 may be told. */
 const STRANGERS_URL_MAX = 256;
@@ -68,7 +68,7 @@ export class KnownPeers {
     this.#maxHeightLead = options.maxHeightLead;
     this.#isConfigured = options.isConfigured ?? (() => false);
     const maxPeers = options.maxPeers ?? MAX_KNOWN;
-    const maxStrangers = Math.max(1, Math.floor(maxPeers / 2));
+    const maxStrangers = Math.min(MAX_STRANGERS, Math.max(1, Math.floor(maxPeers / 2)));
     this.#maxFamiliar = maxPeers - maxStrangers;
     const store = (max: number): LRUCache<PeerIdText, KnownPeer> =>
       new LRUCache({

@@ -16,9 +16,9 @@ import { type Level, WriteBehind } from './write-behind.js';
 
 const MAX_UNSTORED = QUEUES.registryChanges.bounds.entries;
 /** Between two writes. */
-export const STORE_EVERY_MS = 5_000;
+const STORE_EVERY_MS = 5_000;
 /** Between two looks at the bytes of open connections: as often as peers tell their status, which is stored anyway. */
-export const COUNT_EVERY_MS = 10_000;
+const COUNT_EVERY_MS = 10_000;
 
 export interface PeerRegistryComponents {
   /** The embedded store. */

@@ -1,7 +1,5 @@
 /** Flat objects of text, numbers and bigints as JSON in the embedded store. */
 
-export type Flat = Readonly<Record<string, string | number | bigint>>;
-
 const DIGITS = /^\d{1,20}$/;
 
 /** JSON of `object`; bigints become text. */

@@ -56,7 +56,7 @@ const AT_HOME_MESSAGES = 8;
 const AT_HOME_MICROS = 1000;
 
 /** Threads for `p2p_checkers`: 0 means cores less one, at least 2. */
-export function checkerThreads(settings: Settings): number {
+function checkerThreads(settings: Settings): number {
   return settings.p2p_checkers > 0 ? settings.p2p_checkers : Math.max(2, availableParallelism() - 1);
 }
 

@@ -10,11 +10,12 @@ import pTimeout from 'p-timeout';
 import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { CheckContext } from '../../shared/messages/context.js';
 import type { PeerFact } from '../../shared/messages/fact.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
-import type { CheckContext, MessageKind } from '../../shared/messages/kind.js';
+import type { MessageKind } from '../../shared/messages/kind.js';
 import {
   isTaken,
   type Offence,

@@ -10,8 +10,8 @@ import { bootstrapMultiaddrs } from '../../shared/settings/generations.js';
 import type { SettingsOrigin } from '../../shared/settings/load.js';
 import type { Settings } from '../../shared/settings/table.js';
 
-export const ISLAND_SIGNS = ['embedded_chain', 'memory_topics', 'no_bootstrap', 'no_settings_file'] as const;
-export type IslandSign = (typeof ISLAND_SIGNS)[number];
+const ISLAND_SIGNS = ['embedded_chain', 'memory_topics', 'no_bootstrap', 'no_settings_file'] as const;
+type IslandSign = (typeof ISLAND_SIGNS)[number];
 
 export interface Island {
   readonly sign: IslandSign;

@@ -8,7 +8,7 @@ import { LOW_REPUTATION } from '../peers/reputation.js';
 import type { PeerBackoff } from './peer-backoff.js';
 
 /** What there is to a peer besides its word: it was of use or is configured; it is connected; nothing. */
-export type Standing = 'proven' | 'connected' | 'stranger';
+type Standing = 'proven' | 'connected' | 'stranger';
 
 export interface SyncCandidate {
   /** Base58. */

@@ -13,7 +13,7 @@ import type { NotificationsMetrics } from './metrics.js';
 import { probePort } from './probe.js';
 import { ServerProcess, type ServerProcessComponents } from './server-process.js';
 
-export { createNotificationsMetrics, type NotificationsMetrics } from './metrics.js';
+export { createNotificationsMetrics } from './metrics.js';
 
 const LISTEN_SETTING = 'p2p_httpListenAddress';
 

@@ -5,7 +5,7 @@ import { type BackoffPolicy, backoffMs } from './backoff.js';
 import { pause } from './pause.js';
 
 /** An attempt that failed and is followed by another. */
-export interface FailedAttempt {
+interface FailedAttempt {
   readonly error: unknown;
   /** Counted from 1. */
   readonly attempt: number;

@@ -108,7 +108,7 @@ export class GrpcBlockValidationClient implements BlockValidationClient {
 }
 
 /** Where no validation service is set: blocks go nowhere, and health says so without failing. */
-export class UnconfiguredBlockValidationClient implements BlockValidationClient {
+class UnconfiguredBlockValidationClient implements BlockValidationClient {
   async blockFound(): Promise<void> {}
 
   async health(): Promise<DependencyHealth> {

@@ -9,7 +9,7 @@ import { ConnectionCredentials } from './connection-credentials.js';
 import type { GrpcTlsSettings } from './tls-settings.js';
 
 /** Largest message in either direction: Teranode's services allow each other 1 GiB. */
-export const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 1024 * 1024 * 1024;
 
 export type { GrpcTlsSettings };
 
@@ -56,7 +56,7 @@ const CHANNEL_OPTIONS: ClientOptions = {
 };
 
 /** The files that `security_level_grpc` needs of who calls. */
-export function channelFiles(settings: GrpcTlsSettings): TlsFileSet | undefined {
+function channelFiles(settings: GrpcTlsSettings): TlsFileSet | undefined {
   const level = settings.security_level_grpc;
   const { grpc_ca_file, grpc_cert_file, grpc_key_file } = settings;
   if (level < 2) return undefined;
@@ -87,11 +87,6 @@ export function serviceFiles(
 /** What is wrong with them, each line beginning with its setting. */
 export function channelProblems(settings: GrpcTlsSettings): readonly string[] {
   return tlsFileProblems(channelFiles(settings));
-}
-
-/** Credentials for `security_level_grpc`. Throws ConfigurationError naming the file that cannot be read. */
-export function channelCredentials(settings: GrpcTlsSettings): ChannelCredentials {
-  return currentCredentials(settings, undefined)();
 }
 
 /** The credentials that a connection takes now. Throws ConfigurationError naming the file that cannot be read, here and never later. */

@@ -18,7 +18,7 @@ import {
 } from '../generated/blockchain_api.js';
 
 /** Throws what the decoder throws for bytes that are no message. */
-export function decodeHeaderAnswer(bytes: Uint8Array): GetBlockHeaderResponse {
+function decodeHeaderAnswer(bytes: Uint8Array): GetBlockHeaderResponse {
   const answer = GetBlockHeaderResponse.decode(bytes);
   if (answer.chain_work.length > 0) return answer;
   const { later_chain_work, ...older } = OlderGetBlockHeaderResponse.decode(bytes);
@@ -28,7 +28,7 @@ export function decodeHeaderAnswer(bytes: Uint8Array): GetBlockHeaderResponse {
 }
 
 /** Throws what the decoder throws for bytes that are no message. */
-export function decodeAssemblyState(bytes: Uint8Array): StateMessage {
+function decodeAssemblyState(bytes: Uint8Array): StateMessage {
   const answer = StateMessage.decode(bytes);
   if (answer.currentHash !== '') return answer;
   const older = OlderStateMessage.decode(bytes);

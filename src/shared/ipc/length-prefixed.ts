@@ -1,7 +1,7 @@
 /** Messages on a stream of bytes, each behind its length: a u32, little-endian, of what follows. */
 
 /** Bytes of the length. */
-export const LENGTH_BYTES = 4;
+const LENGTH_BYTES = 4;
 
 export interface MessageBounds {
   /**

@@ -59,7 +59,7 @@ export const segmentName = (first: Position): string => digits(first) + SUFFIX;
 export const indexName = (first: Position): string => digits(first) + INDEX_SUFFIX;
 
 /** First position of the segment called `name`; undefined where it is no segment's name. */
-export function firstOf(name: string): Position | undefined {
+function firstOf(name: string): Position | undefined {
   return /^\d{16}\.journal$/.test(name) ? Number(name.slice(0, DIGITS)) : undefined;
 }
 

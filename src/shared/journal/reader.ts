@@ -338,10 +338,7 @@ function nextOf(scan: SegmentScan): Found | undefined {
 }
 
 /** The entries of a batch, in order. */
-export function entriesOf({
-  head,
-  entries,
-}: FoundBatch): (JournalledEntry & { readonly isFrame: boolean })[] {
+function entriesOf({ head, entries }: FoundBatch): (JournalledEntry & { readonly isFrame: boolean })[] {
   const found: (JournalledEntry & { readonly isFrame: boolean })[] = [];
   let { seq } = head;
   let at = 0;

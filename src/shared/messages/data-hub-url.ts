@@ -2,7 +2,7 @@
 
 import { LRUCache } from 'lru-cache';
 import { addressScope, canonicalIp, isPrivateHost } from '../net/ip.js';
-import type { CheckContext } from './kind.js';
+import type { CheckContext } from './context.js';
 import { Refusal } from './refusal.js';
 
 declare const judged: unique symbol;

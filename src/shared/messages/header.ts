@@ -2,7 +2,7 @@
 
 import { doubleSha256 } from '../bitcoin/hash.js';
 import { targetOfBits } from '../bitcoin/header.js';
-import type { CheckContext } from './kind.js';
+import type { CheckContext } from './context.js';
 import { Refusal } from './refusal.js';
 
 const HEADER = /^[0-9a-fA-F]{160}$/;

@@ -3,7 +3,7 @@
  * list here; a kind crosses threads and goes to disk as its id. A new kind is one file and one line of `kinds.ts`.
  */
 
-import { byId, inOrderOfIds } from './ids.js';
+import { inOrderOfIds } from './ids.js';
 import type { MessageKind } from './kind.js';
 import * as table from './kinds.js';
 
@@ -17,12 +17,3 @@ export const MESSAGE_KINDS = inOrderOfIds<MessageKind<unknown, GossipTopicKey>>(
 
 /** Those whose messages are frames of the feed. */
 export const FRAME_KINDS = MESSAGE_KINDS.filter(({ frame }) => frame !== undefined);
-
-export const KINDS_BY_ID = byId<MessageKind>(MESSAGE_KINDS);
-
-/** The kind called `name` in `kinds`. Throws RangeError when there is none. */
-export function kindNamed(name: string, kinds: readonly MessageKind[] = MESSAGE_KINDS): MessageKind {
-  const found = kinds.find((kind) => kind.name === name);
-  if (found === undefined) throw new RangeError(`no message kind ${name}`);
-  return found;
-}

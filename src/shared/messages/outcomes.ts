@@ -4,7 +4,7 @@
  */
 
 /** `blame`: reject when the propagation source is the author, else ignore (honest nodes relay whatever is signed). */
-export type Verdict = 'accept' | 'ignore' | 'blame';
+type Verdict = 'accept' | 'ignore' | 'blame';
 
 /** Reasons of WIRE §5's `AddBanScore`. */
 export type Offence = 'protocol_violation' | 'spam' | 'invalid_block' | 'invalid_subtree';

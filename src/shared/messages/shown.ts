@@ -15,13 +15,13 @@ export interface Shown {
 }
 
 /** The terminal and the page have a palette each. */
-export interface ShownColour {
+interface ShownColour {
   readonly terminal: 'green' | 'cyan' | 'yellow' | 'red' | 'magenta' | 'blue' | 'gray' | 'white';
   readonly page: 'teal' | 'blue' | 'amber' | 'red' | 'violet' | 'grey';
 }
 
 /** A field of a frame; one that is empty or 0 is left out. */
-export interface ShownFact {
+interface ShownFact {
   readonly field: string;
   /** Text unless told. */
   readonly as?: 'number' | 'bytes';

@@ -1,5 +1,5 @@
 /** The setting that names a topic, as plain data: the table of settings makes its row of it. */
-export interface TopicSetting<K extends string = string> {
+interface TopicSetting<K extends string = string> {
   /** Teranode's key. */
   readonly key: K;
   readonly default: string;

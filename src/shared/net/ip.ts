@@ -180,14 +180,8 @@ export function sourceOf(address: string): string {
   return canonical.includes(':') ? (parseSubnet(`${canonical}/64`)?.cidr ?? canonical) : canonical;
 }
 
-/** Whether the address (canonical or not) lies in the subnet. False for text that is no address. */
-export function subnetContains(subnet: Subnet, address: string): boolean {
-  const bytes = ipBytes(address);
-  return bytes !== undefined && bytesInSubnet(subnet, bytes);
-}
-
-/** As {@link subnetContains} for the bytes of {@link ipBytes}. */
-export function bytesInSubnet(subnet: Subnet, bytes: Uint8Array): boolean {
+/** Whether an address, by the bytes of {@link ipBytes}, lies in the subnet. */
+function bytesInSubnet(subnet: Subnet, bytes: Uint8Array): boolean {
   if (bytes.length !== subnet.bytes.length) return false;
   const whole = subnet.prefix >> 3;
   for (let index = 0; index < whole; index++) {

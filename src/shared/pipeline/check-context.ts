@@ -1,8 +1,8 @@
 /** What the checks take from the settings. */
 
 import { NETWORKS } from '../bitcoin/networks.js';
+import type { CheckContext } from '../messages/context.js';
 import { plainHost } from '../messages/data-hub-url.js';
-import type { CheckContext } from '../messages/kind.js';
 import type { Settings } from '../settings/table.js';
 
 /** `https://host:port/path`, `host:port` or `host`, as its host in one spelling. */

@@ -2,10 +2,11 @@
 
 import { hash as digest } from 'node:crypto';
 import { block } from '../messages/block.js';
+import type { CheckContext } from '../messages/context.js';
 import type { PeerFact } from '../messages/fact.js';
 import { frameJson } from '../messages/frame.js';
 import { unwrap } from '../messages/framing.js';
-import { type CheckContext, forwardBoundOf, type MessageKind } from '../messages/kind.js';
+import { forwardBoundOf, type MessageKind } from '../messages/kind.js';
 import { NOT_PLAIN } from '../messages/object-reader.js';
 import { outcomeIndex } from '../messages/outcomes.js';
 import { Refusal } from '../messages/refusal.js';

@@ -9,8 +9,8 @@
 import { standingAt, standingIndex } from './standing.js';
 import type { RawMessage } from './types.js';
 
-export const KEY_LENGTH = 32;
-export const SIGNATURE_LENGTH = 64;
+const KEY_LENGTH = 32;
+const SIGNATURE_LENGTH = 64;
 const COUNT_BYTES = 4;
 const HEAD_BYTES = 16;
 const SIGNED_HEAD_BYTES = 8 + KEY_LENGTH + SIGNATURE_LENGTH;

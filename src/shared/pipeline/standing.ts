@@ -4,7 +4,7 @@
  * `connected` now; `reputed`: services around the node have reported that dealing with it went well; `configured`: a static,
  * bootstrap or relay peer. Everybody else is a `stranger`: identities cost nothing.
  */
-export const STANDINGS = ['stranger', 'connected', 'reputed', 'configured'] as const;
+const STANDINGS = ['stranger', 'connected', 'reputed', 'configured'] as const;
 
 export type AuthorStanding = (typeof STANDINGS)[number];
 

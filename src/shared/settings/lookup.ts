@@ -29,7 +29,7 @@ const LENGTH_BOUND = 65_536;
 const REFERENCE = /\$\{(.*?)\}/g;
 
 /** Thrown for references that go in a circle or grow without bound. */
-export class SubstitutionError extends Error {
+class SubstitutionError extends Error {
   override readonly name = 'SubstitutionError';
 }
 

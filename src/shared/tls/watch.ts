@@ -18,7 +18,7 @@ import {
 import type { TlsMetrics } from './metrics.js';
 
 /** What a set of files is for. */
-export const TLS_USES = ['websocket', 'peerservice', 'services', 'kafka'] as const;
+const TLS_USES = ['websocket', 'peerservice', 'services', 'kafka'] as const;
 export type TlsUse = (typeof TLS_USES)[number];
 
 const LOOK_MS = 1_000;

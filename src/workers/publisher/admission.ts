@@ -20,8 +20,6 @@ const SPAM_REPEATS = 50;
 
 /** Bound of the queue `repeats remembered`. */
 const MAX_REPEATS = QUEUES.repeats.bounds.announcements;
-/** What a restart finds of them: as many as are remembered in any case. */
-export const STORED_REPEATS = { windowMs: REPEAT_MS, max: MAX_REPEATS / 2 } as const;
 const MAX_HASHES = 100_000;
 const MAX_REPEATERS = 100_000;
 

@@ -14,7 +14,7 @@ import type { Place } from './admission.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { Listener, TransportSocket } from './transport/index.js';
 
-export const FEED = 'feed';
+const FEED = 'feed';
 
 /** Bytes published between two looks at what waits for each client. */
 const LOOK_BYTES = 65_536;

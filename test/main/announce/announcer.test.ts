@@ -17,12 +17,12 @@ import { FSMStateType } from '../../../src/shared/generated/blockchain_api.js';
 import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { NotificationType } from '../../../src/shared/generated/model.js';
 import { encodeMessage } from '../../../src/shared/messages/encode.js';
-import { KINDS_BY_ID } from '../../../src/shared/messages/index.js';
 import type { Generation } from '../../../src/shared/settings/table.js';
 import type { ConsumedRecord } from '../../../src/shared/sinks/kafka/types.js';
 import { BlockchainService } from '../../support/blockchain-service.js';
 import { asPeer } from '../../support/branded.js';
 import { minedChain, minedHeader } from '../../support/headers.js';
+import { kindOf } from '../../support/kinds.js';
 import { keptLog } from '../../support/logger.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';
 import { waitFor } from '../../support/wait.js';
@@ -65,7 +65,7 @@ function announcing(
     const text = outer.data === undefined ? data : Buffer.from(outer.data, 'base64');
     texts.push(Buffer.from(text).toString());
     return {
-      kind: KINDS_BY_ID[kind]!.name,
+      kind: kindOf(kind).name,
       message: JSON.parse(texts.at(-1)!),
       json: text.length,
       framed: data.length,

@@ -7,7 +7,7 @@ import { decodeRejection, RejectedTransactions } from '../../../src/main/announc
 import type { FsmState } from '../../../src/main/chain/types.js';
 import { hashFromBytes } from '../../../src/shared/bitcoin/hash.js';
 import { KafkaRejectedTxTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
-import { kindNamed } from '../../../src/shared/messages/index.js';
+import { kindNamed } from '../../support/kinds.js';
 import { keptLog } from '../../support/logger.js';
 import { type SettingChanges, settingsOf } from '../../support/settings.js';
 

@@ -4,7 +4,7 @@ import { bytesToWords, parseAddressWords } from '../../../src/main/bans/address-
 import { ExpiryQueue } from '../../../src/main/bans/expiry-queue.js';
 import { NetworkSet } from '../../../src/main/bans/network-set.js';
 import { PrefixTable } from '../../../src/main/bans/prefix-table.js';
-import { ipBytes, parseSubnet, type Subnet, subnetContains } from '../../../src/shared/net/ip.js';
+import { AddressList, ipBytes, parseSubnet, type Subnet } from '../../../src/shared/net/ip.js';
 import { randomNumbers } from '../../support/random.js';
 
 /** Repeatable whole numbers below `bound`. */
@@ -130,7 +130,7 @@ test('a set of subnets answers as walking them all would', () => {
   let banned = 0;
   for (let index = 0; index < 4000; index++) {
     const text = address(index % 2 === 0 ? 32 : 128);
-    const expected = subnets.some((subnet) => subnetContains(subnet, text));
+    const expected = new AddressList(subnets.map(({ cidr }) => cidr)).has(text);
     assert.equal(set.covers(text, 99), expected, text);
     assert.equal(set.covers(text, 100), false, 'expired');
     if (expected) banned++;

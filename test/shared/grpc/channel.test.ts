@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigurationError } from '../../../src/shared/errors.js';
-import { channelCredentials, openChannel } from '../../../src/shared/grpc/channel.js';
+import { openChannel } from '../../../src/shared/grpc/channel.js';
 import { parseServiceAddress } from '../../../src/shared/net/listen-address.js';
 import { settingsOf } from '../../support/settings.js';
 
@@ -51,7 +51,7 @@ test('an address that is none is refused', () => {
 test('every TLS file that is missing is named at once', () => {
   const settings = settingsOf({ security_level_grpc: 3, grpc_ca_file: '/nowhere/ca.pem' });
   assert.throws(
-    () => channelCredentials(settings),
+    () => openChannel(parseServiceAddress('blockchain:8087'), settings),
     (error) => {
       assert.ok(error instanceof ConfigurationError);
       const keys = error.problems.map((problem) => problem.split(':')[0]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeEntry } from '../../../src/shared/journal/entry.js';
-import { KINDS_BY_ID, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
 import { outcomeIndex } from '../../../src/shared/messages/outcomes.js';
 import { checkMessage, refusedMessage } from '../../../src/shared/pipeline/check.js';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../../../src/shared/pipeline/checked-batch.js';
 import { decodeRawBatch, encodeRawBatch } from '../../../src/shared/pipeline/raw-batch.js';
 import type { CheckedMessage } from '../../../src/shared/pipeline/types.js';
+import { kindOf } from '../../support/kinds.js';
 import { contextOf, heard, sampleData } from '../../support/sample-messages.js';
 
 /** With plain arrays in place of views of one kind or another. */
@@ -31,7 +32,7 @@ function plain(message: CheckedMessage & { entry?: Uint8Array }) {
 }
 
 const RAW = MESSAGE_KINDS.map(({ name }) => heard(name, sampleData(name)));
-const CHECKED = RAW.map((raw) => checkMessage(KINDS_BY_ID[raw.kind]!, raw, contextOf()));
+const CHECKED = RAW.map((raw) => checkMessage(kindOf(raw.kind), raw, contextOf()));
 
 describe('a raw batch', () => {
   it('gives back its messages', () => {

@@ -4,12 +4,14 @@ import {
   KafkaBlockTopicMessage,
   KafkaSubtreeTopicMessage,
 } from '../../../src/shared/generated/kafkamessage.js';
-import { kindNamed, MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
-import type { CheckContext, MessageKind } from '../../../src/shared/messages/kind.js';
+import type { CheckContext } from '../../../src/shared/messages/context.js';
+import { MESSAGE_KINDS } from '../../../src/shared/messages/index.js';
+import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import { outcomeAt } from '../../../src/shared/messages/outcomes.js';
 import type { WireField } from '../../../src/shared/messages/wire-fields.js';
 import { checkDirect, checkMessage, ownMessage } from '../../../src/shared/pipeline/check.js';
 import type { CheckedMessage, RawMessage } from '../../../src/shared/pipeline/types.js';
+import { kindNamed } from '../../support/kinds.js';
 import {
   AUTHOR,
   contextOf,

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export interface FiledEntry {
+interface FiledEntry {
   readonly position: number;
   /** Of entries with a frame. */
   readonly seq: number | undefined;

@@ -2,8 +2,8 @@
 
 import type { TestContext } from 'node:test';
 import { unwrap } from '../../../src/shared/messages/framing.js';
-import { kindNamed } from '../../../src/shared/messages/index.js';
 import { createStranger, hashOf, numberOf, type Stranger } from '../gossip.js';
+import { kindNamed } from '../kinds.js';
 import { createPeer, type Peer, type RawMessage } from '../peer.js';
 import { sampleData } from '../sample-messages.js';
 import { dialAgain } from '../subtree-traffic.js';

@@ -3,7 +3,7 @@
 import type { TestCertificate } from '../certificates.js';
 
 /** A listener besides the plain one. */
-export interface ListenerSecurity {
+interface ListenerSecurity {
   /** TLS with this certificate. */
   readonly certificate?: Pick<TestCertificate, 'certificate' | 'key'>;
   /** Mutual TLS: the certificates (PEM) that a client's must be signed by. */

@@ -49,7 +49,7 @@ async function locate(list: JarList): Promise<string> {
   return jars.map((jar) => join(directory, fileName(jar))).join(':');
 }
 
-export function cacheDirectory(): string {
+function cacheDirectory(): string {
   const base = process.env.XDG_CACHE_HOME ?? '';
   return join(base === '' ? join(homedir(), '.cache') : base, 'teranode-p2p', 'kafka');
 }

@@ -16,7 +16,7 @@ const MAX_DEPTH = 4;
 const MAX_RESOLVED = 100;
 const RESOLVE_TIMEOUT_MS = 5_000;
 
-export const resolveTxtBySystem: ResolveTxt = async (name, signal) => {
+const resolveTxtBySystem: ResolveTxt = async (name, signal) => {
   const resolver = new Resolver({ timeout: RESOLVE_TIMEOUT_MS, tries: 1 });
   const cancel = (): void => resolver.cancel();
   signal.addEventListener('abort', cancel, { once: true });

@@ -5,7 +5,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { isPrivateHost, sourceOf } from '../../../shared/net/ip.js';
 import { multiaddrHost } from '../../../shared/net/multiaddr.js';
 
-export { type MultiaddrHost, multiaddrHost } from '../../../shared/net/multiaddr.js';
+export { multiaddrHost } from '../../../shared/net/multiaddr.js';
 
 /** The base58 ID of the peer at the end of a multiaddr; undefined when it names none, or what is no peer ID. */
 export function multiaddrPeerId(address: Multiaddr): string | undefined {

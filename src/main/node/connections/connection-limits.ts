@@ -16,7 +16,7 @@ import { closeConnection } from './closing-connections.js';
 
 /** Go's marks are 25 and 35. */
 const LOW_SHARE = 25 / 35;
-export const GRACE_MS = 20_000;
+const GRACE_MS = 20_000;
 const TRIM_INTERVAL_MS = 10_000;
 /** Connections of one peer. A Go node keeps two or three: TCP over both IP versions, a relayed one. */
 const CONNECTIONS_A_PEER = 8;

@@ -33,7 +33,7 @@ export const RECOMMENDER_SCORE = 5;
  * The same for every topic: what is said seldom (blocks) must not make a peer look idle, so deliveries that are missing
  * (P3, P3b) cost nothing.
  */
-export const TOPIC_SCORE: TopicScoreParams = {
+const TOPIC_SCORE: TopicScoreParams = {
   topicWeight: 1,
   // A little for staying: after ten minutes 0.6 a topic, at the most 6 after 100. Less than one bad message costs.
   timeInMeshWeight: 0.001,

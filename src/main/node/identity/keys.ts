@@ -14,7 +14,7 @@ import type { BlockchainClient } from '../../chain/types.js';
 
 export const KEY_FILE_NAME = 'p2p.key';
 /** State key under which the first generation's service kept its key, as libp2p protobuf. */
-export const STATE_KEY = 'p2p.privateKey';
+const STATE_KEY = 'p2p.privateKey';
 
 const SEED_BYTES = 32;
 const PUBLIC_BYTES = 32;

@@ -32,7 +32,7 @@ const SAID: Readonly<Record<KeyMismatch, string>> = {
  * What the first 20 bytes of the other end say of its key; undefined when they are as expected, or of something that is no libp2p: text, TLS, or a
  * header with zeros in it.
  */
-export function mismatchOf(first: Uint8Array, isPrivate: boolean): KeyMismatch | undefined {
+function mismatchOf(first: Uint8Array, isPrivate: boolean): KeyMismatch | undefined {
   const bytes = Buffer.from(first.subarray(0, GREETING.length));
   if (bytes.equals(GREETING)) return isPrivate ? 'ours' : undefined;
   if (isPrivate || bytes.readUInt16BE(0) === TLS_RECORD || bytes.includes('\0\0\0')) return undefined;

@@ -4,7 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { zeroedCounter } from '../../../shared/metrics/zeroed-counter.js';
 
 /** Why a connection that came in got no slot, or gave it up. */
-export const ADMISSION_REASONS = [
+const ADMISSION_REASONS = [
   'handshake_silent',
   'handshake_timeout',
   'handshake_share',

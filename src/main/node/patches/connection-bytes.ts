@@ -8,7 +8,7 @@
 import type { Metrics, MultiaddrConnection } from '@libp2p/interface';
 
 /** What came: an array, or a list of them. A list throws where an array would be short. */
-export interface Bytes {
+interface Bytes {
   readonly byteLength: number;
   subarray(from?: number, to?: number): Uint8Array;
 }

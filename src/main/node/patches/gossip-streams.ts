@@ -36,7 +36,7 @@ export interface StreamedGossip extends Pick<GossipSub, 'protocols' | 'getTopics
 }
 
 /** Our stream to a peer. */
-export interface OutboundStream {
+interface OutboundStream {
   readonly rawStream: Stream;
   /** Once what is written has gone; reset when the signal aborts before. */
   close(options: { readonly signal: AbortSignal }): Promise<void>;

@@ -9,7 +9,7 @@
  */
 
 /** Methods by file by package; none: the whole file. A method as it stands at the beginning of its line. */
-export type LibraryTexts = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+type LibraryTexts = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 export interface Patch {
   /** What the library does, or does not do. */
@@ -280,7 +280,7 @@ export const PATCHES = {
 } as const satisfies Readonly<Record<string, Patch>>;
 
 /** Patches that have a switch. */
-export type PatchName = {
+type PatchName = {
   [Name in keyof typeof PATCHES]: (typeof PATCHES)[Name] extends { readonly off: string } ? Name : never;
 }[keyof typeof PATCHES];
 

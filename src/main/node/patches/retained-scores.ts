@@ -16,7 +16,7 @@ import { libraryTime } from '../../../shared/clock.js';
 /** Some 5 MB. Past it the one that left longest ago is forgiven. */
 const MAX_RETAINED = 10_000;
 
-export interface PeerStatsInternals {
+interface PeerStatsInternals {
   connected: boolean;
   /** Ms as the library reads them. */
   expire: number;

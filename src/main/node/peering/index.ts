@@ -31,7 +31,7 @@ const OWN_LOOKUP_MS = 5 * 60_000;
 const STRANGERS = { max: 256, ttl: 600_000 };
 
 /** A libp2p host with the services that are asked here. */
-export type PeeringHost = Libp2p & {
+type PeeringHost = Libp2p & {
   readonly services: { readonly pubsub: { getScore(peerId: string): number }; readonly dht?: object };
 };
 

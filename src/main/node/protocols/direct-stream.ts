@@ -14,7 +14,7 @@ import { finishStream, OversizeError, readStream, SilenceError } from './stream-
 
 /** Without a leading slash, as the Go service spells it. */
 export const DIRECT_PROTOCOL = 'teranode/bitcoin/1.0.0';
-export const MAX_DIRECT_BYTES = 32 * 1024;
+const MAX_DIRECT_BYTES = 32 * 1024;
 
 export interface DirectStreamComponents {
   readonly libp2p: Pick<Libp2p, 'handle' | 'unhandle' | 'dialProtocol'>;

@@ -73,7 +73,6 @@ export const httpPath = (value: string, doc: string): Setting<string> =>
 
 /** Values of `logLevel`, as pino names them. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A log level, which Go spells in capitals. */
 export const logLevel = (value: Default<string>, doc: string): Setting<string> => ({

@@ -8,7 +8,7 @@ import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
 
 export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, WebSocket } from 'uWebSockets.js';
 
-export type UwsModule = Pick<
+type UwsModule = Pick<
   typeof UWebSockets,
   'App' | 'SSLApp' | 'us_listen_socket_close' | 'us_socket_local_port' | 'DISABLED'
 >;

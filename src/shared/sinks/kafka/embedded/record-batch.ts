@@ -6,7 +6,7 @@
 import type { KafkaRecord } from '../types.js';
 
 /** Bytes of `records` once encoded. */
-export function encodedSize(records: readonly KafkaRecord[]): number {
+function encodedSize(records: readonly KafkaRecord[]): number {
   let size = 4;
   for (const { key, value } of records) size += 8 + (key?.length ?? 0) + value.length;
   return size;

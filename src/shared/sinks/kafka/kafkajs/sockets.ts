@@ -190,7 +190,7 @@ function sayWhenTurnedAway(socket: Socket, broker: string): void {
 }
 
 /** What to tell instead of the error's own words; undefined when those say it best. */
-export function causeOf(error: NodeJS.ErrnoException, tried: Tried): string | undefined {
+function causeOf(error: NodeJS.ErrnoException, tried: Tried): string | undefined {
   const { code = '', message } = error;
   const { setting, host, port, tls, hasCertificate } = tried;
   const broker = hostAndPort({ host, port });
