@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 /** What is looked at, and the command of `node_modules/.bin`, or the file for `node`, that does. */
 const CHECKS = [
   ['format, habits and the import rule', 'biome', 'check', '.'],
+  ['no circles of imports', 'lint/circles.mjs'],
   ['files and exports that somebody imports', 'knip', '--no-progress', '--config', 'lint/knip.mjs'],
   [
     'exports that the product has a use for',

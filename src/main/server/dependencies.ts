@@ -44,7 +44,7 @@ export interface ServerDependencies extends PartContext {
 }
 
 /** Makes a part out of what every part may use. Nothing is touched before its start. */
-export type CreatePart = (context: PartContext) => Part;
+type CreatePart = (context: PartContext) => Part;
 
 export interface ServerOptions {
   /** What this process knows of holders of `DATADIR`, where it outlives the server. */
