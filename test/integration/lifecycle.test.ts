@@ -359,6 +359,8 @@ test('what a stop could not end in time may still write: DATADIR stays locked an
   const held = new Promise<void>((resolve) => {
     end = resolve;
   });
+  // What is left then ends by itself, on a store that is still open.
+  context.after(() => end());
   // The publisher, which writes the journal, is among those that are stopped after it.
   const { server, log } = await startServer(context, settings, {
     dependencies: (composed) => {
@@ -379,6 +381,4 @@ test('what a stop could not end in time may still write: DATADIR stays locked an
   await assert.rejects(new DataDirectory(settings.DATADIR).open(), /is in use by another server/);
   const answer = await ask(true);
   assert.equal(answer.granted ? 'granted' : answer.refusal, 'busy');
-  // What is left ends by itself, on a store that is still open.
-  end();
 });
