@@ -39,8 +39,8 @@ export interface MessageKind<M = unknown, K extends string = string> {
   /** Whether the same announcement within 10 minutes is a repeat. */
   readonly repeats: boolean;
   /**
-   * Whether this node publishes messages of it: `news` while its chain is RUNNING and it does more than listen, `status` in every state and
-   * to those that it listens to as well. Never unless told.
+   * Whether this node publishes messages of it. `news`: while its chain is RUNNING and `listen_mode` is `full`; `status`: in every state, and
+   * with `listen_only` too. Never unless told.
    */
   readonly published?: 'news' | 'status';
   /** Ignored of peers whose reputation is below 20. */
