@@ -6,8 +6,8 @@
 import sodium from 'sodium-native';
 import type { CheckContext } from '../messages/context.js';
 import { byId } from '../messages/ids.js';
+import { NOT_PLAIN } from '../messages/json-tokens.js';
 import type { MessageKind } from '../messages/kind.js';
-import { NOT_PLAIN } from '../messages/object-reader.js';
 import { outcomeIndex } from '../messages/outcomes.js';
 import type { Settings } from '../settings/table.js';
 import { checkMessage, refusedMessage } from './check.js';
