@@ -4,6 +4,8 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Repeating } from '../../shared/async/repeat.js';
+import { SingleFlight } from '../../shared/async/single-flight.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { BanIndex } from './ban-index.js';
@@ -41,28 +43,29 @@ export class StoreReload {
   /** Keys about which the load that is under way says nothing: changed here since it began, or not stored then. */
   #touched = new Set<string>();
   #cleared = false;
-  #loading: Promise<void> | undefined;
+  readonly #loading = new SingleFlight<void>();
   #failure: string | undefined;
   readonly #everyMs: number;
-  #timer: NodeJS.Timeout | undefined;
-  #running = false;
+  readonly #rounds: Repeating;
 
   constructor(components: StoreReloadComponents, { everyMs }: StoreReloadOptions) {
     this.#components = components;
     this.#everyMs = everyMs;
+    this.#rounds = new Repeating(() => this.#round(), {
+      everyMs,
+      onError: (error) => components.logger.warn({ err: error }, 'the ban store could not be read'),
+    });
   }
 
   /** Begins to look for what others changed. */
   start(): void {
-    this.#running = true;
-    this.#later();
+    if (this.#everyMs > 0 && this.#isWorth) this.#rounds.start();
   }
 
   /** Ends that, and waits for the look under way. */
   async stop(): Promise<void> {
-    this.#running = false;
-    clearTimeout(this.#timer);
-    await this.#loading?.catch(() => {});
+    await this.#rounds.stop();
+    await this.#loading.underWay?.catch(() => {});
   }
 
   /** Why the store could not be read when that was tried last; undefined where it could. */
@@ -72,10 +75,7 @@ export class StoreReload {
 
   /** Reads the store and takes over what others changed. Rejects when it cannot be read. */
   reload(): Promise<void> {
-    this.#loading ??= this.#reload().finally(() => {
-      this.#loading = undefined;
-    });
-    return this.#loading;
+    return this.#loading.run(() => this.#reload());
   }
 
   /** The store could not be opened. */
@@ -85,7 +85,7 @@ export class StoreReload {
 
   /** A ban was changed here. */
   touched(key: string): void {
-    if (this.#loading !== undefined) this.#touched.add(key);
+    if (this.#loading.underWay !== undefined) this.#touched.add(key);
   }
 
   /** Every ban was taken back here. */
@@ -93,16 +93,14 @@ export class StoreReload {
     this.#cleared = true;
   }
 
-  #later(): void {
-    const { store, logger } = this.#components;
-    // What nobody else writes is read again only where it could not be read yet.
-    const worth = store.isShared || this.#failure !== undefined;
-    if (!this.#running || this.#everyMs === 0 || !worth) return;
-    this.#timer = setTimeout(() => {
-      this.reload()
-        .catch((error: unknown) => logger.warn({ err: error }, 'the ban store could not be read'))
-        .finally(() => this.#later());
-    }, this.#everyMs).unref();
+  /** What nobody else writes is read again only where it could not be read yet. */
+  get #isWorth(): boolean {
+    return this.#components.store.isShared || this.#failure !== undefined;
+  }
+
+  async #round(): Promise<void> {
+    await this.reload();
+    if (!this.#isWorth) void this.#rounds.stop();
   }
 
   async #reload(): Promise<void> {
