@@ -1,6 +1,7 @@
 /** `teranode-p2p health`: exit code 0 when the server is well. */
 
 import type { Command } from 'commander';
+import { deadlineSignal } from '../../shared/async/deadline.js';
 import { errorMessage } from '../../shared/errors.js';
 import { hostAndPort } from '../../shared/net/listen-address.js';
 import { CommandError, noteOtherServer, settingsFor } from './context.js';
@@ -43,7 +44,7 @@ export function healthCommand(program: Command, terminal: Terminal): void {
 async function ask(url: string): Promise<{ body: Body; text: string }> {
   let text: string;
   try {
-    text = await (await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) })).text();
+    text = await (await fetch(url, { signal: deadlineSignal(TIMEOUT_MS) })).text();
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw new CommandError(`${url} does not answer: ${errorMessage(cause)}`);

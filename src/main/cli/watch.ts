@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { deadlineSignal } from '../../shared/async/deadline.js';
 import { pause } from '../../shared/async/pause.js';
 import { monotonic } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
@@ -199,7 +200,7 @@ function aloneText(tried: readonly string[], first: boolean): string {
 /** Undefined where the server does not answer. */
 async function peersAt(url: string): Promise<NodeStatusReport['peers'] | undefined> {
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(5000) });
+    const answer = await fetch(url, { signal: deadlineSignal(5000) });
     return answer.ok ? ((await answer.json()) as NodeStatusReport).peers : undefined;
   } catch {
     return undefined;

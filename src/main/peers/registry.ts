@@ -4,6 +4,8 @@
  * killed, and of the bytes of open connections {@link COUNT_EVERY_MS}.
  */
 
+import { Repeating } from '../../shared/async/repeat.js';
+import { SingleFlight } from '../../shared/async/single-flight.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
@@ -54,12 +56,11 @@ export class PeerRegistry {
   readonly #metrics: PeerMetrics;
   readonly #toStore: readonly [known: WriteBehind<PeerIdText>, records: WriteBehind<PeerIdText>];
   readonly #connections: NonNullable<PeerRegistryComponents['connections']>;
-  readonly #storeEveryMs: number;
   readonly #countEveryMs: number;
   /** By performance.now(). */
   #countedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> | undefined;
+  readonly #rounds: Repeating;
+  readonly #writing = new SingleFlight<void>();
   #failing = false;
   #opened = false;
 
@@ -70,7 +71,7 @@ export class PeerRegistry {
     this.#logger = logger;
     this.#metrics = metrics;
     this.#connections = components.connections ?? (() => []);
-    this.#storeEveryMs = options.storeEveryMs ?? STORE_EVERY_MS;
+    this.#rounds = new Repeating(() => this.flush(), { everyMs: options.storeEveryMs ?? STORE_EVERY_MS });
     this.#countEveryMs = options.countEveryMs ?? COUNT_EVERY_MS;
     const time = clock === undefined ? {} : { clock };
     const bound = maxPeers === undefined ? {} : { maxPeers };
@@ -121,24 +122,21 @@ export class PeerRegistry {
     await known.load((peer, json) => this.known.restore(peer, json));
     this.known.restored();
     this.#opened = true;
-    this.#later();
+    this.#rounds.start();
   }
 
   /** Stores what has changed and ends. Never rejects: what cannot be stored is logged. */
   async stop(): Promise<void> {
     if (!this.#opened) return;
     this.#opened = false;
-    clearTimeout(this.#timer);
-    await this.#writing;
+    await this.#rounds.stop();
+    await this.#writing.underWay;
     await this.flush();
   }
 
   /** Stores what has changed. Never rejects: it is tried again. */
   flush(): Promise<void> {
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
-    return this.#writing;
+    return this.#writing.run(() => this.#write());
   }
 
   /** Base58 IDs of everybody that is known or recorded. */
@@ -161,16 +159,6 @@ export class PeerRegistry {
   #recorded(peer: PeerIdText): void {
     this.known.reconsider(peer);
     this.#changed(1, peer);
-  }
-
-  #later(): void {
-    this.#timer = setTimeout(() => {
-      this.flush()
-        .then(() => {
-          if (this.#opened) this.#later();
-        })
-        .catch(() => {});
-    }, this.#storeEveryMs).unref();
   }
 
   #count(): void {

@@ -1,6 +1,7 @@
 /** Peers that were tried in vain, and how long they are left alone. */
 
 import { LRUCache } from 'lru-cache';
+import { type BackoffPolicy, backoffMs } from '../../shared/async/backoff.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 
 interface Tried {
@@ -16,11 +17,10 @@ interface Tried {
 
 /** Peers remembered; past it the one that was tried least recently may be tried at once. */
 const MAX_RESTING = 10_000;
-/** Milliseconds after the first failure, doubled with each further one; as in Go, where it stays that. */
-const REST_MS = 60_000;
-const LONGEST_REST_MS = 3_600_000;
+/** The first is as in Go, where it stays that. */
+const REST: BackoffPolicy = { firstMs: 60_000, maxMs: 3_600_000 };
 /** Milliseconds without another failure after which those before no longer count. */
-const FORGIVEN_MS = 2 * LONGEST_REST_MS;
+const FORGIVEN_MS = 2 * REST.maxMs;
 
 const NEVER: Tried = { until: 0, at: 0, failedAt: Number.NEGATIVE_INFINITY, failures: 0 };
 
@@ -44,7 +44,7 @@ export class PeerBackoff {
 
   /** Whether it may be tried although it rests, since everybody does. */
   mayBeWoken(peer: PeerIdText): boolean {
-    return this.#now() - this.#of(peer).at >= REST_MS;
+    return this.#now() - this.#of(peer).at >= REST.firstMs;
   }
 
   /** Catching up from it was in vain: each time it rests longer. */
@@ -52,15 +52,14 @@ export class PeerBackoff {
     const now = this.#now();
     const before = this.#of(peer);
     const failures = (now - before.failedAt < FORGIVEN_MS ? before.failures : 0) + 1;
-    const rest = Math.min(LONGEST_REST_MS, REST_MS * 2 ** (failures - 1));
-    this.#peers.set(peer, { until: now + rest, at: now, failedAt: now, failures });
+    this.#peers.set(peer, { until: now + backoffMs(REST, failures), at: now, failedAt: now, failures });
   }
 
   /** Its data hub did not answer. That may be our own way out, which fails with all of them: it does not add up. */
   unanswered(peer: PeerIdText): void {
     const now = this.#now();
     const before = this.#of(peer);
-    this.#peers.set(peer, { ...before, until: Math.max(before.until, now + REST_MS), at: now });
+    this.#peers.set(peer, { ...before, until: Math.max(before.until, now + REST.firstMs), at: now });
   }
 
   /** It was of use. */

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import { Registry } from 'prom-client';
+import { deadlineSignal } from '../../shared/async/deadline.js';
 import { type HashHex, hashFromBytes } from '../../shared/bitcoin/hash.js';
 import { monotonic, monotonicOf, wall } from '../../shared/clock.js';
 import { UnavailableError } from '../../shared/errors.js';
@@ -361,7 +362,7 @@ export class Publisher {
   }
 
   async health(): Promise<readonly DependencyHealth[]> {
-    const signal = AbortSignal.timeout(HEALTH_MS);
+    const signal = deadlineSignal(HEALTH_MS);
     const refused = this.#blockFound?.refusal();
     return [
       ...(refused === undefined ? [] : [refused]),

@@ -1,6 +1,7 @@
 /** Ways to end a connection. */
 
 import type { Connection } from '@libp2p/interface';
+import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { errorMessage } from '../../../shared/errors.js';
 import { type PeerIdText, peerIdText } from '../../../shared/net/peer-id.js';
 import { multiaddrHost } from '../addresses/multiaddrs.js';
@@ -11,7 +12,7 @@ const CLOSE_TIMEOUT_MS = 1000;
 /** Closes a connection with what is on its way on it, or ends it where that does not come to an end within a second. */
 export async function closeConnection(connection: Connection): Promise<void> {
   try {
-    await connection.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) });
+    await connection.close({ signal: deadlineSignal(CLOSE_TIMEOUT_MS) });
   } catch (error) {
     connection.abort(error instanceof Error ? error : new Error(errorMessage(error)));
   }

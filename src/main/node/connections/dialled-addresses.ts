@@ -1,9 +1,9 @@
 /** Which addresses are dialled: what a multiaddr leads to, and whether it is allowed. Bans are the gater's. */
 
 import { lookup } from 'node:dns/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { MultiaddrConnection } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import pTimeout from 'p-timeout';
 import { AddressList, canonicalIp, isPrivateAddress, isReservedAddress } from '../../../shared/net/ip.js';
 import { bootstrapMultiaddrs } from '../../../shared/settings/generations.js';
 import type { Settings } from '../../../shared/settings/table.js';
@@ -94,10 +94,10 @@ export class DialledAddresses {
     if (host === undefined) return [];
     if (host.kind === 'ip') return [{ address: host.address, host: host.address }];
     const { name } = host;
-    const answers = await Promise.race([
+    const answers = await pTimeout(
       this.#resolve(name, host.family).catch(() => []),
-      delay(RESOLVE_TIMEOUT_MS, [] as readonly string[], { ref: false }),
-    ]);
+      { milliseconds: RESOLVE_TIMEOUT_MS, fallback: () => [] },
+    );
     const addresses = answers.map((answer) => canonicalIp(answer) ?? answer);
     if (this.#configured.has(name) && addresses.length > 0) {
       this.#configuredAddresses.set(name, new Set(addresses));

@@ -2,6 +2,7 @@
 
 import type { PeerId } from '@libp2p/interface';
 import type { ConnectionManager } from '@libp2p/interface-internal';
+import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { KeyedRate } from '../../../shared/async/keyed-rate.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
@@ -43,7 +44,7 @@ export class DeafPeers {
     Promise.all(connections.map(closeConnection))
       .then(async () => {
         if (!dialled) return;
-        await connectionManager.openConnection(peerId, { signal: AbortSignal.timeout(REDIAL_TIMEOUT_MS) });
+        await connectionManager.openConnection(peerId, { signal: deadlineSignal(REDIAL_TIMEOUT_MS) });
       })
       .catch((error: unknown) => {
         logger.debug({ peer, error: errorMessage(error) }, 'not dialled again');

@@ -1,11 +1,12 @@
 /** When our gossip stream to one peer is opened again: three times at once, then ever more seldom, until one has lasted. */
 
 import type { Connection } from '@libp2p/interface';
+import { type BackoffPolicy, backoffMs } from '../../../shared/async/backoff.js';
 
 /** Streams that are opened without a pause between them. */
 const AT_ONCE = 3;
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 32_000;
+/** After those. */
+const SELDOM: BackoffPolicy = { firstMs: 1_000, maxMs: 32_000 };
 /** A stream that was opened so long before the next one did not end for a reason that comes back. */
 const LASTED_MS = 60_000;
 
@@ -40,5 +41,5 @@ export class StreamAttempts {
 }
 
 function pauseBefore(attempt: number): number {
-  return attempt < AT_ONCE ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - AT_ONCE));
+  return attempt < AT_ONCE ? 0 : backoffMs(SELDOM, attempt - AT_ONCE + 1);
 }

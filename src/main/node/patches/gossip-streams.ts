@@ -9,6 +9,7 @@
 
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import type { Connection, PeerId, Stream } from '@libp2p/interface';
+import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { errorMessage } from '../../../shared/errors.js';
 
 /** What waits on a stream of ours that another one has replaced; its peer may never read it. */
@@ -150,7 +151,7 @@ export class OwnedStreams {
     }
     this.#owner.opened(id);
     this.#tellMeshes(id);
-    await before?.close({ signal: AbortSignal.timeout(FLUSH_MS) });
+    await before?.close({ signal: deadlineSignal(FLUSH_MS) });
     return true;
   }
 

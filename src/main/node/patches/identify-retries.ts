@@ -5,13 +5,13 @@
  * held up and the other busy, would be connected for ever without gossip.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Identify, identify } from '@libp2p/identify';
 import type { Connection } from '@libp2p/interface';
+import { Backoff, type BackoffPolicy } from '../../../shared/async/backoff.js';
+import { pause } from '../../../shared/async/pause.js';
 
-/** Until a connection whose other end has not answered is asked again: twice as long each time. */
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+/** Until a connection whose other end has not answered is asked again. */
+const ASK_AGAIN: BackoffPolicy = { firstMs: 1_000, maxMs: 60_000 };
 
 /** What libp2p takes as a service. */
 export function patientIdentify(): ReturnType<typeof identify> {
@@ -25,17 +25,14 @@ export function patientIdentify(): ReturnType<typeof identify> {
 
 /** As long as the connection is open. Also one that says that it does not speak identify: it may be starting. */
 async function ask(service: Identify, connection: Connection): Promise<void> {
-  for (
-    let pause = FIRST_PAUSE_MS;
-    connection.status === 'open';
-    pause = Math.min(2 * pause, LONGEST_PAUSE_MS)
-  ) {
+  const backoff = new Backoff(ASK_AGAIN);
+  while (connection.status === 'open') {
     try {
       await service.identify(connection);
       return;
     } catch {
       // The library has logged it.
-      await delay(pause, undefined, { ref: false });
+      await pause(backoff.next(), { ref: false });
     }
   }
 }

@@ -7,6 +7,7 @@
 import type { Libp2p } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { Backoff, type BackoffPolicy } from '../../../shared/async/backoff.js';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
@@ -15,8 +16,7 @@ import { isRelayed } from '../addresses/multiaddrs.js';
 import type { RelayReservations } from '../patches/relay-reservations.js';
 
 /** After a first round in which a relay had no reservation for us, and then twice as long each time. */
-const FIRST_RETRY_MS = 5_000;
-const LAST_RETRY_MS = 60_000;
+const AGAIN: BackoffPolicy = { firstMs: 5_000, maxMs: 60_000 };
 /** After a reservation was lost. */
 const LOST_RETRY_MS = 1_000;
 const DIAL_TIMEOUT_MS = 10_000;
@@ -43,7 +43,7 @@ export class Relays {
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
-  #waitMs: number;
+  readonly #backoff: Backoff;
   /** A reservation was lost while a round was under way. */
   #lost = false;
   #unwatch: () => void = () => {};
@@ -51,7 +51,7 @@ export class Relays {
   constructor(components: RelaysComponents, options: RelaysOptions) {
     this.#components = components;
     this.#options = options;
-    this.#waitMs = this.#firstWait;
+    this.#backoff = new Backoff({ ...AGAIN, firstMs: this.#firstWait });
   }
 
   /** Begins at once; waits for no relay. */
@@ -70,14 +70,14 @@ export class Relays {
   }
 
   get #firstWait(): number {
-    return this.#options.firstRetryMs ?? FIRST_RETRY_MS;
+    return this.#options.firstRetryMs ?? AGAIN.firstMs;
   }
 
   #onLost(relay: string): void {
     const { reservations, logger } = this.#components;
     if (reservations === undefined || this.#stopping.signal.aborted) return;
     logger.info({ relay }, 'lost the reservation at a relay');
-    this.#waitMs = this.#firstWait;
+    this.#backoff.reset();
     if (!this.#looking) this.#schedule(reservations, Math.min(LOST_RETRY_MS, this.#firstWait));
     else this.#lost = true;
   }
@@ -91,10 +91,7 @@ export class Relays {
       void this.#look(reservations).then((missing) => {
         this.#looking = false;
         if (this.#lost) this.#schedule(reservations, Math.min(LOST_RETRY_MS, this.#firstWait));
-        else if (missing) {
-          this.#schedule(reservations, this.#waitMs);
-          this.#waitMs = Math.min(this.#waitMs * 2, LAST_RETRY_MS);
-        }
+        else if (missing) this.#schedule(reservations, this.#backoff.next());
       });
     }, afterMs).unref();
   }

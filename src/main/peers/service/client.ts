@@ -4,6 +4,7 @@
  * has no registry, the one here is all there is, and it is offered to the service when that is back.
  */
 
+import { Repeating } from '../../../shared/async/repeat.js';
 import { TokenBucket } from '../../../shared/async/token-bucket.js';
 import { monotonic } from '../../../shared/clock.js';
 import type { DependencyHealth } from '../../../shared/health.js';
@@ -82,8 +83,7 @@ export class RegistryClient {
   readonly #mayCall = new TokenBucket({ perSecond: CALLS_A_SECOND });
   /** Monotonic. */
   readonly #dueAt: Record<Due, number> = { flush: 0, bans: 0, bytes: 0, legacy: 0, reconsider: 0 };
-  #turn: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #turns: Repeating;
   #running = false;
 
   constructor(components: RegistryClientComponents, options: RegistryClientOptions) {
@@ -112,6 +112,11 @@ export class RegistryClient {
       { ...parts, reader: this.#reader },
       { maxPending, notUnderstoodMs: absentMs },
     );
+    this.#turns = new Repeating(() => this.#turn(), {
+      everyMs: Math.min(TURN_MS, this.#intervalMs),
+      onError: (error) =>
+        components.logger.error({ err: error }, 'the peer registry of the blockchain service'),
+    });
     list.on('cleared', () => this.#bans.pardonAll());
   }
 
@@ -120,7 +125,7 @@ export class RegistryClient {
     await this.#bans.open();
     this.#running = true;
     this.#writer.start();
-    this.#later(0);
+    this.#turns.start(0);
   }
 
   /** Tells the service, if it is there, what waits and that nobody is connected any more; within a second, and by `deadline` (monotonic). */
@@ -128,10 +133,10 @@ export class RegistryClient {
     if (!this.#running) return;
     this.#running = false;
     this.#writer.end();
-    clearTimeout(this.#timer);
+    const turned = this.#turns.stop();
     const left = Math.max(0, Math.min(FAREWELL_MS, deadline - monotonic()));
     const cut = setTimeout(() => this.#link.end(), this.#link.serves ? left : 0);
-    await this.#turn;
+    await turned;
     await this.#writer.farewell();
     clearTimeout(cut);
     this.#link.end();
@@ -234,18 +239,12 @@ export class RegistryClient {
     return this.#reader.refreshPeer(peer);
   }
 
-  #later(ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#turn = this.#takeTurn()
-        .catch((error: unknown) => {
-          this.#components.logger.error({ err: error }, 'the peer registry of the blockchain service');
-        })
-        .finally(() => {
-          this.#turn = undefined;
-          this.#components.metrics.pending.set(this.#writer.size);
-          if (this.#running) this.#later(Math.min(TURN_MS, this.#intervalMs));
-        });
-    }, ms).unref();
+  async #turn(): Promise<void> {
+    try {
+      await this.#takeTurn();
+    } finally {
+      this.#components.metrics.pending.set(this.#writer.size);
+    }
   }
 
   async #takeTurn(): Promise<void> {

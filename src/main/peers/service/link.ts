@@ -4,6 +4,7 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import { Backoff } from '../../../shared/async/backoff.js';
 import { monotonic } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { DependencyHealth } from '../../../shared/health.js';
@@ -64,7 +65,7 @@ export class RegistryLink {
   /** When the service refused something for want of capacity, and when that was logged. */
   #fullAt = NEVER;
   #fullToldAt = NEVER;
-  #retryMs = FIRST_RETRY_MS;
+  readonly #backoff: Backoff;
   /** Monotonic. */
   #servingSince = 0;
   /** When a line was logged, monotonic. */
@@ -75,6 +76,7 @@ export class RegistryLink {
   constructor(components: RegistryLinkComponents, options: RegistryLinkOptions) {
     this.#components = components;
     this.#options = options;
+    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: options.awayMs });
     // One a call that is under way.
     setMaxListeners(0, this.#ending.signal);
   }
@@ -188,12 +190,12 @@ export class RegistryLink {
   /** The service's registry is in use no longer, or still not; asked again in `againMs`, which the state says unless told. One line a change. */
   leave(state: 'away' | 'absent' | 'refused', reason: string, againMs?: number): void {
     const { metrics, onLeft } = this.#components;
-    const { absentMs, awayMs } = this.#options;
+    const { absentMs } = this.#options;
     const before = this.#state;
-    if (before === 'serving' && monotonic() - this.#servingSince > STEADY_MS) this.#retryMs = FIRST_RETRY_MS;
-    const waits = { absent: absentMs, refused: REFUSED_RETRY_MS, away: Math.min(awayMs, this.#retryMs) };
-    this.#askAt = monotonic() + (againMs ?? waits[state]);
-    if (state === 'away') this.#retryMs = Math.min(awayMs, 2 * this.#retryMs);
+    if (before === 'serving' && monotonic() - this.#servingSince > STEADY_MS) this.#backoff.reset();
+    const waits = { absent: absentMs, refused: REFUSED_RETRY_MS };
+    const waitMs = state === 'away' ? this.#backoff.next() : waits[state];
+    this.#askAt = monotonic() + (againMs ?? waitMs);
     this.#reason = reason;
     this.#state = state;
     metrics.up.set(0);
