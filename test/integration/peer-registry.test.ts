@@ -116,7 +116,7 @@ test('a static peer that is heard but not connected is remembered, however many 
     serverSettings(context, { ...QUIET, p2p_static_peers: [address] }),
   );
   const { known } = server.server.parts.registry;
-  const said = { type: 'block', height: 1, hash: '', url: '', clientName: '', header: '' } as const;
+  const said = { type: 'block', height: 1, hash: '', dataHubUrl: '', clientName: '', header: '' } as const;
   known.learn({ ...said, peer: OTHER_PEER });
   known.learn({ ...said, peer: asPeer('the first stranger') });
   for (let n = 0; n < 10_000; n++) known.learn({ ...said, peer: asPeer(`stranger ${n}`) });

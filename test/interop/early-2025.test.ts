@@ -71,7 +71,7 @@ test('a settings file of early 2025 says the same to this server as to the libra
     const readings = Object.keys(keys).filter((key) => key !== 'p2p_peer_id') as (keyof Settings)[];
     assert.ok(readings.length > 12);
     for (const key of readings) assert.deepEqual(ours[key], read[key], `${name}: ${key}`);
-    assert.equal(announcedUrls(ours).dataHub, dataHub);
+    assert.equal(announcedUrls(ours).dataHubUrl, dataHub);
     assert.equal(dataHub, `http://${name}:8090/api/v1`);
     assert.equal(topicPrefix(ours), 'regtest.github.com/bitcoin-sv/teranode');
     assert.equal(ours.network, 'regtest');

@@ -61,7 +61,7 @@ const status = (peer: PeerIdText, changes: Partial<Extract<PeerFact, { type: 'no
     peer,
     height: 120,
     hash: HASH,
-    url: HUB,
+    dataHubUrl: HUB,
     clientName: 'a name',
     storage: 'full',
     chainWork: '0f',
@@ -220,7 +220,7 @@ test('what a peer tells stands in the registry, its connection once it has spoke
   connect(AUTHOR);
   connect(asPeer(silent));
   for (let height = 1; height <= 200; height++) speak(AUTHOR, { height });
-  speak(OTHER_PEER, { storage: 'pruned', url: '' });
+  speak(OTHER_PEER, { storage: 'pruned', dataHubUrl: '' });
   const row = await rowOf(tested, AUTHOR, (found) => found.is_connected === true && found.height === 200);
   assert.deepEqual(
     [row.transport_type, row.client_name, row.data_hub_url, row.storage, row.block_hash, row.is_banned],
@@ -719,7 +719,7 @@ test('a peer of which the service does not keep all that it was told does not en
   await reaches('serving');
   // As a newer service that does not keep a data hub at such an address.
   await registry.behave({ methods: ['GetPeer'], raw: gotten({ client_name: 'a name', height: 120 }) });
-  speak(AUTHOR, { url: asHub('http://192.168.0.1/api') });
+  speak(AUTHOR, { dataHubUrl: asHub('http://192.168.0.1/api') });
   await waitFor(async () => ((await registry.counts()).GetPeer ?? 0) > 0, { what: 'the question about it' });
   // Written one after another: the state after the question is that of the second peer's writing.
   speak(OTHER_PEER);

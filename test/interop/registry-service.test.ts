@@ -101,7 +101,7 @@ const status = (peer: PeerIdText) =>
     peer,
     height: 120,
     hash: HASH,
-    url: HUB,
+    dataHubUrl: HUB,
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',

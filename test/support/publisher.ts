@@ -44,7 +44,7 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
   const { standing = 'stranger', proven = false } = options;
   const kind = topic === 'blocks' ? 'block' : 'subtree';
   const hash = digest(name);
-  const fact = { type: 'block', peer: author, height: 1, hash: name, url: '', clientName: '', header: '' };
+  const fact = { type: 'block', peer: author, height: 1, hash: name, dataHubUrl: '', clientName: '', header: '' };
   return {
     outcome: outcomeIndex('ok'),
     kind: kindNamed(kind).id,
@@ -61,7 +61,7 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
       hash,
       key: Buffer.from(Buffer.from(hash).reverse().toString('hex')),
       value: Buffer.from(name + ' '.repeat(padding)),
-      url: 'http://datahub.example',
+      dataHubUrl: 'http://datahub.example',
     },
     fact: JSON.stringify(fact),
   };

@@ -134,8 +134,8 @@ export class Announcer {
 
   /** Whether peers can reach the data hub that blocks and subtrees are announced under: a warning, for all else goes on. */
   dataHubHealth(): DependencyHealth {
-    const { problem, dataHub } = this.#components.urls;
-    const message = problem === undefined ? dataHub || 'none, and none is told' : `warning: ${problem}`;
+    const { problem, dataHubUrl } = this.#components.urls;
+    const message = problem === undefined ? dataHubUrl || 'none, and none is told' : `warning: ${problem}`;
     return { resource: 'data hub', status: 200, message };
   }
 

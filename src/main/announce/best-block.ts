@@ -49,7 +49,7 @@ export interface ToldBlock {
   readonly peer: PeerIdText;
   readonly hash: string;
   readonly height: number;
-  readonly url: DataHubUrl | '';
+  readonly dataHubUrl: DataHubUrl | '';
 }
 
 export interface BestBlockComponents {
@@ -106,7 +106,7 @@ export class BestBlock {
    * Hands what `peer` answered to our question to whoever catches up, if it is a better block than ours. As Go of the first generation,
    * which has no other way to catch up at its start. Never rejects.
    */
-  async follow({ peer, hash, height, url: dataHubUrl }: ToldBlock): Promise<void> {
+  async follow({ peer, hash, height, dataHubUrl }: ToldBlock): Promise<void> {
     const { metrics, logger, now, chain, isInvalidHash, catchUp } = this.#components;
     const { answers, withinMs } = FOLLOWED;
     if (catchUp === undefined || dataHubUrl === '' || now() - this.#askedAt > withinMs) return;
@@ -137,7 +137,7 @@ export class BestBlock {
     try {
       const best = await blockchain.getBestBlockHeader();
       if (isInvalid(best)) return count('silent');
-      const message = blockMessage(best, node.peerId, urls.dataHub, settings.clientName);
+      const message = blockMessage(best, node.peerId, urls.dataHubUrl, settings.clientName);
       const json = messageJson(block, message, settings.p2p_payload_framing);
       await node.sendDirect(peer, Buffer.from(json), place.signal);
       count('answered');

@@ -123,7 +123,7 @@ export class ChainAnnouncements {
     this.#announced.set(key, true);
     await publisher.publish(
       block,
-      blockMessage(info, peerId, urls.dataHub, settings.clientName),
+      blockMessage(info, peerId, urls.dataHubUrl, settings.clientName),
       urls.announceable,
     );
   }
@@ -151,7 +151,7 @@ export class ChainAnnouncements {
     this.#announced.set(key, true);
     const message = {
       hash,
-      dataHubUrl: urls.dataHub,
+      dataHubUrl: urls.dataHubUrl,
       peerId,
       clientName: toldName(settings.clientName),
     };
@@ -179,7 +179,7 @@ export class ChainAnnouncements {
     await publisher.publish(miningOn, {
       hash: info.hash,
       previousHash: parseHeader(info.header).previousHash,
-      dataHubUrl: urls.dataHub,
+      dataHubUrl: urls.dataHubUrl,
       peerId,
       height: info.height,
       miner: toldName(info.miner),

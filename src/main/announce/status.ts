@@ -88,7 +88,7 @@ export class Status {
       peerId: node.peerId,
       clientName: toldName(settings.clientName),
       type: 'node_status',
-      baseUrl: listening ? '' : urls.dataHub,
+      baseUrl: listening ? '' : urls.dataHubUrl,
       propagationUrl: listening ? '' : urls.propagation,
       version: toldName(settings.version || version),
       commitHash: toldName(settings.commit),

@@ -2,7 +2,7 @@
 
 import { NETWORKS } from '../../shared/bitcoin/networks.js';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
-import { escapedUrl, printFault, requiredUrl } from '../../shared/messages/data-hub-url.js';
+import { type DataHubUrl, escapedUrl, printFault, requiredUrl } from '../../shared/messages/data-hub-url.js';
 import type { Settings } from '../../shared/settings/table.js';
 
 export type UrlSettings = Pick<
@@ -19,10 +19,10 @@ export type UrlSettings = Pick<
 
 export interface AnnouncedUrls {
   /** Where others fetch from this node; empty where there is none. */
-  readonly dataHub: string;
+  readonly dataHubUrl: DataHubUrl | '';
   readonly propagation: string;
   /**
-   * Whether blocks and subtrees can be announced under `dataHub`: with an empty or, unless private addresses are
+   * Whether blocks and subtrees can be announced under `dataHubUrl`: with an empty or, unless private addresses are
    * allowed, a private one, every peer would drop each announcement, and the newest ones ban us.
    */
   readonly announceable: boolean;
@@ -39,7 +39,8 @@ export interface AnnouncedUrls {
 export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
   const warnings: string[] = [];
   const problems: string[] = [];
-  const checked = (key: 'asset_httpAddress' | 'asset_httpPublicAddress' | 'asset_propagation_public_url') => {
+  type Key = 'asset_httpAddress' | 'asset_httpPublicAddress' | 'asset_propagation_public_url';
+  const checked = (key: Key): DataHubUrl | '' => {
     const told = settings[key].trim();
     if (told === '') return '';
     const text = escapedUrl(told);
@@ -47,31 +48,31 @@ export function announcedUrls(settings: UrlSettings): AnnouncedUrls {
     // What nobody prints is not printed here either.
     if (fault !== undefined) problems.push(`${key}: ${fault}`);
     else if (text !== told) warnings.push(`${key}: told as ${text}: no URL has the other characters`);
-    return text;
+    return text as DataHubUrl;
   };
 
   let own = checked('asset_httpAddress');
   if (settings.p2p_generation === 'first' && own !== '') {
     const [wrong, right] = settings.securityLevelHTTP === 1 ? ['http:', 'https:'] : ['https:', 'http:'];
     if (own.toLowerCase().startsWith(`${wrong}//`)) {
-      own = `${right}${own.slice(wrong.length)}`;
+      own = `${right}${own.slice(wrong.length)}` as DataHubUrl;
       warnings.push(
         `asset_httpAddress: told as ${right}// since securityLevelHTTP is ${settings.securityLevelHTTP}`,
       );
     }
   }
-  const dataHub = checked('asset_httpPublicAddress') || own;
+  const dataHubUrl = checked('asset_httpPublicAddress') || own;
   const propagation = checked('asset_propagation_public_url');
   if (problems.length > 0) throw new ConfigurationError(problems);
 
-  const fault = dataHubFault(dataHub, settings);
+  const fault = dataHubFault(dataHubUrl, settings);
   const announceable = fault === undefined;
   if (announceable || settings.listen_mode !== 'full')
-    return { dataHub, propagation, announceable, warnings };
+    return { dataHubUrl, propagation, announceable, warnings };
   const key = settings.asset_httpPublicAddress === '' ? 'asset_httpAddress' : 'asset_httpPublicAddress';
   const problem = `${key}: ${fault}; blocks and subtrees are not announced until asset_httpPublicAddress names one that peers can reach`;
   warnings.push(problem);
-  return { dataHub, propagation, announceable, problem, warnings };
+  return { dataHubUrl, propagation, announceable, problem, warnings };
 }
 
 /** What a peer would find wrong with the URL. */

@@ -60,7 +60,7 @@ export interface AnnouncedBlock {
   /** 160 hex digits; without it (first generation) there is nothing to follow. */
   readonly header: string;
   /** Data hub of the announcer. */
-  readonly url?: string;
+  readonly dataHubUrl?: string;
 }
 
 /** What became of an announced block: the new tip, stored beside it, known already, or not believed. */
@@ -211,7 +211,7 @@ export class EmbeddedChain implements BlockchainClient {
       : { resource, status: 200, message: `embedded chain at height ${this.#best.height}` };
   }
 
-  async #adopt({ hash, height, header: hex, url = '' }: AnnouncedBlock): Promise<Adoption> {
+  async #adopt({ hash, height, header: hex, dataHubUrl = '' }: AnnouncedBlock): Promise<Adoption> {
     const best = this.#tip();
     const header = Buffer.from(hex, 'hex');
     if (header.length !== HEADER_LENGTH || hex.length !== HEADER_LENGTH * 2) return 'refused';
@@ -243,7 +243,7 @@ export class EmbeddedChain implements BlockchainClient {
       return 'side';
     }
     await this.#append(block);
-    this.#feed.push({ type: 'block', hash: computed, baseUrl: url, followed: true });
+    this.#feed.push({ type: 'block', hash: computed, baseUrl: dataHubUrl, followed: true });
     return 'tip';
   }
 

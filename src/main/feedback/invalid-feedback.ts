@@ -140,7 +140,9 @@ export class InvalidFeedback {
       found: 'announced',
     });
     const peerId = parsePeerId(report.peerId);
-    const named = announcers.filter(({ peer, url }) => peer === peerId || sameUrl(url, peerUrl));
+    const named = announcers.filter(
+      ({ peer, dataHubUrl }) => peer === peerId || sameUrl(dataHubUrl, peerUrl),
+    );
     if (named.length > 0) return announced(named);
     if (announcers.length > 0 && (kind === 'block' || peerUrl === '')) return announced(announcers);
     if (peerId !== undefined) return { peers: [peerId], found: 'peer_id' };

@@ -227,7 +227,7 @@ export class KnownPeers {
     const common: Pick<KnownPeer, 'startingHeight' | 'dataHubUrl' | 'name'> = {
       startingHeight: before.startingHeight === 0 ? height : before.startingHeight,
       // An empty URL is one not told, as of a listening node: it takes the old one back.
-      dataHubUrl: fact.url,
+      dataHubUrl: fact.dataHubUrl,
       name: fact.clientName === '' ? before.name : fact.clientName,
     };
     if (fact.type === 'node_status') {

@@ -90,7 +90,7 @@ export function createParts(
   const notifications = createNotificationServers(
     given,
     { handOver },
-    { peerId, frameSocketPath, dataHubUrl: urls.dataHub, tracing },
+    { peerId, frameSocketPath, dataHubUrl: urls.dataHubUrl, tracing },
   );
   const { invalidBlocks: blocks, invalidSubtrees: subtrees, rejectedTx, assembly } = given;
   const reports = { chain: follower, scores: bans.scores, peers, pipeline, blocks, subtrees };

@@ -75,7 +75,7 @@ export const block: MessageKind<Block, 'p2p_block_topic'> = {
     peer: message.peerId as PeerIdText,
     height: message.height,
     hash: message.hash,
-    url: message.dataHubUrl as DataHubUrl | '',
+    dataHubUrl: message.dataHubUrl as DataHubUrl | '',
     clientName: message.clientName,
     header: message.header,
   }),

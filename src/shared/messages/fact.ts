@@ -11,7 +11,7 @@ export type PeerFact =
       readonly peer: PeerIdText;
       readonly height: number;
       readonly hash: string;
-      readonly url: DataHubUrl | '';
+      readonly dataHubUrl: DataHubUrl | '';
       readonly clientName: string;
       /** 160 hex digits, or empty in the first generation. */
       readonly header: string;
@@ -21,7 +21,7 @@ export type PeerFact =
       readonly peer: PeerIdText;
       readonly height: number;
       readonly hash: string;
-      readonly url: DataHubUrl | '';
+      readonly dataHubUrl: DataHubUrl | '';
       readonly clientName: string;
       readonly storage: string;
       /** Hex, or empty. */

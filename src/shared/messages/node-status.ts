@@ -120,7 +120,7 @@ export const nodeStatus: MessageKind<NodeStatus, 'p2p_node_status_topic'> = {
     peer: message.peerId as PeerIdText,
     height: message.bestHeight,
     hash: message.bestBlockHash,
-    url: message.baseUrl as DataHubUrl | '',
+    dataHubUrl: message.baseUrl as DataHubUrl | '',
     clientName: message.clientName,
     storage: message.storage,
     chainWork: message.chainWork,

@@ -11,7 +11,7 @@ const HASH_BYTES = 32;
 /** A record for Kafka, encoded, and what it is about. */
 export interface AnnouncedRecord extends EntryRecord {
   /** Data hub of the announcer, for BlockFound. */
-  readonly url: string;
+  readonly dataHubUrl: string;
 }
 
 interface Announcement {
@@ -33,7 +33,7 @@ export function announcedRecord(
   format: RecordFormat,
 ): AnnouncedRecord {
   const bytes = hashToBytes(hash as HashHex);
-  const record = { topic: topic.id, hash: bytes, key: NOTHING, url: dataHubUrl };
+  const record = { topic: topic.id, hash: bytes, key: NOTHING, dataHubUrl };
   switch (format) {
     case 'raw':
       return { ...record, value: Buffer.concat([bytes, Buffer.from(dataHubUrl)]) };

@@ -34,7 +34,7 @@ interface Planned {
 }
 
 function plan(message: CheckedMessage): Planned {
-  const url = Buffer.from(message.record?.url ?? '');
+  const url = Buffer.from(message.record?.dataHubUrl ?? '');
   const fact = Buffer.from(message.fact);
   const hash = message.hashKey === '' ? 0 : DIGEST_BYTES;
   const length = HEAD_BYTES + hash + url.length + fact.length + entryLength(message);
@@ -149,7 +149,7 @@ const announced = ({ topic, hash, key, value }: EntryRecord, url: string): Annou
   hash,
   key,
   value,
-  url,
+  dataHubUrl: url,
 });
 
 /** A message that `sliceCheckedBatch` gave; its bytes are views. Throws RangeError where its entry is no whole one. */

@@ -37,7 +37,7 @@ export interface RawMessage {
 export interface Announcer {
   readonly peer: PeerIdText;
   /** Data hub. */
-  readonly url: string;
+  readonly dataHubUrl: string;
 }
 
 export interface KnownAnnouncers {

@@ -68,22 +68,25 @@ export class Announcers {
   }
 
   /** An accepted announcement, signed by `peer`. */
-  remember({ topic, hash, url }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'url'>, peer: PeerIdText): void {
+  remember(
+    { topic, hash, dataHubUrl }: Pick<AnnouncedRecord, 'topic' | 'hash' | 'dataHubUrl'>,
+    peer: PeerIdText,
+  ): void {
     const memory = this.#topics.get(topic);
     if (memory === undefined) return;
     const key = Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
     const at = this.#clock();
     const known = memory.get(key);
     if (known === undefined) {
-      memory.set(key, { announcers: [{ peer, url }], at, crowded: false });
+      memory.set(key, { announcers: [{ peer, dataHubUrl }], at, crowded: false });
       return;
     }
     const { announcers, crowded } = known;
     const own = announcers.filter((announcer) => announcer.peer === peer);
-    if (own.some((announcer) => announcer.url === url)) return;
+    if (own.some((announcer) => announcer.dataHubUrl === dataHubUrl)) return;
     const full = announcers.length >= MAX_A_HASH || own.length >= MAX_URLS_A_PEER;
     memory.set(key, {
-      announcers: full ? announcers : [...announcers, { peer, url }],
+      announcers: full ? announcers : [...announcers, { peer, dataHubUrl }],
       at,
       crowded: crowded || full,
     });

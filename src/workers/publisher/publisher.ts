@@ -348,7 +348,7 @@ export class Publisher {
   #tellValidation(message: CheckedMessage, trace: TraceParent | undefined): void {
     const { record, author } = message;
     if (record?.topic !== blocks.id) return;
-    const block = { hash: hashFromBytes(record.hash), baseUrl: record.url, peerId: author, trace };
+    const block = { hash: hashFromBytes(record.hash), baseUrl: record.dataHubUrl, peerId: author, trace };
     this.#blockFound?.forward(block, message);
   }
 

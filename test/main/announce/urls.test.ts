@@ -23,14 +23,14 @@ test('the public address is preferred', () => {
 test('the first generation fits the scheme to securityLevelHTTP, with a warning each', () => {
   const told = (securityLevelHTTP: number, asset_httpAddress: string) =>
     announcedUrls(settingsOf({ securityLevelHTTP, asset_httpAddress }, 'first'));
-  assert.equal(told(1, 'http://hub.example:8090').dataHub, 'https://hub.example:8090');
-  assert.equal(told(0, 'https://hub.example:8090').dataHub, 'http://hub.example:8090');
+  assert.equal(told(1, 'http://hub.example:8090').dataHubUrl, 'https://hub.example:8090');
+  assert.equal(told(0, 'https://hub.example:8090').dataHubUrl, 'http://hub.example:8090');
   assert.match(told(1, 'http://hub.example').warnings[0]!, /^asset_httpAddress: /);
   assert.deepEqual(told(1, 'https://hub.example').warnings, []);
   const current = announcedUrls(
     settingsOf({ securityLevelHTTP: 1, asset_httpAddress: 'http://hub.example' }),
   );
-  assert.equal(current.dataHub, 'http://hub.example');
+  assert.equal(current.dataHubUrl, 'http://hub.example');
 });
 
 test('what peers would punish is not announced', () => {
@@ -71,9 +71,11 @@ test('what every peer would refuse to read is an error naming every key', () => 
 });
 
 test('what no URL has is told percent-encoded, with a warning', () => {
-  const { dataHub, announceable, warnings } = announcedUrls(
-    settingsOf({ asset_httpAddress: 'http://hub.example/${X}/api' }),
-  );
+  const {
+    dataHubUrl: dataHub,
+    announceable,
+    warnings,
+  } = announcedUrls(settingsOf({ asset_httpAddress: 'http://hub.example/${X}/api' }));
   assert.equal(dataHub, 'http://hub.example/$%7BX%7D/api');
   assert.equal(announceable, true);
   assert.match(warnings.join(), /^asset_httpAddress: told as http:\/\/hub\.example\/\$%7BX%7D\/api: /);

@@ -47,7 +47,7 @@ const announced = (header: Uint8Array, height: number) => ({
   hash: headerHash(header) as string,
   height,
   header: Buffer.from(header).toString('hex'),
-  url: 'http://peer.example',
+  dataHubUrl: 'http://peer.example',
 });
 
 test('a new chain begins with the network’s first block, RUNNING', async (context) => {

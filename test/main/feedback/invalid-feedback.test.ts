@@ -91,9 +91,9 @@ test('everybody who announced an invalid block is scored, once a hash however of
   const { scored, handle, counted } = reporting({
     announcers: {
       [`block ${hash(1)}`]: [
-        { peer: ALICE, url: A_HUB },
-        { peer: BOB, url: B_HUB },
-        { peer: ALICE, url: `${A_HUB}/other` },
+        { peer: ALICE, dataHubUrl: A_HUB },
+        { peer: BOB, dataHubUrl: B_HUB },
+        { peer: ALICE, dataHubUrl: `${A_HUB}/other` },
       ],
     },
   });
@@ -108,8 +108,8 @@ test('everybody who announced an invalid block is scored, once a hash however of
 
 test('of those who announced the ones are scored whose data hub or peer ID the report names', async () => {
   const both = [
-    { peer: ALICE, url: A_HUB },
-    { peer: BOB, url: B_HUB },
+    { peer: ALICE, dataHubUrl: A_HUB },
+    { peer: BOB, dataHubUrl: B_HUB },
   ];
   const announcers = { [`block ${hash(1)}`]: both, [`subtree ${hash(1)}`]: both };
   for (const [kind, report] of [
@@ -133,7 +133,7 @@ test('of those who announced the ones are scored whose data hub or peer ID the r
 });
 
 test('who announced a good subtree does not pay for a data hub that is another’s', async () => {
-  const announcers = { [`subtree ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] };
+  const announcers = { [`subtree ${hash(1)}`]: [{ peer: ALICE, dataHubUrl: A_HUB }] };
   // A block that names its own data hub has the subtree fetched from there: nobody announced it so.
   const { scored, handle, counted } = reporting({ announcers, known: [{ id: BOB, dataHubUrl: B_HUB }] });
   await handle('subtree', invalidSubtree(1, 'https://elsewhere.example'));
@@ -213,14 +213,16 @@ test('what nobody announced is its peer’s, or whose data hub it came from', as
 });
 
 test('this node itself is not scored', async () => {
-  const { scored, handle } = reporting({ announcers: { [`block ${hash(1)}`]: [{ peer: US, url: A_HUB }] } });
+  const { scored, handle } = reporting({
+    announcers: { [`block ${hash(1)}`]: [{ peer: US, dataHubUrl: A_HUB }] },
+  });
   await handle('block', invalidBlock(1), invalidBlock(2, US));
   assert.deepEqual(scored, []);
 });
 
 test('poison is counted and passed, the good beside it is not lost', async () => {
   const { scored, handle, counted } = reporting({
-    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] },
+    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, dataHubUrl: A_HUB }] },
   });
   const noHash = KafkaInvalidBlockTopicMessage.encode({
     blockHash: 'zz',
@@ -236,7 +238,7 @@ test('poison is counted and passed, the good beside it is not lost', async () =>
 
 test('while the node catches up nobody is scored, but the block is known to be invalid', async () => {
   const { state, scored, handle, counted, invalidBlocks } = reporting({
-    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] },
+    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, dataHubUrl: A_HUB }] },
   });
   for (const fsm of ['CATCHINGBLOCKS', 'LEGACYSYNCING'] as const) {
     state.fsm = fsm;
@@ -254,7 +256,7 @@ test('while the node catches up nobody is scored, but the block is known to be i
 
 test('records are read again while nobody can say who announced what', async () => {
   const { state, scored, handle } = reporting({
-    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, url: A_HUB }] },
+    announcers: { [`block ${hash(1)}`]: [{ peer: ALICE, dataHubUrl: A_HUB }] },
   });
   state.publisher = 'away';
   await assert.rejects(handle('block', invalidBlock(1)));

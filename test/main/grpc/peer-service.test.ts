@@ -38,7 +38,7 @@ test('GetPeers shows connected peers with what is known of them, without the nod
     type: 'block',
     peer: other.id,
     hash: 'ab'.repeat(32),
-    url: '',
+    dataHubUrl: '',
     clientName: 'n',
     header: '',
   } as const;

@@ -24,7 +24,7 @@ const status = (peer: PeerIdText, changes: object = {}) =>
     peer,
     height: 120,
     hash: HASH,
-    url: asHub('https://hub.example/api'),
+    dataHubUrl: asHub('https://hub.example/api'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -195,9 +195,9 @@ test('for catching up, full storage goes first, then reputation; the banned, bla
   for (const id of [full, worse ?? '', banned ?? '']) peerRegistry.known.learn(status(asPeer(id)));
   peerRegistry.known.learn(status(asPeer(pruned ?? ''), { storage: 'pruned' }));
   peerRegistry.known.learn(status(asPeer(unknown ?? ''), { storage: '' }));
-  peerRegistry.known.learn(status(asPeer(hubless ?? ''), { url: '' }));
+  peerRegistry.known.learn(status(asPeer(hubless ?? ''), { dataHubUrl: '' }));
   peerRegistry.known.learn(
-    status(asPeer(blacklisted ?? ''), { url: asHub('https://BLACKLISTED.example./x') }),
+    status(asPeer(blacklisted ?? ''), { dataHubUrl: asHub('https://BLACKLISTED.example./x') }),
   );
   await list.add(banned ?? '', Date.now() + 60_000, 'operator');
   await client.recordCatchupAttempt(worse ?? '');
@@ -378,7 +378,7 @@ test('a full registry is answered whole', async (context) => {
   const { address, peerRegistry } = await startService(context);
   for (let n = 0; n < 10_000; n++) {
     peerRegistry.known.learn(
-      status(asPeer(`known-${n}`), { url: `https://${'h'.repeat(200)}.example/${n}` }),
+      status(asPeer(`known-${n}`), { dataHubUrl: `https://${'h'.repeat(200)}.example/${n}` }),
     );
     peerRegistry.records.catchupError(asPeer(`recorded-${n}`), 'e'.repeat(1024));
   }

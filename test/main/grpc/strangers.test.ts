@@ -29,7 +29,7 @@ async function fillRegistry({ peerRegistry }: Service): Promise<void> {
       peer: asPeer(id.toString()),
       height: 120,
       hash: `${index}`.padStart(64, '0'),
-      url: asHub(url),
+      dataHubUrl: asHub(url),
       clientName: 'name',
       storage: 'full',
       chainWork: '0f',

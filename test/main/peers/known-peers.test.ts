@@ -41,14 +41,22 @@ function open(options: Partial<KnownPeersOptions> = {}) {
 }
 
 const block = (peer: PeerIdText, height: number, hash = 'aa') =>
-  ({ type: 'block', peer, height, hash, url: asHub('http://hub'), clientName: '', header: '' }) as const;
+  ({
+    type: 'block',
+    peer,
+    height,
+    hash,
+    dataHubUrl: asHub('http://hub'),
+    clientName: '',
+    header: '',
+  }) as const;
 const status = (peer: PeerIdText, height: number, changes: object = {}) =>
   ({
     type: 'node_status',
     peer,
     height,
     hash: 'bb',
-    url: asHub('http://status'),
+    dataHubUrl: asHub('http://status'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',

@@ -23,7 +23,7 @@ const status = (peer: PeerIdText) =>
     peer,
     height: 120,
     hash: 'ab'.repeat(32),
-    url: asHub('https://hub.example'),
+    dataHubUrl: asHub('https://hub.example'),
     clientName: 'name',
     storage: 'full',
     chainWork: '0f',
@@ -159,8 +159,8 @@ test('who is known to the service alone is a peer as well, but nobody to catch u
 
 test('nobody is caught up from who is banned, has no data hub, or one on a blacklisted host', () => {
   const { peers, registry, banned } = open();
-  registry.known.learn({ ...status(ONE), url: asHub('https://blacklisted.example/hub') });
-  registry.known.learn({ ...status(OTHER), url: '' });
+  registry.known.learn({ ...status(ONE), dataHubUrl: asHub('https://blacklisted.example/hub') });
+  registry.known.learn({ ...status(OTHER), dataHubUrl: '' });
   assert.deepEqual(peers.forCatchup(), []);
   registry.known.learn(status(ONE));
   assert.deepEqual(idsOf(peers.forCatchup()), [ONE]);

@@ -28,7 +28,7 @@ const SETTLE = 5 * INTERVAL;
 interface Told {
   height?: number;
   storage?: string;
-  url?: DataHubUrl | '';
+  dataHubUrl?: DataHubUrl | '';
   hash?: string;
 }
 
@@ -120,7 +120,7 @@ async function world(
       peer,
       height: 200,
       hash: 'ab'.repeat(32),
-      url: asHub(`${hub.url}/${peer}`),
+      dataHubUrl: asHub(`${hub.url}/${peer}`),
       clientName: '',
       storage: 'full',
       chainWork: '',
@@ -230,13 +230,13 @@ describe('the sync coordinator', () => {
     tell(asPeer('stale'), { height: 900 });
     state.now += 601_000;
     tell(asPeer('behind'), { height: 100 });
-    tell(asPeer('hubless'), { height: 900, url: '' });
+    tell(asPeer('hubless'), { height: 900, dataHubUrl: '' });
     tell(asPeer('nameless'), { height: 900, hash: '' });
-    tell(asPeer('blacklisted'), { height: 900, url: asHub('http://blacklisted.example/') });
+    tell(asPeer('blacklisted'), { height: 900, dataHubUrl: asHub('http://blacklisted.example/') });
     tell(asPeer('banned'), { height: 900 });
     tell(asPeer('cheat'), { height: 900 });
     tell(asPeer('invalid'), { height: 900, hash: 'cd'.repeat(32) });
-    tell(asPeer('unreachable'), { height: 900, url: asHub('http://127.0.0.1:1') });
+    tell(asPeer('unreachable'), { height: 900, dataHubUrl: asHub('http://127.0.0.1:1') });
     state.banned.add('banned');
     state.invalid.add('cd'.repeat(32));
     registry.records.malicious(asPeer('cheat'));
@@ -432,10 +432,10 @@ describe('the sync coordinator', () => {
         {},
         { hubs, isConfigured: (id) => id === 'configured' },
       );
-      tell(asPeer(honest), { url: asHub(`http://${honest}.example`) });
+      tell(asPeer(honest), { dataHubUrl: asHub(`http://${honest}.example`) });
       if (honest === 'useful') registry.records.validBlock(asPeer('useful'));
       for (let n = 0; n < 1_000; n++)
-        tell(asPeer(`made-up-${n}`), { height: 9_000, url: asHub(`http://${n}.example`) });
+        tell(asPeer(`made-up-${n}`), { height: 9_000, dataHubUrl: asHub(`http://${n}.example`) });
       await after(0);
       await after(SETTLE);
       assert.deepEqual(chosen(), [honest]);
@@ -561,7 +561,7 @@ describe('the sync coordinator', () => {
 
   it('with data hubs unchecked it takes the best without a question', async (context) => {
     const { after, tell, chosen, hub } = await world(context, { p2p_health_check_enabled: false });
-    tell(asPeer('one'), { url: asHub('http://127.0.0.1:1') });
+    tell(asPeer('one'), { dataHubUrl: asHub('http://127.0.0.1:1') });
     await after(0);
     await after(SETTLE);
     assert.deepEqual(chosen(), ['one']);

@@ -141,7 +141,7 @@ describe('a checked batch', () => {
       const { entry, ...decoded } = decodeCheckedMessage(message);
       assert.deepEqual([...entry], [...entryOf(message)]);
       const { outcome: _, standing: _s, proven: _p, hashKey: _h, fact: _f, ...stored } = plain(decoded);
-      const { url, ...record } = stored.record ?? { url: undefined };
+      const { dataHubUrl: url, ...record } = stored.record ?? { dataHubUrl: undefined };
       const expected = { ...stored, record: url === undefined ? undefined : record };
       const found = decodeEntry(entry);
       assert.deepEqual(

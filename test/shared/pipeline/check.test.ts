@@ -92,7 +92,7 @@ describe('a good message', () => {
       peer: AUTHOR,
       height: 7,
       hash: GENESIS_HASH,
-      url: DATA_HUB,
+      dataHubUrl: DATA_HUB,
       clientName: 'one',
       header: GENESIS_HEADER,
     });

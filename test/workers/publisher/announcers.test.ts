@@ -10,10 +10,10 @@ const hash = (n: number) => {
   assert.ok(hex);
   return hex;
 };
-const announced = (topic: number, n: number, url = 'https://hub.example') => ({
+const announced = (topic: number, n: number, dataHubUrl = 'https://hub.example') => ({
   topic,
   hash: hashToBytes(hash(n)),
-  url,
+  dataHubUrl,
 });
 
 test('everybody who announced a hash is remembered once, the first first, each topic by itself', () => {
@@ -23,10 +23,10 @@ test('everybody who announced a hash is remembered once, the first first, each t
   announcers.remember(announced(blocks.id, 1, 'https://a.example'), asPeer('a'));
   announcers.remember(announced(subtrees.id, 1), asPeer('c'));
   assert.deepEqual(announcers.of(blocks.id, hash(1)), [
-    { peer: 'a', url: 'https://a.example' },
-    { peer: 'b', url: 'https://b.example' },
+    { peer: 'a', dataHubUrl: 'https://a.example' },
+    { peer: 'b', dataHubUrl: 'https://b.example' },
   ]);
-  assert.deepEqual(announcers.of(subtrees.id, hash(1)), [{ peer: 'c', url: 'https://hub.example' }]);
+  assert.deepEqual(announcers.of(subtrees.id, hash(1)), [{ peer: 'c', dataHubUrl: 'https://hub.example' }]);
   assert.deepEqual(announcers.of(blocks.id, hash(2)), []);
   assert.equal(announcers.size, 3);
 });
