@@ -56,14 +56,23 @@ export interface NodeComponents {
 export interface NodeOptions {
   /** Patches of libraries that are off; all are on unless one is suspected. */
   readonly patches?: Partial<Patches>;
-  /** Told in identify. Default `teranode-p2p`. */
+  /**
+   * Told in identify.
+   * @default `teranode-p2p`
+   */
   readonly userAgent?: string;
-  /** Milliseconds between two questions to others where this node is. Default 300,000. */
+  /**
+   * Milliseconds between two questions to others where this node is.
+   * @default 300,000
+   */
   readonly ownLookupMs?: number;
   readonly gossipStreams?: GossipStreamsOptions;
   /** Resolves /dnsaddr; the system's resolver unless given. */
   readonly resolveTxt?: ResolveTxt;
-  /** How long a peer may be connected without a topic of ours before it is warned of, ms. Default 30,000. */
+  /**
+   * How long a peer may be connected without a topic of ours before it is warned of, ms.
+   * @default 30,000
+   */
   readonly topicPatienceMs?: number;
 }
 

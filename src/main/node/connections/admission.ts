@@ -34,9 +34,15 @@ export interface AdmissionOptions {
   readonly slots: number;
   /** Told of each connection that is refused or gives way, before it is closed. */
   readonly onRefused: (connection: MultiaddrConnection, reason: AdmissionReason) => void;
-  /** Milliseconds without a byte. Default 3,000. */
+  /**
+   * Milliseconds without a byte.
+   * @default 3,000
+   */
   readonly silenceMs?: number;
-  /** Milliseconds from accept to the end of both handshakes. Default 8,000. */
+  /**
+   * Milliseconds from accept to the end of both handshakes.
+   * @default 8,000
+   */
   readonly handshakeMs?: number;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Connection, Libp2p, PeerId } from '@libp2p/interface';
+import { Repeating } from '../../../shared/async/repeat.js';
 import { libraryTime } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
@@ -70,11 +71,20 @@ export interface ConnectionTrimmerOptions {
   readonly isProtected: (peerId: string) => boolean;
   /** `p2p_allowed_addresses`: likewise. */
   readonly allowedAddresses?: readonly string[];
-  /** Worth of a peer besides its tags, higher is kept. Default 0. */
+  /**
+   * Worth of a peer besides its tags, higher is kept.
+   * @default 0
+   */
   readonly worthOf?: (peerId: string) => number;
-  /** Younger connections are spared, ms. Default 20,000. */
+  /**
+   * Younger connections are spared, ms.
+   * @default 20,000
+   */
   readonly graceMs?: number;
-  /** Milliseconds between looks. Default 10,000. */
+  /**
+   * Milliseconds between looks.
+   * @default 10,000
+   */
   readonly intervalMs?: number;
 }
 
@@ -82,26 +92,31 @@ export class ConnectionTrimmer {
   readonly #components: ConnectionTrimmerComponents;
   readonly #options: ConnectionTrimmerOptions;
   readonly #allowed: AddressList;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #looks: Repeating;
   #running = false;
 
   constructor(components: ConnectionTrimmerComponents, options: ConnectionTrimmerOptions) {
     this.#components = components;
     this.#options = options;
     this.#allowed = new AddressList(options.allowedAddresses ?? []);
+    this.#looks = new Repeating(
+      async () => {
+        await this.trim();
+      },
+      {
+        everyMs: options.intervalMs ?? TRIM_INTERVAL_MS,
+        onError: (error) =>
+          components.logger.warn({ error: errorMessage(error) }, 'could not trim connections'),
+      },
+    );
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => {
-      this.trim().catch((error: unknown) => {
-        this.#components.logger.warn({ error: errorMessage(error) }, 'could not trim connections');
-      });
-    }, this.#options.intervalMs ?? TRIM_INTERVAL_MS).unref();
+    this.#looks.start();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    void this.#looks.stop();
   }
 
   /** One look. Resolves with how many peers were let go. */

@@ -38,7 +38,10 @@ export interface GaterInit {
   readonly settings: GaterSettings;
   readonly logger: Logger;
   readonly metrics: Pick<PeripheryMetrics, 'connectionsRefused'>;
-  /** Loopback is limited in all alone: connections of this machine, and of a proxy on it, share one address. Default true. */
+  /**
+   * Loopback is limited in all alone: connections of this machine, and of a proxy on it, share one address.
+   * @default true
+   */
   readonly exemptLoopback?: boolean;
   /** Inbound connections at the most, those that are not limited besides. No bound unless given. */
   readonly slots?: number;

@@ -50,7 +50,10 @@ export interface GossipOptions extends Omit<ScoreInputs, 'topics'> {
   /** Static and bootstrap peers of the current generation: always spoken to. */
   readonly directPeers: readonly AddrInfo[];
   readonly streams?: GossipStreamsOptions | undefined;
-  /** How long a peer may be connected without a topic of ours before it is warned of, ms. Default 30,000. */
+  /**
+   * How long a peer may be connected without a topic of ours before it is warned of, ms.
+   * @default 30,000
+   */
   readonly topicPatienceMs?: number | undefined;
 }
 

@@ -25,7 +25,10 @@ export interface SharedTopicsComponents {
 export interface SharedTopicsOptions {
   /** This node's. */
   readonly topics: readonly string[];
-  /** How long a peer may be connected without one of them, ms. Default 30,000. */
+  /**
+   * How long a peer may be connected without one of them, ms.
+   * @default 30,000
+   */
   readonly patienceMs?: number;
 }
 

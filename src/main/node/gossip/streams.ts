@@ -65,9 +65,15 @@ export interface GossipStreamsComponents {
 
 /** How long a gossip stream may be missing before more is done about it. */
 export interface GossipStreamsOptions {
-  /** Milliseconds without the peer's stream until ours is renewed. Default 3,000. */
+  /**
+   * Milliseconds without the peer's stream until ours is renewed.
+   * @default 3,000
+   */
   readonly renewMs?: number;
-  /** Milliseconds without one of the two until the peer's connections are closed. Default 30,000. */
+  /**
+   * Milliseconds without one of the two until the peer's connections are closed.
+   * @default 30,000
+   */
   readonly giveUpMs?: number;
 }
 

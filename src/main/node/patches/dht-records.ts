@@ -39,10 +39,20 @@ export interface DhtRecordsComponents {
 }
 
 export interface DhtRecordsOptions {
-  /** Records of others. Default 20,000. */
+  /**
+   * Records of others.
+   * @default 20,000
+   */
   readonly maxRecords?: number;
-  /** Of one peer, and of one name. Default 256 each. */
+  /**
+   * Of one peer.
+   * @default 256
+   */
   readonly maxOfPeer?: number;
+  /**
+   * Of one name.
+   * @default 256
+   */
   readonly maxOfName?: number;
 }
 

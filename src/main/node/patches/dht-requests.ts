@@ -19,7 +19,10 @@ export interface RequestedDht {
 }
 
 export interface DhtRequestsOptions {
-  /** Bytes of requests of one peer in 10 s. Default 128 KiB. */
+  /**
+   * Bytes of requests of one peer in 10 s.
+   * @default 128 KiB
+   */
   readonly requestBytes?: number;
 }
 

@@ -5,6 +5,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
+import { Repeating } from '../../../shared/async/repeat.js';
 import { Serial } from '../../../shared/async/serial.js';
 import { steadyTime } from '../../../shared/clock.js';
 import { errorMessage } from '../../../shared/errors.js';
@@ -35,13 +36,25 @@ export interface PeerCacheComponents {
 export interface PeerCacheOptions {
   /** See {@link peerCacheDirectory}. */
   readonly directory: string;
-  /** Dial cached peers at start. Default true. */
+  /**
+   * Dial cached peers at start.
+   * @default true
+   */
   readonly dial?: boolean;
-  /** Default 1,000. */
+  /**
+   * Peers kept.
+   * @default 1,000
+   */
   readonly maxPeers?: number;
-  /** Default 24 h, ms. */
+  /**
+   * Since when a peer was met at the least, ms.
+   * @default 24 h
+   */
   readonly maxAgeMs?: number;
-  /** Milliseconds between writes. Default 60,000. */
+  /**
+   * Milliseconds between writes.
+   * @default 60,000
+   */
   readonly writeIntervalMs?: number;
 }
 
@@ -50,13 +63,14 @@ export class PeerCache {
   readonly #options: PeerCacheOptions;
   readonly #peers: LRUCache<string, CachedPeer>;
   readonly #stopping = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #writes: Repeating;
   readonly #writing = new Serial();
   #dialling: Promise<void> = Promise.resolve();
 
   constructor(components: PeerCacheComponents, options: PeerCacheOptions) {
     this.#components = components;
     this.#options = options;
+    this.#writes = new Repeating(() => this.save(), { everyMs: options.writeIntervalMs ?? 60_000 });
     this.#peers = new LRUCache({ max: options.maxPeers ?? MAX_PEERS });
   }
 
@@ -76,12 +90,12 @@ export class PeerCache {
     this.#components.metrics.peerCachePeers.set(this.#peers.size);
     const { libp2p } = this.#components;
     libp2p.addEventListener('peer:identify', this.#onIdentify);
-    this.#timer = setInterval(() => void this.save(), this.#options.writeIntervalMs ?? 60_000).unref();
+    this.#writes.start();
     if (this.#options.dial !== false) this.#dialling = this.#dialAll(this.peers().slice(0, MAX_DIALS));
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    void this.#writes.stop();
     this.#components.libp2p.removeEventListener('peer:identify', this.#onIdentify);
     this.#stopping.abort();
     await this.#dialling;

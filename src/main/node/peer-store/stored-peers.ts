@@ -7,6 +7,7 @@
 import type { Libp2p, PeerId, PeerUpdate } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { LRUCache } from 'lru-cache';
+import { Serial } from '../../../shared/async/serial.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 
@@ -34,7 +35,7 @@ export class StoredPeers {
   readonly #known: LRUCache<string, true>;
   #stopped = false;
   /** Deletions and the first look, one after the other. */
-  #work: Promise<void> = Promise.resolve();
+  readonly #turns = new Serial();
 
   constructor(components: StoredPeersComponents, options: StoredPeersOptions) {
     this.#components = components;
@@ -61,7 +62,7 @@ export class StoredPeers {
     this.#stopped = true;
     this.#components.libp2p.removeEventListener('peer:update', this.#onUpdate);
     this.#components.libp2p.removeEventListener('peer:disconnect', this.#onDisconnect);
-    await this.#work;
+    await this.#turns.idle();
   }
 
   readonly #onUpdate = ({ detail }: CustomEvent<PeerUpdate>): void => this.#saw(detail.peer.id);
@@ -82,8 +83,8 @@ export class StoredPeers {
   }
 
   #inTurn(work: () => Promise<void>): void {
-    this.#work = this.#work
-      .then(() => (this.#stopped ? undefined : work()))
+    this.#turns
+      .run(() => (this.#stopped ? undefined : work()))
       .catch((error: unknown) => {
         this.#components.logger.debug({ error: errorMessage(error) }, 'the peer store could not be pruned');
       });

@@ -39,13 +39,25 @@ export interface DiscoveryOptions {
   readonly topics: readonly string[];
   /** Milliseconds between rounds: 5,000 in the first generation, 30,000 in the current. */
   readonly intervalMs: number;
-  /** False: search alone. Default true. */
+  /**
+   * False: search alone.
+   * @default true
+   */
   readonly advertise?: boolean;
-  /** False while there are connections enough: what is found is then not dialled. Default always true. */
+  /**
+   * False while there are connections enough: what is found is then not dialled.
+   * @default true
+   */
   readonly wantsPeers?: () => boolean;
-  /** `p2p_optimise_retries`: a peer that could not be reached is left alone for a minute, not 5 s. Default false. */
+  /**
+   * `p2p_optimise_retries`: a peer that could not be reached is left alone for a minute, not 5 s.
+   * @default false
+   */
   readonly optimiseRetries?: boolean;
-  /** One provide or search, ms. Default 10,000. */
+  /**
+   * One provide or search, ms.
+   * @default 10,000
+   */
   readonly timeoutMs?: number;
 }
 

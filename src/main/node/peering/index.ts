@@ -3,6 +3,7 @@
 import type { Libp2p } from '@libp2p/interface';
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
+import { Repeating } from '../../../shared/async/repeat.js';
 import { errorMessage } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import type { Settings } from '../../../shared/settings/table.js';
@@ -44,7 +45,10 @@ export interface PeeringComponents {
 }
 
 export interface PeeringOptions {
-  /** Milliseconds between two questions to others where we ourselves are. Default 300,000. */
+  /**
+   * Milliseconds between two questions to others where we ourselves are.
+   * @default 300,000
+   */
   readonly ownLookupMs?: number;
   readonly configured: ConfiguredPeers;
   readonly topics: readonly string[];
@@ -63,9 +67,8 @@ export class Peering {
   readonly #relays: Relays;
   readonly #stored: StoredPeers;
   readonly #components: PeeringComponents;
-  readonly #ownLookupMs: number;
+  readonly #ownLookup: Repeating;
   readonly #stopping = new AbortController();
-  #ownLookup: NodeJS.Timeout | undefined;
   readonly #strangers = new LRUCache<string, true>(STRANGERS);
 
   constructor(components: PeeringComponents, options: PeeringOptions) {
@@ -73,7 +76,7 @@ export class Peering {
     const { configured, topics, resolveTxt, ownLookupMs = OWN_LOOKUP_MS } = options;
     this.#components = components;
     this.#configured = configured;
-    this.#ownLookupMs = ownLookupMs;
+    this.#ownLookup = new Repeating(() => this.#lookForOwn(), { everyMs: ownLookupMs });
     const onOwnId = (addresses: readonly Multiaddr[]) => void this.#lookAt(addresses);
     const resolving = { unresolved: new Set<string>(), ...(resolveTxt === undefined ? {} : { resolveTxt }) };
     const addTo =
@@ -144,7 +147,7 @@ export class Peering {
     this.#trimmer.start();
     this.#relays.start();
     this.#stored.start();
-    this.#ownLookup = setInterval(() => void this.#lookForOwn(), this.#ownLookupMs).unref();
+    this.#ownLookup.start();
   }
 
   /** On a network of one's own, peers may all be those that call. */
@@ -161,7 +164,7 @@ export class Peering {
 
   /** Before the host stops. */
   async stop(): Promise<void> {
-    clearInterval(this.#ownLookup);
+    void this.#ownLookup.stop();
     this.#stopping.abort();
     this.#relays.stop();
     this.#trimmer.stop();

@@ -32,13 +32,25 @@ export interface StaticPeersOptions extends ResolveOptions {
   readonly kind: 'static' | 'bootstrap';
   /** Multiaddrs ending in /p2p/<id>, or /dnsaddr. */
   readonly addresses: readonly string[];
-  /** False: connecting to one is enough (bootstrap without p2p_bootstrap_persistent). Default true. */
+  /**
+   * False: connecting to one is enough (bootstrap without p2p_bootstrap_persistent).
+   * @default true
+   */
   readonly persistent?: boolean;
-  /** Milliseconds between looks while any is missing. Default 5,000. */
+  /**
+   * Milliseconds between looks while any is missing.
+   * @default 5,000
+   */
   readonly missingIntervalMs?: number;
-  /** Milliseconds between looks once all are there. Default 30,000. */
+  /**
+   * Milliseconds between looks once all are there.
+   * @default 30,000
+   */
   readonly settledIntervalMs?: number;
-  /** One dial, ms. Default 10,000. */
+  /**
+   * One dial, ms.
+   * @default 10,000
+   */
   readonly dialTimeoutMs?: number;
   /** Told the addresses at which our own ID is said to be, or has answered: none of them is kept connected. */
   readonly onOwnId?: (addresses: readonly Multiaddr[]) => void;

@@ -32,13 +32,25 @@ export interface AddressAnswererComponents {
 }
 
 export interface AddressAnswererOptions {
-  /** `p2p_share_private_addresses`: private addresses of others are told too. Default true. */
+  /**
+   * `p2p_share_private_addresses`: private addresses of others are told too.
+   * @default true
+   */
   readonly sharePrivate?: boolean;
-  /** One request, from open to close, ms. Default 10,000. */
+  /**
+   * One request, from open to close, ms.
+   * @default 10,000
+   */
   readonly timeoutMs?: number;
-  /** An asker that says nothing is cut after so many ms. Default 3,000. */
+  /**
+   * An asker that says nothing is cut after so many ms.
+   * @default 3,000
+   */
   readonly silenceMs?: number;
-  /** Answered for one peer. Default 512. */
+  /**
+   * Answered for one peer.
+   * @default 512
+   */
   readonly requestsPerMinute?: number;
 }
 

@@ -5,6 +5,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
 import { deadlineSignal } from '../../../shared/async/deadline.js';
+import { Repeating } from '../../../shared/async/repeat.js';
 import { errorMessage, UnavailableError } from '../../../shared/errors.js';
 import { QUEUES } from '../../../shared/queues.js';
 import type { LookupOutcome } from '../metrics/periphery-metrics.js';
@@ -34,15 +35,27 @@ export interface AddressLookupComponents extends AddressAnswererComponents {
 }
 
 export interface AddressLookupOptions extends AddressAnswererOptions {
-  /** False: no request is answered (silent mode). Default true. */
+  /**
+   * False: no request is answered (silent mode).
+   * @default true
+   */
   readonly answers?: boolean;
-  /** Peers asked for one lookup. Default 10. */
+  /**
+   * Peers asked for one lookup.
+   * @default 10
+   */
   readonly maxAsked?: number;
   /** Base58 IDs of peers that one would like to be connected to, such as authors heard through others. */
   readonly wanted?: () => Iterable<string>;
-  /** Milliseconds between looks at `wanted`. Default 15,000. */
+  /**
+   * Milliseconds between looks at `wanted`.
+   * @default 15,000
+   */
   readonly intervalMs?: number;
-  /** Milliseconds after which a wanted peer that was not reached is asked for again. Default 10 minutes. */
+  /**
+   * Milliseconds after which a wanted peer that was not reached is asked for again.
+   * @default 10 minutes
+   */
   readonly askAgainMs?: number;
 }
 
@@ -52,25 +65,23 @@ export class AddressLookup {
   readonly #answerer: AddressAnswerer | undefined;
   readonly #asked: LRUCache<string, true>;
   readonly #stopping = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #looking = false;
+  readonly #rounds: Repeating;
 
   constructor(components: AddressLookupComponents, options: AddressLookupOptions = {}) {
     this.#components = components;
     this.#options = options;
     this.#answerer = options.answers === false ? undefined : new AddressAnswerer(components, options);
+    this.#rounds = new Repeating(() => this.#lookForWanted(), { everyMs: options.intervalMs ?? 15_000 });
     this.#asked = new LRUCache({ max: 1_000, ttl: options.askAgainMs ?? ASK_AGAIN_MS });
   }
 
   async start(): Promise<void> {
     await this.#answerer?.start();
-    if (this.#options.wanted !== undefined) {
-      this.#timer = setInterval(() => void this.#lookForWanted(), this.#options.intervalMs ?? 15_000).unref();
-    }
+    if (this.#options.wanted !== undefined) this.#rounds.start();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    void this.#rounds.stop();
     this.#stopping.abort(new UnavailableError('the node is stopping'));
     await this.#answerer?.stop();
   }
@@ -153,8 +164,6 @@ export class AddressLookup {
   }
 
   async #lookForWanted(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
     try {
       const { libp2p } = this.#components;
       const connected = new Set(libp2p.getConnections().map(({ remotePeer }) => remotePeer.toString()));
@@ -172,8 +181,6 @@ export class AddressLookup {
       }
     } catch (error) {
       this.#components.logger.debug({ error: errorMessage(error) }, 'wanted peer not reached');
-    } finally {
-      this.#looking = false;
     }
   }
 

@@ -25,13 +25,25 @@ export interface DirectStreamComponents {
 export interface DirectStreamOptions {
   /** One message, unchecked. `source` is the base58 ID of the peer at the other end. */
   readonly onMessage: (message: { readonly source: PeerIdText; readonly data: Uint8Array }) => void;
-  /** From open to close, ms. Default 10,000. */
+  /**
+   * From open to close, ms.
+   * @default 10,000
+   */
   readonly timeoutMs?: number;
-  /** Default 32 KiB. */
+  /**
+   * Bytes of one message at the most.
+   * @default 32 KiB
+   */
   readonly maxBytes?: number;
-  /** A stream that brings nothing is cut after so many ms. Default 3,000. */
+  /**
+   * A stream that brings nothing is cut after so many ms.
+   * @default 3,000
+   */
   readonly silenceMs?: number;
-  /** Messages a second of one peer, and twice that at once. Default 10. */
+  /**
+   * Messages a second of one peer, and twice that at once.
+   * @default 10
+   */
   readonly perSecond?: number;
 }
 
