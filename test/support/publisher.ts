@@ -44,7 +44,15 @@ export function announcement(name: string, options: AnnouncementOptions = {}): C
   const { standing = 'stranger', proven = false } = options;
   const kind = topic === 'blocks' ? 'block' : 'subtree';
   const hash = digest(name);
-  const fact = { type: 'block', peer: author, height: 1, hash: name, dataHubUrl: '', clientName: '', header: '' };
+  const fact = {
+    type: 'block',
+    peer: author,
+    height: 1,
+    hash: name,
+    dataHubUrl: '',
+    clientName: '',
+    header: '',
+  };
   return {
     outcome: outcomeIndex('ok'),
     kind: kindNamed(kind).id,
