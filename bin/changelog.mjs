@@ -1,6 +1,6 @@
-// For `npm version`: what CHANGELOG.md has under "Unreleased" becomes the section of the version in package.json, dated today (UTC).
+// For `npm version`: what CHANGELOG.md has under "Unreleased" becomes the section of the version in package.json, dated today (UTC), and the chart's version that one.
 // `changelog.mjs show` prints that version's section instead, for a release's notes.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const file = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -29,4 +29,11 @@ if (process.argv[2] === 'show') {
     file('CHANGELOG.md'),
     `${text.slice(0, start)}## [Unreleased]\n\n## [${version}] - ${day}\n${text.slice(from)}`,
   );
+  const chart = file('deploy/helm/teranode-p2p/Chart.yaml');
+  if (existsSync(chart)) {
+    writeFileSync(
+      chart,
+      readFileSync(chart, 'utf8').replace(/^(version|appVersion): .*$/gm, `$1: ${version}`),
+    );
+  }
 }
