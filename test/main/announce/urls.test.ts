@@ -13,7 +13,7 @@ test('the public address is preferred', () => {
     }),
   );
   assert.deepEqual(urls, {
-    dataHub: 'https://public.example/api',
+    dataHubUrl: 'https://public.example/api',
     propagation: 'https://propagation.example',
     announceable: true,
     warnings: [],

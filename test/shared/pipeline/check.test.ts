@@ -560,7 +560,7 @@ describe('data hub URLs', () => {
     assert.ok(Buffer.from(subtree.frame).toString().includes(`"base_url":"${encoded}"`));
     const status = check('node_status', sampleData('node_status', { baseUrl: dataHubUrl }));
     assert.equal(JSON.parse(Buffer.from(status.frame).toString()).base_url, encoded);
-    assert.equal(JSON.parse(status.fact).url, encoded);
+    assert.equal(JSON.parse(status.fact).dataHubUrl, encoded);
   });
 
   it('of our own are shown, whatever is wrong with them', () => {
