@@ -11,7 +11,7 @@ import { Registry } from 'prom-client';
 import type { Libp2pNode, NodeOptions } from '../../src/main/node/index.js';
 import type { BanPolicy, MessageChecks, ReceivedMessage } from '../../src/main/node/types.js';
 import { MESSAGE_KINDS } from '../../src/shared/messages/index.js';
-import { holds } from '../../src/shared/pipeline/judge.js';
+import { signatureHolds } from '../../src/shared/pipeline/signature-check.js';
 import type { Generation } from '../../src/shared/settings/table.js';
 import { kindNamed } from './kinds.js';
 import { keptLog } from './logger.js';
@@ -52,7 +52,7 @@ export interface TestNode {
 /** Verifies as a checker does, in this thread and at once. */
 export const VERIFYING: MessageChecks = {
   check: ({ signed }) => ({
-    judgement: Promise.resolve({ signature: holds(signed) ? 'holds' : 'forged', where: 'main' }),
+    judgement: Promise.resolve({ signature: signatureHolds(signed) ? 'holds' : 'forged', where: 'main' }),
     copyFrom: () => {},
   }),
 };

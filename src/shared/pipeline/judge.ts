@@ -3,7 +3,6 @@
  * nothing of messages.
  */
 
-import sodium from 'sodium-native';
 import type { CheckContext } from '../messages/context.js';
 import { byId } from '../messages/ids.js';
 import { NOT_PLAIN } from '../messages/json-tokens.js';
@@ -12,17 +11,13 @@ import { outcomeIndex } from '../messages/outcomes.js';
 import type { Settings } from '../settings/table.js';
 import { checkMessage, refusedMessage } from './check.js';
 import { checkContextOf } from './check-context.js';
-import type { CheckedMessage, RawMessage, Signed } from './types.js';
+import { signatureHolds } from './signature-check.js';
+import type { CheckedMessage, RawMessage } from './types.js';
 
 const FORGED = outcomeIndex('forged');
 
 /** Bytes of data at the most of a message that main checks itself. */
 const AT_HOME_BYTES = 2048;
-
-/** Whether an Ed25519 signature holds. Throws on other lengths of key and signature than 32 and 64. */
-export function holds({ key, signature, bytes }: Signed): boolean {
-  return sodium.crypto_sign_verify_detached(signature, bytes, key);
-}
 
 export class Judge {
   /** By their ids. */
@@ -68,6 +63,6 @@ export class Judge {
 
 function judged(kind: MessageKind, message: RawMessage, context: CheckContext): CheckedMessage {
   const { signed } = message;
-  if (signed !== undefined && !holds(signed)) return refusedMessage(FORGED, message);
+  if (signed !== undefined && !signatureHolds(signed)) return refusedMessage(FORGED, message);
   return checkMessage(kind, message, context);
 }
