@@ -1,7 +1,18 @@
-// For `npm version`: what CHANGELOG.md has under "Unreleased" becomes the section of the version in package.json, dated today (UTC), and the chart's version that one.
+// For `npm version`: what CHANGELOG.md has under "Unreleased" becomes the section of the version in package.json, dated today (UTC), and whatever names the version names that one.
 // `changelog.mjs show` prints that version's section instead, for a release's notes.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+
+/** What names the version, as chart, image or package. */
+const NAMING = [
+  'deploy/helm/teranode-p2p/Chart.yaml',
+  'deploy/kubernetes/base/deployment.yaml',
+  'deploy/kubernetes/operator/peer.yaml',
+  'docs/operators/kubernetes.md',
+  'docs/operators/machine.md',
+  'docs/operators/swap.md',
+  'docs/operators/upgrade.md',
+];
 
 const file = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const { version } = JSON.parse(readFileSync(file('package.json'), 'utf8'));
@@ -29,11 +40,11 @@ if (process.argv[2] === 'show') {
     file('CHANGELOG.md'),
     `${text.slice(0, start)}## [Unreleased]\n\n## [${version}] - ${day}\n${text.slice(from)}`,
   );
-  const chart = file('deploy/helm/teranode-p2p/Chart.yaml');
-  if (existsSync(chart)) {
-    writeFileSync(
-      chart,
-      readFileSync(chart, 'utf8').replace(/^(version|appVersion): .*$/gm, `$1: ${version}`),
+  for (const name of NAMING.filter((each) => existsSync(file(each)))) {
+    const named = readFileSync(file(name), 'utf8').replace(
+      /^(version: |appVersion: )\S+$|(teranode-p2p[:-])\d+\.\d+\.\d+/gm,
+      (_, chart, image) => `${chart ?? image}${version}`,
     );
+    writeFileSync(file(name), named);
   }
 }

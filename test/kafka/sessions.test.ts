@@ -85,6 +85,14 @@ describe('sessions that end', { concurrency: 1 }, () => {
       sent.push(value);
       await producer.send([{ value: Buffer.from(value) }]);
     };
+    const endsSoFar = async (): Promise<number> => {
+      const ends = await registry.getSingleMetric('teranode_p2p_kafka_consumer_ends_total')?.get();
+      return ends?.values.reduce((sum, { value }) => sum + value, 0) ?? 0;
+    };
+    // A broker that has just started may still load the groups, and refuse the first attempt.
+    await send();
+    await waitFor(() => read.length > 0, { what: 'the first record', timeoutMs: 60_000 });
+    const [endsAtFirst, linesAtFirst] = [await endsSoFar(), lines.length];
     const began = performance.now();
     while (performance.now() - began < 2.2 * sessionMs) {
       await send();
@@ -96,14 +104,9 @@ describe('sessions that end', { concurrency: 1 }, () => {
     assert.deepEqual(read, sent);
     assert.equal((await producer.health(AbortSignal.timeout(10_000))).status, 200);
     assert.equal((await consumer.health(AbortSignal.timeout(10_000))).status, 200);
-    const ends = await registry.getSingleMetric('teranode_p2p_kafka_consumer_ends_total')?.get();
-    assert.equal(
-      ends?.values.reduce((sum, { value }) => sum + value, 0),
-      0,
-      'the consumer never ended',
-    );
+    assert.equal(await endsSoFar(), endsAtFirst, 'the consumer never ended');
     assert.deepEqual(
-      lines.filter(({ level }) => Number(level) > 30),
+      lines.slice(linesAtFirst).filter(({ level }) => Number(level) > 30),
       [],
     );
     const closed = lines.filter(({ msg }) => msg === 'Kafka server has closed connection');

@@ -23,13 +23,16 @@ import { namedCommands, PATHS, type Page, readPage } from './pages.js';
 import { makeRoot, type Place, placed } from './place.js';
 import { PATH_WITH_TOOLS, run } from './tools.js';
 
+const { version: VERSION } = JSON.parse(
+  readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+) as { version: string };
 /** What needs an engine or a cluster: not run, and each of them is in a page. */
 const NOT_HERE = [
   'docker compose up --build',
   'docker compose exec server teranode-p2p peers',
   'docker compose exec server teranode-p2p outbox',
   'docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic blocks --from-beginning',
-  'docker build --tag teranode-p2p:0.1.0 .',
+  `docker build --tag teranode-p2p:${VERSION} .`,
   './start.sh',
   'docker compose up -d --no-deps peer',
   'docker compose exec peer teranode-p2p health',
@@ -41,8 +44,8 @@ const NOT_HERE = [
   'kubectl apply -f /etc/teranode-p2p/namespace.yaml',
   'kubectl -n teranode wait --for=delete deployment/peer --timeout=2m',
   'kubectl -n teranode get cluster teranode-cluster --output jsonpath={.spec.configMapName} {.spec.envFrom[*].secretRef.name}',
-  'docker build --tag registry.example.com/teranode-p2p:0.1.0 .',
-  'docker push registry.example.com/teranode-p2p:0.1.0',
+  `docker build --tag registry.example.com/teranode-p2p:${VERSION} .`,
+  `docker push registry.example.com/teranode-p2p:${VERSION}`,
   'kubectl -n teranode apply -f /etc/teranode-p2p/peer.yaml',
   'kubectl -n teranode rollout status deployment/peer --timeout=5m',
   'kubectl -n teranode exec deployment/peer -- teranode-p2p health',
