@@ -31,7 +31,9 @@ export function settingsOf(changes: SettingChanges = {}, generation: Generation 
 /** `changes` with the values that their texts mean. Throws ValueError. */
 function settingValues(changes: SettingChanges): Partial<Settings> {
   const values = Object.entries(changes).map(([key, value]) => {
-    const setting = SETTINGS[key as SettingKey];
+    const setting = SETTINGS[key as SettingKey] as (typeof SETTINGS)[SettingKey] | undefined;
+    // Of a tree that has a kind more.
+    if (setting === undefined) return [key, value];
     const held = setting.default as unknown;
     const structured = held === undefined || (typeof held === 'object' && held !== null && 'text' in held);
     if (typeof value === 'string' && structured) return [key, setting.parse(value)];
