@@ -1,10 +1,10 @@
 /** Tells the network what this node has found: the chain's notifications, rejected transactions, its own status. */
 
+import { pause } from '../../shared/async/pause.js';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { wall } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
-import { pause } from '../../shared/grpc/call.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
@@ -192,7 +192,7 @@ export class Announcer {
             'rejected transactions wait for Kafka',
           );
         told = true;
-        await pause(this.#retryMs, signal).catch(() => {});
+        await pause(this.#retryMs, { signal });
       }
     }
   }

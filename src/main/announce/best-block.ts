@@ -1,10 +1,10 @@
 /** Asking the network for its best block when we come, and answering those who ask. */
 
 import { LRUCache } from 'lru-cache';
+import { pause } from '../../shared/async/pause.js';
 import { TokenBucket } from '../../shared/async/token-bucket.js';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { errorMessage } from '../../shared/errors.js';
-import { pause } from '../../shared/grpc/call.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { DataHubUrl } from '../../shared/messages/data-hub-url.js';
 import { messageJson } from '../../shared/messages/encode.js';
@@ -98,7 +98,7 @@ export class BestBlock {
         if ((await publisher.publish(bestblock, { peerId: node.peerId })) > 0) return;
         attempt++;
       }
-      await pause(askEveryMs, signal).catch(() => {});
+      await pause(askEveryMs, { signal });
     }
   }
 

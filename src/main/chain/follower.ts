@@ -1,9 +1,10 @@
 /** The node's chain as the rest of the server sees it: its best block, its state and what it tells, as they are now and as events. */
 
 import { EventEmitter } from 'node:events';
+import { pause } from '../../shared/async/pause.js';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { errorMessage } from '../../shared/errors.js';
-import { NotFoundError, pause } from '../../shared/grpc/call.js';
+import { NotFoundError } from '../../shared/grpc/call.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { ChainMetrics } from './metrics.js';
@@ -151,7 +152,7 @@ export class ChainFollower extends EventEmitter<ChainEvents> implements ChainVie
           this.#logger.warn({ kind, reason: errorMessage(error) }, 'the chain did not answer');
           break;
         }
-        await pause(this.#retryMs, signal).catch(() => {});
+        await pause(this.#retryMs, { signal });
       }
     }
     return undefined;

@@ -1,9 +1,9 @@
 /** The chain's notifications without end: across breaks, restarts and silences of the service. */
 
 import { deadlineSignal } from '../../shared/async/deadline.js';
+import { pause } from '../../shared/async/pause.js';
 import type { HashHex } from '../../shared/bitcoin/hash.js';
 import { errorMessage } from '../../shared/errors.js';
-import { pause } from '../../shared/grpc/call.js';
 import { SilenceError } from '../../shared/grpc/neighbour.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -139,7 +139,7 @@ export class ChainSubscription {
         }
       }
       this.#setConnected(false);
-      await pause(this.#options.resumeMs, signal).catch(() => {});
+      await pause(this.#options.resumeMs, { signal });
     }
     this.#setConnected(false);
   }
@@ -202,7 +202,7 @@ export class ChainSubscription {
   async #pollFsmState(): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await pause(this.#options.fsmPollMs, signal).catch(() => {});
+      await pause(this.#options.fsmPollMs, { signal });
       if (!signal.aborted && this.#fsmState !== 'RUNNING') await this.#readFsmState(() => this.#connected);
     }
   }

@@ -1,6 +1,6 @@
 /** Makes the status anew for as long as the server runs. */
 
-import { pause } from '../../shared/grpc/call.js';
+import { pause } from '../../shared/async/pause.js';
 import type { HealthReport } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { NodeStatusReport } from '../../shared/status.js';
@@ -68,7 +68,7 @@ export class StatusFeed {
       }
       const next = performance.now() + unwatchedMs;
       // Who comes to look is not kept waiting until the next one that nobody looks at.
-      do await pause(Math.min(watchedMs, unwatchedMs), signal).catch(() => {});
+      do await pause(Math.min(watchedMs, unwatchedMs), { signal });
       while (!signal.aborted && !watched() && performance.now() < next);
     }
   }
