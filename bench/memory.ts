@@ -105,6 +105,8 @@ interface Soak {
   /** MiB over the last half. */
   readonly memory: readonly number[];
   readonly growth: number;
+  /** MiB by which each process grew, the server's own first. */
+  readonly growths: readonly number[];
   readonly lost: number;
 }
 
@@ -129,11 +131,12 @@ async function soak(rate: number, seconds: number, progress: (text: string) => v
     senders.send({ rate, window: UNBOUNDED });
     await delay(seconds * 500);
     const pids = treeOf(server.pid);
-    const memory: number[] = [];
+    const readings: number[][] = [];
     for (const from = monotonic(); monotonic() - from < seconds * 500; ) {
       await delay((seconds * 1000) / SOAK_READINGS);
-      memory.push(costOf(pids).memory);
+      readings.push(pids.map((pid) => costOf([pid]).memory));
     }
+    const memory = readings.map((each) => each.reduce((sum, one) => sum + one, 0));
     const [sent] = await senders.stop();
     if (sent === undefined) throw new Error('no sender');
     for (let [had, at] = [frames, monotonic()]; frames < sent.sent; await delay(LOOK_MS)) {
@@ -144,6 +147,7 @@ async function soak(rate: number, seconds: number, progress: (text: string) => v
       rate: sent.sent / sent.seconds,
       memory,
       growth: growthOf(memory),
+      growths: pids.map((_, index) => growthOf(readings.map((each) => each[index] ?? 0))),
       lost: Math.max(0, sent.sent - frames),
     };
   } finally {
@@ -236,6 +240,11 @@ export async function run(options: BenchmarkOptions, sizes = SIZES): Promise<Ben
     ...figuresOf(`more with ${clients} WebSocket clients`, grown.clients),
     figureOf(`last half of ${seconds} s at ${rate}/s`, 'MiB', lasting.memory),
     figureOf('growth in it', 'MiB', [lasting.growth]),
+    ...lasting.growths.map((growth, index) =>
+      figureOf(index === 0 ? 'growth in it: main’s process' : `growth in it: process ${index + 1}`, 'MiB', [
+        growth,
+      ]),
+    ),
   ];
   const ratio = (name: string, value: number, aim: number): Ratio => ({
     name,

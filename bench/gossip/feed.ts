@@ -7,6 +7,10 @@ const HELLO =
   'GET /p2p-ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
 
+const PING = 0x89;
+/** An empty pong; a client's frames are masked, here by zeros (RFC 6455, section 5.3). */
+const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
+
 export class Feed {
   readonly #socket: Socket;
   readonly #onFrame: (payload: Buffer) => void;
@@ -65,7 +69,9 @@ export class Feed {
         length = Number(bytes.readBigUInt64BE(at + 2));
       }
       if (at + head + length > bytes.length) break;
-      if (length > 0) this.#onFrame(bytes.subarray(at + head, at + head + length));
+      // Who does not answer is taken for gone after two minutes.
+      if (bytes[at] === PING) this.#socket.write(PONG);
+      else if (length > 0) this.#onFrame(bytes.subarray(at + head, at + head + length));
       at += head + length;
     }
     return bytes.subarray(at);
