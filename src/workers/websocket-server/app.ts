@@ -2,7 +2,8 @@
 
 import { METHODS } from 'node:http';
 import type { Admission } from './admission.js';
-import { CLOSE, type Client, type ClientSocket, type Clients } from './clients.js';
+import { CLOSE, type Client, type ClientSocket } from './client.js';
+import type { Clients } from './clients.js';
 import type { DescriptorPolicy } from './descriptor-policy.js';
 import { framingFault, handshakeFault, headerOf } from './handshake.js';
 import type { HttpPolicy } from './http-policy.js';

@@ -1,0 +1,64 @@
+/** Protocol pings, which find clients that are silent, and the text ping that Go's server sends besides. */
+
+import { wall } from '../../shared/clock.js';
+import { frameJson } from '../../shared/messages/frame.js';
+import type { ClientSocket } from './client.js';
+
+/** Seconds between protocol pings, and the most a client may leave unanswered: Go's 54 s of 60. */
+const PING_SECONDS = 54;
+const TEXT_PING_MS = 10_000;
+
+export interface TextPing {
+  readonly baseUrl: string;
+  readonly peerId: string;
+  readonly generation: 'first' | 'current';
+}
+
+export interface PingsOptions {
+  readonly clients: Iterable<ClientSocket>;
+  /** A client has not answered its last ping. */
+  readonly silent: (socket: ClientSocket) => void;
+  /** What the text ping says; undefined: none is sent. */
+  readonly textPing: TextPing | undefined;
+  readonly sendText: (json: string) => void;
+}
+
+export class Pings {
+  #second = 0;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(private readonly options: PingsOptions) {}
+
+  start(): void {
+    this.#timers = [setInterval(() => this.#ping(), 1000)];
+    const { textPing } = this.options;
+    if (textPing !== undefined) this.#timers.push(setInterval(() => this.#textPing(textPing), TEXT_PING_MS));
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** Second of the ping period in which who comes now is pinged, first in a whole period. */
+  phase(): number {
+    return (this.#second + PING_SECONDS - 1) % PING_SECONDS;
+  }
+
+  #ping(): void {
+    this.#second = (this.#second + 1) % PING_SECONDS;
+    for (const socket of [...this.options.clients]) {
+      const client = socket.data;
+      if (client.phase !== this.#second) continue;
+      if (client.awaitsPong) this.options.silent(socket);
+      else {
+        client.awaitsPong = true;
+        socket.ping();
+      }
+    }
+  }
+
+  #textPing({ baseUrl, peerId, generation }: TextPing): void {
+    const fields = { base_url: baseUrl, peer_id: peerId, best_height: 0 };
+    this.options.sendText(frameJson('PING', fields, wall.told(), generation));
+  }
+}
