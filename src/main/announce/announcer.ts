@@ -41,7 +41,10 @@ export interface AnnouncerComponents {
   readonly rejectedTx?: Pick<KafkaConsumer, 'start' | 'stop'> | undefined;
   readonly syncPeer?: () => SyncPeer | undefined;
   readonly legacyPeers?: StatusComponents['legacyPeers'];
-  /** Blocks reported as invalid, which are not announced whatever the chain says; none unless told. */
+  /**
+   * Blocks reported as invalid, which are not announced whatever the chain says.
+   * @default none
+   */
   readonly isInvalid?: (hash: HashHex) => boolean;
   readonly catchUp?: BestBlockComponents['catchUp'];
 }
@@ -51,9 +54,15 @@ export interface AnnouncerOptions {
   readonly version?: string;
   /** Ms, never going back; for limits. */
   readonly now?: () => number;
-  /** Milliseconds between two attempts at our best-block request or at the consumer's start; 1,000 unless told. */
+  /**
+   * Milliseconds between two attempts at our best-block request or at the consumer's start.
+   * @default 1_000
+   */
   readonly retryMs?: number;
-  /** Milliseconds between two statuses that new best blocks call for; 1,000 unless told. */
+  /**
+   * Milliseconds between two statuses that new best blocks call for.
+   * @default 1_000
+   */
   readonly statusSpacingMs?: number;
 }
 

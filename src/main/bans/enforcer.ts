@@ -16,7 +16,9 @@ export interface BanEnforcerComponents {
   readonly node: Pick<P2PNode, 'peers' | 'closeMatching'>;
   readonly logger: Logger;
   readonly metrics: BanMetrics;
-  /** The system's resolver unless told. */
+  /**
+   * @default the system's resolver
+   */
   readonly resolve?: Resolve;
 }
 

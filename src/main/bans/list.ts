@@ -22,14 +22,22 @@ export interface BanListComponents {
   readonly store: BanStore;
   readonly logger: Logger;
   readonly metrics: BanMetrics;
-  /** The real ones unless told. */
+  /**
+   * @default the real ones
+   */
   readonly clocks?: BanClocks;
 }
 
 export interface BanListOptions {
-  /** Automatic bans kept at the most; past it the soonest to expire goes. 100,000 unless told. */
+  /**
+   * Automatic bans kept at the most; past it the soonest to expire goes.
+   * @default 100_000
+   */
   readonly maxByScore?: number;
-  /** Milliseconds between two looks for changes that others made in a shared store; 0: never. 30,000 unless told. */
+  /**
+   * Milliseconds between two looks for changes that others made in a shared store; 0: never.
+   * @default 30_000
+   */
   readonly reloadIntervalMs?: number;
 }
 

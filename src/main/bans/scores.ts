@@ -25,9 +25,14 @@ export interface BanScoresComponents {
   readonly metrics: BanMetrics;
   /** Static, loopback and allow-listed peers: never banned automatically. */
   readonly isProtected: (peerId: PeerIdText) => boolean;
-  /** Addresses banned along with the peer; none unless told. */
+  /**
+   * Addresses banned along with the peer.
+   * @default none
+   */
   readonly addressesOf?: (peerId: PeerIdText) => readonly string[];
-  /** The real ones unless told. */
+  /**
+   * @default the real ones
+   */
   readonly clocks?: BanClocks;
 }
 
@@ -42,7 +47,9 @@ export interface BanScoresOptions {
   /** p2p_ban_duration, milliseconds. */
   readonly durationMs: number;
   readonly generation: Generation;
-  /** 10,000 unless told. */
+  /**
+   * @default 10_000
+   */
   readonly maxPeers?: number;
 }
 

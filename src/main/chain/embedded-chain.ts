@@ -47,7 +47,10 @@ export interface EmbeddedChainComponents {
 }
 
 export interface EmbeddedChainOptions {
-  /** Headers kept at the most; 10,000 unless told. */
+  /**
+   * Headers kept at the most.
+   * @default 10_000
+   */
   readonly keepHeaders?: number;
   /** Unix ms. */
   readonly now?: () => number;

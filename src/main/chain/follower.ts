@@ -42,7 +42,10 @@ export interface ChainFollowerComponents {
 
 export interface ChainFollowerOptions {
   readonly subscription?: ChainSubscriptionOptions;
-  /** Milliseconds between two attempts at a question; 1,000 unless told. */
+  /**
+   * Milliseconds between two attempts at a question.
+   * @default 1_000
+   */
   readonly retryMs?: number;
 }
 

@@ -30,13 +30,25 @@ const RESOURCE = 'BlockchainClient';
 export type BlockchainSettings = NeighbourSettings & Pick<Settings, 'blockchain_grpcAddress'>;
 
 export interface GrpcBlockchainOptions {
-  /** Milliseconds for one call, retries included; 5,000 unless told. */
+  /**
+   * Milliseconds for one call, retries included.
+   * @default 5_000
+   */
   readonly deadlineMs?: number;
-  /** Milliseconds one wait for the end of IDLE is left open before it is asked anew; 60,000 unless told. */
+  /**
+   * Milliseconds one wait for the end of IDLE is left open before it is asked anew.
+   * @default 60_000
+   */
   readonly idleWaitMs?: number;
-  /** Milliseconds between two attempts while waiting for a service that is away; 1,000 unless told. */
+  /**
+   * Milliseconds between two attempts while waiting for a service that is away.
+   * @default 1_000
+   */
   readonly absentRetryMs?: number;
-  /** Milliseconds for the answer to whether a silent connection still leads to the service; 2,000 unless told. */
+  /**
+   * Milliseconds for the answer to whether a silent connection still leads to the service.
+   * @default 2_000
+   */
   readonly probeMs?: number;
 }
 

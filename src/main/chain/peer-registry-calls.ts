@@ -15,7 +15,9 @@ export type RegistryResponse<M extends RegistryMethod> =
   Methods[M] extends UnaryMethod<infer _, infer Response> ? Response : never;
 
 interface RegistryCallOptions {
-  /** 5,000 unless told. */
+  /**
+   * @default 5_000
+   */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal | undefined;
 }

@@ -38,15 +38,30 @@ export interface ChainSubscriptionListener {
 export interface ChainSubscriptionOptions {
   /** Name told to the service. */
   readonly source?: string;
-  /** Milliseconds between a break and the next attempt; 1,000 unless told. */
+  /**
+   * Milliseconds between a break and the next attempt.
+   * @default 1_000
+   */
   readonly resumeMs?: number;
-  /** Bounds for the interval of the service's heartbeat as measured, in ms; 1,000 and 300,000 unless told. */
+  /**
+   * Bounds for the interval of the service's heartbeat as measured, in ms.
+   * @default 1,000 and 300,000
+   */
   readonly heartbeatBounds?: readonly [number, number];
-  /** Milliseconds that reading the FSM state may take; 5,000 unless told. */
+  /**
+   * Milliseconds that reading the FSM state may take.
+   * @default 5_000
+   */
   readonly fsmDeadlineMs?: number;
-  /** Milliseconds between two readings of an FSM state that is unreadable or not RUNNING; 3,000 unless told. */
+  /**
+   * Milliseconds between two readings of an FSM state that is unreadable or not RUNNING.
+   * @default 3_000
+   */
   readonly fsmPollMs?: number;
-  /** Milliseconds that the opening block may take; 10,000 unless told. */
+  /**
+   * Milliseconds that the opening block may take.
+   * @default 10_000
+   */
   readonly openingMs?: number;
 }
 

@@ -24,7 +24,10 @@ interface Open extends Sighting {
 export interface SightingsOptions {
   /** Nodes that will show each event, the origin's included. */
   readonly expected: number;
-  /** Milliseconds after which an event is told with whoever has heard it; 1,000 unless told. */
+  /**
+   * Milliseconds after which an event is told with whoever has heard it.
+   * @default 1_000
+   */
   readonly patienceMs?: number;
   readonly onEvent: (sighting: Sighting) => void;
 }

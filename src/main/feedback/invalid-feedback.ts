@@ -41,7 +41,10 @@ export interface InvalidFeedbackComponents {
   readonly ownPeerId: () => PeerIdText;
   readonly blocks?: KafkaConsumer | undefined;
   readonly subtrees?: KafkaConsumer | undefined;
-  /** Unix ms; unless told the earlier of wall.date and steadyTime: a record is late only where no clock that was set makes it so. */
+  /**
+   * Unix ms.
+   * @default the earlier of wall.date and steadyTime: a record is late only where no clock that was set makes it so
+   */
   readonly clock?: () => number;
 }
 

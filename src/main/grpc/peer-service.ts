@@ -32,7 +32,10 @@ export interface PeerServiceComponents extends CallContext {
   readonly records: PeerRecords;
   /** The blockchain service's registry of peers, where there is one. */
   readonly service?: Pick<RegistryClient, 'row' | 'reset' | 'refresh' | 'refreshPeer' | 'pardon'>;
-  /** Unix ms; wall.date unless told. */
+  /**
+   * Unix ms.
+   * @default wall.date
+   */
   readonly clock?: () => number;
 }
 

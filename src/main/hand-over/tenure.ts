@@ -21,7 +21,10 @@ export interface TenureOptions {
   /** `p2p_datadir_wait` in ms. */
   readonly waitMs: number;
   readonly version: string;
-  /** The pod this is; found in the environment unless told. */
+  /**
+   * The pod this is.
+   * @default found in the environment
+   */
   readonly pod?: string;
   readonly formats?: Formats;
   readonly now?: () => number;

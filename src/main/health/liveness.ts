@@ -5,11 +5,20 @@ import type { DependencyHealth, HealthReport, VitalSign } from '../../shared/hea
 import { healthReport } from './readiness.js';
 
 export interface LivenessOptions {
-  /** Milliseconds without a turn of the event loop that count as a stall; 10,000 unless told. */
+  /**
+   * Milliseconds without a turn of the event loop that count as a stall.
+   * @default 10_000
+   */
   readonly stallMs?: number;
-  /** Milliseconds between two beats; 500 unless told. */
+  /**
+   * Milliseconds between two beats.
+   * @default 500
+   */
   readonly beatMs?: number;
-  /** Milliseconds; `performance.now` unless told. */
+  /**
+   * Milliseconds.
+   * @default `performance.now`
+   */
   readonly now?: () => number;
 }
 

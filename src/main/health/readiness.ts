@@ -5,7 +5,10 @@ import type { DependencyHealth, HealthCheck, HealthReport } from '../../shared/h
 import { withoutSecrets } from '../../shared/redaction.js';
 
 export interface ReadinessOptions {
-  /** Milliseconds for each check; 2,000 unless told. */
+  /**
+   * Milliseconds for each check.
+   * @default 2_000
+   */
   readonly timeoutMs?: number;
 }
 

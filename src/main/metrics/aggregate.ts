@@ -28,7 +28,10 @@ export interface Scrape {
 }
 
 export interface MetricsAggregateOptions {
-  /** Milliseconds a source has to answer; 2,000 unless told. */
+  /**
+   * Milliseconds a source has to answer.
+   * @default 2_000
+   */
   readonly timeoutMs?: number;
 }
 

@@ -15,7 +15,10 @@ export interface GoName {
   readonly help: string;
   /** This server's figure. */
   readonly of: string;
-  /** A series of it as the labels of Go's; undefined for one that Go does not count. Those with the same labels are added up; one of each unless told. */
+  /**
+   * A series of it as the labels of Go's; undefined for one that Go does not count. Those with the same labels are added up.
+   * @default one of each
+   */
   readonly labels?: (own: Labels) => Labels | undefined;
 }
 

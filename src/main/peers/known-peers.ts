@@ -16,20 +16,32 @@ export interface KnownPeersComponents {
   readonly metrics: PeerMetrics;
   /** Our own best height now; undefined while the chain has not said it, and then heights are taken as they come. */
   readonly ownHeight: () => number | undefined;
-  /** Whether there is a record of how dealing with a base58 peer ID went; of nobody unless told. */
+  /**
+   * Whether there is a record of how dealing with a base58 peer ID went.
+   * @default none
+   */
   readonly isRecorded?: (peerId: PeerIdText) => boolean;
   /** What is known of a peer is new, different or forgotten. */
   readonly onChange?: (peerId: PeerIdText) => void;
-  /** Unix ms; steadyTime unless told. */
+  /**
+   * Unix ms.
+   * @default steadyTime
+   */
   readonly clock?: () => number;
 }
 
 export interface KnownPeersOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
-  /** Whether the settings name a base58 peer ID; none unless told. */
+  /**
+   * Whether the settings name a base58 peer ID.
+   * @default none
+   */
   readonly isConfigured?: (peerId: PeerIdText) => boolean;
-  /** 10,000 unless told, half of it for strangers; past it whose last message is oldest is forgotten. */
+  /**
+   * Half of it for strangers; past it whose last message is oldest is forgotten.
+   * @default 10_000
+   */
   readonly maxPeers?: number;
 }
 

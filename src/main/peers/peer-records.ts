@@ -26,7 +26,10 @@ export interface PeerRecordsComponents {
   readonly metrics: PeerMetrics;
   /** A record is new, different or forgotten. */
   readonly onChange?: (peerId: PeerIdText) => void;
-  /** Unix ms; steadyTime unless told. */
+  /**
+   * Unix ms.
+   * @default steadyTime
+   */
   readonly clock?: () => number;
 }
 
@@ -36,7 +39,10 @@ export interface PeerRecordsEvents {
 }
 
 export interface PeerRecordsOptions {
-  /** 10,000 unless told; past it the one that was least recently reported is forgotten. */
+  /**
+   * Past it the one that was least recently reported is forgotten.
+   * @default 10_000
+   */
   readonly maxPeers?: number;
   /** How long a peer that lacked a block is not believed to store everything, ms. Default an hour. */
   readonly storageDoubtMs?: number;

@@ -27,7 +27,10 @@ export interface PeerViewComponents {
     /** Whether it says that a peer's reputation is too low to take in all that it says; undefined where it has not said anything of late. */
     isLow(peer: PeerIdText): boolean | undefined;
   };
-  /** Unix ms; steadyTime unless told. */
+  /**
+   * Unix ms.
+   * @default steadyTime
+   */
   readonly clock?: () => number;
 }
 

@@ -29,20 +29,35 @@ export interface PeerRegistryComponents {
   readonly metrics: PeerMetrics;
   /** Our own best height now; undefined while the chain has not said it. */
   readonly ownHeight: () => number | undefined;
-  /** Who is connected, and what came from them; nobody unless told. */
+  /**
+   * Who is connected, and what came from them.
+   * @default nobody
+   */
   readonly connections?: () => Iterable<{ readonly id: PeerIdText; readonly bytesReceived: bigint }>;
-  /** Unix ms; steadyTime unless told. */
+  /**
+   * Unix ms.
+   * @default steadyTime
+   */
   readonly clock?: () => number;
 }
 
 export interface PeerRegistryOptions {
   /** p2p_max_unvalidated_advertised_height_lead. */
   readonly maxHeightLead: number;
-  /** Whether the settings name a base58 peer ID, which is then not forgotten; none unless told. */
+  /**
+   * Whether the settings name a base58 peer ID, which is then not forgotten.
+   * @default none
+   */
   readonly isConfigured?: (peerId: PeerIdText) => boolean;
-  /** Peers known, and as many more of which there is a record; 10,000 unless told. */
+  /**
+   * Peers known, and as many more of which there is a record.
+   * @default 10_000
+   */
   readonly maxPeers?: number;
-  /** p2p_full_storage_penalty_duration; an hour unless told. */
+  /**
+   * p2p_full_storage_penalty_duration.
+   * @default 3_600_000
+   */
   readonly storageDoubtMs?: number;
   readonly storeEveryMs?: number;
   readonly countEveryMs?: number;

@@ -19,9 +19,15 @@ import { createPool, endPool, hasAnswered, readyAt } from './worker-pool.js';
 export interface CheckerPoolOptions {
   readonly config: CheckerConfig;
   readonly threads: number;
-  /** Ms until a thread that does not answer counts as hung and is ended; 10,000 unless told. */
+  /**
+   * Ms until a thread that does not answer counts as hung and is ended.
+   * @default 10_000
+   */
   readonly taskTimeoutMs?: number;
-  /** Ms until a thread that has not loaded counts as hung; 60,000 unless told. */
+  /**
+   * Ms until a thread that has not loaded counts as hung.
+   * @default 60_000
+   */
   readonly birthTimeoutMs?: number;
   /** The worker's file; a test may wrap it. */
   readonly file?: URL;

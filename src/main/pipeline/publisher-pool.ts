@@ -18,9 +18,15 @@ import { RESPAWN } from './respawn.js';
 
 export interface PublisherPoolOptions {
   readonly config: PublisherConfig;
-  /** Ms until a publisher that does not answer a batch counts as hung and is ended; 30,000 unless told. Until its first answer it has 60,000 at least. */
+  /**
+   * Ms until a publisher that does not answer a batch counts as hung and is ended. Until its first answer it has 60,000 at least.
+   * @default 30_000
+   */
   readonly taskTimeoutMs?: number;
-  /** Ms until a publisher's thread that was told to end, and has not, ends this process; 30,000 unless told. */
+  /**
+   * Ms until a publisher's thread that was told to end, and has not, ends this process.
+   * @default 30_000
+   */
   readonly endTimeoutMs?: number;
   /** Ends this process. */
   readonly exit?: (code: number) => void;

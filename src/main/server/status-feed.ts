@@ -17,13 +17,25 @@ export interface StatusFeedComponents {
 }
 
 export interface StatusFeedOptions {
-  /** Milliseconds between two snapshots while somebody looks; 1,000 unless told. */
+  /**
+   * Milliseconds between two snapshots while somebody looks.
+   * @default 1_000
+   */
   readonly watchedMs?: number;
-  /** The same while nobody does; 5,000 unless told. */
+  /**
+   * The same while nobody does.
+   * @default 5_000
+   */
   readonly unwatchedMs?: number;
-  /** Milliseconds between two looks at the dependencies while all are well; 5,000 unless told. */
+  /**
+   * Milliseconds between two looks at the dependencies while all are well.
+   * @default 5_000
+   */
   readonly wellMs?: number;
-  /** The same while one is not; 2,000 unless told. */
+  /**
+   * The same while one is not.
+   * @default 2_000
+   */
   readonly ailingMs?: number;
 }
 

@@ -24,7 +24,10 @@ export interface ChoiceComponents {
     | 'p2p_full_delivery_freshness_window'
   >;
   readonly peers: Pick<PeerView, 'forCatchup' | 'get'>;
-  /** Whether the settings name a peer; none unless told. */
+  /**
+   * Whether the settings name a peer.
+   * @default none
+   */
   readonly isConfigured?: (peerId: PeerIdText) => boolean;
   readonly hubs: Pick<DataHubs, 'answering'>;
   readonly chain: { readonly best: Pick<BlockHeaderInfo, 'chainWork'> | undefined };

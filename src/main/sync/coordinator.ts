@@ -38,7 +38,10 @@ export interface SyncCoordinatorComponents {
   readonly logger: Logger;
   readonly metrics: SyncMetrics;
   readonly peers: Pick<PeerView, 'forCatchup' | 'get' | 'known'>;
-  /** Whether the settings name a base58 peer ID; none unless told. */
+  /**
+   * Whether the settings name a base58 peer ID.
+   * @default none
+   */
   readonly isConfigured?: (peerId: PeerIdText) => boolean;
   readonly hubs: Pick<DataHubs, 'answering'>;
   readonly chain: Pick<ChainView, 'fsmState'> & {
@@ -47,7 +50,10 @@ export interface SyncCoordinatorComponents {
   readonly isInvalid: (hash: string) => boolean;
   /** False where the record was refused. */
   readonly requestCatchup: (candidate: SyncCandidate) => Promise<boolean>;
-  /** Unix ms; steadyTime unless told. */
+  /**
+   * Unix ms.
+   * @default steadyTime
+   */
   readonly clock?: () => number;
 }
 

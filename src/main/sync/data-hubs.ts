@@ -15,11 +15,20 @@ export interface DataHubsComponents {
 }
 
 export interface DataHubsOptions {
-  /** Milliseconds that an answer, or none, is remembered; 10,000 unless told, as in Go. */
+  /**
+   * Milliseconds that an answer, or none, is remembered.
+   * @default 10_000, as in Go
+   */
   readonly rememberMs?: number;
-  /** Milliseconds for one call of `answering`; 5,000 unless told. */
+  /**
+   * Milliseconds for one call of `answering`.
+   * @default 5_000
+   */
   readonly budgetMs?: number;
-  /** Requests at once; 8 unless told. */
+  /**
+   * Requests at once.
+   * @default 8
+   */
   readonly concurrency?: number;
 }
 

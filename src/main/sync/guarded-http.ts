@@ -45,17 +45,34 @@ export type Resolve = (name: string) => Promise<readonly ResolvedAddress[]>;
 export interface GuardedHttpOptions {
   /** Whose `allowPrivateUrls` (p2p_allow_private_ips) and blacklist hold for every hop. */
   readonly context: CheckContext;
-  /** p2p_refuse_reserved_addresses; false unless told. */
+  /**
+   * p2p_refuse_reserved_addresses.
+   * @default false
+   */
   readonly refuseReserved?: boolean;
-  /** For data hubs on this very machine, such as a test's; false unless told: what a peer names must not lead to the operator's own services. */
+  /**
+   * For data hubs on this very machine, such as a test's: what a peer names must not lead to the operator's own services.
+   * @default false
+   */
   readonly allowLoopback?: boolean;
-  /** The system's resolver unless told. */
+  /**
+   * @default the system's resolver
+   */
   readonly resolve?: Resolve;
-  /** Milliseconds for a request with all its redirects; 2,000 unless told. */
+  /**
+   * Milliseconds for a request with all its redirects.
+   * @default 2_000
+   */
   readonly timeoutMs?: number;
-  /** Bytes of a body at the most; 65,536 unless told. */
+  /**
+   * Bytes of a body at the most.
+   * @default 65_536
+   */
   readonly maxBytes?: number;
-  /** Requests under way at the most, and as many lookups; 8 unless told. */
+  /**
+   * Requests under way at the most, and as many lookups.
+   * @default 8
+   */
   readonly maxConcurrent?: number;
   /** Undefined: no request is traced. Whom strangers named is told of no trace. */
   readonly tracers?: Pick<Tracers, 'tracer'> | undefined;

@@ -52,7 +52,10 @@ export interface NotificationServersOptions {
   readonly baseUrl: string;
   /** Undefined: nothing is traced. */
   readonly tracing?: TracingOrder | undefined;
-  /** Milliseconds between two beats, ten of which a process may leave unanswered; 1,000 unless told. */
+  /**
+   * Milliseconds between two beats, ten of which a process may leave unanswered.
+   * @default 1_000
+   */
   readonly beatMs?: number;
 }
 

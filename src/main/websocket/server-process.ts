@@ -55,7 +55,10 @@ export interface ServerProcessOptions {
   readonly node?: string;
   /** `p2p_heap_notification_server`; Node's own limit where absent. */
   readonly heapMb?: number;
-  /** Milliseconds between two beats, ten of which may go unanswered; 1,000 unless told. */
+  /**
+   * Milliseconds between two beats, ten of which may go unanswered.
+   * @default 1_000
+   */
   readonly beatMs?: number;
 }
 

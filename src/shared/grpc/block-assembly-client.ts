@@ -16,9 +16,15 @@ export interface BlockAssemblyState {
 export type BlockAssemblySettings = NeighbourSettings & Pick<Settings, 'blockassembly_grpcAddress'>;
 
 export interface BlockAssemblyOptions {
-  /** Milliseconds an answer, or a failure, is kept; 5,000 unless told. */
+  /**
+   * Milliseconds an answer, or a failure, is kept.
+   * @default 5_000
+   */
   readonly freshMs?: number;
-  /** Milliseconds a call may take; 1,000 unless told. */
+  /**
+   * Milliseconds a call may take.
+   * @default 1_000
+   */
   readonly deadlineMs?: number;
 }
 

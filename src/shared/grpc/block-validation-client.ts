@@ -33,9 +33,15 @@ export interface BlockValidationClient extends HealthChecked {
 export type BlockValidationSettings = NeighbourSettings & Pick<Settings, 'blockvalidation_grpcAddress'>;
 
 export interface BlockValidationOptions {
-  /** Milliseconds for one block, retries included; 2,000 unless told. */
+  /**
+   * Milliseconds for one block, retries included.
+   * @default 2_000
+   */
   readonly deadlineMs?: number;
-  /** Milliseconds for the answer to whether a silent connection still leads to the service; 2,000 unless told. */
+  /**
+   * Milliseconds for the answer to whether a silent connection still leads to the service.
+   * @default 2_000
+   */
   readonly probeMs?: number;
 }
 

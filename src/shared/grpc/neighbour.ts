@@ -43,7 +43,10 @@ export interface NeighbourComponents<S = unknown> {
   readonly tls?: WatchedPem | undefined;
   /** The key, where it is in a file that is watched; without it, that of the settings. */
   readonly secrets?: Pick<Secrets, 'apiKey' | 'apiKeys'> | undefined;
-  /** Shared by all neighbours of a thread; none are kept unless told. */
+  /**
+   * Shared by all neighbours of a thread.
+   * @default none are kept
+   */
   readonly metrics?: NeighbourMetrics;
   /** Undefined: no call is traced. */
   readonly tracers?: Pick<Tracers, 'tracer'> | undefined;
@@ -70,7 +73,10 @@ export interface NeighbourOptions<C extends Client> {
   readonly connect: (channel: Channel) => C;
   /** A call without effect that a working service answers at once. */
   readonly probe: (client: C) => UnaryMethod<Record<never, never>, unknown>;
-  /** Milliseconds that its answer may take; 2,000 unless told. */
+  /**
+   * Milliseconds that its answer may take.
+   * @default 2_000
+   */
   readonly probeMs?: number;
 }
 

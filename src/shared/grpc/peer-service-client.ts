@@ -18,7 +18,10 @@ export type { Peer, PeerInfoForCatchup, PeerRegistryInfo };
 export interface PeerServiceClientOptions {
   /** Sent as x-api-key with admin calls; they fail with UNAUTHENTICATED without it. */
   readonly adminKey?: string;
-  /** Milliseconds for one call; 5,000 unless told, for `connectPeer` 20,000. */
+  /**
+   * Milliseconds for one call.
+   * @default 5_000, for `connectPeer` 20_000
+   */
   readonly deadlineMs?: number;
   readonly tls?: GrpcTlsSettings;
 }

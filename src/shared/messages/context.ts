@@ -18,6 +18,9 @@ export interface CheckContext {
   /** The message is this node's: its data hub may be where it likes. */
   readonly own: boolean;
   readonly recordFormat: RecordFormat;
-  /** Texts with escapes or beyond ASCII are not to be read: `checkMessage` throws NOT_PLAIN at the first. Not unless told. */
+  /**
+   * Texts with escapes or beyond ASCII are not to be read: `checkMessage` throws NOT_PLAIN at the first.
+   * @default false
+   */
   readonly plainOnly?: true;
 }

@@ -33,14 +33,16 @@ export interface MessageKind<M = unknown, K extends string = string> {
   readonly priority: number;
   /**
    * Whether main may check small plain messages of it while it is quiet: what this file does with one costs the time of its bytes and can
-   * neither hang nor end a thread. Never unless told.
+   * neither hang nor end a thread.
+   * @default never
    */
   readonly atHome?: true;
   /** Whether the same announcement within 10 minutes is a repeat. */
   readonly repeats: boolean;
   /**
    * Whether this node publishes messages of it. `news`: while its chain is RUNNING and `listen_mode` is `full`; `status`: in every state, and
-   * with `listen_only` too. Never unless told.
+   * with `listen_only` too.
+   * @default never
    */
   readonly published?: 'news' | 'status';
   /** Ignored of peers whose reputation is below 20. */
@@ -51,9 +53,15 @@ export interface MessageKind<M = unknown, K extends string = string> {
   originator(message: M): string;
   /** Hash and URL that identify the announcement, empty where not meant. */
   identity(message: M): { readonly hash: string; readonly url: string };
-  /** Whether the message, decoded, carries the proof that work was spent on its hash; never unless told. */
+  /**
+   * Whether the message, decoded, carries the proof that work was spent on its hash.
+   * @default never
+   */
   proven?(message: M): boolean;
-  /** How a person is shown its frames; as one of a kind that nobody knows unless told. */
+  /**
+   * How a person is shown its frames.
+   * @default as one of a kind that nobody knows
+   */
   readonly shown?: Shown;
   /** The WebSocket frame without `timestamp` and `type`, which is the name; a kind without has no frames. */
   frame?(message: M, context: CheckContext): FrameFields;

@@ -4,11 +4,20 @@
  */
 export interface Shown {
   readonly colour: ShownColour;
-  /** Field of the frame with the hash; `hash` unless told. */
+  /**
+   * Field of the frame with the hash.
+   * @default `hash`
+   */
   readonly hash?: string;
-  /** Field with the height; `height` unless told. */
+  /**
+   * Field with the height.
+   * @default `height`
+   */
   readonly height?: string;
-  /** Field whose text says the most; `base_url` unless told. */
+  /**
+   * Field whose text says the most.
+   * @default `base_url`
+   */
   readonly text?: string;
   /** What the page has room for besides, in this order. */
   readonly facts?: readonly ShownFact[];
@@ -23,7 +32,9 @@ interface ShownColour {
 /** A field of a frame; one that is empty or 0 is left out. */
 interface ShownFact {
   readonly field: string;
-  /** Text unless told. */
+  /**
+   * @default text
+   */
   readonly as?: 'number' | 'bytes';
   /** Stands before it. */
   readonly before?: string;

@@ -44,7 +44,10 @@ export interface DeadLettersOptions {
   readonly directory: string;
   /** Wait for the disk with every letter (`p2p_outbox_fsync`). */
   readonly fsync: boolean;
-  /** Bound of the queue `dead letters`; 10,000 unless told. */
+  /**
+   * Bound of the queue `dead letters`.
+   * @default 10_000
+   */
   readonly max?: number;
 }
 

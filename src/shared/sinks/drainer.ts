@@ -41,17 +41,29 @@ export interface DrainerOptions {
   readonly takes: (entry: Uint8Array) => boolean;
   /** Where the sink is and what setting says so, for readiness. */
   readonly place?: string;
-  /** What an entry is to it, for log lines; `records` unless told. */
+  /**
+   * What an entry is to it, for log lines.
+   * @default `records`
+   */
   readonly what?: keyof typeof FAULTS;
   /** Told how many positions it goes past because they cannot be read back. Without it, it waits for `acceptLoss` there. */
   readonly lost?: (positions: number) => void;
   /** Why it may not go on before `acceptLoss`, from its birth on. */
   readonly halted?: string | undefined;
-  /** What is held in memory; 20,000 entries and 8 MiB unless told. */
+  /**
+   * What is held in memory.
+   * @default 20,000 entries and 8 MiB
+   */
   readonly memory?: BacklogBound;
-  /** Milliseconds between two lines about a backlog's progress; 5000 unless told. */
+  /**
+   * Milliseconds between two lines about a backlog's progress.
+   * @default 5_000
+   */
   readonly progressMs?: number;
-  /** Milliseconds without an acknowledgement that readiness tells of; 3000 unless told. */
+  /**
+   * Milliseconds without an acknowledgement that readiness tells of.
+   * @default 3_000
+   */
   readonly unansweredMs?: number;
 }
 

@@ -17,7 +17,10 @@ export interface TlsFiles {
 export interface NamedFile {
   readonly setting: string;
   readonly path: string;
-  /** Whether the path may not be empty; true unless told. */
+  /**
+   * Whether the path may not be empty.
+   * @default true
+   */
   readonly required?: boolean;
 }
 

@@ -43,7 +43,10 @@ export interface SpanOptions {
   readonly kind?: 'internal' | 'server' | 'client' | 'producer' | 'consumer';
   /** Undefined: a trace begins with it. */
   readonly parent?: TraceParent | undefined;
-  /** When it began (monotonic); now unless told. */
+  /**
+   * When it began (monotonic).
+   * @default now
+   */
   readonly at?: number;
   readonly values?: SpanValues;
 }

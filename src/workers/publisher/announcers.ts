@@ -18,7 +18,10 @@ export interface AnnouncersOptions {
   readonly max?: number;
   /** How long each is remembered, ms. Default ten minutes. */
   readonly rememberMs?: number;
-  /** Ms, never going back; performance.now unless told. */
+  /**
+   * Ms, never going back.
+   * @default performance.now
+   */
   readonly clock?: () => number;
 }
 

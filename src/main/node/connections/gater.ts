@@ -49,7 +49,9 @@ export interface GaterInit {
   readonly isProtected?: (peerId: string) => boolean;
   /** Times of handshakes. */
   readonly handshakes?: Pick<AdmissionOptions, 'silenceMs' | 'handshakeMs'>;
-  /** The system's resolver unless told. */
+  /**
+   * @default the system's resolver
+   */
   readonly resolve?: ResolveHost;
 }
 

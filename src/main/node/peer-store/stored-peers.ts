@@ -25,7 +25,9 @@ export interface StoredPeersComponents {
 export interface StoredPeersOptions {
   /** Static and bootstrap peers: kept. */
   readonly isConfigured: (peerId: string) => boolean;
-  /** 10,000 unless told. */
+  /**
+   * @default 10_000
+   */
   readonly max?: number;
 }
 

@@ -47,15 +47,30 @@ export interface RegistryClientOptions {
   readonly intervalMs: number;
   /** p2p_ban_duration, ms. */
   readonly banDurationMs: number;
-  /** For a call; 5,000 ms unless told. */
+  /**
+   * Milliseconds for a call.
+   * @default 5_000
+   */
   readonly callMs?: number;
-  /** Between two questions to a service that has no registry; 5 minutes unless told. */
+  /**
+   * Milliseconds between two questions to a service that has no registry.
+   * @default 300_000
+   */
   readonly absentMs?: number;
-  /** The longest pause before a service that is away is asked again; 30 s unless told. */
+  /**
+   * Milliseconds of the longest pause before a service that is away is asked again.
+   * @default 30_000
+   */
   readonly awayMs?: number;
-  /** Peers about whom something may wait; 10,000 unless told. */
+  /**
+   * Peers about whom something may wait.
+   * @default 10_000
+   */
   readonly maxPending?: number;
-  /** How long an answer about a peer, or the list of bans, is as good as new; 5 s unless told, as in Go. */
+  /**
+   * Milliseconds that an answer about a peer, or the list of bans, is as good as new.
+   * @default 5_000, as in Go
+   */
   readonly freshMs?: number;
 }
 

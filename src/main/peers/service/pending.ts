@@ -28,9 +28,14 @@ export interface PendingComponents {
 }
 
 export interface PendingOptions {
-  /** 10,000 unless told. */
+  /**
+   * @default 10_000
+   */
   readonly maxPeers?: number;
-  /** Calls of one peer; 32 unless told: offences beyond ban it anyway. */
+  /**
+   * Calls of one peer: offences beyond ban it anyway.
+   * @default 32
+   */
   readonly maxCalls?: number;
 }
 

@@ -191,7 +191,10 @@ function bounded(
 export interface ListOptions {
   /** Set and empty, it is an empty list; others then have their default. As in Go, where a file and not the program has it. */
   readonly emptyIsNone?: true;
-  /** Reads an entry: as it is to be held, which is as it is unless told. Throws an error whose message is the problem. */
+  /**
+   * Reads an entry: as it is to be held. Throws an error whose message is the problem.
+   * @default as it is
+   */
   readonly entry?: (text: string) => string;
 }
 

@@ -30,7 +30,10 @@ export interface KafkaOptions {
 export interface ConsumerOptions extends KafkaOptions {
   /** Consumer group (WIRE §3: `p2p.<clientName>`, first generation `p2p`). */
   readonly group: string;
-  /** Shared by all consumers of the process; none are kept unless told. */
+  /**
+   * Shared by all consumers of the process.
+   * @default none are kept
+   */
   readonly metrics?: ConsumerMetrics;
 }
 

@@ -16,19 +16,40 @@ import { partitionOf } from './partitioner.js';
 import type { BrokerPort, JoinRequest, ReadRequest, TopicSpec, TopicState } from './port.js';
 
 export interface EmbeddedBrokerOptions {
-  /** Records kept of all topics together, whatever their retention; 1,000,000 unless told. */
+  /**
+   * Records kept of all topics together, whatever their retention.
+   * @default 1_000_000
+   */
   readonly maxRecords?: number;
-  /** Bytes kept of all topics together; 64 MiB unless told. */
+  /**
+   * Bytes kept of all topics together.
+   * @default 64 MiB
+   */
   readonly maxBytes?: number;
-  /** Largest record, key and value together; Kafka's own 1,048,588 unless told. */
+  /**
+   * Largest record, key and value together.
+   * @default 1_048_588, as Kafka's own
+   */
   readonly maxRecordBytes?: number;
-  /** Most topics; 1,000 unless told. */
+  /**
+   * Most topics.
+   * @default 1_000
+   */
   readonly maxTopics?: number;
-  /** Most partitions of one topic; 1,000 unless told. */
+  /**
+   * Most partitions of one topic.
+   * @default 1_000
+   */
   readonly maxPartitions?: number;
-  /** Whether producers and consumers may create topics; true unless told. */
+  /**
+   * Whether producers and consumers may create topics.
+   * @default true
+   */
   readonly createTopics?: boolean;
-  /** Milliseconds between two looks at retention; 1,000 unless told. */
+  /**
+   * Milliseconds between two looks at retention.
+   * @default 1_000
+   */
   readonly retentionIntervalMs?: number;
   /** Clock, unix ms. */
   readonly now?: () => number;

@@ -18,9 +18,15 @@ export interface AssignmentComponents {
 export interface AssignmentOptions {
   readonly group: string;
   readonly topic: string;
-  /** Milliseconds between two looks while all is well; 30 s unless told. */
+  /**
+   * Milliseconds between two looks while all is well.
+   * @default 30_000
+   */
   readonly everyMs?: number;
-  /** Milliseconds from a join, or from a look that found partitions without a reader, to the next look; 3 s unless told. */
+  /**
+   * Milliseconds from a join, or from a look that found partitions without a reader, to the next look.
+   * @default 3_000
+   */
   readonly soonMs?: number;
   /** Called when joining anew may help: ever more rarely while it does not. */
   readonly onUnread: (partitions: readonly number[]) => void;

@@ -27,7 +27,10 @@ export interface KafkaJsConsumerComponents {
 
 export interface KafkaJsConsumerOptions {
   readonly group: string;
-  /** Silence after which the library is held to be stuck, milliseconds; a session and a rebalance unless told. */
+  /**
+   * Silence after which the library is held to be stuck, milliseconds.
+   * @default a session and a rebalance
+   */
   readonly stallMs?: number;
   /** How often is looked for partitions without a reader. */
   readonly assignment?: Pick<AssignmentOptions, 'everyMs' | 'soonMs'>;

@@ -67,7 +67,10 @@ export class KafkaJsProducer implements KafkaProducer {
       maxNumbered = MAX_NUMBERED,
     }: {
       readonly compression?: CompressionName;
-      /** Records sent as one producer; 2^30 unless told, and no more than that. */
+      /**
+       * Records sent as one producer, 2^30 at the most.
+       * @default 2 ** 30
+       */
       readonly maxNumbered?: number;
     } = {},
   ) {

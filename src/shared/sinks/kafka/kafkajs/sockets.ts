@@ -30,7 +30,10 @@ export interface SocketOptions {
   readonly setting: string;
   /** Whether SASL is what a connection begins with. */
   readonly sasl: boolean;
-  /** Milliseconds of silence after a question that end a connection: 9,500, and 5,000 for the first, unless told. */
+  /**
+   * Milliseconds of silence after a question that end a connection.
+   * @default 9_500, and 5_000 for the first
+   */
   readonly silenceMs?: number;
   /** What each connection over TLS takes of its files as they are then, instead of what the library hands it. */
   readonly tls?: (() => ConnectionOptions) | undefined;
