@@ -66,6 +66,7 @@ export class EmbeddedBrokerThread {
       worker.once('exit', (code) => resolve(reason || `exit code ${code}`));
     });
     this.#exit = exit;
+    // It reports that it serves or that it cannot, or ends without a word.
     const report = await Promise.race([
       new Promise<BrokerReport>((resolve) => worker.once('message', resolve)),
       exit.then((error): BrokerReport => ({ error })),

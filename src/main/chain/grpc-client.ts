@@ -1,6 +1,7 @@
 /** The blockchain service over gRPC. */
 
 import { makeGenericClientConstructor, status as Status } from '@grpc/grpc-js';
+import { pause } from '../../shared/async/pause.js';
 import { type HashHex, hashFromBytes, hashToBytes } from '../../shared/bitcoin/hash.js';
 import { HEADER_LENGTH, headerHash } from '../../shared/bitcoin/header.js';
 import { errorMessage } from '../../shared/errors.js';
@@ -15,7 +16,7 @@ import {
   PeerRegistryServiceClient,
   PeerRegistryServiceService,
 } from '../../shared/generated/peer_registry.js';
-import { NotFoundError, pause, RpcError, type UnaryMethod, untilItAnswers } from '../../shared/grpc/call.js';
+import { NotFoundError, RpcError, type UnaryMethod, untilItAnswers } from '../../shared/grpc/call.js';
 import type { Channel } from '../../shared/grpc/channel.js';
 import { Neighbour, type NeighbourComponents, type NeighbourSettings } from '../../shared/grpc/neighbour.js';
 import { AnyBlockchainClient } from '../../shared/grpc/older-answers.js';
@@ -166,7 +167,7 @@ export class GrpcBlockchainClient implements BlockchainClient {
       );
       if ((await this.getFsmState(signal)) !== 'IDLE') return true;
       // The answer should mean that IDLE is over; where it does not, it must not be asked for without a pause.
-      await pause(this.#absentRetryMs, signal);
+      await pause(this.#absentRetryMs, { signal });
       return false;
     };
     const patience = { signal, logger: this.#logger, retryMs: this.#absentRetryMs };

@@ -1,6 +1,7 @@
 /** `teranode-p2p records`: what is in the embedded broker, read from outside the server's process. */
 
 import { type Command, InvalidArgumentError } from 'commander';
+import { raceSignal } from 'race-signal';
 import type { KafkaTopic } from '../../shared/messages/kafka-topic.js';
 import { ANNOUNCED_TOPICS, KAFKA_TOPICS } from '../../shared/messages/topics.js';
 import type { Settings } from '../../shared/settings/table.js';
@@ -84,23 +85,25 @@ async function readTopic(
   onRecord: (record: ConsumedRecord) => void,
 ): Promise<void> {
   let left = count;
-  let ended = false;
-  const interrupt = interrupted().then(() => {
-    ended = true;
-  });
+  const ending = new AbortController();
+  const { signal } = ending;
+  void interrupted().then(() => ending.abort());
   const readPartition = async (partition: number, oldest: number, next: number) => {
     let offset = from === 'oldest' ? oldest : from === 'newest' ? next : from;
-    while (!ended && left > 0 && (follow || offset < next)) {
+    while (!signal.aborted && left > 0 && (follow || offset < next)) {
       const request = { topic, partition, offset, maxBytes: READ_BYTES, waitMs: follow ? WAIT_MS : 0 };
-      const records = await Promise.race([client.read(request), interrupt]);
-      if (records === undefined || (records.length === 0 && !follow)) return;
+      const records = await client.read(request);
+      if (signal.aborted || (records.length === 0 && !follow)) return;
       for (const record of records) {
         offset = Number(record.offset) + 1;
         if (left-- > 0) onRecord(record);
       }
     }
   };
-  await Promise.all(offsets.map(({ oldest, next }, partition) => readPartition(partition, oldest, next)));
+  const read = offsets.map(({ oldest, next }, partition) => readPartition(partition, oldest, next));
+  await raceSignal(Promise.all(read), signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
 }
 
 function noRecords(topic: string, known: KafkaTopic | undefined, from: RecordsOptions['from']): string {

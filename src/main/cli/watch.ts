@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { raceSignal } from 'race-signal';
 import { deadlineSignal } from '../../shared/async/deadline.js';
 import { pause } from '../../shared/async/pause.js';
 import { monotonic } from '../../shared/clock.js';
@@ -103,9 +104,9 @@ async function watch(options: WatchOptions, command: Command, terminal: Terminal
   process.once('exit', kill);
   terminal.note(`Starting a server that listens to ${options.network} and announces nothing of its own …`);
   try {
-    await Promise.race([server.ready, ended(ending.signal)]);
+    await raceSignal(server.ready, ending.signal);
     const run = readRunFile(settings.DATADIR);
-    if (!ending.signal.aborted && run !== undefined) {
+    if (run !== undefined) {
       const at = `127.0.0.1:${run.ports.http}`;
       terminal.note(`It is ${run.peerId}, its page is http://${at}/. Ctrl-C ends it.`);
       const printer = new FramePrinter(options, terminal, () => end());
@@ -115,16 +116,12 @@ async function watch(options: WatchOptions, command: Command, terminal: Terminal
       ]);
     }
   } catch (error) {
-    failure ??= errorMessage(error);
+    if (!ending.signal.aborted) failure = errorMessage(error);
   }
   await server.stop(monotonic() + STOP_MS);
   process.off('exit', kill);
   letGo();
   if (failure !== undefined) throw new CommandError(failure);
-}
-
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 /** Warnings of the server; those of whom it calls are told together. */

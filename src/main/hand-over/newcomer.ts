@@ -3,6 +3,8 @@
  * so by the end of the connection, after which the lock is free. The lock alone decides: an answer is a courtesy, and process ids mean nothing across containers.
  */
 
+import pTimeout from 'p-timeout';
+import { raceSignal } from 'race-signal';
 import { pause } from '../../shared/async/pause.js';
 import { monotonic } from '../../shared/clock.js';
 import { AbortedError, errorMessage } from '../../shared/errors.js';
@@ -88,7 +90,11 @@ export class Newcomer {
         return;
       }
       if (grant.overAt === undefined) {
-        await Promise.race([grant.connection.over, pause(ASK_AGAIN_MS, { signal: this.#signal })]);
+        const { over } = grant.connection;
+        await pTimeout(raceSignal(over, this.#signal).catch(() => {}), {
+          milliseconds: ASK_AGAIN_MS,
+          message: false,
+        });
         continue;
       }
       if (monotonic() - grant.overAt < TRYING_MS) {

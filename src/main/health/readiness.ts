@@ -1,5 +1,7 @@
 /** Whether this server can do its work now: all dependencies asked in parallel, each within its time. */
 
+import pTimeout from 'p-timeout';
+import { SingleFlight } from '../../shared/async/single-flight.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { DependencyHealth, HealthCheck, HealthReport } from '../../shared/health.js';
 import { withoutSecrets } from '../../shared/redaction.js';
@@ -16,7 +18,7 @@ export interface ReadinessOptions {
 export class Readiness {
   readonly #checks: () => readonly HealthCheck[];
   readonly #timeoutMs: number;
-  #underWay: Promise<HealthReport> | undefined;
+  readonly #looks = new SingleFlight<HealthReport>();
 
   constructor(
     { checks }: { checks: () => readonly HealthCheck[] },
@@ -28,10 +30,7 @@ export class Readiness {
 
   /** 200 when every dependency is well, else 503. Never rejects, and takes no longer than the time of one check. */
   check(): Promise<HealthReport> {
-    this.#underWay ??= this.#look().finally(() => {
-      this.#underWay = undefined;
-    });
-    return this.#underWay;
+    return this.#looks.run(() => this.#look());
   }
 
   async #look(): Promise<HealthReport> {
@@ -40,20 +39,18 @@ export class Readiness {
   }
 
   async #ask({ resource, check }: HealthCheck): Promise<readonly DependencyHealth[]> {
-    const signal = AbortSignal.timeout(this.#timeoutMs);
-    let onAbort: (() => void) | undefined;
-    const late = new Promise<never>((_, reject) => {
-      onAbort = () => reject(new Error(`no answer within ${this.#timeoutMs} ms`));
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
+    const asking = new AbortController();
+    const milliseconds = this.#timeoutMs;
     try {
-      const answer = await Promise.race([check(signal), late]);
+      const answer = await pTimeout(check(asking.signal), {
+        milliseconds,
+        message: `no answer within ${milliseconds} ms`,
+      });
       return Array.isArray(answer) ? answer : [answer as DependencyHealth];
     } catch (error) {
+      asking.abort();
       const why = errorMessage(error);
       return [{ resource, status: 503, error: why, message: `${resource} failed its check` }];
-    } finally {
-      if (onAbort) signal.removeEventListener('abort', onAbort);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** All processes' and threads' figures in one scrape. */
 
+import pTimeout from 'p-timeout';
 import { openMetricsContentType, Registry, type RegistryContentType } from 'prom-client';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { SourceAnswer } from '../../shared/metrics/source.js';
@@ -92,7 +93,10 @@ export class MetricsAggregate {
 
   async #ask(name: string, source: Source): Promise<readonly MetricSnapshot[]> {
     try {
-      const { instance, metrics } = await within(source.collect(), this.#timeoutMs);
+      const { instance, metrics } = await pTimeout(source.collect(), {
+        milliseconds: this.#timeoutMs,
+        message: `no answer within ${this.#timeoutMs} ms`,
+      });
       const current = readSnapshots(metrics);
       if (source.instance !== instance) {
         if (source.instance !== undefined) remember(source);
@@ -186,16 +190,4 @@ function merge(sources: readonly (readonly MetricSnapshot[])[]): readonly Metric
       return value === undefined || values[0] === undefined ? [] : [{ ...values[0], value }];
     }),
   }));
-}
-
-async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

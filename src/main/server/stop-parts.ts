@@ -1,6 +1,6 @@
 /** The stop of the parts, wherever their start has come to. */
 
-import { setTimeout as pause } from 'node:timers/promises';
+import pTimeout from 'p-timeout';
 import type { Lifecycle } from '../../shared/lifecycle/lifecycle.js';
 
 /** What a start that is given up has to end: after its parts are stopped, and in a hand-over also before. */
@@ -24,7 +24,7 @@ export async function stopParts(
     .then(() => {
       isStarting = false;
     });
-  const ended = () => Promise.race([started, pause(START_ENDS_MS, undefined, { ref: false })]);
+  const ended = () => started && pTimeout(started, { milliseconds: START_ENDS_MS, message: false });
   // A part that is just starting may, once it has, go on for ever. A process that ends takes it along.
   if (handOver.handingOver) await ended();
   const unclean = (await lifecycle?.stop(deadline)) ?? [];

@@ -1,5 +1,6 @@
 /** When a peer may be asked to catch up from, and whether one of which nothing is proven. Times are unix ms. */
 
+import { Backoff } from '../../shared/async/backoff.js';
 import type { Settings } from '../../shared/settings/table.js';
 
 export type PaceSettings = Pick<
@@ -11,15 +12,14 @@ export type PaceSettings = Pick<
 const SETTLE_INTERVALS = 5;
 /** The longest pause after attempts in vain, in intervals. */
 const MAX_BACKOFF = 32;
-const MAX_FAILURES = 16;
 
 export class SyncPace {
   readonly #settings: PaceSettings;
   readonly #now: () => number;
   #height: number | undefined;
   #roseAt = 0;
-  /** Attempts in vain since our height rose, and looks that found nobody. */
-  #failures = 0;
+  /** After attempts in vain since our height rose, and looks that found nobody. */
+  readonly #backoff: Backoff;
   #nextAt = 0;
   /** Peers of which nothing is proven that may still be tried until our height rises or a backoff is over. */
   #probes: number;
@@ -28,6 +28,8 @@ export class SyncPace {
   constructor(settings: PaceSettings, now: () => number) {
     this.#settings = settings;
     this.#now = now;
+    const { p2p_sync_interval: firstMs } = settings;
+    this.#backoff = new Backoff({ firstMs, maxMs: MAX_BACKOFF * firstMs });
     this.#probes = this.maxProbes;
   }
 
@@ -58,7 +60,7 @@ export class SyncPace {
   /** Whether a peer may be tried now. A height that rises needs nobody. */
   get isDue(): boolean {
     const now = this.#now();
-    return now >= this.#nextAt && (this.#failures > 0 || now - this.#roseAt >= this.settleMs);
+    return now >= this.#nextAt && (this.#backoff.failures > 0 || now - this.#roseAt >= this.settleMs);
   }
 
   /** Takes in our height. */
@@ -68,25 +70,23 @@ export class SyncPace {
     if (before !== undefined && height <= before) return;
     this.#roseAt = this.#now();
     this.#probes = this.maxProbes;
-    if (before !== undefined) this.#failures = 0;
+    if (before !== undefined) this.#backoff.reset();
   }
 
   /** Nobody is ahead of us. */
   level(): void {
-    this.#failures = 0;
+    this.#backoff.reset();
   }
 
   /** An attempt has led to where it should. */
   succeeded(): void {
-    this.#failures = 0;
+    this.#backoff.reset();
     this.#probes = this.maxProbes;
   }
 
   /** An attempt was in vain, or there is nobody to try: the first time one interval passes until the next, then two, and so on, 32 at the most. */
   backOff(): void {
-    const intervals = Math.min(MAX_BACKOFF, 2 ** this.#failures);
-    this.#failures = Math.min(this.#failures + 1, MAX_FAILURES);
-    this.#nextAt = this.#now() + intervals * this.#settings.p2p_sync_interval;
+    this.#nextAt = this.#now() + this.#backoff.next();
   }
 
   /** At the next attempt those of which nothing is proven have their turns again. */

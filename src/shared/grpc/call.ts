@@ -7,7 +7,6 @@ import {
   type ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
-import { pause as wait } from '../async/pause.js';
 import { retry } from '../async/retry.js';
 import { libraryTime } from '../clock.js';
 import { AbortedError, errorMessage, UnavailableError } from '../errors.js';
@@ -157,11 +156,6 @@ function plainCause(details: string): string {
   if (tls === 'wrong version number') return 'it speaks no TLS (security_level_grpc)';
   if (tls !== undefined) return `TLS: ${tls}`;
   return cause.replace(/^connect (E[A-Z]+) \S+$/, 'connect $1');
-}
-
-/** Resolves after `ms`; rejects with AbortedError when the signal comes first. */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  if (!(await wait(ms, { signal }))) throw new AbortedError('the wait was given up');
 }
 
 /** Between two lines of the log about a service that stays away. */

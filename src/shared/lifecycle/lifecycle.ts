@@ -1,5 +1,6 @@
 /** A list of parts, started in order and stopped backwards. Whoever wants to know something of all of them reads it here. */
 
+import pTimeout from 'p-timeout';
 import { monotonic } from '../clock.js';
 import { AbortedError, errorMessage } from '../errors.js';
 import type { HealthCheck, VitalSign } from '../health.js';
@@ -96,13 +97,5 @@ export class Lifecycle {
 /** `work`, or a rejection at `deadline` (monotonic). */
 async function before(deadline: number, work: void | Promise<void>): Promise<void> {
   if (work === undefined) return;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('took too long')), Math.max(0, deadline - monotonic()));
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  await pTimeout(work, { milliseconds: Math.max(1, deadline - monotonic()), message: 'took too long' });
 }

@@ -169,6 +169,7 @@ export class GroupMember {
     this.#ran();
     // The library connects anew for a join that was under way when it was told to disconnect.
     if (this.#leaving) return this.#disconnect();
+    // A place is taken, or never will be.
     await Promise.race([this.#started, this.ended]);
   }
 

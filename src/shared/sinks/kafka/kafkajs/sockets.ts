@@ -3,6 +3,7 @@
 import { connect as connectPlain, isIP, Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import type { ISocketFactory } from 'kafkajs';
+import { Backoff, type BackoffPolicy } from '../../../async/backoff.js';
 import { hostAndPort } from '../../../net/listen-address.js';
 
 const KEEP_ALIVE_MS = 60_000;
@@ -16,9 +17,8 @@ const SILENCE_MS = 9500;
 /** Which versions it speaks a broker knows without asking anybody. */
 const FIRST_SILENCE_MS = 5000;
 
-/** A broker that did not answer is left alone for so long, twice as long each time, until it is heard again. */
-const FIRST_REST_MS = 5000;
-const LAST_REST_MS = 30_000;
+/** For how long a broker that did not answer is left alone, until it is heard again. */
+const REST: BackoffPolicy = { firstMs: 5_000, maxMs: 30_000 };
 
 /** Kafka's numbers of requests. */
 const API_VERSIONS = 18;
@@ -110,7 +110,7 @@ function closeOnceEnded(socket: Socket): void {
  * asked who leads now: each such question would cost the whole silence again, and meanwhile nothing is sent to anybody.
  */
 class BrokerBackoff {
-  readonly #rests = new Map<string, { readonly ms: number; readonly until: number }>();
+  readonly #rests = new Map<string, { readonly backoff: Backoff; until: number }>();
 
   has(broker: string): boolean {
     return (this.#rests.get(broker)?.until ?? 0) > performance.now();
@@ -119,9 +119,8 @@ class BrokerBackoff {
   silent(broker: string): void {
     // Several connections fall silent together.
     if (this.has(broker)) return;
-    const before = this.#rests.get(broker)?.ms;
-    const ms = before === undefined ? FIRST_REST_MS : Math.min(2 * before, LAST_REST_MS);
-    this.#rests.set(broker, { ms, until: performance.now() + ms });
+    const { backoff } = this.#rests.get(broker) ?? { backoff: new Backoff(REST) };
+    this.#rests.set(broker, { backoff, until: performance.now() + backoff.next() });
   }
 
   answered(broker: string): void {
