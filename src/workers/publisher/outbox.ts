@@ -1,26 +1,25 @@
 /** What was accepted and who still has to get it: the journal, and the sinks that read it. */
 
-import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Backoff, type BackoffPolicy } from '../../shared/async/backoff.js';
-import { errorMessage, UnavailableError } from '../../shared/errors.js';
+import { UnavailableError } from '../../shared/errors.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { JournalBounds } from '../../shared/journal/bounds.js';
-import { Cursor, cursorNames } from '../../shared/journal/cursor.js';
-import { decodeEntry, encodeEntry, hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
+import { hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
 import { type Appended, Journal, type Opened } from '../../shared/journal/journal.js';
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { DamagedError } from '../../shared/sinks/backlog.js';
-import { DeadLetters, type ReturnedLetter } from '../../shared/sinks/dead-letters.js';
-import type { SinkCursor } from '../../shared/sinks/drainer.js';
+import { DeadLetters } from '../../shared/sinks/dead-letters.js';
 import { Drainer } from '../../shared/sinks/drainer.js';
 import { isRecordOf } from '../../shared/sinks/kafka/sink.js';
-import { KeptEntries } from '../../shared/sinks/kept.js';
-import { type DrainerMeters, type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
-import type { DeadLetter, OutboxTopic, Sink } from '../../shared/sinks/types.js';
+import { type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js';
+import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
+import { KeptRecords } from './kept-records.js';
+import { outboxHealth } from './outbox-health.js';
+import type { Outlet } from './outlet.js';
+import { idOf, recordAlone } from './returned-letters.js';
+import { SinkCursors } from './sink-cursors.js';
 
 export interface OutboxComponents {
   readonly logger: Logger;
@@ -38,47 +37,22 @@ export interface OutboxOptions {
   readonly max: number;
 }
 
-/** One sink of one topic. */
-export interface Outlet {
-  /** In metrics, log lines and on the command line. */
-  readonly topic: string;
-  /** Id of the topic whose records it takes; 0 where it takes frames. */
-  readonly id: number;
-  /** Where the sink is and what setting says so, for readiness. */
-  readonly place: string;
-  readonly sink: (epoch: string) => Sink;
-  /** Where it takes frames and no records: it is owed none, so what is lost to it is counted here. */
-  readonly frames?: DrainerMeters & { lost(frames: number): void };
-}
-
 /** How often cursors are moved over what is of no use to their sinks, so that a start has little to look through. */
 const SETTLE_MS = 30_000;
 const MEND: BackoffPolicy = { firstMs: 200, maxMs: 5_000 };
-/** Below the journal's directory. */
-const KEPT = 'kept';
-/** Below the cursors'. */
-const DOUBTS = 'doubts';
 const SCAN_BYTES = 1024 * 1024;
-const NOTHING = new Uint8Array(0);
 
 export class Outbox {
   readonly journal: Journal;
   readonly #components: OutboxComponents;
   readonly #options: OutboxOptions;
   readonly #letters: DeadLetters;
-  readonly #cursors: string;
+  readonly #cursors: SinkCursors;
+  readonly #kept: KeptRecords;
   readonly #reader: JournalReader;
   readonly #readers: JournalReader[];
-  readonly #open: Cursor[] = [];
   /** One an outlet, in their order. */
   #drainers: Drainer[] = [];
-  /** Cursors of sinks that no setting names any more, and where they are. */
-  readonly #strays = new Map<string, number>();
-  readonly #names = new Set<string>();
-  /** What each topic has yet to get out of segments that went. */
-  readonly #kept = new Map<Drainer, KeptEntries>();
-  /** Why the journal is larger than it should be. */
-  #unkept: string | undefined;
   #settling: NodeJS.Timeout | undefined;
   #mending: NodeJS.Timeout | undefined;
   readonly #mends = new Backoff(MEND);
@@ -88,10 +62,11 @@ export class Outbox {
     const { path, fsync, bounds } = options;
     this.#components = components;
     this.#options = options;
-    this.#cursors = join(path, 'cursors');
     this.journal = new Journal({ logger }, { ...bounds, directory: path, fsync });
     this.#reader = new JournalReader({ directory: path });
     this.#readers = [this.#reader];
+    this.#cursors = new SinkCursors({ journal: this.journal, logger }, join(path, 'cursors'));
+    this.#kept = new KeptRecords({ reader: this.#reader, logger }, join(path, 'kept'));
     this.#letters = new DeadLetters({ logger, metrics }, { directory: join(path, 'dead-letters'), fsync });
   }
 
@@ -110,8 +85,7 @@ export class Outbox {
   async #takeUp(): Promise<void> {
     this.#letters.open();
     this.#drainers = this.#components.outlets.map((outlet) => this.#drainer(outlet));
-    this.#findStrays();
-    this.#noteCursors();
+    this.#cursors.findStrays((name, position) => this.#kept.open(name, position).end);
     const waiting = await this.#count();
     this.#drainers.forEach((drainer, index) => {
       drainer.start(waiting[index] ?? 0);
@@ -122,24 +96,9 @@ export class Outbox {
   }
 
   #closeFiles(): void {
-    for (const file of [...this.#readers, ...this.#open]) file.close();
+    for (const reader of this.#readers) reader.close();
+    this.#cursors.close();
     this.journal.close();
-  }
-
-  #findStrays(): void {
-    for (const name of new Set([...cursorNames(this.#cursors), ...this.journal.cursors])) {
-      if (this.#names.has(name)) continue;
-      const cursor = Cursor.open({ directory: this.#cursors, name });
-      cursor.close();
-      const { found } = cursor;
-      const at = typeof found === 'string' ? undefined : this.journal.resolve(found);
-      this.#strays.set(name, Math.max(at ?? this.journal.end, this.#keptFor(name, at ?? 0).end));
-      this.#components.logger.warn({ cursor: name }, 'no setting names a cursor');
-    }
-  }
-
-  #noteCursors(): void {
-    this.journal.noteCursors([...this.#names, ...this.#strays.keys()]);
   }
 
   #drainer({ topic, id, place, sink: create, frames }: Outlet): Drainer {
@@ -147,13 +106,13 @@ export class Outbox {
     const { journal } = this;
     const sink = create(journal.epoch);
     const name = `${sink.name}.${topic}`;
-    const cursor = this.#cursor(name);
+    const cursor = this.#cursors.open(name);
     // A reader of its own, which goes on where it was.
     const reader = new JournalReader({ directory: this.#options.path });
     this.#readers.push(reader);
     // Nothing of it goes while nobody knows how far the sink is.
     const keptFrom = cursor.damaged === undefined ? cursor.position : 0;
-    const kept = frames === undefined ? this.#keptFor(name, keptFrom) : undefined;
+    const kept = frames === undefined ? this.#kept.open(name, keptFrom) : undefined;
     const source = {
       get end() {
         return journal.end;
@@ -193,119 +152,19 @@ export class Outbox {
       },
       { topic, place, takes: isRecordOf(id), halted: cursor.damaged },
     );
-    if (kept !== undefined) this.#kept.set(drainer, kept);
+    if (kept !== undefined) this.#kept.add(drainer, kept);
     return drainer;
-  }
-
-  #keptFor(name: string, position: number): KeptEntries {
-    const kept = new KeptEntries({ directory: join(this.#options.path, KEPT), name });
-    kept.open(position);
-    return kept;
-  }
-
-  /** The first position that `drainer` needs of the journal itself. */
-  #neededBy(drainer: Drainer): number {
-    return Math.max(drainer.position, this.#kept.get(drainer)?.end ?? 0);
   }
 
   /** Keeps elsewhere what topics have yet to get before `to`; false where that cannot be done. */
   #release(to: number): boolean {
-    const { logger } = this.#components;
-    if (this.#pinningStrays().some((position) => position < to)) return false;
-    for (const [drainer, kept] of this.#kept) {
-      const from = this.#neededBy(drainer);
-      if (from >= to) continue;
-      try {
-        kept.keep(from, to, this.#recordsOf(drainer, from, to));
-      } catch (error) {
-        if (this.#unkept === undefined)
-          logger.warn(
-            { err: error, topic: drainer.topic },
-            'records cannot be kept outside the journal, which grows',
-          );
-        this.#unkept = errorMessage(error);
-        return false;
-      }
-      logger.info(
-        { topic: drainer.topic, from, to },
-        'the journal is too large: what a topic has yet to get is kept beside it',
-      );
-    }
-    this.#unkept = undefined;
-    return true;
-  }
-
-  *#recordsOf(drainer: Drainer, from: number, to: number): Generator<JournalledEntry> {
-    for (let at = from; at < to; ) {
-      const { entries, next, gap } = this.#reader.read(at, to, SCAN_BYTES);
-      // Whose loss is not yet accepted stays where it is.
-      if (gap !== undefined) throw new DamagedError(gap);
-      for (const entry of entries) if (drainer.takes(entry.bytes)) yield entry;
-      at = next;
-    }
-  }
-
-  /** The place of a sink. A new one begins at now, and that is written down at once: what comes is owed from now on. */
-  #cursor(name: string): SinkCursor & { readonly damaged: string | undefined } {
-    const { journal } = this;
-    this.#names.add(name);
-    const cursor = Cursor.open({ directory: this.#cursors, name });
-    this.#open.push(cursor);
-    const { found } = cursor;
-    let position = typeof found === 'string' ? undefined : journal.resolve(found);
-    const isNew = found === 'new' && !journal.cursors.includes(name);
-    let damaged: string | undefined;
-    // Nobody knows where a damaged one was: it stays as it is until somebody has decided, and what came before is not sent.
-    let since: Cursor | undefined;
-    if (position === undefined && !isNew) {
-      const faults = { damaged: 'its cursor is damaged', new: 'its cursor is missing' };
-      damaged = typeof found === 'string' ? faults[found] : 'its cursor is of another journal';
-      since = this.#doubt(name);
-      position = since.at?.position;
-    } else {
-      rmSync(join(this.#cursors, DOUBTS, `${name}.cursor`), { force: true });
-    }
-    if (isNew) {
-      cursor.reset({ epoch: journal.epoch, position: journal.end });
-      if (journal.end > journal.oldest.position)
-        this.#components.logger.warn(
-          { cursor: name },
-          'a sink has no place in the journal yet: what came before is not for it',
-        );
-    }
-    position ??= journal.end;
-    return {
-      damaged,
-      get position() {
-        return position as number;
-      },
-      move: (to) => {
-        const moved = { epoch: journal.epoch, position: to };
-        if (since === undefined) cursor.move(moved);
-        else {
-          cursor.reset(moved);
-          since.remove();
-          since = undefined;
-        }
-        position = to;
-      },
-    };
-  }
-
-  /** Where the journal ended when the cursor `name` was first found damaged or missing: what came since is owed, however often there is a start before somebody decides. */
-  #doubt(name: string): Cursor {
-    const { journal } = this;
-    const since = Cursor.open({ directory: join(this.#cursors, DOUBTS), name });
-    this.#open.push(since);
-    const at = typeof since.found === 'string' ? undefined : journal.resolve(since.found);
-    since.reset({ epoch: journal.epoch, position: at ?? journal.end });
-    return since;
+    return this.#cursors.strayPositions.every((position) => position >= to) && this.#kept.release(to);
   }
 
   /** What each drainer has before it, in one pass. */
   async #count(): Promise<number[]> {
-    const counts = this.#drainers.map((drainer) => this.#kept.get(drainer)?.count(drainer.position) ?? 0);
-    const needed = this.#drainers.map((drainer) => this.#neededBy(drainer));
+    const counts = this.#drainers.map((drainer) => this.#kept.count(drainer));
+    const needed = this.#drainers.map((drainer) => this.#kept.neededBy(drainer));
     const { end } = this.journal;
     let from = Math.min(end, ...needed);
     while (from < end) {
@@ -408,49 +267,22 @@ export class Outbox {
   /** Nothing before this may go: the first record that a sink has yet to get. Frames are owed to nobody. */
   #pinned(): number {
     this.#settle();
-    const needed = this.#recordDrainers().map((drainer) => this.#neededBy(drainer));
-    return Math.min(this.journal.end, ...needed, ...this.#pinningStrays());
-  }
-
-  #pinningStrays(): number[] {
-    return [...this.#strays].filter(([name]) => !name.endsWith('.notifications')).map(([, at]) => at);
+    const needed = this.#recordDrainers().map((drainer) => this.#kept.neededBy(drainer));
+    return Math.min(this.journal.end, ...needed, ...this.#cursors.strayPositions);
   }
 
   status(): readonly OutboxTopic[] {
     return this.#recordDrainers().map((drainer) => drainer.status());
   }
 
-  /** `kept`: the part of a topic's room that is not for strangers. */
+  /** `kept`: the part of a topic's capacity that is not for strangers. */
   health(kept: number): DependencyHealth {
-    const resource = 'outbox';
     const { max } = this.#options;
-    const topics = [...new Map(this.#recordDrainers().map((drainer) => [drainer.topic, drainer])).keys()];
-    const depths = topics.map((topic) => `${max - this.capacity(topic)} ${topic}`).join(', ');
-    const strays = [...this.#strays.keys()].map(
-      (name) => `; no setting names ${name}: \`teranode-p2p outbox forget ${name}\``,
-    );
-    const { failure, pressure } = this.journal;
-    const shortened =
-      pressure === undefined
-        ? ''
-        : `; a full disk cut the journal’s history at ${new Date(pressure).toISOString()}`;
-    const grows =
-      this.#unkept === undefined
-        ? ''
-        : `; the journal grows, for what a topic has yet to get cannot be kept beside it: ${this.#unkept}`;
-    const message = `${depths} wait for Kafka, at most ${max} each${shortened}${grows}${strays.join('')}`;
-    if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
-    const full = topics.filter((topic) => this.capacity(topic) <= 0);
-    if (full.length > 0) {
-      const error = `full: p2p_outbox_max is reached by ${full.join(' and ')}`;
-      return { resource, status: 503, error, message };
-    }
-    const nearly = topics.filter((topic) => this.capacity(topic) <= kept);
-    if (nearly.length > 0) {
-      const error = `full for strangers: the last tenth of p2p_outbox_max is left for ${nearly.join(' and ')}`;
-      return { resource, status: 503, error, message };
-    }
-    return { resource, status: 200, message };
+    const topics = new Set(this.#recordDrainers().map(({ topic }) => topic));
+    const capacities = new Map([...topics].map((topic) => [topic, this.capacity(topic)]));
+    const { fault: unkept } = this.#kept;
+    const { strays } = this.#cursors;
+    return outboxHealth({ capacities, max, kept, journal: this.journal, unkept, strays });
   }
 
   /** What each sink says of itself. */
@@ -463,7 +295,7 @@ export class Outbox {
     const { journalBytes, keptBytes } = this.#components.metrics;
     for (const drainer of this.#drainers) drainer.observe();
     journalBytes.set(this.journal.bytes);
-    for (const [{ topic }, { bytes }] of this.#kept) keptBytes.set({ topic }, bytes);
+    for (const { topic, bytes } of this.#kept.bytes) keptBytes.set({ topic }, bytes);
   }
 
   deadLetters(limit: number): Promise<readonly DeadLetter[]> {
@@ -486,13 +318,8 @@ export class Outbox {
 
   /** Drops a cursor that no setting names. Throws UnavailableError where there is none such. */
   forget(name: string): void {
-    if (!this.#strays.has(name)) throw new UnavailableError(`there is no cursor ${name} without a setting`);
-    this.#strays.delete(name);
-    // First: else it would be missed where its setting comes back.
-    this.#noteCursors();
-    Cursor.open({ directory: this.#cursors, name }).remove();
-    this.#keptFor(name, Number.POSITIVE_INFINITY);
-    this.#components.logger.warn({ cursor: name }, 'a cursor is forgotten');
+    this.#cursors.forget(name);
+    this.#kept.open(name, Number.POSITIVE_INFINITY);
   }
 
   /** Gives the sinks until `deadline` (monotonic), then closes everything. */
@@ -502,17 +329,4 @@ export class Outbox {
     await Promise.all(this.#drainers.map((drainer) => drainer.stop(deadline)));
     this.#closeFiles();
   }
-}
-
-/** A letter put back is a record and nothing else: no frame of the feed, and no repeat. */
-function recordAlone({ entry }: ReturnedLetter): Buffer {
-  return encodeEntry({ ...decodeEntry(entry), frame: NOTHING, repeatKey: '' });
-}
-
-/** The same for the same letters: put back again, after a death in the midst of it, they are in the journal once. */
-function idOf(letters: readonly ReturnedLetter[]): number {
-  const digest = createHash('sha256');
-  for (const { sink, topic, epoch, position } of letters)
-    digest.update(`${sink} ${topic} ${epoch} ${position}\n`);
-  return digest.digest().readUIntBE(0, 6);
 }

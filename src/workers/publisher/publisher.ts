@@ -38,7 +38,8 @@ import { Admission } from './admission.js';
 import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
 import { createPublisherMetrics, type PublisherMetrics } from './metrics.js';
-import { Outbox, type Outlet } from './outbox.js';
+import { Outbox } from './outbox.js';
+import type { Outlet } from './outlet.js';
 
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;
