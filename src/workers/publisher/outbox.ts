@@ -17,7 +17,7 @@ import { type OutboxMetrics, outboxMeters } from '../../shared/sinks/metrics.js'
 import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
 import { KeptRecords } from './kept-records.js';
 import { outboxHealth } from './outbox-health.js';
-import type { Outlet } from './outlet.js';
+import type { Outlet } from './outlets.js';
 import { idOf, recordAlone } from './returned-letters.js';
 import { SinkCursors } from './sink-cursors.js';
 
@@ -104,7 +104,7 @@ export class Outbox {
   #drainer({ topic, id, place, sink: create, frames }: Outlet): Drainer {
     const { logger, metrics } = this.#components;
     const { journal } = this;
-    const sink = create(journal.epoch);
+    const sink = create(journal);
     const name = `${sink.name}.${topic}`;
     const cursor = this.#cursors.open(name);
     // A reader of its own, which goes on where it was.

@@ -16,30 +16,28 @@ import type { DependencyHealth } from '../../shared/health.js';
 import { journalBounds } from '../../shared/journal/bounds.js';
 import { hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { isTaken, OUTCOMES, type OutcomeName, outcomeIndex } from '../../shared/messages/outcomes.js';
-import { ANNOUNCED_TOPICS, blocks, type KafkaTopicKey, notifications } from '../../shared/messages/topics.js';
+import { isTaken, OUTCOMES, outcomeIndex } from '../../shared/messages/outcomes.js';
+import { ANNOUNCED_TOPICS, blocks } from '../../shared/messages/topics.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
-import { type DecodedMessage, decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
+import { decodeCheckedBatch } from '../../shared/pipeline/checked-batch.js';
 import type { CheckedMessage, KnownAnnouncers, PublishedBatch } from '../../shared/pipeline/types.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import { QUEUES } from '../../shared/queues.js';
 import { Secrets } from '../../shared/secrets/secrets.js';
-import type { KafkaTopicUrl } from '../../shared/settings/values/kafka-topic.js';
-import { createProducer } from '../../shared/sinks/kafka/index.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
-import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.js';
-import { createOutboxMetrics, NO_METERS } from '../../shared/sinks/metrics.js';
-import { placeValues, TracedSink } from '../../shared/sinks/traced.js';
-import type { DeadLetter, OutboxTopic, Sink } from '../../shared/sinks/types.js';
+import { createOutboxMetrics } from '../../shared/sinks/metrics.js';
+import { placeValues } from '../../shared/sinks/traced.js';
+import type { DeadLetter, OutboxTopic } from '../../shared/sinks/types.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import { FLUSH_MS, Tracing } from '../../shared/tracing/tracing.js';
 import type { SpanValues, TracedMessage, TraceParent } from '../../shared/tracing/types.js';
 import { Admission } from './admission.js';
 import { Announcers } from './announcers.js';
 import { BlockFoundForwarder } from './block-found.js';
-import { createPublisherMetrics, type PublisherMetrics } from './metrics.js';
+import { createPublisherMetrics } from './metrics.js';
 import { Outbox } from './outbox.js';
-import type { Outlet } from './outlet.js';
+import { Outlets } from './outlets.js';
+import { type Sorted, sortBatch } from './sort.js';
 
 /** Within what readiness gives the publisher (2,000 ms), so that what Kafka does not answer costs that topic's line alone. */
 const HEALTH_MS = 1500;
@@ -54,18 +52,12 @@ const { keptFromStrangers: KEPT_FROM_STRANGERS } = QUEUES.outbox.bounds;
 /** Newest frames among which a former run's own status is looked for, with which clients are greeted until the next. */
 const GREETING_FRAMES = 10_000;
 
-/** A batch on its way through `publish`. */
-interface Sorted {
-  readonly outcomes: Uint8Array;
-  /** Positions of the messages that are to be stored, and the messages. */
-  readonly stored: { readonly index: number; readonly message: DecodedMessage; readonly isNew: boolean }[];
-}
-
 export class Publisher {
   readonly #config: PublisherConfig;
   readonly #logger: Logger;
   readonly #registry = new Registry();
   readonly #metrics = createPublisherMetrics(this.#registry);
+  readonly #outlets: Outlets;
   readonly #outbox: Outbox;
   readonly #admission: Admission;
   readonly #announcers: Announcers;
@@ -73,14 +65,12 @@ export class Publisher {
   readonly #tls: TlsWatch;
   readonly #secrets: Secrets;
   readonly #tracing: Tracing;
-  /** Where tracing is on: each sink, and what it takes. */
-  readonly #traced: { readonly takes: (entry: Uint8Array) => boolean; readonly sink: TracedSink }[] = [];
   #frames: FrameStreamServer | undefined;
   #closed = false;
 
   /** Throws ConfigurationError when a Kafka setting is wrong. */
   constructor({ logger }: { readonly logger: Logger }, config: PublisherConfig) {
-    const { settings, brokerSocketPath } = config;
+    const { settings } = config;
     this.#config = config;
     this.#announcers = new Announcers({
       max: settings.p2p_peer_map_max_size,
@@ -91,35 +81,22 @@ export class Publisher {
     // Main tells of these files.
     this.#tls = new TlsWatch({}, { services: serviceFiles(settings), kafka: kafkaFiles(settings) });
     this.#secrets = new Secrets(settings);
-    const kafka = { logger, brokerSocketPath, tls: this.#tls.of('kafka'), secrets: this.#secrets };
-    const outlets = ANNOUNCED_TOPICS.map(({ id, name: topic, setting: { key: setting } }): Outlet => {
-      const sink = new KafkaSink(createProducer(settings, setting, kafka));
-      return {
-        topic,
-        id,
-        place: placeOf(settings[setting]),
-        sink: (epoch) => this.#tracedSink(sink, { setting, epoch, takes: isRecordOf(id) }),
-      };
-    });
-    const { name, setting: frames } = notifications;
-    if (settings[frames.key] !== undefined) {
-      const setting = frames.key;
-      const producer = createProducer(settings, setting, kafka);
-      outlets.push({
-        topic: name,
-        id: 0,
-        place: placeOf(settings[setting]),
-        sink: (epoch) =>
-          this.#tracedSink(new KafkaSink(producer, frameForm(epoch)), { setting, epoch, takes: hasFrame }),
-        frames: notificationMeters({ logger, metrics: this.#metrics }),
-      });
-    }
+    this.#outlets = new Outlets(
+      {
+        logger,
+        metrics: this.#metrics,
+        tls: this.#tls.of('kafka'),
+        secrets: this.#secrets,
+        tracers: this.#tracing,
+      },
+      config,
+    );
     const metrics = createOutboxMetrics(
       this.#registry,
       ANNOUNCED_TOPICS.map((topic) => topic.name),
     );
     this.#outbox = new Outbox(
-      { logger, metrics, outlets },
+      { logger, metrics, outlets: this.#outlets.all },
       {
         path: config.journalPath,
         fsync: settings.p2p_outbox_fsync,
@@ -159,28 +136,6 @@ export class Publisher {
     }
     const { depth: waiting } = this.#outbox;
     if (waiting > 0) this.#logger.info({ waiting }, 'the outbox holds records of an earlier run');
-  }
-
-  /** `sink`, or where tracing is on one that traces. */
-  #tracedSink(
-    sink: KafkaSink,
-    of: {
-      readonly setting: KafkaTopicKey;
-      readonly epoch: string;
-      readonly takes: (entry: Uint8Array) => boolean;
-    },
-  ): Sink {
-    const { tracing, settings } = this.#config;
-    if (tracing === undefined) return sink;
-    const { setting, epoch, takes } = of;
-    const { scheme, topic } = settings[setting] as KafkaTopicUrl;
-    const { end: from } = this.#outbox.journal;
-    const traced = new TracedSink(
-      { sink, tracers: this.#tracing },
-      { system: scheme, topic, context: tracing.config.kafkaContext, epoch, from },
-    );
-    this.#traced.push({ takes, sink: traced });
-    return traced;
   }
 
   async #serveFrames(): Promise<void> {
@@ -229,7 +184,11 @@ export class Publisher {
     const end = this.#metrics.batchSeconds.startTimer();
     const messages = decodeCheckedBatch(batch);
     const now = monotonic();
-    const sorted = this.#sort(messages, retry ? this.#outbox.stored(id) : undefined, now);
+    const sorted = sortBatch(
+      messages,
+      { admission: this.#admission, outbox: this.#outbox },
+      { earlier: retry ? this.#outbox.stored(id) : undefined, now, kept: this.#kept },
+    );
     this.#keep(id, sorted, { now, traced });
     messages.forEach((message, index) => {
       if (!isTaken(sorted.outcomes[index] ?? -1)) return;
@@ -243,47 +202,6 @@ export class Publisher {
     this.#metrics.announcers.set(this.#announcers.size);
     end();
     return { outcomes: sorted.outcomes, outboxDepth: this.#outbox.depth };
-  }
-
-  /** Decides what is new, and remembers it. `earlier`: what an earlier publisher stored of this batch, undefined where it did not. */
-  #sort(
-    messages: readonly DecodedMessage[],
-    earlier: readonly Uint8Array[] | undefined,
-    now: number,
-  ): Sorted {
-    const outcomes = new Uint8Array(messages.length);
-    const stored: { index: number; message: DecodedMessage; isNew: boolean }[] = [];
-    const capacities = new Map(ANNOUNCED_TOPICS.map(({ id, name }) => [id, this.#outbox.capacity(name)]));
-    let next = 0;
-    messages.forEach((message, index) => {
-      outcomes[index] = message.outcome;
-      if (!isTaken(message.outcome)) return;
-      // They were stored in this order.
-      const known = earlier?.[next];
-      if (known !== undefined && Buffer.compare(known, message.entry) === 0) {
-        next++;
-        return;
-      }
-      if (message.own) {
-        if (message.frame.length > 0 && earlier === undefined) stored.push({ index, message, isNew: false });
-        return;
-      }
-      let outcome: OutcomeName = this.#admission.check(message, now);
-      const topic = message.record?.topic;
-      const capacity = topic === undefined ? 1 : (capacities.get(topic) ?? 0);
-      const kept = topic !== undefined && message.standing === 'stranger' ? this.#kept : 0;
-      // What a batch that is stored has not, was refused then: for want of capacity, or of a place among the announcers.
-      if (outcome === 'ok' && (capacity <= kept || earlier !== undefined)) outcome = 'outbox_full';
-      if (outcome !== 'ok') {
-        outcomes[index] = outcomeIndex(outcome);
-        return;
-      }
-      if (topic !== undefined) capacities.set(topic, capacity - 1);
-      this.#admission.remember(message, now);
-      if (message.frame.length > 0 || message.record !== undefined)
-        stored.push({ index, message, isNew: true });
-    });
-    return { outcomes, stored };
   }
 
   /** Stores what is to be stored; what follows from it begins only when that is safe. */
@@ -339,8 +257,7 @@ export class Publisher {
         'teranode.p2p.hash': record && hashFromBytes(record.hash),
       };
       this.#tracing.tracer?.start('journal', { parent, at: from, values })?.end();
-      for (const { takes, sink } of this.#traced)
-        if (takes(entry.bytes)) sink.follow(entry.position, parent, values);
+      this.#outlets.follow(entry, parent, values);
       if (hasFrame(entry.bytes)) shown.set(entry.seq, parent);
     });
     return shown;
@@ -422,31 +339,4 @@ export class Publisher {
     if (left > 0) this.#logger.warn({ left }, 'records stay in the outbox until the next start');
     return left;
   }
-}
-
-/** The figures of the notifications topic. */
-function notificationMeters({
-  logger,
-  metrics,
-}: {
-  readonly logger: Logger;
-  readonly metrics: PublisherMetrics;
-}): NonNullable<Outlet['frames']> {
-  return {
-    ...NO_METERS,
-    done: (count, outcome) => {
-      if (outcome === 'acknowledged') metrics.notified.inc({ outcome }, count);
-    },
-    lost: (frames) => {
-      metrics.notified.inc({ outcome: 'lost' }, frames);
-      logger.error({ frames }, 'frames did not reach the notifications topic');
-    },
-  };
-}
-
-/** Where the topic of a setting is, for a person. */
-function placeOf(topic: KafkaTopicUrl | undefined): string {
-  if (topic === undefined) return '';
-  const { scheme, brokers, setting } = topic;
-  return `${scheme === 'memory' ? 'embedded broker' : brokers.join(',')} (${setting})`;
 }
