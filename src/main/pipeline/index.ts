@@ -5,43 +5,30 @@
  */
 
 import { EventEmitter } from 'node:events';
-import { LRUCache } from 'lru-cache';
 import pTimeout from 'p-timeout';
-import type { Counter } from 'prom-client';
 import { monotonic, wall } from '../../shared/clock.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { CheckContext } from '../../shared/messages/context.js';
-import type { PeerFact } from '../../shared/messages/fact.js';
 import { framedBound } from '../../shared/messages/framing.js';
 import { byId } from '../../shared/messages/ids.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import type { MessageKind } from '../../shared/messages/kind.js';
-import {
-  isTaken,
-  type Offence,
-  OUTCOMES,
-  type Outcome,
-  type OutcomeName,
-  outcomeAt,
-  outcomeIndex,
-} from '../../shared/messages/outcomes.js';
+import { isTaken, type OutcomeName, outcomeAt, outcomeIndex } from '../../shared/messages/outcomes.js';
 import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { checkDirect, ownMessage } from '../../shared/pipeline/check.js';
 import { checkContextOf } from '../../shared/pipeline/check-context.js';
 import {
   encodeCheckedBatch,
   factOf,
-  joinCheckedMessages,
   microsOfMessage,
   outcomeOf,
   sliceCheckedBatch,
 } from '../../shared/pipeline/checked-batch.js';
 import type { AuthorStanding } from '../../shared/pipeline/standing.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
-import { QUEUES } from '../../shared/queues.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
-import type { TracedMessage, TraceParent } from '../../shared/tracing/types.js';
+import type { TraceParent } from '../../shared/tracing/types.js';
 import type {
   BanPolicy,
   Checking,
@@ -53,9 +40,12 @@ import type {
 import { Asked, type Asking, Finished } from './asked.js';
 import type { CheckerPool } from './checker-pool.js';
 import { Checks, type Entrant } from './checks.js';
-import { type MessageTrace, MessageTraces } from './message-trace.js';
+import { MessageTraces } from './message-trace.js';
 import type { PipelineMetrics } from './metrics.js';
 import { PublisherPool } from './publisher-pool.js';
+import { type Claim, Publishing } from './publishing.js';
+import { ShedLog } from './shed-log.js';
+import { type PipelineEvents, Verdicts } from './verdicts.js';
 
 export interface PipelineComponents {
   readonly settings: Settings;
@@ -70,22 +60,12 @@ export interface PipelineComponents {
   readonly tracers?: Tracers | undefined;
 }
 
-export interface PipelineEvents {
-  /** What GossipSub waits for: one for each message that was pushed. */
-  verdict: [messageId: string, verdict: 'accept' | 'ignore' | 'reject'];
-  /** A message of this author was accepted, whoever brought it; none of our own. */
-  accepted: [author: PeerIdText];
-  /** What a peer told of itself, in a message that was accepted or on the direct stream. */
-  fact: [fact: PeerFact];
-  /** A peer's best block, which it told on the direct stream: also a fact. */
-  bestBlock: [block: PeerFact & { readonly type: 'block' }];
-  /** By the author, whose signature the message bears, or whose direct stream it is. */
-  offence: [author: PeerIdText, offence: Offence];
-}
-
 export interface PipelineOptions {
   readonly publisher: PublisherConfig;
-  /** Those that come, and that the checkers know. @default MESSAGE_KINDS */
+  /**
+   * Those that come, and that the checkers know.
+   * @default MESSAGE_KINDS
+   */
   readonly kinds?: readonly MessageKind[];
   readonly checkerFile?: URL;
   readonly publisherFile?: URL;
@@ -93,46 +73,11 @@ export interface PipelineOptions {
   readonly publisherTimeoutMs?: number;
 }
 
-/** Bytes with the publisher from which on nothing more is collected: what waits for it is to wait where it can be shed. */
-const PUBLISHING_BYTES = QUEUES.publishing.bounds.bytes;
 const DRAIN_TIMEOUT_MS = 3000;
-/** Kinds from this priority on are shed last, and each second of it is logged. */
-const LOUD_PRIORITY = 5;
 
-/**
- * Messages whose author was scored for them. Anybody may send a signed message again once GossipSub has forgotten it, so one
- * mistake of an honest author would ban it for ever. As many as all peers whose score is remembered can have until banned:
- * who crowds these out crowds out the scores too.
- */
-const MAX_SCORED = 50_000;
-
-const OUTCOME: ReadonlyMap<OutcomeName, Outcome> = new Map(
-  OUTCOMES.map((outcome) => [outcome.name, outcome]),
-);
-const IGNORED: Outcome = { name: 'shed', verdict: 'ignore' };
 const REFUSED: Judgement = { signature: 'refused', where: 'main' };
 const NOT_LOOKED_AT: Checking = { judgement: Promise.resolve(REFUSED), copyFrom: () => {} };
 const SHED: Judgement = { signature: 'shed', where: 'main' };
-
-/** What main knows of a message that it gives its verdict on. */
-interface Known {
-  /** GossipSub's; undefined for our own. */
-  readonly id: string | undefined;
-  readonly kind: number;
-  readonly author: PeerIdText;
-  readonly source: PeerIdText;
-  /** Ends with its verdict. */
-  readonly trace: MessageTrace | undefined;
-}
-
-/** A message on its way to the publisher, or with it. */
-interface Claim {
-  readonly message: Known;
-  /** Of a checked batch. */
-  readonly bytes: Buffer;
-  /** What the publisher's spans are below. */
-  readonly parent: TraceParent | undefined;
-}
 
 export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChecks {
   readonly #components: PipelineComponents;
@@ -143,7 +88,9 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
   readonly #checks: Checks;
   readonly publisher: PublisherPool;
   readonly #traces: MessageTraces;
-  readonly #counters = new Map<number, Map<OutcomeName, Counter.Internal>>();
+  readonly #verdicts: Verdicts;
+  readonly #shed: ShedLog;
+  readonly #publishing: Publishing;
   readonly #asking: Asking = {
     finished: (message, finished) => this.#finished(message, finished),
     dropped: (message, why) => this.#dropped(message, why),
@@ -152,20 +99,7 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
   #tipBits = 0;
   #started = false;
   #closed = false;
-  /** For the publisher, at the end of the turn. */
-  #claims: Claim[] = [];
-  /** Checked messages that GossipSub has not asked for in this turn. */
-  #unclaimed = 0;
-  /** Those of this turn that are traced. */
-  #traced: MessageTrace[] = [];
-  #handingOver = false;
-  /** Batches and bytes with the publisher. */
-  #publishing = 0;
-  #publishingBytes = 0;
   #idle: (() => void)[] = [];
-  readonly #scored = new LRUCache<string, true>({ max: MAX_SCORED });
-  #shedLoudly = 0;
-  #lastLoud = 0;
 
   constructor(components: PipelineComponents, options: PipelineOptions) {
     super();
@@ -183,10 +117,9 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
         kinds,
         ...(checkerFile === undefined ? {} : { checkerFile }),
         ...(checkerTimeoutMs === undefined ? {} : { checkerTimeoutMs }),
-        canTake: () => this.#publishingBytes < PUBLISHING_BYTES,
+        canTake: () => this.#publishing.canTake,
       },
     );
-    metrics.showPublishing(() => this.#publishingBytes);
     this.publisher = new PublisherPool(
       { logger, metrics },
       {
@@ -195,6 +128,17 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
         ...(publisherTimeoutMs === undefined ? {} : { taskTimeoutMs: publisherTimeoutMs }),
       },
     );
+    this.#verdicts = new Verdicts({ logger, metrics, events: this }, this.#kinds);
+    this.#shed = new ShedLog(logger, this.#kinds);
+    this.#publishing = new Publishing({
+      publisher: this.publisher,
+      logger,
+      metrics,
+      concluded: (claim, name) => this.#concluded(claim, name),
+      answered: () => this.#checks.collectSoon(),
+      rested: () => this.#rest(),
+    });
+    metrics.showPublishing(() => this.#publishing.bytes);
   }
 
   get checkers(): CheckerPool {
@@ -213,7 +157,7 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
 
   /** Whether anything taken has no verdict yet. */
   get busy(): boolean {
-    return this.#publishing > 0 || this.#handingOver || this.#checks.inFlight > 0 || this.#checks.waiting > 0;
+    return this.#publishing.busy || this.#checks.inFlight > 0 || this.#checks.waiting > 0;
   }
 
   /** Compact target of our tip, for the header checks of the messages to come. */
@@ -241,7 +185,7 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
   check(incoming: IncomingMessage): Checking {
     const refusal = this.#refusal(incoming);
     if (refusal !== undefined) {
-      this.#counterOf(incoming.kind, refusal).inc();
+      this.#verdicts.count(incoming.kind, refusal);
       return NOT_LOOKED_AT;
     }
     const message = new Asked(incoming, this.#components.standingOf(incoming.author), this.#asking);
@@ -254,7 +198,7 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
   push(heard: ReceivedMessage): void {
     const { judgement } = heard;
     if (judgement instanceof Finished) {
-      this.#unclaimed -= 1;
+      this.#publishing.takeUp();
       this.#take(heard, judgement);
     } else this.#checkReceived(heard);
   }
@@ -266,8 +210,8 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
     const message = { id: undefined, kind: kind.id, author, source: author, trace: undefined };
     const checked = ownMessage(kind, own, { author, receivedAt: wall.told() }, this.#ownContext);
     const [bytes] = sliceCheckedBatch(encodeCheckedBatch([checked]));
-    if (bytes !== undefined && isTaken(checked.outcome)) this.#claim({ message, bytes, parent });
-    else this.#settle(message, outcomeAt(checked.outcome).name);
+    if (bytes !== undefined && isTaken(checked.outcome)) this.#publishing.claim({ message, bytes, parent });
+    else this.#verdicts.settle(message, outcomeAt(checked.outcome).name);
   }
 
   /** Takes a message of the direct stream: a peer's best block. */
@@ -278,9 +222,9 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
     if (fact === undefined) {
       this.#components.logger.debug({ peer: source, outcome: name }, 'best-block answer refused');
     }
-    if (fact !== undefined) this.#tell(() => this.emit('fact', fact));
-    if (fact?.type === 'block') this.#tell(() => this.emit('bestBlock', fact));
-    if (offence !== undefined) this.#tell(() => this.emit('offence', source, offence));
+    if (fact !== undefined) this.#verdicts.tell('fact', fact);
+    if (fact?.type === 'block') this.#verdicts.tell('bestBlock', fact);
+    if (offence !== undefined) this.#verdicts.tell('offence', source, offence);
   }
 
   /**
@@ -293,7 +237,7 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
     const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
     await pTimeout(idle, { milliseconds: Math.max(1, timeoutMs), message: false });
     if (this.busy) {
-      const left = { waiting: this.#checks.waiting, batches: this.#checks.inFlight + this.#publishing };
+      const left = { waiting: this.#checks.waiting, batches: this.#checks.inFlight + this.#publishing.batches };
       this.#components.logger.warn(left, 'messages are left without a verdict');
     }
   }
@@ -316,21 +260,19 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
 
   #finished(message: Asked, finished: Finished): Judgement {
     if (finished.signature === 'holds') {
-      this.#unclaimed += 1;
-      if (finished.trace !== undefined) this.#traced.push(finished.trace);
-      this.#handOverSoon();
+      this.#publishing.offer(finished.trace);
     } else {
       finished.trace?.end(finished.outcome);
-      this.#counterOf(message.kind, finished.outcome).inc();
+      this.#verdicts.count(message.kind, finished.outcome);
     }
     this.#rest();
     return finished;
   }
 
   #dropped(message: Asked, why: 'shed' | 'lost'): Judgement {
-    this.#counterOf(message.kind, 'shed').inc();
+    this.#verdicts.count(message.kind, 'shed');
     if (why === 'lost') return REFUSED;
-    this.#tellShed(message);
+    this.#shed.tell(message, this.#checks.waitingBytes);
     return SHED;
   }
 
@@ -338,7 +280,7 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
   #checkReceived(heard: ReceivedMessage): void {
     const refusal = this.#refusal(heard);
     if (refusal !== undefined) {
-      this.#settle({ ...heard, trace: undefined }, refusal);
+      this.#verdicts.settle({ ...heard, trace: undefined }, refusal);
       return;
     }
     const { kind, author, source, data } = heard;
@@ -357,8 +299,8 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
         this.#take(heard, new Finished(checked, where, trace));
       },
       drop: (why) => {
-        if (why === 'shed') this.#tellShed(message);
-        this.#settle({ ...heard, trace }, 'shed');
+        if (why === 'shed') this.#shed.tell(message, this.#checks.waitingBytes);
+        this.#verdicts.settle({ ...heard, trace }, 'shed');
       },
     };
     this.#checks.push(message);
@@ -370,74 +312,14 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
     const message = { id, kind, author, source, trace };
     if (trace !== undefined) trace.claimed = true;
     // Whoever was banned while it waited for a checker has no say from then on.
-    if (this.#components.bans.isPeerBanned(author)) this.#settle(message, 'banned');
-    else if (isTaken(outcomeOf(bytes))) this.#claim({ message, bytes, parent: trace?.context });
-    else this.#settle(message, finished.outcome);
-  }
-
-  #claim(claim: Claim): void {
-    this.#claims.push(claim);
-    this.#handOverSoon();
-  }
-
-  /** When GossipSub has been given every answer of this turn, and what comes of that in promises has come. */
-  #handOverSoon(): void {
-    if (this.#handingOver) return;
-    this.#handingOver = true;
-    queueMicrotask(() => process.nextTick(() => this.#handOver()));
-  }
-  #handOver(): void {
-    this.#handingOver = false;
-    if (this.#unclaimed > 0) this.#components.metrics.unclaimed.inc(this.#unclaimed);
-    this.#unclaimed = 0;
-    if (this.#traced.length > 0) {
-      for (const trace of this.#traced) if (!trace.claimed) trace.end('duplicate');
-      this.#traced = [];
-    }
-    const claims = this.#claims;
-    this.#claims = [];
-    if (claims.length > 0) this.#publish(claims);
-    else this.#rest();
-  }
-
-  #publish(claims: readonly Claim[]): void {
-    const { metrics, logger } = this.#components;
-    const batch = joinCheckedMessages(claims.map(({ bytes }) => bytes));
-    const { byteLength } = batch;
-    this.#publishing += 1;
-    this.#publishingBytes += byteLength;
-    const handedOver = monotonic();
-    this.publisher
-      .publish(batch, tracedOf(claims))
-      .then(({ outcomes }) => {
-        metrics.stageSeconds.observe({ stage: 'published' }, (monotonic() - handedOver) / 1000);
-        return claims.map((_, index) => outcomeAt(outcomes[index] ?? -1).name);
-      })
-      .catch((error: unknown) => {
-        logger.error({ err: error, messages: claims.length }, 'a batch was lost');
-        return claims.map((): OutcomeName => 'shed');
-      })
-      .then((names) => {
-        claims.forEach((claim, index) => {
-          this.#concluded(claim, names[index] ?? 'shed');
-        });
-      })
-      .finally(() => {
-        this.#publishing -= 1;
-        this.#publishingBytes -= byteLength;
-        this.#checks.collectSoon();
-        this.#rest();
-      })
-      .catch((error: unknown) => logger.error({ err: error }, 'a batch was not finished'));
+    if (this.#components.bans.isPeerBanned(author)) this.#verdicts.settle(message, 'banned');
+    else if (isTaken(outcomeOf(bytes))) this.#publishing.claim({ message, bytes, parent: trace?.context });
+    else this.#verdicts.settle(message, finished.outcome);
   }
 
   #concluded({ message, bytes }: Claim, name: OutcomeName): void {
-    this.#settle(message, name);
-    if (!isTaken(outcomeIndex(name))) return;
-    if (message.id !== undefined) this.#tell(() => this.emit('accepted', message.author));
-    const fact = factOf(bytes);
-    if (fact === '') return;
-    this.#tell(() => this.emit('fact', JSON.parse(fact) as PeerFact));
+    this.#verdicts.settle(message, name);
+    if (isTaken(outcomeIndex(name))) this.#verdicts.accepted(message, factOf(bytes));
   }
 
   /** Tells who waits for it when nothing is left to do. */
@@ -447,69 +329,4 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
-
-  #settle({ id, kind, author, source, trace }: Known, name: OutcomeName): void {
-    this.#counterOf(kind, name).inc();
-    trace?.end(name);
-    if (id === undefined) return;
-    const { verdict, offence } = OUTCOME.get(name) ?? IGNORED;
-    const blamed = source === author ? 'reject' : 'ignore';
-    this.#tell(() => this.emit('verdict', id, verdict === 'blame' ? blamed : verdict));
-    if (offence === undefined || this.#scored.has(id)) return;
-    this.#scored.set(id, true);
-    this.#tell(() => this.emit('offence', author, offence));
-  }
-
-  /** Looked up by labels once: for each message that costs more than counting. */
-  #counterOf(kind: number, name: OutcomeName): Counter.Internal {
-    let ofKind = this.#counters.get(kind);
-    if (ofKind === undefined) {
-      ofKind = new Map();
-      this.#counters.set(kind, ofKind);
-    }
-    let counter = ofKind.get(name);
-    if (counter === undefined) {
-      counter = this.#components.metrics.messages.labels({
-        kind: this.#kinds[kind]?.name ?? 'unknown',
-        outcome: name,
-      });
-      ofKind.set(name, counter);
-    }
-    return counter;
-  }
-
-  /** One listener's failure must not cost the other messages of a batch their verdicts. */
-  #tell(listener: () => void): void {
-    try {
-      listener();
-    } catch (error) {
-      this.#components.logger.error({ err: error }, 'what came of a message could not be told');
-    }
-  }
-
-  /** Says that blocks or subtrees had to make room. */
-  #tellShed({ kind, source }: Entrant): void {
-    if ((this.#kinds[kind]?.priority ?? 0) < LOUD_PRIORITY) return;
-    this.#shedLoudly += 1;
-    const now = monotonic();
-    if (now - this.#lastLoud < 1000) return;
-    this.#components.logger.error(
-      { shed: this.#shedLoudly, source, queuedBytes: this.#checks.waitingBytes },
-      'blocks or subtrees are shed: more is heard than can be checked',
-    );
-    this.#lastLoud = now;
-    this.#shedLoudly = 0;
-  }
-}
-
-/** Those of a batch that are traced; undefined where none is. */
-function tracedOf(claims: readonly Claim[]): readonly TracedMessage[] | undefined {
-  let traced: TracedMessage[] | undefined;
-  for (let index = 0; index < claims.length; index++) {
-    const parent = claims[index]?.parent;
-    if (parent === undefined) continue;
-    traced ??= [];
-    traced.push({ index, parent });
-  }
-  return traced;
 }
