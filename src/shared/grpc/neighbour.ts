@@ -4,15 +4,14 @@ import {
   type CallOptions,
   type Client,
   type ClientReadableStream,
-  Metadata,
+  type Metadata,
   type ServiceError,
   status as Status,
 } from '@grpc/grpc-js';
 import { libraryTime } from '../clock.js';
-import { AbortedError, ConfigurationError, errorMessage, UnavailableError } from '../errors.js';
+import { ConfigurationError, errorMessage, UnavailableError } from '../errors.js';
 import type { Logger } from '../logging/logger.js';
 import type { DialAddress } from '../net/listen-address.js';
-import { withoutThese } from '../redaction.js';
 import type { Secrets } from '../secrets/secrets.js';
 import type { Settings } from '../settings/table.js';
 import type { WatchedPem } from '../tls/watch.js';
@@ -24,12 +23,13 @@ import {
   callUnary,
   DEADLINE_SLACK_MS,
   isLate,
-  RpcError,
   rpcError,
   statusNameOf,
   type UnaryMethod,
 } from './call.js';
+import { CallKey } from './call-key.js';
 import { type Channel, type GrpcTlsSettings, openChannel } from './channel.js';
+import { Line, type OpenStream } from './neighbour-line.js';
 import type { NeighbourMetrics } from './neighbour-metrics.js';
 
 export type NeighbourSettings = GrpcTlsSettings & Pick<Settings, 'grpc_admin_api_key'>;
@@ -52,18 +52,10 @@ export interface NeighbourComponents<S = unknown> {
   readonly tracers?: Pick<Tracers, 'tracer'> | undefined;
 }
 
-const REFUSALS: ReadonlySet<number> = new Set([Status.UNAUTHENTICATED, Status.PERMISSION_DENIED]);
-
-/** Between two lines of the log about a key that is refused. */
-const REFUSAL_TOLD_MS = 600_000;
-
 /** A caller found a stream silent that should not be: the reason of its AbortSignal, which gives the connection up too. */
 export class SilenceError extends Error {
   override readonly name = 'SilenceError';
 }
-
-/** The service wants another key, or any. */
-export class KeyRefusedError extends RpcError {}
 
 export interface NeighbourOptions<C extends Client> {
   /** The setting that has the address. */
@@ -89,48 +81,6 @@ export interface NeighbourCallPolicy extends CallPolicy {
   readonly trace?: TraceParent | undefined;
 }
 
-/** A stream that is open. */
-interface OpenStream {
-  readonly call: ClientReadableStream<unknown>;
-  /** Why its connection was given up. */
-  lost: Error | undefined;
-}
-
-/** A client and what became of its calls, by peer: a name may lead to several. */
-class Line<C extends Client> {
-  /** When the last call to a peer missed its deadline, `performance.now()`, where nothing was heard of it since. */
-  readonly missed = new Map<string, number>();
-  readonly streams = new Set<OpenStream>();
-  readonly client: C;
-  /** The question that a missed deadline raised, while it is open. */
-  asking: Promise<void> | undefined;
-  readonly #channel: Channel;
-  /** Calls and streams under way. */
-  #open = 0;
-  #closed = false;
-
-  constructor(channel: Channel, connect: (channel: Channel) => C) {
-    this.#channel = channel;
-    this.client = connect(channel);
-  }
-
-  began(): void {
-    this.#open++;
-  }
-
-  ended(): void {
-    this.#open--;
-    if (this.#closed && this.#open === 0) this.#channel.end();
-  }
-
-  /** What is under way goes on to its end. */
-  close(): void {
-    this.#closed = true;
-    this.client.close();
-    if (this.#open === 0) this.#channel.end();
-  }
-}
-
 /**
  * Calls carry `x-api-key` where `grpc_admin_api_key` or its file is set.
  *
@@ -146,11 +96,11 @@ export class Neighbour<C extends Client> {
   readonly #components: NeighbourComponents;
   readonly #options: NeighbourOptions<C>;
   readonly #service: string;
+  readonly #key: CallKey;
   #line: Line<C>;
   #closed = false;
   /** A connection was given up, and none has answered since. */
   #silent = false;
-  #refusalTold = Number.NEGATIVE_INFINITY;
 
   /** Throws ConfigurationError for an address that is not set or TLS files that cannot be used; connects with the first call. */
   constructor(components: NeighbourComponents, options: NeighbourOptions<C>) {
@@ -161,6 +111,7 @@ export class Neighbour<C extends Client> {
     this.#dialled = address;
     this.address = address.text;
     this.#service = options.setting.replace('_grpcAddress', '');
+    this.#key = new CallKey(components, { service: this.#service, address: this.address, setting });
     this.#line = this.#open();
   }
 
@@ -176,9 +127,9 @@ export class Neighbour<C extends Client> {
     });
     const span = this.#span(select, policy);
     const headers = span === undefined ? {} : (this.#components.tracers?.tracer?.headers(span.context) ?? {});
-    let metadata = this.#metadata();
+    let metadata = this.#key.metadata();
     const attempt = () => {
-      metadata = this.#metadata();
+      metadata = this.#key.metadata();
       for (const name in headers) metadata.set(name, headers[name] as string);
       return callUnary(method, request, policy, metadata);
     };
@@ -192,7 +143,7 @@ export class Neighbour<C extends Client> {
       endOf(span);
       return answer;
     } catch (error) {
-      const explained = this.#explained(error, metadata);
+      const explained = this.#key.explained(error, metadata);
       endOf(span, explained);
       throw explained;
     }
@@ -230,7 +181,7 @@ export class Neighbour<C extends Client> {
   ): AsyncIterable<R> {
     if (signal.aborted) return;
     const line = this.#line;
-    const metadata = this.#metadata();
+    const metadata = this.#key.metadata();
     const call = open(line.client, metadata);
     const stream: OpenStream = { call, lost: undefined };
     line.streams.add(stream);
@@ -243,7 +194,7 @@ export class Neighbour<C extends Client> {
         yield message as R;
       }
     } catch (error) {
-      if (!signal.aborted) throw stream.lost ?? this.#explained(rpcError(error), metadata);
+      if (!signal.aborted) throw stream.lost ?? this.#key.explained(rpcError(error), metadata);
     } finally {
       signal.removeEventListener('abort', abort);
       line.streams.delete(stream);
@@ -312,7 +263,7 @@ export class Neighbour<C extends Client> {
   async #ask(): Promise<void> {
     const { probe, probeMs = 2_000 } = this.#options;
     const policy = { deadlineMs: probeMs, retries: 0 };
-    await callUnary(this.#recorded(probe, policy), {}, policy, this.#metadata()).catch(() => {});
+    await callUnary(this.#recorded(probe, policy), {}, policy, this.#key.metadata()).catch(() => {});
   }
 
   #giveUp(line: Line<C>, peer: string, reason: string): void {
@@ -336,43 +287,6 @@ export class Neighbour<C extends Client> {
     line.close();
   }
 
-  /** Made for each call: the key may have changed. */
-  #metadata(): Metadata {
-    const metadata = new Metadata();
-    const { settings, secrets } = this.#components;
-    const key = secrets?.apiKey ?? settings.grpc_admin_api_key;
-    if (key !== '') metadata.set('x-api-key', key);
-    return metadata;
-  }
-
-  /** With the address as the settings have it, and the setting where that is at fault. `metadata`: of the call. */
-  #explained(error: unknown, metadata: Metadata): unknown {
-    if (!(error instanceof Error) || error instanceof AbortedError) return error;
-    const { settings, secrets } = this.#components;
-    const keys = secrets?.apiKeys ?? [settings.grpc_admin_api_key].filter((key) => key !== '');
-    // A service may say which key it was: one that is in use no more, too, where its file has changed since.
-    const quotable = [...keys, ...metadata.get('x-api-key').map(String)];
-    const answer = withoutThese(error.message, quotable);
-    const refused = error instanceof RpcError && REFUSALS.has(error.code);
-    if (!refused) {
-      if (answer !== error.message) error.stack = withoutThese(error.stack ?? '', quotable);
-      error.message = `${this.address}: ${answer}`;
-      return error;
-    }
-    const { code, codeName } = error;
-    this.#components.metrics?.refused.inc({ service: this.#service });
-    const { setting } = this.#options;
-    const wants = keys.length === 0 ? 'wants a key, and none is set' : 'refuses the key';
-    const message = `grpc_admin_api_key: ${this.address} (${setting}) ${wants}: ${answer}`;
-    if (performance.now() - this.#refusalTold >= REFUSAL_TOLD_MS) {
-      this.#refusalTold = performance.now();
-      this.#components.logger.error(
-        { service: this.#service, reason: message },
-        'a service refuses our calls',
-      );
-    }
-    return new KeyRefusedError(message, code, codeName);
-  }
 }
 
 /** Whether the service itself has spoken, whatever it said. */

@@ -60,7 +60,7 @@ export class Tracing {
     if (this.#config === undefined || metrics === undefined || service === undefined) return;
     if (this.#tracer !== undefined) return;
     try {
-      const { openTracer } = await import('./tracer.js');
+      const { openTracer } = await import('./open-tracer.js');
       this.#tracer = await openTracer({ ...this.#components, metrics }, this.#config, service);
     } catch (error) {
       this.#components.logger.error({ reason: errorMessage(error) }, 'nothing is traced');

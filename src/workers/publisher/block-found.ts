@@ -6,7 +6,7 @@ import { retry } from '../../shared/async/retry.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { BlockValidationClient, FoundBlock } from '../../shared/grpc/block-validation-client.js';
 import { DeadlineError } from '../../shared/grpc/call.js';
-import { KeyRefusedError } from '../../shared/grpc/neighbour.js';
+import { KeyRefusedError } from '../../shared/grpc/call-key.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { CheckedMessage } from '../../shared/pipeline/types.js';

@@ -3,7 +3,7 @@
 import { status as Status } from '@grpc/grpc-js';
 import { AbortedError, UnavailableError } from '../../../shared/errors.js';
 import { isLate, RpcError } from '../../../shared/grpc/call.js';
-import { KeyRefusedError } from '../../../shared/grpc/neighbour.js';
+import { KeyRefusedError } from '../../../shared/grpc/call-key.js';
 
 /** `absent`: it has no such method; `refused`: for want of the right key; `full`: RESOURCE_EXHAUSTED; `failed`: any other status. */
 export const CALL_OUTCOMES = ['ok', 'absent', 'away', 'late', 'refused', 'full', 'failed'] as const;
