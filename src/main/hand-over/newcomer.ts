@@ -91,10 +91,13 @@ export class Newcomer {
       }
       if (grant.overAt === undefined) {
         const { over } = grant.connection;
-        await pTimeout(raceSignal(over, this.#signal).catch(() => {}), {
-          milliseconds: ASK_AGAIN_MS,
-          message: false,
-        });
+        await pTimeout(
+          raceSignal(over, this.#signal).catch(() => {}),
+          {
+            milliseconds: ASK_AGAIN_MS,
+            message: false,
+          },
+        );
         continue;
       }
       if (monotonic() - grant.overAt < TRYING_MS) {

@@ -237,7 +237,10 @@ export class Pipeline extends EventEmitter<PipelineEvents> implements MessageChe
     const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
     await pTimeout(idle, { milliseconds: Math.max(1, timeoutMs), message: false });
     if (this.busy) {
-      const left = { waiting: this.#checks.waiting, batches: this.#checks.inFlight + this.#publishing.batches };
+      const left = {
+        waiting: this.#checks.waiting,
+        batches: this.#checks.inFlight + this.#publishing.batches,
+      };
       this.#components.logger.warn(left, 'messages are left without a verdict');
     }
   }

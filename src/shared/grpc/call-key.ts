@@ -74,10 +74,7 @@ export class CallKey {
     const message = `grpc_admin_api_key: ${address} (${setting}) ${wants}: ${answer}`;
     if (performance.now() - this.#refusalTold >= REFUSAL_TOLD_MS) {
       this.#refusalTold = performance.now();
-      this.#components.logger.error(
-        { service, reason: message },
-        'a service refuses our calls',
-      );
+      this.#components.logger.error({ service, reason: message }, 'a service refuses our calls');
     }
     return new KeyRefusedError(message, code, codeName);
   }

@@ -286,7 +286,6 @@ export class Neighbour<C extends Client> {
     }
     line.close();
   }
-
 }
 
 /** Whether the service itself has spoken, whatever it said. */

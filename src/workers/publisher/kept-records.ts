@@ -69,10 +69,7 @@ export class KeptRecords {
         kept.keep(from, to, this.#recordsOf(drainer, from, to));
       } catch (error) {
         if (this.#fault === undefined)
-          this.#logger.warn(
-            { err: error, topic },
-            'records cannot be kept outside the journal, which grows',
-          );
+          this.#logger.warn({ err: error, topic }, 'records cannot be kept outside the journal, which grows');
         this.#fault = errorMessage(error);
         return false;
       }

@@ -1,7 +1,7 @@
 /** The sinks of the topics that the settings name, traced where tracing is on. */
 
-import type { Journal } from '../../shared/journal/journal.js';
 import { hasFrame, type JournalledEntry } from '../../shared/journal/entry.js';
+import type { Journal } from '../../shared/journal/journal.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { ANNOUNCED_TOPICS, type KafkaTopicKey, notifications } from '../../shared/messages/topics.js';
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
@@ -49,10 +49,7 @@ export class Outlets {
   readonly #traced: { readonly takes: Takes; readonly sink: TracedSink }[] = [];
 
   /** Throws ConfigurationError when a Kafka setting is wrong. */
-  constructor(
-    { logger, metrics, tls, secrets, tracers }: OutletsComponents,
-    config: PublisherConfig,
-  ) {
+  constructor({ logger, metrics, tls, secrets, tracers }: OutletsComponents, config: PublisherConfig) {
     const { settings, brokerSocketPath } = config;
     this.#tracers = tracers;
     this.#config = config;
@@ -86,7 +83,11 @@ export class Outlets {
   /** `sink`, or where tracing is on one that traces. */
   #sink(
     sink: KafkaSink,
-    of: { readonly key: KafkaTopicKey; readonly journal: Pick<Journal, 'epoch' | 'end'>; readonly takes: Takes },
+    of: {
+      readonly key: KafkaTopicKey;
+      readonly journal: Pick<Journal, 'epoch' | 'end'>;
+      readonly takes: Takes;
+    },
   ): Sink {
     const { tracing, settings } = this.#config;
     if (tracing === undefined) return sink;
