@@ -1,0 +1,167 @@
+/** What can be wrong with a request for the feed, or go wrong with one that was granted: a table, from which answers, close codes and documentation come. */
+
+import { STATUS_CODES } from 'node:http';
+
+interface ProblemKind {
+  /** HTTP status of the answer, before a WebSocket is upgraded and on every other endpoint; 0: it comes only after a stream has begun. */
+  readonly status: number;
+  /** Close code of a WebSocket; 0: it never concerns one. */
+  readonly close: number;
+  /** What it means. */
+  readonly text: string;
+  /** What a client does about it. */
+  readonly remedy: string;
+}
+
+const CORRECT = 'Correct the request: the same one is refused again.';
+const RETRY = 'Try again, with a backoff, from the last cursor.';
+
+export const PROBLEMS = {
+  bad_parameter: {
+    status: 400,
+    close: 4400,
+    text: 'A parameter is repeated, empty, out of its bounds, or does not go with another.',
+    remedy: CORRECT,
+  },
+  unknown_parameter: {
+    status: 400,
+    close: 4400,
+    text: 'There is no such parameter here; names are in lower case.',
+    remedy: CORRECT,
+  },
+  unknown_kind: {
+    status: 400,
+    close: 4400,
+    text: 'There is no such kind; `kinds` of the answer are those there are.',
+    remedy: CORRECT,
+  },
+  query_too_long: {
+    status: 414,
+    close: 4400,
+    text: 'The query is longer than 8 KiB.',
+    remedy: CORRECT,
+  },
+  token_missing: {
+    status: 401,
+    close: 4401,
+    text: 'This server wants a token.',
+    remedy: 'Send one, in the header or as a parameter.',
+  },
+  token_unknown: {
+    status: 401,
+    close: 4401,
+    text: 'This server does not know the token.',
+    remedy: 'Ask the operator for another.',
+  },
+  not_allowed: {
+    status: 403,
+    close: 4403,
+    text: 'The token does not allow what was asked for.',
+    remedy: 'Ask for what it allows, or the operator for more.',
+  },
+  token_in_use: {
+    status: 429,
+    close: 1013,
+    text: 'As many connections as the token allows are open.',
+    remedy: 'Close one, or try again later.',
+  },
+  cursor_too_old: {
+    status: 410,
+    close: 4410,
+    text: 'What follows the cursor is no longer kept, and `strict` was asked for; `oldest` of the answer is the oldest cursor there is.',
+    remedy: 'Go on from `oldest`, knowing that something is missing.',
+  },
+  cursor_unknown: {
+    status: 410,
+    close: 4410,
+    text: 'The cursor is not of this history, and `strict` was asked for; `oldest` of the answer is the oldest cursor there is.',
+    remedy: 'Go on from `oldest` or by `since`, knowing that something is missing or comes again.',
+  },
+  not_found: {
+    status: 404,
+    close: 0,
+    text: 'There is no such resource, or no longer.',
+    remedy: 'Read the list again.',
+  },
+  too_many_requests: {
+    status: 429,
+    close: 1013,
+    text: 'Too many requests from this address.',
+    remedy: RETRY,
+  },
+  too_many_connections: {
+    status: 503,
+    close: 1013,
+    text: 'The server, or its share for this address, is full.',
+    remedy: RETRY,
+  },
+  too_many_filters: {
+    status: 503,
+    close: 1013,
+    text: 'The server holds no more different filters by peer.',
+    remedy: RETRY,
+  },
+  too_many_renderings: {
+    status: 503,
+    close: 1013,
+    text: 'The server makes no more different batches.',
+    remedy: RETRY,
+  },
+  unavailable: {
+    status: 503,
+    close: 1013,
+    text: 'The history cannot be read now.',
+    remedy: RETRY,
+  },
+  too_slow: {
+    status: 0,
+    close: 1013,
+    text: 'The client fell so far behind that what it needs next is no longer kept.',
+    remedy: 'Connect again from the last cursor; an `info` frame tells what is missing.',
+  },
+} as const satisfies Readonly<Record<string, ProblemKind>>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Of answers with a problem (RFC 9457). @public */
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** Why a request for the feed is refused, or a stream ended. Its text never holds a token. */
+export class FeedProblem extends Error {
+  override readonly name = 'FeedProblem';
+  /** HTTP status; 0 where only a stream that has begun ends so. */
+  readonly status: number;
+  /** Close code of a WebSocket. */
+  readonly close: number;
+
+  /** `detail`: of this very case, in a sentence. `extra`: members that the answer has besides. */
+  constructor(
+    readonly code: ProblemCode,
+    readonly detail: string = PROBLEMS[code].text,
+    readonly extra: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(detail);
+    const { status, close } = PROBLEMS[code];
+    this.status = status;
+    this.close = close;
+  }
+
+  /** What the answer has besides its body's type: how to authenticate (RFC 9110, section 11.6.1), and when to come again. */
+  get headers(): readonly (readonly [name: string, value: string])[] {
+    if (this.status === 401) return [['www-authenticate', 'Bearer']];
+    return this.status === 429 || this.status === 503 ? [['retry-after', '1']] : [];
+  }
+
+  /** The body of an answer, of type {@link PROBLEM_TYPE}: RFC 9457's members, `code`, and what this case has besides. */
+  body(): string {
+    const { code, status, detail, extra } = this;
+    return JSON.stringify({
+      type: 'about:blank',
+      title: STATUS_CODES[status],
+      status,
+      detail,
+      code,
+      ...extra,
+    });
+  }
+}
