@@ -3,6 +3,7 @@
 import { KafkaBlockTopicMessage } from '../generated/kafkamessage.js';
 import type { PeerIdText } from '../net/peer-id.js';
 import { type DataHubUrl, requiredUrl } from './data-hub-url.js';
+import { NO_BEST_HEIGHT, shown } from './frame-fields.js';
 import { checkedHeader } from './header.js';
 import type { AnnouncedTopic } from './kafka-topic.js';
 import type { MessageKind } from './kind.js';
@@ -60,15 +61,20 @@ export const block: MessageKind<Block, 'p2p_block_topic'> = {
   // The header has been checked: its hash and its work.
   proven: (message) => message.header !== '',
   shown: { colour: { terminal: 'green', page: 'teal' } },
-  frame: (message, { generation }) => ({
-    hash: message.hash,
-    base_url: message.dataHubUrl,
-    peer_id: message.peerId,
-    height: message.height,
-    best_height: 0,
-    // The first generation's frames know it in node_status alone.
-    client_name: generation === 'first' ? '' : message.clientName,
-  }),
+  frame: {
+    doc: 'A node announces a block that it has.',
+    fields: [
+      shown('hash', 'hash', ({ hash }) => hash, 'Of the block.', { always: true }),
+      shown('base_url', 'url', ({ dataHubUrl }) => dataHubUrl, 'Data hub to fetch it from.'),
+      shown('peer_id', 'peer', ({ peerId }) => peerId, 'Who announced it.', { always: true }),
+      shown('height', 'uint32', ({ height }) => height, 'As the announcement has it; unchecked.'),
+      NO_BEST_HEIGHT,
+      // The first generation's frames know it in node_status alone.
+      shown('client_name', 'name', ({ clientName }) => clientName, 'What the node calls itself.', {
+        currentOnly: true,
+      }),
+    ],
+  },
   record: (message, context) => announcedRecord(blocks, message, context.recordFormat),
   fact: (message) => ({
     type: 'block',

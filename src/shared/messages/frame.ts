@@ -1,7 +1,7 @@
 /** WebSocket frames as Go's encoder writes them (WIRE §6). */
 
+import type { FrameField } from './frame-fields.js';
 import { stringify } from './json.js';
-import type { FrameFields } from './kind.js';
 
 // Go escapes these within strings, and outside of strings JSON never has them.
 const ESCAPED_BY_GO = /[<>&\u2028\u2029]/;
@@ -21,31 +21,32 @@ export function frameTimestamp(at: number): string {
   return known.text;
 }
 
-/** Go has a pointer here: 0 is a fee, not the lack of one. */
-const ZERO_IS_A_VALUE = 'min_mining_tx_fee';
+type Generation = 'first' | 'current';
 
 /** Whether Go's encoder of the generation leaves the field out. */
-function isLeftOut(key: string, value: unknown, generation: 'first' | 'current'): boolean {
-  if (value === undefined) return true;
+function isLeftOut(
+  { keepsZero, currentOnly }: FrameField<never>,
+  value: unknown,
+  generation: Generation,
+): boolean {
+  if (value === undefined || (currentOnly && generation === 'first')) return true;
   if (value !== '' && value !== 0 && value !== 0n) return false;
-  return key !== ZERO_IS_A_VALUE && (key !== 'best_height' || generation === 'first');
+  return keepsZero === false || (keepsZero === 'current' && generation === 'first');
 }
 
-/**
- * Compact JSON of a frame: `timestamp`, `type`, then `fields` in their order without the empty ones. Of the current
- * generation `best_height` is always there.
- */
-export function frameJson(
+/** Compact JSON of a frame: `timestamp`, `type`, then `fields` of `message` in their order without those that are left out. */
+export function frameJson<M>(
   type: string,
-  fields: FrameFields,
+  fields: readonly FrameField<M>[],
+  message: M,
   at: number,
-  generation: 'first' | 'current',
+  generation: Generation,
 ): string {
   let json = `{"timestamp":"${frameTimestamp(at)}","type":"${type}"`;
-  for (const key in fields) {
-    const value = fields[key];
-    if (isLeftOut(key, value, generation)) continue;
-    json += `,"${key}":${typeof value === 'string' ? JSON.stringify(value) : stringify(value)}`;
+  for (const field of fields) {
+    const value = field.of(message);
+    if (isLeftOut(field, value, generation)) continue;
+    json += `,"${field.name}":${typeof value === 'string' ? JSON.stringify(value) : stringify(value)}`;
   }
   json += '}';
   return ESCAPED_BY_GO.test(json) ? json.replace(EVERY_ESCAPED_BY_GO, escaped) : json;

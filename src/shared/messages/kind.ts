@@ -2,16 +2,11 @@
 
 import type { CheckContext } from './context.js';
 import type { PeerFact } from './fact.js';
+import type { FrameLayout } from './frame-fields.js';
 import type { AnnouncedRecord } from './record.js';
 import type { Shown } from './shown.js';
 import type { GossipTopicSetting } from './topic-setting.js';
 import type { WireField } from './wire-fields.js';
-
-/**
- * A frame's fields in the order of Go's struct. A text is left out when empty, a number when 0, but for `best_height`, which
- * the current generation's frames always carry.
- */
-export type FrameFields = Readonly<Record<string, unknown>>;
 
 export interface MessageKind<M = unknown, K extends string = string> {
   /** What the kind is called on disk and between threads: 1 to 255, never another's, also of a kind that is gone. */
@@ -58,13 +53,13 @@ export interface MessageKind<M = unknown, K extends string = string> {
    * @default never
    */
   proven?(message: M): boolean;
+  /** The WebSocket frame, whose `type` is the name; a kind without has no frames. */
+  readonly frame?: FrameLayout<M>;
   /**
    * How a person is shown its frames.
    * @default as one of a kind that nobody knows
    */
   readonly shown?: Shown;
-  /** The WebSocket frame without `timestamp` and `type`, which is the name; a kind without has no frames. */
-  frame?(message: M, context: CheckContext): FrameFields;
   record?(message: M, context: CheckContext): AnnouncedRecord;
   fact?(message: M): PeerFact | undefined;
 }

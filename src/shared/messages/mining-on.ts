@@ -1,6 +1,7 @@
 /** The block on which a node now mines. */
 
 import { shownUrl } from './data-hub-url.js';
+import { NO_BEST_HEIGHT, shown } from './frame-fields.js';
 import type { MessageKind } from './kind.js';
 import { displayText, optionalHash, peerIdText, requiredHash } from './text.js';
 import { field, type MessageOf } from './wire-fields.js';
@@ -55,15 +56,18 @@ export const miningOn: MessageKind<MiningOn, 'p2p_mining_on_topic'> = {
       { field: 'miner', before: 'by ' },
     ],
   },
-  frame: (message) => ({
-    hash: message.hash,
-    base_url: message.dataHubUrl,
-    peer_id: message.peerId,
-    previousblockhash: message.previousHash,
-    tx_count: message.txCount,
-    height: message.height,
-    size_in_bytes: message.sizeInBytes,
-    miner: message.miner,
-    best_height: 0,
-  }),
+  frame: {
+    doc: 'A node has begun to mine on a block.',
+    fields: [
+      shown('hash', 'hash', ({ hash }) => hash, 'Of the block mined on.', { always: true }),
+      shown('base_url', 'url', ({ dataHubUrl }) => dataHubUrl, 'Data hub of the node.'),
+      shown('peer_id', 'peer', ({ peerId }) => peerId, 'Who announced it.', { always: true }),
+      shown('previousblockhash', 'hash', ({ previousHash }) => previousHash, 'Of the block before.'),
+      shown('tx_count', 'uint64', ({ txCount }) => txCount, 'Transactions of the block.'),
+      shown('height', 'uint32', ({ height }) => height, 'Of the block.'),
+      shown('size_in_bytes', 'uint64', ({ sizeInBytes }) => sizeInBytes, 'Of the block.'),
+      shown('miner', 'name', ({ miner }) => miner, 'Who mined the block.', { example: 'example-pool' }),
+      NO_BEST_HEIGHT,
+    ],
+  },
 };

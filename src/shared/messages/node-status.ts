@@ -3,6 +3,7 @@
 import type { PeerIdText } from '../net/peer-id.js';
 import { type DataHubUrl, shownUrl } from './data-hub-url.js';
 import { FEE_POLICY } from './fee-policy.js';
+import { shown } from './frame-fields.js';
 import { NODE_STATUS_ID } from './ids.js';
 import type { MessageKind } from './kind.js';
 import { displayText, hexOrEmpty, optionalHash, peerIdText } from './text.js';
@@ -88,33 +89,104 @@ export const nodeStatus: MessageKind<NodeStatus, 'p2p_node_status_topic'> = {
       { field: 'fsm_state' },
     ],
   },
-  frame: (message) => ({
-    base_url: message.baseUrl,
-    propagation_url: message.propagationUrl,
-    peer_id: message.peerId,
-    tx_count: message.txCount,
-    version: message.version,
-    commit_hash: message.commitHash,
-    best_block_hash: message.bestBlockHash,
-    best_height: message.bestHeight,
-    subtree_count: message.subtreeCount,
-    fsm_state: message.fsmState,
-    start_time: message.startTime,
-    uptime: message.uptime,
-    client_name: message.clientName,
-    miner_name: message.minerName,
-    listen_mode: message.listenMode,
-    chain_work: message.chainWork,
-    sync_peer_id: message.syncPeerId,
-    sync_peer_height: message.syncPeerHeight,
-    sync_peer_block_hash: message.syncPeerBlockHash,
-    sync_connected_at: message.syncConnectedAt,
-    min_mining_tx_fee: message.minMiningTxFee,
-    fee_policy: message.feePolicy,
-    connected_peers_count: message.connectedPeersCount,
-    legacy_connected_peers_count: message.legacyConnectedPeersCount,
-    storage: message.storage,
-  }),
+  frame: {
+    doc: 'What a node says of itself, every few seconds. Without parameters, that of the server’s own node comes first of all.',
+    fields: [
+      shown('base_url', 'url', ({ baseUrl }) => baseUrl, 'Data hub of the node.'),
+      shown(
+        'propagation_url',
+        'url',
+        ({ propagationUrl }) => propagationUrl,
+        'Where the node takes transactions.',
+        { example: 'https://teranode.example/propagation' },
+      ),
+      shown('peer_id', 'peer', ({ peerId }) => peerId, 'Whose status it is.', { always: true }),
+      shown('tx_count', 'uint64', ({ txCount }) => txCount, 'Transactions that wait to be mined.', {
+        example: 48_211,
+      }),
+      shown('version', 'name', ({ version }) => version, 'Of the node’s software.', { example: 'v0.11.2' }),
+      shown('commit_hash', 'name', ({ commitHash }) => commitHash, 'Of the node’s software.', {
+        example: '1f3c9ab',
+      }),
+      shown('best_block_hash', 'hash', ({ bestBlockHash }) => bestBlockHash, 'The node’s best block.'),
+      shown('best_height', 'uint32', ({ bestHeight }) => bestHeight, 'Height of the node’s best block.', {
+        keepsZero: 'current',
+      }),
+      shown(
+        'subtree_count',
+        'uint32',
+        ({ subtreeCount }) => subtreeCount,
+        'Subtrees that wait to be mined.',
+        { example: 3 },
+      ),
+      shown('fsm_state', 'name', ({ fsmState }) => fsmState, 'State of the node’s blockchain service.', {
+        example: 'RUNNING',
+      }),
+      shown('start_time', 'int64', ({ startTime }) => startTime, 'When the node started, unix seconds.'),
+      shown('uptime', 'float', ({ uptime }) => uptime, 'Seconds since then.', { example: 86_400.5 }),
+      shown('client_name', 'name', ({ clientName }) => clientName, 'What the node calls itself.'),
+      shown(
+        'miner_name',
+        'name',
+        ({ minerName }) => minerName,
+        'What the node’s blocks name as their miner.',
+        { example: 'example-pool' },
+      ),
+      shown(
+        'listen_mode',
+        'name',
+        ({ listenMode }) => listenMode,
+        '`full`, or `listen_only` of a node that announces nothing but its status.',
+        { example: 'full' },
+      ),
+      shown('chain_work', 'hex', ({ chainWork }) => chainWork, 'Work of the node’s chain.'),
+      shown('sync_peer_id', 'peer', ({ syncPeerId }) => syncPeerId, 'From whom the node catches up.'),
+      shown(
+        'sync_peer_height',
+        'uint32',
+        ({ syncPeerHeight }) => syncPeerHeight,
+        'Height that this peer told.',
+      ),
+      shown(
+        'sync_peer_block_hash',
+        'hash',
+        ({ syncPeerBlockHash }) => syncPeerBlockHash,
+        'Best block that this peer told.',
+      ),
+      shown(
+        'sync_connected_at',
+        'int64',
+        ({ syncConnectedAt }) => syncConnectedAt,
+        'Since when it catches up, unix seconds.',
+      ),
+      // Go has a pointer here: 0 is a fee, not the lack of one.
+      shown(
+        'min_mining_tx_fee',
+        'float',
+        ({ minMiningTxFee }) => minMiningTxFee,
+        'Fee below which the node mines no transaction, BSV a thousand bytes; 0 is a fee.',
+        { keepsZero: true, example: 0.000_000_01 },
+      ),
+      shown('fee_policy', 'object', ({ feePolicy }) => feePolicy, 'Fees and limits of the node.', {
+        members: FEE_POLICY,
+      }),
+      shown(
+        'connected_peers_count',
+        'int64',
+        ({ connectedPeersCount }) => connectedPeersCount,
+        'Peers of the node’s P2P service.',
+        { example: 12 },
+      ),
+      shown(
+        'legacy_connected_peers_count',
+        'int64',
+        ({ legacyConnectedPeersCount }) => legacyConnectedPeersCount,
+        'Peers of the node’s legacy service.',
+        { example: 8 },
+      ),
+      shown('storage', 'name', ({ storage }) => storage, 'What the node keeps.', { example: 'full' }),
+    ],
+  },
   fact: (message) => ({
     type: 'node_status',
     peer: message.peerId as PeerIdText,

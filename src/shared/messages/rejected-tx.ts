@@ -1,5 +1,6 @@
 /** A transaction that a node has rejected, and why. */
 
+import { shown } from './frame-fields.js';
 import type { MessageKind } from './kind.js';
 import { displayText, peerIdText, REASON_MAX, requiredHash } from './text.js';
 import { field, type MessageOf } from './wire-fields.js';
@@ -41,11 +42,16 @@ export const rejectedTx: MessageKind<RejectedTx, 'p2p_rejected_tx_topic'> = {
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.txId, url: '' }),
   shown: { colour: { terminal: 'red', page: 'red' }, text: 'reason' },
-  frame: (message, { generation }) => ({
-    hash: message.txId,
-    peer_id: message.peerId,
-    reason: message.reason,
-    // The first generation's frames know it in node_status alone.
-    client_name: generation === 'first' ? '' : message.clientName,
-  }),
+  frame: {
+    doc: 'A node has rejected a transaction.',
+    fields: [
+      shown('hash', 'hash', ({ txId }) => txId, 'Of the transaction.', { always: true }),
+      shown('peer_id', 'peer', ({ peerId }) => peerId, 'Who announced it.', { always: true }),
+      shown('reason', 'reason', ({ reason }) => reason, 'Why, in the node’s words.'),
+      // The first generation's frames know it in node_status alone.
+      shown('client_name', 'name', ({ clientName }) => clientName, 'What the node calls itself.', {
+        currentOnly: true,
+      }),
+    ],
+  },
 };

@@ -2,6 +2,7 @@
 
 import { KafkaSubtreeTopicMessage } from '../generated/kafkamessage.js';
 import { requiredUrl } from './data-hub-url.js';
+import { NO_BEST_HEIGHT, shown } from './frame-fields.js';
 import type { AnnouncedTopic } from './kafka-topic.js';
 import type { MessageKind } from './kind.js';
 import { announcedRecord, announcedTopic } from './record.js';
@@ -51,13 +52,18 @@ export const subtree: MessageKind<Subtree, 'p2p_subtree_topic'> = {
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
   shown: { colour: { terminal: 'cyan', page: 'blue' } },
-  frame: (message, { generation }) => ({
-    hash: message.hash,
-    base_url: message.dataHubUrl,
-    peer_id: message.peerId,
-    best_height: 0,
-    // The first generation's frames know it in node_status alone.
-    client_name: generation === 'first' ? '' : message.clientName,
-  }),
+  frame: {
+    doc: 'A node announces a subtree of transactions that it has.',
+    fields: [
+      shown('hash', 'hash', ({ hash }) => hash, 'Of the subtree.', { always: true }),
+      shown('base_url', 'url', ({ dataHubUrl }) => dataHubUrl, 'Data hub to fetch it from.'),
+      shown('peer_id', 'peer', ({ peerId }) => peerId, 'Who announced it.', { always: true }),
+      NO_BEST_HEIGHT,
+      // The first generation's frames know it in node_status alone.
+      shown('client_name', 'name', ({ clientName }) => clientName, 'What the node calls itself.', {
+        currentOnly: true,
+      }),
+    ],
+  },
   record: (message, context) => announcedRecord(subtrees, message, context.recordFormat),
 };

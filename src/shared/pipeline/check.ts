@@ -102,8 +102,9 @@ function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): Check
 }
 
 function frameOf<M>(kind: MessageKind<M>, message: M, at: number, context: CheckContext): Uint8Array {
-  const frame = kind.frame?.(message, context);
-  return frame === undefined ? NOTHING : Buffer.from(frameJson(kind.name, frame, at, context.generation));
+  const { name, frame } = kind;
+  if (frame === undefined) return NOTHING;
+  return Buffer.from(frameJson(name, frame.fields, message, at, context.generation));
 }
 
 /** A message of this node, which never was bytes: shown to WebSocket clients, goes no further. Never throws. */

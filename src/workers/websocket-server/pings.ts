@@ -1,7 +1,7 @@
 /** Protocol pings, which find clients that are silent, and the text ping that Go's server sends besides. */
 
 import { wall } from '../../shared/clock.js';
-import { frameJson } from '../../shared/messages/frame.js';
+import { pingJson } from '../../shared/messages/ping.js';
 import type { ClientSocket } from './client.js';
 
 /** Seconds between protocol pings, and the most a client may leave unanswered: Go's 54 s of 60. */
@@ -58,7 +58,6 @@ export class Pings {
   }
 
   #textPing({ baseUrl, peerId, generation }: TextPing): void {
-    const fields = { base_url: baseUrl, peer_id: peerId, best_height: 0 };
-    this.options.sendText(frameJson('PING', fields, wall.told(), generation));
+    this.options.sendText(pingJson({ baseUrl, peerId }, wall.told(), generation));
   }
 }

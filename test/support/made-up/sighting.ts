@@ -1,6 +1,7 @@
 /** A kind that the server does not have: it goes the whole way, to a Kafka topic of its own. */
 
 import { KafkaSubtreeTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
+import { shown } from '../../../src/shared/messages/frame-fields.js';
 import type { AnnouncedTopic } from '../../../src/shared/messages/kafka-topic.js';
 import type { MessageKind } from '../../../src/shared/messages/kind.js';
 import { announcedRecord, announcedTopic } from '../../../src/shared/messages/record.js';
@@ -46,10 +47,13 @@ export const sighting: MessageKind<Sighting, 'p2p_sighting_topic'> = {
   originator: (message) => message.peerId,
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
   shown: { colour: { terminal: 'magenta', page: 'red' }, text: 'place' },
-  frame: (message) => ({
-    hash: message.hash,
-    peer_id: message.peerId,
-    place: message.place,
-  }),
+  frame: {
+    doc: 'A node has seen something.',
+    fields: [
+      shown('hash', 'hash', ({ hash }) => hash, 'Of what was seen.'),
+      shown('peer_id', 'peer', ({ peerId }) => peerId, 'Who saw it.'),
+      shown('place', 'name', ({ place }) => place, 'Where.', { example: 'here' }),
+    ],
+  },
   record: (message, context) => announcedRecord(sightings, message, context.recordFormat),
 };
