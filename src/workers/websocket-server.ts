@@ -85,7 +85,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
       transport,
       quota: {
         admit: (requests) => report({ type: 'admit', requests }),
-        release: (addresses) => report({ type: 'release', addresses }),
+        release: (visitors) => report({ type: 'release', visitors }),
       },
       greeting: (json) => report({ type: 'greeting', json }),
       streaming: (connected) => report({ type: 'streaming', connected }),
@@ -111,6 +111,9 @@ function follow(order: NotificationServerOrder): void {
       break;
     case 'others':
       server?.countOthers(order);
+      break;
+    case 'tokens':
+      server?.setTokens(order.tokens);
       break;
     case 'status':
       server?.setStatus(order.json);

@@ -8,6 +8,7 @@ import { banCommands } from './bans.js';
 import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
 import { devnetCommand } from './devnet.js';
+import { feedTokenCommand } from './feed-token.js';
 import { healthCommand } from './health.js';
 import { keygenCommand } from './keygen.js';
 import { outboxCommands } from './outbox.js';
@@ -79,6 +80,7 @@ Examples:
     outboxCommands,
     backupCommand,
     keygenCommand,
+    feedTokenCommand,
     settingsCommand,
     checkCommand,
     healthCommand,

@@ -2,13 +2,15 @@
 
 import { ConfigurationError, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
+import { connectionLimits } from '../../shared/firehose/tokens.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import { ConnectionLedger, type ConnectionLimits } from '../../shared/net/connection-ledger.js';
+import { ConnectionLedger, type ConnectionLimits, type Visitor } from '../../shared/net/connection-ledger.js';
 import type { ListenAddress } from '../../shared/net/listen-address.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { serverFiles, type TlsFileSet, type TlsFiles, tlsFileProblems } from '../../shared/tls/files.js';
 import type { TracingOrder } from '../../shared/tracing/types.js';
+import { type FeedTokens, feedTokenProblems } from './feed-tokens.js';
 import type { NotificationsMetrics } from './metrics.js';
 import { probePort } from './probe.js';
 import { ServerProcess, type ServerProcessComponents } from './server-process.js';
@@ -32,6 +34,7 @@ type NotificationSettings = Pick<
   | 'p2p_websocket_text_ping'
   | 'p2p_websocket_client_buffer'
   | 'p2p_websocket_transport'
+  | 'p2p_feed_tokens_file'
   | 'securityLevelHTTP'
   | 'server_certFile'
   | 'server_keyFile'
@@ -41,6 +44,8 @@ export interface NotificationServersComponents {
   readonly settings: NotificationSettings;
   readonly logger: Logger;
   readonly metrics: NotificationsMetrics;
+  /** Undefined: nobody needs a token. */
+  readonly tokens?: FeedTokens | undefined;
 }
 
 export interface NotificationServersOptions {
@@ -59,9 +64,12 @@ export interface NotificationServersOptions {
   readonly beatMs?: number;
 }
 
-/** What is wrong with the files of HTTPS, each line beginning with its setting. */
+/** What is wrong with the files of HTTPS and of tokens, each line beginning with its setting. */
 export function notificationProblems(settings: NotificationSettings): readonly string[] {
-  return tlsFileProblems(notificationFiles(settings));
+  return [
+    ...tlsFileProblems(notificationFiles(settings)),
+    ...feedTokenProblems(settings.p2p_feed_tokens_file),
+  ];
 }
 
 /** The files of HTTPS, where it is on. */
@@ -104,6 +112,12 @@ export class NotificationServers implements HealthChecked {
       trusted: settings.p2p_websocket_trusted_source_cidrs,
     };
     this.#ledger = new ConnectionLedger(this.#limits);
+    const { tokens } = components;
+    this.#ledger.setTokenLimits(connectionLimits(tokens?.current));
+    tokens?.onChange((current) => {
+      this.#ledger.setTokenLimits(connectionLimits(current));
+      for (const each of this.#processes) each.send({ type: 'tokens', tokens: current });
+    });
   }
 
   /** The port listened on; 0 before `start`. */
@@ -216,24 +230,24 @@ export class NotificationServers implements HealthChecked {
   #process(index: number): ServerProcess {
     const { logger, metrics } = this.components;
     const holder = `notification server ${index + 1}`;
-    const counted = (change: 'taken' | 'released' | 'gone', addresses: readonly string[]) => {
+    const counted = (change: 'taken' | 'released' | 'gone', visitors: readonly Visitor[]) => {
       metrics.connections.set(this.#ledger.total);
-      const order: NotificationServerOrder = { type: 'others', holder, change, addresses };
+      const order: NotificationServerOrder = { type: 'others', holder, change, visitors };
       for (const [other, process] of this.#processes.entries()) if (other !== index) process.send(order);
     };
     const components: ServerProcessComponents = {
       logger,
       config: () => this.#config(index),
-      admit: (addresses) => {
-        const answers = addresses.map((address) => this.#ledger.admit(holder, address));
-        const granted = addresses.filter((_, each) => answers[each]);
-        metrics.refused.inc(addresses.length - granted.length);
+      admit: (visitors) => {
+        const answers = visitors.map((visitor) => this.#ledger.admit(holder, ...visitor));
+        const granted = visitors.filter((_, each) => answers[each]);
+        metrics.refused.inc(visitors.length - granted.length);
         if (granted.length > 0) counted('taken', granted);
         return answers;
       },
-      release: (addresses) => {
-        for (const address of addresses) this.#ledger.release(holder, address);
-        counted('released', addresses);
+      release: (visitors) => {
+        for (const visitor of visitors) this.#ledger.release(holder, ...visitor);
+        counted('released', visitors);
       },
       changed: ({ ended }) => {
         if (ended) this.#ledger.releaseHolder(holder);
@@ -273,6 +287,7 @@ export class NotificationServers implements HealthChecked {
       status: this.#status,
       greeting: this.#greeting,
       limits: this.#limits,
+      tokens: this.components.tokens?.current,
       tracing: this.options.tracing,
       held: this.#ledger.held(),
     };

@@ -4,6 +4,7 @@ import type { PartContext } from '../../shared/lifecycle/context.js';
 import type { Part } from '../../shared/lifecycle/part.js';
 import type { TracingOrder } from '../../shared/tracing/types.js';
 import type { HandOver } from '../hand-over/hand-over.js';
+import { FeedTokens } from './feed-tokens.js';
 import { createNotificationsMetrics, NotificationServers } from './index.js';
 
 export interface NotificationPartOptions {
@@ -26,8 +27,11 @@ export function createNotificationServers(
   { handOver }: { readonly handOver: HandOver },
   { peerId, frameSocketPath, dataHubUrl, tracing }: NotificationPartOptions,
 ): NotificationParts {
+  const logger = loggers.of('notifications');
+  const { p2p_feed_tokens_file: path } = settings;
+  const tokens = path === '' ? undefined : new FeedTokens({ logger, registry }, path);
   const servers = new NotificationServers(
-    { settings, logger: loggers.of('notifications'), metrics: createNotificationsMetrics(registry) },
+    { settings, logger, metrics: createNotificationsMetrics(registry), tokens },
     { frameSocketPath, peerId, baseUrl: dataHubUrl, tracing },
   );
   handOver.on('begun', () => servers.handOver());
@@ -46,15 +50,24 @@ export function createNotificationServers(
     },
     serving: {
       name: 'notification servers',
-      start: () => servers.start(),
+      start: () => {
+        tokens?.start();
+        return servers.start();
+      },
       ready: () => {
         isReady = true;
       },
       beforeStop: () => {
         isReady = false;
       },
-      stop: () => servers.stop(),
-      health: [{ resource: 'notification servers', check: () => servers.health() }],
+      stop: () => {
+        tokens?.stop();
+        return servers.stop();
+      },
+      health: [
+        { resource: 'notification servers', check: () => servers.health() },
+        ...(tokens === undefined ? [] : [{ resource: 'feed tokens', check: async () => tokens.health() }]),
+      ],
       vitals: [{ resource: 'notification servers', fault }],
       metrics: () =>
         servers.metricSources.map((collect, index) => ({

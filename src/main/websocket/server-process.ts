@@ -18,6 +18,7 @@ import { spawnNode } from '../../shared/ipc/node-command.js';
 import { Supervisor, type SupervisorOptions } from '../../shared/ipc/supervisor.js';
 import { unblockSocket } from '../../shared/logging/log-sink.js';
 import type { Logger } from '../../shared/logging/logger.js';
+import type { Visitor } from '../../shared/net/connection-ledger.js';
 
 const RESTART: SupervisorOptions = { backoff: { firstMs: 100, maxMs: 10_000 }, steadyMs: 30_000 };
 /** Loading and listening take some 0.3 s on an idle machine. */
@@ -38,9 +39,9 @@ export interface ServerProcessComponents {
   readonly logger: Logger;
   /** Made anew for each start: level and status change. */
   readonly config: () => NotificationServerConfig;
-  /** One answer an address. */
-  readonly admit: (addresses: readonly string[]) => readonly boolean[];
-  readonly release: (addresses: readonly string[]) => void;
+  /** One answer each. */
+  readonly admit: (visitors: readonly Visitor[]) => readonly boolean[];
+  readonly release: (visitors: readonly Visitor[]) => void;
   /** It began or ceased to serve; `ended` when the process is gone and what it held with it. */
   readonly changed: (change: { readonly ended: boolean }) => void;
   readonly restarted: () => void;
@@ -228,13 +229,13 @@ export class ServerProcess {
         this.#rejectFirst(new ConfigurationError(report.problems));
         break;
       case 'admit': {
-        const granted = admit(report.requests.map(([, address]) => address));
+        const granted = admit(report.requests.map(([, address, token]) => [address, token]));
         const answers = report.requests.map(([id], index) => [id, granted[index] === true] as const);
         this.send({ type: 'admitted', answers });
         break;
       }
       case 'release':
-        release(report.addresses);
+        release(report.visitors);
         break;
       case 'streaming':
         this.streaming = report.connected;

@@ -1,6 +1,7 @@
 /** What main and a notification server's process tell each other over IPC. */
 
-import type { ConnectionLimits } from '../net/connection-ledger.js';
+import type { FeedToken } from '../firehose/tokens.js';
+import type { ConnectionLimits, Visitor } from '../net/connection-ledger.js';
 import type { Settings } from '../settings/table.js';
 import type { TlsFiles } from '../tls/files.js';
 import type { TracingOrder } from '../tracing/types.js';
@@ -36,10 +37,12 @@ export interface NotificationServerConfig {
   /** The newest own `node_status` that any process had, for clients until the publisher is heard; empty: none yet. */
   readonly greeting: string;
   readonly limits: ConnectionLimits;
+  /** Of `p2p_feed_tokens_file`; undefined: nobody needs one. */
+  readonly tokens: readonly FeedToken[] | undefined;
   /** Undefined: nothing is traced. */
   readonly tracing?: TracingOrder | undefined;
-  /** What the other processes hold now: holder, source, connections. */
-  readonly held: readonly (readonly [holder: string, source: string, count: number])[];
+  /** What the other processes hold now: holder, source or token, connections. */
+  readonly held: readonly (readonly [holder: string, key: string, count: number])[];
 }
 
 /** Main → notification server. */
@@ -52,8 +55,9 @@ export type NotificationServerOrder =
       readonly type: 'others';
       readonly holder: string;
       readonly change: 'taken' | 'released' | 'gone';
-      readonly addresses: readonly string[];
+      readonly visitors: readonly Visitor[];
     }
+  | { readonly type: 'tokens'; readonly tokens: readonly FeedToken[] }
   | { readonly type: 'status'; readonly json: string }
   | { readonly type: 'level'; readonly level: string }
   | { readonly type: 'metrics'; readonly id: number }
@@ -70,9 +74,9 @@ export type NotificationServerReport =
   | { readonly type: 'unneeded' }
   /** It cannot serve; the process ends. */
   | { readonly type: 'failed'; readonly problems: readonly string[] }
-  /** May clients from these addresses, which have come in, stay? */
-  | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, address: string])[] }
-  | { readonly type: 'release'; readonly addresses: readonly string[] }
+  /** May these, who have come in, stay? */
+  | { readonly type: 'admit'; readonly requests: readonly (readonly [id: number, ...Visitor])[] }
+  | { readonly type: 'release'; readonly visitors: readonly Visitor[] }
   | { readonly type: 'streaming'; readonly connected: boolean }
   /** Clients are refused for want of open files, or no longer. */
   | { readonly type: 'crowded'; readonly crowded: boolean }

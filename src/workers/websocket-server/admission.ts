@@ -5,12 +5,12 @@
  * then refuses one, which is closed. A main that stands still holds up nobody: until it answers, this process's copy decides.
  */
 
-import type { ConnectionLedger } from '../../shared/net/connection-ledger.js';
+import type { ConnectionLedger, Visitor } from '../../shared/net/connection-ledger.js';
 
 /** The desk that keeps the count over all processes: main over IPC. */
 export interface AdmissionQuota {
-  admit(requests: readonly (readonly [id: number, address: string])[]): void;
-  release(addresses: readonly string[]): void;
+  admit(requests: readonly (readonly [id: number, ...Visitor])[]): void;
+  release(visitors: readonly Visitor[]): void;
 }
 
 /** This process in its own copy of the count; the others bear main's names for them. */
@@ -27,7 +27,7 @@ export interface Place {
 }
 
 interface Question {
-  readonly address: string;
+  readonly visitor: Visitor;
   /** Undefined once nobody waits for it: what main then grants is given back. */
   answer: ((granted: boolean) => void) | undefined;
   /** Places given back to the desk before it was asked. */
@@ -36,8 +36,8 @@ interface Question {
 
 export class Admission {
   readonly #waiting = new Map<number, Question>();
-  #requests: [number, string][] = [];
-  #releases: string[] = [];
+  #requests: [number, ...Visitor][] = [];
+  #releases: Visitor[] = [];
   #scheduled = false;
   #lastId = 0;
   #released = 0;
@@ -48,16 +48,22 @@ export class Admission {
     private readonly ledger: ConnectionLedger,
   ) {}
 
-  /** A place for a client from `address` (empty: unknown), or undefined when there is none. */
-  enter(address: string): Place | undefined {
-    if (this.#waiting.size >= MAX_WAITING || !this.ledger.admit(OWN, address)) return undefined;
+  /** Whether one more client may come in by the token of this name. */
+  tokenHasRoom(token: string): boolean {
+    return this.ledger.tokenHasRoom(token);
+  }
+
+  /** A place for a client from `address` (empty: unknown), by the token of this name (empty: without one), or undefined when there is none. */
+  enter(address: string, token = ''): Place | undefined {
+    if (this.#waiting.size >= MAX_WAITING || !this.ledger.admit(OWN, address, token)) return undefined;
+    const visitor: Visitor = [address, token];
     let question: Question | undefined;
     let granted = false;
     let left = false;
     return {
       address,
       confirm: (answer) => {
-        question = this.#ask(address, (given) => {
+        question = this.#ask(visitor, (given) => {
           granted = given;
           answer(given);
         });
@@ -65,9 +71,9 @@ export class Admission {
       leave: () => {
         if (left) return;
         left = true;
-        this.ledger.release(OWN, address);
+        this.ledger.release(OWN, address, token);
         if (question !== undefined) question.answer = undefined;
-        if (granted) this.#release(address);
+        if (granted) this.#release(visitor);
       },
     };
   }
@@ -79,7 +85,7 @@ export class Admission {
       this.#waiting.delete(id);
       if (question === undefined) continue;
       if (question.answer === undefined) {
-        if (granted) this.#release(question.address);
+        if (granted) this.#release(question.visitor);
       } else if (!granted && this.#released > question.released) {
         // The desk counted a place that has been given back since: who took it here asks again, behind that.
         this.#again(id, question);
@@ -91,11 +97,11 @@ export class Admission {
     this.#flush();
   }
 
-  #ask(address: string, answer: (granted: boolean) => void): Question {
+  #ask(visitor: Visitor, answer: (granted: boolean) => void): Question {
     const id = ++this.#lastId;
-    const question: Question = { address, answer, released: this.#released };
+    const question: Question = { visitor, answer, released: this.#released };
     this.#waiting.set(id, question);
-    this.#requests.push([id, address]);
+    this.#requests.push([id, ...visitor]);
     this.#schedule();
     return question;
   }
@@ -103,13 +109,13 @@ export class Admission {
   #again(id: number, question: Question): void {
     question.released = this.#released;
     this.#waiting.set(id, question);
-    this.#requests.push([id, question.address]);
+    this.#requests.push([id, ...question.visitor]);
     this.#schedule();
   }
 
-  #release(address: string): void {
+  #release(visitor: Visitor): void {
     this.#released++;
-    this.#releases.push(address);
+    this.#releases.push(visitor);
     this.#schedule();
   }
 

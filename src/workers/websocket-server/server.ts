@@ -3,6 +3,7 @@
 import { wall } from '../../shared/clock.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
 import { FrameStreamClient } from '../../shared/feed/stream-client.js';
+import { connectionLimits, type FeedToken } from '../../shared/firehose/tokens.js';
 import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { ConnectionLedger } from '../../shared/net/connection-ledger.js';
@@ -19,6 +20,7 @@ import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
 import { loadPage } from './page-files.js';
 import { TrustedProxies } from './proxies.js';
+import { Tokens } from './tokens.js';
 import { TracedFrames } from './traced-frames.js';
 import type { Listener, Transport } from './transport/index.js';
 
@@ -43,6 +45,7 @@ export interface NotificationServerComponents {
 
 export class NotificationServer {
   readonly admission: Admission;
+  readonly tokens: Tokens;
   readonly #ledger: ConnectionLedger;
   readonly #clients: Clients;
   readonly #stream: FrameStreamClient;
@@ -59,7 +62,9 @@ export class NotificationServer {
     const { logger, metrics } = components;
     this.#status = config.status;
     this.#ledger = new ConnectionLedger(config.limits);
-    for (const [holder, source, count] of config.held) this.#ledger.take(holder, source, count);
+    this.#ledger.copy(config.held);
+    this.#ledger.setTokenLimits(connectionLimits(config.tokens));
+    this.tokens = new Tokens(config.tokens);
     this.admission = new Admission(components.quota, this.#ledger);
     this.#clients = new Clients({
       clientBuffer: config.clientBuffer,
@@ -159,12 +164,18 @@ export class NotificationServer {
     this.#status = json;
   }
 
+  /** The file of tokens has changed. */
+  setTokens(tokens: readonly FeedToken[]): void {
+    this.tokens.set(tokens);
+    this.#ledger.setTokenLimits(connectionLimits(tokens));
+  }
+
   /** What another process did to the count that all share. */
-  countOthers({ holder, change, addresses }: NotificationServerOrder & { type: 'others' }): void {
+  countOthers({ holder, change, visitors }: NotificationServerOrder & { type: 'others' }): void {
     if (change === 'gone') this.#ledger.releaseHolder(holder);
-    for (const address of addresses) {
-      if (change === 'taken') this.#ledger.take(holder, address);
-      else this.#ledger.release(holder, address);
+    for (const visitor of visitors) {
+      if (change === 'taken') this.#ledger.take(holder, ...visitor);
+      else this.#ledger.release(holder, ...visitor);
     }
   }
 

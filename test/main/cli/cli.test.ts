@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
@@ -19,6 +20,7 @@ import { ControlServer } from '../../../src/main/control/server.js';
 import type { Sighting } from '../../../src/main/devnet/sightings.js';
 import { HealthServer } from '../../../src/main/health/http.js';
 import { UnavailableError } from '../../../src/shared/errors.js';
+import { parseTokens } from '../../../src/shared/firehose/tokens.js';
 import { KafkaBlockTopicMessage } from '../../../src/shared/generated/kafkamessage.js';
 import { parseListenAddress } from '../../../src/shared/net/listen-address.js';
 import { writeRunFile } from '../../../src/shared/process/run-file.js';
@@ -90,6 +92,7 @@ test('help is exit code 0 and has examples for every command', async (context) =
     'records',
     'outbox',
     'keygen',
+    'feed-token',
     'settings',
     'check',
     'health',
@@ -255,6 +258,35 @@ test('keygen makes keys that the server reads, and never writes over one', async
   assert.ok(!first.stdout.includes(kept));
   assert.equal((await finish(context, ['keygen', '--out', 'p2p.key'], { cwd })).code, 1);
   assert.equal(readFileSync(join(cwd, 'p2p.key'), 'utf8'), kept);
+});
+
+test('feed-token makes tokens whose lines the server reads, and adds none to a file that it would refuse', async (context) => {
+  const cwd = temporaryDirectory(context);
+  const limits = ['--connections', '5', '--kinds', 'subtree,block', '--no-replay', '--json'];
+  const { stdout } = await finish(context, ['feed-token', 'explorer', ...limits], { cwd });
+  const { token, line } = JSON.parse(stdout);
+  const hash = createHash('sha256').update(token).digest('hex');
+  assert.equal(line, `explorer:${hash}:connections=5 kinds=block,subtree replay=no`);
+  for (const name of ['one', 'two']) {
+    const { code, stderr } = await finish(context, ['feed-token', name, '--add', 'tokens'], { cwd });
+    assert.equal(code, 0, stderr);
+  }
+  const kept = readFileSync(join(cwd, 'tokens'), 'utf8');
+  assert.deepEqual(
+    parseTokens(kept).map(({ name }) => name),
+    ['one', 'two'],
+  );
+  assert.equal(statSync(join(cwd, 'tokens')).mode & 0o777, 0o600);
+  for (const [wrong, says] of [
+    [['one', '--add', 'tokens'], /tokens: line 3 has the name of line 1/],
+    [['three', '--add', 'tokens', '--kinds', 'everything'], /kinds must be some of block, /],
+    [['a b'], /is not name:hash:limits/],
+  ] as const) {
+    const { code, stderr } = await finish(context, ['feed-token', ...wrong], { cwd });
+    assert.equal(code, 1);
+    assert.match(stderr, says);
+  }
+  assert.equal(readFileSync(join(cwd, 'tokens'), 'utf8'), kept);
 });
 
 test('bans are made with the key of DATADIR, listed, and taken back', async (context) => {

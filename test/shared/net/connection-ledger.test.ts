@@ -75,12 +75,42 @@ describe('connection ledger', () => {
     admitted(ledger, 'b', '2001:db8::1', 2);
     ledger.admit('b', '192.0.2.9');
     const copy = new ConnectionLedger(limits);
-    for (const [holder, source, count] of ledger.held()) copy.take(holder, source, count);
+    copy.copy(ledger.held());
     assert.deepEqual([copy.total, copy.held()], [6, ledger.held()]);
-    copy.take('b', '192.0.2.1', 2);
+    for (let count = 0; count < 2; count++) copy.take('b', '192.0.2.1');
     assert.equal(copy.admit('own', '192.0.2.1'), false);
     copy.releaseHolder('b');
     assert.equal(copy.admit('own', '192.0.2.1'), true);
     assert.equal(copy.total, 4);
+  });
+
+  it('counts what is held by a token over all sources and holders, beside what its sources hold', () => {
+    const limits = { max: 10, trusted: [] };
+    const ledger = new ConnectionLedger(limits);
+    ledger.setTokenLimits(new Map([['two', 2]]));
+    assert.equal(ledger.admit('a', '192.0.2.1', 'two'), true);
+    assert.equal(ledger.admit('b', '192.0.2.2', 'two'), true);
+    assert.equal(ledger.tokenHasRoom('two'), false);
+    assert.equal(ledger.admit('a', '192.0.2.3', 'two'), false);
+    assert.equal(ledger.admit('a', '192.0.2.3', 'any'), true);
+    assert.equal(ledger.admit('a', '192.0.2.3'), true);
+    assert.equal(ledger.total, 4);
+    const copy = new ConnectionLedger(limits);
+    copy.copy(ledger.held());
+    copy.setTokenLimits(new Map([['two', 3]]));
+    assert.deepEqual([copy.total, copy.held()], [4, ledger.held()]);
+    assert.equal(copy.admit('c', '192.0.2.4', 'two'), true);
+    assert.equal(copy.tokenHasRoom('two'), false);
+    ledger.release('a', '192.0.2.1', 'two');
+    assert.equal(ledger.tokenHasRoom('two'), true);
+    ledger.admit('a', '192.0.2.1', 'two');
+    ledger.releaseHolder('b');
+    assert.equal(ledger.admit('a', '192.0.2.5', 'two'), true);
+    // A limit that is lowered ends nobody.
+    ledger.setTokenLimits(new Map([['two', 1]]));
+    assert.equal(ledger.tokenHasRoom('two'), false);
+    assert.equal(ledger.total, 4);
+    ledger.releaseHolder('a');
+    assert.deepEqual([ledger.total, ledger.held()], [0, []]);
   });
 });

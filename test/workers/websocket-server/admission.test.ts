@@ -13,12 +13,12 @@ function behindADesk(max: number) {
     {
       admit: (requests) => {
         held.push(() =>
-          admission.answered(requests.map(([id, address]) => [id, ledger.admit('one', address)])),
+          admission.answered(requests.map(([id, ...visitor]) => [id, ledger.admit('one', ...visitor)])),
         );
       },
-      release: (addresses) => {
+      release: (visitors) => {
         held.push(() => {
-          for (const address of addresses) ledger.release('one', address);
+          for (const visitor of visitors) ledger.release('one', ...visitor);
         });
       },
     },

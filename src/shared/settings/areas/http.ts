@@ -32,6 +32,10 @@ export const HTTP = {
     'Bytes queued for one client before it must drain (this server).',
     { min: 1024 },
   ),
+  p2p_feed_tokens_file: text(
+    '',
+    'File of the tokens by which consumers may have the feed, `name:hash:limits` a line, read again when it changes; empty: nobody needs one (this server).',
+  ),
   p2p_websocket_transport: choice(
     ['auto', 'uws', 'ws'],
     'auto',
