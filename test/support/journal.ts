@@ -11,7 +11,8 @@ import {
   type JournalledEntry,
 } from '../../src/shared/journal/entry.js';
 import { FILES, type FileCalls } from '../../src/shared/journal/files.js';
-import { Journal, type JournalOptions, type Opened } from '../../src/shared/journal/journal.js';
+import { Journal, type Opened } from '../../src/shared/journal/journal.js';
+import type { JournalOptions } from '../../src/shared/journal/options.js';
 import { type Gap, JournalReader } from '../../src/shared/journal/reader.js';
 import { type KeptLog, keptLog } from './logger.js';
 import { type CleansUp, temporaryDirectory } from './temporary.js';

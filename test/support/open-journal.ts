@@ -11,7 +11,8 @@ import {
   flagsOf,
   type JournalledEntry,
 } from '../../src/shared/journal/entry.js';
-import { Journal, type JournalOptions } from '../../src/shared/journal/journal.js';
+import { Journal } from '../../src/shared/journal/journal.js';
+import type { JournalOptions } from '../../src/shared/journal/options.js';
 import { JournalReader } from '../../src/shared/journal/reader.js';
 import { block, subtree } from '../../src/shared/messages/index.js';
 import { stringify } from '../../src/shared/messages/json.js';

@@ -1,7 +1,7 @@
 /** How large the journal may grow, and how much of it a restart needs. */
 
 import { QUEUES } from '../queues.js';
-import type { JournalOptions } from './journal.js';
+import type { JournalOptions } from './options.js';
 
 export type JournalBounds = Pick<
   JournalOptions,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { JournalFailingError } from '../../../src/shared/journal/errors.js';
-import type { JournalOptions } from '../../../src/shared/journal/journal.js';
+import type { JournalOptions } from '../../../src/shared/journal/options.js';
 import { nameOf, readAll, TestJournal } from '../../support/journal.js';
 import { keptLog } from '../../support/logger.js';
 import { type Call, type Fault, MemoryFiles } from '../../support/memory-files.js';

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { JournalOptions } from '../../../src/shared/journal/journal.js';
+import type { JournalOptions } from '../../../src/shared/journal/options.js';
 import { nameOf, readAll, TestJournal } from '../../support/journal.js';
 import { keptLog } from '../../support/logger.js';
 import { MemoryFiles } from '../../support/memory-files.js';
