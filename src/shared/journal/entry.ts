@@ -2,7 +2,8 @@
  * An entry: one accepted message, in one layout from the checker to the journal's files and to whoever reads them. Nobody encodes it again.
  *
  * Little-endian. u32 length of all of it, u8 kind id, u8 flags, u8 topic id (0: no record), u8 author length, f64 receivedAt, u32 frame length, u32 value
- * length, u16 key length, u16 zero; with RECORD 32 bytes of hash, with REPEAT 16 bytes of repeat key; author (ASCII), frame, key, value.
+ * length, u16 key length, u16 zero; with RECORD 32 bytes of hash, with REPEAT 16 bytes of repeat key, with HEADER 80 bytes of block header; author (ASCII), frame,
+ * key, value.
  *
  * Position and sequence number are not in it: a batch's header on disk has those of its first entry (`batch.ts`).
  */
@@ -20,9 +21,13 @@ export const FRAME = 2;
 export const RECORD = 4;
 /** The same announcement again is a repeat. */
 export const REPEAT = 8;
+/** It carries a block's header. */
+export const HEADER = 16;
 
 const HASH_BYTES = 32;
 const REPEAT_BYTES = 16;
+/** A block header as it is hashed. */
+export const HEADER_BYTES = 80;
 const NOTHING = new Uint8Array(0);
 
 /** What goes to Kafka. */
@@ -47,6 +52,8 @@ export interface Entry {
   readonly receivedAt: number;
   /** 16 bytes as latin1 text; empty where the message is never a repeat. */
   readonly repeatKey: string;
+  /** 80 bytes: the header of the block that the message announces, checked; without it where the message has none. */
+  readonly header?: Uint8Array | undefined;
   /** Compact JSON in UTF-8; empty where clients see nothing of it. */
   readonly frame: Uint8Array;
   readonly record: EntryRecord | undefined;
@@ -64,23 +71,31 @@ export interface JournalledEntry {
 }
 
 /** Bytes of `entry`, encoded. */
-export function entryLength({ author, repeatKey, frame, record }: Entry): number {
-  const length = MIN_ENTRY_BYTES + author.length + repeatKey.length + frame.length;
+export function entryLength({ author, repeatKey, header, frame, record }: Entry): number {
+  const length =
+    MIN_ENTRY_BYTES +
+    author.length +
+    repeatKey.length +
+    (header === undefined ? 0 : HEADER_BYTES) +
+    frame.length;
   return record === undefined ? length : length + HASH_BYTES + record.key.length + record.value.length;
 }
 
 /**
  * Writes `entry` into `bytes` at `at`, where there is room for it, and gives the offset behind it. Throws RangeError where it is longer than 1 MiB, or its
- * author or key longer than their lengths can say.
+ * author or key longer than their lengths can say, or its header not of 80 bytes.
  */
 export function writeEntry(entry: Entry, bytes: Buffer, at: number): number {
-  const { kind, author, repeatKey, frame, record } = entry;
+  const { kind, author, repeatKey, header, frame, record } = entry;
   const length = entryLength(entry);
   if (length > MAX_ENTRY_BYTES) throw new RangeError(`an entry of ${length} bytes`);
+  if (header !== undefined && header.length !== HEADER_BYTES)
+    throw new RangeError(`a block header of ${header.length} bytes`);
   let flags = entry.own ? OWN : 0;
   if (frame.length > 0) flags |= FRAME;
   if (record !== undefined) flags |= RECORD;
   if (repeatKey !== '') flags |= REPEAT;
+  if (header !== undefined) flags |= HEADER;
   bytes.writeUInt32LE(length, at);
   bytes.writeUInt8(kind, at + 4);
   bytes[at + 5] = flags;
@@ -97,6 +112,10 @@ export function writeEntry(entry: Entry, bytes: Buffer, at: number): number {
     to += HASH_BYTES;
   }
   to += bytes.write(repeatKey, to, 'latin1');
+  if (header !== undefined) {
+    bytes.set(header, to);
+    to += HEADER_BYTES;
+  }
   to += bytes.write(author, to, 'latin1');
   bytes.set(frame, to);
   to += frame.length;
@@ -151,19 +170,20 @@ function partsOf(bytes: Buffer) {
   if (bytes.length < MIN_ENTRY_BYTES) throw new RangeError('an entry is cut short');
   const flags = bytes[5] as number;
   const repeatAt = MIN_ENTRY_BYTES + ((flags & RECORD) === 0 ? 0 : HASH_BYTES);
-  const authorAt = repeatAt + ((flags & REPEAT) === 0 ? 0 : REPEAT_BYTES);
+  const headerAt = repeatAt + ((flags & REPEAT) === 0 ? 0 : REPEAT_BYTES);
+  const authorAt = headerAt + ((flags & HEADER) === 0 ? 0 : HEADER_BYTES);
   const frameAt = authorAt + (bytes[7] as number);
   const keyAt = frameAt + bytes.readUInt32LE(16);
   const valueAt = keyAt + bytes.readUInt16LE(24);
   const end = valueAt + bytes.readUInt32LE(20);
   if (end !== bytes.length || bytes.readUInt32LE(0) !== end) throw new RangeError('an entry is damaged');
-  return { flags, repeatAt, authorAt, frameAt, keyAt, valueAt };
+  return { flags, repeatAt, headerAt, authorAt, frameAt, keyAt, valueAt };
 }
 
 /** The entry that `bytes` are; its parts are views into them. Throws RangeError where they are no whole entry. */
 export function decodeEntry(entry: Uint8Array): Entry {
   const bytes = buffer(entry);
-  const { flags, repeatAt, authorAt, frameAt, keyAt, valueAt } = partsOf(bytes);
+  const { flags, repeatAt, headerAt, authorAt, frameAt, keyAt, valueAt } = partsOf(bytes);
   const record =
     (flags & RECORD) === 0
       ? undefined
@@ -178,7 +198,8 @@ export function decodeEntry(entry: Uint8Array): Entry {
     own: (flags & OWN) !== 0,
     author: bytes.toString('latin1', authorAt, frameAt),
     receivedAt: bytes.readDoubleLE(8),
-    repeatKey: bytes.toString('latin1', repeatAt, authorAt),
+    repeatKey: bytes.toString('latin1', repeatAt, headerAt),
+    header: headerAt === authorAt ? undefined : bytes.subarray(headerAt, authorAt),
     frame: keyAt === frameAt ? NOTHING : bytes.subarray(frameAt, keyAt),
     record,
   };
@@ -193,6 +214,20 @@ export function frameOf(entry: Uint8Array): Uint8Array {
 /** Its repeat key alone; empty where it has none. Throws RangeError as `decodeEntry` does. */
 export function repeatKeyOf(entry: Uint8Array): string {
   const bytes = buffer(entry);
-  const { repeatAt, authorAt } = partsOf(bytes);
-  return bytes.toString('latin1', repeatAt, authorAt);
+  const { repeatAt, headerAt } = partsOf(bytes);
+  return bytes.toString('latin1', repeatAt, headerAt);
+}
+
+/** The 80 bytes of its block header alone, a view; undefined where it has none. Throws RangeError as `decodeEntry` does. @public */
+export function headerOf(entry: Uint8Array): Uint8Array | undefined {
+  if ((flagsOf(entry) & HEADER) === 0) return undefined;
+  const { headerAt, authorAt } = partsOf(buffer(entry));
+  return entry.subarray(headerAt, authorAt);
+}
+
+/** Base58 peer ID of its signer alone; may be empty. Throws RangeError as `decodeEntry` does. @public */
+export function authorOf(entry: Uint8Array): string {
+  const bytes = buffer(entry);
+  const { authorAt, frameAt } = partsOf(bytes);
+  return bytes.toString('latin1', authorAt, frameAt);
 }

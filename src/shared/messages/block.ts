@@ -60,6 +60,7 @@ export const block: MessageKind<Block, 'p2p_block_topic'> = {
   identity: (message) => ({ hash: message.hash, url: message.dataHubUrl }),
   // The header has been checked: its hash and its work.
   proven: (message) => message.header !== '',
+  header: (message) => message.header,
   shown: { colour: { terminal: 'green', page: 'teal' } },
   frame: {
     doc: 'A node announces a block that it has.',

@@ -53,6 +53,8 @@ export interface MessageKind<M = unknown, K extends string = string> {
    * @default never
    */
   proven?(message: M): boolean;
+  /** The header of the block that the message, decoded, announces: 160 hex digits, checked, or empty. */
+  header?(message: M): string;
   /** The WebSocket frame, whose `type` is the name; a kind without has no frames. */
   readonly frame?: FrameLayout<M>;
   /**

@@ -94,6 +94,7 @@ function taken(kind: MessageKind, raw: RawMessage, context: CheckContext): Check
     proven: kind.proven?.(message) ?? false,
     receivedAt: raw.receivedAt,
     repeatKey: kind.repeats ? shortDigest(`${kind.name}\n${raw.author}\n${hash}\n${url}`) : '',
+    header: headerOf(kind, message),
     hashKey: kind.record === undefined || hash === '' ? '' : hashKeyOf(raw.kind, hash),
     frame: frameOf(kind, message, raw.receivedAt, context),
     record: kind.record?.(message, context),
@@ -107,6 +108,11 @@ function frameOf<M>(kind: MessageKind<M>, message: M, at: number, context: Check
   return Buffer.from(frameJson(name, frame.fields, message, at, context.generation));
 }
 
+function headerOf<M>(kind: MessageKind<M>, message: M): Uint8Array | undefined {
+  const header = kind.header?.(message) ?? '';
+  return header === '' ? undefined : Buffer.from(header, 'hex');
+}
+
 /** A message of this node, which never was bytes: shown to WebSocket clients, goes no further. Never throws. */
 export function ownMessage<M extends object>(
   kind: MessageKind<M>,
@@ -118,7 +124,8 @@ export function ownMessage<M extends object>(
   try {
     const own = { ...context, own: true };
     const shown = kind.decode({ ...zeroMessage(kind.wire), ...message } as M, own);
-    return { ...refusedMessage(OK, raw), own: true, frame: frameOf(kind, shown, receivedAt, own) };
+    const taken = { ...refusedMessage(OK, raw), own: true };
+    return { ...taken, header: headerOf(kind, shown), frame: frameOf(kind, shown, receivedAt, own) };
   } catch (error) {
     return { ...refusedMessage(outcomeOf(error), raw), own: true };
   }

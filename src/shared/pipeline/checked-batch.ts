@@ -157,7 +157,7 @@ export function decodeCheckedMessage(message: Buffer): DecodedMessage {
   const url = urlAt(message);
   const fact = factAt(message);
   const entry = entryOf(message);
-  const { kind, own, author, receivedAt, repeatKey, frame, record }: Entry = decodeEntry(entry);
+  const { kind, own, author, receivedAt, repeatKey, header, frame, record }: Entry = decodeEntry(entry);
   // Written out: spreads take four fifths of the time of all of this.
   return {
     kind,
@@ -165,6 +165,7 @@ export function decodeCheckedMessage(message: Buffer): DecodedMessage {
     author,
     receivedAt,
     repeatKey,
+    header,
     frame,
     outcome: outcomeOf(message),
     standing: standingAt(message[5] as number),

@@ -49,7 +49,7 @@ export interface KnownAnnouncers {
 
 /** A message after the checker: what is stored of it once it is accepted, and what must be known until then. */
 export interface CheckedMessage extends Entry {
-  /** Index in OUTCOMES; repeat key, frame, record and all below `standing` are empty unless it says that the message is taken. */
+  /** Index in OUTCOMES; repeat key, header, frame, record and all below `standing` are empty unless it says that the message is taken. */
   readonly outcome: number;
   readonly standing: AuthorStanding;
   /** A header in it proves that work was spent on the hash. */

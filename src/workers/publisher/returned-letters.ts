@@ -8,7 +8,7 @@ const NOTHING = new Uint8Array(0);
 
 /** A letter put back is a record and nothing else: no frame of the feed, and no repeat. */
 export function recordAlone({ entry }: ReturnedLetter): Buffer {
-  return encodeEntry({ ...decodeEntry(entry), frame: NOTHING, repeatKey: '' });
+  return encodeEntry({ ...decodeEntry(entry), frame: NOTHING, repeatKey: '', header: undefined });
 }
 
 /** The batch's id, the same for the same letters: put back again, after a death in the midst of it, they are in the journal once. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  authorOf,
   decodeEntry,
   type Entry,
   encodeEntry,
@@ -8,6 +9,7 @@ import {
   entryLengthAt,
   flagsOf,
   frameOf,
+  headerOf,
   kindOf,
   MAX_ENTRY_BYTES,
   repeatKeyOf,
@@ -34,6 +36,8 @@ const WHOLE: Entry = {
 const VARIANTS: readonly Entry[] = [
   WHOLE,
   { ...WHOLE, record: undefined, own: true, repeatKey: '' },
+  { ...WHOLE, header: Buffer.alloc(80, 3) },
+  { ...WHOLE, record: undefined, own: true, repeatKey: '', header: Buffer.alloc(80, 255) },
   { ...WHOLE, frame: new Uint8Array(0), repeatKey: '' },
   { ...WHOLE, frame: new Uint8Array(0), record: undefined, repeatKey: '', author: '' },
   { ...WHOLE, record: { topic: 255, hash: Buffer.alloc(32), key: Buffer.alloc(0), value: Buffer.alloc(0) } },
@@ -42,6 +46,7 @@ const VARIANTS: readonly Entry[] = [
 /** With plain arrays in place of views of one kind or another. */
 const plain = (entry: Entry) => ({
   ...entry,
+  header: entry.header && [...entry.header],
   frame: [...entry.frame],
   record: entry.record && {
     ...entry.record,
@@ -66,6 +71,8 @@ describe('an entry', () => {
       assert.deepEqual(plain(decodeEntry(amid)), plain(entry));
       assert.deepEqual([...frameOf(amid)], [...entry.frame]);
       assert.equal(repeatKeyOf(amid), entry.repeatKey);
+      assert.equal(authorOf(amid), entry.author);
+      assert.deepEqual(headerOf(amid) && [...(headerOf(amid) ?? [])], entry.header && [...entry.header]);
       assert.deepEqual([kindOf(amid), topicOf(amid)], [entry.kind, entry.record?.topic ?? 0]);
     }
   });
@@ -90,12 +97,22 @@ describe('an entry', () => {
     expected.writeDoubleLE(1_700_000_000_123, 8);
     assert.equal(encodeEntry(WHOLE).toString('hex'), expected.toString('hex'));
     assert.equal(flagsOf(encodeEntry(WHOLE)), 14);
+    // A block's header, 16, is behind the repeat key: an entry of before it was kept is one without.
+    const header = Buffer.alloc(80, 0xab);
+    const keyEnd = 28 + 32 + 16;
+    const longer = Buffer.concat([expected.subarray(0, keyEnd), header, expected.subarray(keyEnd)]);
+    longer.writeUInt32LE(longer.length, 0);
+    longer[5] = 14 + 16;
+    assert.equal(encodeEntry({ ...WHOLE, header }).toString('hex'), longer.toString('hex'));
+    assert.equal(decodeEntry(expected).header, undefined);
   });
 
   it('is refused at every length but its own, and with any length in it damaged', () => {
     const bytes = encodeEntry(WHOLE);
-    for (let length = 0; length < bytes.length; length++) {
-      assert.throws(() => decodeEntry(bytes.subarray(0, length)), RangeError);
+    for (const whole of [bytes, encodeEntry({ ...WHOLE, header: Buffer.alloc(80) })]) {
+      for (let length = 0; length < whole.length; length++) {
+        assert.throws(() => decodeEntry(whole.subarray(0, length)), RangeError);
+      }
     }
     assert.throws(() => decodeEntry(Buffer.concat([bytes, Buffer.alloc(1)])), RangeError);
     for (const at of [0, 1, 2, 3, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25]) {
@@ -115,5 +132,7 @@ describe('an entry', () => {
       assert.throws(() => entryLengthAt(told, 0), RangeError);
     }
     assert.throws(() => encodeEntry({ ...WHOLE, author: 'a'.repeat(256) }), RangeError);
+    for (const length of [0, 79, 81])
+      assert.throws(() => encodeEntry({ ...WHOLE, header: Buffer.alloc(length) }), RangeError);
   });
 });

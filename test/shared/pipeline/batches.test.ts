@@ -26,6 +26,7 @@ function plain(message: CheckedMessage & { entry?: Uint8Array }) {
   const { record } = message;
   return {
     ...rest,
+    header: message.header && [...message.header],
     frame: [...message.frame],
     record: record && { ...record, hash: [...record.hash], key: [...record.key], value: [...record.value] },
   };
@@ -147,6 +148,7 @@ describe('a checked batch', () => {
       assert.deepEqual(
         {
           ...found,
+          header: found.header && [...found.header],
           frame: [...found.frame],
           record: found.record && {
             ...found.record,

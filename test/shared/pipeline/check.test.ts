@@ -100,6 +100,22 @@ describe('a good message', () => {
     assert.equal(checked.hashKey.length, 16);
   });
 
+  it('of a block has the header’s 80 bytes where it was sent one, our own too, and no other kind has', () => {
+    const genesis = Buffer.from(GENESIS_HEADER, 'hex');
+    const headers = [
+      check('block', blockJson()),
+      check('block', blockJson({ Header: GENESIS_HEADER.toUpperCase() })),
+      own('block', { hash: GENESIS_HASH, header: GENESIS_HEADER }),
+    ].map(({ header }) => Buffer.from(header ?? []));
+    assert.deepEqual(headers, [genesis, genesis, genesis]);
+    assert.equal(genesis.length, 80);
+    assert.equal(check('block', blockJson({ Header: '' })).header, undefined);
+    for (const { name } of MESSAGE_KINDS) {
+      if (name === 'block' || name === 'handshake') continue;
+      assert.equal(check(name, sampleData(name)).header, undefined, name);
+    }
+  });
+
   it('of a subtree becomes a raw record without a key where that is configured', () => {
     const context = contextOf({ kafka_record_format: 'raw' });
     const { record } = check('subtree', sampleData('subtree'), {}, context);
