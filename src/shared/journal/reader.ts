@@ -1,20 +1,10 @@
 /** Reads a journal's files, from any process or thread, beside the one that writes them. */
 
-import { join } from 'node:path';
 import { entryLengthAt, FRAME, type JournalledEntry } from './entry.js';
-import { isMissing, isUnreadable } from './errors.js';
-import { FILES, type FileCalls, readUpTo } from './files.js';
-import {
-  decodeSegmentHead,
-  indexName,
-  type Position,
-  SEGMENT_HEAD_BYTES,
-  type SegmentHead,
-  segmentName,
-  segmentsAmong,
-} from './layout.js';
-import { type Found, type FoundBatch, SegmentScan } from './scan.js';
-import { readIndex, SegmentIndex } from './segment-index.js';
+import { FILES, type FileCalls } from './files.js';
+import { type Position, SEGMENT_HEAD_BYTES, type SegmentHead } from './layout.js';
+import type { FoundBatch } from './scan.js';
+import { nextOf, type OpenSegment, type ScanStart, SegmentFiles } from './segment-files.js';
 
 /** Entries `from` to before `to`, which are damaged, deleted or not kept any more. */
 export interface Gap {
@@ -38,36 +28,13 @@ export interface JournalReaderOptions {
   readonly files?: FileCalls;
 }
 
-interface OpenSegment {
-  readonly first: Position;
-  readonly fd: number;
-  /** Undefined where it is damaged: nothing in it can be read. */
-  readonly head: SegmentHead | undefined;
-  /** A batch's head, and the position of the first entry there: where the last reading ended. */
-  at: { readonly offset: number; readonly position: Position };
-}
-
-/** Where in a segment what is, as far as it has been looked at. */
-interface KnownIndex {
-  readonly index: SegmentIndex;
-  /** Where to look on; undefined where the index is whole. */
-  upTo: { readonly offset: number; readonly position: Position } | undefined;
-}
-
 const MIN_WINDOW_BYTES = 64 * 1024;
 
 export class JournalReader {
-  readonly #files: FileCalls;
-  readonly #directory: string;
-  /** First positions, ascending. */
-  #firsts: readonly Position[] = [];
-  readonly #heads = new Map<Position, SegmentHead | undefined>();
-  readonly #indexes = new Map<Position, KnownIndex>();
-  #open: OpenSegment | undefined;
+  readonly #segments: SegmentFiles;
 
   constructor({ directory, files = FILES }: JournalReaderOptions) {
-    this.#directory = directory;
-    this.#files = files;
+    this.#segments = new SegmentFiles({ directory, files });
   }
 
   /**
@@ -75,6 +42,7 @@ export class JournalReader {
    * missing before it is a gap. With an infinite one the reading goes as far as there are whole batches. Throws what reading a file throws.
    */
   read(from: Position, end: Position, maxBytes: number): ReadEntries {
+    const segments = this.#segments;
     let at = from;
     let gap: Gap | undefined;
     const missing = (to: Position): void => {
@@ -83,9 +51,9 @@ export class JournalReader {
       at = to;
     };
     while (at < end) {
-      const segment = this.#segmentOf(at);
+      const segment = segments.open(at);
       if (segment === undefined) {
-        const [oldest] = this.#firsts;
+        const [oldest] = segments.firsts;
         if (oldest === undefined && end === Number.POSITIVE_INFINITY) break;
         missing(Math.min(oldest ?? end, end));
         continue;
@@ -96,8 +64,8 @@ export class JournalReader {
       at = Math.max(at, reached);
       if (at >= end) break;
       // The segment has no more, unless it is another by now: one without an entry may have been begun anew.
-      if (this.#isReplaced(segment)) continue;
-      const following = this.#following(segment.first);
+      if (segments.isReplaced(segment)) continue;
+      const following = segments.following(segment.first);
       if (following === undefined && end === Number.POSITIVE_INFINITY) break;
       missing(Math.min(following ?? end, end));
     }
@@ -117,13 +85,12 @@ export class JournalReader {
   }
 
   #seek(key: 'seq' | 'time', value: number, end: Position): Position {
-    this.#list();
-    const heads = this.#firsts.flatMap((first) => this.#headOf(first) ?? []);
+    const heads = this.heads();
     // A time may be in several segments: the first of them has it.
     const isBefore = (head: SegmentHead) => (key === 'seq' ? head.seq <= value : head.time < value);
     const index = Math.max(0, heads.findLastIndex(isBefore));
     for (const { position } of heads.slice(index)) {
-      const segment = this.#segmentOf(position);
+      const segment = this.#segments.open(position);
       if (segment?.head === undefined) continue;
       const found = this.#seekIn(segment, key, value, end);
       if (found !== undefined) return found;
@@ -132,8 +99,8 @@ export class JournalReader {
   }
 
   #seekIn(segment: OpenSegment, key: 'seq' | 'time', value: number, end: Position): Position | undefined {
-    const start = this.#indexOf(segment, end).before(key, key === 'seq' ? value : value - 1);
-    const scan = this.#scan(segment, start ?? { offset: SEGMENT_HEAD_BYTES, position: segment.first });
+    const start = this.#segments.indexOf(segment, end).before(key, key === 'seq' ? value : value - 1);
+    const scan = this.#segments.scan(segment, start ?? beginningOf(segment));
     for (let found = nextOf(scan); found !== undefined && found.type !== 'end'; found = nextOf(scan)) {
       if (found.type === 'damage') continue;
       const { head } = found;
@@ -146,15 +113,52 @@ export class JournalReader {
     return undefined;
   }
 
+  /**
+   * The first entry before `end` that is not before what is looked for; undefined where all are. `isBefore` holds for the entries of a beginning of the journal,
+   * and is asked of few of them.
+   */
+  seek(isBefore: (entry: JournalledEntry) => boolean, end: Position): JournalledEntry | undefined {
+    const isBeforeAt = (position: Position): boolean => {
+      const [entry] = this.read(position, end, 1).entries;
+      return entry !== undefined && isBefore(entry);
+    };
+    let from = lastWhere(this.#segments.list(), isBeforeAt);
+    if (from === undefined) return this.read(this.oldest ?? end, end, 1).entries[0];
+    const segment = this.#segments.open(from);
+    if (segment !== undefined) {
+      const points = this.#segments.indexOf(segment, end).points.map(({ position }) => position);
+      from = lastWhere(points, isBeforeAt) ?? from;
+    }
+    while (from < end) {
+      const { entries, next } = this.read(from, end, MIN_WINDOW_BYTES);
+      const found = entries.find((entry) => !isBefore(entry));
+      if (found !== undefined || next === from) return found;
+      from = next;
+    }
+    return undefined;
+  }
+
+  /** A position before `position` at which a batch begins, some 256 KiB of entries before at the most; undefined where nothing older can be read. */
+  pointBefore(position: Position): Position | undefined {
+    const first = this.heads().findLast((head) => head.position < position)?.position;
+    if (first === undefined) return undefined;
+    const segment = this.#segments.open(first);
+    if (segment?.first !== first) return first;
+    return this.#segments.indexOf(segment, position).before('position', position - 1)?.position ?? first;
+  }
+
   /** First position kept; undefined where there is no segment. */
   get oldest(): Position | undefined {
-    this.#list();
-    return this.#firsts[0];
+    return this.#segments.list()[0];
+  }
+
+  /** Heads of the segments, ascending, but for damaged ones. */
+  heads(): SegmentHead[] {
+    return this.#segments.heads();
   }
 
   close(): void {
-    if (this.#open !== undefined) this.#files.close(this.#open.fd);
-    this.#open = undefined;
+    this.#segments.close();
   }
 
   #readSegment(
@@ -164,16 +168,12 @@ export class JournalReader {
     maxBytes: number,
   ): { entries: JournalledEntry[]; reached: Position; gapTo: Position | undefined } {
     const entries: JournalledEntry[] = [];
-    const next = this.#firsts.find((first) => first > segment.first) ?? Number.POSITIVE_INFINITY;
+    const next = this.#segments.firsts.find((first) => first > segment.first) ?? Number.POSITIVE_INFINITY;
     const limit = Math.min(end, next);
     if (segment.head === undefined) return { entries, reached: from, gapTo: undefined };
-    if (segment.at.position > from) {
-      segment.at = this.#indexOf(segment, end).before('position', from) ?? {
-        offset: SEGMENT_HEAD_BYTES,
-        position: segment.first,
-      };
-    }
-    let scan = this.#scan(segment, segment.at, Math.max(maxBytes, MIN_WINDOW_BYTES));
+    segment.at = this.#nearest(segment, from, end);
+    const windowBytes = Math.max(maxBytes, MIN_WINDOW_BYTES);
+    let scan = this.#segments.scan(segment, segment.at, { windowBytes });
     let isCareful = false;
     let reached = from;
     let gapTo: Position | undefined;
@@ -183,7 +183,8 @@ export class JournalReader {
       if (found === undefined && entries.length === 0 && !isCareful) {
         // What is before the place that the disk does not give is as good as ever.
         isCareful = true;
-        scan = this.#scan(segment, { offset: scan.offset, position: scan.expected }, 1);
+        const start = { offset: scan.offset, position: scan.expected };
+        scan = this.#segments.scan(segment, start, { windowBytes: 1 });
         continue;
       }
       if (found === undefined || found.type === 'end') break;
@@ -207,134 +208,30 @@ export class JournalReader {
     return { entries, reached, gapTo };
   }
 
-  #scan(
-    { fd, head }: OpenSegment,
-    { offset, position }: { readonly offset: number; readonly position: Position },
-    windowBytes?: number,
-  ): SegmentScan {
-    return new SegmentScan({
-      files: this.#files,
-      fd,
-      mark: head?.mark ?? 0,
-      offset,
-      expected: position,
-      size: this.#files.stat(fd).size,
-      ...(windowBytes === undefined ? {} : { windowBytes }),
-    });
-  }
-
-  /** Where in a segment what is, before `end`. */
-  #indexOf(segment: OpenSegment, end: Position): SegmentIndex {
-    const { first, fd } = segment;
-    let known = this.#indexes.get(first);
-    if (known === undefined) {
-      const path = join(this.#directory, indexName(first));
-      const stored = readIndex(this.#files, path, this.#files.stat(fd).size);
-      const start = { offset: SEGMENT_HEAD_BYTES, position: first };
-      known = { index: stored ?? new SegmentIndex(), upTo: stored === undefined ? start : undefined };
-      this.#indexes.set(first, known);
-    }
-    if (known.upTo !== undefined) this.#extend(known, segment, known.upTo, end);
-    return known.index;
-  }
-
-  #extend(
-    known: KnownIndex,
-    segment: OpenSegment,
-    from: { readonly offset: number; readonly position: Position },
-    end: Position,
-  ): void {
-    const scan = this.#scan(segment, from);
-    for (let found = nextOf(scan); found !== undefined && found.type !== 'end'; found = nextOf(scan)) {
-      if (found.type === 'damage') continue;
-      // What is behind the end may yet be cut off.
-      if (found.head.position >= end) break;
-      known.index.add(found.offset, found.head);
-      known.upTo = { offset: scan.offset, position: scan.expected };
-    }
-  }
-
-  /** The segment in which `position` is, opened; undefined where all there are begin behind it. */
-  #segmentOf(position: Position): OpenSegment | undefined {
-    for (;;) {
-      let first = this.#firsts.findLast((each) => each <= position);
-      if (first === undefined) {
-        this.#list();
-        first = this.#firsts.findLast((each) => each <= position);
-        if (first === undefined) return undefined;
-      }
-      if (this.#open?.first === first) return this.#open;
-      try {
-        this.close();
-        const path = join(this.#directory, segmentName(first));
-        const fd = this.#files.open(path, 'r');
-        const at = { offset: SEGMENT_HEAD_BYTES, position: first };
-        this.#open = { first, fd, head: this.#headIn(fd, first), at };
-        return this.#open;
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-        // Deleted meanwhile: the next one begins behind the position.
-        this.#list();
-      }
-    }
-  }
-
-  /** First position of the segment behind the one that begins at `first`. */
-  #following(first: Position): Position | undefined {
-    const known = this.#firsts.find((each) => each > first);
-    if (known !== undefined) return known;
-    this.#list();
-    return this.#firsts.find((each) => each > first);
-  }
-
-  #list(): void {
-    this.#firsts = segmentsAmong(this.#files.list(this.#directory));
-    for (const known of [this.#heads, this.#indexes]) {
-      for (const first of known.keys()) if (!this.#firsts.includes(first)) known.delete(first);
-    }
-  }
-
-  #isReplaced({ first, fd }: OpenSegment): boolean {
-    if (this.#files.stat(fd).links > 0) return false;
-    this.close();
-    this.#indexes.delete(first);
-    this.#heads.delete(first);
-    this.#list();
-    return this.#firsts.includes(first);
-  }
-
-  #headOf(first: Position): SegmentHead | undefined {
-    const known = this.#heads.get(first);
-    if (known !== undefined) return known;
-    try {
-      const fd = this.#files.open(join(this.#directory, segmentName(first)), 'r');
-      try {
-        const head = this.#headIn(fd, first);
-        this.#heads.set(first, head);
-        return head;
-      } finally {
-        this.#files.close(fd);
-      }
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  }
-
-  #headIn(fd: number, first: Position): SegmentHead | undefined {
-    const head = decodeSegmentHead(readUpTo(this.#files, fd, SEGMENT_HEAD_BYTES, 0));
-    return head?.position === first ? head : undefined;
+  /** Where to begin so that little is read before `from`: where the last reading ended, or at a point of the index. */
+  #nearest(segment: OpenSegment, from: Position, end: Position): ScanStart {
+    const { at } = segment;
+    if (at.position === from) return at;
+    const point = this.#segments.indexOf(segment, end).before('position', from);
+    if (at.position < from) return point === undefined || point.position < at.position ? at : point;
+    return point ?? beginningOf(segment);
   }
 }
 
-/** What comes next; undefined where the disk no longer gives it: then the rest of the segment is missing. */
-function nextOf(scan: SegmentScan): Found | undefined {
-  try {
-    return scan.next();
-  } catch (error) {
-    if (isUnreadable(error)) return undefined;
-    throw error;
+const beginningOf = ({ first }: OpenSegment): ScanStart => ({ offset: SEGMENT_HEAD_BYTES, position: first });
+
+/** The last of `positions` for which `holds` does, where it holds for a beginning of them; undefined where for none. */
+function lastWhere(
+  positions: readonly Position[],
+  holds: (position: Position) => boolean,
+): Position | undefined {
+  let [from, to] = [0, positions.length];
+  while (from < to) {
+    const middle = Math.floor((from + to) / 2);
+    if (holds(positions[middle] as Position)) from = middle + 1;
+    else to = middle;
   }
+  return positions[from - 1];
 }
 
 /** The entries of a batch, in order. */

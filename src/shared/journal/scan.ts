@@ -9,7 +9,7 @@ export interface FoundBatch {
   /** Where its head begins in the file. */
   readonly offset: number;
   readonly head: BatchHead;
-  /** Its entries, whose checksum is right. */
+  /** Its entries, whose checksum is right; none where only heads are looked at. */
   readonly entries: Buffer;
 }
 
@@ -45,9 +45,12 @@ export interface ScanOptions {
   readonly size: number;
   /** Bytes read at a time; 1 MiB unless told. */
   readonly windowBytes?: number;
+  /** Look at the heads of batches alone, which have a checksum of their own; not unless told. */
+  readonly headsOnly?: boolean;
 }
 
 const WINDOW_BYTES = 1_048_576;
+const NOTHING = Buffer.alloc(0);
 
 class CutOffError extends Error {
   override readonly name = 'CutOffError';
@@ -64,7 +67,7 @@ export class SegmentScan {
   #windowAt = 0;
 
   constructor(options: ScanOptions) {
-    this.#options = { windowBytes: WINDOW_BYTES, ...options };
+    this.#options = { windowBytes: WINDOW_BYTES, headsOnly: false, ...options };
     this.offset = options.offset;
     this.expected = options.expected;
   }
@@ -82,7 +85,7 @@ export class SegmentScan {
   }
 
   #next(): Found {
-    const { size } = this.#options;
+    const { size, headsOnly } = this.#options;
     const { offset, expected } = this;
     if (offset === size) return { type: 'end', offset, rest: 'none' };
     if (offset + BATCH_HEAD_BYTES > size) return { type: 'end', offset, rest: 'cut' };
@@ -94,6 +97,11 @@ export class SegmentScan {
     }
     const end = offset + BATCH_HEAD_BYTES + head.bytes;
     if (end > size) return { type: 'end', offset, rest: 'cut' };
+    if (headsOnly) {
+      this.offset = end;
+      this.expected = expected + head.count;
+      return { type: 'batch', offset, head, entries: NOTHING };
+    }
     const at = this.#ensure(offset, BATCH_HEAD_BYTES + head.bytes) + BATCH_HEAD_BYTES;
     this.offset = end;
     this.expected = expected + head.count;
