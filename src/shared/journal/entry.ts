@@ -22,12 +22,12 @@ export const RECORD = 4;
 /** The same announcement again is a repeat. */
 export const REPEAT = 8;
 /** It carries a block's header. */
-export const HEADER = 16;
+const HEADER = 16;
 
 const HASH_BYTES = 32;
 const REPEAT_BYTES = 16;
 /** A block header as it is hashed. */
-export const HEADER_BYTES = 80;
+const HEADER_BYTES = 80;
 const NOTHING = new Uint8Array(0);
 
 /** What goes to Kafka. */

@@ -42,10 +42,7 @@ export class Segments {
   readonly #files: FileCalls;
   #list: Segment[] = [];
 
-  constructor(
-    { logger, files }: { readonly logger: Logger; readonly files: FileCalls },
-    directory: string,
-  ) {
+  constructor({ logger, files }: { readonly logger: Logger; readonly files: FileCalls }, directory: string) {
     this.#logger = logger;
     this.#files = files;
     this.directory = directory;

@@ -79,7 +79,10 @@ describe('a reader', () => {
       assert.ok(asked < 100, `${asked}`);
     }
     // Of what was committed alone, and of what is kept.
-    assert.equal(reader.seek(() => true, 100), undefined);
+    assert.equal(
+      reader.seek(() => true, 100),
+      undefined,
+    );
     assert.equal(reader.seek(() => false, journal.end)?.position, 0);
     const [oldest = ''] = segmentFiles(directory);
     rmSync(oldest);
