@@ -9,6 +9,7 @@ COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci
 COPY tsconfig.json ./
 COPY bin bin
+COPY client client
 COPY proto proto
 COPY src src
 COPY test test

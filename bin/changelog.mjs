@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 /** What names the version, as chart, image or package. */
 const NAMING = [
+  'client/package.json',
   'deploy/helm/teranode-p2p/Chart.yaml',
   'deploy/kubernetes/base/deployment.yaml',
   'deploy/kubernetes/operator/peer.yaml',
@@ -42,7 +43,7 @@ if (process.argv[2] === 'show') {
   );
   for (const name of NAMING.filter((each) => existsSync(file(each)))) {
     const named = readFileSync(file(name), 'utf8').replace(
-      /^(version: |appVersion: )\S+$|(teranode-p2p[:-])\d+\.\d+\.\d+/gm,
+      /^(version: |appVersion: )\S+$|(teranode-p2p[:-]|^ {2}"version": ")\d+\.\d+\.\d+/gm,
       (_, chart, image) => `${chart ?? image}${version}`,
     );
     writeFileSync(file(name), named);

@@ -14,6 +14,9 @@ const LOCK = '.preparing';
 const LOCK_LOOK_MS = 200;
 /** What `dist/` is made of. */
 const SOURCES = [
+  'client/package.json',
+  'client/tsconfig.json',
+  'client/src',
   'proto',
   'src',
   'test',
@@ -138,7 +141,8 @@ async function build(root) {
   removeStamp(stamp);
   await step('Building', async (line) => {
     await run(process.execPath, [buf, 'generate', '--template', 'proto/buf.gen.yaml'], root, line);
-    await run(process.execPath, [tsc, '-p', '.'], root, line);
+    // What the others import as `#feed` is there before them.
+    for (const project of ['client', '.']) await run(process.execPath, [tsc, '-p', project], root, line);
     for (const maker of MAKERS) await run(process.execPath, [join(root, maker)], root, line);
   }).catch((error) => {
     throw new PrepareError(`The build failed.\n\n${error.message}`);

@@ -19,7 +19,7 @@ function each(what, named, isRight) {
   for (const one of new Set(named)) if (!isRight(one)) problems.push(`${what}: ${one}`);
 }
 
-const PAGES = ['README.md', 'CONTRIBUTING.md', ...filesBelow('docs/', '.md')];
+const PAGES = ['README.md', 'CONTRIBUTING.md', 'client/README.md', ...filesBelow('docs/', '.md')];
 const SETTINGS = new Set(matches(read('docs/settings.md'), /^\| `(\w+)` \|/gm));
 const TEST_FILE = /`([\w/-]+\.test\.ts)`/g;
 

@@ -1,6 +1,12 @@
 // Files and exports that nobody imports. With `--production` tests count for nobody, and of an export it is enough that its own file uses it: a test may look into a file, but what
 // it looks at has to be there for the product.
-const ofProduct = ['src/main/cli/index.ts', 'src/workers/*.ts', 'src/shared/client.ts', 'bin/*.mjs'];
+const ofProduct = [
+  'src/main/cli/index.ts',
+  'src/workers/*.ts',
+  'src/shared/client.ts',
+  'client/src/index.ts',
+  'bin/*.mjs',
+];
 const ofTests = [
   'bench/**/*.ts',
   'lint/*.mjs',
@@ -16,7 +22,7 @@ const production = process.argv.includes('--production');
 
 export default {
   entry: [...ofProduct.map((path) => `${path}!`), ...ofTests],
-  project: ['src/**/*.ts!', 'bench/**/*.ts', 'test/**/*.ts'],
+  project: ['src/**/*.ts!', 'client/src/**/*.ts!', 'bench/**/*.ts', 'test/**/*.ts'],
   include: production ? ['exports'] : ['files', 'exports', 'types'],
   ignoreExportsUsedInFile: production,
 };

@@ -27,7 +27,8 @@ const FORMS = [
 /** A copy of the checkout, compiled, with `added` in it: its path. Gone when the test has ended. */
 export function treeWith(context: CleansUp, ...added: readonly MadeUp[]): string {
   const tree = temporaryDirectory(context);
-  for (const name of ['node_modules', 'package.json', 'proto']) symlinkSync(resolve(name), join(tree, name));
+  for (const name of ['client', 'node_modules', 'package.json', 'proto'])
+    symlinkSync(resolve(name), join(tree, name));
   cpSync('bin', join(tree, 'bin'), { recursive: true });
   cpSync('src', join(tree, 'src'), { recursive: true });
   cpSync('dist/src', join(tree, 'dist/src'), {

@@ -1,0 +1,27 @@
+/** Follows the feed of a Teranode's P2P server without a gap. */
+
+export { FeedError, type FeedFailure } from './errors.js';
+export type {
+  EpochEvent,
+  FeedEvent,
+  FrameEvent,
+  GapEvent,
+  Kind,
+  Meta,
+  Notice,
+  PlainEvent,
+  SwitchedEvent,
+  TooOldEvent,
+} from './events.js';
+export { feed } from './feed.js';
+export type {
+  BlockFrame,
+  Frames,
+  MiningOnFrame,
+  NodeStatusFrame,
+  RejectedTxFrame,
+  SubtreeFrame,
+} from './frames.js';
+export type { Abortable, FeedOpening, FeedOptions, PlainFeedOptions } from './options.js';
+export type { CursorStore } from './store.js';
+export type { WebSocketClass, WebSocketLike } from './web-socket.js';

@@ -1,0 +1,149 @@
+/** The feed of a server that keeps its history: it goes on where it was. */
+
+import { framesIn } from './batches.js';
+import type { Connection } from './connection.js';
+import { type Control, type ErrorFrame, type Hello, noticeOf, problemOf } from './control.js';
+import type { Ending, Problem } from './ending.js';
+import { FeedError } from './errors.js';
+import type { FeedEvent, FrameEvent, Kind } from './events.js';
+import { frameIn } from './frame.js';
+import type { FeedOptions } from './options.js';
+import { OVERLAP_MS, Position } from './position.js';
+import { Repeats } from './repeats.js';
+import { requestUrl, sinceText } from './request.js';
+import { Source } from './source.js';
+import { Saver } from './store.js';
+
+/** Whether a server says that it can do nothing with the cursor, which may be another server's. */
+const isForeignCursor = ({ code, detail }: Problem): boolean =>
+  code === 'cursor_unknown' || (code === 'bad_parameter' && detail.parameter === 'cursor');
+const BROKEN: Ending = { reason: 'closed', text: 'a message that cannot be unpacked' };
+
+/** As `feed` has it. */
+export async function* positionedFeed<K extends Kind>(
+  options: FeedOptions<K>,
+): AsyncGenerator<FeedEvent<K>, void, undefined> {
+  const { cursor } = options;
+  const source = new Source(options);
+  let saver: Saver | undefined;
+  try {
+    const store = typeof cursor === 'object' ? cursor : undefined;
+    const kept = typeof cursor === 'object' ? await cursor.load() : cursor;
+    const position = new Position(kept ?? undefined, sinceText(options.since));
+    saver = new Saver(store, position);
+    const reading = new Reading(options, source, position, saver);
+    while (!source.aborted) yield* reading.connection() as AsyncGenerator<FeedEvent<K>>;
+  } finally {
+    source.close();
+    await saver?.finish();
+  }
+}
+
+class Reading {
+  readonly #repeats = new Repeats();
+  /** A server that is asked by time, because it does not know the cursor, is still to be told of. */
+  #switching = false;
+
+  constructor(
+    private readonly options: FeedOptions,
+    private readonly source: Source,
+    private readonly position: Position,
+    private readonly saver: Saver,
+  ) {}
+
+  /** What comes over one connection, and the wait behind it. */
+  async *connection(): AsyncGenerator<FeedEvent> {
+    const { source, position } = this;
+    const start = position.parameter;
+    const connection = source.open(requestUrl(source.server.url, this.options, start));
+    let ending = BROKEN;
+    let error: ErrorFrame | undefined;
+    let began = false;
+    try {
+      for await (const [frame, json] of framesOf(connection)) {
+        if (source.aborted) return;
+        if (frame.type === 'error') error = frame;
+        else if (!began && frame.type !== 'hello') throw this.#noPosition();
+        else if (frame.type === 'hello') {
+          began = true;
+          this.#begin(frame, start);
+          if (this.#switching) yield this.#switched();
+        } else if (frame.type === 'info') {
+          if (frame.code === 'cursor_unknown' && this.#goByTime()) return;
+          yield frame.code === 'cursor_unknown' ? this.#switched(frame.text) : noticeOf(frame);
+          if (frame.cursor !== undefined) this.#advance(frame.cursor);
+        } else if (frame.type === 'cursor') this.#advance(frame.cursor);
+        else {
+          const receivedAt = Date.parse(frame.received_at);
+          const repeated = this.#repeats.has(frame, json, receivedAt);
+          if (!repeated) yield this.options.json ? { ...frame, json } : frame;
+          this.#advance(frame.cursor, receivedAt);
+        }
+      }
+      ending = connection.ending ?? BROKEN;
+    } finally {
+      connection.close();
+    }
+    const said = error === undefined ? undefined : problemOf(error);
+    const problem = said ?? ending.problem;
+    if (problem !== undefined && isForeignCursor(problem) && this.#goByTime()) return;
+    await source.lost(ending, said);
+  }
+
+  #begin({ cursor, oldest, node }: Hello, start: readonly string[] | undefined): void {
+    const { source, options } = this;
+    const { receivedAt } = this.position;
+    source.began();
+    // A gateway may be behind the one whose cursor this is, and then begins before it.
+    if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt);
+    options.onOpen?.({ url: source.server.given, oldest, ...(node === undefined ? {} : { node }) });
+    const [name, asked] = start ?? ['cursor', 'now'];
+    if (name !== 'cursor' || (asked !== 'now' && asked !== 'oldest')) return;
+    // Were it lost before the first frame, it would go on from here. The time is what another server can be asked by.
+    // biome-ignore lint/plugin: the time of day, for want of a server's.
+    if (asked === 'now') this.#advance(cursor, Date.now());
+    else this.#advance(cursor);
+  }
+
+  #advance(cursor: string, receivedAt?: number): void {
+    this.position.advance(cursor, receivedAt);
+    this.saver.changed();
+  }
+
+  /** The server does not know the cursor: it is asked by time, where one is known. */
+  #goByTime(): boolean {
+    const { receivedAt } = this.position;
+    if (!this.position.goByTime()) return false;
+    if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt + OVERLAP_MS);
+    this.#switching = true;
+    return true;
+  }
+
+  #switched(text = 'another server, which does not know the cursor: it was asked by time'): FeedEvent {
+    this.#switching = false;
+    const { since } = this.position;
+    const url = this.source.server.given;
+    return { type: 'switched', text, url, ...(since === undefined ? {} : { since }) };
+  }
+
+  #noPosition(): FeedError {
+    return new FeedError(
+      'no_position',
+      `${this.source.server.given} knows no parameters, and so no position: follow it with plain: true`,
+    );
+  }
+}
+
+type Frame = Control | FrameEvent;
+
+/** The frames of a connection, each with its text, until it ends; what is none is left out. A message that cannot be unpacked ends it too. */
+async function* framesOf(connection: Connection): AsyncGenerator<readonly [Frame, string]> {
+  for (let message = await connection.next(); message !== undefined; message = await connection.next()) {
+    const texts = await framesIn(message).catch(() => undefined);
+    if (texts === undefined) return;
+    for (const text of texts) {
+      const frame = frameIn(text);
+      if (frame !== undefined) yield [frame as unknown as Frame, text];
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { waitFor } from '../support/wait.js';
+import { read } from './reading.js';
+import { ScriptedServer } from './scripted-server.js';
+import { BareWebSocket } from './sockets.js';
+
+const PROBLEM = 'application/problem+json';
+const problem = (status: number, code: string, detail: string, extra: object = {}) => ({
+  status,
+  headers: { 'content-type': PROBLEM },
+  body: JSON.stringify({ type: 'about:blank', title: code, status, detail, code, ...extra }),
+});
+
+for (const [code, said] of [
+  [4400, 'bad_parameter'],
+  [4401, 'token_unknown'],
+  [4403, 'not_allowed'],
+  [4410, 'cursor_too_old'],
+] as const)
+  test(`close code ${code} ends the feed, with what the server said before`, async (context) => {
+    const server = await ScriptedServer.listen(context);
+    server.instead = (socket) => {
+      socket.send(JSON.stringify({ type: 'error', code: said, text: 'because', oldest: 'e1.3' }));
+      socket.close(code);
+      return true;
+    };
+    const { done, failures } = read(context, { url: server.url });
+    await assert.rejects(done, {
+      name: 'FeedError',
+      code: said,
+      message: `${server.url}: because`,
+      detail: { oldest: 'e1.3' },
+    });
+    assert.deepEqual(failures, []);
+    assert.equal(server.asked.length, 1);
+  });
+
+for (const code of [1001, 1008, 1011, 1012, 1013])
+  test(`close code ${code} is tried again after a pause`, async (context) => {
+    const server = await ScriptedServer.listen(context);
+    let times = 0;
+    server.instead = (socket, asked) => {
+      if (times++ > 1) return false;
+      server.serve(socket, asked);
+      socket.send(
+        JSON.stringify({ type: 'error', code: 'too_slow', text: 'too far behind', cursor: 'e1.0' }),
+      );
+      socket.close(code);
+      return true;
+    };
+    const { hashes, failures } = read(context, { url: server.url });
+    await waitFor(() => server.asked.length === 3 && server.live.length === 1, {
+      what: 'the third connection',
+    });
+    const [hash] = server.blocks(1);
+    await waitFor(() => hashes().length > 0, { what: 'a frame' });
+    assert.deepEqual(hashes(), [hash]);
+    assert.deepEqual(
+      failures.map((failure) => [failure.reason, failure.code, failure.attempt, failure.opened]),
+      [
+        ['closed', code, 1, true],
+        ['closed', code, 2, true],
+      ],
+    );
+    assert.match(String(failures[0]?.text), /too far behind/);
+  });
+
+test('a refusal before the upgrade ends the feed where the server says what is wrong, whatever the WebSocket shows', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  server.refusal = problem(400, 'unknown_kind', 'kinds: "blok" is none of block', { kinds: ['block'] });
+  for (const WebSocket of [undefined, BareWebSocket]) {
+    const { done } = read(context, { url: server.url, ...(WebSocket === undefined ? {} : { WebSocket }) });
+    await assert.rejects(done, {
+      name: 'FeedError',
+      code: 'unknown_kind',
+      message: `${server.url}: kinds: "blok" is none of block`,
+      detail: { kinds: ['block'] },
+    });
+  }
+});
+
+test('who is told to come later does', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  const { body, headers } = problem(503, 'too_many_connections', 'full');
+  server.refusal = { status: 503, headers: { ...headers, 'retry-after': '1' }, body };
+  for (const WebSocket of [undefined, BareWebSocket]) {
+    const { failures, stop } = read(context, {
+      url: server.url,
+      ...(WebSocket === undefined ? {} : { WebSocket }),
+    });
+    await waitFor(() => failures.length > 0, { what: 'a failure' });
+    const [{ status, reason, retryInMs, text } = {}] = failures;
+    assert.deepEqual([status, reason, retryInMs], [503, 'refused', 1000]);
+    assert.match(String(text), /503.*full/);
+    stop();
+  }
+});
+
+test('a wrong path ends the feed at once, unless it had begun before or another server is there', async (context) => {
+  const [server, other] = [await ScriptedServer.listen(context), await ScriptedServer.listen(context)];
+  server.refusal = { status: 404 };
+  await assert.rejects(read(context, { url: server.url }).done, {
+    name: 'FeedError',
+    code: 'refused',
+    detail: { status: 404 },
+  });
+  const both = read(context, { url: [server.url, other.url] });
+  await waitFor(() => other.live.length === 1, { what: 'a reader at the other' });
+  assert.deepEqual(
+    both.failures.map(({ status }) => status),
+    [404],
+  );
+  // As while a proxy is set up anew.
+  server.refusal = undefined;
+  const one = read(context, { url: server.url });
+  await waitFor(() => server.live.length === 1, { what: 'a reader' });
+  server.refusal = { status: 404 };
+  server.live[0]?.close(1012);
+  await waitFor(() => one.failures.length > 2, { what: 'failures' });
+  server.refusal = undefined;
+  await waitFor(() => server.live.length === 1, { what: 'the reader again' });
+});
+
+test('a token goes as a header where the WebSocket takes one, else in the URL', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  read(context, { url: server.url, token: 'secret', webSocketOptions: { headers: { 'x-mine': 'kept' } } });
+  await waitFor(() => server.live.length === 1, { what: 'a reader' });
+  assert.equal(server.asked[0]?.headers.authorization, 'Bearer secret');
+  assert.equal(server.asked[0]?.headers['x-mine'], 'kept');
+  assert.deepEqual(server.asked[0]?.parameters, { meta: 'true' });
+  read(context, { url: server.url, token: 'secret', WebSocket: BareWebSocket });
+  await waitFor(() => server.live.length === 2, { what: 'another reader' });
+  assert.equal(server.asked[1]?.headers.authorization, undefined);
+  assert.deepEqual(server.asked[1]?.parameters, { meta: 'true', token: 'secret' });
+});
+
+test('a server that knows no parameters is named as such, and followed plainly on request', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  server.instead = (socket) => {
+    socket.send('{"type":"node_status","peer_id":"me"}');
+    return true;
+  };
+  await assert.rejects(read(context, { url: server.url }).done, { name: 'FeedError', code: 'no_position' });
+});
+
+test('what is no URL, no time or no WebSocket is refused before anything is asked', async (context) => {
+  const failing = (options: Parameters<typeof read>[1]) => read(context, options).done;
+  await assert.rejects(failing({ url: 'not a url' }), TypeError);
+  await assert.rejects(failing({ url: 'ftp://host/' }), /ftp:\/\/host\/ is no URL of ws:/);
+  await assert.rejects(failing({ url: [] }), TypeError);
+  await assert.rejects(failing({ url: 'ws://127.0.0.1:1', since: new Date(Number.NaN) }), RangeError);
+});

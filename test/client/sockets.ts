@@ -1,0 +1,31 @@
+/** WebSockets as they are where there is no `ws`. */
+
+import { WebSocket } from 'ws';
+
+/** Shows no more than a browser's: no pings, no pause, no word of why there is no connection; and takes no headers. */
+export class BareWebSocket {
+  readonly #socket: WebSocket;
+
+  constructor(url: string, options?: unknown) {
+    if (options !== undefined) throw new SyntaxError('a browser takes subprotocols here');
+    this.#socket = new WebSocket(url);
+  }
+
+  get binaryType(): string {
+    return this.#socket.binaryType;
+  }
+
+  set binaryType(type: string) {
+    this.#socket.binaryType = type as 'arraybuffer';
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  addEventListener(type: never, listener: (event: never) => void): void {
+    this.#socket.addEventListener(type, (event: { data?: unknown; code?: number; reason?: string }) =>
+      listener((type === 'error' ? {} : event) as never),
+    );
+  }
+}
