@@ -2,7 +2,7 @@
 
 import { Argument, Command, type Option } from 'commander';
 import { SETTINGS, type Setting } from '../../shared/settings/table.js';
-import { FEED_KINDS } from './tail.js';
+import { FEED_KINDS } from './frame-printer.js';
 import type { Terminal } from './terminal.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -14,6 +14,8 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const VALUES: Readonly<Record<string, (current: string) => readonly string[]>> = {
   '--set': assignments,
   '--kind': lastOf(FEED_KINDS),
+  '--cursor': () => ['oldest', 'now'],
+  '--since': () => ['10m', '1h', '24h'],
   '--log-level': () => LEVELS,
   '--from': () => ['oldest', 'newest'],
   show: () => Object.keys(SETTINGS),

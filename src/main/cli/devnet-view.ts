@@ -2,18 +2,16 @@
 
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pause } from '../../shared/async/pause.js';
 import { wall } from '../../shared/clock.js';
 import type { DevnetNode } from '../devnet/layout.js';
 import { type Sighting, Sightings } from '../devnet/sightings.js';
-import { followFeed } from './feed.js';
+import { ownFeed } from './feed.js';
 import { field, heightLabel, kindLabel, parseFrame, shownOf } from './frame-line.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 const WARN = 40;
 /** Compiled, this file is in dist/src/main/cli. */
 const BIN = fileURLToPath(new URL('../../../../bin/teranode-p2p.mjs', import.meta.url));
-const RECONNECT_MS = 1000;
 /** Before what is told in a line: time and name. */
 const HANG = '12:00:00 node1  '.length;
 /** Where the command line looks for a server unless told. */
@@ -106,12 +104,10 @@ export class DevnetView {
 
   async #follow(node: DevnetNode): Promise<void> {
     const url = `ws://127.0.0.1:${node.ports.p2p_httpListenAddress}/p2p-ws`;
-    const { signal } = this.#ending;
-    const onFrame = (text: string) => {
-      const frame = parseFrame(text);
+    for await (const frame of ownFeed(url, this.#ending.signal)) {
       // What has no hash is no news of the chain: PING, and what a node says of itself.
-      const hash = frame === undefined ? '' : field(frame, 'hash');
-      if (frame === undefined || hash === '') return;
+      const hash = field(frame, 'hash');
+      if (hash === '') continue;
       const peer = field(frame, 'peer_id');
       const kind = field(frame, 'type');
       const { text: remark } = shownOf(kind);
@@ -122,10 +118,6 @@ export class DevnetView {
         height: field(frame, 'height'),
         remark: remark === undefined ? '' : field(frame, remark),
       });
-    };
-    while (!signal.aborted) {
-      await followFeed({ url, signal, onFrame }).catch(() => {});
-      await pause(RECONNECT_MS, { signal });
     }
   }
 

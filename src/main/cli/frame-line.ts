@@ -46,8 +46,9 @@ export function heightLabel(height: string): string {
 export function frameLine(frame: FeedFrame, terminal: Terminal): string {
   const kind = field(frame, 'type');
   const { hash = 'hash', height = 'height', text = 'base_url' } = shownOf(kind);
+  const received = Date.parse(field(frame, 'received_at'));
   return [
-    terminal.style('dim', new Date(wall.shown()).toISOString().slice(11, 23)),
+    terminal.style('dim', new Date(received || wall.shown()).toISOString().slice(11, 23)),
     kindLabel(kind, terminal),
     short(field(frame, hash)).padEnd(15),
     heightLabel(field(frame, height)).padEnd(8),

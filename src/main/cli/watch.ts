@@ -14,10 +14,10 @@ import { SETTINGS } from '../../shared/settings/table.js';
 import type { NodeStatusReport } from '../../shared/status.js';
 import { Attempts } from './attempts.js';
 import { CommandError, countArgument, loadFor } from './context.js';
-import { followFeed } from './feed.js';
+import { ownFeed } from './feed.js';
 import { type FeedFrame, field, parseFrame } from './frame-line.js';
+import { FramePrinter, kindOption } from './frame-printer.js';
 import { onStopSignals } from './stop-signals.js';
-import { FramePrinter, kindOption } from './tail.js';
 import { printable, short, type Terminal } from './terminal.js';
 
 interface WatchOptions {
@@ -136,13 +136,8 @@ function tellLog(entry: FeedFrame | undefined, attempts: Attempts, terminal: Ter
 
 /** What the network says; the server's own word of itself is none. */
 async function follow(url: string, ownId: string, printer: FramePrinter, signal: AbortSignal): Promise<void> {
-  const onFrame = (text: string) => {
-    const frame = parseFrame(text);
-    if (frame !== undefined && field(frame, 'peer_id') !== ownId) printer.print(frame, text);
-  };
-  while (!signal.aborted) {
-    await followFeed({ url, signal, onFrame }).catch(() => {});
-    await pause(LOOK_MS, { signal });
+  for await (const frame of ownFeed(url, signal)) {
+    if (field(frame, 'peer_id') !== ownId) printer.print(frame, frame.json);
   }
 }
 

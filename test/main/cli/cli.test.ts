@@ -693,7 +693,7 @@ test('a feed that is not to be had is told with what to type', async (context) =
     [at(plain), `ws://${at(plain)}/p2p-ws`, []],
     [`${at(plain)}/p2p-ws`, `ws://${at(plain)}/p2p-ws`, []],
     [`ws://${at(plain)}/p2p-ws#top`, `ws://${at(plain)}/p2p-ws`, []],
-    [`ws://${at(plain)}`, `ws://${at(plain)}/p2p-ws`, []],
+    [`ws://${at(plain)}/feed`, `ws://${at(plain)}/p2p-ws`, []],
     [`wss://${at(plain)}/p2p-ws`, `ws://${at(plain)}/p2p-ws`, []],
     [`https://${at(secure)}`, `wss://${at(secure)}/p2p-ws`, ['--insecure']],
     [`ws://${at(secure)}/p2p-ws`, `wss://${at(secure)}/p2p-ws`, ['--insecure']],
