@@ -1,22 +1,31 @@
 /** What the notification server says to a request, and what it does with a WebSocket. */
 
 import { METHODS } from 'node:http';
+import { FeedProblem } from '../../shared/firehose/problems.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { Admission } from './admission.js';
 import { CLOSE, type Client, type ClientSocket } from './client.js';
 import type { Clients } from './clients.js';
 import type { DescriptorPolicy } from './descriptor-policy.js';
 import { framingFault, handshakeFault, headerOf } from './handshake.js';
+import {
+  type Answer,
+  type Headers,
+  NOT_STORED,
+  plain,
+  type Resource,
+  refuseAsProblem,
+  refusePlainly,
+} from './http/resource.js';
+import { type Route, Router } from './http/router.js';
 import type { HttpPolicy } from './http-policy.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import type { AllowedOrigins } from './origins.js';
-import { PAGE_HEADERS, type PageFile } from './page-files.js';
 import type { TrustedProxies } from './proxies.js';
 import type { HttpAnswer, HttpRequest, TransportHandlers } from './transport/index.js';
 
 /** Where WebSockets are. */
 export const ENDPOINT = '/p2p-ws';
-
-type Headers = HttpAnswer['headers'];
 
 export interface AppParts {
   readonly clients: Clients;
@@ -25,21 +34,13 @@ export interface AppParts {
   readonly descriptors: DescriptorPolicy;
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
-  readonly page: readonly PageFile[];
+  /** What there is beside the endpoint. */
+  readonly resources: readonly Resource[];
   readonly metrics: NotificationServerMetrics;
-  /** JSON for `/api/status`; empty while there is none. */
-  readonly status: () => string;
+  readonly logger: Logger;
 }
 
-interface Resource {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string | Uint8Array;
-  readonly headers?: Headers;
-}
-
-const NOT_STORED: Headers = [['cache-control', 'no-store']];
-const ALLOWED = 'GET, HEAD, OPTIONS';
+const ALLOW = ['allow', 'GET, HEAD, OPTIONS'] as const;
 /** For how long a browser need not ask again. */
 const PREFLIGHT_SECONDS = '86400';
 /** Of header names: what is sent back is nothing else. */
@@ -48,26 +49,23 @@ const UPGRADE: Headers = [
   ['upgrade', 'websocket'],
   ['sec-websocket-version', '13'],
 ];
+const TOO_MANY = new FeedProblem('too_many_requests', 'too many requests');
 
-const plain = (status: number, body: string, headers: Headers = NOT_STORED): Resource => ({
-  status,
-  contentType: 'text/plain',
-  body,
-  headers,
-});
+const refusalOf = (route: Route | undefined) => route?.resource.refuse ?? refusePlainly;
 
 export class NotificationApp implements TransportHandlers<Client> {
-  readonly #resources: ReadonlyMap<string, () => Resource>;
+  readonly #router: Router;
 
   constructor(private readonly parts: AppParts) {
-    this.#resources = new Map<string, () => Resource>([
-      ['/health', () => plain(200, 'OK')],
-      ['/api/status', () => this.#status()],
-      [ENDPOINT, () => plain(426, 'WebSocket only', UPGRADE)],
-      ...parts.page.map(
-        ({ path, contentType, body }) =>
-          [path, () => ({ status: 200, contentType, body, headers: PAGE_HEADERS })] as const,
-      ),
+    this.#router = new Router([
+      {
+        path: ENDPOINT,
+        // Whoever asks for something of the feed is told by its codes why it cannot be had.
+        refuse: (problem, request) =>
+          request.query === '' ? refusePlainly(problem, request) : refuseAsProblem(problem, request),
+        answer: () => plain(426, 'WebSocket only', UPGRADE),
+      },
+      ...parts.resources,
     ]);
   }
 
@@ -88,23 +86,22 @@ export class NotificationApp implements TransportHandlers<Client> {
 
   request(request: HttpRequest): HttpAnswer {
     const { policy, metrics, proxies } = this.parts;
-    if (!policy.admits(proxies.clientOf(request))) {
+    const client = proxies.clientOf(request);
+    const route = this.#router.find(request.path);
+    if (!policy.admits(client)) {
       metrics.http.inc({ outcome: 'rate' });
-      return this.#answer(request, plain(429, 'too many requests', [['retry-after', '1']]));
+      return this.#answer(request, refusalOf(route)(TOO_MANY, request), route);
     }
-    const resource = this.#resource(request);
-    metrics.http.inc({ outcome: resource.status < 400 ? 'answered' : 'refused' });
-    return this.#answer(request, resource);
+    const answer = this.#answerOf(request, client, route);
+    metrics.http.inc({ outcome: answer.status < 400 ? 'answered' : 'refused' });
+    return this.#answer(request, answer, route);
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
     const { metrics, origins, admission, clients, policy, descriptors, proxies } = this.parts;
-    const refuse = (
-      resource: Resource,
-      outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors',
-    ) => {
+    const refuse = (answer: Answer, outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors') => {
       metrics.connections.inc({ outcome });
-      return this.#answer(request, resource);
+      return this.#answer(request, answer);
     };
     const framing = framingFault(request);
     if (framing !== undefined) return refuse(plain(400, framing), 'handshake');
@@ -114,8 +111,7 @@ export class NotificationApp implements TransportHandlers<Client> {
     if (!origins.admits(headerOf(request, 'origin'), headerOf(request, 'host')))
       return refuse(plain(403, 'origin not allowed'), 'origin');
     const client = proxies.clientOf(request);
-    if (!policy.admits(client))
-      return refuse(plain(429, 'too many requests', [['retry-after', '1']]), 'rate');
+    if (!policy.admits(client)) return refuse(refusePlainly(TOO_MANY, request), 'rate');
     if (!descriptors.hasRoom()) return refuse(plain(503, 'too many connections'), 'descriptors');
     const place = admission.enter(client);
     if (place === undefined) return refuse(plain(503, 'too many connections'), 'limit');
@@ -158,27 +154,29 @@ export class NotificationApp implements TransportHandlers<Client> {
     socket.data.place.leave();
   }
 
-  #resource(request: HttpRequest): Resource {
+  #answerOf(request: HttpRequest, client: string, route: Route | undefined): Answer {
+    const refuse = (problem: FeedProblem) => refusalOf(route)(problem, request);
     const framing = framingFault(request);
-    if (framing !== undefined) return plain(400, framing);
-    if (!METHODS.includes(request.method)) return plain(501, 'unknown method');
-    if (request.method === 'OPTIONS') return plain(200, '', [...NOT_STORED, ['allow', ALLOWED]]);
-    const resource = this.#resources.get(request.path);
-    if (resource === undefined) return plain(404, 'not found');
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      return plain(405, 'method not allowed', [...NOT_STORED, ['allow', ALLOWED]]);
-    return resource();
+    if (framing !== undefined) return refuse(new FeedProblem('bad_request', framing));
+    if (!METHODS.includes(request.method)) return refuse(new FeedProblem('unknown_method', 'unknown method'));
+    if (request.method === 'OPTIONS') return plain(200, '', [...NOT_STORED, ALLOW]);
+    if (route === undefined) return refuse(new FeedProblem('not_found', 'not found'));
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const refusal = refuse(new FeedProblem('method_not_allowed', 'method not allowed'));
+      return { ...refusal, headers: [...(refusal.headers ?? []), ALLOW] };
+    }
+    try {
+      return route.resource.answer({ request, client, rest: route.rest });
+    } catch (error) {
+      if (error instanceof FeedProblem) return refuse(error);
+      // Such as a disk that does not give what it has: the others are served on.
+      this.parts.logger.error({ err: error, path: request.path }, 'a request could not be answered');
+      return refuse(new FeedProblem('internal'));
+    }
   }
 
-  #status(): Resource {
-    const status = this.parts.status();
-    const contentType = 'application/json';
-    return status === ''
-      ? { status: 503, contentType, body: '{"starting":true}', headers: NOT_STORED }
-      : { status: 200, contentType, body: status, headers: NOT_STORED };
-  }
-
-  #answer(request: HttpRequest, { status, contentType, body, headers = [] }: Resource): HttpAnswer {
+  #answer(request: HttpRequest, answer: Answer, route?: Route): HttpAnswer {
+    const { contentType, headers = [] } = answer;
     const allowed = this.parts.origins.header(headerOf(request, 'origin'));
     const common: (readonly [string, string])[] = [
       ['content-type', contentType],
@@ -186,6 +184,8 @@ export class NotificationApp implements TransportHandlers<Client> {
     ];
     if (allowed !== undefined) {
       common.push(['access-control-allow-origin', allowed], ['access-control-allow-methods', 'GET']);
+      const exposed = route?.resource.exposed;
+      if (exposed !== undefined) common.push(['access-control-expose-headers', exposed]);
     }
     if (allowed !== undefined && request.method === 'OPTIONS') {
       // What a page means to send is allowed: nothing here depends on a header of its own.
@@ -194,6 +194,6 @@ export class NotificationApp implements TransportHandlers<Client> {
       common.push(['access-control-max-age', PREFLIGHT_SECONDS]);
     }
     if (allowed !== '*') common.push(['vary', 'origin']);
-    return { status, headers: [...common, ...headers], body };
+    return { ...answer, headers: [...common, ...headers] };
   }
 }

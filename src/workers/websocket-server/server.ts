@@ -15,6 +15,7 @@ import { ENDPOINT, NotificationApp } from './app.js';
 import { CLOSE } from './client.js';
 import { Clients } from './clients.js';
 import { DescriptorPolicy } from './descriptor-policy.js';
+import { pageResources } from './http/page.js';
 import { HttpPolicy } from './http-policy.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
@@ -87,9 +88,9 @@ export class NotificationServer {
       policy: new HttpPolicy(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
       origins: new AllowedOrigins(config.allowedOrigins),
-      page: loadPage(),
+      resources: pageResources(loadPage(), () => this.#status),
       metrics,
-      status: () => this.#status,
+      logger,
     });
     const traced = new TracedFrames({ tracers: components.tracers, clients: () => this.#clients.size });
     const bornAt = wall.date();
