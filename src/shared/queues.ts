@@ -192,6 +192,13 @@ export const QUEUES = {
     whenFull: 'the oldest is forgotten',
     metric: 'teranode_p2p_repeats_remembered',
   }),
+  gatewayMerge: queue({
+    name: 'announcements that a gateway remembers',
+    bounds: { announcements: 500_000 },
+    bound: ({ announcements }) => `${count(announcements)}, four times p2p_gateway_merge_window`,
+    whenFull: 'the oldest half is forgotten: what another node wrote of it later is shown again',
+    metric: 'teranode_p2p_gateway_announcements_remembered',
+  }),
   announcers: queue({
     name: 'who announced what',
     bounds: { perHash: 64, perHashAndPeer: 4 },

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { gatewayProblems } from '../../src/main/gateway/problems.js';
 import { KAFKA_TOPICS, notifications } from '../../src/shared/messages/topics.js';
 import { loadSettings } from '../../src/shared/settings/load.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
@@ -170,6 +171,51 @@ describe('docker-compose.yml', () => {
   it('gives the server longer to stop than it takes', (context) => {
     const seconds = Number(/^(\d+)s$/.exec(service('server').stop_grace_period ?? '')?.[1]);
     assert.ok(seconds * 1000 >= serverSettings(context).settings.shutdown_timeout + 5000);
+  });
+});
+
+describe('deploy/gateway/compose.yml', () => {
+  const { services: added, volumes } = parse(read('deploy/gateway/compose.yml'), { merge: true }) as Compose;
+  const gateways = Object.entries(added).filter(([name]) => name.startsWith('gateway-'));
+  const topic = added.server?.environment?.kafka_notificationsConfig;
+
+  it('has two gateways on data of their own, which read what the node writes', (context) => {
+    assert.equal(gateways.length, 2);
+    assert.equal(new Set(gateways.map(([, { volumes }]) => JSON.stringify(volumes))).size, 2);
+    for (const [name, { environment = {}, command, image, ...gateway }] of gateways) {
+      for (const key of Object.keys(environment)) assert.ok(Object.hasOwn(SETTINGS, key), key);
+      assert.equal(environment.kafka_notificationsConfig, topic);
+      assert.deepEqual(command, ['gateway']);
+      assert.equal(image, service('server').image);
+      const { settings, warnings } = serverSettings(context, { ...environment });
+      assert.deepEqual(warnings, []);
+      assert.deepEqual(gatewayProblems(settings), []);
+      assert.deepEqual(gateway.volumes, [`${name}-data:${settings.DATADIR}`]);
+      assert.ok(Object.hasOwn(volumes, `${name}-data`));
+      const seconds = Number(/^(\d+)s$/.exec(gateway.stop_grace_period ?? '')?.[1]);
+      assert.ok(seconds * 1000 >= settings.shutdown_timeout + 5000);
+    }
+    const { settings } = serverSettings(context, {
+      ...serverEnvironment(),
+      kafka_notificationsConfig: topic ?? '',
+    });
+    assert.equal(settings.kafka_notificationsConfig?.partitions, 1);
+    assert.ok((settings.kafka_notificationsConfig?.retentionMs ?? 0) >= settings.p2p_feed_retention);
+  });
+
+  it('balances by readiness, at an address of this machine alone', (context) => {
+    const { settings } = serverSettings(context);
+    const balancer = read('deploy/gateway/haproxy.cfg');
+    const { port } = settings.p2p_httpListenAddress;
+    const servers = [...balancer.matchAll(/^ +server (\S+) (\S+)$/gm)].map(([, name, at]) => [name, at]);
+    assert.deepEqual(
+      servers,
+      gateways.map(([name]) => [name, `${name}:${port}`]),
+    );
+    assert.match(balancer, /uri \/health\/readiness /);
+    assert.match(balancer, new RegExp(`check port ${settings.health_check_httpListenAddress?.port} `));
+    for (const mapped of added.feed?.ports ?? []) assert.match(mapped, /^127\.0\.0\.1:\d+:\d+$/);
+    assert.match(added.feed?.image ?? '', /^haproxy:\d+\.\d+\.\d+$/);
   });
 });
 

@@ -265,6 +265,46 @@ describe('manifests and chart', () => {
   });
 });
 
+describe('gateways', () => {
+  const resources = resourcesIn(run('kustomize', ['build', join(MANIFESTS, 'gateway')]));
+  const deployment = the(resources, 'Deployment', 'gateway');
+  const pod = deployment.spec.template.spec;
+  const [container] = pod.containers;
+
+  it('are two behind one address, which Kubernetes takes', () => {
+    assert.deepEqual(schemaErrors(VERSIONS, resources), []);
+    assert.equal(deployment.spec.replicas, 2);
+    const service = the(resources, 'Service', 'gateway');
+    for (const [label, value] of Object.entries(service.spec.selector))
+      assert.equal(deployment.spec.template.metadata.labels[label], value, label);
+    for (const { port, targetPort } of service.spec.ports)
+      assert.ok(
+        container.ports.some(({ containerPort }) => containerPort === targetPort && port === targetPort),
+      );
+  });
+
+  it('run this version, on settings that are some, and have longer to stop than a stop takes', () => {
+    assert.equal(container.image, `teranode-p2p:${PACKAGE}`);
+    const named = [
+      ...(container.env ?? []).map(({ name }) => name),
+      ...resources.filter(({ kind }) => kind === 'ConfigMap').flatMap(({ data }) => Object.keys(data ?? {})),
+    ];
+    assert.ok(named.includes('kafka_notificationsConfig'));
+    for (const key of named) assert.ok(Object.hasOwn(SETTINGS, key), key);
+    const {
+      p2p_httpListenAddress: http,
+      health_check_httpListenAddress: health,
+      profilerAddr,
+    } = settingsOf();
+    assert.deepEqual(
+      container.ports.map(({ containerPort }) => containerPort),
+      [http.port, health?.port, profilerAddr?.port],
+    );
+    assert.ok(pod.terminationGracePeriodSeconds * 1000 >= settingsOf().shutdown_timeout + 5000);
+    assert.equal(container.securityContext.readOnlyRootFilesystem, true);
+  });
+});
+
 describe('beside the Teranode operator', () => {
   const recorded = (name: string): Made => {
     const found = CASES[name];

@@ -32,6 +32,8 @@ const NOT_HERE = [
   'docker compose exec server teranode-p2p peers',
   'docker compose exec server teranode-p2p outbox',
   'docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic blocks --from-beginning',
+  'docker compose -f docker-compose.yml -f deploy/gateway/compose.yml up --build',
+  'kubectl apply -k deploy/kubernetes/gateway',
   `docker build --tag teranode-p2p:${VERSION} .`,
   './start.sh',
   'docker compose up -d --no-deps peer',
@@ -205,7 +207,7 @@ async function announcing(context: TestContext, port: number): Promise<void> {
 }
 
 async function endServices({ root }: Place): Promise<void> {
-  for (const name of ['teranode-p2p', 'teranode-peer']) {
+  for (const name of ['teranode-p2p', 'teranode-p2p-gateway', 'teranode-peer']) {
     const path = join(root, 'run', `${name}.pid`);
     if (!existsSync(path)) continue;
     const pid = Number(readFileSync(path, 'utf8'));

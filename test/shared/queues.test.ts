@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { QUEUES, type Queue } from '../../src/shared/queues.js';
 import { queuesMarkdown } from '../../src/shared/queues-markdown.js';
 import { SETTINGS } from '../../src/shared/settings/table.js';
+import { NotificationsTopic, startGateway } from '../support/gateway.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
@@ -74,6 +75,7 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'a burst goes out at once, then the rate holds',
   ],
   repeats: ['workers/publisher/admission', 'what is remembered is bounded, and the newest half always is'],
+  gatewayMerge: ['main/gateway/merge-window', 'announcements remembered are bounded: the older half goes'],
   announcers: [
     'workers/publisher/announcers',
     'announcers are bounded in all and a hash: the least recently announced hash goes, and subtrees push out no block',
@@ -127,11 +129,12 @@ describe('the table of queues', () => {
     assert.equal(new Set(TABLE.map(({ name }) => name)).size, TABLE.length);
   });
 
-  it('names metrics that a running server shows, of all its threads and processes', async (context) => {
+  it('names metrics that a running server or gateway shows, of all its threads and processes', async (context) => {
     const { server } = await startServer(context, serverSettings(context));
+    const { gateway } = await startGateway(context, await NotificationsTopic.start(context));
     const missing = await waitFor(
       async () => {
-        const scrape = await server.scrape();
+        const scrape = (await server.scrape()) + (await gateway.scrape());
         const left = TABLE.filter(({ metric }) => !scrape.includes(`# TYPE ${metric} `));
         return left.length === 0 ? left : undefined;
       },

@@ -2,12 +2,18 @@
 
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
+import type { SettingsCheck } from '../../shared/settings/load.js';
+import type { Settings } from '../../shared/settings/table.js';
 import type { Finding } from '../preflight/start.js';
 import { CommandError, loadFor } from './context.js';
 import type { Terminal } from './terminal.js';
 
-interface CheckOptions {
+interface Checked {
   readonly network: boolean;
+  readonly gateway: boolean;
+}
+
+interface CheckOptions extends Checked {
   readonly json: boolean;
 }
 
@@ -18,6 +24,7 @@ export function checkCommand(program: Command, terminal: Terminal): void {
     .command('check')
     .description('Say whether a server would start on these settings, without starting it.')
     .option('--network', 'also ask the services, brokers and databases that it talks to', false)
+    .option('--gateway', 'whether a gateway would', false)
     .option('--json', 'a JSON array', false)
     .addHelpText(
       'after',
@@ -27,10 +34,11 @@ asked. What the stores in DATADIR hold is not looked at. Exit code 1 where somet
 
 Examples:
   $ teranode-p2p check --set network=testnet
-  $ SETTINGS_CONTEXT=docker.m teranode-p2p check --network --json`,
+  $ SETTINGS_CONTEXT=docker.m teranode-p2p check --network --json
+  $ teranode-p2p check --gateway --network --set kafka_notificationsConfig=kafka://kafka:9092/notifications`,
     )
-    .action(async ({ network, json }: CheckOptions, command: Command) => {
-      const findings = await find(command, network);
+    .action(async ({ json, ...options }: CheckOptions, command: Command) => {
+      const findings = await find(command, options);
       if (json) terminal.json(findings);
       else
         terminal.table(
@@ -43,21 +51,19 @@ Examples:
     });
 }
 
-async function find(command: Command, network: boolean): Promise<readonly Finding[]> {
+async function find(command: Command, { network, gateway }: Checked): Promise<readonly Finding[]> {
   await import('../../shared/process/polyfill.js');
-  const { settingsProblems } = await import('../preflight/settings.js');
   const what = 'settings';
   try {
-    const { settings, warnings, origin } = loadFor(command, settingsProblems);
+    const { settings, warnings, origin } = loadFor(command, await problemsOf(gateway));
     const { islandsOf } = await import('../preflight/isolation.js');
     const { checkStart } = await import('../preflight/start.js');
+    const islands = gateway ? [] : islandsOf(settings, origin).map(({ message }) => message);
     return [
       { what, state: 'well', message: 'fit their types and one another' },
-      ...[...warnings, ...islandsOf(settings, origin).map(({ message }) => message)].map(
-        (message): Finding => ({ what, state: 'warning', message }),
-      ),
-      ...(await checkStart(settings, { network })),
-      ...(network ? await asked(settings) : []),
+      ...[...warnings, ...islands].map((message): Finding => ({ what, state: 'warning', message })),
+      ...(await checkStart(settings, { network, gateway })),
+      ...(network ? await asked(settings, gateway) : []),
     ];
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
@@ -65,8 +71,13 @@ async function find(command: Command, network: boolean): Promise<readonly Findin
   }
 }
 
-async function asked(settings: Parameters<typeof import('../preflight/neighbours.js').checkNeighbours>[0]) {
+async function problemsOf(gateway: boolean): Promise<SettingsCheck> {
+  if (gateway) return (await import('../gateway/problems.js')).gatewayProblems;
+  return (await import('../preflight/settings.js')).settingsProblems;
+}
+
+async function asked(settings: Settings, gateway: boolean): Promise<readonly Finding[]> {
   const { checkNeighbours } = await import('../preflight/neighbours.js');
   const { createLogger } = await import('../../shared/logging/logger.js');
-  return checkNeighbours(settings, createLogger({ level: 'silent' }));
+  return checkNeighbours(settings, createLogger({ level: 'silent' }), { gateway });
 }

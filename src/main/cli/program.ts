@@ -9,6 +9,7 @@ import { checkCommand } from './check.js';
 import { completionCommand } from './completion.js';
 import { devnetCommand } from './devnet.js';
 import { feedTokenCommand } from './feed-token.js';
+import { gatewayCommand } from './gateway.js';
 import { healthCommand } from './health.js';
 import { keygenCommand } from './keygen.js';
 import { outboxCommands } from './outbox.js';
@@ -71,6 +72,7 @@ Examples:
   for (const add of [
     watchCommand,
     startCommand,
+    gatewayCommand,
     serviceCommand,
     devnetCommand,
     peersCommand,

@@ -3,9 +3,10 @@
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { LoadedSettings } from '../../shared/settings/load.js';
+import type { LoadedSettings, SettingsCheck } from '../../shared/settings/load.js';
 import type { DataDirectory } from '../data-directory/data-directory.js';
-import type { P2PServer } from '../server/server.js';
+import type { HoldingServer } from '../hand-over/lives.js';
+import type { Tenure } from '../hand-over/tenure.js';
 import { loadFor } from './context.js';
 import { onStopSignals } from './stop-signals.js';
 
@@ -28,11 +29,31 @@ Examples:
     .action((_options: object, command: Command) => startServer(command));
 }
 
+/** Makes what is run, not yet initialised; on `directory`, where it is open already. Throws ConfigurationError. */
+type Compose = (
+  loaded: LoadedSettings,
+  parts: { readonly logger: Logger; readonly tenure: Tenure; readonly directory?: DataDirectory },
+) => HoldingServer;
+
+/** What is run. Loaded when it is wanted: other commands need not wait for it, nor who has wrong settings for all of it. */
+export interface Program {
+  /** What is wrong with settings before anything is built on them. */
+  readonly check: () => Promise<SettingsCheck>;
+  readonly compose: () => Promise<Compose>;
+}
+
+const SERVER: Program = {
+  check: async () => (await import('../preflight/settings.js')).settingsProblems,
+  compose: async () => {
+    const { composeServer } = await import('../server/compose.js');
+    return ({ settings, origin }, parts) => composeServer(settings, { origin, ...parts });
+  },
+};
+
 /** Runs a server with the command's settings until it is told to stop; then the process ends. */
-export async function startServer(command: Command): Promise<void> {
+export async function startServer(command: Command, program = SERVER): Promise<void> {
   await import('../../shared/process/polyfill.js');
-  // Loaded when a server is wanted: the other commands need not wait for it.
-  const { settingsProblems } = await import('../preflight/settings.js');
+  const check = await program.check();
   // Whatever becomes of them, the server goes on.
   for (const stream of [process.stdout, process.stderr]) {
     stream.removeAllListeners('error');
@@ -41,12 +62,12 @@ export async function startServer(command: Command): Promise<void> {
   const { createLogger } = await import('../../shared/logging/logger.js');
   let loaded: LoadedSettings;
   try {
-    loaded = loadFor(command, settingsProblems);
+    loaded = loadFor(command, check);
   } catch (error) {
     tellFailure(createLogger({ level: 'info' }), error);
     throw error;
   }
-  await runServer(loaded);
+  await runProgram(program, loaded);
 }
 
 /** In the log as well, which may be all that anybody keeps. */
@@ -56,7 +77,8 @@ function tellFailure(logger: Logger, error: unknown): void {
   else logger.fatal({ ...OWN, err: error }, 'did not start');
 }
 
-async function runServer({ settings, warnings, origin }: LoadedSettings): Promise<void> {
+async function runProgram(program: Program, loaded: LoadedSettings): Promise<void> {
+  const { settings, warnings } = loaded;
   const { createLogger } = await import('../../shared/logging/logger.js');
   const logger = createLogger({ level: settings.logLevel, node: settings.clientName });
   for (const warning of warnings) logger.warn(OWN, warning);
@@ -76,13 +98,14 @@ async function runServer({ settings, warnings, origin }: LoadedSettings): Promis
     stopping = lives.stop();
     wished();
   };
-  const { composeServer, packageVersion } = await import('../server/compose.js');
+  const { packageVersion } = await import('../server/version.js');
   const { Lives } = await import('../hand-over/lives.js');
   const { Tenure } = await import('../hand-over/tenure.js');
   const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: packageVersion() });
+  const composed = await program.compose();
   const compose = (directory: DataDirectory | undefined) =>
-    composeServer(settings, { logger, tenure, origin, ...(directory === undefined ? {} : { directory }) });
-  let lives: InstanceType<typeof Lives<P2PServer>>;
+    composed(loaded, { logger, tenure, ...(directory === undefined ? {} : { directory }) });
+  let lives: InstanceType<typeof Lives<HoldingServer>>;
   try {
     const ready = () => {
       process.send?.('ready', undefined, undefined, () => {});

@@ -36,6 +36,8 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
   'store',
   ...Object.values(LEFT),
 ]);
+/** A gateway's journal (`main/gateway/stretch.ts`). */
+const GATEWAY_JOURNAL = /^gateway-\d+$/;
 /** Of the capabilities that Linux counts: to become another group, another user. */
 const SETGID = 6n;
 const SETUID = 7n;
@@ -68,7 +70,9 @@ export function takeOver(settings: Pick<Settings, 'DATADIR' | 'p2p_peer_cache_di
   }
   for (const name of [KEY_FILE_NAME, ...CACHE_FILE_NAMES]) attempt(() => give(join(cache, name), owner));
   attempt(() => {
-    for (const name of readdirSync(data)) if (OWN_NAMES.has(name)) giveAll(join(data, name), owner);
+    for (const name of readdirSync(data)) {
+      if (OWN_NAMES.has(name) || GATEWAY_JOURNAL.test(name)) giveAll(join(data, name), owner);
+    }
   });
 }
 

@@ -1,6 +1,8 @@
 /** Whether what a server on these settings talks to is there and well: each is asked once, and nothing is changed. */
 
+import { raceSignal } from 'race-signal';
 import { deadlineSignal } from '../../shared/async/deadline.js';
+import { errorMessage } from '../../shared/errors.js';
 import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
 import type { DependencyHealth } from '../../shared/health.js';
@@ -9,7 +11,8 @@ import type { KafkaTopicKey } from '../../shared/messages/topics.js';
 import { kafkaTopics } from '../../shared/settings/kafka-topics.js';
 import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { postgresUrl } from '../../shared/settings/values/texts.js';
-import { createProducer } from '../../shared/sinks/kafka/index.js';
+import { createProducer, createTopicReader } from '../../shared/sinks/kafka/index.js';
+import { severalPartitions } from '../../shared/sinks/kafka/topic-reader.js';
 import { PostgresBanStore } from '../bans/postgres-store.js';
 import { GrpcBlockchainClient } from '../chain/grpc-client.js';
 import type { Finding } from './start.js';
@@ -24,12 +27,14 @@ interface Neighbour {
 }
 
 /** What each of them answers. One that is away is a fault here, though a server starts without it and waits. */
-export async function checkNeighbours(settings: Settings, logger: Logger): Promise<readonly Finding[]> {
-  const neighbours = [
-    ...services(settings, logger),
-    ...topics(settings, logger),
-    ...stores(settings, logger),
-  ];
+export async function checkNeighbours(
+  settings: Settings,
+  logger: Logger,
+  { gateway = false }: { readonly gateway?: boolean } = {},
+): Promise<readonly Finding[]> {
+  const neighbours = gateway
+    ? [readTopic(settings, logger)]
+    : [...services(settings, logger), ...topics(settings, logger), ...stores(settings, logger)];
   return Promise.all(
     neighbours.map(async ({ setting, ask, close }): Promise<Finding> => {
       try {
@@ -94,6 +99,26 @@ function topics(settings: Settings, logger: Logger): Neighbour[] {
     const producer = createProducer(settings, setting, { logger, brokerSocketPath: undefined });
     return { setting, ask: (signal) => producer.health(signal), close: () => producer.disconnect() };
   });
+}
+
+/** The topic that a gateway reads. */
+function readTopic(settings: Settings, logger: Logger): Neighbour {
+  const setting = 'kafka_notificationsConfig';
+  const reader = createTopicReader(settings, setting, { logger, brokerSocketPath: undefined });
+  return {
+    setting,
+    ask: async (signal) => {
+      const { topic: resource, place: message } = reader;
+      try {
+        const { partitions } = await raceSignal(reader.bounds(), signal);
+        if (partitions === 1) return { resource, status: 200, message };
+        return { resource, status: 503, error: severalPartitions(resource, partitions), message };
+      } catch (error) {
+        return { resource, status: 503, error: errorMessage(error), message };
+      }
+    },
+    close: () => reader.close(),
+  };
 }
 
 function stores(settings: Settings, logger: Logger): Neighbour[] {

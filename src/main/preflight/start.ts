@@ -35,12 +35,14 @@ export interface Finding {
 export interface StartCheckOptions {
   /** Whether names to listen on may be looked up. */
   readonly network: boolean;
+  /** A gateway is to start, which has no keys, and neither libp2p nor gRPC. */
+  readonly gateway?: boolean;
 }
 
 /** What is found on `settings`, which have been checked by `settingsProblems`. Rejects with what is no problem of theirs. */
 export async function checkStart(
   settings: Settings,
-  { network }: StartCheckOptions,
+  { network, gateway = false }: StartCheckOptions,
 ): Promise<readonly Finding[]> {
   const directory = await looked('DATADIR', async () => {
     const { path, exists, held } = await lookAtDirectory(settings.DATADIR);
@@ -53,9 +55,9 @@ export async function checkStart(
   const hopeless = directory.some(({ state }) => state === 'fault') && !isDirectory(settings.DATADIR);
   return [
     ...directory,
-    ...(hopeless ? [] : [...(await nodeKey(settings)), ...(await adminKey(settings))]),
-    ...certificates(settings),
-    ...(await ports(settings, network)),
+    ...(hopeless || gateway ? [] : [...(await nodeKey(settings)), ...(await adminKey(settings))]),
+    ...certificates(settings, gateway),
+    ...(await ports(settings, { network, gateway })),
   ];
 }
 
@@ -112,11 +114,10 @@ async function adminKey(settings: Settings): Promise<Finding[]> {
 }
 
 /** When they end: that they are there and fit is for `settingsProblems`. */
-function certificates(settings: Settings): Finding[] {
+function certificates(settings: Settings, gateway: boolean): Finding[] {
   const sets = [
     notificationFiles(settings),
-    grpcServerFiles(settings),
-    serviceFiles(settings),
+    ...(gateway ? [] : [grpcServerFiles(settings), serviceFiles(settings)]),
     kafkaFiles(settings),
   ];
   const files = new Map<string, NamedFile>();
@@ -148,8 +149,11 @@ interface Place {
   readonly ipv6Only?: boolean;
 }
 
-async function ports(settings: Settings, network: boolean): Promise<Finding[]> {
-  const places: Place[] = listenMultiaddrs(settings).map((text) => {
+async function ports(
+  settings: Settings,
+  { network, gateway }: Required<StartCheckOptions>,
+): Promise<Finding[]> {
+  const places: Place[] = (gateway ? [] : listenMultiaddrs(settings)).map((text) => {
     const address = multiaddr(text);
     const host = multiaddrHost(address);
     const port = Number(address.getComponents().find(({ name }) => name === 'tcp')?.value ?? 0);
@@ -163,7 +167,7 @@ async function ports(settings: Settings, network: boolean): Promise<Finding[]> {
     };
   });
   const findings: Finding[] = [];
-  if (settings.p2p_grpcListenAddress !== undefined) {
+  if (settings.p2p_grpcListenAddress !== undefined && !gateway) {
     const setting = 'p2p_grpcListenAddress';
     const { host, port } = bindAddress(settings.p2p_grpcListenAddress);
     const named = isIP(host.split('%', 1)[0] ?? '') === 0 && host !== 'localhost';

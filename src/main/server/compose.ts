@@ -1,6 +1,5 @@
 /** The composition root: from settings to a server with its neighbours, real or embedded. */
 
-import { readFileSync } from 'node:fs';
 import { Registry } from 'prom-client';
 import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
@@ -31,6 +30,7 @@ import { GuardedHttp } from '../sync/guarded-http.js';
 import { notificationFiles } from '../websocket/index.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { P2PServer } from './server.js';
+import { packageVersion } from './version.js';
 
 /** WIRE §3: `p2p.<clientName>`, in the first generation `p2p`. */
 export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clientName'>): string {
@@ -129,12 +129,6 @@ export function composeDependencies(
     },
     brokerSocketPath,
   };
-}
-
-/** This package's version, told where the setting `version` is empty. */
-export function packageVersion(): string {
-  const file = new URL('../../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 /** A server on `settings`, not yet initialised. Throws ConfigurationError with every problem. */

@@ -11,11 +11,12 @@ import type { PublisherPool } from '../pipeline/publisher-pool.js';
 
 /** What a server can be told to do while it is ready. */
 export interface Commands {
-  readonly publisher: PublisherPool;
+  /** Undefined: it has no outbox. */
+  readonly publisher: PublisherPool | undefined;
   /** Changes the level of every logger. */
   readonly setLogLevel: (level: string) => Promise<void>;
-  /** Copies the data directory to `path`. */
-  readonly backUp: (path: string) => Promise<BackupSummary>;
+  /** Copies the data directory to `path`; undefined: nothing in it is worth it. */
+  readonly backUp: ((path: string) => Promise<BackupSummary>) | undefined;
 }
 
 export interface RuntimeInfoComponents {
@@ -48,21 +49,30 @@ export class RuntimeInfo {
       }
       return this.#commands;
     };
+    const publisher = (): PublisherPool => {
+      const { publisher } = ready();
+      if (publisher === undefined) throw new UnavailableError('a gateway has no outbox');
+      return publisher;
+    };
     this.#asked = askedByFile ? new AskedByFile({ logger, answer: handOver }, directory) : undefined;
     this.#control = new ControlServer(
       {
         logger,
         handlers: {
-          outbox: () => ready().publisher.ask('outbox', {}),
-          deadLetters: ({ limit }) => ready().publisher.ask('deadLetters', { limit }),
-          replayDeadLetters: () => ready().publisher.ask('replayDeadLetters', {}),
-          acceptLoss: ({ topic }) => ready().publisher.ask('acceptLoss', { topic }),
-          forget: ({ cursor }) => ready().publisher.ask('forget', { cursor }),
+          outbox: () => publisher().ask('outbox', {}),
+          deadLetters: ({ limit }) => publisher().ask('deadLetters', { limit }),
+          replayDeadLetters: () => publisher().ask('replayDeadLetters', {}),
+          acceptLoss: ({ topic }) => publisher().ask('acceptLoss', { topic }),
+          forget: ({ cursor }) => publisher().ask('forget', { cursor }),
           level: async ({ level }) => {
             await ready().setLogLevel(level);
             return { level };
           },
-          backup: ({ path }) => ready().backUp(path),
+          backup: ({ path }) => {
+            const { backUp } = ready();
+            if (backUp === undefined) throw new UnavailableError('what a gateway keeps comes from the topic');
+            return backUp(path);
+          },
           handOver,
         },
       },

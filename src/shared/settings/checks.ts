@@ -97,25 +97,50 @@ function checkTopics(settings: Settings, unread: ReadonlySet<string>, problem: P
 
 /** Two listeners on one port, on the same host or on any. */
 function checkPorts(settings: Settings, unread: ReadonlySet<string>, problem: Problem): void {
-  const taken: { key: SettingKey; host: string | undefined; port: number }[] = [];
-  const take = (key: SettingKey, host: string | undefined, port: number): void => {
-    if (port === 0 || unread.has(key)) return;
-    const any = (name: string | undefined) => name === undefined || name === '0.0.0.0' || name === '::';
-    const other = taken.find(
-      (one) => one.key !== key && one.port === port && (any(host) || any(one.host) || one.host === host),
-    );
-    if (other !== undefined) problem(key, `port ${port} is that of ${other.key}`);
-    taken.push({ key, host, port });
-  };
+  const ports = new TakenPorts(unread, problem);
   const own =
     settings.p2p_generation === 'first' && settings.p2p_listen_addresses.length === 0
       ? [settings.p2p_ip]
       : settings.p2p_listen_addresses;
-  if (own.length === 0) take('p2p_port', undefined, settings.p2p_port);
-  for (const host of own) take('p2p_port', host, settings.p2p_port);
-  for (const key of LISTENING) {
-    const address = settings[key];
-    if (address !== undefined) take(key, address.host, address.port);
+  if (own.length === 0) ports.take('p2p_port', undefined, settings.p2p_port);
+  for (const host of own) ports.take('p2p_port', host, settings.p2p_port);
+  for (const key of LISTENING) ports.listen(key, settings[key]);
+}
+
+/** Of the listeners `keys` alone: lines that begin with a setting's key. */
+export function clashingPorts(
+  settings: Settings,
+  unread: ReadonlySet<string>,
+  keys: readonly (typeof LISTENING)[number][],
+): readonly string[] {
+  const problems: string[] = [];
+  const ports = new TakenPorts(unread, (key, message) => problems.push(`${key}: ${message}`));
+  for (const key of keys) ports.listen(key, settings[key]);
+  return problems;
+}
+
+class TakenPorts {
+  readonly #unread: ReadonlySet<string>;
+  readonly #problem: Problem;
+  readonly #taken: { key: SettingKey; host: string | undefined; port: number }[] = [];
+
+  constructor(unread: ReadonlySet<string>, problem: Problem) {
+    this.#unread = unread;
+    this.#problem = problem;
+  }
+
+  listen(key: SettingKey, address: ListenAddress | undefined): void {
+    if (address !== undefined) this.take(key, address.host, address.port);
+  }
+
+  take(key: SettingKey, host: string | undefined, port: number): void {
+    if (port === 0 || this.#unread.has(key)) return;
+    const any = (name: string | undefined) => name === undefined || name === '0.0.0.0' || name === '::';
+    const other = this.#taken.find(
+      (one) => one.key !== key && one.port === port && (any(host) || any(one.host) || one.host === host),
+    );
+    if (other !== undefined) this.#problem(key, `port ${port} is that of ${other.key}`);
+    this.#taken.push({ key, host, port });
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { BANS } from './areas/bans.js';
+import { GATEWAY } from './areas/gateway.js';
 import { GRPC } from './areas/grpc.js';
 import { HTTP } from './areas/http.js';
 import { KAFKA } from './areas/kafka.js';
@@ -31,6 +32,7 @@ export const SETTINGS = {
   ...KAFKA,
   ...GRPC,
   ...HTTP,
+  ...GATEWAY,
   ...TRACING,
   ...SYNC,
 } as const satisfies Record<string, Setting>;

@@ -7,8 +7,9 @@ import { ANNOUNCED_TOPICS, type KafkaTopicKey, notifications } from '../../share
 import type { PublisherConfig } from '../../shared/pipeline/worker-config.js';
 import type { Secrets } from '../../shared/secrets/secrets.js';
 import type { KafkaTopicUrl } from '../../shared/settings/values/kafka-topic.js';
+import { frameForm } from '../../shared/sinks/kafka/frame-record.js';
 import { createProducer } from '../../shared/sinks/kafka/index.js';
-import { frameForm, isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.js';
+import { isRecordOf, KafkaSink } from '../../shared/sinks/kafka/sink.js';
 import { type DrainerMeters, NO_METERS } from '../../shared/sinks/metrics.js';
 import { TracedSink } from '../../shared/sinks/traced.js';
 import type { Sink } from '../../shared/sinks/types.js';

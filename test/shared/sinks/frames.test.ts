@@ -9,7 +9,8 @@ import { segmentName } from '../../../src/shared/journal/layout.js';
 import { parseKafkaUrl } from '../../../src/shared/settings/values/kafka-topic.js';
 import { Drainer } from '../../../src/shared/sinks/drainer.js';
 import { EmbeddedProducer } from '../../../src/shared/sinks/kafka/embedded/producer.js';
-import { frameForm, KafkaSink } from '../../../src/shared/sinks/kafka/sink.js';
+import { frameForm } from '../../../src/shared/sinks/kafka/frame-record.js';
+import { KafkaSink } from '../../../src/shared/sinks/kafka/sink.js';
 import {
   BrokerFaultError,
   type KafkaProducer,
@@ -63,7 +64,7 @@ function drainFrames(
   return { drainer, opened, cursor, lines, append, lost: () => lost };
 }
 
-test('a frame’s record is its JSON and then epoch, number and time of receipt; all of an epoch’s are in one partition', async (context) => {
+test('a frame’s record is its JSON and then epoch, number, time of receipt, author and flags; all of an epoch’s are in one partition', async (context) => {
   const broker = await startBroker(context);
   const url = parseKafkaUrl('kafka_notificationsConfig', 'memory://embedded/notifications?partitions=3');
   const opened = openJournal(context);
@@ -78,9 +79,9 @@ test('a frame’s record is its JSON and then epoch, number and time of receipt;
   assert.deepEqual(
     all.flat().map(({ key, value }) => [Buffer.from(key ?? []).toString(), Buffer.from(value).toString()]),
     [
-      [epoch, `{"name":"a","epoch":"${epoch}","seq":1,"received_at":5}`],
-      [epoch, `{"epoch":"${epoch}","seq":2,"received_at":5}`],
-      [epoch, `{"name":"b","epoch":"${epoch}","seq":3,"received_at":5}`],
+      [epoch, `{"name":"a","epoch":"${epoch}","seq":1,"received_at":5,"author":"peer","flags":0}`],
+      [epoch, `{"epoch":"${epoch}","seq":2,"received_at":5,"author":"peer","flags":0}`],
+      [epoch, `{"name":"b","epoch":"${epoch}","seq":3,"received_at":5,"author":"peer","flags":0}`],
     ],
   );
 });

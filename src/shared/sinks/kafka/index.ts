@@ -1,4 +1,4 @@
-/** Producers and consumers for the topics that settings name, on a Kafka cluster or the embedded broker. */
+/** Producers, consumers and readers for the topics that settings name, on a Kafka cluster or the embedded broker. */
 
 import { ConfigurationError } from '../../errors.js';
 import type { Logger } from '../../logging/logger.js';
@@ -11,10 +11,13 @@ import { type ConsumerMetrics, startConsumerMetrics } from './consumer-metrics.j
 import { EmbeddedBrokerClient } from './embedded/client.js';
 import { EmbeddedConsumer } from './embedded/consumer.js';
 import { EmbeddedProducer } from './embedded/producer.js';
+import { EmbeddedTopicReader } from './embedded/topic-reader.js';
 import { createKafkaClient, PRODUCER_RETRY } from './kafkajs/client.js';
 import { compressionProblem } from './kafkajs/compression.js';
 import { KafkaJsConsumer } from './kafkajs/consumer.js';
 import { KafkaJsProducer } from './kafkajs/producer.js';
+import { KafkaJsTopicReader } from './kafkajs/topic-reader.js';
+import type { TopicReader } from './topic-reader.js';
 import type { KafkaConsumer, KafkaProducer } from './types.js';
 
 export interface KafkaOptions {
@@ -70,6 +73,21 @@ export function createConsumer(
   }
   const kafka = createKafkaClient(url, settings, logger, { watched: tls, secrets });
   return new KafkaJsConsumer({ kafka, ...parts }, url, { group });
+}
+
+/** Reader of the topic in `settings[key]`, which connects to nobody yet. Throws ConfigurationError. */
+export function createTopicReader(
+  settings: Settings,
+  key: KafkaTopicKey,
+  { logger, brokerSocketPath, tls, secrets }: KafkaOptions,
+): TopicReader {
+  const url = topicUrl(settings, key, logger);
+  if (url.scheme === 'memory') {
+    const broker = embeddedClient(url, brokerSocketPath);
+    return new EmbeddedTopicReader(broker, url.topic, () => broker.close());
+  }
+  const kafka = createKafkaClient(url, settings, logger, { watched: tls, secrets });
+  return new KafkaJsTopicReader({ kafka, logger }, url);
 }
 
 function topicUrl(settings: Settings, key: KafkaTopicKey, logger: Logger): KafkaTopicUrl {

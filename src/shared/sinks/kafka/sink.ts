@@ -33,9 +33,6 @@ function announcedRecordOf({ bytes }: JournalledEntry): KafkaRecord {
 }
 
 const ANNOUNCED: RecordForm = { recordOf: announcedRecordOf, bytesOf: recordBytesOf };
-/** Epoch, number and time of a frame, with their names. */
-const STAMP_BYTES = 80;
-
 export class KafkaSink implements Sink {
   readonly name = 'kafka';
   readonly #producer: KafkaProducer;
@@ -75,18 +72,3 @@ export class KafkaSink implements Sink {
 
 const withHeaders = (record: KafkaRecord, { headers }: JournalledEntry): KafkaRecord =>
   headers === undefined ? record : { ...record, headers };
-
-/**
- * The entry's frame for the notifications topic: its JSON with `epoch`, `seq` and `received_at` behind its own fields. The epoch is
- * the key: on a topic of several partitions all of an epoch's frames are in one, in the order of `seq`.
- */
-export function frameForm(epoch: string): RecordForm {
-  const key = Buffer.from(epoch);
-  const recordOf = ({ bytes, seq }: JournalledEntry): KafkaRecord => {
-    const { frame, receivedAt } = decodeEntry(bytes);
-    const stamp = `"epoch":${JSON.stringify(epoch)},"seq":${seq},"received_at":${receivedAt}}`;
-    const open = Buffer.from(frame.buffer, frame.byteOffset, frame.length - 1);
-    return { key, value: Buffer.concat([open, Buffer.from(open.length > 1 ? `,${stamp}` : stamp)]) };
-  };
-  return { recordOf, bytesOf: (entry) => entry.length + STAMP_BYTES };
-}

@@ -1,0 +1,102 @@
+/** What notification servers read of a gateway: the journal of the present stretch, and the stream of what comes. */
+
+import type { Registry } from 'prom-client';
+import { createFrameStreamMetrics, type FrameStreamMetrics } from '../../shared/feed/metrics.js';
+import { FrameStreamServer } from '../../shared/feed/stream-server.js';
+import type { RecordPlace } from '../../shared/firehose/gateway-entry.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { ShownRecord } from './intake.js';
+import { Stretch, type StretchOptions } from './stretch.js';
+
+export interface GatewayFeedOptions extends StretchOptions {
+  /** Path of the stream's local socket. */
+  readonly socketPath: string;
+}
+
+export class GatewayFeed {
+  readonly #logger: Logger;
+  readonly #metrics: FrameStreamMetrics;
+  readonly #options: GatewayFeedOptions;
+  #stretch: Stretch | undefined;
+  #server: FrameStreamServer | undefined;
+
+  constructor(
+    { logger, registry }: { readonly logger: Logger; readonly registry: Registry },
+    options: GatewayFeedOptions,
+  ) {
+    this.#logger = logger;
+    this.#metrics = createFrameStreamMetrics(registry);
+    this.#options = options;
+  }
+
+  /** Opens what an earlier run left, and serves it. Throws JournalUnusableError. */
+  async open(): Promise<void> {
+    this.#stretch = Stretch.open(this.#logger, this.#options);
+    await this.#serve(this.#stretch);
+  }
+
+  /** The last record that was shown; undefined where none was. */
+  get last(): RecordPlace | undefined {
+    return this.#open.last;
+  }
+
+  /** Another topic begins: history begins anew, in another epoch, of which readers are told when they connect again. */
+  async beginAnew(): Promise<void> {
+    await this.#server?.stop();
+    try {
+      this.#stretch = this.#open.next(this.#logger);
+    } finally {
+      await this.#serve(this.#open);
+    }
+  }
+
+  /** Stores records, in order, and hands them to whoever reads. Throws JournalFailingError: then `last` says how far it came. */
+  append(records: readonly ShownRecord[]): void {
+    this.#open.append(records, (entries) => this.#server?.append(entries));
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.stop();
+    this.#stretch?.close();
+  }
+
+  health(): DependencyHealth {
+    const resource = 'journal';
+    const { journal } = this.#open;
+    journal.mend();
+    const { failure, pressure, bytes } = journal;
+    const message = `${journal.end - journal.oldest.position} entries, ${bytes} bytes`;
+    if (failure !== undefined) return { resource, status: 503, error: failure.message, message };
+    return {
+      resource,
+      status: 200,
+      message: pressure === undefined ? message : `${message}; a full disk has shortened the history`,
+    };
+  }
+
+  get #open(): Stretch {
+    if (this.#stretch === undefined) throw new Error('the journal is not open');
+    return this.#stretch;
+  }
+
+  async #serve(stretch: Stretch): Promise<void> {
+    const { journal, directory } = stretch;
+    this.#server = new FrameStreamServer({
+      socketPath: this.#options.socketPath,
+      journal: {
+        directory,
+        epoch: journal.epoch,
+        get end() {
+          return journal.end;
+        },
+        get nextSeq() {
+          return journal.nextSeq;
+        },
+      },
+      logger: this.#logger,
+      metrics: this.#metrics,
+    });
+    await this.#server.start(stretch.greeting());
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * Follows the notifications topic: at the start from as far back as history is kept, later from behind the last record that was shown.
+ *
+ * Every time it begins, as after any fault, it makes sure that the topic is the one that the history is of: the last record that was shown must be there, at its
+ * offset, and the same. Then it reads a while before what is to be shown, so that it knows what is to be merged.
+ */
+
+import { Backoff, type BackoffPolicy } from '../../shared/async/backoff.js';
+import { pause } from '../../shared/async/pause.js';
+import { monotonic, wall } from '../../shared/clock.js';
+import { ConfigurationError, errorMessage } from '../../shared/errors.js';
+import type { RecordPlace } from '../../shared/firehose/gateway-entry.js';
+import type { DependencyHealth } from '../../shared/health.js';
+import type { Logger } from '../../shared/logging/logger.js';
+import type { Settings } from '../../shared/settings/table.js';
+import {
+  recordHash,
+  severalPartitions,
+  type TopicBounds,
+  type TopicReader,
+  type TopicRecord,
+} from '../../shared/sinks/kafka/topic-reader.js';
+import { TopicFaultError } from '../../shared/sinks/kafka/types.js';
+import type { GatewayFeed } from './feed.js';
+import { Intake, type ShownRecord } from './intake.js';
+import { MergeWindow } from './merge-window.js';
+import type { GatewayMetrics } from './metrics.js';
+
+const RETRY: BackoffPolicy = { firstMs: 100, maxMs: 5_000 };
+const READ = { maxBytes: 1_048_576, waitMs: 1_000 };
+/** Between two reads that bring nothing, though there is something. */
+const STUCK_MS = 500;
+/** How often the number of partitions is looked at. */
+const LOOK_MS = 30_000;
+const SETTING = 'kafka_notificationsConfig';
+
+export interface FollowerComponents {
+  readonly reader: TopicReader;
+  readonly feed: Pick<GatewayFeed, 'last' | 'append' | 'beginAnew'>;
+  readonly logger: Logger;
+  readonly metrics: GatewayMetrics;
+}
+
+export type FollowerSettings = Pick<
+  Settings,
+  'p2p_feed_retention' | 'p2p_gateway_node' | 'p2p_gateway_merge_window' | 'p2p_gateway_max_lag'
+>;
+
+/** What of the topic is shown. */
+interface Shown {
+  /** Nothing up to this offset, which was shown before. */
+  readonly after: number;
+  /** Of what was in the topic at the start, so before this offset, only what is not older than this (unix ms). */
+  readonly before: number;
+  since: number;
+}
+
+/** The topic has more partitions than one, in which records have no order. */
+class PartitionsError extends TopicFaultError {}
+
+export class TopicFollower {
+  readonly #components: FollowerComponents;
+  readonly #settings: FollowerSettings;
+  readonly #merge: MergeWindow;
+  readonly #intake: Intake;
+  readonly #stopping = new AbortController();
+  readonly #backoff = new Backoff(RETRY);
+  #running: Promise<void> | undefined;
+  #next = 0;
+  #end = 0;
+  #shown: Shown = { after: -1, before: 0, since: 0 };
+  /** What is before the oldest record of the topic is not known, and may have been the same. */
+  #cut = false;
+  /** Records up to this offset were counted. */
+  #counted = -1;
+  #lookedAt = 0;
+  /** When (monotonic) the end of the topic was last reached; before that, when this began. */
+  #reachedAt = monotonic();
+  #fault: Error | undefined;
+  #began: (error?: Error) => void = () => {};
+
+  constructor(components: FollowerComponents, settings: FollowerSettings) {
+    this.#components = components;
+    this.#settings = settings;
+    this.#merge = new MergeWindow({ windowMs: settings.p2p_gateway_merge_window });
+    this.#intake = new Intake(this.#merge, { node: settings.p2p_gateway_node });
+  }
+
+  /**
+   * Resolves when the end of the topic is reached, or with the first fault: what there is of history is served meanwhile. Rejects with ConfigurationError where
+   * the topic has more partitions than one.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#began = (error) => (error === undefined ? resolve() : reject(error));
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      this.#reachedAt = monotonic();
+      this.#running = this.#run();
+    });
+  }
+
+  /** Ends what is under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#components.reader.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#follow(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const retryInMs = this.#backoff.next();
+        this.#failed(error instanceof Error ? error : new Error(errorMessage(error)), retryInMs);
+        await pause(retryInMs, { signal });
+      }
+    }
+  }
+
+  #failed(error: Error, retryInMs: number): void {
+    const { logger, reader } = this.#components;
+    const bindings = { topic: reader.topic, reason: error.message, retryInMs };
+    if (error.message === this.#fault?.message) logger.debug(bindings, 'the topic cannot be followed');
+    else logger.warn(bindings, 'the topic cannot be followed: history is served, and what comes is missing');
+    this.#fault = error;
+    this.#began(
+      error instanceof PartitionsError ? new ConfigurationError([`${SETTING}: ${error.message}`]) : undefined,
+    );
+  }
+
+  /** Until something fails. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { reader, logger, metrics } = this.#components;
+    await this.#begin();
+    while (!signal.aborted) {
+      const { records, next, end } = await reader.read(this.#next, READ);
+      if (signal.aborted) return;
+      // What is left there is nothing that is ever handed out, as after compaction.
+      if (next === this.#next && next < end) await pause(STUCK_MS, { signal });
+      this.#take(records);
+      this.#next = next;
+      this.#end = end;
+      metrics.offset.set(next);
+      metrics.lag.set(this.lag);
+      metrics.remembered.set(this.#merge.size);
+      if (this.#fault !== undefined)
+        logger.info({ topic: reader.topic, offset: next }, 'the topic is followed');
+      this.#fault = undefined;
+      this.#backoff.reset();
+      if (next < end) continue;
+      this.#reachedAt = monotonic();
+      this.#began();
+      if (monotonic() - this.#lookedAt > LOOK_MS) this.#look(await reader.bounds());
+    }
+  }
+
+  /** Finds where to begin. Rejects with what reading rejects with. */
+  async #begin(): Promise<void> {
+    const { reader, feed, logger, metrics } = this.#components;
+    this.#merge.clear();
+    const bounds = this.#look(await reader.bounds());
+    const { last } = feed;
+    if (last !== undefined) {
+      const found = await this.#find(last, bounds);
+      if (found !== 'other') return this.#goOn(last, found, bounds);
+      logger.warn(
+        { topic: reader.topic, offset: last.offset, oldest: bounds.oldest, next: bounds.next },
+        'the topic is another than before: it was made anew or cut, and history begins anew with it',
+      );
+      metrics.topics.inc();
+      await feed.beginAnew();
+      this.#counted = -1;
+    }
+    await this.#beginNew(bounds);
+  }
+
+  #look(bounds: TopicBounds): TopicBounds {
+    const { partitions } = bounds;
+    const { topic } = this.#components.reader;
+    this.#lookedAt = monotonic();
+    this.#end = bounds.next;
+    if (partitions === 1) return bounds;
+    throw new PartitionsError(severalPartitions(topic, partitions));
+  }
+
+  /** The record that was shown last: `gone` where retention has taken it, `other` where there is another in its place, or none. */
+  async #find({ offset, hash }: RecordPlace, bounds: TopicBounds): Promise<TopicRecord | 'gone' | 'other'> {
+    if (offset >= bounds.next) return 'other';
+    if (offset < bounds.oldest) return 'gone';
+    const { records } = await this.#components.reader.read(offset, { maxBytes: 1, waitMs: 0 });
+    const record = records.find((one) => one.offset === offset);
+    return record?.value !== undefined && recordHash(record.value).equals(hash) ? record : 'other';
+  }
+
+  async #goOn({ offset }: RecordPlace, found: TopicRecord | 'gone', { oldest }: TopicBounds): Promise<void> {
+    const { reader, logger, metrics } = this.#components;
+    this.#shown = { after: offset, before: 0, since: 0 };
+    this.#cut = false;
+    if (found === 'gone') {
+      const missed = oldest - offset - 1;
+      this.#next = oldest;
+      if (missed === 0) return;
+      logger.warn({ topic: reader.topic, missed, oldest }, 'the topic has no more what was to be read next');
+      metrics.missed.inc(missed);
+      return;
+    }
+    const from = await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);
+    // By its time the last record may come first.
+    this.#next = Math.min(Math.max(from, oldest), offset);
+  }
+
+  async #beginNew({ oldest, next }: TopicBounds): Promise<void> {
+    const { reader, logger } = this.#components;
+    const since = wall.date() - this.#settings.p2p_feed_retention;
+    const from = Math.max(oldest, await reader.offsetAt(since - this.#merge.lookBackMs));
+    this.#next = from;
+    this.#shown = { after: -1, before: next, since };
+    this.#cut = from === oldest && oldest > 0;
+    const { topic } = reader;
+    if (this.#cut) {
+      logger.info({ topic, oldest }, 'the topic keeps less than p2p_feed_retention: history begins with it');
+    }
+    logger.info({ topic, from, end: next }, 'history is read from the topic');
+  }
+
+  #take(records: readonly TopicRecord[]): void {
+    const { feed, metrics } = this.#components;
+    const shown: ShownRecord[] = [];
+    for (const record of records) {
+      if (this.#cut) {
+        // Who had read on before what was taken has merged what this cannot.
+        this.#cut = false;
+        this.#shown.since = Math.max(
+          this.#shown.since,
+          record.timestamp + this.#settings.p2p_gateway_merge_window,
+        );
+      }
+      const taken = this.#intake.take(record);
+      if (!this.#isShown(record)) continue;
+      if (taken.outcome === 'shown') shown.push(taken.shown);
+      if (record.offset <= this.#counted) continue;
+      this.#counted = record.offset;
+      metrics.records.inc({ outcome: taken.outcome });
+    }
+    if (shown.length > 0) feed.append(shown);
+  }
+
+  #isShown({ offset, timestamp }: TopicRecord): boolean {
+    const { after, before, since } = this.#shown;
+    return offset > after && (offset >= before || timestamp >= since);
+  }
+
+  /** Ms for which the end of the topic has not been reached. */
+  get behindMs(): number {
+    return this.#fault === undefined && this.#next >= this.#end ? 0 : monotonic() - this.#reachedAt;
+  }
+
+  /** Records between the next and the end of the topic, as last heard. */
+  get lag(): number {
+    return Math.max(0, this.#end - this.#next);
+  }
+
+  health(): DependencyHealth {
+    const { topic, place } = this.#components.reader;
+    const { lag, behindMs } = this;
+    const resource = `kafka ${topic}`;
+    const message = `${place}: offset ${this.#next}, ${lag} records behind`;
+    const fault = this.#fault;
+    const isLate = behindMs > this.#settings.p2p_gateway_max_lag;
+    // What waiting does not mend is told at once.
+    if (fault !== undefined && (isLate || fault instanceof TopicFaultError))
+      return { resource, status: 503, error: fault.message, message };
+    if (!isLate) return { resource, status: 200, message };
+    const seconds = Math.round(behindMs / 1000);
+    return {
+      resource,
+      status: 503,
+      error: `behind the end of ${topic} for ${seconds} s: ${lag} records`,
+      message,
+    };
+  }
+}

@@ -1,0 +1,49 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** `behindMs` is asked at each scrape. */
+export function createGatewayMetrics(registry: Registry, { behindMs }: { readonly behindMs: () => number }) {
+  const registers = [registry];
+  return {
+    records: new Counter({
+      name: 'teranode_p2p_gateway_records_total',
+      help: 'Records of the notifications topic: shown, merged (another node wrote the same), or why they are no frame. What is read again at a start is not counted again.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    offset: new Gauge({
+      name: 'teranode_p2p_gateway_offset',
+      help: 'Offset of the record of the notifications topic that is read next.',
+      registers,
+    }),
+    lag: new Gauge({
+      name: 'teranode_p2p_gateway_lag_records',
+      help: 'Records between that and the end of the topic, as last heard.',
+      registers,
+    }),
+    behind: new Gauge({
+      name: 'teranode_p2p_gateway_behind_seconds',
+      help: 'How long the end of the topic has not been reached.',
+      registers,
+      collect() {
+        this.set(behindMs() / 1000);
+      },
+    }),
+    missed: new Counter({
+      name: 'teranode_p2p_gateway_missed_records_total',
+      help: 'Records that the topic had no more when they were to be read.',
+      registers,
+    }),
+    topics: new Counter({
+      name: 'teranode_p2p_gateway_topics_total',
+      help: 'Times the topic was another than the one that was read before: made anew, cut, or another one.',
+      registers,
+    }),
+    remembered: new Gauge({
+      name: 'teranode_p2p_gateway_announcements_remembered',
+      help: 'Announcements that are recognised when another node writes them.',
+      registers,
+    }),
+  };
+}
+
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;

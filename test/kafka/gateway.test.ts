@@ -1,0 +1,281 @@
+/** Gateways on a real Kafka: what nodes wrote is shown once, in one order, everywhere, whatever ends meanwhile. */
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Senders } from '../../bench/gossip/arena.js';
+import { hashAt } from '../../bench/gossip/traffic.js';
+import { recordPlaceOf } from '../../src/shared/firehose/gateway-entry.js';
+import { frameOf } from '../../src/shared/journal/entry.js';
+import type { RunFile } from '../../src/shared/process/run-file.js';
+import { WritingNode } from '../support/gateway.js';
+import { readAll } from '../support/journal.js';
+import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
+import { listen } from '../support/notifications.js';
+import { randomNumbers } from '../support/random.js';
+import { launchServer, refusedStart, type ServerProcess } from '../support/server-process.js';
+import { temporaryDirectory } from '../support/temporary.js';
+import { waitFor } from '../support/wait.js';
+
+const WAIT = { timeoutMs: 60_000, everyMs: 50 };
+const RETENTION = { partitions: 1, retention: 86_400_000 };
+
+interface RunningGateway {
+  readonly run: ServerProcess;
+  readonly found: RunFile;
+  readonly directory: string;
+  readonly url: string;
+  readiness(): Promise<{ readonly status: string; readonly error: string; readonly message: string }>;
+  metric(name: string): Promise<number>;
+}
+
+async function startGateway(
+  context: Pick<TestContext, 'after'>,
+  topicUrl: string,
+  {
+    directory = temporaryDirectory(context),
+    set = {},
+  }: { directory?: string; set?: Record<string, string> } = {},
+): Promise<RunningGateway> {
+  const run = launchServer(context, {
+    directory,
+    command: ['gateway'],
+    set: { kafka_notificationsConfig: topicUrl, p2p_notification_servers: '1', ...set },
+  });
+  const found = await run.ready();
+  const topic = new URL(topicUrl).pathname.slice(1);
+  return {
+    run,
+    found,
+    directory,
+    url: `ws://127.0.0.1:${found.ports.http}/p2p-ws`,
+    readiness: async () => {
+      const answer = await fetch(`http://127.0.0.1:${found.ports.health}/health/readiness`);
+      const { dependencies } = (await answer.json()) as {
+        dependencies: { resource: string; status: string; error: string; message: string }[];
+      };
+      return dependencies.find(({ resource }) => resource === `kafka ${topic}`) ?? assert.fail(topic);
+    },
+    metric: async (name) => {
+      const scrape = await (await fetch(`http://127.0.0.1:${found.ports.metrics}/metrics`)).text();
+      return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(scrape)?.[1] ?? Number.NaN);
+    },
+  };
+}
+
+interface Kept {
+  readonly offset: number;
+  readonly type: string;
+  readonly hash: string;
+  readonly height: number;
+}
+
+/** What the journal in `directory` holds, in order. */
+function kept(directory: string): Kept[] {
+  const [name = ''] = readdirSync(directory).filter((one) => one.startsWith('gateway-'));
+  return readAll(join(directory, name), 0, Number.POSITIVE_INFINITY, 1 << 20).entries.map(({ bytes }) => ({
+    offset: recordPlaceOf(bytes)?.offset ?? Number.NaN,
+    ...(JSON.parse(Buffer.from(frameOf(bytes)).toString()) as Omit<Kept, 'offset'>),
+  }));
+}
+
+const heights = (directory: string): number[] =>
+  kept(directory).flatMap(({ type, height }) => (type === 'block' ? [height] : []));
+
+/** A producer of records as a node's publisher writes them. */
+async function writer(context: Pick<TestContext, 'after'>, kafka: KafkaCluster, topic: string) {
+  const producer = kafka.client().producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  context.after(() => producer.disconnect());
+  const node = new WritingNode();
+  return {
+    node,
+    blocks: async (...numbers: readonly number[]) => {
+      const messages = numbers.map((height) => {
+        const { key, value } = node.block(height);
+        return { key: key === undefined ? null : Buffer.from(key), value: Buffer.from(value) };
+      });
+      await producer.send({ topic, messages });
+    },
+  };
+}
+
+async function makeTopic(kafka: KafkaCluster, topic: string, numPartitions = 1): Promise<void> {
+  const admin = await kafka.admin();
+  await waitFor(
+    () => admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: true }).catch(() => false),
+    { ...WAIT, what: `topic ${topic}` },
+  );
+}
+
+test('what two nodes write two gateways show once, in one order, over kill -9 of one of them', {
+  timeout: 300_000,
+}, async (context) => {
+  const EACH = 1500;
+  const seed = Number(process.env.SEED ?? Date.now() % 100_000);
+  context.diagnostic(`SEED=${seed}`);
+  const random = randomNumbers(seed);
+  const kafka = await startKafka(context);
+  const topicUrl = kafka.url(kafka.topic('notifications'), RETENTION);
+  const set = { kafka_notificationsConfig: topicUrl, p2p_node_status_interval: '1s' };
+  const node = (name: string, more: Record<string, string> = {}) =>
+    launchServer(context, {
+      set: {
+        ...set,
+        clientName: name,
+        kafka_blocksConfig: kafka.url(kafka.topic('blocks')),
+        kafka_subtreesConfig: kafka.url(kafka.topic('subtrees')),
+        ...more,
+      },
+    });
+  const one = await node('one').ready();
+  const address = `/ip4/127.0.0.1/tcp/${one.ports.p2p}/p2p/${one.peerId}`;
+  await node('other', { p2p_static_peers: address }).ready();
+
+  const steady = await startGateway(context, topicUrl);
+  let mortal = await startGateway(context, topicUrl);
+  const client = await listen(context, steady.url);
+  assert.equal(client.frames[0]?.type, 'node_status');
+
+  const senders = await Senders.prepare(
+    'teranode/bitcoin/1.0.0/regtest-subtree',
+    { messages: EACH },
+    { authors: [31] },
+  );
+  context.after(() => senders.close());
+  await senders.connect(address);
+  senders.send({ rate: 150 });
+  const subtrees = (directory: string): string[] =>
+    kept(directory).flatMap(({ type, hash }) => (type === 'subtree' ? [hash] : []));
+  for (let death = 0; death < 3; death++) {
+    await delay(500 + random() * 1500);
+    mortal.run.child.kill('SIGKILL');
+    await mortal.run.exit;
+    mortal = await startGateway(context, topicUrl, { directory: mortal.directory });
+  }
+  const expected = Array.from({ length: EACH }, (_, index) => hashAt(index));
+  for (const { directory } of [steady, mortal]) {
+    await waitFor(() => subtrees(directory).length >= EACH, { ...WAIT, what: 'every subtree' });
+    assert.deepEqual(subtrees(directory).toSorted(), expected.toSorted(), 'each once');
+  }
+  // Each has some more of the statuses that come for ever: up to where both are, they are the same.
+  const [all, again] = [kept(steady.directory), kept(mortal.directory)];
+  const common = Math.min(all.length, again.length);
+  assert.deepEqual(again.slice(0, common), all.slice(0, common), 'the same records, in the same order');
+  const merged = await steady.metric('teranode_p2p_gateway_records_total\\{outcome="merged"\\}');
+  assert.ok(merged >= EACH * 0.9, `both nodes wrote them: ${merged} merged`);
+  await waitFor(() => client.frames.filter(({ type }) => type === 'subtree').length >= EACH, {
+    ...WAIT,
+    what: 'the frames of a client',
+  });
+  context.diagnostic(`${EACH} subtrees, ${merged} merged, ${all.length} frames in the journal`);
+});
+
+test('a topic that is deleted and made again begins another history, and is followed by itself', {
+  timeout: 240_000,
+}, async (context) => {
+  const kafka = await startKafka(context);
+  const topic = kafka.topic('notifications');
+  await makeTopic(kafka, topic);
+  const { blocks } = await writer(context, kafka, topic);
+  await blocks(1, 2, 3);
+  const gateway = await startGateway(context, kafka.url(topic), { set: { p2p_gateway_max_lag: '2s' } });
+  assert.deepEqual(heights(gateway.directory), [1, 2, 3]);
+  const client = await listen(context, gateway.url, { greeted: false });
+  const admin = await kafka.admin();
+  await admin.deleteTopics({ topics: [topic] });
+  await waitFor(async () => (await gateway.readiness()).status === '503', { ...WAIT, what: 'readiness' });
+  context.diagnostic((await gateway.readiness()).error);
+  assert.deepEqual(heights(gateway.directory), [1, 2, 3], 'history is there meanwhile');
+  await makeTopic(kafka, topic);
+  // As many as there were, and more: offsets alone would not tell.
+  const again = await writer(context, kafka, topic);
+  await again.blocks(11, 12, 13, 14, 15);
+  await waitFor(() => heights(gateway.directory).length === 5, { ...WAIT, what: 'the new topic' });
+  assert.deepEqual(heights(gateway.directory), [11, 12, 13, 14, 15]);
+  await waitFor(() => client.code !== undefined, {
+    ...WAIT,
+    what: 'the end of a client that would have a gap',
+  });
+  await waitFor(async () => (await gateway.readiness()).status === '200', { ...WAIT, what: 'readiness' });
+  assert.equal(await gateway.metric('teranode_p2p_gateway_topics_total'), 1);
+});
+
+test('what retention took is told and counted, and reading goes on with the oldest there is', {
+  timeout: 240_000,
+}, async (context) => {
+  const kafka = await startKafka(context);
+  const topic = kafka.topic('notifications');
+  await makeTopic(kafka, topic);
+  const { blocks } = await writer(context, kafka, topic);
+  await blocks(1, 2, 3);
+  const first = await startGateway(context, kafka.url(topic));
+  first.run.child.kill('SIGTERM');
+  assert.equal((await first.run.exit).code, 0);
+  await blocks(4, 5, 6, 7, 8);
+  const admin = await kafka.admin();
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '6' }] });
+  const second = await startGateway(context, kafka.url(topic), { directory: first.directory });
+  assert.deepEqual(heights(second.directory), [1, 2, 3, 7, 8]);
+  assert.equal(await second.metric('teranode_p2p_gateway_missed_records_total'), 3);
+  // One that begins there has what the topic has, but for what it could not merge.
+  const late = await startGateway(context, kafka.url(topic), { set: { p2p_gateway_merge_window: '0s' } });
+  assert.deepEqual(heights(late.directory), [7, 8]);
+});
+
+test('while the broker is away history is served and readiness fails, and nothing is missing when it is back', {
+  timeout: 240_000,
+}, async (context) => {
+  const kafka = await startKafka(context, { own: true });
+  const topic = kafka.topic('notifications');
+  await makeTopic(kafka, topic);
+  const { blocks } = await writer(context, kafka, topic);
+  await blocks(1, 2);
+  const set = { p2p_gateway_max_lag: '1s' };
+  const gateway = await startGateway(context, kafka.url(topic), { set });
+  const client = await listen(context, gateway.url, { greeted: false });
+  await kafka.broker(1).stop();
+  await waitFor(async () => (await gateway.readiness()).status === '503', { ...WAIT, what: 'readiness' });
+  // One that starts now has what it had.
+  gateway.run.child.kill('SIGKILL');
+  await gateway.run.exit;
+  const again = await startGateway(context, kafka.url(topic), { directory: gateway.directory, set });
+  const other = await listen(context, again.url, { greeted: false });
+  assert.deepEqual(heights(again.directory), [1, 2]);
+  await kafka.broker(1).start();
+  const later = await writer(context, kafka, topic);
+  await later.blocks(3, 4);
+  await waitFor(() => other.heights().length === 2, { ...WAIT, what: 'what came' });
+  assert.deepEqual(other.heights(), [3, 4]);
+  assert.deepEqual(heights(again.directory), [1, 2, 3, 4]);
+  await waitFor(async () => (await again.readiness()).status === '200', { ...WAIT, what: 'readiness' });
+  assert.notEqual(client.code, undefined);
+});
+
+test('a topic of two partitions is refused by name, and one that gets a second later is told in readiness', {
+  timeout: 240_000,
+}, async (context) => {
+  const kafka = await startKafka(context);
+  const [two, one] = [kafka.topic('two'), kafka.topic('one')];
+  await makeTopic(kafka, two, 2);
+  const { code, stderr } = await refusedStart(context, {
+    command: ['gateway'],
+    set: { kafka_notificationsConfig: kafka.url(two) },
+  });
+  assert.equal(code, 1);
+  assert.match(stderr, new RegExp(`kafka_notificationsConfig: topic ${two} has 2 partitions`));
+  await makeTopic(kafka, one);
+  const gateway = await startGateway(context, kafka.url(one));
+  const admin = await kafka.admin();
+  await admin.createPartitions({ topicPartitions: [{ topic: one, count: 2 }] });
+  const told = await waitFor(
+    async () => {
+      const health = await gateway.readiness();
+      return health.status === '503' ? health : undefined;
+    },
+    { ...WAIT, what: 'readiness' },
+  );
+  assert.match(told.error, /has 2 partitions/);
+});

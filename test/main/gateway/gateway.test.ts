@@ -1,0 +1,225 @@
+/** A gateway serves what nodes wrote to the topic, as a node serves its own. */
+
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Gateway } from '../../../src/main/gateway/gateway.js';
+import { ConfigurationError } from '../../../src/shared/errors.js';
+import { frameOf } from '../../../src/shared/journal/entry.js';
+import { initGateway, NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
+import { readAll } from '../../support/journal.js';
+import { listen } from '../../support/notifications.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor } from '../../support/wait.js';
+
+const HOUR = 3_600_000;
+
+/** Heights of the blocks in the journal that `DATADIR` holds, in order. */
+function heightsIn(directory: string): number[] {
+  const [name = ''] = readdirSync(directory).filter((one) => one.startsWith('gateway-'));
+  return readAll(join(directory, name), 0, Number.POSITIVE_INFINITY)
+    .entries.map(({ bytes }) => JSON.parse(Buffer.from(frameOf(bytes)).toString()))
+    .filter(({ type }) => type === 'block')
+    .map(({ height }) => height as number);
+}
+
+const outcome = async (gateway: Gateway, label: string): Promise<number> => {
+  const line = new RegExp(`^teranode_p2p_gateway_records_total\\{outcome="${label}"\\} (\\d+)$`, 'm');
+  return Number(line.exec(await gateway.scrape())?.[1] ?? 0);
+};
+
+const topicHealth = async (gateway: Gateway) =>
+  (await gateway.health(false)).dependencies.find(({ resource }) => resource === 'kafka notifications');
+
+test('clients are greeted with the newest status of a node that writes, and get what comes', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.status('first', 1), node.block(1), node.status('second', 2), node.block(2));
+  const { gateway, url, directory } = await startGateway(context, topic);
+  const client = await listen(context, url);
+  assert.deepEqual([client.frames[0]?.type, client.frames[0]?.peer_id], ['node_status', 'second']);
+  await topic.write(node.block(3), node.block(4, { author: 'another', own: true }));
+  await waitFor(() => client.heights().length === 2, { what: 'the blocks' });
+  assert.deepEqual(client.heights(), [3, 4]);
+  assert.deepEqual(heightsIn(directory), [1, 2, 3, 4]);
+  assert.deepEqual(Object.keys(client.frames[1] ?? {}), [
+    'timestamp',
+    'type',
+    'hash',
+    'base_url',
+    'peer_id',
+    'height',
+  ]);
+  await waitFor(async () => (await gateway.health(false)).status === 200, { what: 'readiness' });
+  assert.match(await gateway.scrape(), /^teranode_p2p_gateway_announcements_remembered \d/m);
+});
+
+test('p2p_gateway_node names the node whose status greets, whoever wrote it', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  const wanted = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
+  const heard = node.record('node_status', { peer_id: wanted, best_height: 9 }, { author: wanted });
+  await topic.write(heard, node.status('writer', 2));
+  const { url } = await startGateway(context, topic, { p2p_gateway_node: wanted });
+  const client = await listen(context, url);
+  assert.equal(client.frames[0]?.peer_id, wanted);
+});
+
+test('what two nodes wrote of one announcement is shown once, of different ones each', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const [one, other] = [new WritingNode(), new WritingNode()];
+  await topic.write(one.block(1), other.block(1, { receivedAt: 2000 }), one.block(1, { author: 'another' }));
+  // A status is the same only where every byte of it is.
+  const status = { peer_id: 'third', best_height: 5 };
+  await topic.write(
+    one.record('node_status', status, { author: 'third' }),
+    other.record('node_status', status, { author: 'third' }),
+    other.record('node_status', status, { author: 'third', receivedAt: 2000 }),
+  );
+  const { gateway, directory } = await startGateway(context, topic);
+  assert.deepEqual(heightsIn(directory), [1, 1]);
+  assert.equal(await outcome(gateway, 'shown'), 4);
+  assert.equal(await outcome(gateway, 'merged'), 2);
+});
+
+test('records that are no frames are dropped and counted, and what is around them is shown', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.block(1));
+  await topic.writeText('', '{"type":', 'null', '{"type":"block","hash":"aa"}', Buffer.alloc(900_000, 120));
+  const unknown = Buffer.from(node.block(2).value).toString().replace('"block"', '"sighting"');
+  await topic.writeText(unknown);
+  await topic.write(node.block(3));
+  const { gateway, directory } = await startGateway(context, topic);
+  assert.deepEqual(heightsIn(directory), [1, 3]);
+  const counts = ['shown', 'not_json', 'no_frame', 'too_large', 'unknown_kind'].map((label) =>
+    outcome(gateway, label),
+  );
+  assert.deepEqual(await Promise.all(counts), [2, 2, 2, 1, 1]);
+  await waitFor(async () => (await gateway.health(false)).status === 200, { what: 'readiness' });
+});
+
+test('a restart goes on behind what was shown, and knows what is to be merged', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const [one, other] = [new WritingNode(), new WritingNode()];
+  const DATADIR = temporaryDirectory(context);
+  await topic.write(one.block(1), one.block(2));
+  const first = await startGateway(context, topic, { DATADIR });
+  await first.gateway.stop();
+  await topic.write(other.block(2), one.block(3), other.block(1), other.block(3));
+  const second = await startGateway(context, topic, { DATADIR });
+  assert.deepEqual(heightsIn(DATADIR), [1, 2, 3]);
+  assert.equal(await outcome(second.gateway, 'merged'), 3);
+  assert.equal(await outcome(second.gateway, 'shown'), 1);
+});
+
+test('a topic that was made anew begins another history, and never mixes with the one before', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.status('me'), node.block(1), node.block(2), node.block(3));
+  const { gateway, log, url, directory } = await startGateway(context, topic);
+  const client = await listen(context, url);
+  topic.leave();
+  await waitFor(() => log.lines.some(({ reason }) => reason === 'the broker is away'), { what: 'a fault' });
+  // As many records as before, and more: its offsets alone would not tell.
+  await topic.make();
+  const anew = new WritingNode();
+  await topic.write(...[11, 12, 13, 14, 15, 16].map((height) => anew.block(height)));
+  await waitFor(() => existsSync(join(directory, 'gateway-2')), { what: 'another history' });
+  await waitFor(() => client.code !== undefined, { what: 'the end of clients that would have a gap' });
+  assert.equal(client.code, 1012);
+  await waitFor(() => heightsIn(directory).length === 6, { what: 'what it holds' });
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => name.startsWith('gateway-')),
+    ['gateway-2'],
+  );
+  assert.deepEqual(heightsIn(directory), [11, 12, 13, 14, 15, 16]);
+  assert.ok(log.lines.some(({ msg }) => String(msg).startsWith('the topic is another than before')));
+  assert.match(await gateway.scrape(), /^teranode_p2p_gateway_topics_total 1$/m);
+});
+
+test('without the broker history is served, readiness says why after p2p_gateway_max_lag, and what came is read when it is back', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.status('me'), node.block(1));
+  const { gateway, url, directory } = await startGateway(context, topic, { p2p_gateway_max_lag: 300 });
+  const back = topic.leave();
+  await waitFor(async () => (await topicHealth(gateway))?.status === 503, { what: 'readiness' });
+  assert.match((await topicHealth(gateway))?.error ?? '', /the broker is away/);
+  const client = await listen(context, url);
+  assert.equal(client.frames[0]?.peer_id, 'me');
+  back();
+  await topic.write(node.block(2));
+  await waitFor(() => client.heights().length === 1, { what: 'what came' });
+  assert.deepEqual(heightsIn(directory), [1, 2]);
+  await waitFor(async () => (await gateway.health(false)).status === 200, { what: 'readiness' });
+});
+
+test('a start without the broker serves what an earlier run left', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  const DATADIR = temporaryDirectory(context);
+  await topic.write(node.status('me'), node.block(1));
+  await (await startGateway(context, topic, { DATADIR })).gateway.stop();
+  topic.leave();
+  const { url } = await startGateway(context, topic, { DATADIR });
+  const client = await listen(context, url);
+  assert.equal(client.frames[0]?.peer_id, 'me');
+});
+
+test('a topic of several partitions is refused by name', async (context) => {
+  const topic = await NotificationsTopic.start(context, { partitions: 2 });
+  const { gateway } = await initGateway(context, topic);
+  await assert.rejects(gateway.start(), (error) => {
+    assert.ok(error instanceof ConfigurationError);
+    assert.match(error.message, /^kafka_notificationsConfig: topic notifications has 2 partitions/);
+    return true;
+  });
+});
+
+test('history begins where p2p_feed_retention does, by the time of the records', async (context) => {
+  let now = Date.now() - 3 * HOUR;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });
+  const node = new WritingNode();
+  for (let height = 1; height <= 6; height++) {
+    await topic.write(node.block(height));
+    now += HOUR / 2;
+  }
+  const { directory } = await startGateway(context, topic, { p2p_feed_retention: 1.75 * HOUR });
+  assert.deepEqual(heightsIn(directory), [4, 5, 6]);
+});
+
+test('gateways that began at different times show the same', async (context) => {
+  let now = Date.now() - HOUR / 3;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });
+  const [one, other] = [new WritingNode(), new WritingNode()];
+  // Each a while after the other, within the window and beyond it.
+  for (let height = 1; height <= 60; height++) {
+    await topic.write(one.block(height), ...(height > 3 ? [other.block(height - 3)] : []));
+    now += 15_000 + (height % 7 === 0 ? 30_000 : 0);
+  }
+  const early = await startGateway(context, topic, { p2p_feed_retention: 2 * HOUR });
+  const late = await startGateway(context, topic, { p2p_feed_retention: HOUR / 6 });
+  const [all, some] = [heightsIn(early.directory), heightsIn(late.directory)];
+  assert.ok(some.length > 0 && some.length < all.length, `${some.length} of ${all.length}`);
+  assert.ok(all.length > new Set(all).size && all.length < 117, 'some are merged and some are not');
+  assert.deepEqual(all.slice(-some.length), some);
+});
+
+test('another gateway on the same DATADIR waits for it, and goes on with what is there', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  const DATADIR = temporaryDirectory(context);
+  await topic.write(node.status('me'), node.block(1));
+  const shared = { DATADIR, p2p_datadir_wait: 60_000 };
+  const first = await startGateway(context, topic, shared);
+  await topic.write(node.block(2));
+  const second = await startGateway(context, topic, shared);
+  await first.gateway.handedOver;
+  await topic.write(node.block(3));
+  const client = await listen(context, second.url);
+  await waitFor(() => heightsIn(DATADIR).length === 3, { what: 'the blocks' });
+  assert.deepEqual(heightsIn(DATADIR), [1, 2, 3]);
+  assert.equal(client.frames[0]?.peer_id, 'me');
+});

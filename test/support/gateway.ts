@@ -1,0 +1,171 @@
+/** Gateways in this process, on a topic of an embedded broker that nodes' publishers would have written. */
+
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { gatewayDependencies } from '../../src/main/gateway/dependencies.js';
+import { Gateway } from '../../src/main/gateway/gateway.js';
+import type { JournalledEntry } from '../../src/shared/journal/entry.js';
+import { frameTimestamp } from '../../src/shared/messages/frame.js';
+import { block, nodeStatus } from '../../src/shared/messages/index.js';
+import { stringify } from '../../src/shared/messages/json.js';
+import type { EmbeddedBroker, EmbeddedBrokerOptions } from '../../src/shared/sinks/kafka/embedded/broker.js';
+import type { BrokerPort } from '../../src/shared/sinks/kafka/embedded/port.js';
+import { EmbeddedTopicReader } from '../../src/shared/sinks/kafka/embedded/topic-reader.js';
+import { frameForm } from '../../src/shared/sinks/kafka/frame-record.js';
+import { BrokerFaultError, type KafkaRecord } from '../../src/shared/sinks/kafka/types.js';
+import { startBroker } from './embedded-broker.js';
+import { kindNamed } from './kinds.js';
+import { type KeptLog, keptLog } from './logger.js';
+import { SHARES_PORT } from './notifications.js';
+import { entryWith } from './open-journal.js';
+import { type SettingChanges, settingsOf } from './settings.js';
+import { temporaryDirectory } from './temporary.js';
+
+const TOPIC = 'notifications';
+
+export interface Announced {
+  readonly author?: string;
+  readonly own?: boolean;
+  /** Unix ms at which the node got it. */
+  readonly receivedAt?: number;
+}
+
+/** What one node's publisher writes to the topic. */
+export class WritingNode {
+  readonly epoch = randomBytes(8).toString('hex');
+  #seq = 0;
+  readonly #recordOf = frameForm(this.epoch).recordOf;
+
+  /** The record of a frame of `type`. */
+  record(
+    type: string,
+    fields: object,
+    { author = 'peer', own = false, receivedAt = 5 }: Announced = {},
+  ): KafkaRecord {
+    const frame = Buffer.from(stringify({ timestamp: frameTimestamp(receivedAt), type, ...fields }));
+    const bytes = entryWith({ kind: kindNamed(type).id, author, own, receivedAt, frame });
+    const entry: JournalledEntry = { position: this.#seq, seq: this.#seq++, bytes };
+    return this.#recordOf(entry);
+  }
+
+  /** A block at this height, whose hash is made of it. */
+  block(height: number, announced: Announced = {}): KafkaRecord {
+    const hash = height.toString(16).padStart(64, '0');
+    const fields = { hash, base_url: 'http://hub', peer_id: announced.author ?? 'peer', height };
+    return this.record(block.name, fields, announced);
+  }
+
+  /** The node's own status. */
+  status(author: string, height = 1): KafkaRecord {
+    return this.record(nodeStatus.name, { peer_id: author, best_height: height }, { author, own: true });
+  }
+}
+
+/** A topic of one partition unless told, of a broker that may go, and whose place another may take. */
+export class NotificationsTopic implements Pick<BrokerPort, 'topics' | 'read'> {
+  #broker: EmbeddedBroker | undefined;
+
+  private constructor(private readonly context: Pick<TestContext, 'after'>) {}
+
+  static async start(
+    context: Pick<TestContext, 'after'>,
+    options: { readonly partitions?: number; readonly broker?: EmbeddedBrokerOptions } = {},
+  ): Promise<NotificationsTopic> {
+    const topic = new NotificationsTopic(context);
+    await topic.make(options);
+    return topic;
+  }
+
+  /** Makes the topic anew, without a record, on a broker that is there. */
+  async make({
+    partitions = 1,
+    broker = {},
+  }: {
+    readonly partitions?: number;
+    readonly broker?: EmbeddedBrokerOptions;
+  } = {}): Promise<void> {
+    this.#broker = await startBroker(this.context, broker);
+    await this.#broker.createTopic({ topic: TOPIC, partitions, retentionMs: -1 });
+  }
+
+  /** What reads it as a gateway does. */
+  reader(): EmbeddedTopicReader {
+    return new EmbeddedTopicReader(this, TOPIC);
+  }
+
+  async write(...records: readonly KafkaRecord[]): Promise<void> {
+    await this.#there().produce(TOPIC, records);
+  }
+
+  /** Written as it is. */
+  async writeText(...values: readonly (string | Uint8Array)[]): Promise<void> {
+    await this.write(...values.map((value) => ({ value: Buffer.from(value) })));
+  }
+
+  /** The broker is away; gives what brings it back. */
+  leave(): () => void {
+    const broker = this.#broker;
+    this.#broker = undefined;
+    return () => {
+      this.#broker = broker;
+    };
+  }
+
+  async topics() {
+    return this.#there().topics();
+  }
+
+  async read(request: Parameters<BrokerPort['read']>[0]) {
+    return this.#there().read({ ...request, waitMs: Math.min(request.waitMs, 50) });
+  }
+
+  #there(): EmbeddedBroker {
+    if (this.#broker === undefined) throw new BrokerFaultError('the broker is away');
+    return this.#broker;
+  }
+}
+
+export interface TestGateway {
+  readonly gateway: Gateway;
+  readonly log: KeptLog;
+  readonly url: string;
+  readonly directory: string;
+}
+
+/** A gateway on `topic`, initialised and not started; stopped when the test ends. */
+export async function initGateway(
+  context: Pick<TestContext, 'after'>,
+  topic: NotificationsTopic,
+  changes: SettingChanges = {},
+): Promise<Omit<TestGateway, 'url'>> {
+  const log = keptLog();
+  const settings = settingsOf({
+    network: 'regtest',
+    clientName: 'gateway',
+    DATADIR: temporaryDirectory(context),
+    kafka_notificationsConfig: `kafka://127.0.0.1:1/${TOPIC}`,
+    p2p_notification_servers: 1,
+    p2p_websocket_transport: SHARES_PORT,
+    p2p_httpListenAddress: '127.0.0.1:0',
+    health_check_httpListenAddress: '127.0.0.1:0',
+    profilerAddr: '127.0.0.1:0',
+    p2p_websocket_text_ping: false,
+    ...changes,
+  });
+  const composed = gatewayDependencies(settings, log.logger);
+  const gateway = Gateway.create({ ...composed, reader: topic.reader() });
+  context.after(() => gateway.stop());
+  await gateway.init();
+  return { gateway, log, directory: settings.DATADIR };
+}
+
+/** The same, started. */
+export async function startGateway(
+  context: Pick<TestContext, 'after'>,
+  topic: NotificationsTopic,
+  changes: SettingChanges = {},
+): Promise<TestGateway> {
+  const initialised = await initGateway(context, topic, changes);
+  await initialised.gateway.start();
+  return { ...initialised, url: `ws://127.0.0.1:${initialised.gateway.ports.http}/p2p-ws` };
+}
