@@ -37,7 +37,7 @@ export function sampleEntry(name: string, options: SampleOptions = {}): Buffer {
     author: AUTHOR,
     receivedAt,
     repeatKey: parts.includes('k') ? name.padEnd(16, '.').slice(0, 16) : '',
-    frame: parts.includes('f') ? Buffer.from(`{"name":"${name}"}${' '.repeat(padding)}`) : NOTHING,
+    frame: parts.includes('f') ? Buffer.from(`{"name":"${name}"${' '.repeat(padding)}}`) : NOTHING,
     record: parts.includes('r')
       ? { topic: 2, hash: Buffer.alloc(32, 7), key: Buffer.from('key'), value: Buffer.from(name) }
       : undefined,
