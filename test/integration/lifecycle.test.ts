@@ -192,6 +192,7 @@ const ORDER = [
   'embedded broker',
   'validation and assembly clients',
   'publisher and checkers',
+  'archive',
   'notification servers',
   'batches',
   'peer registry of the blockchain service',

@@ -4,6 +4,7 @@ import type { Part } from '../../shared/lifecycle/part.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
 import { createAnnouncements } from '../announce/part.js';
 import type { AnnouncedUrls } from '../announce/urls.js';
+import { archiving } from '../archive/part.js';
 import { createBanStore } from '../bans/create-store.js';
 import type { BanList } from '../bans/list.js';
 import { createBanEnforcement, createBans } from '../bans/part.js';
@@ -144,6 +145,7 @@ export function createParts(
       embeddedBroker(given),
       serviceClients(given),
       pipelineParts.threads,
+      archiving(given, directory),
       notifications.serving,
       pipelineParts.batches,
       // Ends after libp2p: then it tells that nobody is connected any more.

@@ -111,6 +111,7 @@ export class Retention {
       }
     }
     segments.discard(segments.indexPathOf(oldest.first));
+    segments.discardArchive(oldest.first);
     segments.shift();
     logger.debug({ directory, segment: oldest.first }, 'a segment is past its time');
     return true;

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import type { Logger } from '../logging/logger.js';
+import { archiveFolder, framesName, metadataName } from './archive-names.js';
 import { isMissing } from './errors.js';
 import { type FileCalls, readUpTo, withFile } from './files.js';
 import {
@@ -112,6 +113,12 @@ export class Segments {
       if (!isMissing(error))
         this.#logger.debug({ err: error, path }, 'a file of the journal was not removed');
     }
+  }
+
+  /** Removes what an archive has of the segment that begins at `first`. */
+  discardArchive(first: Position): void {
+    const folder = archiveFolder(this.directory);
+    for (const name of [metadataName(first), framesName(first)]) this.discard(join(folder, name));
   }
 
   /** Has the disk take everything. Throws what the file system throws. */

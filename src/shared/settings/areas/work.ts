@@ -57,4 +57,8 @@ export const WORK = {
     'Bytes of the journal from which on the oldest of it goes, 64 MiB at a time; what Kafka does not have stays (this server).',
     { min: 1_048_576 },
   ),
+  p2p_feed_archive: flag(
+    true,
+    'What the journal keeps is archived in compressed files for whoever fetches it in bulk, segment by segment, by a process of the lowest priority (this server).',
+  ),
 } as const satisfies Record<string, Setting>;

@@ -1,0 +1,17 @@
+/** What main and the archiver's process tell each other over IPC. */
+
+/** Main → archiver, once. */
+export interface ArchiverConfig {
+  /** Of the journal, absolute. */
+  readonly directory: string;
+  readonly logLevel: string;
+}
+
+/** Archiver → main. */
+export type ArchiverReport =
+  /** It gets on. */
+  | { readonly type: 'progress' }
+  /** It could not do what there was to do; it ends. */
+  | { readonly type: 'failed'; readonly reason: string }
+  /** Nothing is left to do; it ends. */
+  | { readonly type: 'done' };
