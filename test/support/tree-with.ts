@@ -1,4 +1,4 @@
-/** The server with message kinds that it does not have, added as `CONTRIBUTING.md` says: a file, and a line in each table. */
+/** The server with message kinds and parameters that it does not have, added as `CONTRIBUTING.md` says: a file and a line in each table, or a row. */
 
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -50,6 +50,20 @@ export function treeWith(context: CleansUp, ...added: readonly MadeUp[]): string
     }
   }
   return tree;
+}
+
+/** Puts a row of the feed's parameters, as it stands in the source, in front of those of a tree. */
+export function addParameter(tree: string, row: string): void {
+  for (const [, to, suffix] of FORMS) {
+    const path = join(tree, to, 'shared', 'firehose', `parameters.${suffix}`);
+    const text = readFileSync(path, 'utf8');
+    const begin = /^export const PARAMETERS.* = \[$/m;
+    if (!begin.test(text)) throw new Error(`${path} has no table of parameters`);
+    writeFileSync(
+      path,
+      text.replace(begin, (line) => `${line}\n${row}`),
+    );
+  }
 }
 
 /** Makes of a tree the program that is shipped, so that its `bin/teranode-p2p.mjs` runs. */

@@ -2,7 +2,7 @@
 
 import type { FeedProblem, ProblemCode } from './problems.js';
 
-/** What a client is told that it may do. @public */
+/** What a client is told that it may do. */
 export interface StreamLimits {
   readonly peers: number;
   readonly message_bytes: number;
@@ -12,7 +12,7 @@ export interface StreamLimits {
   readonly connections?: number;
 }
 
-/** The first frame of a stream. @public */
+/** The first frame of a stream. */
 export interface HelloFrame {
   readonly type: 'hello';
   readonly cursor: string;
@@ -22,7 +22,6 @@ export interface HelloFrame {
   readonly limits: StreamLimits;
 }
 
-/** @public */
 export const INFO_CODES = {
   gap: 'Frames are missing here; `from` and `to` are the first and the last sequence number missing, where they are known.',
   epoch:
@@ -44,7 +43,7 @@ export interface InfoFrame {
   readonly epoch?: string;
 }
 
-/** Tells a client whose filter lets nothing through how far it is. @public */
+/** Tells a client whose filter lets nothing through how far it is. */
 export interface CursorFrame {
   readonly type: 'cursor';
   readonly cursor: string;
@@ -62,7 +61,7 @@ export interface ErrorFrame {
 
 export type ControlFrame = HelloFrame | InfoFrame | CursorFrame | ErrorFrame;
 
-/** An `info` frame; `detail` where the code's own text does not say all. */
+/** An `info` frame; `detail` where the code's own text does not say all. @public */
 export function infoFrame(
   code: InfoCode,
   { text = INFO_CODES[code].replaceAll('`', ''), ...rest }: Omit<Partial<InfoFrame>, 'type' | 'code'> = {},

@@ -1,6 +1,6 @@
 /** Frames with what the server knows of them: keys appended to the plain frame, of which nothing is parsed. */
 
-import { frameOf, type JournalledEntry, receivedAtOf } from '../journal/entry.js';
+import { frameOf, headerOf, type JournalledEntry, receivedAtOf } from '../journal/entry.js';
 
 /** Where a frame stands, as clients are told. */
 export interface Told {
@@ -10,11 +10,26 @@ export interface Told {
   readonly seq: number;
 }
 
-/** The frame of `entry` with `cursor`, `epoch`, `seq` and `received_at` behind its own keys, a copy. `entry` has a frame. */
+/** In the header of a block, internal order. */
+const PREVIOUS_HASH = { from: 4, to: 36 } as const;
+
+/** The keys of a block's header. */
+function headerKeys(header: Uint8Array): string {
+  const bytes = Buffer.from(header);
+  const { from, to } = PREVIOUS_HASH;
+  const text = bytes.toString('hex');
+  return `,"header":"${text}","previous_hash":"${bytes.subarray(from, to).reverse().toString('hex')}"`;
+}
+
+/**
+ * The frame of `entry` with `cursor`, `epoch`, `seq` and `received_at` behind its own keys, and of a block whose header is known `header` and
+ * `previous_hash`: a copy. `entry` has a frame.
+ */
 export function metaFrame({ bytes }: JournalledEntry, { cursor, epoch, seq }: Told): Uint8Array {
   const frame = frameOf(bytes);
   const at = new Date(receivedAtOf(bytes)).toISOString();
-  const keys = `,"cursor":"${cursor}","epoch":"${epoch}","seq":${seq},"received_at":"${at}"}`;
+  const header = headerOf(bytes);
+  const keys = `,"cursor":"${cursor}","epoch":"${epoch}","seq":${seq},"received_at":"${at}"${header === undefined ? '' : headerKeys(header)}}`;
   // Without its closing brace, which the keys bring along.
   const kept = frame.length - 1;
   const whole = Buffer.allocUnsafe(kept + keys.length);

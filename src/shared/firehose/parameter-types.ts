@@ -1,11 +1,9 @@
 /** How the text of a parameter is read, and what is said of it in documents. */
 
+import type { JsonSchema } from '../messages/frame-fields.js';
 import { FRAME_KINDS } from '../messages/index.js';
 import { parsePeerId } from '../net/peer-id.js';
 import { FeedProblem } from './problems.js';
-
-/** A schema of JSON Schema 2020-12, as plain data. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
 
 export interface ParameterType<T> {
   /** What it must be, as it stands behind "must be". */

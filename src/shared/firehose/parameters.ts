@@ -3,11 +3,11 @@
  * one is a row here, and a member of `FeedRequest` where it asks for something new.
  */
 
+import type { JsonSchema } from '../messages/frame-fields.js';
 import {
   choice,
   flag,
   instant,
-  type JsonSchema,
   kindList,
   matching,
   type ParameterType,

@@ -171,7 +171,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Of answers with a problem (RFC 9457). @public */
+/** Of answers with a problem (RFC 9457). */
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /** Why a request for the feed is refused, or a stream ended. Its text never holds a token. */

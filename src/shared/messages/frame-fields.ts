@@ -5,7 +5,7 @@
 
 import type { WireField } from './wire-fields.js';
 
-/** A schema of JSON Schema 2020-12, as plain data. @public */
+/** A schema of JSON Schema 2020-12, as plain data. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 interface FrameTypeRow {
@@ -19,7 +19,7 @@ interface FrameTypeRow {
 // What `displayText` leaves of a text.
 const SHOWN = '^[ !#-%(-;=?-_a-~]*$';
 
-/** What a frame's fields can be. @public */
+/** What a frame's fields can be. */
 export const FRAME_TYPES = {
   hash: {
     text: '64 hex digits, display order',

@@ -10,10 +10,8 @@ interface Ping {
   readonly peerId: string;
 }
 
-/** @public */
 export const PING = 'PING';
 
-/** @public */
 export const ping: FrameLayout<Ping> = {
   doc: 'Every 10 s, to who takes the whole feed as it is: the server is there.',
   fields: [

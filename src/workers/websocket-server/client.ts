@@ -1,10 +1,16 @@
 /** What is kept of a client, and how a connection with one ends. */
 
+import { CLOSINGS } from '../../shared/firehose/closings.js';
 import type { Place } from './admission.js';
 import type { TransportSocket } from './transport/index.js';
 
 /** Close codes of RFC 6455. */
-export const CLOSE = { goingAway: 1001, policy: 1008, restart: 1012, tryLater: 1013 } as const;
+export const CLOSE = {
+  goingAway: CLOSINGS.goingAway.code,
+  policy: CLOSINGS.policy.code,
+  restart: CLOSINGS.restart.code,
+  tryLater: CLOSINGS.tryLater.code,
+} as const;
 
 export interface Client {
   readonly place: Place;

@@ -15,6 +15,7 @@ import { ENDPOINT, NotificationApp } from './app.js';
 import { CLOSE } from './client.js';
 import { Clients } from './clients.js';
 import { DescriptorPolicy } from './descriptor-policy.js';
+import { documentResources } from './documents/resources.js';
 import { pageResources } from './http/page.js';
 import { HttpPolicy } from './http-policy.js';
 import type { NotificationServerMetrics } from './metrics.js';
@@ -88,7 +89,7 @@ export class NotificationServer {
       policy: new HttpPolicy(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
       origins: new AllowedOrigins(config.allowedOrigins),
-      resources: pageResources(loadPage(), () => this.#status),
+      resources: [...pageResources(loadPage(), () => this.#status), ...documentResources()],
       metrics,
       logger,
     });

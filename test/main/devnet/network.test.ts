@@ -1,75 +1,18 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { checkPorts, layOut } from '../../../src/main/devnet/layout.js';
 import { readRunFile } from '../../../src/shared/process/run-file.js';
-import { temporaryDirectory } from '../../support/temporary.js';
+import { groupLives, launchNetwork } from '../../support/development-network.js';
 import { waitFor, within } from '../../support/wait.js';
-
-function groupLives(group: number): boolean {
-  try {
-    process.kill(-group, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function freeOffset(directory: string): Promise<number> {
-  return waitFor(
-    async () => {
-      // Ports 10,000 to 19,999: below those of `devnet.test.ts`, which may run beside, and the system's ephemeral ones.
-      const portOffset = 2_000 + Math.floor(Math.random() * 8_000);
-      const nodes = await layOut({ directory, portOffset });
-      return checkPorts(nodes).then(
-        () => portOffset,
-        () => undefined,
-      );
-    },
-    { what: 'fifteen free ports' },
-  );
-}
-
-interface Network {
-  readonly child: ChildProcess;
-  /** Its process group: the network and every node of it. */
-  readonly group: number;
-  /** What it has said so far, errors included. */
-  output: string;
-}
-
-/** `teranode-p2p devnet` in a process group of its own; killed when the test ends. */
-function launchNetwork(context: TestContext, args: readonly string[]): Network {
-  const { NODE_TEST_CONTEXT: _, NODE_V8_COVERAGE: __, ...env } = process.env;
-  const child = spawn(process.execPath, [resolve('bin/teranode-p2p.mjs'), 'devnet', ...args], {
-    env,
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const network: Network = { child, group: child.pid ?? 0, output: '' };
-  context.after(() => {
-    if (groupLives(network.group)) process.kill(-network.group, 'SIGKILL');
-  });
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (network.output += text));
-  return network;
-}
 
 for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
   test(`three nodes hear each other's blocks, and ${end} leaves no process`, async (context) => {
-    const data = temporaryDirectory(context);
-    const offset = await freeOffset(data);
-    const network = launchNetwork(context, [
-      '--data',
-      data,
-      '--port-offset',
-      String(offset),
-      '--blocks',
-      '1s',
-    ]);
-    const { child, group } = network;
+    const network = await launchNetwork(context, ['--blocks', '1s']);
+    const { child, group, data, portOffset: offset } = network;
     const exited = once(child, 'exit');
     await waitFor(() => /node1 +block .*node2.*node3|node1 +block .*node3.*node2/.test(network.output), {
       timeoutMs: 60_000,
@@ -112,10 +55,9 @@ for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
 }
 
 test('a node that refuses to start ends the network, said once, exit code 1', async (context) => {
-  const data = temporaryDirectory(context);
-  const offset = await freeOffset(data);
-  writeFileSync(join(data, 'node2', 'admin.key'), 'x');
-  const network = launchNetwork(context, ['--data', data, '--port-offset', String(offset)]);
+  const network = await launchNetwork(context, [], {
+    prepare: (data) => writeFileSync(join(data, 'node2', 'admin.key'), 'x'),
+  });
   const [code] = await within(once(network.child, 'close'), 60_000, 'the end').catch((error: Error) => {
     throw new Error(`${error.message}\n${network.output}`);
   });

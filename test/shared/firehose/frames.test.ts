@@ -10,7 +10,7 @@ import { encodeEntry } from '../../../src/shared/journal/entry.js';
 const FRAME = '{"timestamp":"2026-11-30T01:02:03Z","type":"rejected_tx","reason":"\\u003cé\\"}\\u003e"}';
 const AT = Date.UTC(2026, 10, 30, 1, 2, 3, 4);
 
-const entry = (frame: string) => ({
+const entry = (frame: string, header?: Uint8Array) => ({
   position: 12,
   seq: 7,
   bytes: encodeEntry({
@@ -21,6 +21,7 @@ const entry = (frame: string) => ({
     repeatKey: '',
     frame: Buffer.from(frame),
     record: undefined,
+    header,
   }),
 });
 
@@ -39,6 +40,21 @@ describe('a frame with meta', () => {
       ...told,
       received_at: '2026-11-30T01:02:03.004Z',
     });
+    assert.deepEqual(Buffer.from(journalled.bytes), before);
+  });
+
+  it('tells a block’s header, and the hash of the block before as everybody writes it', () => {
+    // Of the main network's blocks 0 and 1, as any node has them.
+    const header =
+      '010000006fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000982051fd1e4ba744bbbe680e1fee14677ba1a3c3540bf7b1cdb606e857233e0e61bc6649ffff001d01e36299';
+    const previous = '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f';
+    const journalled = entry(FRAME, Buffer.from(header, 'hex'));
+    const before = Buffer.from(journalled.bytes);
+    const told = { cursor: 'e.7', epoch: 'e', seq: 7 };
+    assert.equal(
+      Buffer.from(metaFrame(journalled, told)).toString(),
+      `${FRAME.slice(0, -1)},"cursor":"e.7","epoch":"e","seq":7,"received_at":"2026-11-30T01:02:03.004Z","header":"${header}","previous_hash":"${previous}"}`,
+    );
     assert.deepEqual(Buffer.from(journalled.bytes), before);
   });
 
