@@ -11,8 +11,9 @@ import type { Position } from './layout.js';
 
 const NAME = 'head';
 const PARTIAL = 'head.partial';
-/** Of the head, and of the directory around it. */
-export const JOURNAL_FORMAT = 1;
+/** Of the head, and of the directory around it. In format 1 no entry has a block's header. */
+export const JOURNAL_FORMAT = 2;
+const OLDEST_FORMAT = 1;
 const MAX_BYTES = 65_536;
 /** Epochs kept in mind, the newest: so many power losses or restored directories ago a cursor may be. */
 const MAX_EPOCHS = 100;
@@ -59,9 +60,9 @@ export function readHead(files: FileCalls, directory: string): StoredHead | unde
       const body = text.slice(0, end + 1);
       if (end < 0 || crc32c(Buffer.from(body)) !== Number.parseInt(text.slice(end + 1), 16)) return undefined;
       const { format, file, ...head } = JSON.parse(body) as Head & { format: number; file: Identity };
-      if (format !== JOURNAL_FORMAT) {
+      if (!(format >= OLDEST_FORMAT && format <= JOURNAL_FORMAT)) {
         throw new JournalUnusableError(
-          `DATADIR: the journal ${directory} has format ${format}: this version reads ${JOURNAL_FORMAT}`,
+          `DATADIR: the journal ${directory} has format ${format}: this version reads ${OLDEST_FORMAT} to ${JOURNAL_FORMAT}`,
         );
       }
       const { inode, birth } = files.stat(fd);

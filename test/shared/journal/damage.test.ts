@@ -177,10 +177,28 @@ describe('a journal', () => {
     }
   });
 
+  it('of the version before goes on as it is, and no earlier version takes it again', () => {
+    const { files, epoch } = written(true);
+    const asFormat = (format: number): MemoryFiles => {
+      const left = files.copy();
+      const text = left.contentOf('head').toString().replace('"format":2', `"format":${format}`);
+      const body = text.slice(0, text.indexOf('\n') + 1);
+      left.setContent('head', Buffer.from(`${body}${crcOf(Buffer.from(body))}\n`));
+      return left;
+    };
+    const left = asFormat(1);
+    assert.match(left.contentOf('head').toString(), /"format":1,/);
+    const { journal, opened } = new TestJournal(DIRECTORY, { files: left });
+    assert.deepEqual([journal.epoch, opened.newEpoch, opened.gaps], [epoch, undefined, []]);
+    assert.match(left.contentOf('head').toString(), /"format":2,/);
+    for (const format of [0, 3])
+      assert.throws(() => new TestJournal(DIRECTORY, { files: asFormat(format) }), /reads 1 to 2/);
+  });
+
   it('of a newer version is left alone, and says so', () => {
     const { files, segments } = written(true);
     const left = files.copy();
-    const text = left.contentOf('head').toString().replace('"format":1', '"format":9');
+    const text = left.contentOf('head').toString().replace('"format":2', '"format":9');
     const body = text.slice(0, text.indexOf('\n') + 1);
     left.setContent('head', Buffer.from(`${body}${crcOf(Buffer.from(body))}\n`));
     const { length } = left.calls;
