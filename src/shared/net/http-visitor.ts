@@ -54,6 +54,7 @@ export class Visitor extends Duplex {
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
   #taken = false;
+  #forgets = false;
 
   constructor(readonly raw: Socket) {
     super({ allowHalfOpen: true });
@@ -70,6 +71,19 @@ export class Visitor extends Duplex {
   /** A request was read whose answer comes in a later turn. */
   awaitAnswer(): void {
     this.#answered = true;
+  }
+
+  /**
+   * The answer goes on for as long as it likes, and its body is written to `raw`, behind its head. It ends with `end` or `destroy`, and where the client is
+   * gone, or takes nothing of what is queued for ten to twenty seconds.
+   */
+  goOn(): void {
+    const { raw } = this;
+    raw.removeAllListeners('timeout');
+    raw.setTimeout(HEAD_TIMEOUT_MS, () => {
+      if (raw.writableLength > 0) raw.destroy();
+    });
+    this.#forget();
   }
 
   /** The connection is a WebSocket's from now on. */
@@ -156,6 +170,14 @@ export class Visitor extends Duplex {
     raw.end(() => {
       timer = setTimeout(() => raw.destroy(), LINGER_MS);
     });
+    this.#forget();
+  }
+
+  /** What the client still sends, within bounds. */
+  #forget(): void {
+    if (this.#forgets) return;
+    this.#forgets = true;
+    const { raw } = this;
     let left = LINGER_BYTES;
     raw.off('data', this.#onData);
     raw.on('data', (chunk: Buffer) => {

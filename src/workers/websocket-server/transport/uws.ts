@@ -1,6 +1,5 @@
 /** The transport on uWebSockets.js. */
 
-import { STATUS_CODES } from 'node:http';
 import { canonicalIp } from '../../../shared/net/ip.js';
 import type {
   HttpAnswer,
@@ -9,10 +8,11 @@ import type {
   ListenerOptions,
   Transport,
   TransportHandlers,
-  TransportSocket,
 } from './types.js';
+import { answerWhole, answerWithoutBody, UwsStream } from './uws-answers.js';
 import type * as Uws from './uws-build.js';
 import type { LoadedUws, TemplatedApp, us_listen_socket, WebSocket } from './uws-build.js';
+import { type UserData, UwsSocket } from './uws-socket.js';
 
 /** Former apps that may still have clients after certificates changed; above it the oldest one's are ended. */
 const MAX_RETIRED = 4;
@@ -40,59 +40,10 @@ function readRequest(response: Uws.HttpResponse, request: Uws.HttpRequest): Http
   };
 }
 
-/** uWebSockets.js's user data. */
-interface UserData<Data> {
-  readonly data: Data;
-  readonly app: App<Data>;
-  socket: UwsSocket<Data> | undefined;
-}
-
-/** The library throws on a socket that has closed. */
-class UwsSocket<Data> implements TransportSocket<Data> {
-  readonly data: Data;
-  #open = true;
-
-  constructor(private readonly socket: WebSocket<UserData<Data>>) {
-    this.data = socket.getUserData().data;
-  }
-
-  send(message: string | Uint8Array): void {
-    if (this.#open) this.socket.send(message, false);
-  }
-
-  subscribe(topic: string): boolean {
-    return this.#open && this.socket.subscribe(topic);
-  }
-
-  unsubscribe(topic: string): void {
-    if (this.#open) this.socket.unsubscribe(topic);
-  }
-
-  bufferedBytes(): number {
-    return this.#open ? this.socket.getBufferedAmount() : 0;
-  }
-
-  ping(): void {
-    if (this.#open) this.socket.ping();
-  }
-
-  end(code: number, reason: string): void {
-    if (this.#open) this.socket.end(code, reason);
-  }
-
-  close(): void {
-    if (this.#open) this.socket.close();
-  }
-
-  /** The library is about to forget it. */
-  closed(): void {
-    this.#open = false;
-  }
-}
-
 /** One of uWebSockets.js's apps: it has one certificate for life. */
 class App<Data> {
   readonly sockets = new Set<UwsSocket<Data>>();
+  readonly streams = new Set<UwsStream>();
   readonly #app: TemplatedApp;
   #listening: us_listen_socket | undefined;
 
@@ -133,12 +84,18 @@ class App<Data> {
     this.#listening = undefined;
   }
 
-  publish(topic: string, message: string | Uint8Array): void {
-    this.#app.publish(topic, message, false);
+  /** Nobody is here for longer than an answer. */
+  get empty(): boolean {
+    return this.sockets.size === 0 && this.streams.size === 0;
+  }
+
+  publish(topic: string, message: string | Uint8Array, binary: boolean): void {
+    this.#app.publish(topic, message, binary);
   }
 
   close(): void {
     this.stopListening();
+    for (const stream of [...this.streams]) stream.close();
     this.#app.close();
   }
 
@@ -193,7 +150,7 @@ class App<Data> {
       return;
     }
     response.upgrade<UserData<Data>>(
-      { data: verdict.data, app: this, socket: undefined },
+      { data: verdict.data, socket: undefined },
       request.getHeader('sec-websocket-key'),
       '',
       '',
@@ -201,28 +158,17 @@ class App<Data> {
     );
   }
 
-  #answer(response: Uws.HttpResponse, method: string, { status, headers, body }: HttpAnswer): void {
-    response.cork(() => {
-      response.writeStatus(`${status} ${STATUS_CODES[status]}`);
-      for (const [name, value] of headers) response.writeHeader(name, value);
-      const length = Buffer.byteLength(body);
-      if (method !== 'HEAD' || length === 0) response.end(body, true);
-      else if (this.loaded.endsWithoutBody) response.endWithoutBody(length, true);
-      else this.#endWithoutBody(response, length);
-    });
-  }
-
-  /** What `endWithoutBody` does, where the build's own cannot be used. */
-  #endWithoutBody(response: Uws.HttpResponse, length: number): void {
-    let gone = false;
-    response.onAborted(() => {
-      gone = true;
-    });
-    response.tryEnd('', length);
-    // The head is sent at the end of this turn.
-    setImmediate(() => {
-      if (!gone) response.close();
-    });
+  #answer(response: Uws.HttpResponse, method: string, answer: HttpAnswer): void {
+    const { loaded } = this;
+    if (!('stream' in answer)) answerWhole(response, answer, { method, loaded });
+    else if (method === 'HEAD') answerWithoutBody(response, answer, loaded);
+    else
+      response.cork(() => {
+        const out = new UwsStream(response, answer, (stream) => this.streams.delete(stream));
+        this.streams.add(out);
+        answer.stream(out);
+        if (answer.length === 0) out.end();
+      });
   }
 }
 
@@ -261,9 +207,9 @@ class UwsListener<Data> implements Listener {
     if (!this.#app.listening) await this.#app.listen(this.#host, this.#port);
   }
 
-  publish(topic: string, message: string | Uint8Array): void {
-    this.#app.publish(topic, message);
-    for (const app of this.#retired) app.publish(topic, message);
+  publish(topic: string, message: string | Uint8Array, binary = false): void {
+    this.#app.publish(topic, message, binary);
+    for (const app of this.#retired) app.publish(topic, message, binary);
   }
 
   /** A new app listens beside the old one, which keeps its clients and gets no more. */
@@ -292,8 +238,9 @@ class UwsListener<Data> implements Listener {
   #sweep(): void {
     const oldest = this.#retired.length > MAX_RETIRED ? this.#retired[0] : undefined;
     for (const socket of [...(oldest?.sockets ?? [])]) socket.end(RESTART, 'certificate changed');
+    for (const stream of [...(oldest?.streams ?? [])]) stream.end();
     this.#retired = this.#retired.filter((app) => {
-      if (app.sockets.size > 0) return true;
+      if (!app.empty) return true;
       app.close();
       return false;
     });

@@ -12,7 +12,7 @@ import {
 } from 'node:http';
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import { WebSocket, type ServerOptions as WebSocketOptions, WebSocketServer } from 'ws';
+import { type WebSocket, type ServerOptions as WebSocketOptions, WebSocketServer } from 'ws';
 import { targetOf } from '../../../shared/net/http-target.js';
 import { answerOn, MAX_HEAD_BYTES, Visitor } from '../../../shared/net/http-visitor.js';
 import { canonicalIp } from '../../../shared/net/ip.js';
@@ -24,16 +24,16 @@ import type {
   ListenerOptions,
   Transport,
   TransportHandlers,
-  TransportSocket,
 } from './types.js';
 import { packageVersion } from './uws-build.js';
+import { answerWhole, answerWithoutBody, Chunks, WsStream } from './ws-answers.js';
+import { type WsHome, WsSocket } from './ws-socket.js';
+import { Topics } from './ws-topics.js';
 
 /** For a TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** For the other side's close frame, after ours. */
 const CLOSE_TIMEOUT_MS = 3000;
-/** What is still read of a client after our close frame: its own is of 131 bytes at the most, behind what was under way. */
-const LAST_BYTES = 65_536;
 /** Fragments of a message at the most: empty ones cost no bytes of it, and without a bound some clients fill the loop with them. */
 const MAX_FRAGMENTS = 64;
 /** Node's `reusePort` is there from 22.12 and 23.1 on, for systems that share connections out among those who listen. */
@@ -41,24 +41,6 @@ export function reusesPorts(version = process.versions.node, platform: string = 
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const has = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
   return has && ['linux', 'freebsd', 'sunos', 'aix'].includes(platform);
-}
-
-/** A text message in one unmasked frame (RFC 6455, section 5.2). */
-function textFrame(payload: Uint8Array): Buffer {
-  const { length } = payload;
-  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const frame = Buffer.allocUnsafe(head + length);
-  frame[0] = 0x81;
-  if (head === 2) frame[1] = length;
-  else if (head === 4) {
-    frame[1] = 126;
-    frame.writeUInt16BE(length, 2);
-  } else {
-    frame[1] = 127;
-    frame.writeBigUInt64BE(BigInt(length), 2);
-  }
-  frame.set(payload, head);
-  return frame;
 }
 
 function readRequest(request: IncomingMessage, address: string): HttpRequest {
@@ -73,98 +55,15 @@ function readRequest(request: IncomingMessage, address: string): HttpRequest {
   };
 }
 
-function answer(response: ServerResponse, { status, headers, body }: HttpAnswer): void {
-  const own = [
-    ['Content-Length', String(Buffer.byteLength(body))],
-    ['Connection', 'close'],
-  ] as const;
-  response.writeHead(status, [...headers, ...own].flat());
-  response.end(body);
-}
-
-class WsSocket<Data> implements TransportSocket<Data> {
-  readonly topics = new Set<string>();
-  #over = false;
-
-  constructor(
-    readonly data: Data,
-    private readonly listener: WsListener<Data>,
-    private readonly webSocket: WebSocket,
-    private readonly raw: Socket,
-  ) {}
-
-  get open(): boolean {
-    return !this.#over && this.webSocket.readyState === WebSocket.OPEN;
-  }
-
-  send(message: string | Uint8Array): void {
-    this.listener.flush();
-    if (this.open) this.webSocket.send(message, { binary: false });
-  }
-
-  /** Frames that were made before. */
-  write(frames: Buffer): void {
-    // Past the library, which would wrap them again; it queues nothing itself without compression.
-    if (this.open) this.raw.write(frames);
-  }
-
-  subscribe(topic: string): boolean {
-    if (!this.open) return false;
-    this.listener.subscribe(this, topic);
-    return true;
-  }
-
-  unsubscribe(topic: string): void {
-    this.listener.unsubscribe(this, topic);
-  }
-
-  bufferedBytes(): number {
-    return this.#over ? 0 : this.raw.writableLength;
-  }
-
-  ping(): void {
-    if (this.open) this.webSocket.ping();
-  }
-
-  end(code: number, reason: string): void {
-    if (this.#over) return;
-    this.listener.flush();
-    this.webSocket.close(code, reason);
-    this.ending();
-    this.finish();
-  }
-
-  /** Our close frame is under way. */
-  ending(): void {
-    let left = LAST_BYTES;
-    this.raw.on('data', (chunk: Buffer) => {
-      left -= chunk.length;
-      if (left < 0) this.raw.destroy();
-    });
-  }
-
-  close(): void {
-    if (!this.#over) this.webSocket.terminate();
-  }
-
-  /** Nothing more is heard from it or sent to it. */
-  finish(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.listener.finished(this);
-  }
-}
-
-class WsListener<Data> implements Listener {
+class WsListener<Data> implements Listener, WsHome<Data> {
+  readonly topics = new Topics<WsSocket<Data>>();
   /** Takes connections, and hands each as a {@link Visitor} to `#http`, which parses and answers. */
   readonly #server: Server;
   readonly #http: HttpServer;
   readonly #webSockets: WebSocketServer;
   readonly #sockets = new Set<WsSocket<Data>>();
-  readonly #topics = new Map<string, Set<WsSocket<Data>>>();
-  /** Frames published in this turn to one topic. */
-  #pending: Buffer[] = [];
-  #pendingTopic = '';
+  readonly #streams = new Set<WsStream>();
+  readonly #chunks = new Chunks();
   /** Ends the count of a connection as one that speaks HTTP, by its remote address and port. */
   readonly #visits = new Map<string, () => void>();
 
@@ -228,11 +127,8 @@ class WsListener<Data> implements Listener {
 
   async resume(): Promise<void> {}
 
-  publish(topic: string, message: string | Uint8Array): void {
-    if (topic !== this.#pendingTopic) this.flush();
-    this.#pendingTopic = topic;
-    if (this.#pending.length === 0) process.nextTick(() => this.flush());
-    this.#pending.push(textFrame(typeof message === 'string' ? Buffer.from(message) : message));
+  publish(topic: string, message: string | Uint8Array, binary = false): void {
+    this.topics.publish(topic, message, binary);
   }
 
   async renew(): Promise<void> {
@@ -242,35 +138,10 @@ class WsListener<Data> implements Listener {
 
   close(): void {
     this.stopListening();
-    for (const socket of [...this.#sockets]) socket.close();
-  }
-
-  /** Hands over what was published: anything that concerns one client alone comes behind it. */
-  flush(): void {
-    const [first, ...more] = this.#pending;
-    if (first === undefined) return;
-    this.#pending = [];
-    const frames = more.length === 0 ? first : Buffer.concat([first, ...more]);
-    for (const socket of this.#topics.get(this.#pendingTopic) ?? []) socket.write(frames);
-  }
-
-  subscribe(socket: WsSocket<Data>, topic: string): void {
-    this.flush();
-    const subscribers = this.#topics.get(topic) ?? new Set();
-    this.#topics.set(topic, subscribers.add(socket));
-    socket.topics.add(topic);
-  }
-
-  unsubscribe(socket: WsSocket<Data>, topic: string): void {
-    this.flush();
-    const subscribers = this.#topics.get(topic);
-    subscribers?.delete(socket);
-    if (subscribers?.size === 0) this.#topics.delete(topic);
-    socket.topics.delete(topic);
+    for (const each of [...this.#sockets, ...this.#streams]) each.close();
   }
 
   finished(socket: WsSocket<Data>): void {
-    for (const topic of [...socket.topics]) this.unsubscribe(socket, topic);
     this.#sockets.delete(socket);
     this.handlers.close(socket);
   }
@@ -302,7 +173,26 @@ class WsListener<Data> implements Listener {
   }
 
   #request(request: IncomingMessage, response: ServerResponse): void {
-    answer(response, this.handlers.request(readRequest(request, addressOf(visitorOf(request).raw))));
+    const visitor = visitorOf(request);
+    const why = this.handlers.request(readRequest(request, addressOf(visitor.raw)));
+    this.#answer(request, { visitor, response }, why);
+  }
+
+  #answer(
+    { method }: IncomingMessage,
+    { visitor, response }: { readonly visitor: Visitor; readonly response: ServerResponse },
+    answer: HttpAnswer,
+  ): void {
+    if (!('stream' in answer)) answerWhole(response, answer);
+    else if (method === 'HEAD') answerWithoutBody(response, answer);
+    else {
+      this.#visits.get(visitKey(visitor.raw))?.();
+      const components = { visitor, response, chunks: this.#chunks };
+      const out = new WsStream(components, answer, (stream) => this.#streams.delete(stream));
+      this.#streams.add(out);
+      answer.stream(out);
+      if (answer.length === 0) out.end();
+    }
   }
 
   #upgrade(request: IncomingMessage, visitor: Visitor): void {
@@ -337,7 +227,7 @@ class WsListener<Data> implements Listener {
     visitor: Visitor,
     why = this.handlers.request(readRequest(request, addressOf(visitor.raw))),
   ): void {
-    answer(answerOn(visitor, request), why);
+    this.#answer(request, { visitor, response: answerOn(visitor, request) }, why);
   }
 
   #opened(socket: WsSocket<Data>, webSocket: WebSocket, raw: Socket): void {
