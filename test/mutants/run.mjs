@@ -14,7 +14,7 @@ import { applyMutant, mutantNames, mutantProblems, readMutant } from './patches.
 
 /** For the tests of one mutant, which may wait in vain for what is broken. */
 const TESTS_MS = 120_000;
-const COPIED = ['src', 'test', 'bench', 'bin', 'proto', 'docs', 'package.json', 'tsconfig.json'];
+const COPIED = ['client', 'src', 'test', 'bench', 'bin', 'proto', 'docs', 'package.json', 'tsconfig.json'];
 
 function chosenMutants(names) {
   const all = mutantNames();
@@ -38,7 +38,8 @@ function copyTree() {
 function build(tree) {
   const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
   try {
-    execFileSync(process.execPath, [tsc, '-p', '.'], { cwd: tree, encoding: 'utf8' });
+    for (const project of ['client', '.'])
+      execFileSync(process.execPath, [tsc, '-p', project], { cwd: tree, encoding: 'utf8' });
     execFileSync(process.execPath, [join('bin', 'bundle.mjs')], { cwd: tree, encoding: 'utf8' });
   } catch (error) {
     throw new Error(`does not compile: ${String(error.stdout).trim()}`);
