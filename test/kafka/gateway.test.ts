@@ -10,6 +10,7 @@ import { hashAt } from '../../bench/gossip/traffic.js';
 import { recordPlaceOf } from '../../src/shared/firehose/gateway-entry.js';
 import { frameOf } from '../../src/shared/journal/entry.js';
 import type { RunFile } from '../../src/shared/process/run-file.js';
+import type { KafkaRecord } from '../../src/shared/sinks/kafka/types.js';
 import { WritingNode } from '../support/gateway.js';
 import { readAll } from '../support/journal.js';
 import { type KafkaCluster, startKafka } from '../support/kafka/index.js';
@@ -90,15 +91,16 @@ async function writer(context: Pick<TestContext, 'after'>, kafka: KafkaCluster, 
   await producer.connect();
   context.after(() => producer.disconnect());
   const node = new WritingNode();
+  const send = async (records: readonly KafkaRecord[]) => {
+    const messages = records.map(({ key = [], value }) => ({
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+    }));
+    await producer.send({ topic, messages });
+  };
   return {
-    node,
-    blocks: async (...numbers: readonly number[]) => {
-      const messages = numbers.map((height) => {
-        const { key, value } = node.block(height);
-        return { key: key === undefined ? null : Buffer.from(key), value: Buffer.from(value) };
-      });
-      await producer.send({ topic, messages });
-    },
+    status: () => send([node.status('writer')]),
+    blocks: (...numbers: readonly number[]) => send(numbers.map((height) => node.block(height))),
   };
 }
 
@@ -216,6 +218,8 @@ test('what retention took is told and counted, and reading goes on with the olde
   assert.equal((await first.run.exit).code, 0);
   await blocks(4, 5, 6, 7, 8);
   const admin = await kafka.admin();
+  // It looks for the leader in what it knows.
+  await admin.fetchTopicOffsets(topic);
   await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '6' }] });
   const second = await startGateway(context, kafka.url(topic), { directory: first.directory });
   assert.deepEqual(heights(second.directory), [1, 2, 3, 7, 8]);
@@ -231,8 +235,9 @@ test('while the broker is away history is served and readiness fails, and nothin
   const kafka = await startKafka(context, { own: true });
   const topic = kafka.topic('notifications');
   await makeTopic(kafka, topic);
-  const { blocks } = await writer(context, kafka, topic);
+  const { blocks, status } = await writer(context, kafka, topic);
   await blocks(1, 2);
+  await status();
   const set = { p2p_gateway_max_lag: '1s' };
   const gateway = await startGateway(context, kafka.url(topic), { set });
   const client = await listen(context, gateway.url, { greeted: false });

@@ -28,6 +28,8 @@ export interface Announced {
   readonly own?: boolean;
   /** Unix ms at which the node got it. */
   readonly receivedAt?: number;
+  /** 80 bytes, of a block. */
+  readonly header?: Uint8Array;
 }
 
 /** What one node's publisher writes to the topic. */
@@ -40,10 +42,10 @@ export class WritingNode {
   record(
     type: string,
     fields: object,
-    { author = 'peer', own = false, receivedAt = 5 }: Announced = {},
+    { author = 'peer', own = false, receivedAt = 5, header }: Announced = {},
   ): KafkaRecord {
     const frame = Buffer.from(stringify({ timestamp: frameTimestamp(receivedAt), type, ...fields }));
-    const bytes = entryWith({ kind: kindNamed(type).id, author, own, receivedAt, frame });
+    const bytes = entryWith({ kind: kindNamed(type).id, author, own, receivedAt, header, frame });
     const entry: JournalledEntry = { position: this.#seq, seq: this.#seq++, bytes };
     return this.#recordOf(entry);
   }

@@ -56,6 +56,11 @@ export class GatewayFeed {
     this.#open.append(records, (entries) => this.#server?.append(entries));
   }
 
+  /** `records` of the topic will never be read: whoever reads on past them is told of a gap. */
+  skip(records: number): void {
+    this.#open.skip(records);
+  }
+
   async close(): Promise<void> {
     await this.#server?.stop();
     this.#stretch?.close();

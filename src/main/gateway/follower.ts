@@ -36,7 +36,7 @@ const SETTING = 'kafka_notificationsConfig';
 
 export interface FollowerComponents {
   readonly reader: TopicReader;
-  readonly feed: Pick<GatewayFeed, 'last' | 'append' | 'beginAnew'>;
+  readonly feed: Pick<GatewayFeed, 'last' | 'append' | 'skip' | 'beginAnew'>;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
 }
@@ -67,6 +67,8 @@ export class TopicFollower {
   readonly #backoff = new Backoff(RETRY);
   #running: Promise<void> | undefined;
   #next = 0;
+  /** Records up to this offset were read, though it may be read again from before. */
+  #readTo = 0;
   #end = 0;
   #shown: Shown = { after: -1, before: 0, since: 0 };
   /** What is before the oldest record of the topic is not known, and may have been the same. */
@@ -142,6 +144,7 @@ export class TopicFollower {
       if (next === this.#next && next < end) await pause(STUCK_MS, { signal });
       this.#take(records);
       this.#next = next;
+      this.#readTo = Math.max(this.#readTo, next);
       this.#end = end;
       metrics.offset.set(next);
       metrics.lag.set(this.lag);
@@ -173,6 +176,7 @@ export class TopicFollower {
       metrics.topics.inc();
       await feed.beginAnew();
       this.#counted = -1;
+      this.#readTo = 0;
     }
     await this.#beginNew(bounds);
   }
@@ -196,15 +200,18 @@ export class TopicFollower {
   }
 
   async #goOn({ offset }: RecordPlace, found: TopicRecord | 'gone', { oldest }: TopicBounds): Promise<void> {
-    const { reader, logger, metrics } = this.#components;
+    const { reader, feed, logger, metrics } = this.#components;
     this.#shown = { after: offset, before: 0, since: 0 };
     this.#cut = false;
     if (found === 'gone') {
-      const missed = oldest - offset - 1;
-      this.#next = oldest;
-      if (missed === 0) return;
+      const read = Math.max(offset + 1, this.#readTo);
+      const missed = oldest - read;
+      this.#next = Math.max(oldest, read);
+      if (missed <= 0) return;
       logger.warn({ topic: reader.topic, missed, oldest }, 'the topic has no more what was to be read next');
       metrics.missed.inc(missed);
+      feed.skip(missed);
+      this.#readTo = oldest;
       return;
     }
     const from = await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);

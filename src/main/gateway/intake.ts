@@ -53,18 +53,19 @@ export class Intake {
     if (kind === undefined) return { outcome: 'unknown_kind' };
     const key = kind.repeats && record.hash !== '' ? announcementKey(record) : digest(record.frame);
     if (this.#merge.isRepeat(key, timestamp)) return { outcome: 'merged' };
-    const { author, receivedAt, frame } = record;
+    const { author, receivedAt, header, frame } = record;
     const hash = recordHash(value);
     const entry = encodeGatewayEntry(
-      { kind: kind.id, own: this.#isOwn(kind.id, record), author, receivedAt, frame },
+      { kind: kind.id, own: this.#isOwn(kind.id, record), author, receivedAt, header, frame },
       { offset, hash },
     );
     return { outcome: 'shown', shown: { offset, hash, at: timestamp, entry } };
   }
 
-  /** To the servers of this gateway the status that greets clients is their node's own. */
+  /** To the servers of this gateway the status that greets clients is their node's own. Where nobody told whose it is, any is better than none. */
   #isOwn(kind: number, { own, author }: FrameRecord): boolean {
-    return kind === NODE_STATUS_ID && this.#node !== '' ? author === this.#node : own;
+    if (kind !== NODE_STATUS_ID) return own ?? false;
+    return this.#node === '' ? (own ?? true) : author === this.#node;
   }
 }
 

@@ -123,6 +123,11 @@ export class Stretch {
     }
   }
 
+  /** `records` of the topic will never be read: whoever reads on past them is told of a gap. */
+  skip(records: number): void {
+    this.journal.skip(records);
+  }
+
   close(): void {
     this.journal.close();
   }

@@ -218,7 +218,7 @@ export function repeatKeyOf(entry: Uint8Array): string {
   return bytes.toString('latin1', repeatAt, headerAt);
 }
 
-/** The 80 bytes of its block header alone, a view; undefined where it has none. Throws RangeError as `decodeEntry` does. @public */
+/** The 80 bytes of its block header alone, a view; undefined where it has none. Throws RangeError as `decodeEntry` does. */
 export function headerOf(entry: Uint8Array): Uint8Array | undefined {
   if ((flagsOf(entry) & HEADER) === 0) return undefined;
   const { headerAt, authorAt } = partsOf(buffer(entry));

@@ -281,6 +281,16 @@ export class Journal {
     return { firstPosition, firstSeq, alreadyStored: false };
   }
 
+  /**
+   * Passes `count` numbers that no entry will have, for what will never come: whoever reads on past them finds a gap. It is on the disk with the next batch, in another
+   * segment.
+   */
+  skip(count: number): void {
+    this.#position += count;
+    this.#seq += count;
+    this.#writer.giveUp();
+  }
+
   /** Writes what is in the buffer. A full disk takes the oldest history first. Throws JournalFailingError. */
   #store(head: Writable<BatchHead>, now: number): void {
     const writer = this.#writer;

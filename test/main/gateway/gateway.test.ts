@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Gateway } from '../../../src/main/gateway/gateway.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
-import { frameOf } from '../../../src/shared/journal/entry.js';
+import { frameOf, headerOf } from '../../../src/shared/journal/entry.js';
 import { initGateway, NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
 import { readAll } from '../../support/journal.js';
 import { listen } from '../../support/notifications.js';
@@ -81,6 +81,33 @@ test('what two nodes wrote of one announcement is shown once, of different ones 
   assert.deepEqual(heightsIn(directory), [1, 1]);
   assert.equal(await outcome(gateway, 'shown'), 4);
   assert.equal(await outcome(gateway, 'merged'), 2);
+});
+
+test('of servers that do not tell whose a status is, the newest greets', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  const older = (value: Uint8Array) =>
+    Buffer.from(value)
+      .toString()
+      .replace(/,"author":.*$/, '}');
+  await topic.writeText(
+    older(node.status('one').value),
+    older(node.block(1).value),
+    older(node.status('two').value),
+  );
+  const { url, directory } = await startGateway(context, topic);
+  const client = await listen(context, url);
+  assert.equal(client.frames[0]?.peer_id, 'two');
+  assert.deepEqual(heightsIn(directory), [1]);
+});
+
+test('a block’s header comes through to the journal', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const header = Buffer.alloc(80, 0x5a);
+  await topic.write(new WritingNode().block(1, { header }));
+  const { directory } = await startGateway(context, topic);
+  const [entry] = readAll(join(directory, 'gateway-1'), 0, Number.POSITIVE_INFINITY).entries;
+  assert.deepEqual(Buffer.from(headerOf(entry?.bytes ?? assert.fail('no entry')) ?? []), header);
 });
 
 test('records that are no frames are dropped and counted, and what is around them is shown', async (context) => {

@@ -1,13 +1,14 @@
 /**
  * A frame as a record of the notifications topic: its JSON with keys behind its own, of which who reads frames alone needs none.
  *
- *     {"timestamp":…,"type":"block",…,"epoch":"<16 hex>","seq":7,"received_at":1767225600000,"author":"12D3…","flags":0}
+ *     {"timestamp":…,"type":"block",…,"epoch":"<16 hex>","seq":7,"received_at":1767225600000,"author":"12D3…","header":"<160 hex>","flags":0}
  *
- * `epoch` and `seq` are the node's that wrote it, `received_at` is in unix ms, `author` signed the message, `flags` is {@link OWN_FLAG} where it is the node's own. Version 0.2 ended with `received_at`.
+ * `epoch` and `seq` are the node's that wrote it, `received_at` is in unix ms, `author` signed the message, `header` is a block's 80 bytes where they came with it,
+ * `flags` is {@link OWN_FLAG} where the message is the node's own. Version 0.2 ended with `received_at`.
  */
 
 import { isUtf8 } from 'node:buffer';
-import { decodeEntry, type JournalledEntry } from '../../journal/entry.js';
+import { decodeEntry, headerOf, type JournalledEntry } from '../../journal/entry.js';
 import type { RecordForm } from './sink.js';
 import type { KafkaRecord } from './types.js';
 
@@ -15,6 +16,8 @@ import type { KafkaRecord } from './types.js';
 const OWN_FLAG = 1;
 /** Keys with their values, but the author and the header. */
 const STAMP_BYTES = 112;
+/** The header with its key. */
+const HEADER_STAMP_BYTES = 172;
 
 /**
  * What an entry is on the notifications topic. The epoch is the key: on a topic of several partitions all of an epoch's frames are in one, in the order of `seq`.
@@ -22,15 +25,21 @@ const STAMP_BYTES = 112;
 export function frameForm(epoch: string): RecordForm {
   const key = Buffer.from(epoch);
   const recordOf = ({ bytes, seq }: JournalledEntry): KafkaRecord => {
-    const { frame, receivedAt, author, own } = decodeEntry(bytes);
+    const { frame, receivedAt, author, own, header } = decodeEntry(bytes);
     const stamp =
       `"epoch":${JSON.stringify(epoch)},"seq":${seq},"received_at":${receivedAt}` +
-      `,"author":${JSON.stringify(author)},"flags":${own ? OWN_FLAG : 0}}`;
+      `,"author":${JSON.stringify(author)}${header === undefined ? '' : `,"header":"${hexOf(header)}"`}` +
+      `,"flags":${own ? OWN_FLAG : 0}}`;
     const open = Buffer.from(frame.buffer, frame.byteOffset, frame.length - 1);
     return { key, value: Buffer.concat([open, Buffer.from(open.length > 1 ? `,${stamp}` : stamp)]) };
   };
-  return { recordOf, bytesOf: (entry) => entry.length + STAMP_BYTES };
+  const bytesOf = (entry: Uint8Array): number =>
+    entry.length + STAMP_BYTES + (headerOf(entry) === undefined ? 0 : HEADER_STAMP_BYTES);
+  return { recordOf, bytesOf };
 }
+
+const hexOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('hex');
 
 /** Why a record is no frame. */
 export type FrameRecordFault = 'too_large' | 'not_json' | 'no_frame' | 'unknown_kind';
@@ -51,12 +60,12 @@ export interface FrameRecord {
   readonly url: string;
   /** Who signed the message: by servers that did not tell, who is named in it. */
   readonly author: string;
-  /** That of the node that wrote the record; false where that was not told. */
-  readonly own: boolean;
+  /** That of the node that wrote the record; undefined where that was not told. */
+  readonly own: boolean | undefined;
   /** Unix ms. */
   readonly receivedAt: number;
-  /** 160 hex digits; empty where there is none. */
-  readonly header: string;
+  /** 80 bytes. */
+  readonly header: Buffer | undefined;
   /** As consumers of the feed get it. */
   readonly frame: Buffer;
 }
@@ -102,9 +111,9 @@ export function readFrameRecord(value: Uint8Array): FrameRecord {
     hash: textOf('hash'),
     url: textOf('base_url'),
     author,
-    own: typeof fields.flags === 'number' && (fields.flags & OWN_FLAG) !== 0,
+    own: typeof fields.flags === 'number' ? (fields.flags & OWN_FLAG) !== 0 : undefined,
     receivedAt: Number(fields.received_at),
-    header,
+    header: header === '' ? undefined : Buffer.from(header, 'hex'),
     frame,
   };
 }

@@ -34,15 +34,23 @@ test('from a record comes the frame byte for byte, and what goes with it', () =>
       author: '12D3author',
       own: true,
       receivedAt: 5,
-      header: '',
+      header: undefined,
     },
   );
+});
+
+test('a block’s header is in the record as hex, before the flags, and comes out as it went in', () => {
+  const header = Buffer.alloc(80, 0xa5);
+  const value = recordValue({ author: 'a', header });
+  assert.ok(value.toString().endsWith(`,"author":"a","header":"${'a5'.repeat(80)}","flags":0}`));
+  const read = readFrameRecord(value);
+  assert.deepEqual([read.frame.toString(), read.header], [FRAME, header]);
 });
 
 test('a record of version 0.2 is a frame of whoever is named in it', () => {
   const value = `${FRAME.slice(0, -1)},"epoch":"${EPOCH}","seq":7,"received_at":5}`;
   const { frame, author, own, receivedAt } = readFrameRecord(Buffer.from(value));
-  assert.deepEqual([frame.toString(), author, own, receivedAt], [FRAME, 'named', false, 5]);
+  assert.deepEqual([frame.toString(), author, own, receivedAt], [FRAME, 'named', undefined, 5]);
 });
 
 test('keys that are yet to come are no part of the frame', () => {

@@ -1,0 +1,169 @@
+/** Cursors of gateways: the same at each of them, and never those of another topic. */
+
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import type { Place } from '../../../src/shared/firehose/cursor-scheme.js';
+import { GATEWAY_CURSORS } from '../../../src/shared/firehose/gateway-cursors.js';
+import { encodeGatewayEntry } from '../../../src/shared/firehose/gateway-entry.js';
+import { History } from '../../../src/shared/firehose/history.js';
+import { FeedProblem } from '../../../src/shared/firehose/problems.js';
+import { recordHash } from '../../../src/shared/sinks/kafka/topic-reader.js';
+import { journalDirectory, TestJournal } from '../../support/journal.js';
+
+const hashOf = (offset: number, topic: string): Buffer => recordHash(Buffer.from(`${topic} ${offset}`));
+
+const entry = (offset: number, topic: string): Buffer => {
+  const frame = Buffer.from(`{"type":"block","height":${offset}}`);
+  return encodeGatewayEntry(
+    { kind: 1, own: false, author: 'peer', receivedAt: 5, frame },
+    { offset, hash: hashOf(offset, topic) },
+  );
+};
+
+const cursorOf = (offset: number, topic = 'one'): string =>
+  `${offset}.${hashOf(offset, topic).toString('hex', 0, 4)}`;
+
+interface Kept {
+  readonly test: TestJournal;
+  readonly history: History;
+  readonly end: Place;
+}
+
+/** A gateway's journal of the records at `offsets`, in batches of one to three, in small segments. */
+function kept(context: TestContext, offsets: readonly number[], topic = 'one'): Kept {
+  const directory = journalDirectory(context);
+  const test = new TestJournal(directory, { segmentBytes: 900 });
+  for (let n = 0; n < offsets.length; ) {
+    const batch = offsets.slice(n, n + 1 + (n % 3));
+    test.journal.append({ id: n, entries: batch.map((offset) => entry(offset, topic)) });
+    n += batch.length;
+  }
+  const history = new History({ directory, scheme: GATEWAY_CURSORS });
+  context.after(() => history.close());
+  const { epoch, end: position, nextSeq: seq } = test.journal;
+  return { test, history, end: { epoch, position, seq } };
+}
+
+/** Offsets of what `history` holds from `next` on. */
+function offsetsFrom(history: History, next: Place, end: Place): number[] {
+  const found: number[] = [];
+  for (let at = next; at.position < end.position; ) {
+    const { entries, epoch, next: after } = history.read(at, { end, maxBytes: 1 });
+    for (const one of entries) found.push(history.tell(one, epoch).seq);
+    at = after;
+  }
+  return found;
+}
+
+/** Each third record is not shown. */
+const OFFSETS = Array.from({ length: 60 }, (_, n) => n + 100).filter((offset) => offset % 3 !== 0);
+
+describe('a gateway’s cursor', () => {
+  it('is the offset and the beginning of the record’s SHA-256, and means everything after it', (context) => {
+    const { history, end } = kept(context, OFFSETS);
+    for (const [index, offset] of OFFSETS.entries()) {
+      const { next, infos } = history.resolve({ type: 'cursor', text: cursorOf(offset) }, { end });
+      assert.deepEqual(infos, []);
+      assert.deepEqual(offsetsFrom(history, next, end), OFFSETS.slice(index + 1));
+    }
+    const { entries, epoch } = history.read(history.oldest(end), { end, maxBytes: 1 });
+    assert.ok(entries[0] !== undefined);
+    assert.deepEqual(history.tell(entries[0], epoch), { cursor: cursorOf(100), epoch, seq: 100 });
+  });
+
+  it('is the same at another gateway, whatever that has of the topic', (context) => {
+    const one = kept(context, OFFSETS);
+    const other = kept(context, OFFSETS.slice(10));
+    const place = one.history.resolve({ type: 'cursor', text: cursorOf(130) }, { end: one.end }).next;
+    const cursor = one.history.cursorAt(place);
+    assert.equal(cursor, cursorOf(130));
+    const { next, infos } = other.history.resolve({ type: 'cursor', text: cursor }, { end: other.end });
+    assert.deepEqual(infos, []);
+    assert.deepEqual(offsetsFrom(other.history, next, other.end), OFFSETS.slice(OFFSETS.indexOf(130) + 1));
+  });
+
+  it('of the place before which nothing is kept is the oldest', (context) => {
+    for (const offsets of [OFFSETS, []]) {
+      const { history, end } = kept(context, offsets);
+      assert.equal(history.oldest(end).cursor, 'oldest');
+    }
+  });
+
+  it('of another record at the same offset is not taken: the topic is another', (context) => {
+    const { history, end } = kept(context, OFFSETS);
+    for (const text of [
+      cursorOf(130, 'another'),
+      cursorOf(99 + 100_000),
+      cursorOf(131, 'another'),
+      cursorOf(132),
+    ]) {
+      const { next, infos } = history.resolve({ type: 'cursor', text }, { end });
+      assert.deepEqual(
+        infos.map(({ code }) => code),
+        ['cursor_unknown'],
+        text,
+      );
+      assert.deepEqual(offsetsFrom(history, next, end), OFFSETS);
+      assert.throws(
+        () => history.resolve({ type: 'cursor', text }, { end, strict: true }),
+        (error) => error instanceof FeedProblem && error.code === 'cursor_unknown',
+      );
+    }
+  });
+
+  it('of what is no longer kept is too old', (context) => {
+    const { history, end } = kept(context, OFFSETS);
+    const { infos, next } = history.resolve({ type: 'cursor', text: cursorOf(42) }, { end });
+    assert.deepEqual([infos[0]?.code, next.position], ['cursor_too_old', 0]);
+  });
+
+  it('of a gateway that is ahead brings what comes here next: nothing is missed, and some may come again', (context) => {
+    const { history, end, test } = kept(context, OFFSETS);
+    const { next, infos } = history.resolve({ type: 'cursor', text: cursorOf(170) }, { end });
+    assert.deepEqual([infos, next], [[], end]);
+    test.journal.append({ id: 1000, entries: [160, 170, 171].map((offset) => entry(offset, 'one')) });
+    const { epoch, end: position, nextSeq: seq } = test.journal;
+    assert.deepEqual(offsetsFrom(history, next, { epoch, position, seq }), [160, 170, 171]);
+  });
+
+  for (const text of [
+    '',
+    '1',
+    '1.',
+    '.abcdef01',
+    '1.abcdef0',
+    '1.ABCDEF01',
+    '1.abcdef012',
+    '-1.abcdef01',
+    '0123456789abcdef.7',
+    `${'1'.repeat(10_000)}.abcdef01`,
+  ]) {
+    it(`is not ${JSON.stringify(text.slice(0, 20))}`, (context) => {
+      const { history, end } = kept(context, OFFSETS);
+      assert.throws(
+        () => history.resolve({ type: 'cursor', text }, { end }),
+        (error) => error instanceof FeedProblem && error.code === 'bad_parameter',
+      );
+    });
+  }
+
+  it('finds a gap where records will never be read', (context) => {
+    const { history, test } = kept(context, OFFSETS.slice(0, 10));
+    test.journal.skip(50);
+    test.journal.append({ id: 1000, entries: [500, 501].map((offset) => entry(offset, 'one')) });
+    const { epoch, end: position, nextSeq: seq } = test.journal;
+    const end = { epoch, position, seq };
+    const { next } = history.resolve({ type: 'cursor', text: cursorOf(OFFSETS[8] ?? 0) }, { end });
+    const codes: string[] = [];
+    const offsets: number[] = [];
+    for (let at = next; at.position < end.position; ) {
+      const read = history.read(at, { end, maxBytes: 1 });
+      codes.push(...read.before.map(({ code }) => code));
+      for (const one of read.entries) offsets.push(history.tell(one, read.epoch).seq);
+      codes.push(...read.after.map(({ code }) => code));
+      at = read.next;
+    }
+    assert.deepEqual(offsets, [OFFSETS[9], 500, 501]);
+    assert.deepEqual(codes, ['gap']);
+  });
+});
