@@ -4,11 +4,11 @@ import { gzipSync } from 'node:zlib';
 import { waitFor } from '../support/wait.js';
 import { heldLoop, read } from './reading.js';
 import { ScriptedServer } from './scripted-server.js';
-import { BareWebSocket } from './sockets.js';
+import { EACH } from './sockets.js';
 
 for (const gzip of [false, true])
-  for (const WebSocket of [undefined, BareWebSocket])
-    test(`batches come ${gzip ? 'compressed' : 'as text'}, frame by frame${WebSocket === undefined ? '' : ', without ws'}`, async (context) => {
+  for (const [name, WebSocket] of EACH)
+    test(`batches come ${gzip ? 'compressed' : 'as text'}, frame by frame, over ${name}`, async (context) => {
       const server = await ScriptedServer.listen(context);
       const before = server.blocks(500);
       const { hashes, events } = read(context, {
@@ -17,7 +17,7 @@ for (const gzip of [false, true])
         batch: 100,
         gzip,
         json: true,
-        ...(WebSocket === undefined ? {} : { WebSocket }),
+        WebSocket,
       });
       await waitFor(() => hashes().length === before.length, { what: 'what was there' });
       const after = server.blocks(2);

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { waitFor } from '../support/wait.js';
 import { heldLoop, read } from './reading.js';
 import { ScriptedServer } from './scripted-server.js';
-import { BareWebSocket } from './sockets.js';
+import { BARE } from './sockets.js';
 
 const BUFFER_BYTES = 64 * 1024;
 const SILENCE_MS = 500;
@@ -55,27 +55,28 @@ test('a loop that is behind has the server wait, and gets everything in order wh
   assert.equal(server.asked.length, 1);
 });
 
-test('where the WebSocket cannot stop reading, no more than the bound waits, and the rest is asked for when the loop comes to it', async (context) => {
-  const server = await ScriptedServer.listen(context);
-  const { release, each } = heldLoop();
-  const { hashes, failures, notices } = read(
-    context,
-    { url: server.url, WebSocket: BareWebSocket, bufferBytes: BUFFER_BYTES },
-    each,
-  );
-  await waitFor(() => server.live.length === 1, { what: 'a reader' });
-  const sent = server.blocks(100, PADDING);
-  await waitFor(() => server.live.length === 0, { what: 'the end of the connection' });
-  sent.push(...server.blocks(100));
-  assert.equal(server.asked.length, 1, 'not again before the loop has come to it');
-  release();
-  await waitFor(() => hashes().length === sent.length, { what: 'all that was sent' });
-  assert.deepEqual(hashes(), sent);
-  assert.deepEqual(notices(), []);
-  assert.ok(failures.length >= 1);
-  for (const failure of failures)
-    assert.deepEqual([failure.reason, failure.retryInMs, failure.url], ['slow', 0, server.url]);
-  const [, second] = server.asked;
-  const taken = Number(second?.parameters.cursor?.split('.')[1]);
-  assert.ok(taken * PADDING.length < 2 * BUFFER_BYTES, `${taken} frames waited`);
-});
+for (const [name, WebSocket] of BARE)
+  test(`where the WebSocket cannot stop reading, as ${name}, no more than the bound waits, and the rest is asked for when the loop comes to it`, async (context) => {
+    const server = await ScriptedServer.listen(context);
+    const { release, each } = heldLoop();
+    const { hashes, failures, notices } = read(
+      context,
+      { url: server.url, WebSocket, bufferBytes: BUFFER_BYTES },
+      each,
+    );
+    await waitFor(() => server.live.length === 1, { what: 'a reader' });
+    const sent = server.blocks(100, PADDING);
+    await waitFor(() => server.live.length === 0, { what: 'the end of the connection' });
+    sent.push(...server.blocks(100));
+    assert.equal(server.asked.length, 1, 'not again before the loop has come to it');
+    release();
+    await waitFor(() => hashes().length === sent.length, { what: 'all that was sent' });
+    assert.deepEqual(hashes(), sent);
+    assert.deepEqual(notices(), []);
+    assert.ok(failures.length >= 1);
+    for (const failure of failures)
+      assert.deepEqual([failure.reason, failure.retryInMs, failure.url], ['slow', 0, server.url]);
+    const [, second] = server.asked;
+    const taken = Number(second?.parameters.cursor?.split('.')[1]);
+    assert.ok(taken * PADDING.length < 2 * BUFFER_BYTES, `${taken} frames waited`);
+  });

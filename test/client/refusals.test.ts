@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { waitFor } from '../support/wait.js';
+import { waitFor, within } from '../support/wait.js';
 import { read } from './reading.js';
 import { ScriptedServer } from './scripted-server.js';
-import { BareWebSocket } from './sockets.js';
+import { BareWebSocket, EACH } from './sockets.js';
 
 const PROBLEM = 'application/problem+json';
 const problem = (status: number, code: string, detail: string, extra: object = {}) => ({
@@ -26,7 +26,7 @@ for (const [code, said] of [
       return true;
     };
     const { done, failures } = read(context, { url: server.url });
-    await assert.rejects(done, {
+    await assert.rejects(within(done, 20_000, 'the end'), {
       name: 'FeedError',
       code: said,
       message: `${server.url}: because`,
@@ -69,8 +69,8 @@ for (const code of [1001, 1008, 1011, 1012, 1013])
 test('a refusal before the upgrade ends the feed where the server says what is wrong, whatever the WebSocket shows', async (context) => {
   const server = await ScriptedServer.listen(context);
   server.refusal = problem(400, 'unknown_kind', 'kinds: "blok" is none of block', { kinds: ['block'] });
-  for (const WebSocket of [undefined, BareWebSocket]) {
-    const { done } = read(context, { url: server.url, ...(WebSocket === undefined ? {} : { WebSocket }) });
+  for (const [, WebSocket] of EACH) {
+    const { done } = read(context, { url: server.url, WebSocket });
     await assert.rejects(done, {
       name: 'FeedError',
       code: 'unknown_kind',
@@ -84,11 +84,8 @@ test('who is told to come later does', async (context) => {
   const server = await ScriptedServer.listen(context);
   const { body, headers } = problem(503, 'too_many_connections', 'full');
   server.refusal = { status: 503, headers: { ...headers, 'retry-after': '1' }, body };
-  for (const WebSocket of [undefined, BareWebSocket]) {
-    const { failures, stop } = read(context, {
-      url: server.url,
-      ...(WebSocket === undefined ? {} : { WebSocket }),
-    });
+  for (const [, WebSocket] of EACH) {
+    const { failures, stop } = read(context, { url: server.url, WebSocket });
     await waitFor(() => failures.length > 0, { what: 'a failure' });
     const [{ status, reason, retryInMs, text } = {}] = failures;
     assert.deepEqual([status, reason, retryInMs], [503, 'refused', 1000]);
@@ -124,15 +121,19 @@ test('a wrong path ends the feed at once, unless it had begun before or another 
 
 test('a token goes as a header where the WebSocket takes one, else in the URL', async (context) => {
   const server = await ScriptedServer.listen(context);
-  read(context, { url: server.url, token: 'secret', webSocketOptions: { headers: { 'x-mine': 'kept' } } });
-  await waitFor(() => server.live.length === 1, { what: 'a reader' });
-  assert.equal(server.asked[0]?.headers.authorization, 'Bearer secret');
-  assert.equal(server.asked[0]?.headers['x-mine'], 'kept');
-  assert.deepEqual(server.asked[0]?.parameters, { meta: 'true' });
-  read(context, { url: server.url, token: 'secret', WebSocket: BareWebSocket });
-  await waitFor(() => server.live.length === 2, { what: 'another reader' });
-  assert.equal(server.asked[1]?.headers.authorization, undefined);
-  assert.deepEqual(server.asked[1]?.parameters, { meta: 'true', token: 'secret' });
+  for (const [name, WebSocket] of EACH) {
+    const bare = WebSocket === BareWebSocket;
+    const webSocketOptions = { headers: { 'x-mine': 'kept' } };
+    const options = { url: server.url, token: 'secret', WebSocket };
+    const { stop } = read(context, bare ? options : { ...options, webSocketOptions });
+    await waitFor(() => server.live.length === 1, { what: `a reader over ${name}` });
+    const { headers, parameters } = server.asked.at(-1) ?? {};
+    assert.equal(headers?.authorization, bare ? undefined : 'Bearer secret', name);
+    assert.equal(headers?.['x-mine'], bare ? undefined : 'kept', name);
+    assert.deepEqual(parameters, bare ? { meta: 'true', token: 'secret' } : { meta: 'true' }, name);
+    stop();
+    await waitFor(() => server.live.length === 0, { what: 'its end' });
+  }
 });
 
 test('a server that knows no parameters is named as such, and followed plainly on request', async (context) => {

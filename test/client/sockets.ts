@@ -1,6 +1,7 @@
 /** WebSockets as they are where there is no `ws`. */
 
 import { WebSocket } from 'ws';
+import type { WebSocketClass } from '#feed';
 
 /** Shows no more than a browser's: no pings, no pause, no word of why there is no connection; and takes no headers. */
 export class BareWebSocket {
@@ -29,3 +30,13 @@ export class BareWebSocket {
     );
   }
 }
+
+/** That of this Node, where it has one (from 22 on). */
+const own = (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
+
+/** Those that show no more than they must, by name. */
+export const BARE: readonly (readonly [string, WebSocketClass])[] = [
+  ['a bare one', BareWebSocket],
+  ...(own === undefined ? [] : ([['Node’s own', own]] as const)),
+];
+export const EACH: readonly (readonly [string, WebSocketClass])[] = [['ws', WebSocket], ...BARE];
