@@ -1,20 +1,12 @@
 /** What a feed gives. */
 
-import type { Frames } from './frames.js';
+import type { Frames, Place } from './frames.js';
 
 /** Name of a kind of frames. */
 export type Kind = keyof Frames;
 
-/** What the server knows of a frame besides. */
-export interface Meta {
-  /** Of this server, opaque: everything after this frame. */
-  readonly cursor: string;
-  /** Within which `seq` is without gaps. */
-  readonly epoch: string;
-  readonly seq: number;
-  /** When the server received it: RFC 3339, UTC, milliseconds. */
-  readonly received_at: string;
-  /** With the option `json`: the frame as it came. Numbers beyond 2^53 are only there as they are. */
+/** With the option `json`: the frame as it came. Numbers beyond 2^53 are only there as they are. */
+interface Text {
   readonly json?: string;
 }
 
@@ -56,12 +48,10 @@ export interface SwitchedEvent {
 export type Notice = GapEvent | TooOldEvent | EpochEvent | SwitchedEvent;
 
 /** A frame with what the server knows of it, by kind. */
-export type FrameEvent<K extends Kind = Kind> = { readonly [P in K]: Frames[P] & Meta }[K];
+export type FrameEvent<K extends Kind = Kind> = { readonly [P in K]: Frames[P] & Place & Text }[K];
 
 /** What a feed gives: `type` tells what it is. Kinds that are newer than this library come as they are, in the same shape. */
 export type FeedEvent<K extends Kind = Kind> = FrameEvent<K> | Notice;
 
 /** What a feed gives with `plain`: frames without position. A `PING` frame of the server's may be among them. */
-export type PlainEvent<K extends Kind = Kind> =
-  | { readonly [P in K]: Frames[P] & Pick<Meta, 'json'> }[K]
-  | GapEvent;
+export type PlainEvent<K extends Kind = Kind> = { readonly [P in K]: Frames[P] & Text }[K] | GapEvent;

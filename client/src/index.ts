@@ -7,21 +7,13 @@ export type {
   FrameEvent,
   GapEvent,
   Kind,
-  Meta,
   Notice,
   PlainEvent,
   SwitchedEvent,
   TooOldEvent,
 } from './events.js';
 export { feed } from './feed.js';
-export type {
-  BlockFrame,
-  Frames,
-  MiningOnFrame,
-  NodeStatusFrame,
-  RejectedTxFrame,
-  SubtreeFrame,
-} from './frames.js';
+export type * from './frames.js';
 export type { Abortable, FeedOpening, FeedOptions, PlainFeedOptions } from './options.js';
 export type { CursorStore } from './store.js';
 export type { WebSocketClass, WebSocketLike } from './web-socket.js';

@@ -40,7 +40,8 @@ export function readMutant(name) {
   if (!/^[A-Z].*\.$/.test(breaks)) throw refuse('its first line is no sentence');
   if (!tests.startsWith(TESTS)) throw refuse(`its second line does not begin with "${TESTS}"`);
   const file = /^--- a\/((?:client\/)?src\/\S+)$/.exec(from)?.[1];
-  if (file === undefined || to !== `+++ b/${file}`) throw refuse('it does not change one file below src/ or client/src/');
+  if (file === undefined || to !== `+++ b/${file}`)
+    throw refuse('it does not change one file below src/ or client/src/');
   if (hunks.filter((line) => line.startsWith('@@ ')).length !== 1) throw refuse('it has not one hunk');
   const lines = hunks.slice(1).filter((line) => line !== '');
   const removed = lines.filter((line) => line.startsWith('-'));
