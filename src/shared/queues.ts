@@ -170,6 +170,39 @@ export const QUEUES = {
     whenFull: 'nothing more is queued, 5 s to drain, then close 1013, else cut',
     metric: 'teranode_p2p_websocket_evictions_total',
   }),
+  replayToClient: queue({
+    name: 'replayed frames to one client',
+    bounds: { bytes: 256 * 1024 },
+    bound: ({ bytes }) => `${bytes / 1024} KiB that it has not taken, 64 KiB and a frame beyond it`,
+    whenFull:
+      'nothing more is read for it until it takes some; ended with `too_slow` when what it needs next is no longer kept',
+    metric: 'teranode_p2p_websocket_replaying_clients',
+  }),
+  stretches: queue({
+    name: 'stretches of the journal for replaying clients',
+    bounds: { bytes: 32 * MIB, compressing: 4 },
+    bound: ({ bytes, compressing }) =>
+      `${mebibytes(bytes)} a notification server with what was rendered of them, ${compressing} messages being compressed`,
+    whenFull: 'the least recently used is forgotten and read again; who compresses waits for its turn',
+    metric: 'teranode_p2p_websocket_replay_cache_bytes',
+  }),
+  filters: queue({
+    name: 'filters of clients',
+    bounds: { subscriptions: 100_000 },
+    bound: ({ subscriptions }) =>
+      `${count(subscriptions)} a notification server: of each client its kinds times its peers`,
+    whenFull: 'a client who asks for more is refused with 503, `too_many_filters`',
+    metric: 'teranode_p2p_websocket_feed_refusals_total',
+  }),
+  batches: queue({
+    name: 'batches of frames',
+    bounds: { batches: 64, bytes: 4 * MIB },
+    bound: ({ batches, bytes }) =>
+      `${batches} different ones a notification server, ${mebibytes(bytes)} of each that wait for compression`,
+    whenFull:
+      'another is refused with 503, `too_many_renderings`; readers of one that is not compressed in time go on from the journal',
+    metric: 'teranode_p2p_websocket_feed_refusals_total',
+  }),
   announcements: queue({
     name: 'announcements',
     bounds: { notifications: 10_000 },

@@ -66,6 +66,22 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'workers/websocket-server',
     'evicts a client that never reads with a gap-free prefix, while others get everything in time',
   ],
+  replayToClient: [
+    'workers/websocket-server/feed/readers',
+    'that replays and takes nothing costs its bound, and is served on when it takes something',
+  ],
+  stretches: [
+    'workers/websocket-server/feed/readers',
+    'of stretches that were read is bounded, however many replay at different places',
+  ],
+  filters: [
+    'workers/websocket-server/feed/readers',
+    'of filters is bounded: one client too many is refused, and let in when another has gone',
+  ],
+  batches: [
+    'workers/websocket-server/feed/readers',
+    'of different batches is bounded, as is what waits to be compressed: its readers go on from the journal',
+  ],
   announcements: [
     'main/announce/announcement-queue',
     'when full, subtrees give way before blocks, the oldest first, and the order holds',

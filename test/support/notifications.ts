@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Registry } from 'prom-client';
 import { WebSocket } from 'ws';
+import { FeedTokens } from '../../src/main/websocket/feed-tokens.js';
 import {
   createNotificationsMetrics,
   NotificationServers,
@@ -14,9 +15,11 @@ import {
 import { UnavailableError } from '../../src/shared/errors.js';
 import { FrameStreamServer } from '../../src/shared/feed/stream-server.js';
 import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
+import type { JournalOptions } from '../../src/shared/journal/options.js';
 import { nodeStatus } from '../../src/shared/messages/index.js';
 import type { Settings } from '../../src/shared/settings/table.js';
 import { loadUws } from '../../src/workers/websocket-server/transport/uws-build.js';
+import { kindNamed } from './kinds.js';
 import { keptLog } from './logger.js';
 import { entryWith, frameEntry, type OpenJournal, openJournal, streamJournal } from './open-journal.js';
 import { type SettingChanges, settingsOf } from './settings.js';
@@ -36,25 +39,45 @@ export const TRANSPORTS: readonly Settings['p2p_websocket_transport'][] = ((): [
 /** Lets several processes share the port on each Node, as `ws` does not before 22.12; else what `auto` takes. */
 export const SHARES_PORT: Settings['p2p_websocket_transport'] = TRANSPORTS.includes('uws') ? 'uws' : 'auto';
 
+interface Announcement {
+  /** Name of the kind. */
+  readonly kind: string;
+  /** `peer` unless told. */
+  readonly author?: string;
+  readonly padding?: string;
+}
+
 /** A stand-in for the publisher: a journal, and what serves it. */
 class Feed {
   #count = 0;
   #server: FrameStreamServer | undefined;
   #journal: OpenJournal;
   #status: Buffer | undefined;
+  #boots = 0;
 
   constructor(
     private readonly context: Pick<TestContext, 'after'>,
     readonly socketPath: string,
+    private readonly options: Partial<JournalOptions> = {},
   ) {
-    this.#journal = openJournal(context);
+    this.#journal = openJournal(context, undefined, options);
   }
 
-  /** Serves, also after `stop`. With `anew` on a journal of its own: in another epoch. */
-  async start({ anew = false } = {}): Promise<void> {
+  get journal(): OpenJournal {
+    return this.#journal;
+  }
+
+  /**
+   * Serves, also after `stop`. With `anew` on a journal of its own, with `rebooted` on the same one as after a loss of power: both in another epoch.
+   */
+  async start({ anew = false, rebooted = false } = {}): Promise<void> {
     if (anew) {
-      this.#journal = openJournal(this.context);
+      this.#journal = openJournal(this.context, undefined, this.options);
       this.#status = undefined;
+    }
+    if (rebooted) {
+      const boot = `boot ${++this.#boots}`;
+      this.#journal = openJournal(this.context, this.#journal.directory, { ...this.options, boot });
     }
     this.#server = new FrameStreamServer({
       socketPath: this.socketPath,
@@ -75,6 +98,22 @@ class Feed {
       frameEntry({ type: 'block', height: ++this.#count, ...(padding ? { padding } : {}) }),
     );
     this.#append(entries);
+    return this.#count;
+  }
+
+  /** Appends frames in one batch: `{"type":<kind>,"n":n}` with n going up by one for ever, by their authors; returns the last n. */
+  announce(...announcements: readonly Announcement[]): number {
+    this.#append(
+      announcements.map(({ kind, author = 'peer', padding }) => {
+        const frame = { type: kind, n: ++this.#count, ...(padding ? { padding } : {}) };
+        return entryWith({
+          kind: kindNamed(kind).id,
+          author,
+          receivedAt: Date.now(),
+          frame: Buffer.from(JSON.stringify(frame)),
+        });
+      }),
+    );
     return this.#count;
   }
 
@@ -108,16 +147,25 @@ export interface Served {
 export async function serveNotifications(
   context: Pick<TestContext, 'after'>,
   changes: SettingChanges = {},
-  options: Partial<NotificationServersOptions> & { greeted?: boolean } = {},
+  options: Partial<NotificationServersOptions> & {
+    greeted?: boolean;
+    journal?: Partial<JournalOptions>;
+    /** Path of a file of tokens. */
+    tokens?: string;
+  } = {},
 ): Promise<Served> {
   const socketPath = localSocketPath(temporaryDirectory(context), 'frames.sock');
-  const feed = new Feed(context, socketPath);
+  const { greeted = true, journal, tokens, ...serversOptions } = options;
+  const feed = new Feed(context, socketPath, journal);
   await feed.start();
   context.after(() => feed.stop());
-  if (options.greeted !== false) feed.status();
+  if (greeted) feed.status();
   const registry = new Registry();
   const { logger } = keptLog();
   logger.level = process.env.TEST_LOG_LEVEL ?? 'silent';
+  const feedTokens = tokens === undefined ? undefined : new FeedTokens({ logger, registry }, tokens);
+  feedTokens?.start();
+  context.after(() => feedTokens?.stop());
   const servers = new NotificationServers(
     {
       settings: settingsOf({
@@ -129,8 +177,9 @@ export async function serveNotifications(
       }),
       logger,
       metrics: createNotificationsMetrics(registry),
+      tokens: feedTokens,
     },
-    { frameSocketPath: socketPath, peerId: 'me', baseUrl: 'http://me', ...options },
+    { frameSocketPath: socketPath, peerId: 'me', baseUrl: 'http://me', ...serversOptions },
   );
   context.after(() => servers.stop());
   await servers.start();

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** How many times as long as they say these waits wait: `npm test -- --patience 3`. */
-const PATIENCE = Number(process.env.TEST_PATIENCE ?? 1);
+export const PATIENCE = Number(process.env.TEST_PATIENCE ?? 1);
 
 export interface WaitOptions {
   /** Milliseconds until the wait fails; 30,000 unless told: a bound for what never comes, not for a busy machine. */

@@ -39,6 +39,8 @@ export interface FrameStreamHandlers {
   gap(): void;
   /** The entry of the newest own `node_status`: `told` on connecting, it may lie before the first frame; else `frames` brings it next. */
   ownStatus(entry: Uint8Array, told: boolean): void;
+  /** The publisher is reached, whose journal is in `directory`: what comes now, or is read there, is of that, and goes on in `epoch`. */
+  journal?(directory: string, epoch: string): void;
   /** Whether the publisher is reached. */
   connected?(connected: boolean): void;
   /** Frames to come are traced: what they are below, by sequence number. */
@@ -185,6 +187,7 @@ export class FrameStreamClient {
     this.#position ??= known === undefined ? this.#begin(now, this.#reader) : now;
     this.#backoff.reset();
     this.#welcomed = true;
+    this.components.handlers.journal?.(directory, epoch);
     this.components.handlers.connected?.(true);
     return this.#catchUp({ position, seq }, socket);
   }

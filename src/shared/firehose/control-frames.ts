@@ -69,12 +69,12 @@ export function infoFrame(
   return { type: 'info', code, text, ...rest };
 }
 
-/** The frame that tells `problem`, with the cursor from which the client may go on. @public */
+/** The frame that tells `problem`, with the cursor from which the client may go on. */
 export function errorFrame({ code, detail, extra }: FeedProblem, cursor?: string): ErrorFrame {
   return { type: 'error', code, text: detail, ...(cursor === undefined ? {} : { cursor }), ...extra };
 }
 
-/** Compact JSON of a control frame. @public */
+/** Compact JSON of a control frame. */
 export function encodeControl(frame: ControlFrame): string {
   if (frame.type !== 'hello') return JSON.stringify(frame);
   const { node, limits, ...rest } = frame as HelloFrame;

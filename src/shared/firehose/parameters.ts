@@ -38,7 +38,7 @@ interface Row<T> {
   readonly ask: (value: T) => Partial<FeedRequest>;
 }
 
-/** Peers in one filter at the most. @public */
+/** Peers in one filter at the most. */
 export const MAX_PEERS = 100;
 /** Frames of a page, unless told, and at the most. */
 export const PAGE = { preset: 100, maximum: 1000 } as const;

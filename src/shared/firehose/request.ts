@@ -3,7 +3,7 @@
 /** Where the feed is had. `events` is a page of its history, `segments` its archive. */
 export type FeedEndpoint = 'websocket' | 'sse' | 'events' | 'segments';
 
-/** Where a stream begins. @public */
+/** Where a stream begins. */
 export type StartPoint =
   | { readonly type: 'cursor'; readonly text: string }
   | { readonly type: 'oldest' }

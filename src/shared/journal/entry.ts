@@ -225,7 +225,7 @@ export function headerOf(entry: Uint8Array): Uint8Array | undefined {
   return entry.subarray(headerAt, authorAt);
 }
 
-/** Base58 peer ID of its signer alone; may be empty. Throws RangeError as `decodeEntry` does. @public */
+/** Base58 peer ID of its signer alone; may be empty. Throws RangeError as `decodeEntry` does. */
 export function authorOf(entry: Uint8Array): string {
   const bytes = buffer(entry);
   const { authorAt, frameAt } = partsOf(bytes);

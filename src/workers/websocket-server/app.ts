@@ -3,10 +3,11 @@
 import { METHODS } from 'node:http';
 import { FeedProblem } from '../../shared/firehose/problems.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { Admission } from './admission.js';
-import { CLOSE, type Client, type ClientSocket } from './client.js';
+import type { Admission, Place } from './admission.js';
+import { CLOSE, type Client, type ClientSocket, release } from './client.js';
 import type { Clients } from './clients.js';
 import type { DescriptorPolicy } from './descriptor-policy.js';
+import type { FeedRequests } from './feed-request.js';
 import { framingFault, handshakeFault, headerOf } from './handshake.js';
 import {
   type Answer,
@@ -29,6 +30,7 @@ export const ENDPOINT = '/p2p-ws';
 
 export interface AppParts {
   readonly clients: Clients;
+  readonly feedRequests: FeedRequests;
   readonly admission: Admission;
   readonly policy: HttpPolicy;
   readonly descriptors: DescriptorPolicy;
@@ -63,7 +65,7 @@ export class NotificationApp implements TransportHandlers<Client> {
         // Whoever asks for something of the feed is told by its codes why it cannot be had.
         refuse: (problem, request) =>
           request.query === '' ? refusePlainly(problem, request) : refuseAsProblem(problem, request),
-        answer: () => plain(426, 'WebSocket only', UPGRADE),
+        answer: ({ request }) => this.#endpoint(request),
       },
       ...parts.resources,
     ]);
@@ -98,8 +100,11 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
-    const { metrics, origins, admission, clients, policy, descriptors, proxies } = this.parts;
-    const refuse = (answer: Answer, outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors') => {
+    const { metrics, origins, admission, clients, feedRequests, policy, descriptors, proxies } = this.parts;
+    const refuse = (
+      answer: Answer,
+      outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors' | 'refused',
+    ) => {
       metrics.connections.inc({ outcome });
       return this.#answer(request, answer);
     };
@@ -113,9 +118,24 @@ export class NotificationApp implements TransportHandlers<Client> {
     const client = proxies.clientOf(request);
     if (!policy.admits(client)) return refuse(refusePlainly(TOO_MANY, request), 'rate');
     if (!descriptors.hasRoom()) return refuse(plain(503, 'too many connections'), 'descriptors');
-    const place = admission.enter(client);
-    if (place === undefined) return refuse(plain(503, 'too many connections'), 'limit');
-    return { data: clients.newClient(place) };
+    const full = () => refuse(plain(503, 'too many connections'), 'limit');
+    let place: Place | undefined;
+    try {
+      const grant = feedRequests.grantOf(request);
+      place = admission.enter(client, grant.token);
+      if (place === undefined) return full();
+      return { data: clients.newClient(place, feedRequests.serviceOf(grant), grant.token) };
+    } catch (error) {
+      place?.leave();
+      if (!(error instanceof FeedProblem)) throw error;
+      metrics.refusals.inc({ code: error.code });
+      if (headerOf(request, 'origin') === '') return refuse(refuseAsProblem(error, request), 'refused');
+      // A browser shows its page neither status nor body of an answer: it gets a socket that says so.
+      place = admission.enter(client);
+      return place === undefined
+        ? full()
+        : { data: clients.newClient(place, { type: 'refused', problem: error }) };
+    }
   }
 
   /** A client gets its first frame at once, however long main takes to confirm its place. */
@@ -129,6 +149,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   abandoned(client: Client): void {
+    release(client.service);
     this.parts.metrics.connections.inc({ outcome: 'handshake' });
     client.place.leave();
   }
@@ -152,6 +173,12 @@ export class NotificationApp implements TransportHandlers<Client> {
   close(socket: ClientSocket): void {
     this.parts.clients.closed(socket);
     socket.data.place.leave();
+  }
+
+  /** To a request that is no handshake: what one like it would be told, as some clients cannot show that. Throws FeedProblem. */
+  #endpoint(request: HttpRequest): Answer {
+    this.parts.feedRequests.check(request);
+    return plain(426, 'WebSocket only', UPGRADE);
   }
 
   #answerOf(request: HttpRequest, client: string, route: Route | undefined): Answer {

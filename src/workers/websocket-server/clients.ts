@@ -1,17 +1,23 @@
-/** The connected clients and what each is owed: first the node's own status, then every frame in order, or an end. */
+/** The connected clients and what each is owed: what it asked for, in order, or an end. */
 
 import { monotonic } from '../../shared/clock.js';
+import { encodeControl, errorFrame } from '../../shared/firehose/control-frames.js';
+import { FeedProblem } from '../../shared/firehose/problems.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Place } from './admission.js';
-import { CLOSE, type Client, type ClientSocket } from './client.js';
+import { CLOSE, type Client, type ClientSocket, type Service } from './client.js';
+import type { LiveFeed } from './feed/live-feed.js';
 import { Greeting } from './greeting.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { Pings, type TextPing } from './pings.js';
 import { SlowClients } from './slow-clients.js';
+import { SocketOutlet } from './socket-outlet.js';
 import type { Listener } from './transport/index.js';
 
+/** Of clients without parameters. */
 const FEED = 'feed';
-const MESSAGES_A_MINUTE = 100;
+/** Messages of a client's a minute. */
+export const MESSAGES_A_MINUTE = 100;
 /** Pings, and pongs that nobody asked for: a client may keep its connection alive as often as it likes, within reason. */
 const PINGS_A_MINUTE = 600;
 const MINUTE_MS = 60_000;
@@ -20,6 +26,8 @@ export interface ClientsOptions {
   readonly clientBuffer: number;
   /** What the text ping says; undefined: none is sent. */
   readonly textPing: TextPing | undefined;
+  /** Serves those who are told their place. */
+  readonly feed: () => LiveFeed;
   readonly logger: Logger;
   readonly metrics: NotificationServerMetrics;
 }
@@ -30,6 +38,7 @@ export class Clients {
   readonly #slow: SlowClients;
   readonly #pings: Pings;
   #listener: Pick<Listener, 'publish'> | undefined;
+  /** To every frame as it is. */
   #subscribed = 0;
 
   constructor(private readonly options: ClientsOptions) {
@@ -56,6 +65,11 @@ export class Clients {
     return this.#all.size;
   }
 
+  /** JSON of the newest own `node_status`; undefined while there is none. */
+  get greeting(): Uint8Array | undefined {
+    return this.#greeting.json;
+  }
+
   start(): void {
     this.#slow.start();
     this.#pings.start();
@@ -65,18 +79,24 @@ export class Clients {
   stop(elsewhere: boolean): void {
     this.#slow.stop();
     this.#pings.stop();
-    if (elsewhere) this.endAll(CLOSE.restart, 'another server takes over, connect again');
-    else this.endAll(CLOSE.goingAway, 'server is going away');
+    const [code, reason] = elsewhere
+      ? [CLOSE.restart, 'another server takes over, connect again']
+      : [CLOSE.goingAway, 'server is going away'];
+    for (const socket of [...this.#all]) socket.end(code, reason);
   }
 
-  /** Through what frames go to all. */
+  /** Through what messages go to many. */
   publishThrough(listener: Pick<Listener, 'publish'>): void {
     this.#listener = listener;
   }
 
-  newClient(place: Place): Client {
+  newClient(place: Place, service: Service, token = ''): Client {
     return {
       place,
+      service,
+      token,
+      reader: undefined,
+      subscriber: undefined,
       subscribed: false,
       drainBy: 0,
       windowStart: 0,
@@ -90,15 +110,26 @@ export class Clients {
   opened(socket: ClientSocket): void {
     this.#all.add(socket);
     this.options.metrics.clients.set(this.#all.size);
-    this.#greeting.greet(socket);
+    const { service } = socket.data;
+    if (service.type === 'placed') {
+      const outlet = new SocketOutlet(socket, (problem) => this.#expire(socket, problem));
+      socket.data.reader = this.options.feed().begin(service.admitted, outlet, service.limits);
+    } else if (service.type === 'refused') {
+      const { problem } = service;
+      socket.send(encodeControl(errorFrame(problem)));
+      socket.end(problem.close, problem.code);
+    } else if (service.type === 'whole' || service.greeted) this.#greeting.greet(socket);
+    else this.#subscribe(socket);
   }
 
   closed(socket: ClientSocket): void {
     this.#all.delete(socket);
     this.#greeting.forget(socket);
     this.#slow.forget(socket);
-    if (socket.data.subscribed) this.#subscribed--;
-    socket.data.subscribed = false;
+    this.#unsubscribe(socket);
+    const { reader, service } = socket.data;
+    reader?.close();
+    if (service.type === 'filtered') service.subscription.release();
     this.options.metrics.clients.set(this.#all.size);
   }
 
@@ -122,6 +153,7 @@ export class Clients {
 
   drained(socket: ClientSocket): void {
     this.#slow.drained(socket);
+    socket.data.reader?.drained();
   }
 
   /** The newest own `node_status`: greets those who come from now on, and those who wait for it. */
@@ -129,7 +161,7 @@ export class Clients {
     this.#greeting.set(json);
   }
 
-  /** Sends one frame to every client that keeps up. It is formatted once for all. */
+  /** Sends one frame to every client that takes all as they are, and keeps up. It is formatted once for all. */
   publish(json: Uint8Array): void {
     this.#listener?.publish(FEED, json);
     const { metrics } = this.options;
@@ -139,9 +171,22 @@ export class Clients {
     this.#slow.published(json.length);
   }
 
-  /** Ends every client, such as after frames were missed. */
-  endAll(code: number, reason: string): void {
-    for (const socket of [...this.#all]) socket.end(code, reason);
+  /** Frames were missed: ends whoever cannot be told so. Gives how many they were. */
+  gap(): number {
+    const clients = [...this.#all].filter(({ data }) => data.reader === undefined);
+    for (const socket of clients) socket.end(CLOSE.restart, 'frames were missed');
+    return clients.length;
+  }
+
+  /** Ends whoever is served by a token that does not count any more. */
+  tokensChanged(holds: (token: string) => boolean): void {
+    const problem = new FeedProblem('token_unknown');
+    for (const socket of [...this.#all]) {
+      const { token, reader } = socket.data;
+      if (holds(token)) continue;
+      if (reader === undefined) this.#expire(socket, problem);
+      else reader.end(problem);
+    }
   }
 
   #windowOf({ data }: ClientSocket): Client {
@@ -159,16 +204,40 @@ export class Clients {
     socket.end(CLOSE.policy, `too many ${reason}`);
   }
 
+  #expire(socket: ClientSocket, { code, close }: FeedProblem): void {
+    this.options.metrics.refusals.inc({ code });
+    this.#slow.expire(socket, {
+      code: close,
+      reason: code,
+      counted: code === 'too_slow' ? 'slow' : code === 'token_unknown' ? 'token' : 'history',
+    });
+  }
+
   #subscribe(socket: ClientSocket): void {
     const client = socket.data;
-    client.subscribed = socket.subscribe(FEED);
-    if (client.subscribed) this.#subscribed++;
+    if (client.service.type === 'filtered') {
+      client.subscriber = {
+        subscribe: (topic) => socket.subscribe(topic),
+        unsubscribe: (topic) => socket.unsubscribe(topic),
+        dropped: () => this.#slow.expire(socket),
+      };
+      client.service.subscription.join(client.subscriber);
+      client.subscribed = true;
+    } else {
+      client.subscribed = socket.subscribe(FEED);
+      if (client.subscribed) this.#subscribed++;
+    }
   }
 
   #unsubscribe(socket: ClientSocket): void {
     const client = socket.data;
-    socket.unsubscribe(FEED);
-    if (client.subscribed) this.#subscribed--;
+    if (!client.subscribed) return;
     client.subscribed = false;
+    if (client.service.type === 'filtered') {
+      if (client.subscriber !== undefined) client.service.subscription.leave(client.subscriber);
+    } else {
+      socket.unsubscribe(FEED);
+      this.#subscribed--;
+    }
   }
 }

@@ -10,6 +10,11 @@ export class Greeting {
   /** `greeted`: what follows when a client has its first frame. */
   constructor(private readonly greeted: (socket: ClientSocket) => void) {}
 
+  /** Undefined while there is none. */
+  get json(): Uint8Array | undefined {
+    return this.#json;
+  }
+
   /** Sends it, now or as soon as there is one. */
   greet(socket: ClientSocket): void {
     if (this.#json === undefined) {

@@ -1,5 +1,10 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { PROBLEMS, type ProblemCode } from '../../shared/firehose/problems.js';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
+
+/** What a message to many is: a frame in a form, a batch of them, or one compressed. */
+const RENDERINGS = ['plain', 'meta', 'sse', 'sse_message', 'batch', 'gzip'] as const;
+export type RenderingName = (typeof RENDERINGS)[number];
 
 export function createNotificationServerMetrics(registry: Registry) {
   const registers = [registry];
@@ -12,7 +17,7 @@ export function createNotificationServerMetrics(registry: Registry) {
     connections: zeroedCounter({
       name: 'teranode_p2p_websocket_connections_total',
       help: 'WebSocket upgrades by what became of them.',
-      labels: { outcome: ['accepted', 'limit', 'origin', 'rate', 'handshake', 'descriptors'] },
+      labels: { outcome: ['accepted', 'limit', 'origin', 'rate', 'handshake', 'descriptors', 'refused'] },
       registers,
     }),
     http: zeroedCounter({
@@ -36,10 +41,42 @@ export function createNotificationServerMetrics(registry: Registry) {
       help: 'Bytes of the frames published, each counted once.',
       registers,
     }),
+    rendered: zeroedCounter({
+      name: 'teranode_p2p_websocket_rendered_frames_total',
+      help: 'Frames published to clients who asked for them with parameters, each counted once for all who get the same message, by what the message is.',
+      labels: { rendering: RENDERINGS },
+      registers,
+    }),
+    replaying: new Gauge({
+      name: 'teranode_p2p_websocket_replaying_clients',
+      help: 'Clients who are served from the journal, as they began in the past or fell behind.',
+      registers,
+    }),
+    cached: new Gauge({
+      name: 'teranode_p2p_websocket_replay_cache_bytes',
+      help: 'Bytes of the journal, and of what was made of them, that are kept for clients who replay the same.',
+      registers,
+    }),
+    replayed: new Counter({
+      name: 'teranode_p2p_websocket_replayed_frames_total',
+      help: 'Frames sent to clients from the journal.',
+      registers,
+    }),
+    demotions: new Counter({
+      name: 'teranode_p2p_websocket_slow_demotions_total',
+      help: 'Clients taken off the live feed because they did not keep up, to be served from the journal.',
+      registers,
+    }),
+    refusals: zeroedCounter({
+      name: 'teranode_p2p_websocket_feed_refusals_total',
+      help: 'Requests for the feed that were refused, and streams that were ended, by the code that the client was told.',
+      labels: { code: Object.keys(PROBLEMS) as ProblemCode[] },
+      registers,
+    }),
     evictions: zeroedCounter({
       name: 'teranode_p2p_websocket_evictions_total',
       help: 'Clients closed by the server, by reason.',
-      labels: { reason: ['gap', 'silent', 'slow', 'slow_cut', 'messages', 'pings'] },
+      labels: { reason: ['gap', 'silent', 'slow', 'slow_cut', 'history', 'token', 'messages', 'pings'] },
       registers,
     }),
     latency: new Gauge({

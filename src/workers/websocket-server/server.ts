@@ -3,6 +3,7 @@
 import { wall } from '../../shared/clock.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
 import { FrameStreamClient } from '../../shared/feed/stream-client.js';
+import { NODE_CURSORS } from '../../shared/firehose/cursor-scheme.js';
 import { connectionLimits, type FeedToken } from '../../shared/firehose/tokens.js';
 import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -12,10 +13,11 @@ import { TlsWatch } from '../../shared/tls/watch.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import { Admission, type AdmissionQuota } from './admission.js';
 import { ENDPOINT, NotificationApp } from './app.js';
-import { CLOSE } from './client.js';
 import { Clients } from './clients.js';
 import { DescriptorPolicy } from './descriptor-policy.js';
 import { documentResources } from './documents/resources.js';
+import { LiveFeed } from './feed/live-feed.js';
+import { FeedRequests } from './feed-request.js';
 import { pageResources } from './http/page.js';
 import { HttpPolicy } from './http-policy.js';
 import type { NotificationServerMetrics } from './metrics.js';
@@ -50,6 +52,7 @@ export class NotificationServer {
   readonly tokens: Tokens;
   readonly #ledger: ConnectionLedger;
   readonly #clients: Clients;
+  readonly #feed: LiveFeed;
   readonly #stream: FrameStreamClient;
   readonly #app: NotificationApp;
   readonly #descriptors: DescriptorPolicy;
@@ -73,9 +76,19 @@ export class NotificationServer {
       textPing: config.textPing
         ? { baseUrl: config.baseUrl, peerId: config.peerId, generation: config.generation }
         : undefined,
+      feed: () => this.#feed,
       logger,
       metrics,
     });
+    this.#feed = new LiveFeed(
+      {
+        logger,
+        metrics,
+        live: () => this.#stream.position,
+        node: () => this.#clients.greeting,
+      },
+      { scheme: NODE_CURSORS, clientBuffer: config.clientBuffer },
+    );
     if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
     this.#descriptors = new DescriptorPolicy({
       logger,
@@ -84,6 +97,21 @@ export class NotificationServer {
     });
     this.#app = new NotificationApp({
       clients: this.#clients,
+      feedRequests: new FeedRequests(
+        {
+          feed: this.#feed,
+          renderings: this.#feed.renderings((topic, message, binary) =>
+            this.#listener?.publish(topic, message, binary),
+          ),
+          tokens: this.tokens,
+          admission: this.admission,
+        },
+        {
+          peerId: config.peerId,
+          clientBuffer: config.clientBuffer,
+          maxMessageBytes: MAX_MESSAGE_BYTES,
+        },
+      ),
       admission: this.admission,
       descriptors: this.#descriptors,
       policy: new HttpPolicy(config.limits, config.trustedProxies),
@@ -103,15 +131,17 @@ export class NotificationServer {
           frames: (entries) => {
             traced.publishing(entries, () => {
               for (const { bytes } of entries) this.#clients.publish(frameOf(bytes));
+              this.#feed.publish(entries);
             });
             const newest = entries.at(-1);
             if (newest !== undefined)
               metrics.latency.set(Math.max(0, wall.told() - receivedAtOf(newest.bytes)) / 1000);
           },
           gap: () => {
-            logger.warn({ clients: this.#clients.size }, 'frames were missed: clients are closed');
-            metrics.evictions.inc({ reason: 'gap' }, this.#clients.size);
-            this.#clients.endAll(CLOSE.restart, 'frames were missed');
+            this.#feed.gap();
+            const clients = this.#clients.gap();
+            logger.warn({ clients }, 'frames were missed: clients that cannot be told so are closed');
+            metrics.evictions.inc({ reason: 'gap' }, clients);
           },
           ownStatus: (entry, told) => {
             const json = frameOf(entry);
@@ -121,6 +151,7 @@ export class NotificationServer {
             inherited = false;
             components.greeting(Buffer.from(json).toString());
           },
+          journal: (directory, epoch) => this.#feed.journal(directory, epoch),
           connected: components.streaming,
           traced: (traces) => traced.tell(traces),
         },
@@ -157,6 +188,7 @@ export class NotificationServer {
     this.#clients.publishThrough(this.#listener);
     const taken = await this.#listener.listen(host, port);
     this.#clients.start();
+    this.#feed.start();
     this.#stream.start();
     this.#descriptors.start(this.#listener, config.limits.max);
     return taken;
@@ -170,6 +202,7 @@ export class NotificationServer {
   setTokens(tokens: readonly FeedToken[]): void {
     this.tokens.set(tokens);
     this.#ledger.setTokenLimits(connectionLimits(tokens));
+    this.#clients.tokensChanged((token) => this.tokens.holds(token));
   }
 
   /** What another process did to the count that all share. */
@@ -190,6 +223,7 @@ export class NotificationServer {
     this.#stream.stop();
     this.#listener?.stopListening();
     this.#clients.stop(elsewhere);
+    this.#feed.stop();
     this.admission.stop();
     this.#listener?.close();
     this.#listener = undefined;

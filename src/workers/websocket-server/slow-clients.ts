@@ -1,7 +1,7 @@
 /**
  * Clients that do not keep up. What is published is bounded by nothing; instead the clients are looked over every 64 KiB published. One that
  * has more than its bound waiting is unsubscribed, so that what it gets is a prefix of the feed, and is given 5 s to take it. The look costs
- * a native call a client, spread over some 280 frames of usual size.
+ * a native call a client, spread over some 280 frames of usual size. Who is told its place is looked after by its reader.
  */
 
 import { monotonic } from '../../shared/clock.js';
@@ -17,6 +17,15 @@ const QUIET_LOOK_MS = 1000;
 const DRAIN_MS = QUEUES.framesToClient.bounds.drainMs;
 const TICK_MS = 250;
 
+/** Why a client that has taken all it had coming is ended. */
+export interface Ending {
+  readonly code: number;
+  readonly reason: string;
+  readonly counted: 'slow' | 'history' | 'token';
+}
+
+const TOO_SLOW: Ending = { code: CLOSE.tryLater, reason: 'too slow', counted: 'slow' };
+
 export interface SlowClientsOptions {
   readonly clients: Iterable<ClientSocket>;
   /** Bytes that may wait for one. */
@@ -28,7 +37,7 @@ export interface SlowClientsOptions {
 }
 
 export class SlowClients {
-  readonly #slow = new Set<ClientSocket>();
+  readonly #slow = new Map<ClientSocket, Ending>();
   #sinceLook = 0;
   #lookedAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -49,6 +58,14 @@ export class SlowClients {
     if (this.#sinceLook >= LOOK_BYTES) this.#look();
   }
 
+  /** A client gets nothing more; it is ended when it has taken what it had coming, or 5 s are over. */
+  expire(socket: ClientSocket, ending = TOO_SLOW): void {
+    if (socket.data.drainBy !== 0) return;
+    this.options.unsubscribe(socket);
+    socket.data.drainBy = monotonic() + DRAIN_MS;
+    this.#slow.set(socket, ending);
+  }
+
   drained(socket: ClientSocket): void {
     if (socket.data.drainBy !== 0 && socket.bufferedBytes() === 0) this.#end(socket);
   }
@@ -61,15 +78,11 @@ export class SlowClients {
   #look(): void {
     this.#sinceLook = 0;
     this.#lookedAt = monotonic();
-    const { clients, clientBuffer, unsubscribe } = this.options;
+    const { clients, clientBuffer } = this.options;
     for (const socket of clients) {
-      if (socket.bufferedBytes() <= clientBuffer) continue;
-      const client = socket.data;
-      if (client.drainBy !== 0) continue;
+      if (socket.data.reader !== undefined || socket.bufferedBytes() <= clientBuffer) continue;
       // Leaving out frames that were published but not yet handed to this socket would be a hole; they are sent first.
-      unsubscribe(socket);
-      client.drainBy = monotonic() + DRAIN_MS;
-      this.#slow.add(socket);
+      this.expire(socket);
     }
   }
 
@@ -77,7 +90,7 @@ export class SlowClients {
     const now = monotonic();
     // A feed too thin for a look by bytes has one by time; more often it would cost 10,000 clients' fan-out a tenth.
     if (this.#sinceLook > 0 && now - this.#lookedAt >= QUIET_LOOK_MS) this.#look();
-    for (const socket of [...this.#slow]) {
+    for (const socket of [...this.#slow.keys()]) {
       if (socket.bufferedBytes() === 0) this.#end(socket);
       else if (now >= socket.data.drainBy) {
         this.options.metrics.evictions.inc({ reason: 'slow_cut' });
@@ -88,8 +101,9 @@ export class SlowClients {
   }
 
   #end(socket: ClientSocket): void {
-    this.options.metrics.evictions.inc({ reason: 'slow' });
-    this.options.logger.info({ source: socket.data.place.address }, 'slow client closed');
-    socket.end(CLOSE.tryLater, 'too slow');
+    const { code, reason, counted } = this.#slow.get(socket) ?? TOO_SLOW;
+    this.options.metrics.evictions.inc({ reason: counted });
+    this.options.logger.info({ source: socket.data.place.address }, `client closed: ${reason}`);
+    socket.end(code, reason);
   }
 }

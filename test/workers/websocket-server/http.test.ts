@@ -118,10 +118,14 @@ for (const transport of TRANSPORTS)
       assert.equal(accepted.status, 101);
       // The example of RFC 6455, section 1.3.
       assert.equal(accepted.headers.get('sec-websocket-accept'), 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
-      assert.equal(
-        (await request(`${UPGRADE}${KEY}${VERSION}`, 'GET /p2p-ws?cursor=1 HTTP/1.1')).status,
-        101,
-      );
+      for (const [query, status] of [
+        ['cursor=now', 101],
+        ['cursor=1', 400],
+      ] as const)
+        assert.equal(
+          (await request(`${UPGRADE}${KEY}${VERSION}`, `GET /p2p-ws?${query} HTTP/1.1`)).status,
+          status,
+        );
       for (const version of ['', 'Sec-WebSocket-Version: 8\r\n', 'Sec-WebSocket-Version: 12\r\n']) {
         const refused = await request(`${UPGRADE}${KEY}${version}`);
         assert.deepEqual(
