@@ -9,6 +9,7 @@ import { Archiver } from '../shared/archive/archiver.js';
 import type { ArchiverConfig, ArchiverReport } from '../shared/archive/control.js';
 import { steadyLibraries } from '../shared/clock.js';
 import { errorMessage } from '../shared/errors.js';
+import { CURSOR_SCHEMES } from '../shared/firehose/cursor-schemes.js';
 import { createLogger } from '../shared/logging/logger.js';
 
 steadyLibraries();
@@ -34,10 +35,11 @@ function wantSpace(directory: string, bytes: number): void {
     throw new Error(`the disk has ${Math.floor(free / 1_048_576)} MiB left, which are for the journal`);
 }
 
-async function work({ directory, logLevel }: ArchiverConfig): Promise<void> {
+async function work({ directory, cursors, logLevel }: ArchiverConfig): Promise<void> {
   logger.level = logLevel;
   const archiver = new Archiver({
     directory,
+    scheme: CURSOR_SCHEMES[cursors],
     by: process.pid,
     progress: () => void report({ type: 'progress' }),
   });

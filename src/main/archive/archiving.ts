@@ -6,6 +6,7 @@ import { Archiver } from '../../shared/archive/archiver.js';
 import type { ArchiverConfig, ArchiverReport } from '../../shared/archive/control.js';
 import { Repeating } from '../../shared/async/repeat.js';
 import { errorMessage } from '../../shared/errors.js';
+import type { CursorsOf } from '../../shared/firehose/cursor-schemes.js';
 import type { DependencyHealth } from '../../shared/health.js';
 import { spawnNode } from '../../shared/ipc/node-command.js';
 import { isMissing } from '../../shared/journal/errors.js';
@@ -28,8 +29,10 @@ export interface ArchivingComponents {
 }
 
 export interface ArchivingOptions {
-  /** Of the journal, absolute. */
-  readonly directory: string;
+  /** Of the journal, absolute, asked at each look. */
+  readonly directory: () => string;
+  /** Whose journal it is. */
+  readonly cursors: CursorsOf;
   readonly logLevel: string;
   /** `clientName`, for the process's log lines. */
   readonly node?: string;
@@ -43,7 +46,6 @@ export interface ArchivingOptions {
 export class Archiving {
   readonly #components: ArchivingComponents;
   readonly #options: ArchivingOptions;
-  readonly #archiver: Archiver;
   readonly #rounds: Repeating;
   #logLevel: string;
   #child: ChildProcess | undefined;
@@ -52,11 +54,10 @@ export class Archiving {
   #stopped = false;
 
   constructor(components: ArchivingComponents, options: ArchivingOptions) {
-    const { directory, logLevel, everyMs = EVERY_MS } = options;
+    const { logLevel, everyMs = EVERY_MS } = options;
     this.#components = components;
     this.#options = options;
     this.#logLevel = logLevel;
-    this.#archiver = new Archiver({ directory, by: process.pid });
     this.#rounds = new Repeating(() => this.#round(), { everyMs, onError: (error) => this.#failed(error) });
   }
 
@@ -94,7 +95,7 @@ export class Archiving {
 
   #isDue(): boolean {
     try {
-      return this.#archiver.due().length > 0;
+      return new Archiver({ directory: this.#options.directory(), by: process.pid }).due().length > 0;
     } catch (error) {
       // Nobody has made the journal yet.
       if (isMissing(error)) return false;
@@ -113,7 +114,7 @@ export class Archiving {
 
   /** Resolves when the process has done everything. Rejects with why it did not. */
   #work(): Promise<void> {
-    const { node = '', directory } = this.#options;
+    const { node = '', directory, cursors } = this.#options;
     const child = spawnNode(PROGRAM, {
       args: [node],
       heapMb: HEAP_MB,
@@ -145,7 +146,7 @@ export class Archiving {
         if (child.pid === undefined) over(error);
       });
       child.on('exit', () => over());
-      const config: ArchiverConfig = { directory, logLevel: this.#logLevel };
+      const config: ArchiverConfig = { directory: directory(), cursors, logLevel: this.#logLevel };
       // The callback takes the error of a process that is ending.
       child.send(config, () => {});
     });

@@ -1,24 +1,31 @@
 /** The archive of the journal. */
 
-import { resolve } from 'node:path';
 import { Archive } from '../../shared/archive/archive.js';
+import type { ArchiveSegment } from '../../shared/archive/segment.js';
 import type { PartContext } from '../../shared/lifecycle/context.js';
 import type { Part } from '../../shared/lifecycle/part.js';
-import { Archiving } from './archiving.js';
+import { Archiving, type ArchivingOptions } from './archiving.js';
 import { createArchiveMetrics } from './metrics.js';
 
-/** `dataDirectory`: DATADIR. */
+/** Of the journal in `directory`, absolute, asked at each look, for it may become another. */
 export function archiving(
   { settings, loggers, registry }: PartContext,
-  dataDirectory: { file(name: string): string },
+  { directory, cursors }: Pick<ArchivingOptions, 'directory' | 'cursors'>,
 ): Part {
   const name = 'archive';
   if (!settings.p2p_feed_archive) return { name };
-  const directory = resolve(dataDirectory.file('journal'));
-  const archive = new Archive({ directory });
+  let archive = { of: '', list: (): readonly ArchiveSegment[] => [] };
+  const list = (): readonly ArchiveSegment[] => {
+    const of = directory();
+    if (of !== archive.of) {
+      const found = new Archive({ directory: of });
+      archive = { of, list: () => found.list() };
+    }
+    return archive.list();
+  };
   const work = new Archiving(
-    { logger: loggers.of('archive'), metrics: createArchiveMetrics(registry, () => archive.list()) },
-    { directory, logLevel: loggers.level, node: settings.clientName },
+    { logger: loggers.of('archive'), metrics: createArchiveMetrics(registry, list) },
+    { directory, cursors, logLevel: loggers.level, node: settings.clientName },
   );
   return {
     name,

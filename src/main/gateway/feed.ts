@@ -1,5 +1,6 @@
 /** What notification servers read of a gateway: the journal of the present stretch, and the stream of what comes. */
 
+import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { createFrameStreamMetrics, type FrameStreamMetrics } from '../../shared/feed/metrics.js';
 import { FrameStreamServer } from '../../shared/feed/stream-server.js';
@@ -34,6 +35,11 @@ export class GatewayFeed {
   async open(): Promise<void> {
     this.#stretch = Stretch.open(this.#logger, this.#options);
     await this.#serve(this.#stretch);
+  }
+
+  /** Of the journal, absolute; before it is open, of one that there never is. */
+  get directory(): string {
+    return this.#stretch?.directory ?? join(this.#options.path, 'gateway-0');
   }
 
   /** The last record that was shown; undefined where none was. */

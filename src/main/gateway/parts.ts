@@ -3,6 +3,7 @@
 import { monotonic, wall } from '../../shared/clock.js';
 import { localSocketPath } from '../../shared/ipc/socket-path.js';
 import type { Part } from '../../shared/lifecycle/part.js';
+import { archiving } from '../archive/part.js';
 import { directoryWatch } from '../data-directory/part.js';
 import type { HandOver } from '../hand-over/hand-over.js';
 import type { RuntimeInfo } from '../server/runtime-info.js';
@@ -43,6 +44,7 @@ export function createGatewayParts(
     {
       peerId: settings.p2p_gateway_node,
       frameSocketPath,
+      cursors: 'gateway',
       dataHubUrl: '',
       tracing: tracing.orderOf({
         peerId: settings.p2p_gateway_node,
@@ -68,6 +70,7 @@ export function createGatewayParts(
       health: [{ resource: `kafka ${reader.topic}`, check: async () => follower.health() }],
     },
     notifications.serving,
+    archiving(dependencies, { directory: () => feed.directory, cursors: 'gateway' }),
     statusPart(dependencies, { running, runtimeInfo, notifications: notifications.servers }, { version }),
   ];
 }

@@ -145,7 +145,7 @@ export function createParts(
       embeddedBroker(given),
       serviceClients(given),
       pipelineParts.threads,
-      archiving(given, directory),
+      archiving(given, { directory: () => directory.file('journal'), cursors: 'node' }),
       notifications.serving,
       pipelineParts.batches,
       // Ends after libp2p: then it tells that nobody is connected any more.

@@ -2,6 +2,7 @@
 
 import { ConfigurationError, UnavailableError } from '../../shared/errors.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
+import type { CursorsOf } from '../../shared/firehose/cursor-schemes.js';
 import { connectionLimits } from '../../shared/firehose/tokens.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -55,6 +56,11 @@ export interface NotificationServersOptions {
   readonly peerId: string;
   /** This node's data hub URL, for the text ping; empty: left out. */
   readonly baseUrl: string;
+  /**
+   * Whose journal it is that the frames are of.
+   * @default 'node'
+   */
+  readonly cursors?: CursorsOf;
   /** Undefined: nothing is traced. */
   readonly tracing?: TracingOrder | undefined;
   /**
@@ -274,6 +280,7 @@ export class NotificationServers implements HealthChecked {
       port: this.#port,
       tls: tlsOf(settings),
       frameSocketPath: this.options.frameSocketPath,
+      cursors: this.options.cursors ?? 'node',
       trustedProxies: settings.p2p_websocket_trusted_proxies,
       allowedOrigins: settings.p2p_websocket_allowed_origins,
       clientBuffer: settings.p2p_websocket_client_buffer,

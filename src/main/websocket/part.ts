@@ -1,5 +1,6 @@
 /** The notification servers. */
 
+import type { CursorsOf } from '../../shared/firehose/cursor-schemes.js';
 import type { PartContext } from '../../shared/lifecycle/context.js';
 import type { Part } from '../../shared/lifecycle/part.js';
 import type { TracingOrder } from '../../shared/tracing/types.js';
@@ -13,6 +14,8 @@ export interface NotificationPartOptions {
   /** Where the publisher offers frames. */
   readonly frameSocketPath: string;
   readonly dataHubUrl: string;
+  /** Whose journal it is that the frames are of; a node's unless told. */
+  readonly cursors?: CursorsOf;
   readonly tracing: TracingOrder | undefined;
 }
 
@@ -25,14 +28,14 @@ export interface NotificationParts {
 export function createNotificationServers(
   { settings, loggers, registry }: PartContext,
   { handOver }: { readonly handOver: HandOver },
-  { peerId, frameSocketPath, dataHubUrl, tracing }: NotificationPartOptions,
+  { dataHubUrl, ...options }: NotificationPartOptions,
 ): NotificationParts {
   const logger = loggers.of('notifications');
   const { p2p_feed_tokens_file: path } = settings;
   const tokens = path === '' ? undefined : new FeedTokens({ logger, registry }, path);
   const servers = new NotificationServers(
     { settings, logger, metrics: createNotificationsMetrics(registry), tokens },
-    { frameSocketPath, peerId, baseUrl: dataHubUrl, tracing },
+    { ...options, baseUrl: dataHubUrl },
   );
   handOver.on('begun', () => servers.handOver());
   let isReady = false;

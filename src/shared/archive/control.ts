@@ -1,9 +1,12 @@
 /** What main and the archiver's process tell each other over IPC. */
 
+import type { CursorsOf } from '../firehose/cursor-schemes.js';
+
 /** Main → archiver, once. */
 export interface ArchiverConfig {
   /** Of the journal, absolute. */
   readonly directory: string;
+  readonly cursors: CursorsOf;
   readonly logLevel: string;
 }
 

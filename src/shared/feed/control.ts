@@ -1,5 +1,6 @@
 /** What main and a notification server's process tell each other over IPC. */
 
+import type { CursorsOf } from '../firehose/cursor-schemes.js';
 import type { FeedToken } from '../firehose/tokens.js';
 import type { ConnectionLimits, Visitor } from '../net/connection-ledger.js';
 import type { Settings } from '../settings/table.js';
@@ -14,6 +15,8 @@ export interface NotificationServerConfig {
   /** Undefined: plain HTTP. */
   readonly tls: TlsFiles | undefined;
   readonly frameSocketPath: string;
+  /** Whose journal it is that the stream is of. */
+  readonly cursors: CursorsOf;
   /** `p2p_websocket_trusted_proxies`. */
   readonly trustedProxies: readonly string[];
   /** `p2p_websocket_allowed_origins`; empty: any. */

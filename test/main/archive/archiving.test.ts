@@ -18,7 +18,7 @@ function archivingOf(context: TestContext, directory: string) {
   const archive = new Archive({ directory });
   const archiving = new Archiving(
     { logger: log.logger, metrics: createArchiveMetrics(registry, () => archive.list()) },
-    { directory, logLevel: 'error', everyMs: 20 },
+    { directory: () => directory, cursors: 'node', logLevel: 'error', everyMs: 20 },
   );
   context.after(() => archiving.stop());
   const metric = async (name: string): Promise<number> => {
