@@ -58,6 +58,8 @@ export class History {
   readonly #reader: JournalReader;
   readonly #scheme: CursorScheme;
   readonly #epochs: HistoryEpochs;
+  /** What was found last: whoever is live asks for the same place. */
+  #newest: { readonly position: Position; readonly entry: JournalledEntry } | undefined;
 
   constructor({ directory, scheme = NODE_CURSORS, files = FILES }: HistoryOptions) {
     this.#scheme = scheme;
@@ -241,6 +243,14 @@ export class History {
     this.#reader.close();
   }
 
+  #lastBefore(position: Position): JournalledEntry | undefined {
+    if (this.#newest?.position === position) return this.#newest.entry;
+    const entry = lastFrameBefore(this.#reader, position);
+    // A copy: what was read with it is not to be held.
+    this.#newest = entry && { position, entry: { ...entry, bytes: Uint8Array.from(entry.bytes) } };
+    return this.#newest?.entry;
+  }
+
   /** The journal before `end`, as a scheme may ask it; what is not asked costs nothing. */
   #journal(end: Place): CursorJournal {
     const [reader, epochs, oldest] = [this.#reader, this.#epochs, () => this.#oldest(end)];
@@ -254,7 +264,7 @@ export class History {
       },
       seekSeq: (seq) => reader.seekSeq(seq, end.position),
       seek: (isBefore) => reader.seek(isBefore, end.position),
-      lastBefore: (position) => lastFrameBefore(reader, Math.min(position, end.position)),
+      lastBefore: (position) => this.#lastBefore(Math.min(position, end.position)),
       epochOf: (position) => epochs.of(position, end.epoch),
     };
   }

@@ -7,6 +7,7 @@ import { GATEWAY_CURSORS } from '../../../src/shared/firehose/gateway-cursors.js
 import { encodeGatewayEntry } from '../../../src/shared/firehose/gateway-entry.js';
 import { History } from '../../../src/shared/firehose/history.js';
 import { FeedProblem } from '../../../src/shared/firehose/problems.js';
+import { FILES, type FileCalls } from '../../../src/shared/journal/files.js';
 import { recordHash } from '../../../src/shared/sinks/kafka/topic-reader.js';
 import { journalDirectory, TestJournal } from '../../support/journal.js';
 
@@ -69,6 +70,27 @@ describe('a gateway’s cursor', () => {
     const { entries, epoch } = history.read(history.oldest(end), { end, maxBytes: 1 });
     assert.ok(entries[0] !== undefined);
     assert.deepEqual(history.tell(entries[0], epoch), { cursor: cursorOf(100), epoch, seq: 100 });
+  });
+
+  it('of the place where the feed is now is looked for once, however many ask', (context) => {
+    const { test, end } = kept(context, OFFSETS);
+    let reads = 0;
+    const files: FileCalls = {
+      ...FILES,
+      read(...args) {
+        reads++;
+        return FILES.read(...args);
+      },
+    };
+    const history = new History({ directory: test.directory, scheme: GATEWAY_CURSORS, files });
+    context.after(() => history.close());
+    const last = cursorOf(OFFSETS.at(-1) ?? 0);
+    assert.equal(history.cursorAt(end), last);
+    const before = reads;
+    for (let n = 0; n < 1000; n++) assert.equal(history.cursorAt(end), last);
+    assert.equal(reads, before);
+    const place = history.resolve({ type: 'cursor', text: cursorOf(110) }, { end }).next;
+    assert.equal(history.cursorAt(place), cursorOf(110));
   });
 
   it('is the same at another gateway, whatever that has of the topic', (context) => {
