@@ -3,7 +3,7 @@
 import { wall } from '../../shared/clock.js';
 import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
 import { FrameStreamClient } from '../../shared/feed/stream-client.js';
-import { NODE_CURSORS } from '../../shared/firehose/cursor-scheme.js';
+import { CURSOR_SCHEMES } from '../../shared/firehose/cursor-schemes.js';
 import { connectionLimits, type FeedToken } from '../../shared/firehose/tokens.js';
 import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
@@ -87,7 +87,7 @@ export class NotificationServer {
         live: () => this.#stream.position,
         node: () => this.#clients.greeting,
       },
-      { scheme: NODE_CURSORS, clientBuffer: config.clientBuffer },
+      { scheme: CURSOR_SCHEMES[config.cursors], clientBuffer: config.clientBuffer },
     );
     if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
     this.#descriptors = new DescriptorPolicy({
