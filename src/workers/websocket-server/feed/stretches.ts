@@ -110,6 +110,11 @@ export class Stretches {
     return { stretch, index: 0 };
   }
 
+  /** Nobody replays. */
+  clear(): void {
+    this.#kept = [];
+  }
+
   /** They grow with what is made of them. */
   #forget(): void {
     let { bytes } = this;
