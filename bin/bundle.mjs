@@ -106,8 +106,21 @@ const require = requireOf(import.meta.url);
 const appFolder = import.meta.url.slice(0, import.meta.url.lastIndexOf('/app/') + '/app/'.length);`,
     },
   });
+/** The consumers' library in one file, for the page. */
+const libraryOfPage = async () =>
+  build({
+    entryPoints: [join(root, 'client', 'dist', 'index.js')],
+    outfile: join(target, 'page', 'feed-library.js'),
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    legalComments: 'none',
+    logLevel: 'silent',
+  });
 // Of a machine without esbuild's binary `build` throws at once.
-const { warnings, outputFiles, metafile } = await bundle().catch((error) => {
+const made = async () => [await bundle(), await libraryOfPage()];
+const [{ warnings, outputFiles, metafile }, page] = await made().catch((error) => {
   console.error(error.message);
   process.exit(1);
 });
@@ -119,7 +132,7 @@ for (const name of [...EXTERNAL, ...reading]) {
   }
 }
 rmSync(target, { recursive: true, force: true });
-for (const { path, contents } of outputFiles) {
+for (const { path, contents } of [...outputFiles, ...page.outputFiles]) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, contents);
 }

@@ -212,8 +212,8 @@ describe('the page', () => {
       await sees(page, '#peers .peer-name', 'aurora');
       const { pids } = served.servers;
       for (const pid of pids) process.kill(pid, 'SIGSTOP');
-      // Figures are asked for every two seconds with five for the answer, and the feed says PING every ten.
-      await sees(page, '#connection', /^reconnecting/);
+      // Figures are asked for every two seconds with five for the answer; then a feed that was silent for fifteen is given up.
+      await sees(page, '#connection', /^reconnecting/, 60_000);
       await sees(
         page,
         '[role=status]',
@@ -241,7 +241,7 @@ describe('the page', () => {
           served.feed.message({ type: 'block', hash: 'after' });
           return (await seen(page, '#feed .hash')).includes('after');
         },
-        { what: 'a block over another connection', everyMs: 500 },
+        { what: 'a block over another connection', everyMs: 500, timeoutMs: 60_000 },
       );
       await allLooksCurrent(page);
     });
@@ -288,6 +288,33 @@ describe('the page', () => {
     });
     served.feed.message({ type: 'block', hash: 'after' });
     await sees(page, '#feed .hash', 'after');
+  });
+
+  it('goes on where it was after a loss of the servers, and says where it cannot', async (t) => {
+    const served = await serveNotifications(t, { p2p_notification_servers: 1 });
+    beat(t, served, status());
+    const { page, faults } = await open(t, served);
+    served.feed.message({ type: 'block', hash: 'before' });
+    await sees(page, '#feed .hash', 'before');
+    const hears = () =>
+      waitFor(async () => (await served.servers.health()).message.includes(' 1 hear'), {
+        what: 'the stream',
+      });
+    const lost = sees(page, '#connection', /^reconnecting/);
+    for (const pid of served.servers.pids) process.kill(pid, 'SIGKILL');
+    served.feed.message({ type: 'block', hash: 'during' });
+    await lost;
+    await sees(page, '#feed .hash', 'during');
+    await sees(page, '#feed .kind', ['block', 'block', 'node_status']);
+    // Another journal knows nothing of where the page was.
+    await hears();
+    await served.feed.stop();
+    await served.feed.start({ anew: true });
+    await hears();
+    served.feed.message({ type: 'block', hash: 'after' });
+    await sees(page, '#feed .hash', 'after');
+    await sees(page, '#feed .row', /switched.*asked by time/s);
+    assert.deepEqual(faults, []);
   });
 
   it('looks down while nothing answers', async (t) => {

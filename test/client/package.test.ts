@@ -1,13 +1,14 @@
 /** The library as it is published: what is in it, for whom its types are good, how it loads and how small it bundles. */
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { SharedByTests, temporaryDirectory } from '../support/temporary.js';
+import { waitFor } from '../support/wait.js';
 import { ScriptedServer } from './scripted-server.js';
 
 const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...ENV } = process.env;
@@ -167,6 +168,44 @@ console.log('blocks', blocks);
   );
   const { stdout } = await promisify(execFile)(process.execPath, ['program.mjs'], { cwd: root, env: ENV });
   assert.equal(stdout, 'blocks 3\n');
+});
+
+test('the README’s program runs as it stands, and goes on where it was when it is started again', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  const [, program = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync('client/README.md', 'utf8')) ?? [];
+  const folder = temporaryDirectory(context);
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(unpacked, join(folder, 'node_modules', NAME));
+  symlinkSync(resolve('node_modules/ws'), join(folder, 'node_modules', 'ws'));
+  // The one thing that is the test's: a port of its own.
+  writeFileSync(join(folder, 'feed.mjs'), program.replace('localhost:9906', `127.0.0.1:${server.port}`));
+  const start = () => {
+    const child = spawn(process.execPath, ['feed.mjs'], {
+      cwd: folder,
+      env: ENV,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    context.after(() => child.kill('SIGKILL'));
+    const said = { text: '', child };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said.text += text));
+    return said;
+  };
+  const line = (hash: string, second: number) => `2026-11-30T01:00:0${second}.000Z block undefined ${hash}\n`;
+  const first = start();
+  await waitFor(() => server.live.length === 1, { what: 'the program', timeoutMs: 60_000 });
+  const [one = '', two = ''] = server.blocks(2);
+  await waitFor(() => first.text === line(one, 0) + line(two, 1), { what: 'both blocks' });
+  await waitFor(() => readFileSync(join(folder, 'feed.cursor'), 'utf8').startsWith('e1.2~'), {
+    what: 'the cursor',
+  });
+  first.child.kill('SIGKILL');
+  await waitFor(() => server.live.length === 0, { what: 'its end' });
+  const [three = ''] = server.blocks(1);
+  const second = start();
+  await waitFor(() => second.text === line(three, 2), {
+    what: 'the block of the meantime',
+    timeoutMs: 60_000,
+  });
 });
 
 /** Bytes of a program for a browser, minified. */

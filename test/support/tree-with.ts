@@ -35,6 +35,8 @@ export function treeWith(context: CleansUp, ...added: readonly MadeUp[]): string
     recursive: true,
     filter: (path) => !/\.(?:d\.ts|map)$/.test(path),
   });
+  // The page is served with it.
+  cpSync('dist/app/page', join(tree, 'dist/app/page'), { recursive: true });
   for (const { file, kind, topic } of added) {
     for (const [from, to, suffix] of FORMS) {
       const messages = join(tree, to, 'shared', 'messages');

@@ -11,8 +11,16 @@ export interface PageFile {
 }
 
 const SCRIPTS = ['app', 'charts', 'connection', 'details', 'feed', 'kinds', 'peers', 'status', 'text'];
-const FILES = [
+/** Below the package: as written, and what the build makes of the consumers' library. */
+const FOLDERS = { page: 'src/workers/websocket-server/page', built: 'dist/app/page' };
+const FILES: readonly { path: string; file: string; contentType: string; folder?: keyof typeof FOLDERS }[] = [
   { path: '/', file: 'index.html', contentType: 'text/html; charset=utf-8' },
+  {
+    path: '/feed-library.js',
+    file: 'feed-library.js',
+    contentType: 'text/javascript; charset=utf-8',
+    folder: 'built',
+  },
   ...SCRIPTS.map((name) => ({
     path: `/${name}.js`,
     file: `${name}.js`,
@@ -34,13 +42,11 @@ function packageRoot(): string {
 }
 
 /** Throws when a file is missing. */
-export function loadPage(
-  folder = join(packageRoot(), 'src/workers/websocket-server/page'),
-): readonly PageFile[] {
-  return FILES.map(({ path, file, contentType }) => ({
+export function loadPage(root = packageRoot()): readonly PageFile[] {
+  return FILES.map(({ path, file, contentType, folder = 'page' }) => ({
     path,
     contentType,
-    body: readFileSync(join(folder, file)),
+    body: readFileSync(join(root, FOLDERS[folder], file)),
   }));
 }
 

@@ -22,30 +22,26 @@ const status = new Status(parts, details);
 let greeted = false;
 
 const connection = new Connection({
-  opened() {
-    greeted = false;
+  opened(node) {
+    if (!greeted && node !== undefined) greet(node);
     void refresh();
   },
-  frame(text) {
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return;
-    }
-    if (message === null || typeof message !== 'object' || message.type === 'PING') return;
-    if (!greeted) greet(message);
+  frame(message, text) {
     feed.hear(message, text);
+  },
+  notice(event) {
+    feed.note(event);
   },
   lost() {
     void refresh();
   },
 });
 
-/** The first frame is the node's own status: it is there before /api/status is read. */
+/** The feed begins with the node's own status: it is there before /api/status is read. */
 function greet(message) {
   greeted = true;
-  if (message.type !== 'node_status' || status.report !== undefined) return;
+  feed.hear(message, JSON.stringify(message));
+  if (status.report !== undefined) return;
   if (asText(message.client_name) !== '') parts['node-name'].textContent = clean(asText(message.client_name));
   parts['node-id'].textContent = clean(asText(message.peer_id));
   if (Number.isFinite(message.best_height)) parts.height.textContent = number(message.best_height);
@@ -54,7 +50,7 @@ function greet(message) {
 async function refresh() {
   show();
   await status.refresh();
-  connection.pings = status.report?.node?.textPing !== false;
+  if (status.state === 'silent') connection.doubt();
   if (status.report !== undefined) feed.describe(kindsOf(status.report));
   for (const { id, name } of status.report?.peers ?? []) feed.name(asText(id), asText(name));
   show();
@@ -70,6 +66,8 @@ function standing() {
   if (!live) {
     const seconds = connection.retrySeconds;
     const word = seconds > 0 ? `reconnecting in ${seconds} s` : 'reconnecting';
+    if (connection.refused !== undefined)
+      return ['lost', word, `The node gives no feed: ${clean(connection.refused)}.`];
     if (connection.heard === undefined) return ['lost', word, 'The node cannot be reached. Trying again.'];
     if (figures === 'fresh')
       return ['lost', word, `No feed${at(connection.heard)}: its messages are from before. Trying again.`];

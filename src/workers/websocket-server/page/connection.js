@@ -1,104 +1,125 @@
 /**
- * The feed's WebSocket, opened again for as long as the page is there. A server that froze, or a way to it that broke, closes nothing: the feed
- * is lost as soon as it is silent for longer than a living one can be.
+ * The feed, followed for as long as the page is there: a connection that is lost is made anew and goes on where the feed was. A server that froze, or a way to
+ * it that broke, closes nothing: the library gives up what is silent for longer than a living feed can be, and here it is given up sooner where the node
+ * answers nothing else either.
  */
 
-const FIRST_RETRY_MS = 500;
+import { feed } from './feed-library.js';
+
+/** The server says something every 30 s. */
+const SILENCE_MS = 45_000;
+/** The same where the node left a question unanswered since the feed's last word. */
+const DOUBTED_MS = 15_000;
 const LAST_RETRY_MS = 8000;
-/** A frozen machine still takes connections, and never answers on them. */
-const OPENING_MS = 10_000;
-/** The server says PING every 10 s. */
-const SILENCE_MS = 15_000;
-/** Where it was told not to, a quiet network is silent too: opening anew shows whether anybody is there. */
-const UNPINGED_SILENCE_MS = 60_000;
 
 export class Connection {
   /** Whether frames come. */
   live = false;
   /** When the last word came, or the feed was opened; undefined before the first. */
   heard;
-  /** Whether the server says PING. */
-  pings = true;
+  /** Why the server gives this page no feed; undefined where it does. */
+  refused;
   #handlers;
-  #socket;
-  /** On the clock of `performance.now()`: when it was begun to open, and the last word. */
+  #running;
+  #cursor;
+  /** On the clock of `performance.now()`: the last word, and when it is tried again. */
   #since = 0;
-  #retryMs = FIRST_RETRY_MS;
-  #retry;
-  #retryAt = 0;
+  #retryAt;
+  #doubted = false;
 
-  /** `handlers`: `opened()`, `frame(text)`, and `lost()`, which is called once for each loss, also of what never opened. */
+  /**
+   * `handlers`: `opened(node)`, with the newest status of the node itself where there is one; `frame(message, text)`; `notice(event)` of what is missing
+   * or went on otherwise; and `lost()`, which is called once for each loss, also of what never opened.
+   */
   constructor(handlers) {
     this.#handlers = handlers;
   }
 
+  /** Opens the feed, anew where it is open: it goes on where it was. */
   open() {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    const url = new URL('p2p-ws', location.href);
-    url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = new WebSocket(url);
-    this.#socket = socket;
-    this.#since = performance.now();
-    const ours = (handle) => (event) => {
-      if (socket === this.#socket) handle(event);
-    };
-    socket.addEventListener(
-      'open',
-      ours(() => {
-        this.live = true;
-        this.#retryMs = FIRST_RETRY_MS;
-        this.#word();
-        this.#handlers.opened();
-      }),
-    );
-    socket.addEventListener(
-      'message',
-      ours((event) => {
-        this.#word();
-        this.#handlers.frame(event.data);
-      }),
-    );
-    socket.addEventListener(
-      'close',
-      ours(() => this.#lose()),
-    );
+    this.#running?.abort();
+    this.#running = new AbortController();
+    this.#retryAt = undefined;
+    this.live = false;
+    void this.#follow(this.#running.signal);
   }
 
   /** Called every second: gives up what has been silent for too long. */
   check() {
-    if (this.#socket === undefined) return;
-    const bound = this.live ? (this.pings ? SILENCE_MS : UNPINGED_SILENCE_MS) : OPENING_MS;
-    if (performance.now() - this.#since > bound) this.#lose();
+    if (!this.live || !this.#doubted || performance.now() - this.#since < DOUBTED_MS) return;
+    this.open();
+    this.#handlers.lost();
+  }
+
+  /** The node answered nothing else either. */
+  doubt() {
+    this.#doubted = true;
   }
 
   /** There may be a way again, or somebody looks again: what waits for its turn is tried now. */
   hurry() {
-    if (this.#retry !== undefined) this.open();
+    if (this.#retryAt !== undefined) this.open();
   }
 
   /** Seconds until it is tried again; 0 while it is being tried. */
   get retrySeconds() {
-    return this.#retry === undefined
+    return this.#retryAt === undefined
       ? 0
       : Math.max(1, Math.round((this.#retryAt - performance.now()) / 1000));
   }
 
+  async #follow(signal) {
+    try {
+      const events = feed({
+        url: new URL('p2p-ws', location.href).href,
+        cursor: {
+          load: () => this.#cursor,
+          save: (cursor) => {
+            this.#cursor = cursor;
+          },
+        },
+        json: true,
+        signal,
+        silenceMs: SILENCE_MS,
+        retryMs: LAST_RETRY_MS,
+        onOpen: ({ node }) => this.#opened(node),
+        onFailure: ({ retryInMs }) => this.#lose(retryInMs),
+      });
+      for await (const event of events) {
+        this.#word();
+        if ('json' in event) this.#handlers.frame(event, event.json);
+        else this.#handlers.notice(event);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.refused = error.message;
+      this.#lose(LAST_RETRY_MS);
+      setTimeout(() => this.hurry(), LAST_RETRY_MS);
+    }
+  }
+
+  #opened(node) {
+    this.live = true;
+    this.refused = undefined;
+    this.#retryAt = undefined;
+    this.#word();
+    this.#handlers.opened(node);
+  }
+
   #word() {
     this.#since = performance.now();
+    this.#doubted = false;
     // biome-ignore lint/plugin: the time of day is what the page shows.
     this.heard = new Date();
   }
 
-  #lose() {
-    // Closing what does not answer takes a minute: nobody waits for it.
-    this.#socket.close();
-    this.#socket = undefined;
+  #lose(retryInMs) {
     this.live = false;
-    const delay = this.#retryMs * (0.75 + Math.random() / 2);
-    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
-    this.#retryAt = performance.now() + delay;
-    this.#retry = setTimeout(() => this.open(), delay);
+    this.#retryAt = performance.now() + retryInMs;
     this.#handlers.lost();
+    // From then on it is being tried.
+    setTimeout(() => {
+      if (!this.live && this.#retryAt <= performance.now()) this.#retryAt = undefined;
+    }, retryInMs);
   }
 }

@@ -7,7 +7,7 @@
 
 import { RateChart } from './charts.js';
 import { copy, fieldsOf } from './details.js';
-import { detailOf, PLAIN } from './kinds.js';
+import { detailOf, NOTE, PLAIN } from './kinds.js';
 import { asText, clean, element, parseExactly, short, timeOfDay } from './text.js';
 
 /** Kinds at the most: whoever sends other frames than the node says that it has adds no more. */
@@ -18,9 +18,20 @@ const MOST_NAMES = 1000;
 /** Rows that a page up or down of the keyboard goes. */
 const PAGE_ROWS = 10;
 
+/** When the node heard it, by its own clock, which a message that was missed and caught up tells; else now. */
+function receivedAt({ received_at: told }) {
+  const at = new Date(asText(told));
+  // biome-ignore lint/plugin: the time of day is what the row shows.
+  return Number.isNaN(at.getTime()) ? new Date() : at;
+}
+
 export class Feed {
   /** Messages heard since the page was opened. */
   total = 0;
+  /** Number of the newest row. */
+  #last = 0;
+  /** What is to be known of the messages: in the list whatever is switched off. */
+  #notes = [];
   #parts;
   #details;
   /** What each row shows, by its button. */
@@ -120,10 +131,24 @@ export class Feed {
     const kind = this.#kindOf(known ? named : 'other');
     kind.chart.count();
     this.total++;
+    this.#last++;
     this.name(asText(message.peer_id), asText(message.client_name));
-    // biome-ignore lint/plugin: the time of day is what the row shows.
-    kind.kept.push({ number: this.total, kind: kind.name, json, at: new Date() });
-    if (kind.kept.length > MOST_ROWS) kind.kept.shift();
+    this.#keep(kind.kept, { kind: kind.name, json, at: receivedAt(message) });
+  }
+
+  /** Messages are missing, or went on otherwise: `event` says so. */
+  note(event) {
+    this.#last++;
+    this.#keep(this.#notes, {
+      kind: event.type.replace('_', ' '),
+      json: JSON.stringify(event),
+      at: receivedAt({}),
+    });
+  }
+
+  #keep(kept, heard) {
+    kept.push({ number: this.#last, ...heard });
+    if (kept.length > MOST_ROWS) kept.shift();
     this.#scheduleDraw();
   }
 
@@ -173,8 +198,9 @@ export class Feed {
   }
 
   #clear() {
-    this.#clearedAt = this.total;
-    this.#drawn = this.total;
+    this.#clearedAt = this.#last;
+    this.#drawn = this.#last;
+    this.#notes = [];
     for (const kind of this.#kinds.values()) kind.kept = [];
     this.#parts.feed.replaceChildren();
     this.#showEmpty();
@@ -182,9 +208,9 @@ export class Feed {
   }
 
   /** The newest messages of the kinds that are on, of those numbered `from` to `to`: newest first, as many as the list has room for. */
-  #newest(from, to = this.total) {
+  #newest(from, to = this.#last) {
     const found = [];
-    for (const { on, kept } of this.#kinds.values()) {
+    for (const { on, kept } of [...this.#kinds.values(), { on: true, kept: this.#notes }]) {
       if (on) found.push(...kept.filter(({ number }) => number >= from && number <= to));
     }
     return found.sort((a, b) => b.number - a.number).slice(0, MOST_ROWS);
@@ -205,7 +231,7 @@ export class Feed {
   #draw() {
     const { feed } = this.#parts;
     feed.prepend(...this.#newest(this.#drawn + 1).map((heard) => this.#row(heard)));
-    this.#drawn = this.total;
+    this.#drawn = this.#last;
     let focusFell = false;
     while (feed.children.length > MOST_ROWS) {
       focusFell ||= feed.lastElementChild.contains(document.activeElement);
@@ -228,7 +254,7 @@ export class Feed {
 
   #row(heard) {
     const { kind, at } = heard;
-    const { shown } = this.#kinds.get(kind);
+    const { shown } = this.#kinds.get(kind) ?? { shown: NOTE };
     const message = parseExactly(heard.json);
     const row = element('li', 'row');
     row.dataset.kind = kind;

@@ -5,6 +5,9 @@ import { asText, bytes, clean, number } from './text.js';
 /** Of a kind of which the node says nothing, or not yet. */
 export const PLAIN = { colour: 'grey', hash: 'hash', height: 'height', text: 'base_url', facts: [] };
 
+/** Of what is to be known of messages. */
+export const NOTE = { ...PLAIN, colour: 'amber', text: 'text' };
+
 /** The kinds of a report, in its order: name, and how they are shown. */
 export function kindsOf(report) {
   return (report?.kinds ?? []).map(({ name, colour, ...shown }) => ({
