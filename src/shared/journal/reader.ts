@@ -100,7 +100,9 @@ export class JournalReader {
 
   #seekIn(segment: OpenSegment, key: 'seq' | 'time', value: number, end: Position): Position | undefined {
     const start = this.#segments.indexOf(segment, end).before(key, key === 'seq' ? value : value - 1);
-    const scan = this.#segments.scan(segment, start ?? beginningOf(segment));
+    // It is at the most as far as from one point of the index to the next.
+    const windowBytes = MIN_WINDOW_BYTES;
+    const scan = this.#segments.scan(segment, start ?? beginningOf(segment), { windowBytes });
     for (let found = nextOf(scan); found !== undefined && found.type !== 'end'; found = nextOf(scan)) {
       if (found.type === 'damage') continue;
       const { head } = found;
