@@ -5,7 +5,7 @@
  * feed, and its length; before the other fields the same.
  */
 const RECORD =
-  /^([0-9a-f]{64})\|\n@([0-9a-f]{64})\P{L}+https:\/\/hub\.example\.org:8090\/api\/v1\P{L}4(12D3Koo\w{45})$/gmu;
+  /^([0-9a-f]{64})\|\n@([0-9a-f]{64})\P{L}+https:\/\/hub\.example\.org:8090\/api\/v1(?:\/x*)?\P{L}4(12D3Koo\w{45})$/gmu;
 
 /** Arguments with which the console consumer prints them so. */
 export const PRINTED = ['--formatter-property', 'print.key=true', '--formatter-property', 'key.separator=|'];

@@ -7,12 +7,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 interface FiledEntry {
+  readonly epoch: string;
   readonly position: number;
   /** Of entries with a frame. */
   readonly seq: number | undefined;
   readonly own: boolean;
   readonly author: string;
-  /** Undefined without one. */
+  /** Unix ms. */
+  readonly receivedAt: number;
+  /** JSON of the frame; undefined without one. */
+  readonly text: string | undefined;
+  /** The same. */
   readonly frame: { readonly type: string; readonly hash?: string; readonly peer_id?: string } | undefined;
   readonly record:
     | { readonly topic: number; readonly key: Uint8Array; readonly value: Uint8Array }
@@ -34,6 +39,7 @@ const OWN = 1;
 const FRAME = 2;
 const RECORD = 4;
 const REPEAT = 8;
+const HEADER = 16;
 
 /** CRC-32C, byte by byte, as RFC 3720 has it. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -52,11 +58,16 @@ function must(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(`the journal's files: ${what}`);
 }
 
-/** The journal in `directory`; an empty one where there is none. */
-export function readJournalFiles(directory: string): FiledJournal {
-  const names = listed(directory)
-    .filter((name) => name.endsWith('.journal'))
-    .sort();
+/**
+ * The journal in `directory`; an empty one where there is none. `pristine`: segments by name as they were, which are read in place of those that
+ * are there, or are not.
+ */
+export function readJournalFiles(
+  directory: string,
+  pristine: ReadonlyMap<string, Buffer> = new Map(),
+): FiledJournal {
+  const found = listed(directory).filter((name) => name.endsWith('.journal'));
+  const names = [...new Set([...found, ...pristine.keys()])].sort();
   const entries: FiledEntry[] = [];
   const epochs: string[] = [];
   const ids = new Set<number>();
@@ -64,7 +75,7 @@ export function readJournalFiles(directory: string): FiledJournal {
   let next: { position: number; seq: number } | undefined;
   for (const [index, name] of names.entries()) {
     must(torn === 0, `${torn} bytes that are no batch, and a segment behind them`);
-    const bytes = readFileSync(join(directory, name));
+    const bytes = pristine.get(name) ?? readFileSync(join(directory, name));
     if (bytes.length < SEGMENT_HEAD && index === names.length - 1) {
       torn = bytes.length;
       continue;
@@ -80,7 +91,7 @@ export function readJournalFiles(directory: string): FiledJournal {
       must(!ids.has(batch.id), `batch ${batch.id} is there twice`);
       ids.add(batch.id);
       must(batch.position === next.position && batch.seq === next.seq, `${name} has a gap at ${at}`);
-      const found = entriesOf(batch.body, batch);
+      const found = entriesOf(batch.body, { ...batch, epoch: head.epoch });
       must(found.length === batch.count, `${found.length} of ${batch.count} entries at ${at} of ${name}`);
       entries.push(...found);
       next = { position: batch.position + batch.count, seq: batch.seq + batch.frames };
@@ -90,6 +101,25 @@ export function readJournalFiles(directory: string): FiledJournal {
     torn = bytes.length - at;
   }
   return { entries, epochs, torn };
+}
+
+/** The batches of a segment whose head is whole: where the entries of each are, and the frames among them. */
+export function batchesIn(segment: Buffer): {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly frames: number;
+  readonly at: number;
+  readonly length: number;
+}[] {
+  const epoch = segment.toString('hex', 16, 24);
+  const found = [];
+  for (let at = SEGMENT_HEAD; ; ) {
+    const batch = batchAt(segment, at, segment.readUInt32LE(48));
+    if (batch === undefined) return found;
+    const { seq, frames, body } = batch;
+    found.push({ epoch, seq, frames, at: at + BATCH_HEAD, length: body.length });
+    at += BATCH_HEAD + body.length;
+  }
 }
 
 function listed(directory: string): string[] {
@@ -142,7 +172,10 @@ function batchAt(bytes: Buffer, at: number, mark: number): Batch | undefined {
   };
 }
 
-function entriesOf(body: Buffer, first: { readonly position: number; readonly seq: number }): FiledEntry[] {
+function entriesOf(
+  body: Buffer,
+  first: { readonly epoch: string; readonly position: number; readonly seq: number },
+): FiledEntry[] {
   const found: FiledEntry[] = [];
   let { seq } = first;
   for (let at = 0; at < body.length; ) {
@@ -155,17 +188,21 @@ function entriesOf(body: Buffer, first: { readonly position: number; readonly se
     };
     if ((flags & RECORD) !== 0) next(32);
     if ((flags & REPEAT) !== 0) next(16);
+    if ((flags & HEADER) !== 0) next(80);
     const author = next(entry.readUInt8(7)).toString('latin1');
-    const frame = next(entry.readUInt32LE(16)).toString();
+    const text = next(entry.readUInt32LE(16)).toString();
     const key = next(entry.readUInt16LE(24));
     const value = next(entry.readUInt32LE(20));
     must(from === entry.length, `an entry of ${entry.length} bytes has ${from}`);
     found.push({
+      epoch: first.epoch,
       position: first.position + found.length,
       seq: (flags & FRAME) === 0 ? undefined : seq++,
       own: (flags & OWN) !== 0,
       author,
-      frame: (flags & FRAME) === 0 ? undefined : JSON.parse(frame),
+      receivedAt: entry.readDoubleLE(8),
+      text: (flags & FRAME) === 0 ? undefined : text,
+      frame: (flags & FRAME) === 0 ? undefined : JSON.parse(text),
       record: (flags & RECORD) === 0 ? undefined : { topic: entry.readUInt8(6), key, value },
     });
     at += entry.length;

@@ -15,7 +15,7 @@ import { randomNumbers } from '../random.js';
 import { serverSettings } from '../server.js';
 import type { SettingChanges } from '../settings.js';
 import { waitFor } from '../wait.js';
-import { readJournalFiles } from './journal-files.js';
+import { type FiledJournal, readJournalFiles } from './journal-files.js';
 import { MortalServer, VICTIMS, type Victim } from './mortal-server.js';
 import {
   judgeFeed,
@@ -29,6 +29,8 @@ import {
 import { Traffic, type Word } from './traffic.js';
 
 export interface RandomDeaths {
+  /** Of the chance that decides; `SEED` or the time unless told. */
+  readonly seed?: number;
   /** How often the server is started. */
   readonly lives: number;
   /** Where the topics are. */
@@ -41,12 +43,63 @@ export interface RandomDeaths {
   readonly rolling?: boolean;
   /** A broker that can stand still for a while. */
   readonly broker?: { pause(): void; resume(): void };
+  /** Listens to the feed too. */
+  readonly audience?: (context: Pick<TestContext, 'after'>, options: AudienceOptions) => Audience;
+  /** Bytes that the URLs of what is announced are longer by. */
+  readonly padding?: number;
+  /** Announcements that are made without a pause, once in each life: more than what waits for a client by itself. */
+  readonly flood?: number;
+}
+
+/** Where the feed is, in which of the server's lives. */
+export interface Served {
+  readonly life: number;
+  readonly port: number;
+}
+
+export interface AudienceOptions {
+  /** Its own chance. */
+  readonly random: () => number;
+  /** Of all that is announced, base58. */
+  readonly authors: readonly string[];
+  /** Asked at every attempt to connect; undefined: there is nobody to connect to. */
+  readonly where: () => Served | undefined;
+}
+
+/** Somebody who listens to the feed, behaves as it likes, and judges what it heard. */
+export interface Audience {
+  /** Segments of the journal as they were, in place of those that are there. */
+  readonly pristine: ReadonlyMap<string, Buffer>;
+  /** All of it. */
+  readonly connected: boolean;
+  /** None of it is connected. */
+  readonly parted: boolean;
+  /** So far: while it stays, nobody was cut. */
+  readonly connections: number;
+  /** Between two bursts. */
+  act(): void;
+  /** From now on it only listens. */
+  calm(): void;
+  /** Whether it has had those of `words` that it asked for. */
+  haveHad(words: readonly string[]): boolean;
+  /** The server is at rest: it must have had everything up to the last of `words`. */
+  rest(words: readonly string[]): void;
+  /** Nobody is connected any more. Throws where it heard anything else than what it was to hear. */
+  judge(journal: FiledJournal): void;
+  /** Does harm to a journal in which everything is old news, before life `life`; tells what. */
+  harm(directory: string, life: number): string;
+  /** Nothing more comes. Throws where something is amiss. */
+  finish?(): Promise<void>;
+  shown(words?: readonly string[]): readonly string[];
+  sum(): string;
 }
 
 const DASHBOARDS = 3;
 const BURSTS = 24;
 const MOST_WORDS = 40;
 const MOST_PAUSE_MS = 40;
+/** Said at once in a flood. */
+const FLOOD_BURST = 100;
 /** Of a server that dies while it starts. */
 const LONGEST_START_MS = 3_000;
 /** From a burst to the death in the midst of it. */
@@ -57,6 +110,15 @@ const HAND_OVER_PAUSE_MS = 10;
 
 /** How a life ends; in turns, so that a short run has each. */
 const ENDS = ['killed', 'stopped', 'killed at start', 'killed', 'killed at rest', 'handed over'] as const;
+/** The same where there are few lives. After a stop harm is done to the journal. */
+const FEW_ENDS: readonly (typeof ENDS)[number][] = [
+  'stopped',
+  'killed',
+  'stopped',
+  'handed over',
+  'killed at rest',
+  'killed at start',
+];
 
 interface Burst {
   readonly words: readonly Word[];
@@ -76,7 +138,10 @@ interface Life {
 }
 
 /** The same for the same numbers, whatever becomes of it. */
-function drawLives(random: () => number, lives: number, rolling: boolean): Life[] {
+function drawLives(
+  random: () => number,
+  { lives, rolling = false, flood = 0 }: Pick<RandomDeaths, 'lives' | 'rolling' | 'flood'>,
+): Life[] {
   const drawn = (below: number): number => Math.floor(random() * below);
   const word = (): Word => {
     const chance = random();
@@ -84,6 +149,9 @@ function drawLives(random: () => number, lives: number, rolling: boolean): Life[
     return { stream: drawn(1_000), what };
   };
   const first = drawn(4);
+  // Few lives begin anywhere in the turns.
+  const ends = flood === 0 ? ENDS : FEW_ENDS;
+  const turn = flood === 0 ? 0 : drawn(ends.length);
   return Array.from({ length: lives }, (_, index) => {
     const always = drawn(BURSTS);
     const pauses = drawn(BURSTS);
@@ -99,12 +167,21 @@ function drawLives(random: () => number, lives: number, rolling: boolean): Life[
         broker: at === pauses ? (index % 3 === 1 ? 'pause' : 'resume') : undefined,
       };
     });
+    const floods = Array.from({ length: flood / FLOOD_BURST }, (): Burst => {
+      const words = Array.from({ length: FLOOD_BURST }, (): Word => ({ stream: drawn(1_000), what: 'new' }));
+      return { words, pauseMs: 0, victim: undefined, nth: 0, broker: undefined };
+    });
+    if (floods.length > 0) bursts.splice(drawn(BURSTS), 0, ...floods);
     return {
       inlineChecks: ((first + index) & 1) === 0,
       fsync: ((first + index) & 2) === 0,
       bursts,
       end:
-        index === lives - 1 ? 'stopped' : rolling ? 'handed over' : (ENDS[index % ENDS.length] ?? 'killed'),
+        index === lives - 1
+          ? 'stopped'
+          : rolling
+            ? 'handed over'
+            : (ends[(turn + index) % ends.length] ?? 'killed'),
       moment: random(),
     };
   });
@@ -117,7 +194,10 @@ class Run {
   readonly #settings: Settings;
   readonly #traffic: Traffic;
   readonly #dashboards: readonly Dashboard[];
-  #feed: string | undefined;
+  readonly #audience: Audience | undefined;
+  #served: Served | undefined;
+  /** Lives so far. */
+  #lives = 0;
   /** The server of the next life, where it has taken over from this one's. */
   #heir: MortalServer | undefined;
   #stored: Stored = NOTHING_STORED;
@@ -128,7 +208,11 @@ class Run {
   /** Messages that this life's server was sent before checkers of it were killed last. */
   #sentBefore = 0;
 
-  private constructor(context: Pick<TestContext, 'after'>, options: RandomDeaths, traffic: Traffic) {
+  private constructor(
+    context: Pick<TestContext, 'after'>,
+    options: RandomDeaths,
+    { traffic, seed }: { readonly traffic: Traffic; readonly seed: number },
+  ) {
     this.#context = context;
     this.#options = options;
     this.#traffic = traffic;
@@ -142,11 +226,20 @@ class Run {
       p2p_datadir_wait: 120_000,
       ...options.settings,
     });
-    this.#dashboards = Array.from({ length: DASHBOARDS }, () => new Dashboard(context, () => this.#feed));
+    const where = () => this.#served;
+    const url = () => this.#served && `ws://127.0.0.1:${this.#served.port}/p2p-ws`;
+    this.#dashboards = Array.from({ length: DASHBOARDS }, () => new Dashboard(context, url));
+    const { authors } = traffic;
+    // So that the server dies as it would without an audience.
+    this.#audience = options.audience?.(context, { random: randomNumbers(~seed), authors, where });
   }
 
-  static async create(context: Pick<TestContext, 'after'>, options: RandomDeaths): Promise<Run> {
-    return new Run(context, options, await Traffic.create(context));
+  static async create(
+    context: Pick<TestContext, 'after'>,
+    options: RandomDeaths,
+    seed: number,
+  ): Promise<Run> {
+    return new Run(context, options, { traffic: await Traffic.create(context, options.padding), seed });
   }
 
   #start({ inlineChecks, fsync }: Life): MortalServer {
@@ -167,7 +260,8 @@ class Run {
       else await this.#talk(server, life, next === undefined);
       if (end === 'handed over' && next !== undefined) await this.#handOver(life, next);
     } catch (error) {
-      this.story.push(...server.lines, this.#clients(), ...(await figuresOf(server)));
+      const audience = this.#audience?.shown() ?? [];
+      this.story.push(...server.lines, this.#clients(), ...audience, ...(await figuresOf(server)));
       throw error;
     }
     if (!this.#options.rolling) this.#deaths++;
@@ -180,7 +274,7 @@ class Run {
 
   async #talk(server: MortalServer, { bursts, end, moment }: Life, isLast: boolean): Promise<void> {
     const ready = await server.ready();
-    this.#feed = `ws://127.0.0.1:${ready.http}/p2p-ws`;
+    this.#served = { life: this.#lives, port: ready.http };
     this.#sentBefore = 0;
     await this.#traffic.join(server, ready, this.#stored);
     await this.#traffic.sayAgain();
@@ -190,6 +284,7 @@ class Run {
         this.#options.broker[broker]();
       }
       await this.#traffic.say(words);
+      this.#audience?.act();
       if (victim !== undefined) await this.#kill(server, victim, nth);
       await delay(pauseMs);
     }
@@ -203,7 +298,7 @@ class Run {
     }
     if (isLast) this.#options.broker?.resume();
     await this.#rest(server);
-    if (isLast) await this.#drain(server);
+    if (isLast || this.#audience !== undefined) await this.#drain(server);
   }
 
   /** The next server comes, under load, and has taken over when it is ready. What is said meanwhile may reach nobody, and is said again. */
@@ -216,7 +311,7 @@ class Run {
         await delay(HAND_OVER_PAUSE_MS);
       }
     })();
-    this.#feed = undefined;
+    this.#served = undefined;
     this.#heir = this.#start(next);
     try {
       await this.#heir.ready();
@@ -284,10 +379,17 @@ class Run {
 
   /** Until every client, connected throughout, has heard one more announcement of each kind and author. */
   async #tellClients(): Promise<void> {
+    const audience = this.#audience;
+    audience?.calm();
     for (;;) {
-      await waitFor(() => this.#dashboards.every(({ open }) => open), { what: 'every client to be back' });
+      await waitFor(() => this.#dashboards.every(({ open }) => open) && (audience?.connected ?? true), {
+        what: 'every client to be back',
+      });
+      const connections = audience?.connections;
       const lives = this.#dashboards.map(({ life }) => life);
-      const changed = () => this.#dashboards.some(({ life }, index) => life !== lives[index]);
+      const changed = () =>
+        audience?.connections !== connections ||
+        this.#dashboards.some(({ life }, index) => life !== lives[index]);
       const counts = this.#dashboards.map(({ lives: all }) => all.at(-1)?.length ?? 0);
       const said = await this.#traffic.sayOneEach();
       const heard = () =>
@@ -299,11 +401,13 @@ class Run {
           return said.every((word) => words.has(word));
         });
       this.#tell(this.#clients());
-      await waitFor(() => changed() || heard(), {
+      await waitFor(() => changed() || (heard() && (audience?.haveHad(said) ?? true)), {
         what: 'the last announcements at every client',
         timeoutMs: 60_000,
       });
-      if (!changed()) return;
+      if (changed()) continue;
+      audience?.rest(said);
+      return;
     }
   }
 
@@ -327,10 +431,16 @@ class Run {
 
   /** What is there after a life, while nothing runs, or the next server has nothing to do. */
   async #judge(end: Life['end']): Promise<void> {
-    this.#feed = undefined;
+    this.#served = undefined;
     await this.#traffic.parted();
-    await waitFor(() => this.#dashboards.every(({ open }) => !open), { what: 'the clients to be cut' });
-    const journal = readJournalFiles(join(this.#settings.DATADIR, 'journal'));
+    const audience = this.#audience;
+    // Who does not read does not see the end either.
+    audience?.calm();
+    await waitFor(() => this.#dashboards.every(({ open }) => !open) && (audience?.parted ?? true), {
+      what: 'the clients to be cut',
+    });
+    const directory = join(this.#settings.DATADIR, 'journal');
+    const journal = readJournalFiles(directory, audience?.pristine);
     if (end === 'stopped') assert.equal(journal.torn, 0, 'a stop leaves no half batch');
     this.#stored = judgeJournal(journal, this.#stored);
     const stored = new Set(this.#stored.words);
@@ -342,6 +452,9 @@ class Run {
         this.#heardByClients += frames.splice(0).length;
       }
     }
+    audience?.judge(journal);
+    this.#lives++;
+    if (end === 'stopped' && audience !== undefined) this.#tell(audience.harm(directory, this.#lives));
     if (this.#options.looksOften) await this.#judgeTopics(false);
     const torn = journal.torn === 0 ? '' : `, ${journal.torn} bytes of half a batch`;
     this.#tell(`${this.#stored.words.length} of ${this.#traffic.said} stored${torn}`);
@@ -360,10 +473,12 @@ class Run {
   async finish(): Promise<string> {
     assert.equal(this.#stored.words.length, this.#traffic.said, 'everything that was announced is stored');
     const again = await this.#judgeTopics(true);
+    await this.#audience?.finish?.();
     const died = [...this.#died].map(([what, times]) => `${what} ${times}`).join(', ');
+    const audience = this.#audience === undefined ? '' : `; ${this.#audience.sum()}`;
     return (
       `${this.#traffic.said} announcements, ${this.#traffic.passedOn().size} seen to be passed on, ` +
-      `${this.#heardByClients} frames at clients, ${again} records again; ${died}`
+      `${this.#heardByClients} frames at clients, ${again} records again; ${died}${audience}`
     );
   }
 
@@ -389,10 +504,10 @@ async function figuresOf(server: MortalServer): Promise<string[]> {
 
 /** Runs it. Says its seed, with which `SEED=…` makes the same deaths again; a failure tells what came before it. */
 export async function dieAtRandom(context: TestContext, options: RandomDeaths): Promise<void> {
-  const seed = Number(process.env.SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
+  const seed = Number(process.env.SEED ?? options.seed ?? Math.floor(performance.timeOrigin) % 1_000_000);
   context.diagnostic(`SEED=${seed}`);
-  const run = await Run.create(context, options);
-  const lives = drawLives(randomNumbers(seed), options.lives, options.rolling ?? false);
+  const run = await Run.create(context, options, seed);
+  const lives = drawLives(randomNumbers(seed), options);
   try {
     for (const [index, life] of lives.entries()) await run.live(life, lives[index + 1]);
     context.diagnostic(await run.finish());

@@ -5,7 +5,7 @@ import { unwrap } from '../../../src/shared/messages/framing.js';
 import { createStranger, hashOf, numberOf, type Stranger } from '../gossip.js';
 import { kindNamed } from '../kinds.js';
 import { createPeer, type Peer, type RawMessage } from '../peer.js';
-import { sampleData } from '../sample-messages.js';
+import { DATA_HUB, sampleData } from '../sample-messages.js';
 import { dialAgain } from '../subtree-traffic.js';
 import { waitFor } from '../wait.js';
 import type { MortalServer, Ready } from './mortal-server.js';
@@ -30,6 +30,8 @@ class Stream {
     readonly kind: Kind,
     readonly stranger: Stranger,
     readonly relay: Peer,
+    /** Bytes that its URLs are longer by. */
+    readonly padding: number,
   ) {
     this.author = stranger.id;
   }
@@ -39,6 +41,7 @@ class Stream {
     const fields = {
       hash: hashOf(n),
       peerId: author,
+      ...(this.padding === 0 ? {} : { dataHubUrl: `${DATA_HUB}/${'x'.repeat(this.padding - 1)}` }),
       ...(kind === 'block' ? { height: n, header: '' } : {}),
     };
     return this.stranger.sign(topicOf(kind), sampleData(kind, fields, 'message-bus', author));
@@ -69,7 +72,8 @@ export class Traffic {
     this.#streams = streams;
   }
 
-  static async create(context: Pick<TestContext, 'after'>): Promise<Traffic> {
+  /** `padding`: bytes that the URLs of what is announced are longer by. */
+  static async create(context: Pick<TestContext, 'after'>, padding = 0): Promise<Traffic> {
     // Nobody is dialled by a server that knows them from an earlier life: they come when the test says so.
     const options = { context, listen: false };
     const peer = (index: number) => createPeer({ ...options, localAddress: `127.0.0.${2 + index}` });
@@ -77,9 +81,14 @@ export class Traffic {
     const observer = await createPeer({ ...options, topics: GOSSIP_TOPICS, localAddress: '127.0.0.5' });
     const authors = await Promise.all(Array.from({ length: AUTHORS }, () => createStranger()));
     const streams = KINDS.flatMap((kind) =>
-      authors.map((author, index) => new Stream(kind, author, index % 2 === 0 ? near : far)),
+      authors.map((author, index) => new Stream(kind, author, index % 2 === 0 ? near : far, padding)),
     );
     return new Traffic(observer, forger, streams);
+  }
+
+  /** Base58. */
+  get authors(): readonly string[] {
+    return [...new Set(this.#streams.map(({ author }) => author))];
   }
 
   get streams(): number {

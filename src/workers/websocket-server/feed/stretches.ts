@@ -110,11 +110,6 @@ export class Stretches {
     return { stretch, index: 0 };
   }
 
-  /** Nobody replays. */
-  clear(): void {
-    this.#kept = [];
-  }
-
   /** They grow with what is made of them. */
   #forget(): void {
     let { bytes } = this;

@@ -1,0 +1,50 @@
+/** What a reader of the feed was told over one connection, as it came. */
+
+import type { Start } from './wish.js';
+
+export type Item =
+  /** `text` is its JSON. */
+  | { readonly type: 'frame'; readonly text: string }
+  | {
+      readonly type: 'hello' | 'info' | 'cursor' | 'error';
+      readonly fields: Readonly<Record<string, unknown>>;
+    }
+  | { readonly type: 'ping' };
+
+export interface Heard {
+  /** Of the server's lives, in which it was. */
+  readonly life: number;
+  readonly query: string;
+  /** What was asked for; undefined: nothing. */
+  readonly start: Start | undefined;
+  readonly items: Item[];
+  /** The HTTP status and the code of the problem with which it was refused. */
+  refusal?: { readonly status: number; readonly code: string; readonly oldest?: string };
+  /** Something that no server may send. */
+  fault?: string;
+  open: boolean;
+  /** Announcements that it must have had when the server came to rest: all that it asked for, up to there. */
+  rest?: readonly string[];
+}
+
+const CONTROL = new Set(['hello', 'info', 'cursor', 'error']);
+
+/** One frame or control frame. Throws where it is no JSON. */
+export function itemOf(text: string): Item {
+  const fields = JSON.parse(text) as Record<string, unknown>;
+  const { type } = fields;
+  if (type === 'PING') return { type: 'ping' };
+  if (typeof type === 'string' && CONTROL.has(type))
+    return { type: type as 'hello' | 'info' | 'cursor' | 'error', fields };
+  return { type: 'frame', text };
+}
+
+/** The cursor behind the last thing that was told; undefined where none was. */
+export function lastCursor({ items }: Pick<Heard, 'items'>): string | undefined {
+  for (const item of items.toReversed()) {
+    if (item.type === 'ping') continue;
+    const { cursor } = (item.type === 'frame' ? JSON.parse(item.text) : item.fields) as { cursor?: string };
+    if (cursor !== undefined) return cursor;
+  }
+  return undefined;
+}
