@@ -149,3 +149,53 @@ test('services, brokers and databases are asked with --network alone', async (co
   );
   assert.ok(!`${faults.join()}${stderr}`.includes('hunter2'));
 });
+
+const TOPIC = 'kafka://127.0.0.1:1/notifications';
+const GATEWAY_FAULTS: readonly (readonly [set: Readonly<Record<string, string>>, fault: RegExp])[] = [
+  [{}, /^kafka_notificationsConfig: must not be empty/],
+  [
+    { kafka_notificationsConfig: 'memory://embedded/notifications' },
+    /^kafka_notificationsConfig: must be a kafka:\/\/ URL/,
+  ],
+  [
+    { kafka_notificationsConfig: TOPIC, p2p_httpListenAddress: ':9906', profilerAddr: '127.0.0.1:9906' },
+    /^profilerAddr: port 9906 is that of p2p_httpListenAddress$/,
+  ],
+  [{ kafka_notificationsConfig: TOPIC, p2p_gateway_node: 'nobody' }, /^p2p_gateway_node: is not a peer ID$/],
+  [{ kafka_notificationsConfig: TOPIC, KAFKA_SASL_USERNAME: 'me' }, /^KAFKA_SASL_MECHANISM: /],
+];
+
+test('what a check finds at fault of a gateway is what its start fails of', async (context) => {
+  for (const [set, fault] of GATEWAY_FAULTS) {
+    const { code, faults } = await checked(context, { set }, '--gateway');
+    assert.equal(code, 1);
+    assert.equal(faults.length, 1, faults.join('\n'));
+    assert.match(faults[0] ?? '', fault);
+    const started = await refusedStart(context, { set, command: ['gateway'] });
+    assert.equal(started.code, 1);
+    assert.ok(started.stderr.includes(faults[0] ?? ''), started.stderr);
+  }
+});
+
+test('where a check finds nothing a gateway starts, the broker away, and needs neither key nor libp2p', async (context) => {
+  const directory = temporaryDirectory(context);
+  // A server would not: the port of libp2p is taken.
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  context.after(() => holder.close());
+  const { port } = holder.address() as AddressInfo;
+  const set = { kafka_notificationsConfig: TOPIC, p2p_port: String(port) };
+  const { code, faults, well } = await checked(context, { directory, set }, '--gateway');
+  assert.deepEqual([code, faults], [0, []]);
+  assert.ok(!well.some((line) => line.startsWith('p2p_port')), well.join('\n'));
+  const asked = await checked(context, { directory, set }, '--gateway', '--network');
+  assert.match(asked.faults[0] ?? '', /^kafka_notificationsConfig: topic notifications does not answer/);
+  const gateway = launchServer(context, { directory, set, command: ['gateway'] });
+  await gateway.ready();
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => /key/.test(name)),
+    [],
+  );
+  gateway.child.kill('SIGTERM');
+  assert.equal((await gateway.exit).code, 0);
+});
