@@ -55,7 +55,7 @@ const FOLDERS = [
   'smoke',
 ];
 const ENDURANCE =
-  /^(bench|bin|integration|main\/(cli|devnet))\/|^workers\/(checker\.|websocket-server(-crowds|\/(pings|stalled-streams))\.)/;
+  /^(bench|bin|integration|main\/(cli|devnet))\/|^workers\/(checker\.|event-streams-crowds\.|websocket-server(-crowds|\/(pings|stalled-streams))\.)/;
 const COVERAGE = 'coverage';
 /** Where files that share a process are named, and which folders' do. */
 const GROUPS = join('dist', 'test', 'groups');

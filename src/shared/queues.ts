@@ -203,6 +203,39 @@ export const QUEUES = {
       'another is refused with 503, `too_many_renderings`; readers of one that is not compressed in time go on from the journal',
     metric: 'teranode_p2p_websocket_feed_refusals_total',
   }),
+  eventStreams: queue({
+    name: 'frames to one event stream',
+    bounds: { commentMs: 15_000, retryMs: 2_000 },
+    bound: ({ commentMs }) =>
+      `p2p_websocket_client_buffer; a comment where ${seconds(commentMs)} have nothing to tell`,
+    whenFull: 'it is served from the journal at its own speed, and ended when that has no more what it needs',
+    metric: 'teranode_p2p_event_streams',
+  }),
+  pages: queue({
+    name: 'pages of the history being made',
+    bounds: {
+      atOnce: 2,
+      waiting: 64,
+      perSource: 8,
+      pageMs: 1_000,
+      sliceBytes: 128 * 1024,
+      scannedBytes: 32 * MIB,
+      answerBytes: MIB,
+    },
+    bound: ({ atOnce, waiting, perSource, pageMs, scannedBytes, answerBytes }) =>
+      `${atOnce}, and ${waiting} with those that wait, ${perSource} of a source; of one ${mebibytes(answerBytes)}, ${mebibytes(scannedBytes)} read for it, ${seconds(pageMs)}`,
+    whenFull:
+      'a further request is refused with 429; a page that comes to its bound ends there, with a cursor',
+    metric: 'teranode_p2p_history_pages_total',
+  }),
+  transfers: queue({
+    name: 'segments of the archive being sent',
+    bounds: { slots: 128, perSource: 8, chunkBytes: 64 * 1024, graceMs: 30_000, leastPerSecond: 8 * 1024 },
+    bound: ({ slots, perSource, graceMs, leastPerSecond }) =>
+      `${slots}, ${perSource} of a source, ${leastPerSecond / 1024} KiB a second each after ${seconds(graceMs)}`,
+    whenFull: 'a further request is refused with 503; who takes less is cut off',
+    metric: 'teranode_p2p_segment_transfers_total',
+  }),
   announcements: queue({
     name: 'announcements',
     bounds: { notifications: 10_000 },

@@ -8,6 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import type { Settings } from '../../src/shared/settings/table.js';
+import { listenToEvents } from '../support/event-stream.js';
+import { pageOf } from '../support/history-pages.js';
 import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../support/notifications.js';
 import { freePorts } from '../support/ports.js';
 import { temporaryDirectory } from '../support/temporary.js';
@@ -120,6 +122,18 @@ for (const [name, start] of Object.entries(PROGRAMS))
         await upgradeStatus(url, { localAddress: '127.0.0.6', origin: 'https://evil.example' }),
         403,
       );
+      // Each event as it comes: the next one is there only when this one was heard.
+      const stream = await listenToEvents(t, `${http}/events?kinds=block`);
+      for (let count = 0; count < 3; count++) {
+        const next = feed.blocks(1);
+        await waitFor(() => stream.heights().at(-1) === next, { what: 'an event' });
+      }
+      await waitFor(() => stream.parser.comments > 1, {
+        what: 'comments that keep the stream',
+        timeoutMs: 60_000,
+      });
+      const page = await pageOf(http, 'order=desc&limit=1');
+      assert.equal(page.events[0]?.height, stream.heights().at(-1));
     });
   }
 

@@ -82,6 +82,15 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'workers/websocket-server/feed/readers',
     'of different batches is bounded, as is what waits to be compressed: its readers go on from the journal',
   ],
+  eventStreams: [
+    'workers/websocket-server/sse',
+    'serves who does not read from the journal when it reads again, without a gap',
+  ],
+  pages: [
+    'workers/websocket-server/pages',
+    'gives back what it has, and where to go on, when a page has read as much as it may',
+  ],
+  transfers: ['workers/websocket-server/segments', 'sends a source so many at once, and refuses more'],
   announcements: [
     'main/announce/announcement-queue',
     'when full, subtrees give way before blocks, the oldest first, and the order holds',

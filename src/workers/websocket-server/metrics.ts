@@ -84,6 +84,29 @@ export function createNotificationServerMetrics(registry: Registry) {
       help: 'Age of the newest frame when it was published: from its arrival at this node.',
       registers,
     }),
+    eventStreams: new Gauge({
+      name: 'teranode_p2p_event_streams',
+      help: 'Event streams (SSE) open.',
+      registers,
+    }),
+    eventStreamRequests: zeroedCounter({
+      name: 'teranode_p2p_event_stream_requests_total',
+      help: 'Requests for an event stream by what became of them.',
+      labels: { outcome: ['accepted', 'limit', 'refused'] },
+      registers,
+    }),
+    pages: zeroedCounter({
+      name: 'teranode_p2p_history_pages_total',
+      help: 'Pages of the history by what became of them.',
+      labels: { outcome: ['made', 'failed', 'refused'] },
+      registers,
+    }),
+    transfers: zeroedCounter({
+      name: 'teranode_p2p_segment_transfers_total',
+      help: 'Segments of the archive, or parts of one, by what became of their sending.',
+      labels: { outcome: ['ended', 'failed', 'refused'] },
+      registers,
+    }),
     certificate: zeroedCounter({
       name: 'teranode_p2p_websocket_certificate_reloads_total',
       help: 'Changes of the certificate files by what became of them.',

@@ -12,6 +12,7 @@ import { serverFiles } from '../../shared/tls/files.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
 import { Admission, type AdmissionQuota } from './admission.js';
+import { HistoryApi } from './api/index.js';
 import { ENDPOINT, NotificationApp } from './app.js';
 import { Clients } from './clients.js';
 import { DescriptorPolicy } from './descriptor-policy.js';
@@ -24,6 +25,8 @@ import type { NotificationServerMetrics } from './metrics.js';
 import { AllowedOrigins } from './origins.js';
 import { loadPage } from './page-files.js';
 import { TrustedProxies } from './proxies.js';
+import { createSse } from './sse/index.js';
+import type { EventStreams } from './sse/streams.js';
 import { Tokens } from './tokens.js';
 import { TracedFrames } from './traced-frames.js';
 import type { Listener, Transport } from './transport/index.js';
@@ -54,6 +57,8 @@ export class NotificationServer {
   readonly #clients: Clients;
   readonly #feed: LiveFeed;
   readonly #stream: FrameStreamClient;
+  readonly #streams: EventStreams;
+  readonly #api: HistoryApi;
   readonly #app: NotificationApp;
   readonly #descriptors: DescriptorPolicy;
   #listener: Listener | undefined;
@@ -80,6 +85,7 @@ export class NotificationServer {
       logger,
       metrics,
     });
+    const scheme = CURSOR_SCHEMES[config.cursors];
     this.#feed = new LiveFeed(
       {
         logger,
@@ -87,14 +93,30 @@ export class NotificationServer {
         live: () => this.#stream.position,
         node: () => this.#clients.greeting,
       },
-      { scheme: CURSOR_SCHEMES[config.cursors], clientBuffer: config.clientBuffer },
+      { scheme, clientBuffer: config.clientBuffer },
     );
     if (config.greeting !== '') this.#clients.setGreeting(Buffer.from(config.greeting));
     this.#descriptors = new DescriptorPolicy({
       logger,
       crowded: components.crowded,
-      clients: () => this.#clients.size,
+      clients: () => this.#clients.size + this.#streams.size + this.#api.size,
     });
+    const origins = new AllowedOrigins(config.allowedOrigins);
+    const sse = createSse({
+      feed: this.#feed,
+      admission: this.admission,
+      descriptors: this.#descriptors,
+      origins,
+      tokens: this.tokens,
+      clientBuffer: config.clientBuffer,
+      metrics,
+      logger,
+    });
+    this.#streams = sse.streams;
+    this.#api = new HistoryApi(
+      { end: () => this.#stream.position, tokens: this.tokens, logger, metrics },
+      { scheme, limits: config.limits },
+    );
     this.#app = new NotificationApp({
       clients: this.#clients,
       feedRequests: new FeedRequests(
@@ -116,8 +138,13 @@ export class NotificationServer {
       descriptors: this.#descriptors,
       policy: new HttpPolicy(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
-      origins: new AllowedOrigins(config.allowedOrigins),
-      resources: [...pageResources(loadPage(), () => this.#status), ...documentResources()],
+      origins,
+      resources: [
+        ...pageResources(loadPage(), () => this.#status),
+        ...documentResources(),
+        sse.resource,
+        ...this.#api.resources,
+      ],
       metrics,
       logger,
     });
@@ -151,7 +178,10 @@ export class NotificationServer {
             inherited = false;
             components.greeting(Buffer.from(json).toString());
           },
-          journal: (directory, epoch) => this.#feed.journal(directory, epoch),
+          journal: (directory, epoch) => {
+            this.#feed.journal(directory, epoch);
+            this.#api.journal(directory, epoch);
+          },
           connected: components.streaming,
           traced: (traces) => traced.tell(traces),
         },
@@ -188,6 +218,7 @@ export class NotificationServer {
     this.#clients.publishThrough(this.#listener);
     const taken = await this.#listener.listen(host, port);
     this.#clients.start();
+    this.#streams.start();
     this.#feed.start();
     this.#stream.start();
     this.#descriptors.start(this.#listener, config.limits.max);
@@ -203,6 +234,7 @@ export class NotificationServer {
     this.tokens.set(tokens);
     this.#ledger.setTokenLimits(connectionLimits(tokens));
     this.#clients.tokensChanged((token) => this.tokens.holds(token));
+    this.#streams.tokensChanged((token) => this.tokens.holds(token));
   }
 
   /** What another process did to the count that all share. */
@@ -223,6 +255,8 @@ export class NotificationServer {
     this.#stream.stop();
     this.#listener?.stopListening();
     this.#clients.stop(elsewhere);
+    this.#streams.stop();
+    this.#api.stop();
     this.#feed.stop();
     this.admission.stop();
     this.#listener?.close();

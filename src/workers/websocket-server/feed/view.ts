@@ -16,7 +16,7 @@ export interface View {
 }
 
 /** Tells which entries, with a frame each, a view lets through. */
-export function filterOf({ kinds, peers }: View): (entry: Uint8Array) => boolean {
+export function filterOf({ kinds, peers }: Pick<View, 'kinds' | 'peers'>): (entry: Uint8Array) => boolean {
   const ofKinds = kinds === undefined ? undefined : new Set(kinds);
   const ofPeers = peers === undefined ? undefined : new Set(peers);
   return (entry) =>

@@ -1,22 +1,34 @@
 /** What a path of the port is, and what it answers. */
 
 import { type FeedProblem, PROBLEM_TYPE } from '../../../shared/firehose/problems.js';
-import type { HttpRequest } from '../transport/index.js';
+import type { HttpRequest, ResponseStream } from '../transport/index.js';
 
 export type Headers = readonly (readonly [name: string, value: string])[];
 
-/** What a resource answers, without what every answer has. */
-export interface Answer {
+interface Head {
   readonly status: number;
   readonly contentType: string;
   readonly headers?: Headers;
+}
+
+interface Whole extends Head {
   readonly body: string | Uint8Array;
 }
 
-/** How a resource says that it does not do what it is asked. */
-type Refuse = (problem: FeedProblem, request: HttpRequest) => Answer;
+interface Streamed extends Head {
+  /** Writes the body, from the turn of the answer on. Not called for a HEAD. */
+  readonly stream: (out: ResponseStream) => void;
+  /** Bytes of it, where they are known. */
+  readonly length?: number;
+}
 
-interface Asked {
+/** What a resource answers, without what every answer has. */
+export type Answer = Whole | Streamed;
+
+/** How a resource says that it does not do what it is asked. */
+export type Refuse = (problem: FeedProblem, request: HttpRequest) => Answer;
+
+export interface Asked {
   readonly request: HttpRequest;
   /** Where the request comes from. */
   readonly client: string;

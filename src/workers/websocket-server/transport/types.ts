@@ -40,9 +40,9 @@ export interface StreamedAnswer extends AnswerHead {
   /** Bytes of the body, exactly: with the last of them it ends; undefined: it goes on until its end, in chunks. */
   readonly length?: number;
   /**
-   * Called once, in the turn of the answer, unless the request is a HEAD; where the client is gone already too, and then told so. The head is
-   * sent with the first bytes. From here on the connection is no longer among those that `connected` counted: whoever streams counts it, as a
-   * WebSocket is counted.
+   * Called once, in the turn of the answer, unless the request is a HEAD or the status 304: these have no body. Where the client is gone
+   * already too, and then told so. The head is sent with the first bytes. From here on the connection is no longer among those that
+   * `connected` counted: whoever streams counts it, as a WebSocket is counted.
    */
   readonly stream: (out: ResponseStream) => void;
 }

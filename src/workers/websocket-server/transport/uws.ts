@@ -161,7 +161,7 @@ class App<Data> {
   #answer(response: Uws.HttpResponse, method: string, answer: HttpAnswer): void {
     const { loaded } = this;
     if (!('stream' in answer)) answerWhole(response, answer, { method, loaded });
-    else if (method === 'HEAD') answerWithoutBody(response, answer, loaded);
+    else if (method === 'HEAD' || answer.status === 304) answerWithoutBody(response, answer, loaded);
     else
       response.cork(() => {
         const out = new UwsStream(response, answer, (stream) => this.streams.delete(stream));

@@ -184,7 +184,7 @@ class WsListener<Data> implements Listener, WsHome<Data> {
     answer: HttpAnswer,
   ): void {
     if (!('stream' in answer)) answerWhole(response, answer);
-    else if (method === 'HEAD') answerWithoutBody(response, answer);
+    else if (method === 'HEAD' || answer.status === 304) answerWithoutBody(response, answer);
     else {
       this.#visits.get(visitKey(visitor.raw))?.();
       const components = { visitor, response, chunks: this.#chunks };

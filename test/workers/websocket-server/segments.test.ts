@@ -1,0 +1,361 @@
+/** The archive over HTTP: whole segments of the history, which never change. */
+
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { Archive } from '../../../src/shared/archive/archive.js';
+import { Archiver } from '../../../src/shared/archive/archiver.js';
+import type { ArchiveSegment } from '../../../src/shared/archive/segment.js';
+import { hashOfToken, tokenLine } from '../../../src/shared/firehose/tokens.js';
+import { block } from '../../../src/shared/messages/index.js';
+import { QUEUES } from '../../../src/shared/queues.js';
+import { listenToEvents } from '../../support/event-stream.js';
+import { allPages, eventsOf } from '../../support/history-pages.js';
+import { listen, type Served, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { temporaryDirectory } from '../../support/temporary.js';
+import { waitFor } from '../../support/wait.js';
+
+const { perSource } = QUEUES.transfers.bounds;
+
+/** More of a segment than what systems keep of a connection that nobody reads. */
+const LARGE = { segmentBytes: 24_000_000, blocks: 700, padding: 40_000 };
+
+const numbered = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+interface Listed {
+  readonly first: number;
+  readonly last: number;
+  readonly next: string;
+  readonly frames: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly plain_bytes: number;
+  readonly plain_sha256: string;
+  readonly url: string;
+}
+
+const listOf = async (http: string) =>
+  (await (await fetch(`${http}/api/v1/segments`)).json()) as { segments: Listed[]; next?: string };
+
+const linesOf = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** Has the journal's sealed segments archived. */
+async function archive({ feed }: Pick<Served, 'feed'>): Promise<readonly ArchiveSegment[]> {
+  const archiver = new Archiver({ directory: feed.journal.directory, by: process.pid, progress: () => {} });
+  archiver.sweep();
+  for (const segment of archiver.due()) await archiver.archive(segment);
+  return new Archive({ directory: feed.journal.directory }).list();
+}
+
+/** An answer as it stands on the wire, read when it is wanted. */
+async function raw(
+  t: Pick<TestContext, 'after'>,
+  port: number,
+  path: string,
+  headers = '',
+): Promise<Socket & { all: () => Buffer }> {
+  const socket = connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.on('error', () => {});
+  const chunks: Buffer[] = [];
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`);
+  socket.on('data', (chunk) => chunks.push(chunk));
+  return Object.assign(socket, { all: () => Buffer.concat(chunks) });
+}
+
+/** Until all of an answer with a length is there, or no more of it comes. */
+async function ended(
+  answer: Awaited<ReturnType<typeof raw>>,
+): Promise<{ readonly body: Buffer; readonly length: number; readonly head: string }> {
+  const parts = () => {
+    const all = answer.all();
+    const head = all.toString('latin1', 0, all.indexOf('\r\n\r\n')).toLowerCase();
+    return { head, body: bodyOf(all), length: Number(/content-length: (\d+)/.exec(head)?.[1] ?? Number.NaN) };
+  };
+  await waitFor(() => answer.readableEnded || answer.destroyed || parts().body.length >= parts().length, {
+    what: 'the end of the answer',
+    everyMs: 50,
+  });
+  return parts();
+}
+
+const bodyOf = (answer: Buffer) => answer.subarray(answer.indexOf('\r\n\r\n') + 4);
+
+for (const transport of TRANSPORTS)
+  describe(`the archive on ${transport}`, () => {
+    /** Some segments, and what is not sealed yet; the last block's height. */
+    async function serve(
+      t: TestContext,
+      changes = {},
+      { segmentBytes = 200_000, blocks = 600, padding = 1000, tokens = '' } = {},
+    ) {
+      const served = await serveNotifications(
+        t,
+        { p2p_websocket_transport: transport, p2p_notification_servers: 1, ...changes },
+        { journal: { segmentBytes }, ...(tokens !== '' && { tokens }) },
+      );
+      let last = 0;
+      const first = served.feed.blocks(1);
+      for (let count = 0; count < blocks; count += 20)
+        last = served.feed.blocks(20, randomBytes(padding).toString('base64url').slice(0, padding));
+      const segments = await archive(served);
+      assert.ok(segments.length > 0, 'a segment');
+      return { ...served, segments, first, last };
+    }
+
+    it('lists what there is, and each of it is what a stream would tell', async (t) => {
+      const { http, segments, first, last, feed } = await serve(t);
+      const { segments: listed, next } = await listOf(http);
+      assert.deepEqual(
+        listed.map((each) => each.first),
+        segments.map((each) => each.first),
+      );
+      const told = [];
+      for (const segment of listed) {
+        const bytes = Buffer.from(
+          await (
+            await fetch(http + segment.url, { headers: { 'accept-encoding': 'identity' } })
+          ).arrayBuffer(),
+        );
+        assert.deepEqual([bytes.length, sha256(bytes)], [segment.plain_bytes, segment.plain_sha256]);
+        const lines = linesOf(bytes.toString());
+        assert.equal(lines.length, segment.frames);
+        told.push(...lines);
+      }
+      // Back-fill, then the stream: no gap, no repeat.
+      const stream = await listenToEvents(t, `${http}/events?cursor=${encodeURIComponent(next ?? '')}`);
+      const newest = feed.blocks(5);
+      await waitFor(() => stream.heights().at(-1) === newest, { what: 'the newest block' });
+      const all = [...told, ...stream.frames()].filter(({ type }) => type === 'block');
+      assert.deepEqual(
+        all.map(({ height }) => Number(height)),
+        numbered(first, newest),
+      );
+      assert.ok(newest > last);
+      assert.deepEqual(eventsOf(await allPages(http, 'limit=1000')), [...told, ...stream.frames()]);
+    });
+
+    it('is sent as it is stored to who takes gzip, and unpacked to others', async (t) => {
+      const { http, segments, servers } = await serve(t);
+      const [segment] = segments;
+      assert.ok(segment);
+      const stored = await raw(
+        t,
+        servers.port,
+        `/api/v1/segments/${segment.first}`,
+        'Accept-Encoding: gzip\r\n',
+      );
+      const { head, body } = await ended(stored);
+      assert.match(head, /content-encoding: gzip/);
+      assert.match(head, new RegExp(`content-length: ${segment.bytes}\\b`));
+      assert.deepEqual(body, readFileSync(segment.path));
+      const unpacked = await fetch(`${http}/api/v1/segments/${segment.first}`, {
+        headers: { 'accept-encoding': 'identity' },
+      });
+      assert.equal(unpacked.headers.get('content-encoding'), null);
+      assert.equal(unpacked.headers.get('content-type'), 'application/x-ndjson');
+      assert.match(unpacked.headers.get('vary') ?? '', /accept-encoding/i);
+      assert.deepEqual(Buffer.from(await unpacked.arrayBuffer()), gunzipSync(readFileSync(segment.path)));
+    });
+
+    it('need not be sent again to who has it', async (t) => {
+      const { http, segments } = await serve(t);
+      const url = `${http}/api/v1/segments/${segments[0]?.first}`;
+      const ask = (headers: Record<string, string>, method = 'GET') =>
+        fetch(url, { method, headers: { 'accept-encoding': 'identity', ...headers } });
+      const first = await ask({}, 'HEAD');
+      const tag = first.headers.get('etag') ?? '';
+      assert.match(tag, /^"[^"]+"$/);
+      assert.match(first.headers.get('cache-control') ?? '', /public, max-age=\d+, immutable/);
+      assert.equal(first.headers.get('content-length'), String(segments[0]?.plainBytes));
+      assert.equal(await first.text(), '');
+      const packed = (await ask({ 'accept-encoding': 'gzip' }, 'HEAD')).headers.get('etag');
+      assert.notEqual(packed, tag);
+      const known = await ask({ 'if-none-match': `"x", ${tag}` });
+      assert.deepEqual([known.status, known.headers.get('etag'), await known.text()], [304, tag, '']);
+      assert.equal(known.headers.get('content-length'), null);
+      assert.equal((await ask({ 'if-none-match': packed ?? '' })).status, 200);
+      assert.equal((await ask({ 'if-match': packed ?? '' })).status, 412);
+    });
+
+    it('gives the parts that are asked for, of both forms, to the byte', async (t) => {
+      // More than one gzip member each.
+      const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
+      const segment = segments.find(({ members }) => members.length > 2);
+      assert.ok(segment, 'a segment of several members');
+      const path = `/api/v1/segments/${segment.first}`;
+      const stored = readFileSync(segment.path);
+      const plain = gunzipSync(stored);
+      const { plainOffset: edge = 0 } = segment.members[1] ?? {};
+      const ranges = (size: number) => [
+        [0, 0],
+        [0, 99],
+        [size - 1, size - 1],
+        [edge - 1, edge],
+        [edge, edge],
+        [edge - 5, size - 2],
+        [1, size - 1],
+        [0, size - 1],
+      ];
+      for (const [from = 0, to = 0] of ranges(plain.length)) {
+        const part = await fetch(http + path, {
+          headers: { range: `bytes=${from}-${to}`, 'accept-encoding': 'identity' },
+        });
+        assert.deepEqual(
+          [part.status, part.headers.get('content-range')],
+          [206, `bytes ${from}-${to}/${plain.length}`],
+        );
+        assert.ok(
+          Buffer.from(await part.arrayBuffer()).equals(plain.subarray(from, to + 1)),
+          `${from}-${to}`,
+        );
+      }
+      for (const [from = 0, to = 0] of [
+        [0, 9],
+        [100, stored.length - 1],
+        [stored.length - 3, stored.length - 1],
+      ]) {
+        const part = await raw(
+          t,
+          servers.port,
+          path,
+          `Accept-Encoding: gzip\r\nRange: bytes=${from}-${to}\r\n`,
+        );
+        const { head, body } = await ended(part);
+        assert.match(head, /^http\/1\.1 206 /);
+        assert.deepEqual(body, stored.subarray(from, to + 1));
+      }
+      const ask = (headers: Record<string, string>, method = 'GET') =>
+        fetch(http + path, { method, headers: { 'accept-encoding': 'identity', ...headers } });
+      const suffix = await ask({ range: 'bytes=-7' });
+      assert.deepEqual(Buffer.from(await suffix.arrayBuffer()), plain.subarray(-7));
+      const behind = await ask({ range: `bytes=${plain.length}-` });
+      assert.deepEqual(
+        [behind.status, behind.headers.get('content-range')],
+        [416, `bytes */${plain.length}`],
+      );
+      const tag = (await ask({}, 'HEAD')).headers.get('etag') ?? '';
+      assert.equal((await ask({ range: 'bytes=0-1', 'if-range': tag })).status, 206);
+      for (const headers of [
+        { range: 'bytes=0-1', 'if-range': '"other"' },
+        { range: 'bytes=0-1,4-5' },
+        { range: 'lines=0-1' },
+      ]) {
+        const whole = await ask(headers as unknown as Record<string, string>);
+        assert.equal(whole.status, 200);
+        assert.equal((await whole.arrayBuffer()).byteLength, plain.length);
+      }
+      assert.equal((await ask({ range: 'bytes=0-1' }, 'HEAD')).status, 200);
+    });
+
+    it('goes on to who reads a segment that is deleted, and is not there for others', async (t) => {
+      const { http, segments, servers } = await serve(t, {}, LARGE);
+      const [segment] = segments;
+      assert.ok(segment);
+      const path = `/api/v1/segments/${segment.first}`;
+      const whole = readFileSync(segment.path);
+      const reader = await raw(t, servers.port, path, 'Accept-Encoding: gzip\r\n');
+      await waitFor(() => reader.all().length > 0, { what: 'its beginning' });
+      reader.pause();
+      rmSync(segment.path);
+      rmSync(segment.path.replace(/\.ndjson\.gz$/, '.json'));
+      assert.equal((await fetch(http + path)).status, 404);
+      assert.equal(
+        (await listOf(http)).segments.some(({ first }) => first === segment.first),
+        false,
+      );
+      reader.resume();
+      assert.ok((await ended(reader)).body.equals(whole));
+    });
+
+    it('breaks off visibly where a segment is damaged under its reader, and others notice nothing', async (t) => {
+      const { http, url, segments, servers, feed } = await serve(t, {}, LARGE);
+      const live = await listen(t, url);
+      const [segment] = segments;
+      assert.ok(segment);
+      const path = `/api/v1/segments/${segment.first}`;
+      const whole = readFileSync(segment.path);
+      for (const damage of [
+        () => truncateSync(segment.path, whole.length - 100),
+        () => {
+          const bytes = Buffer.from(whole);
+          bytes[bytes.length - 200] = Number(bytes.at(-200)) ^ 1;
+          writeFileSync(segment.path, bytes);
+        },
+      ]) {
+        for (const encoding of ['gzip', 'identity']) {
+          writeFileSync(segment.path, whole);
+          const reader = await raw(t, servers.port, path, `Accept-Encoding: ${encoding}\r\n`);
+          await waitFor(() => reader.all().length > 0, { what: 'its beginning' });
+          reader.pause();
+          damage();
+          reader.resume();
+          const { body, length } = await ended(reader);
+          assert.ok(body.length < length, `${encoding}: ${body.length} of ${length} bytes`);
+        }
+      }
+      const last = feed.blocks(1);
+      await waitFor(() => live.heights().at(-1) === last, { what: 'a live block' });
+      // What is not as it was is not begun.
+      truncateSync(segment.path, 1000);
+      assert.ok((await fetch(http + path)).status >= 400);
+    });
+
+    it('sends a source so many at once, and refuses more', async (t) => {
+      const { http, segments, servers } = await serve(
+        t,
+        { p2p_websocket_trusted_source_cidrs: ['none'] },
+        LARGE,
+      );
+      const path = `/api/v1/segments/${segments[0]?.first}`;
+      const readers = [];
+      for (let count = 0; count < perSource; count++) {
+        const reader = await raw(t, servers.port, path, 'Accept-Encoding: identity\r\n');
+        await waitFor(() => reader.all().length > 0, { what: 'its beginning' });
+        reader.pause();
+        readers.push(reader);
+      }
+      const refused = await fetch(http + path);
+      assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1']);
+      readers[0]?.destroy();
+      await waitFor(
+        async () => (await fetch(http + path, { headers: { range: 'bytes=0-1' } })).status === 206,
+        {
+          what: 'a slot given back',
+        },
+      );
+    });
+
+    it('is not for a token that some kinds are left out of', async (t) => {
+      const file = join(temporaryDirectory(t), 'tokens');
+      writeFileSync(
+        file,
+        `${[
+          tokenLine({ name: 'all', hash: hashOfToken('everything'), replay: true }),
+          tokenLine({ name: 'some', hash: hashOfToken('blocks'), replay: true, kinds: [block.id] }),
+        ].join('\n')}\n`,
+      );
+      const { http } = await serve(t, {}, { tokens: file });
+      const ask = (token: string) =>
+        fetch(`${http}/api/v1/segments`, { headers: { authorization: `Bearer ${token}` } });
+      assert.deepEqual(
+        [(await ask('everything')).status, (await ask('blocks')).status, (await ask('nonsense')).status],
+        [200, 403, 401],
+      );
+      const { segments } = (await (await ask('everything')).json()) as { segments: Listed[] };
+      const one = await fetch(`${http}${segments[0]?.url}?token=everything`);
+      assert.match(one.headers.get('cache-control') ?? '', /^private/);
+      assert.equal((await fetch(`${http}${segments[0]?.url}?token=blocks`)).status, 403);
+    });
+  });
