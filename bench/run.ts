@@ -34,6 +34,10 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
     { what: 'records into Kafka beside Kafka’s own producer', load: () => import('./kafka-producing.js') },
   ],
   ['P9', { what: 'start to ready', load: () => import('./start.js') }],
+  ['P11', { what: 'replay from the journal', load: () => import('./replay.js') }],
+  ['P12', { what: 'filters', load: () => import('./filters.js') }],
+  ['P13', { what: 'bytes and CPU of each rendering', load: () => import('./renderings.js') }],
+  ['P15', { what: 'gateways on one broker', load: () => import('./gateways.js') }],
   ['J', { what: 'the journal alone', load: () => import('./journal.js') }],
 ]);
 
@@ -45,7 +49,8 @@ const USAGE = `Usage: npm run bench -- [ID …] [options]
 ${[...BENCHMARKS].map(([id, { what }]) => `  ${id}  ${what}`).join('\n')}
 
 Options:
-  --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P7: 20, P8: 10, P10: 4),
+  --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P7: 20, P8: 10, P10: 4,
+                 P13: 5, P15: 10),
                  and of P6's lasting load (600)
   --runs N       runs of each contestant (5); the table shows the median and the spread
   --quick        ${QUICK.runs} runs of ${QUICK.seconds} s, unless the two before say otherwise

@@ -68,7 +68,23 @@ function wholeServer({ figures }: BenchmarkResult): string[] {
   ];
 }
 
-/** P0's figures, then what is aimed at by all of them, and how it came out. */
+/** Figures of one benchmark: a row for each that has a name of its own, a column for each unit. */
+function byUnit({ id, figures }: BenchmarkResult): string[] {
+  const units = unique(figures.map(({ unit }) => unit));
+  const rows = unique(figures.map(({ name }) => name)).map((name) => [
+    name,
+    ...units.map((unit) => {
+      const found = figures.find((each) => each.name === name && each.unit === unit);
+      return found === undefined ? '' : withSpread(found);
+    }),
+  ]);
+  return table([id, ...units], rows);
+}
+
+/** Those whose figures say more than their ratios: the feed's. */
+const SHOWN_WHOLE = ['P11', 'P12', 'P13', 'P14', 'P15'];
+
+/** P0's figures and those of the feed, then what is aimed at by all of them, and how it came out. */
 export function markdownOf(results: readonly BenchmarkResult[]): string[] {
   const aims = results.flatMap(({ id, ratios, notRun = [] }) => [
     ...notRun.map((what) => [id, what.split(':', 1)[0] ?? '', '', '', '**not run**']),
@@ -86,6 +102,9 @@ export function markdownOf(results: readonly BenchmarkResult[]): string[] {
   const first = results.find(({ id }) => id === 'P0');
   return [
     ...(first === undefined || first.figures.length === 0 ? [] : [...wholeServer(first), '']),
+    ...results
+      .filter(({ id, figures }) => SHOWN_WHOLE.includes(id) && figures.length > 0)
+      .flatMap((result) => [...byUnit(result), '']),
     ...table(['id', 'what', 'measured', 'aim', ''], aims),
   ];
 }
