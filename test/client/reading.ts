@@ -15,7 +15,7 @@ export interface Reading {
   readonly stop: () => void;
 }
 
-const hashesOf = (events: readonly FeedEvent[]): string[] =>
+export const hashesOf = (events: readonly FeedEvent[]): string[] =>
   events.flatMap((event) => ('hash' in event ? event.hash : []));
 
 /** Follows until the test ends; `ws` unless told, and impatient. `each` is awaited in the loop. */
