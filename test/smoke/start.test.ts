@@ -118,6 +118,41 @@ test('two commands from a fresh clone: blocks mined by node 1 reach node 3, and 
     /^12D3KooW\w+ \/ip4\/127\.0\.0\.1\/.*\n(?:.*\n)*203\.0\.113\.7 until 20\S+Z by operator\n$/,
   );
 
+  // It shows a block, is killed, and goes on with the next when it is started again.
+  const consumer = join(clone, '../consumer');
+  writeFileSync(
+    join(consumer, 'feed.mjs'),
+    readmeBlocks('js').find((code) => code.includes('teranode-p2p-feed')) ?? '',
+  );
+  const heights: number[] = [];
+  for (const blocks of [2, 4]) {
+    const reader = spawn(process.execPath, ['feed.mjs'], {
+      cwd: consumer,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    context.after(() => reader.kill('SIGKILL'));
+    let shown = '';
+    for (const stream of [reader.stdout, reader.stderr]) stream.on('data', (data) => (shown += data));
+    const heightsShown = () =>
+      [...shown.matchAll(/^\S+Z block (\d+) [0-9a-f]{64}$/gm)].map(([, height]) => Number(height));
+    await waitFor(() => heights.length + heightsShown().length >= blocks, {
+      timeoutMs: 60_000,
+      what: 'blocks',
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${shown}`);
+    });
+    reader.kill('SIGKILL');
+    heights.push(...heightsShown());
+  }
+  // What was being shown when it was killed may come again.
+  const distinct = [...new Set(heights)];
+  assert.deepEqual(
+    distinct,
+    distinct.map((_, index) => Number(distinct[0]) + index),
+    String(heights),
+  );
+
   const started = performance.now();
   process.kill(-(child.pid as number), 'SIGINT');
   const [code] = await within(exited, 20_000, 'Ctrl-C');

@@ -36,7 +36,11 @@ const EXAMPLE = { cursor: '4f9c0a1b2d3e4f56.1742', oldest: '4f9c0a1b2d3e4f56.0' 
 
 const LIMITS = {
   peers: { schema: COUNT, doc: 'Peer IDs in `peers` at the most.', example: 100 },
-  message_bytes: { schema: COUNT, doc: 'Bytes of one message of the client’s at the most.', example: 1024 },
+  message_bytes: {
+    schema: COUNT,
+    doc: 'Bytes of one message of the client’s at the most; 0 where it can send none.',
+    example: 1024,
+  },
   messages_per_minute: { schema: COUNT, doc: 'Messages of the client’s a minute at the most.', example: 100 },
   buffer_bytes: {
     schema: COUNT,

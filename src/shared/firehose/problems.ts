@@ -185,7 +185,7 @@ export class FeedProblem extends Error {
   /** `detail`: of this very case, in a sentence. `extra`: members that the answer has besides. */
   constructor(
     readonly code: ProblemCode,
-    readonly detail: string = PROBLEMS[code].text,
+    readonly detail: string = PROBLEMS[code].text.replaceAll('`', ''),
     readonly extra: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail);
