@@ -3,7 +3,7 @@
  * than npm packages. A skipped or todo test is a failure, and so is a file that says nothing for its bound; a run that is interrupted
  * says what it has not run.
  *
- * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `kafka`, `interop`, `endurance` or `nightly` runs one of the others instead.
+ * Usage: `npm test [-- <part of a path> …]`; `--suite browser`, `documents`, `kafka`, `interop`, `endurance` or `nightly` runs one of the others instead.
  * `--bundle` takes servers and nodes that run within the tests' own processes from `dist/app`, as they are shipped; whole processes are from there anyway.
  * `--patience 3` makes every bound three times as long, those of the tests' own waits too: for a machine that has much else to do.
  *
@@ -43,6 +43,7 @@ const SUITE_BOUNDS: Readonly<Record<string, Bounds>> = {
 /** Suites that are a folder: what needs a browser, a broker, other programs, addresses, fixed ports or a long time. */
 const FOLDERS = [
   'browser',
+  'documents',
   'image',
   'kafka',
   'interop',
