@@ -37,6 +37,7 @@ const BENCHMARKS: ReadonlyMap<string, Entry> = new Map([
   ['P11', { what: 'replay from the journal', load: () => import('./replay.js') }],
   ['P12', { what: 'filters', load: () => import('./filters.js') }],
   ['P13', { what: 'bytes and CPU of each rendering', load: () => import('./renderings.js') }],
+  ['P14', { what: 'server-sent events beside a WebSocket', load: () => import('./events.js') }],
   ['P15', { what: 'gateways on one broker', load: () => import('./gateways.js') }],
   ['J', { what: 'the journal alone', load: () => import('./journal.js') }],
 ]);
@@ -50,7 +51,7 @@ ${[...BENCHMARKS].map(([id, { what }]) => `  ${id}  ${what}`).join('\n')}
 
 Options:
   --seconds N    length of each run, where a benchmark runs by time (P0: 60, P1: 30, P3: 10, P7: 20, P8: 10, P10: 4,
-                 P13: 5, P15: 10),
+                 P13, P14: 5, P15: 10),
                  and of P6's lasting load (600)
   --runs N       runs of each contestant (5); the table shows the median and the spread
   --quick        ${QUICK.runs} runs of ${QUICK.seconds} s, unless the two before say otherwise

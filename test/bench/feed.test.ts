@@ -1,7 +1,8 @@
-/** P11 to P13 with few of everything: that all arrives and each figure is told, not what it is. */
+/** P11 to P14 with few of everything: that all arrives and each figure is told, not what it is. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { run as runEvents } from '../../bench/events.js';
 import { run as runFilters } from '../../bench/filters.js';
 import { run as runRenderings } from '../../bench/renderings.js';
 import { run as runReplay } from '../../bench/replay.js';
@@ -35,5 +36,9 @@ describe('the benchmarks of the feed', () => {
     check(result, 1);
     const packed = result.ratios.find(({ aim }) => aim !== undefined);
     assert.ok(Number(packed?.value) < 1);
+  });
+
+  it('send events beside WebSockets', async () => {
+    check(await runEvents(options, 50), 2);
   });
 });
