@@ -22,6 +22,8 @@ const TYPED: readonly (readonly [string, readonly string[]])[] = [
   ['teranode-p2p --set network=testnet ch', ['check']],
   ['teranode-p2p start --set p2p_enable_nat=', ['p2p_enable_nat=true', 'p2p_enable_nat=false']],
   ['teranode-p2p tail --js', ['--json']],
+  ['teranode-p2p tail --cursor ol', ['oldest']],
+  ['teranode-p2p tail --since 1', ['10m', '1h']],
   ['teranode-p2p tail -k blo', ['block']],
   ['teranode-p2p tail --kind block,sub', ['block,subtree']],
   ['teranode-p2p watch --network ter', ['teratestnet']],
