@@ -99,6 +99,8 @@ async function writer(context: Pick<TestContext, 'after'>, kafka: KafkaCluster, 
     await producer.send({ topic, messages });
   };
   return {
+    raw: (...values: readonly (Buffer | null)[]) =>
+      producer.send({ topic, messages: values.map((value) => ({ value })), compression: 1 }),
     status: () => send([node.status('writer')]),
     blocks: (...numbers: readonly number[]) => send(numbers.map((height) => node.block(height))),
   };
@@ -203,6 +205,31 @@ test('a topic that is deleted and made again begins another history, and is foll
   });
   await waitFor(async () => (await gateway.readiness()).status === '200', { ...WAIT, what: 'readiness' });
   assert.equal(await gateway.metric('teranode_p2p_gateway_topics_total'), 1);
+});
+
+test('records that are no frames, tombstones among them, are passed and counted', {
+  timeout: 240_000,
+}, async (context) => {
+  const kafka = await startKafka(context);
+  const topic = kafka.topic('notifications');
+  await makeTopic(kafka, topic);
+  const { blocks, raw } = await writer(context, kafka, topic);
+  await blocks(1);
+  await raw(null, Buffer.from('no json'), Buffer.from([0xff, 0xfe]), Buffer.from('{"type":"block"}'));
+  // In a batch that is packed small.
+  await raw(Buffer.alloc(900_000, '{'));
+  await blocks(2);
+  const gateway = await startGateway(context, kafka.url(topic));
+  await blocks(3);
+  await raw(null);
+  await blocks(4);
+  await waitFor(() => heights(gateway.directory).length === 4, { ...WAIT, what: 'the blocks' });
+  assert.deepEqual(heights(gateway.directory), [1, 2, 3, 4]);
+  const counts = ['shown', 'no_value', 'not_json', 'no_frame', 'too_large'].map((outcome) =>
+    gateway.metric(`teranode_p2p_gateway_records_total\\{outcome="${outcome}"\\}`),
+  );
+  assert.deepEqual(await Promise.all(counts), [4, 2, 2, 1, 1]);
+  await waitFor(async () => (await gateway.readiness()).status === '200', { ...WAIT, what: 'readiness' });
 });
 
 test('what retention took is told and counted, and reading goes on with the oldest there is', {
