@@ -26,7 +26,7 @@ export interface Wish {
 }
 
 const KINDS = [['block'], ['subtree'], ['block', 'subtree'], ['node_status', 'block'], ['node_status']];
-const MEDIA: readonly Wish['medium'][] = ['websocket'];
+const MEDIA: readonly Wish['medium'][] = ['websocket', 'sse'];
 const BATCHES = [50, 100, 250];
 const HABITS = ['steady', 'cuts', 'cuts', 'slow'] as const;
 /** Since when at the most, ms. */
