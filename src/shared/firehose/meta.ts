@@ -1,6 +1,7 @@
 /** Frames with what the server knows of them: keys appended to the plain frame, of which nothing is parsed. */
 
 import { frameOf, headerOf, type JournalledEntry, receivedAtOf } from '../journal/entry.js';
+import { frameTimestamp } from '../messages/frame.js';
 
 /** Where a frame stands, as clients are told. */
 export interface Told {
@@ -21,19 +22,25 @@ function headerKeys(header: Uint8Array): string {
   return `,"header":"${text}","previous_hash":"${bytes.subarray(from, to).reverse().toString('hex')}"`;
 }
 
+/** RFC 3339 in UTC, with milliseconds. */
+function rfc3339(at: number): string {
+  const second = frameTimestamp(at).slice(0, -1);
+  return `${second}.${String(Math.floor(at) % 1000).padStart(3, '0')}Z`;
+}
+
 /**
  * The frame of `entry` with `cursor`, `epoch`, `seq` and `received_at` behind its own keys, and of a block whose header is known `header` and
  * `previous_hash`: a copy. `entry` has a frame.
  */
 export function metaFrame({ bytes }: JournalledEntry, { cursor, epoch, seq }: Told): Uint8Array {
   const frame = frameOf(bytes);
-  const at = new Date(receivedAtOf(bytes)).toISOString();
+  const at = rfc3339(receivedAtOf(bytes));
   const header = headerOf(bytes);
   const keys = `,"cursor":"${cursor}","epoch":"${epoch}","seq":${seq},"received_at":"${at}"${header === undefined ? '' : headerKeys(header)}}`;
   // Without its closing brace, which the keys bring along.
   const kept = frame.length - 1;
   const whole = Buffer.allocUnsafe(kept + keys.length);
-  whole.set(frame.subarray(0, kept));
+  whole.set(frame);
   whole.write(keys, kept, 'latin1');
   return whole;
 }

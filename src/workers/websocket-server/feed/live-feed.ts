@@ -111,7 +111,7 @@ export class LiveFeed {
     this.#history?.close();
     this.#origin = origin;
     this.#history = new History({ directory, scheme: this.options.scheme });
-    this.#stretches = new Stretches(this.#history);
+    this.#stretches = new Stretches(this.#history, () => this.#replays.size);
   }
 
   /** Publishes what was just accepted, each with a frame. */

@@ -12,6 +12,8 @@ import type { Form } from './form.js';
 const STRETCH_BYTES = 256 * 1024;
 /** Of all stretches, with what was made of them. */
 const MAX_BYTES = QUEUES.stretches.bounds.bytes;
+/** Stretches for each who replays: its own, and one that who is a little behind comes to. */
+const KEPT_A_READER = 2;
 
 /** Frames of one epoch that follow one another. */
 export class Stretch {
@@ -86,7 +88,11 @@ export class Stretches {
   /** The least recently used first. */
   #kept: Stretch[] = [];
 
-  constructor(private readonly history: History) {}
+  /** `readers`: those who replay now. */
+  constructor(
+    private readonly history: History,
+    private readonly readers: () => number,
+  ) {}
 
   get bytes(): number {
     return this.#kept.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -110,9 +116,10 @@ export class Stretches {
     return { stretch, index: 0 };
   }
 
-  /** They grow with what is made of them. */
+  /** They grow with what is made of them. What nobody comes for any more costs the garbage collector more than reading does. */
   #forget(): void {
+    const most = KEPT_A_READER * this.readers();
     let { bytes } = this;
-    while (bytes > MAX_BYTES) bytes -= this.#kept.shift()?.bytes ?? bytes;
+    while (bytes > MAX_BYTES || this.#kept.length > most) bytes -= this.#kept.shift()?.bytes ?? bytes;
   }
 }
