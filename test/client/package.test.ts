@@ -181,6 +181,7 @@ console.log('blocks', blocks);
 test('the README’s program runs as it stands, and goes on where it was when it is started again', async (context) => {
   const server = await ScriptedServer.listen(context);
   const [, program = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync('client/README.md', 'utf8')) ?? [];
+  assert.ok(readFileSync('README.md', 'utf8').includes(program), 'the server’s README has the same');
   const folder = temporaryDirectory(context);
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(unpacked, join(folder, 'node_modules', NAME));
