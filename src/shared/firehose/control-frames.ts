@@ -61,7 +61,7 @@ export interface ErrorFrame {
 
 export type ControlFrame = HelloFrame | InfoFrame | CursorFrame | ErrorFrame;
 
-/** An `info` frame; `detail` where the code's own text does not say all. @public */
+/** An `info` frame; `detail` where the code's own text does not say all. */
 export function infoFrame(
   code: InfoCode,
   { text = INFO_CODES[code].replaceAll('`', ''), ...rest }: Omit<Partial<InfoFrame>, 'type' | 'code'> = {},
