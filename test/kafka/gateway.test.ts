@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { WebSocket } from 'ws';
 import { Senders } from '../../bench/gossip/arena.js';
 import { hashAt } from '../../bench/gossip/traffic.js';
 import { recordPlaceOf } from '../../src/shared/firehose/gateway-entry.js';
@@ -82,6 +83,46 @@ function kept(directory: string): Kept[] {
   }));
 }
 
+/** A client that goes on with its cursor wherever it is sent. */
+class Wanderer {
+  readonly hashes = new Set<string>();
+  readonly offsets: number[] = [];
+  readonly infos: unknown[] = [];
+  #cursor = 'now';
+  #socket: WebSocket | undefined;
+
+  constructor(private readonly context: Pick<TestContext, 'after'>) {}
+
+  /** Resolves when it is greeted; who is not served yet is asked again. */
+  async go(url: string): Promise<void> {
+    this.#socket?.terminate();
+    await waitFor(() => this.#connect(url), { ...WAIT, what: `a place at ${url}` });
+  }
+
+  #connect(url: string): Promise<boolean> {
+    const socket = new WebSocket(`${url}?kinds=subtree&cursor=${this.#cursor}`);
+    this.#socket = socket;
+    this.context.after(() => socket.terminate());
+    return new Promise((resolve) => {
+      socket.once('message', () => resolve(true));
+      socket.once('close', () => resolve(false));
+      socket.on('error', () => {});
+      socket.on('message', (data) => {
+        if (socket === this.#socket) this.#take(JSON.parse(String(data)));
+      });
+    });
+  }
+
+  #take({ type, hash, cursor, seq, code }: Readonly<Record<string, unknown>>): void {
+    if (type === 'subtree') {
+      this.hashes.add(String(hash));
+      this.offsets.push(Number(seq));
+    }
+    if (type === 'info') this.infos.push(code);
+    if (typeof cursor === 'string') this.#cursor = cursor;
+  }
+}
+
 const heights = (directory: string): number[] =>
   kept(directory).flatMap(({ type, height }) => (type === 'block' ? [height] : []));
 
@@ -141,6 +182,9 @@ test('what two nodes write two gateways show once, in one order, over kill -9 of
   const steady = await startGateway(context, topicUrl);
   let mortal = await startGateway(context, topicUrl);
   const client = await listen(context, steady.url);
+  // This one goes to and fro with its cursor, between the one that dies and the one that does not.
+  const wanderer = new Wanderer(context);
+  await wanderer.go(mortal.url);
   assert.equal(client.frames[0]?.type, 'node_status');
 
   const senders = await Senders.prepare(
@@ -157,7 +201,10 @@ test('what two nodes write two gateways show once, in one order, over kill -9 of
     await delay(500 + random() * 1500);
     mortal.run.child.kill('SIGKILL');
     await mortal.run.exit;
+    await wanderer.go(steady.url);
     mortal = await startGateway(context, topicUrl, { directory: mortal.directory });
+    await delay(300);
+    await wanderer.go(mortal.url);
   }
   const expected = Array.from({ length: EACH }, (_, index) => hashAt(index));
   for (const { directory } of [steady, mortal]) {
@@ -174,6 +221,12 @@ test('what two nodes write two gateways show once, in one order, over kill -9 of
     ...WAIT,
     what: 'the frames of a client',
   });
+  await waitFor(() => wanderer.hashes.size >= EACH, { ...WAIT, what: 'the frames of the one that wanders' });
+  assert.deepEqual([...wanderer.hashes].toSorted(), expected.toSorted());
+  assert.deepEqual(wanderer.infos, [], 'nothing was missing, and no cursor unknown');
+  const offsets = wanderer.offsets;
+  assert.deepEqual(new Set(offsets).size, wanderer.hashes.size, 'the same records wherever they come from');
+  context.diagnostic(`${offsets.length - wanderer.hashes.size} of its frames came again`);
   context.diagnostic(`${EACH} subtrees, ${merged} merged, ${all.length} frames in the journal`);
 });
 

@@ -20,6 +20,7 @@ import { SHARES_PORT } from './notifications.js';
 import { entryWith } from './open-journal.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
+import { waitFor } from './wait.js';
 
 const TOPIC = 'notifications';
 
@@ -168,6 +169,15 @@ export async function startGateway(
   changes: SettingChanges = {},
 ): Promise<TestGateway> {
   const initialised = await initGateway(context, topic, changes);
-  await initialised.gateway.start();
-  return { ...initialised, url: `ws://127.0.0.1:${initialised.gateway.ports.http}/p2p-ws` };
+  const { gateway } = initialised;
+  await gateway.start();
+  // They listen, and have heard of the journal.
+  await waitFor(
+    async () => {
+      const { dependencies } = await gateway.health(false);
+      return dependencies.find(({ resource }) => resource === 'notification servers')?.status === 200;
+    },
+    { what: 'notification servers at the stream' },
+  );
+  return { ...initialised, url: `ws://127.0.0.1:${gateway.ports.http}/p2p-ws` };
 }

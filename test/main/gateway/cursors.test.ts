@@ -1,0 +1,79 @@
+/** Clients that go from one gateway to another with their cursor. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
+import { type Listener, listen } from '../../support/notifications.js';
+import { waitFor } from '../../support/wait.js';
+
+const cursorAt = ({ frames }: Listener, height: number): string => {
+  const frame = frames.find((one) => one.type === 'block' && one.height === height);
+  return String(frame?.cursor ?? assert.fail(`no block ${height}`));
+};
+const infos = ({ frames }: Listener): unknown[] =>
+  frames.filter(({ type }) => type === 'info').map(({ code }) => code);
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, n) => from + n);
+
+test('a client goes on at another gateway where it was at the first, without a gap or a repeat', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const [one, other] = [new WritingNode(), new WritingNode()];
+  await topic.write(one.status('me'));
+  const gateways = [await startGateway(context, topic), await startGateway(context, topic)];
+  const url = (n: number) => `${gateways[n % 2]?.url}?kinds=block&meta=true`;
+  let client = await listen(context, url(0));
+  const [hello] = client.frames;
+  assert.equal(hello?.type, 'hello');
+  assert.equal((hello.node as Record<string, unknown>).peer_id, 'me');
+  const heard: number[] = [];
+  for (let turn = 1; turn <= 6; turn++) {
+    const heights = range(turn * 10, turn * 10 + 10);
+    // Each is written by both nodes, now the one and now the other first.
+    for (const height of heights) {
+      const records = [one.block(height), other.block(height)];
+      await topic.write(...(height % 3 === 0 ? records.reverse() : records));
+    }
+    const half = turn * 10 + 5;
+    await waitFor(() => client.heights().includes(half), { what: `block ${half}` });
+    heard.push(...client.heights().filter((height) => height <= half));
+    const cursor = cursorAt(client, half);
+    client.socket.terminate();
+    client = await listen(context, `${url(turn)}&cursor=${cursor}`);
+    assert.deepEqual(infos(client), []);
+  }
+  await waitFor(() => client.heights().length === 4, { what: 'the last blocks' });
+  assert.deepEqual([...heard, ...client.heights()], range(10, 70));
+});
+
+test('a cursor of a topic that was made anew is told to be unknown, also where its offset is there', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.status('me'), node.block(1), node.block(2), node.block(3));
+  const before = await startGateway(context, topic);
+  const client = await listen(context, `${before.url}?cursor=oldest&kinds=block`);
+  await waitFor(() => client.heights().length === 3, { what: 'the blocks' });
+  const cursor = cursorAt(client, 2);
+  await before.gateway.stop();
+  await topic.make();
+  const anew = new WritingNode();
+  await topic.write(anew.status('me'), ...range(11, 16).map((height) => anew.block(height)));
+  const after = await startGateway(context, topic);
+  const again = await listen(context, `${after.url}?cursor=${cursor}&kinds=block`);
+  await waitFor(() => again.heights().length === 5, { what: 'what there is' });
+  assert.deepEqual(infos(again), ['cursor_unknown']);
+  assert.deepEqual(again.heights(), range(11, 16));
+});
+
+test('history goes by the time of the records: since= means the same at a gateway that was started just now', async (context) => {
+  let now = Date.now() - 3_600_000;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });
+  const node = new WritingNode();
+  await topic.write(node.status('me'));
+  for (let height = 1; height <= 6; height++) {
+    now += 300_000;
+    await topic.write(node.block(height, { receivedAt: now }));
+  }
+  const { url } = await startGateway(context, topic);
+  const client = await listen(context, `${url}?kinds=block&since=${now - 600_000}`);
+  await waitFor(() => client.heights().length === 3, { what: 'the blocks since' });
+  assert.deepEqual(client.heights(), [4, 5, 6]);
+});
