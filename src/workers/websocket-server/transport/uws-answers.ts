@@ -38,7 +38,8 @@ export function answerWithoutBody(
 ): void {
   response.cork(() => {
     writeHead(response, answer);
-    if (endsWithoutBody) response.endWithoutBody(answer.length, true);
+    // Without a length its own tells one of 2^63.
+    if (endsWithoutBody && answer.length !== undefined) response.endWithoutBody(answer.length, true);
     else endHead(response, answer.length);
   });
 }
