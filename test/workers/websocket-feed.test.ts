@@ -276,6 +276,24 @@ for (const transport of TRANSPORTS)
       assert.equal(lenient.all[1]?.code, 'cursor_unknown');
     });
 
+    it('refuses pages as often as they ask, and has as much room as before', async (t) => {
+      const max = 4;
+      const { feed, url, servers } = await serve(t, { p2p_websocket_max_connections: max });
+      const refusals = 3 * max;
+      for (let count = 0; count < refusals; count++) {
+        const page = await feedClient(t, url, 'kinds=blok', { origin: 'http://page.example' });
+        await waitFor(() => page.code === 4400, { what: 'the close' });
+      }
+      const clients: FeedClient[] = [];
+      while (clients.length < max) clients.push(await feedClient(t, url, 'meta=true'));
+      const last = feed.announce(BLOCK);
+      for (const client of clients) await hears(client, last);
+      await waitFor(
+        async () => (await metricSum(servers, 'teranode_p2p_websocket_connections_total')) === refusals + max,
+        { what: 'each handshake to be counted once' },
+      );
+    });
+
     it('answers a cursor of 10 KB, and goes on serving', async (t) => {
       const { feed, url } = await serve(t);
       const client = await feedClient(t, url, 'meta=true');

@@ -21,7 +21,7 @@ const MAX_WAITING = 4096;
 /** A place that a client holds, from `enter` until `leave`. */
 export interface Place {
   readonly address: string;
-  /** Calls `answer` once, when main has answered, unless the client has left by then. */
+  /** Calls `answer` once, when main has answered, unless the client has left by then, or before it was asked. */
   confirm(answer: (granted: boolean) => void): void;
   leave(): void;
 }
@@ -63,6 +63,8 @@ export class Admission {
     return {
       address,
       confirm: (answer) => {
+        // Who is refused in its first turn: nobody would give back what main grants.
+        if (left) return;
         question = this.#ask(visitor, (given) => {
           granted = given;
           answer(given);

@@ -132,9 +132,9 @@ export class NotificationApp implements TransportHandlers<Client> {
       if (headerOf(request, 'origin') === '') return refuse(refuseAsProblem(error, request), 'refused');
       // A browser shows its page neither status nor body of an answer: it gets a socket that says so.
       place = admission.enter(client);
-      return place === undefined
-        ? full()
-        : { data: clients.newClient(place, { type: 'refused', problem: error }) };
+      if (place === undefined) return full();
+      metrics.connections.inc({ outcome: 'refused' });
+      return { data: clients.newClient(place, { type: 'refused', problem: error }) };
     }
   }
 

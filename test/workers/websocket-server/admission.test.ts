@@ -62,3 +62,16 @@ test('what the desk refuses, with nothing given back since, is refused', async (
   assert.deepEqual(answers, [false]);
   assert.equal(ledger.total, 4);
 });
+
+test('who has left before his place is confirmed takes none at the desk', async () => {
+  const { admission, ledger, settle } = behindADesk(4);
+  const answers: boolean[] = [];
+  for (let count = 0; count < 8; count++) {
+    const place = admission.enter('192.0.2.1');
+    place?.leave();
+    place?.confirm((granted) => answers.push(granted));
+    await settle();
+  }
+  assert.deepEqual(answers, []);
+  assert.equal(ledger.total, 0);
+});
