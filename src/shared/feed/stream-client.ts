@@ -241,8 +241,10 @@ export class FrameStreamClient {
   #hand(entries: readonly JournalledEntry[], next: StreamPosition): void {
     const { handlers } = this.components;
     let from = 0;
-    entries.forEach(({ bytes }, index) => {
+    entries.forEach(({ bytes, position, seq }, index) => {
       if (!isOwnStatus(bytes)) return;
+      // Whoever hears of frames may ask what is wanted behind them.
+      this.#position = { epoch: next.epoch, position, seq };
       if (index > from) handlers.frames(entries.slice(from, index));
       from = index;
       handlers.ownStatus(bytes, false);

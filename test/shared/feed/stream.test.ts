@@ -184,6 +184,32 @@ describe('the stream of entries', () => {
     assert.deepEqual(heard, ['frame 0', 'status', 'frame 1', 'frame 2']);
   });
 
+  it('wants what is behind the frames that it has just handed on, also where an own status parts them', async (t) => {
+    const { append, socketPath } = await serve(t);
+    const wanted: (readonly [heard: number, wanted: number | undefined])[] = [];
+    const client = new FrameStreamClient(
+      {
+        logger: keptLog().logger,
+        handlers: {
+          frames: (entries) => wanted.push([entries.at(-1)?.seq ?? -1, client.position?.seq]),
+          gap: () => {},
+          ownStatus: () => {},
+        },
+      },
+      { socketPath },
+    );
+    t.after(() => client.stop());
+    client.start();
+    await until(() => client.connected, 'connection');
+    append(...frames(2), STATUS, ...frames(2), STATUS);
+    await until(() => wanted.at(-1)?.[0] === 5, 'frames');
+    assert.deepEqual(
+      wanted,
+      wanted.map(([heard]) => [heard, heard + 1]),
+    );
+    assert.equal(wanted.length, 3);
+  });
+
   it('takes entries without a frame for no gap', async (t) => {
     const { append, socketPath } = await serve(t);
     const { client, heard } = reader(t, socketPath);
