@@ -32,6 +32,8 @@ export class PacedAnswer {
 
   /** Resolves when there is room for more, or it is over. */
   async write(bytes: Uint8Array): Promise<void> {
+    // Its client may have gone before the first bytes: nobody would end the watch.
+    if (this.over) return;
     this.#timer ??= this.#watch();
     for (let at = 0; at < bytes.length && !this.over; at += chunkBytes) {
       const chunk = bytes.subarray(at, at + chunkBytes);
