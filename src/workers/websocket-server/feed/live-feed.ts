@@ -1,7 +1,6 @@
 /** The feed for those who filter it, replay it, or are told their place in it, over whatever medium they are served. */
 
 import { monotonic } from '../../../shared/clock.js';
-import { errorMessage } from '../../../shared/errors.js';
 import type { StreamLimits } from '../../../shared/firehose/control-frames.js';
 import type { CursorScheme, Place } from '../../../shared/firehose/cursor-scheme.js';
 import { History, type Started } from '../../../shared/firehose/history.js';
@@ -158,7 +157,7 @@ export class LiveFeed {
       subscription.release();
       if (error instanceof FeedProblem) throw error;
       this.components.logger.error({ err: error }, 'the history cannot be read: a client is refused');
-      throw new FeedProblem('unavailable', errorMessage(error));
+      throw new FeedProblem('unavailable');
     }
   }
 

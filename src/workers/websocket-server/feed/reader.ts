@@ -5,7 +5,6 @@
  */
 
 import { monotonic } from '../../../shared/clock.js';
-import { errorMessage } from '../../../shared/errors.js';
 import type { HelloFrame, InfoFrame } from '../../../shared/firehose/control-frames.js';
 import type { Place } from '../../../shared/firehose/cursor-scheme.js';
 import type { History } from '../../../shared/firehose/history.js';
@@ -192,7 +191,8 @@ export class Reader implements Replaying, Subscriber {
       if (!(error instanceof FeedProblem)) {
         this.components.logger.error({ err: error }, 'the history cannot be read: a client is ended');
       }
-      this.end(error instanceof FeedProblem ? error : new FeedProblem('unavailable', errorMessage(error)));
+      // What went wrong, such as the name of a file, is the operator's.
+      this.end(error instanceof FeedProblem ? error : new FeedProblem('unavailable'));
     }
   }
 
@@ -208,23 +208,27 @@ export class Reader implements Replaying, Subscriber {
     // Another process knew of frames that are yet to come here; or some of what is gathered here for the next message it has already.
     if (this.#next.seq > seam.seq) return 'live';
     const { stretch, index } = this.components.stretches().at(this.#next, live);
-    if (index === 0 && stretch.beginsAt(this.#next)) {
-      const { before } = stretch.read;
-      if (
-        this.#slow &&
-        before.some(({ code }) => code === 'gap') &&
-        this.#isGone(this.components.history().oldest(live))
-      ) {
-        this.#endSlow();
-        return 'done';
-      }
-      this.#inform(before);
+    const before = index === 0 && stretch.beginsAt(this.#next) ? stretch.read.before : [];
+    if (
+      this.#slow &&
+      before.some(({ code }) => code === 'gap') &&
+      this.#isGone(this.components.history().oldest(live))
+    ) {
+      this.#endSlow();
+      return 'done';
     }
-    return this.#take(stretch, index, seam);
+    return this.#take(stretch, { index, seam, before });
   }
 
   /** Takes of a stretch what is before the seam, as much as goes into one step. */
-  #take(stretch: Stretch, index: number, seam: Place): Step {
+  #take(
+    stretch: Stretch,
+    {
+      index,
+      seam,
+      before,
+    }: { readonly index: number; readonly seam: Place; readonly before: readonly InfoFrame[] },
+  ): Step {
     const { entries, epoch, next } = stretch.read;
     const { form } = this.#subscription.view;
     const end = epoch === seam.epoch ? seam.seq : Number.POSITIVE_INFINITY;
@@ -248,8 +252,8 @@ export class Reader implements Replaying, Subscriber {
         : { epoch, position: following.position, seq: Math.min(following.seq, end) };
     // Nothing at all: what is before the live position and not there yet comes with the next frames.
     if (at === index && this.#isAt(reached) && reached.position === this.#next.position) return 'live';
-    const infos = following === undefined ? stretch.read.after : [];
-    return this.#write(frames, { stretch, name: `${index}-${at}`, reached, infos });
+    const after = following === undefined ? stretch.read.after : [];
+    return this.#write(frames, { stretch, name: `${index}-${at}`, reached, before, after });
   }
 
   #write(
@@ -258,18 +262,26 @@ export class Reader implements Replaying, Subscriber {
       stretch,
       name,
       reached,
-      infos,
-    }: { stretch: Stretch; name: string; reached: Place; infos: readonly InfoFrame[] },
+      before,
+      after,
+    }: {
+      readonly stretch: Stretch;
+      readonly name: string;
+      readonly reached: Place;
+      readonly before: readonly InfoFrame[];
+      readonly after: readonly InfoFrame[];
+    },
   ): Step {
     const { batchMs, gzip: compressed, kinds = [], form } = this.#subscription.view;
     const written = (messages: readonly Uint8Array[]): void => {
+      this.#inform(before);
       if (messages.length > 0) {
         this.#outlet.write(messages, compressed);
         this.#wroteAt = monotonic();
         this.components.replayed(frames.length);
       }
       this.#next = reached;
-      this.#inform(infos);
+      this.#inform(after);
     };
     if (!compressed || frames.length === 0) {
       written(batchMs === undefined || frames.length === 0 ? frames : [linesOf(frames)]);
@@ -283,9 +295,12 @@ export class Reader implements Replaying, Subscriber {
       .then(
         (bytes) => {
           // Where the history is another by now, this was of the former one, and is found again there.
-          if (!this.#over && this.#lost === undefined) written([bytes]);
+          if (!this.#over && this.#lost === undefined) this.#guarded(() => written([bytes]));
         },
-        (error: unknown) => this.end(new FeedProblem('unavailable', errorMessage(error))),
+        (error: unknown) =>
+          this.#guarded(() => {
+            throw error;
+          }),
       )
       .finally(() => {
         this.#compressing = false;

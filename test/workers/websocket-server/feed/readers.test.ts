@@ -100,6 +100,39 @@ describe('a reader', () => {
     assert.deepEqual(order, [...range(1, lost), `gap ${lost} ${next - 1}`, ...range(next + 1, 200)]);
   });
 
+  it('is told of it once, however many wait for their messages to be compressed', async (t) => {
+    const { announce, join, directory } = testFeed(t, { segmentBytes: 128 * KIB });
+    for (let index = 0; index < 200; index++) announce(BLOCK);
+    const firsts = segmentsAmong(FILES.list(directory));
+    rmSync(pathOf(directory, segmentName(Number(firsts[2]))));
+    const many = 4 * QUEUES.stretches.bounds.compressing;
+    const view = { batchMs: 50, gzip: true };
+    const outlets = Array.from({ length: many }, () => join({ type: 'oldest' }, view));
+    for (const outlet of outlets) {
+      await turnsUntil(() => outlet.topics.size > 0, 'the live feed to be joined');
+      assert.deepEqual(infos(outlet), ['gap']);
+    }
+  });
+
+  it('is told nothing of the server’s files where they cannot be read', async (t) => {
+    const { announce, join, directory } = testFeed(t);
+    for (let index = 0; index < 200; index++) announce(BLOCK, BLOCK);
+    const outlet = join({ type: 'oldest' }, {}, (each) => {
+      each.reads = false;
+    });
+    await turnsUntil(() => outlet.buffered > QUEUES.replayToClient.bounds.bytes, 'the reader to be full');
+    rmSync(directory, { recursive: true });
+    assert.throws(
+      () => join({ type: 'oldest' }),
+      (problem: Error) =>
+        !problem.message.includes(directory) && 'code' in problem && problem.code === 'unavailable',
+    );
+    outlet.buffered = 0;
+    outlet.reader?.drained();
+    await turnsUntil(() => outlet.problem !== undefined || outlet.topics.size > 0, 'its end');
+    assert.ok(!outlet.problem?.body().includes(directory), outlet.problem?.body());
+  });
+
   it('goes on from the journal where the live feed has a gap', async (t) => {
     const { announce, missed, join, feed } = testFeed(t);
     const outlets = [join(), join(undefined, { batchMs: 50 }), join(undefined, { batchMs: 50, gzip: true })];
