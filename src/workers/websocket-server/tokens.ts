@@ -32,6 +32,8 @@ const BEARER = /^bearer +(\S+) *$/i;
 export class Tokens {
   #known: readonly Known[] | undefined;
   #anonymous: FeedToken | undefined;
+  /** Names that stand for another token since the last `set`. */
+  #replaced: ReadonlySet<string> = new Set();
 
   /** `tokens` as `set` takes them. */
   constructor(tokens: readonly FeedToken[] | undefined) {
@@ -40,6 +42,10 @@ export class Tokens {
 
   /** Those that count from now on; undefined: everybody may have everything. */
   set(tokens: readonly FeedToken[] | undefined): void {
+    const former = new Map(this.#known?.map(({ name, hash }) => [name, hash]));
+    this.#replaced = new Set(
+      tokens?.flatMap(({ name, hash }) => ((former.get(name) ?? hash) === hash ? [] : [name])),
+    );
     this.#anonymous = tokens?.find(({ name }) => name === ANONYMOUS);
     this.#known = tokens
       ?.filter(({ name }) => name !== ANONYMOUS)
@@ -66,9 +72,10 @@ export class Tokens {
     };
   }
 
-  /** Whether who was granted something by the token of this name may still have it; empty: without one. */
+  /** Whether who was granted something before the last `set` by the token that had this name may still have it; empty: without one. */
   holds(name: string): boolean {
     if (this.#known === undefined) return true;
+    if (this.#replaced.has(name)) return false;
     return name === ANONYMOUS
       ? this.#anonymous !== undefined
       : this.#known.some((each) => each.name === name);

@@ -96,8 +96,10 @@ describe('tokens', () => {
   it('count no longer once they are not in the file', () => {
     const tokens = new Tokens(parseTokens(FILE));
     assert.ok(tokens.holds('all'));
+    tokens.set(parseTokens(FILE.replace(hashOfToken('for-live'), hashOfToken('another'))));
+    assert.deepEqual([tokens.holds('all'), tokens.holds('live')], [true, false], 'another of the same name');
     tokens.set(parseTokens(`live:${hashOfToken('another')}:`));
-    assert.equal(tokens.holds('all'), false);
+    assert.deepEqual([tokens.holds('all'), tokens.holds('live')], [false, true]);
     assert.throws(() => admitting(tokens)('token=for-all'), { code: 'token_unknown' });
     assert.throws(() => admitting(tokens)('token=for-live'), { code: 'token_unknown' });
     assert.equal(admitting(tokens)('token=another').token, 'live');
