@@ -51,6 +51,7 @@ for (const transport of TRANSPORTS)
       const all = await feedClient(t, url, 'cursor=now', { headers: bearer('all') });
       const blocks = await feedClient(t, url, 'meta=true&token=for-blocks');
       await waitFor(() => blocks.all.length > 0, { what: 'hello' });
+      assert.ok(blocks.all[0] !== undefined && !('node' in blocks.all[0]), 'of another kind');
       assert.deepEqual((blocks.all[0] as { limits?: object } | undefined)?.limits, {
         peers: 100,
         message_bytes: 1024,

@@ -67,7 +67,7 @@ const HELLO = {
   node: {
     schema: { type: 'object', properties: { type: { const: 'node_status' } }, required: ['type'] },
     doc: 'The newest `node_status` of the server’s own node, as a plain frame.',
-    leftOut: 'while the node has said nothing yet',
+    leftOut: 'while the node has said nothing yet, and where the token does not allow the kind',
     example: { timestamp: '2026-11-30T01:02:03Z', type: 'node_status', best_height: 921_337 },
   },
   limits: {

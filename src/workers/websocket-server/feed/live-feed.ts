@@ -8,6 +8,7 @@ import { FeedProblem } from '../../../shared/firehose/problems.js';
 import type { StartPoint } from '../../../shared/firehose/request.js';
 import type { JournalledEntry } from '../../../shared/journal/entry.js';
 import type { Logger } from '../../../shared/logging/logger.js';
+import { nodeStatus } from '../../../shared/messages/index.js';
 import type { NotificationServerMetrics } from '../metrics.js';
 import { LiveFrames } from './live-frames.js';
 import type { Outlet } from './outlet.js';
@@ -178,7 +179,9 @@ export class LiveFeed {
     );
     this.#readers.add(reader);
     reader.begin(() => {
-      const node = this.components.node();
+      // A token that allows kinds alone allows this one, or not.
+      const isAllowed = limits.kinds?.includes(nodeStatus.name) ?? true;
+      const node = isAllowed ? this.components.node() : undefined;
       const { cursor: oldest } = this.#historyNow().oldest(this.components.live());
       return { oldest, limits, ...(node === undefined ? {} : { node }) };
     }, started?.infos ?? []);
