@@ -288,8 +288,11 @@ for (const transport of TRANSPORTS)
       while (clients.length < max) clients.push(await feedClient(t, url, 'meta=true'));
       const last = feed.announce(BLOCK);
       for (const client of clients) await hears(client, last);
+      const further = await refusedWith(url, 'meta=true');
+      assert.deepEqual([further.status, further.body.code], [503, 'too_many_connections']);
       await waitFor(
-        async () => (await metricSum(servers, 'teranode_p2p_websocket_connections_total')) === refusals + max,
+        async () =>
+          (await metricSum(servers, 'teranode_p2p_websocket_connections_total')) === refusals + max + 1,
         { what: 'each handshake to be counted once' },
       );
     });

@@ -51,6 +51,8 @@ const UPGRADE: Headers = [
   ['upgrade', 'websocket'],
   ['sec-websocket-version', '13'],
 ];
+const NOT_OF_ORIGIN = new FeedProblem('origin_not_allowed');
+const FULL = new FeedProblem('too_many_connections');
 const TOO_MANY = new FeedProblem('too_many_requests', 'too many requests');
 
 const refusalOf = (route: Route | undefined) => route?.resource.refuse ?? refusePlainly;
@@ -108,17 +110,28 @@ export class NotificationApp implements TransportHandlers<Client> {
       metrics.connections.inc({ outcome });
       return this.#answer(request, answer);
     };
+    // Whoever asks for something of the feed is told by its codes; `plainly` is for who asks for nothing in particular.
+    const refuseAs = (
+      problem: FeedProblem,
+      plainly: Answer,
+      outcome: 'limit' | 'origin' | 'rate' | 'descriptors',
+    ) => {
+      if (request.query === '') return refuse(plainly, outcome);
+      metrics.refusals.inc({ code: problem.code });
+      return refuse(refuseAsProblem(problem, request), outcome);
+    };
     const framing = framingFault(request);
     if (framing !== undefined) return refuse(plain(400, framing), 'handshake');
     const fault = handshakeFault(request);
     if (fault !== undefined)
       return refuse(plain(fault.status, fault.why, fault.status === 426 ? UPGRADE : NOT_STORED), 'handshake');
     if (!origins.admits(headerOf(request, 'origin'), headerOf(request, 'host')))
-      return refuse(plain(403, 'origin not allowed'), 'origin');
+      return refuseAs(NOT_OF_ORIGIN, plain(403, 'origin not allowed'), 'origin');
     const client = proxies.clientOf(request);
-    if (!policy.admits(client)) return refuse(refusePlainly(TOO_MANY, request), 'rate');
-    if (!descriptors.hasRoom()) return refuse(plain(503, 'too many connections'), 'descriptors');
-    const full = () => refuse(plain(503, 'too many connections'), 'limit');
+    if (!policy.admits(client)) return refuseAs(TOO_MANY, refusePlainly(TOO_MANY, request), 'rate');
+    const crowded = plain(503, 'too many connections');
+    if (!descriptors.hasRoom()) return refuseAs(FULL, crowded, 'descriptors');
+    const full = () => refuseAs(FULL, crowded, 'limit');
     let place: Place | undefined;
     try {
       const grant = feedRequests.grantOf(request);
