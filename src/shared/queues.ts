@@ -190,7 +190,7 @@ export const QUEUES = {
     name: 'filters of clients',
     bounds: { subscriptions: 100_000 },
     bound: ({ subscriptions }) =>
-      `${count(subscriptions)} a notification server: of each client its kinds times its peers`,
+      `${count(subscriptions)} a notification server: of each client who names peers those times its kinds`,
     whenFull: 'a client who asks for more is refused with 503, `too_many_filters`',
     metric: 'teranode_p2p_websocket_feed_refusals_total',
   }),

@@ -48,7 +48,8 @@ export class Renderings {
 
   /** Reserves what a reader with this view takes. Throws FeedProblem where there is no room for it: `too_many_filters`, `too_many_renderings`. */
   subscription(view: View): Subscription {
-    const taken = topicsOf(view);
+    // Without peers they are few, and bounded by the number of readers.
+    const taken = view.peers === undefined ? 0 : topicsOf(view);
     if (this.#subscriptions + taken > MAX_SUBSCRIPTIONS) throw new FeedProblem('too_many_filters');
     const giveBack = () => {
       this.#subscriptions -= taken;

@@ -140,8 +140,10 @@ export class EventsResource implements Resource {
     const stream = new EventStream({ out, hub, form, retryMs: streams.retryMs() });
     const { token, kinds, connections } = grant;
     let reader: Reader | undefined;
+    let gone = false;
     out.onDrain(() => reader?.drained());
     out.onClose(() => {
+      gone = true;
       reader?.close();
       hub.leave(stream);
       streams.remove(stream);
@@ -159,6 +161,8 @@ export class EventsResource implements Resource {
       stream.end(new FeedProblem('unavailable'));
       return;
     }
+    // It may have been ended at once.
+    if (gone) return;
     const begun = reader;
     streams.add(stream, { token, reader: begun });
     place.confirm((granted) => {

@@ -215,6 +215,9 @@ describe('what the live feed holds', () => {
     );
     const more = () => join(undefined, { kinds, peers });
     assert.throws(more, { code: 'too_many_filters' });
+    // Who names no peer does not pay for them.
+    join();
+    join(undefined, { kinds });
     outlets[0]?.reader?.close();
     more();
     assert.throws(more, { code: 'too_many_filters' });
