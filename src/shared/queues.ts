@@ -183,7 +183,8 @@ export const QUEUES = {
     bounds: { bytes: 32 * MIB, compressing: 4 },
     bound: ({ bytes, compressing }) =>
       `${mebibytes(bytes)} a notification server with what was rendered of them, ${compressing} messages being compressed`,
-    whenFull: 'the least recently used is forgotten and read again; who compresses waits for its turn',
+    whenFull:
+      'the least recently used is forgotten and read again, all when nobody replays; who compresses waits for its turn',
     metric: 'teranode_p2p_websocket_replay_cache_bytes',
   }),
   filters: queue({

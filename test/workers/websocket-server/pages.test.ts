@@ -133,7 +133,7 @@ for (const transport of TRANSPORTS)
         if (made < asked.length) between++;
       }
       assert.ok((await Promise.all(asked)).every((status) => status === 200 || status === 429));
-      assert.ok(between > 10, `${between} blocks were heard while pages were made`);
+      assert.ok(between > 0, 'no block was heard while pages were made');
       assert.ok((await metricSum(servers, 'teranode_p2p_history_pages_total')) > 0);
     });
 

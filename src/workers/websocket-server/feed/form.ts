@@ -14,7 +14,7 @@ export interface Form {
 
 export const PLAIN: Form = {
   name: 'plain',
-  render: ({ bytes }) => Uint8Array.from(frameOf(bytes)),
+  render: ({ bytes }) => new Uint8Array(frameOf(bytes)),
 };
 
 export const META: Form = {

@@ -202,6 +202,7 @@ export class LiveFeed {
   #tick(): void {
     const now = monotonic();
     this.components.metrics.replaying.set(this.#replays.size);
+    if (this.#replays.size === 0) this.#stretches?.clear();
     this.components.metrics.cached.set(this.cachedBytes);
     // A feed too thin for a look by bytes has one by time.
     if (this.#sinceLook > 0) this.#look();

@@ -116,6 +116,11 @@ export class Stretches {
     return { stretch, index: 0 };
   }
 
+  /** Nobody replays. */
+  clear(): void {
+    this.#kept = [];
+  }
+
   /** They grow with what is made of them. What nobody comes for any more costs the garbage collector more than reading does. */
   #forget(): void {
     const most = KEPT_A_READER * this.readers();
