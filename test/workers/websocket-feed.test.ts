@@ -8,6 +8,7 @@ import { waitFor } from '../support/wait.js';
 const PEER = '12D3KooWJ1VtwjXHmd4jvnA8nYGdkXnCJtS9RzUi2vEJJmoCNkkJ';
 const OTHER = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust';
 const PADDING = 'x'.repeat(2000);
+const MIB = 1_048_576;
 const BLOCK = { kind: 'block' };
 const PADDED = { kind: 'block', padding: PADDING };
 
@@ -145,6 +146,60 @@ for (const transport of TRANSPORTS)
       }
       await hears(kinds, last);
       assert.deepEqual(kinds.numbers(), [last]);
+    });
+
+    it('serves a thousand who replay at once, and whoever listens live meanwhile', async (t) => {
+      const { feed, url, servers } = await serve(t, { p2p_websocket_max_connections: 2000 });
+      const stored = feed.announce(...Array(50).fill(PADDED));
+      const plain = await listen(t, url);
+      const replaying = await Promise.all(
+        Array.from({ length: 1000 }, () => feedClient(t, url, 'cursor=oldest&kinds=block')),
+      );
+      let last = stored;
+      while (!replaying.every(({ all }) => all.length > 50)) {
+        last = feed.announce(BLOCK);
+        // Who listens live has it before anything else is looked at.
+        await waitFor(() => plain.frames.some(({ n }) => n === last), { what: 'a live frame', everyMs: 1 });
+      }
+      for (const client of replaying) await hears(client, last);
+      for (const client of replaying) assert.deepEqual(client.numbers(), range(stored - 49, last));
+      const heard = plain.frames.map(({ n }) => Number(n)).filter((n) => n > stored);
+      assert.deepEqual(heard, range(stored + 1, last));
+      assert.equal(servers.connections, 1001);
+    });
+
+    it('holds little for who replays and never reads, and serves on who reads at last', async (t) => {
+      const { feed, url, servers } = await serve(t);
+      for (let batch = 0; batch < 200; batch++) feed.announce(...Array(100).fill(PADDED));
+      const resident = async () =>
+        (await metricSum(servers, 'teranode_p2p_notification_server_process_resident_memory_bytes')) / MIB;
+      const warm = await feedClient(t, url, 'cursor=oldest');
+      await hears(warm, feed.announce(BLOCK));
+      const before = await resident();
+      assert.ok(before > 0);
+      const stalled = await Promise.all(
+        Array.from({ length: 20 }, () => feedClient(t, url, 'cursor=oldest')),
+      );
+      for (const { socket } of stalled) socket.pause();
+      await waitFor(
+        async () => (await metricSum(servers, 'teranode_p2p_websocket_replaying_clients')) === 20,
+        {
+          what: 'all to replay',
+        },
+      );
+      let last = 0;
+      for (let round = 0; round < 50; round++) {
+        last = feed.announce(PADDED);
+        await hears(warm, last);
+      }
+      // Each would have 46 MB of frames coming.
+      const grown = (await resident()) - before;
+      assert.ok(grown < 200, `${grown} MiB more`);
+      const [first] = stalled as [FeedClient];
+      first.socket.resume();
+      await hears(first, last);
+      assertContiguous(first);
+      assert.equal(first.frames().length, last);
     });
 
     it('takes who does not keep up off the live feed, and has it go on from the journal', async (t) => {
