@@ -113,16 +113,25 @@ export function decodeBatch({ body }: StreamMessage): StreamBatch {
     for (let at = NUMBERS_BYTES; at < body.length; ) {
       const length = entryLengthAt(body, at);
       if (at + length > body.length) throw new RangeError('an entry is cut short');
-      // Where the others of a batch stand does not matter: nobody begins in the midst of one.
+      // Where there are others without a frame between them, it is not known where each stands: a batch is read from its beginning.
       entries.push({ position, seq: seq + entries.length, bytes: body.subarray(at, at + length) });
       at += length;
     }
-    return { entries, position, end, seq };
+    return {
+      entries: end - position === entries.length ? inTheirPlaces(entries) : entries,
+      position,
+      end,
+      seq,
+    };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new FrameStreamError(`a batch is damaged: ${error.message}`);
   }
 }
+
+/** Entries that follow one another, of which the first has its position. */
+const inTheirPlaces = (entries: readonly JournalledEntry[]): JournalledEntry[] =>
+  entries.map((entry, index) => ({ ...entry, position: entry.position + index }));
 
 /** A message of at least one byte, without its length. */
 export function streamMessage(bytes: Buffer): StreamMessage {

@@ -210,6 +210,34 @@ describe('the stream of entries', () => {
     assert.equal(wanted.length, 3);
   });
 
+  it('tells where each of several entries stands that follow one another', async (t) => {
+    const { append, socketPath, opened } = await serve(t);
+    const heard: (readonly [seq: number, position: number])[] = [];
+    const client = new FrameStreamClient(
+      {
+        logger: keptLog().logger,
+        handlers: {
+          frames: (entries) => heard.push(...entries.map(({ seq, position }) => [seq, position] as const)),
+          gap: () => {},
+          ownStatus: () => {},
+        },
+      },
+      { socketPath },
+    );
+    t.after(() => client.stop());
+    client.start();
+    await until(() => client.connected, 'connection');
+    append(recordEntry('a'), ...frames(1));
+    append(...frames(3));
+    await until(() => heard.length === 4, 'frames');
+    const { entries } = opened.reader.read(0, opened.journal.end, 1_000_000);
+    const stored = entries.filter(({ bytes }) => hasFrame(bytes));
+    assert.deepEqual(
+      heard,
+      stored.map(({ seq, position }) => [seq, position]),
+    );
+  });
+
   it('takes entries without a frame for no gap', async (t) => {
     const { append, socketPath } = await serve(t);
     const { client, heard } = reader(t, socketPath);
