@@ -33,7 +33,7 @@ echo "$@" >> npm-calls
 cp package-lock.json node_modules/.package-lock.json
 cat > node_modules/typescript/bin/tsc <<'JS'
 const { appendFileSync, cpSync } = require('node:fs');
-appendFileSync('builds', 'x');
+appendFileSync('builds', process.argv.includes('client') ? 'c' : 's');
 cpSync('src', 'dist/src', { recursive: true });
 cpSync('src/main/cli/index.ts', 'dist/src/main/cli/index.js');
 JS
@@ -64,7 +64,8 @@ test('a fresh checkout is installed and built once, again only when its lockfile
 
   writeFileSync(join(root, 'src/added.ts'), 'export {};\n');
   assert.match(bootstrap(root, env, 'prepare').stderr, /^Building …\n✓ Building/);
-  assert.equal(readFileSync(join(root, 'builds'), 'utf8'), 'xx');
+  // The consumers' library, then the server that imports it.
+  assert.equal(readFileSync(join(root, 'builds'), 'utf8'), 'cscs');
 
   const packages = { '': {}, 'node_modules/typescript': { version: '2.0.0' } };
   writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages }));
@@ -131,7 +132,7 @@ test('runs at the same moment install and build once', async (context) => {
   );
   assert.deepEqual(codes, [0, 0, 0]);
   assert.equal(readFileSync(join(root, 'npm-calls'), 'utf8').trim().split('\n').length, 1);
-  assert.equal(readFileSync(join(root, 'builds'), 'utf8'), 'x');
+  assert.equal(readFileSync(join(root, 'builds'), 'utf8'), 'cs');
   assert.equal(existsSync(join(root, '.preparing')), false);
 });
 
