@@ -83,7 +83,7 @@ node.close();
   assert.equal(await client.isBanned('203.0.113.7'), true);
 
   const unwanted =
-    /^package\/(?!package\.json|npm-shrinkwrap\.json|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|LICENSE|bin\/|deploy\/|docs\/|dist\/(?:app|client\/src|release)\/|proto\/|src\/.*\/page\/)|client\/.*\.map$/;
+    /^package\/(?!package\.json|npm-shrinkwrap\.json|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|LICENSE|client\/README\.md|bin\/|deploy\/|docs\/|dist\/(?:app|client\/src|release)\/|proto\/|src\/.*\/page\/)|client\/.*\.map$/;
   assert.deepEqual(
     packed.filter((name) => unwanted.test(name)),
     [],

@@ -303,11 +303,12 @@ test('of several that come at once one has the directory in the end, and each ha
   const left = await idle();
   const last = all.find((pod) => !left.includes(pod)) ?? assert.fail();
   await isReady(last);
-  for (const pod of all) {
-    const taken = pod.lines().filter(({ msg }) => /DATADIR (was handed over to|lay)/.test(String(msg)));
-    assert.equal(taken.length, pod === old ? 0 : 1);
-  }
+  const taken = (pod: (typeof all)[number]) =>
+    pod.lines().filter(({ msg }) => /DATADIR (was handed over to|lay)/.test(String(msg))).length;
+  for (const pod of others)
+    await waitFor(() => taken(pod) > 0, { what: 'a line that says that DATADIR was taken' });
   for (const pod of left) await ended(pod);
+  for (const pod of all) assert.equal(taken(pod), pod === old ? 0 : 1);
   assert.equal((await last.readiness())?.status, 200);
 });
 
