@@ -14,6 +14,7 @@ export function archiving(
 ): Part {
   const name = 'archive';
   if (!settings.p2p_feed_archive) return { name };
+  const logger = loggers.of('archive');
   let archive = { of: '', list: (): readonly ArchiveSegment[] => [] };
   const list = (): readonly ArchiveSegment[] => {
     const of = directory();
@@ -21,10 +22,16 @@ export function archiving(
       const found = new Archive({ directory: of });
       archive = { of, list: () => found.list() };
     }
-    return archive.list();
+    try {
+      return archive.list();
+    } catch (error) {
+      // A directory that is gone has no archive; whoever watches over it says so.
+      logger.debug({ err: error }, 'the archive cannot be looked at');
+      return [];
+    }
   };
   const work = new Archiving(
-    { logger: loggers.of('archive'), metrics: createArchiveMetrics(registry, list) },
+    { logger, metrics: createArchiveMetrics(registry, list) },
     { directory, cursors, logLevel: loggers.level, node: settings.clientName },
   );
   return {
