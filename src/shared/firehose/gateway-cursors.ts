@@ -66,6 +66,7 @@ export const GATEWAY_CURSORS: CursorScheme = {
 
 function behindTheEnd(offset: number, journal: CursorJournal): FoundCursor {
   const last = journal.lastBefore(journal.end.position);
-  const isNear = last !== undefined && offset - recordOf(last).offset <= MAX_AHEAD;
-  return isNear ? { type: 'found', place: journal.end, lost: false } : { type: 'unknown' };
+  // A gateway that has nothing yet is before the topic's first record.
+  const at = last === undefined ? -1 : recordOf(last).offset;
+  return offset - at <= MAX_AHEAD ? { type: 'found', place: journal.end, lost: false } : { type: 'unknown' };
 }

@@ -148,6 +148,12 @@ describe('a gateway’s cursor', () => {
     assert.deepEqual(offsetsFrom(history, next, { epoch, position, seq }), [160, 170, 171]);
   });
 
+  it('of a gateway that is ahead brings everything from one that has nothing yet', (context) => {
+    const { history, end } = kept(context, []);
+    const { next, infos } = history.resolve({ type: 'cursor', text: cursorOf(100) }, { end });
+    assert.deepEqual([infos, next], [[], end]);
+  });
+
   for (const text of [
     '',
     '1',

@@ -24,14 +24,18 @@ export function seedsToRead(count: number): readonly number[] {
   return Array.from({ length: Number(FEED_SEEDS) }, (_, index) => index + 1);
 }
 
-/** One seed: three lives, and every third time two gateways. A failure tells the seed, and `SEED=…` makes the same again. */
-export async function readThroughDeaths(context: TestContext, seed: number): Promise<void> {
+/** One seed: three lives, and with `gateways` every third time two of them. A failure tells the seed, and `SEED=…` makes the same again. */
+export async function readThroughDeaths(
+  context: TestContext,
+  seed: number,
+  { gateways = false }: { readonly gateways?: boolean } = {},
+): Promise<void> {
   const directory = temporaryDirectory(context);
   const { broker, socketPath } = await serveBroker(context, {}, localSocketPath(directory, 'broker.sock'));
   const transport = TRANSPORTS[seed % TRANSPORTS.length] ?? 'ws';
   const valuesIn = async (topic: string) =>
     (await recordsIn(broker, topic)).map(({ value }) => value ?? Buffer.alloc(0));
-  const hasGateways = seed % WITH_GATEWAYS === 0;
+  const hasGateways = gateways && seed % WITH_GATEWAYS === 0;
   const { name: topic } = notifications;
   const audience = (those: Pick<TestContext, 'after'>, options: AudienceOptions): Audience => {
     const node = new FeedReaders(those, options, READERS);
