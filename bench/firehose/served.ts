@@ -15,8 +15,8 @@ import { Journal } from '../../src/shared/journal/journal.js';
 import { nodeStatus } from '../../src/shared/messages/index.js';
 import { parseListenAddress } from '../../src/shared/net/listen-address.js';
 import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
+import { serverCpu } from '../websocket/server-cpu.js';
 
-const CPU_METRIC = 'teranode_p2p_notification_server_process_cpu_seconds_total';
 const GREETING = Buffer.from('{"type":"node_status"}');
 /** Entries of a batch. */
 const BATCH = 256;
@@ -114,16 +114,7 @@ export async function serveFeed({
     greetingBytes: GREETING.length + 2,
     append,
     cursorBefore: (count) => `${journal.epoch}.${journal.nextSeq - 1 - count}`,
-    cpu: async () => {
-      const answers = await Promise.all(servers.metricSources.map((source) => source()));
-      const figures = answers.flatMap(({ metrics }) => metrics) as {
-        name: string;
-        values: { value: number }[];
-      }[];
-      const used = figures.find(({ name }) => name === CPU_METRIC)?.values[0]?.value;
-      if (used === undefined) throw new Error('the notification server did not tell its CPU time');
-      return used;
-    },
+    cpu: () => serverCpu(servers),
     stop: async () => {
       await servers.stop();
       await feed.stop();

@@ -19,10 +19,10 @@ import { REFERENCE } from '../reference/subjects.js';
 import type { BareOrder, BareReport } from './bare.js';
 import type { ClientsOrder, ClientsReport } from './clients.js';
 import { makeFrame } from './frame.js';
+import { serverCpu } from './server-cpu.js';
 
 /** As in bench/reference/feed.go. */
 const GO_GREETING = '{"type":"node_status"}';
-const CPU_METRIC = 'teranode_p2p_notification_server_process_cpu_seconds_total';
 
 /** Something that fans frames out. */
 export interface Contestant {
@@ -121,16 +121,7 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
       journal.nextSeq += count;
       feed.append(entries);
     },
-    cpu: async () => {
-      const answers = await Promise.all(servers.metricSources.map((source) => source()));
-      const figures = answers.flatMap(({ metrics }) => metrics) as {
-        name: string;
-        values: { value: number }[];
-      }[];
-      const used = figures.find(({ name }) => name === CPU_METRIC)?.values[0]?.value;
-      if (used === undefined) throw new Error('the notification server did not tell its CPU time');
-      return used;
-    },
+    cpu: () => serverCpu(servers),
     stop: async () => {
       await servers.stop();
       await feed.stop();
