@@ -200,7 +200,7 @@ export async function run(options: BenchmarkOptions): Promise<BenchmarkResult> {
     notes: [
       ...('missing' in go ? [`go-libp2p-pubsub was not measured: ${go.missing}`] : []),
       `one server a run, warmed up with ${WARM_UP.rate} messages/s for ${WARM_UP.seconds} s, idle, then at each rate; a message’s figures are without the idle cost of the time that they took`,
-      'subtree announcements, one an RPC, in the message bus’s envelope; one sender, one WebSocket client, embedded broker; CPU time in steps of 10 ms a thread',
+      'subtree announcements, one an RPC, in the message bus’s envelope; one sender, one WebSocket client, embedded broker; CPU time of a process, and of a thread where the kernel keeps no finer count, in steps of 10 ms',
     ],
   };
 }

@@ -53,7 +53,8 @@ test('what one message costs is told for each thread, apart from an idle server,
   const median = (name: string) => figures.find((figure) => figure.name === name)?.median ?? Number.NaN;
   assert.ok(median('at 300/s: main') > 0, stdout);
   assert.ok(median('at 300/s: in all') > median('at 300/s: main'), stdout);
-  assert.ok(median('while nothing comes: in all') > 0, stdout);
+  // Nothing, on a fast machine whose kernel counts in steps of 10 ms.
+  assert.ok(median('while nothing comes: in all') >= 0, stdout);
 });
 
 test('how late main is is told idle and under load, and every message arrives', (context) => {
