@@ -4,24 +4,33 @@
  *
  * Usage: `npm run mutants [-- <name> …]`; with `--check` it only looks whether each patch applies to one place and names tests that are there. Exits with 1 when a patch does not apply, does not compile, survives, or is noticed
  * by nothing better than a crash or the time bound.
+ *
+ * `--tests <file>`, as often as there are files (below `test/`, without `.test.ts`, of whichever suite), runs these instead of the mutants' own: what is to notice them in the end, such as
+ * `--tests integration/feed-readers cursor-skips-a-frame`. They have half an hour, or `--minutes <n>`; variables such as `SEED` and `FEED_SEEDS` reach them.
  */
 
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { applyMutant, mutantNames, mutantProblems, readMutant } from './patches.mjs';
 
-/** For the tests of one mutant, which may wait in vain for what is broken. */
+/** For the tests of one mutant, which may wait in vain for what is broken; for others, which may be long. */
 const TESTS_MS = 120_000;
+const OTHER_TESTS_MINUTES = 30;
 const COPIED = ['client', 'src', 'test', 'bench', 'bin', 'proto', 'docs', 'package.json', 'tsconfig.json'];
 
-function chosenMutants(names) {
+/** The mutants of these names, or all; with the tests that are to notice them, in place of their own where there are any. */
+function chosenMutants(names, tests) {
   const all = mutantNames();
   const unknown = names.filter((name) => !all.includes(name));
   if (unknown.length > 0)
     throw new Error(`no such mutant: ${unknown.join(', ')}; there are ${all.join(', ')}`);
-  return (names.length === 0 ? all : names).map(readMutant);
+  const missing = tests.filter((test) => !existsSync(`test/${test}.test.ts`));
+  if (missing.length > 0) throw new Error(`there is no test ${missing.join(', ')}`);
+  const mutants = (names.length === 0 ? all : names).map(readMutant);
+  return tests.length === 0 ? mutants : mutants.map((mutant) => ({ ...mutant, tests }));
 }
 
 /** A copy of the tree to break, with this one's packages. */
@@ -105,11 +114,11 @@ function firstFailure(tap) {
 }
 
 /** Tells what noticed the mutant. Throws with the reason when nothing did as it should. */
-async function kill(tree, mutant) {
+async function kill(tree, mutant, testsMs) {
   applyMutant(mutant, tree);
   try {
     build(tree);
-    const run = await runTests(tree, mutant.tests, TESTS_MS);
+    const run = await runTests(tree, mutant.tests, testsMs);
     switch (run.state) {
       case 'red':
         return run.by;
@@ -118,19 +127,19 @@ async function kill(tree, mutant) {
       case 'crashed':
         throw new Error(`a test file crashed, but no test failed: ${run.how}`);
       case 'late':
-        throw new Error(`no test failed in ${TESTS_MS / 1000} s`);
+        throw new Error(`no test failed in ${testsMs / 1000} s`);
     }
   } finally {
     applyMutant(mutant, tree, '-R');
   }
 }
 
-async function tryAll(tree, mutants) {
+async function tryAll(tree, mutants, testsMs) {
   const started = performance.now();
   const since = (start) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
   build(tree);
   const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
-  const unbroken = await runTests(tree, tests, TESTS_MS + tests.length * 10_000);
+  const unbroken = await runTests(tree, tests, testsMs + tests.length * 10_000);
   if (unbroken.state !== 'green') {
     throw new Error(`the suite is not green before anything is broken: ${JSON.stringify(unbroken)}`);
   }
@@ -143,7 +152,7 @@ async function tryAll(tree, mutants) {
         `${`[${index + 1}/${mutants.length}]`.padEnd(8)} ${what} ${mutant.name}, ${since(start)}: ${mutant.breaks}\n${' '.repeat(9)}${why}`,
       );
     try {
-      tell('killed', `by ${await kill(tree, mutant)}`);
+      tell('killed', `by ${await kill(tree, mutant, testsMs)}`);
       killed++;
     } catch (error) {
       tell('FAILED', error.message);
@@ -153,8 +162,25 @@ async function tryAll(tree, mutants) {
   return killed === mutants.length;
 }
 
-async function main(names) {
-  const mutants = chosenMutants(names);
+async function main() {
+  const { values, positionals } = parseArgs({
+    options: {
+      check: { type: 'boolean', default: false },
+      tests: { type: 'string', multiple: true, default: [] },
+      minutes: { type: 'string', default: String(OTHER_TESTS_MINUTES) },
+    },
+    allowPositionals: true,
+  });
+  if (values.check) {
+    const problems = mutantProblems();
+    for (const problem of problems) console.error(problem);
+    if (problems.length > 0) process.exitCode = 1;
+    return;
+  }
+  const mutants = chosenMutants(positionals, values.tests);
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new Error('--minutes wants a number such as 30');
+  const testsMs = values.tests.length === 0 ? TESTS_MS : minutes * 60_000;
   const tree = copyTree();
   const clean = () => {
     endGroup();
@@ -168,15 +194,10 @@ async function main(names) {
     });
   }
   try {
-    if (!(await tryAll(tree, mutants))) process.exitCode = 1;
+    if (!(await tryAll(tree, mutants, testsMs))) process.exitCode = 1;
   } finally {
     clean();
   }
 }
 
-const names = process.argv.slice(2);
-if (names[0] === '--check') {
-  const problems = mutantProblems();
-  for (const problem of problems) console.error(problem);
-  if (problems.length > 0) process.exitCode = 1;
-} else await main(names);
+await main();

@@ -47,7 +47,7 @@ export interface RandomDeaths {
   readonly audience?: (context: Pick<TestContext, 'after'>, options: AudienceOptions) => Audience;
   /** Bytes that the URLs of what is announced are longer by. */
   readonly padding?: number;
-  /** Announcements that are made without a pause, once in each life: more than what waits for a client by itself. */
+  /** Announcements that are made without a pause in the first life that comes to rest, and more until who does not read is taken off the live feed. */
   readonly flood?: number;
 }
 
@@ -80,6 +80,14 @@ export interface Audience {
   act(): void;
   /** From now on it only listens. */
   calm(): void;
+  /** Those of it who stall in a flood connect anew: whoever has read much is sent more ahead. */
+  beforeStall(): void;
+  /** Whether they have had these words since, and so are on the live feed. */
+  readyToStall(words: readonly string[]): boolean;
+  /** They stop reading; gives how many they are. */
+  stall(): number;
+  /** They go on. */
+  goOn(): void;
   /** Whether it has had those of `words` that it asked for. */
   haveHad(words: readonly string[]): boolean;
   /** The server is at rest: it must have had everything up to the last of `words`. */
@@ -100,6 +108,8 @@ const MOST_WORDS = 40;
 const MOST_PAUSE_MS = 40;
 /** Said at once in a flood. */
 const FLOOD_BURST = 100;
+/** Of a flood: what a system takes for somebody who does not read, 4 MiB and more, and what the server keeps for them. */
+const MOST_FLOOD = 5_000;
 /** Of a server that dies while it starts. */
 const LONGEST_START_MS = 3_000;
 /** From a burst to the death in the midst of it. */
@@ -107,6 +117,10 @@ const LONGEST_FLIGHT_MS = 60;
 /** Said at once, and between, while one server hands over to the next. */
 const HAND_OVER_WORDS = 10;
 const HAND_OVER_PAUSE_MS = 10;
+
+/** Metrics of those who do not keep up, and of those who are served from the journal. */
+const DEMOTIONS = 'teranode_p2p_websocket_slow_demotions_total';
+const REPLAYING = 'teranode_p2p_websocket_replaying_clients';
 
 /** How a life ends; in turns, so that a short run has each. */
 const ENDS = ['killed', 'stopped', 'killed at start', 'killed', 'killed at rest', 'handed over'] as const;
@@ -122,6 +136,8 @@ const FEW_ENDS: readonly (typeof ENDS)[number][] = [
 
 interface Burst {
   readonly words: readonly Word[];
+  /** What else is said, without a pause. */
+  readonly flood: readonly (readonly Word[])[];
   readonly pauseMs: number;
   readonly victim: Victim | undefined;
   readonly nth: number;
@@ -136,6 +152,11 @@ interface Life {
   /** Of 1: when in the last burst, or in the start, it is killed. */
   readonly moment: number;
 }
+
+const comesToRest = (end: Life['end']): boolean => end !== 'killed' && end !== 'killed at start';
+
+const floodOf = (drawn: (below: number) => number): Word[] =>
+  Array.from({ length: FLOOD_BURST }, () => ({ stream: drawn(1_000), what: 'new' }));
 
 /** The same for the same numbers, whatever becomes of it. */
 function drawLives(
@@ -152,6 +173,12 @@ function drawLives(
   // Few lives begin anywhere in the turns.
   const ends = flood === 0 ? ENDS : FEW_ENDS;
   const turn = flood === 0 ? 0 : drawn(ends.length);
+  const endOf = (index: number): Life['end'] => {
+    if (index === lives - 1) return 'stopped';
+    return rolling ? 'handed over' : (ends[(turn + index) % ends.length] ?? 'killed');
+  };
+  const flooded =
+    flood === 0 ? -1 : Array.from({ length: lives }, (_, index) => endOf(index)).findIndex(comesToRest);
   return Array.from({ length: lives }, (_, index) => {
     const always = drawn(BURSTS);
     const pauses = drawn(BURSTS);
@@ -161,27 +188,29 @@ function drawLives(
       const victim = random() < 0.08 ? chosen : undefined;
       return {
         words: Array.from({ length: 1 + drawn(MOST_WORDS) }, word),
+        flood: [],
         pauseMs: drawn(MOST_PAUSE_MS),
         victim: rolling ? undefined : (sure ?? victim),
         nth: drawn(100),
         broker: at === pauses ? (index % 3 === 1 ? 'pause' : 'resume') : undefined,
       };
     });
-    const floods = Array.from({ length: flood / FLOOD_BURST }, (): Burst => {
-      const words = Array.from({ length: FLOOD_BURST }, (): Word => ({ stream: drawn(1_000), what: 'new' }));
-      return { words, pauseMs: 0, victim: undefined, nth: 0, broker: undefined };
-    });
-    if (floods.length > 0) bursts.splice(drawn(BURSTS), 0, ...floods);
+    if (index === flooded) {
+      const said = Array.from({ length: flood / FLOOD_BURST }, () => floodOf(drawn));
+      bursts.splice(drawn(BURSTS), 0, {
+        words: [],
+        flood: said,
+        pauseMs: 0,
+        victim: undefined,
+        nth: 0,
+        broker: undefined,
+      });
+    }
     return {
       inlineChecks: ((first + index) & 1) === 0,
       fsync: ((first + index) & 2) === 0,
       bursts,
-      end:
-        index === lives - 1
-          ? 'stopped'
-          : rolling
-            ? 'handed over'
-            : (ends[(turn + index) % ends.length] ?? 'killed'),
+      end: endOf(index),
       moment: random(),
     };
   });
@@ -207,6 +236,8 @@ class Run {
   #heardByClients = 0;
   /** Messages that this life's server was sent before checkers of it were killed last. */
   #sentBefore = 0;
+  /** Times that somebody was taken off the live feed, and was back on it when the server came to rest. */
+  #demotions = 0;
 
   private constructor(
     context: Pick<TestContext, 'after'>,
@@ -278,13 +309,14 @@ class Run {
     this.#sentBefore = 0;
     await this.#traffic.join(server, ready, this.#stored);
     await this.#traffic.sayAgain();
-    for (const { words, pauseMs, victim, nth, broker } of bursts) {
+    for (const { words, flood, pauseMs, victim, nth, broker } of bursts) {
       if (broker !== undefined && this.#options.broker !== undefined) {
         this.#tell(`the broker: ${broker}`);
         this.#options.broker[broker]();
       }
       await this.#traffic.say(words);
       this.#audience?.act();
+      if (flood.length > 0) await this.#flood(server, flood);
       if (victim !== undefined) await this.#kill(server, victim, nth);
       await delay(pauseMs);
     }
@@ -298,7 +330,34 @@ class Run {
     }
     if (isLast) this.#options.broker?.resume();
     await this.#rest(server);
+    if (this.#audience !== undefined) await this.#allLive(server);
     if (isLast || this.#audience !== undefined) await this.#drain(server);
+  }
+
+  /** Until those who do not read meanwhile are taken off the live feed: what came goes to them from the journal. */
+  async #flood(server: MortalServer, flood: readonly (readonly Word[])[]): Promise<void> {
+    const audience = this.#audience;
+    assert.ok(audience !== undefined, 'a flood without an audience');
+    const figure = async (name: string) => sumOf(await server.scrape(), name);
+    audience.beforeStall();
+    const said = await this.#traffic.sayOneEach();
+    await waitFor(() => audience.readyToStall(said), { what: 'those who are to stall to be live' });
+    const before = await figure(DEMOTIONS);
+    const stalling = audience.stall();
+    for (let words = 0; (await figure(DEMOTIONS)) - before < stalling; words += FLOOD_BURST * flood.length) {
+      if (words > MOST_FLOOD) {
+        // Who was not live any more when it stopped reading is not taken off the live feed.
+        const replaying = await figure(REPLAYING);
+        assert.ok(replaying >= stalling, `${stalling} do not read, and ${replaying} are off the live feed`);
+        break;
+      }
+      for (const burst of flood) {
+        await this.#traffic.say(burst);
+        audience.act();
+      }
+      await this.#judged(server, this.#traffic.sendings);
+    }
+    audience.goOn();
   }
 
   /** The next server comes, under load, and has taken over when it is ready. What is said meanwhile may reach nobody, and is said again. */
@@ -351,6 +410,16 @@ class Run {
       },
       { what: 'everything accepted to be passed on', timeoutMs: 60_000 },
     );
+  }
+
+  /** Until everybody in the audience is served what comes, and nobody what there was. */
+  async #allLive(server: MortalServer): Promise<void> {
+    const isLive = async () => {
+      const scrape = await server.scrape();
+      return sumOf(scrape, REPLAYING) === 0 ? { demotions: sumOf(scrape, DEMOTIONS) } : undefined;
+    };
+    const { demotions } = await waitFor(isLive, { what: 'everybody to be live', everyMs: 100 });
+    this.#demotions += demotions;
   }
 
   /** What became of what was sent, once so much of it has its verdict. */
@@ -475,7 +544,10 @@ class Run {
     const again = await this.#judgeTopics(true);
     await this.#audience?.finish?.();
     const died = [...this.#died].map(([what, times]) => `${what} ${times}`).join(', ');
-    const audience = this.#audience === undefined ? '' : `; ${this.#audience.sum()}`;
+    const audience =
+      this.#audience === undefined
+        ? ''
+        : `; ${this.#demotions} times somebody slow taken off the live feed, and back; ${this.#audience.sum()}`;
     return (
       `${this.#traffic.said} announcements, ${this.#traffic.passedOn().size} seen to be passed on, ` +
       `${this.#heardByClients} frames at clients, ${again} records again; ${died}${audience}`

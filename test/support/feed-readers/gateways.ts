@@ -100,7 +100,11 @@ export class BesideGateways implements Audience {
     this.#random = random;
     this.#records = options.records;
     this.#gateways = Array.from({ length: GATEWAYS }, () => new MortalGateway(context, options));
-    this.#crowd = new ReaderCrowd(context, { random, authors, where: () => this.#where() }, options.readers);
+    this.#crowd = new ReaderCrowd(
+      context,
+      { random, authors, where: () => this.#where() },
+      { count: options.readers },
+    );
   }
 
   /** One after the other, of those that serve. */
@@ -135,6 +139,22 @@ export class BesideGateways implements Audience {
   calm(): void {
     this.#node.calm();
     this.#crowd.calm();
+  }
+
+  beforeStall(): void {
+    this.#node.beforeStall();
+  }
+
+  readyToStall(words: readonly string[]): boolean {
+    return this.#node.readyToStall(words);
+  }
+
+  stall(): number {
+    return this.#node.stall();
+  }
+
+  goOn(): void {
+    this.#node.goOn();
   }
 
   haveHad(words: readonly string[]): boolean {

@@ -11,6 +11,18 @@ export type Item =
     }
   | { readonly type: 'ping' };
 
+/** With what a request was answered that was not served. */
+export interface Refusal {
+  /** Of HTTP. */
+  readonly status: number;
+  /** Of the problem. */
+  readonly code: string;
+  /** The kinds that there are for it. */
+  readonly kinds?: readonly string[];
+  /** How to authenticate. */
+  readonly authenticate?: string | undefined;
+}
+
 export interface Heard {
   /** Of the server's lives, in which it was. */
   readonly life: number;
@@ -18,11 +30,16 @@ export interface Heard {
   /** What was asked for; undefined: nothing. */
   readonly start: Start | undefined;
   readonly items: Item[];
-  /** The HTTP status and the code of the problem with which it was refused. */
-  refusal?: { readonly status: number; readonly code: string; readonly oldest?: string };
+  /** Editions of the file of tokens: that with which its server began, and the newest when it was answered and when it was over. */
+  readonly editions: { readonly began: number; answered: number; over: number };
+  refusal?: Refusal;
+  /** Of a WebSocket that is closed. */
+  closeCode?: number;
   /** Something that no server may send. */
   fault?: string;
   open: boolean;
+  /** It was open. */
+  served: boolean;
   /** Announcements that it must have had when the server came to rest: all that it asked for, up to there. */
   rest?: readonly string[];
 }

@@ -3,19 +3,22 @@
  * something cannot be read any more, it is told, there and nowhere else.
  */
 
-import type { Heard, Item } from './heard.js';
+import type { Heard, Item, Refusal } from './heard.js';
 import type { FeedHistory, Shown } from './history.js';
-import type { Wish } from './wish.js';
+import { editionsOf, type Key, kindsOf, type Verdict, verdictOf } from './tokens.js';
+import { type View, type Wish, wants } from './wish.js';
 
-/** Whether a reader asked for it. */
-export function wants({ kinds, peers }: Wish, { kind, author }: Pick<Shown, 'kind' | 'author'>): boolean {
-  return (kinds?.includes(kind) ?? true) && (peers?.includes(author) ?? true);
+/** The judge of a reader with this wish, and with this token or without one. */
+export function judgeOf(wish: Wish, key: Key | undefined, history: FeedHistory): Judge {
+  return wish.meta ? new MetaJudge(wish, key, history) : new PlainJudge(wish, key, history);
 }
 
-/** The judge of a reader with this wish. */
-export function judgeOf(wish: Wish, history: FeedHistory): Judge {
-  return wish.meta ? new MetaJudge(wish, history) : new PlainJudge(wish, history);
-}
+type Served = Extract<Verdict, { readonly type: 'served' }>;
+
+const sameKinds = (one: unknown, other: readonly string[] | undefined): boolean =>
+  one === undefined || other === undefined
+    ? one === other
+    : Array.isArray(one) && [...one].sort().join() === [...other].sort().join();
 
 /** Without what stands for nothing. */
 const shownItem = (item: Item): string => JSON.stringify(item).replaceAll(/x{9,}/g, '…').slice(0, 500);
@@ -31,12 +34,15 @@ export abstract class Judge {
   readonly told: Record<string, number> = {};
   /** Index of what is being judged. */
   protected item = 0;
-  protected readonly wish: Wish;
-  protected readonly history: FeedHistory;
+  /** What is shown over the connection that is being judged. */
+  protected view: View;
 
-  constructor(wish: Wish, history: FeedHistory) {
-    this.wish = wish;
-    this.history = history;
+  constructor(
+    protected readonly wish: Wish,
+    private readonly key: Key | undefined,
+    protected readonly history: FeedHistory,
+  ) {
+    this.view = wish;
   }
 
   /** Judges one connection after the other. Throws where one was not served as it was to be. */
@@ -45,27 +51,107 @@ export abstract class Judge {
     this.item = 0;
     try {
       must(fault === undefined, fault ?? '');
-      if (refusal !== undefined) this.refused(heard, refusal.status, refusal.code);
-      else this.served(heard, rest === undefined ? undefined : this.history.behind(rest));
+      if (refusal !== undefined) this.#refused(heard, refusal);
+      else if (heard.served) this.#served(heard, rest === undefined ? undefined : this.history.behind(rest));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const from = JSON.stringify(start ?? 'live');
       const shown = items.slice(Math.max(0, this.item - 2), this.item + 2).map(shownItem);
+      const by = this.key === undefined ? '' : ` with the token ${this.key.name}`;
       throw new Error(
-        `in life ${life} a ${this.wish.medium} ?${query} from ${from}: ${why}; item ${this.item} of ${items.length} of ${shown.join(' ')}`,
+        `in life ${life} a ${this.wish.medium} ?${query}${by} from ${from}: ${why}; item ${this.item} of ${items.length} of ${shown.join(' ')}`,
         { cause: error },
       );
     }
   }
 
-  protected refused(_: Heard, status: number, code: string): void {
-    this.count(`refused: ${code}`);
-    // Somebody who comes again is served then.
-    must(status === 503, `refused with ${status} ${code}`);
+  /** What could become of it: one for each edition of the file of tokens that may have counted. */
+  #verdicts({ start, editions: { began, answered } }: Heard): readonly Verdict[] {
+    return editionsOf(began, answered).map((edition) => verdictOf(this.key, edition, this.wish, start));
   }
 
+  #refused(heard: Heard, { status, code, kinds, authenticate }: Refusal): void {
+    const verdicts = this.#verdicts(heard);
+    const served = verdicts.filter((each) => each.type === 'served');
+    const what = `refused with ${status} ${code}`;
+    switch (status) {
+      case 503:
+        // Somebody who comes again is served then.
+        break;
+      case 429:
+        must(
+          code === 'token_in_use' && served.some(({ allowed }) => allowed.connections !== undefined),
+          what,
+        );
+        break;
+      case 410:
+        must(served.length > 0, what);
+        this.tooOld(heard, code);
+        break;
+      default: {
+        const rightly = verdicts
+          .filter((each) => each.type === 'refused')
+          .filter((each) => each.status === status);
+        must(
+          rightly.some((each) => each.code === code && sameKinds(kinds, each.kinds)),
+          `${what}, kinds ${kinds}`,
+        );
+        must(status !== 401 || authenticate === 'Bearer', `${what}, to authenticate by ${authenticate}`);
+        if (status === 403) this.begunAnew();
+      }
+    }
+    this.count(`refused: ${code}`);
+  }
+
+  #served(heard: Heard, until: number | undefined): void {
+    const verdicts = this.#verdicts(heard);
+    const served = verdicts.filter((each) => each.type === 'served');
+    const [refused] = verdicts.filter((each) => each.type === 'refused');
+    must(served.length > 0, `served, where ${refused?.status} ${refused?.code} is its answer`);
+    must(heard.closeCode !== 4401 || this.#mayBeGone(heard), 'ended, and its token counts');
+    const { frames } = this;
+    const failures: unknown[] = [];
+    // One of them was the case, throughout.
+    for (const each of this.among(served, heard)) {
+      this.view = { ...this.wish, kinds: kindsOf(this.wish, each.allowed) };
+      try {
+        this.served(heard, until, each);
+        return;
+      } catch (error) {
+        failures.push(error);
+        this.frames = frames;
+      }
+    }
+    throw failures[0];
+  }
+
+  /** Whether its token was out of the file before its end. */
+  #mayBeGone({ editions: { began, over } }: Heard): boolean {
+    const { key } = this;
+    return editionsOf(began, over).some((edition) => key !== undefined && key.allowed(edition) === undefined);
+  }
+
+  protected mustBeGone(heard: Heard): void {
+    must(this.#mayBeGone(heard), 'told that its token is unknown, and it counts');
+  }
+
+  /** Those verdicts that agree with what was told of them; each once. */
+  protected among(served: readonly Served[], _: Heard): readonly Served[] {
+    return served.filter(
+      (each, index) => served.findIndex((one) => sameKinds(one.allowed.kinds, each.allowed.kinds)) === index,
+    );
+  }
+
+  /** Refused because its cursor is too old. */
+  protected tooOld(_: Heard, code: string): void {
+    must(false, `refused as ${code}`);
+  }
+
+  /** What follows need not go on from what came before. */
+  protected begunAnew(): void {}
+
   /** `until`: behind the last that it must have had. */
-  protected abstract served(heard: Heard, until: number | undefined): void;
+  protected abstract served(heard: Heard, until: number | undefined, verdict: Served): void;
 
   protected count(what: string): void {
     this.told[what] = (this.told[what] ?? 0) + 1;
@@ -82,7 +168,7 @@ export abstract class Judge {
 
   /** Whether it is missed where it does not come. */
   protected owed(one: Shown): boolean {
-    return wants(this.wish, one);
+    return wants(this.view, one);
   }
 
   /** That nothing in [from, to) was wanted. */
@@ -102,19 +188,29 @@ class MetaJudge extends Judge {
   /** Index of what comes next; undefined until a stream has begun. */
   #at: number | undefined;
 
-  protected override refused(heard: Heard, status: number, code: string): void {
-    if (status !== 410) {
-      super.refused(heard, status, code);
-      return;
-    }
+  protected override among(served: readonly Served[], heard: Heard): readonly Served[] {
+    const [hello] = heard.items;
+    if (hello?.type !== 'hello') return super.among(served, heard).slice(0, 1);
+    const { kinds, connections } = hello.fields.limits as { kinds?: unknown; connections?: unknown };
+    const agreeing = served.filter(
+      ({ allowed }) => sameKinds(kinds, allowed.kinds) && connections === allowed.connections,
+    );
+    must(agreeing.length > 0, `hello says that it may have the kinds ${kinds}, ${connections} connections`);
+    return agreeing.slice(0, 1);
+  }
+
+  protected override tooOld(heard: Heard, code: string): void {
     const begins = this.#beginning(heard);
-    must(this.wish.strict && code === 'cursor_too_old', `refused with ${status} ${code}`);
+    must(this.wish.strict && code === 'cursor_too_old', `refused as ${code}`);
     must(
       begins !== undefined && begins < this.history.oldestIn(heard.life),
       'refused, and all of it is kept',
     );
     this.#at = undefined;
-    this.count('refused: too old');
+  }
+
+  protected override begunAnew(): void {
+    this.#at = undefined;
   }
 
   /** Index of what it asked for first; undefined where any will do. */
@@ -131,12 +227,18 @@ class MetaJudge extends Judge {
     }
   }
 
-  protected served(heard: Heard, until: number | undefined): void {
-    const { life, items, start } = heard;
+  protected served(heard: Heard, until: number | undefined, verdict: Served): void {
+    const { life, items } = heard;
+    const start = verdict.begins ? heard.start : undefined;
     const [hello, ...rest] = items;
     if (hello === undefined) return;
     must(hello.type === 'hello', `the first is ${hello.type}`);
-    const begins = this.#beginning(heard);
+    const { kinds } = verdict.allowed;
+    must(
+      hello.fields.node === undefined || (kinds?.includes('node_status') ?? true),
+      'hello tells the status of the node, which its token does not allow',
+    );
+    const begins = start === undefined ? undefined : this.#beginning(heard);
     if (start?.type === 'cursor' && this.#at !== undefined)
       must(begins === this.#at, `it was at ${this.name(this.#at)}`);
     const oldest = this.history.oldestIn(life);
@@ -158,14 +260,15 @@ class MetaJudge extends Judge {
       const isLast = index === rest.length - 1;
       if (item.type === 'info' && item.fields.code === 'cursor_too_old')
         must(isTooOld && index === 0, 'its cursor is not too old');
-      else this.#take(item, { life, isLast });
+      else this.#take(item, { heard, isLast });
       if (item.type === 'info') this.count(String(item.fields.code));
     });
     if (until !== undefined) this.mustSkip(this.#at, until, life);
   }
 
-  #take(item: Item, { life, isLast }: { readonly life: number; readonly isLast: boolean }): void {
+  #take(item: Item, { heard, isLast }: { readonly heard: Heard; readonly isLast: boolean }): void {
     const at = this.#at ?? 0;
+    const { life } = heard;
     switch (item.type) {
       case 'frame':
         this.#at = this.#takeFrame(item.text, at, life);
@@ -181,7 +284,8 @@ class MetaJudge extends Judge {
       case 'error': {
         must(isLast, 'something came behind an error');
         const { code, cursor } = item.fields;
-        must(code === 'unavailable' || code === 'too_many_connections', `an error ${code}`);
+        if (code === 'token_unknown') this.mustBeGone(heard);
+        else must(code === 'unavailable' || code === 'too_many_connections', `an error ${code}`);
         if (cursor !== undefined) this.#at = this.#takeCursor(cursor, at, life);
         this.count(`error: ${code}`);
         return;
@@ -204,7 +308,7 @@ class MetaJudge extends Judge {
     const index = this.history.indexOf(text);
     must(index >= at, `${this.name(index)} came again, or late`);
     const one = this.history.shown[index] as Shown;
-    must(wants(this.wish, one), `${this.name(index)} was not asked for`);
+    must(wants(this.view, one), `${this.name(index)} was not asked for, or is not allowed`);
     must(one.lostFrom > life, `${this.name(index)} was lost`);
     this.#mustKnowGaps(at, index, life);
     this.mustSkip(at, index, life);
@@ -243,8 +347,8 @@ class PlainJudge extends Judge {
   }
 
   protected served({ life, items }: Heard, until: number | undefined): void {
-    const { wish, history } = this;
-    const isFiltered = wish.kinds !== undefined || wish.peers !== undefined;
+    const { view, history } = this;
+    const isFiltered = view.kinds !== undefined || view.peers !== undefined;
     let at: number | undefined;
     for (const [index, item] of items.entries()) {
       this.item = index;
@@ -256,7 +360,7 @@ class PlainJudge extends Judge {
       const found = history.indexOfPlain(item.text);
       must(found !== undefined, `${item.text} was never accepted`);
       const one = history.shown[found] as Shown;
-      must(wants(wish, one), `${this.name(found)} was not asked for`);
+      must(wants(view, one), `${this.name(found)} was not asked for, or is not allowed`);
       if (one.own) continue;
       if (at !== undefined) {
         must(found >= at, `${this.name(found)} came again, or late`);

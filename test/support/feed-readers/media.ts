@@ -16,16 +16,18 @@ export interface Connection {
 interface Told {
   readonly heard: Heard;
   readonly wish: Wish;
-  /** Of SSE: the event after which it goes on. */
-  readonly lastEventId: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
   readonly onOpen: () => void;
   /** It is over, however it ended: called once. */
   readonly onEnd: () => void;
 }
 
-export function openWebSocket(port: number, { heard, wish, onOpen, onEnd }: Told): Connection {
+export function openWebSocket(port: number, { heard, wish, headers, onOpen, onEnd }: Told): Connection {
   const query = heard.query === '' ? '' : `?${heard.query}`;
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/p2p-ws${query}`, { perMessageDeflate: false });
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/p2p-ws${query}`, {
+    perMessageDeflate: false,
+    headers,
+  });
   socket.on('open', () => {
     heard.open = true;
     onOpen();
@@ -49,13 +51,15 @@ export function openWebSocket(port: number, { heard, wish, onOpen, onEnd }: Told
       heard.items.push(...items);
     });
   });
-  socket.on('close', onEnd);
+  socket.on('close', (code) => {
+    heard.closeCode = code;
+    onEnd();
+  });
   return { cut: () => socket.terminate(), pause: () => socket.pause(), resume: () => socket.resume() };
 }
 
-export function openEventStream(port: number, { heard, wish, lastEventId, onOpen, onEnd }: Told): Connection {
+export function openEventStream(port: number, { heard, wish, headers, onOpen, onEnd }: Told): Connection {
   const query = heard.query === '' ? '' : `?${heard.query}`;
-  const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
   const request = get({ port, host: '127.0.0.1', path: `/events${query}`, headers, agent: false });
   let stream: IncomingMessage | undefined;
   let over = false;
@@ -116,13 +120,14 @@ function refused(response: IncomingMessage, heard: Heard): void {
     body += chunk;
   });
   const status = response.statusCode ?? 0;
-  heard.refusal = { status, code: '' };
+  const authenticate = response.headers['www-authenticate'];
+  heard.refusal = { status, code: '', authenticate };
   response.on('end', () => {
     guarded(heard, () => {
       if (response.headers['content-type'] !== 'application/problem+json')
         throw new Error(`a refusal of type ${response.headers['content-type']}: ${body}`);
-      const { code, oldest } = JSON.parse(body) as { code: string; oldest?: string };
-      heard.refusal = { status, code, ...(oldest === undefined ? {} : { oldest }) };
+      const { code, kinds } = JSON.parse(body) as { code: string; kinds?: readonly string[] };
+      heard.refusal = { status, code, authenticate, ...(kinds === undefined ? {} : { kinds }) };
     });
   });
 }

@@ -7,13 +7,17 @@ import type { Audience, AudienceOptions } from '../deaths/run.js';
 import { numberOf } from '../gossip.js';
 import { harmJournal } from './harm.js';
 import { type FeedHistory, JournalHistory } from './history.js';
-import { type Judge, judgeOf, wants } from './judge.js';
+import { type Judge, judgeOf } from './judge.js';
 import { Reader } from './reader.js';
-import { drawWish, shownWish } from './wish.js';
+import { drawRoles } from './roles.js';
+import type { TokenFile } from './tokens.js';
+import { shownWish } from './wish.js';
 
 /** In one step, of those who have the habit. */
 const CUTS = 0.06;
 const PAUSES = 0.15;
+/** In one step: those whose token has one connection come at the same moment. */
+const RUSHES = 0.05;
 
 interface Watched {
   readonly reader: Reader;
@@ -24,19 +28,20 @@ interface Watched {
   seen: { connection: number; item: number };
 }
 
-/** So many readers, each as chance has it. */
+/** Readers of one feed. */
 export class ReaderCrowd {
   readonly #readers: readonly Watched[];
   readonly #random: () => number;
 
   constructor(
     context: Pick<TestContext, 'after'>,
-    { random, authors, where }: AudienceOptions,
-    count: number,
+    options: AudienceOptions,
+    { count, file }: { readonly count: number; readonly file?: TokenFile | undefined },
   ) {
+    const { random, where } = options;
     this.#random = random;
-    this.#readers = Array.from({ length: count }, () => ({
-      reader: new Reader(context, drawWish(random, authors), where),
+    this.#readers = drawRoles(options, count, file).map(({ wish, key }) => ({
+      reader: new Reader(context, { wish, key, where }),
       judge: undefined,
       had: new Set<string>(),
       seen: { connection: 0, item: 0 },
@@ -52,53 +57,75 @@ export class ReaderCrowd {
       if (chance < PAUSES) reader.pause();
       else if (chance > 1 - PAUSES) reader.resume();
     }
+    if (this.#random() < RUSHES) this.#rush();
   }
 
   /** From now on all read. */
   calm(): void {
     for (const { reader } of this.#readers) reader.resume();
+    this.#rush();
   }
 
-  /** Whether all are connected. */
+  /** Those who stop reading in a flood connect anew. */
+  beforeStall(): void {
+    for (const { reader } of this.#stalling) reader.again();
+  }
+
+  /** They stop reading; gives how many they are. */
+  stall(): number {
+    for (const { reader } of this.#stalling) reader.pause();
+    return this.#stalling.length;
+  }
+
+  /** They go on. */
+  goOn(): void {
+    for (const { reader } of this.#stalling) reader.resume();
+  }
+
+  /** Whether all are connected, or refused, as it is to be. */
   get connected(): boolean {
-    return this.#readers.every(({ reader }) => reader.heard.at(-1)?.open === true);
+    const single = this.#single;
+    return (
+      this.#readers.every(({ reader }) => reader.settled) &&
+      (single.length === 0 || single.some(({ reader }) => reader.open))
+    );
   }
 
   /** Whether none is connected. */
   get parted(): boolean {
-    return this.#readers.every(({ reader }) => reader.heard.at(-1)?.open !== true);
+    return this.#readers.every(({ reader }) => !reader.open);
   }
 
-  /** How often they have connected, all together: while it stays, nobody was cut. */
+  /** How often they were served, all together: while it stays, nobody was cut. */
   get connections(): number {
     return this.#readers.reduce((sum, { reader }) => sum + reader.connections, 0);
   }
 
-  /** Whether each has had those of `words` that it asked for. */
+  /** Whether each that is served has had those of `words` that it asked for. */
   haveHad(words: readonly string[]): boolean {
-    return this.#readers.every((one) => {
-      this.#look(one);
-      const { wish } = one.reader;
-      return words.every((word) => {
-        const [kind = '', author = ''] = word.split(' ');
-        return one.had.has(word) || !wants(wish, { kind, author });
-      });
-    });
+    return this.connected && this.#have(this.#readers, words);
+  }
+
+  /** Whether those who are to stall have had these words. */
+  readyToStall(words: readonly string[]): boolean {
+    return this.#stalling.every(({ reader }) => reader.open) && this.#have(this.#stalling, words);
   }
 
   /** They must have had everything up to the last of `words`. */
   rest(words: readonly string[]): void {
     for (const { reader } of this.#readers) {
       const last = reader.heard.at(-1);
-      if (last !== undefined) last.rest = words;
+      if (last?.open) last.rest = words;
     }
   }
 
   /** Nobody is connected any more: judges what they had. */
   judge(history: FeedHistory): void {
+    const held = this.#single.filter(({ reader }) => reader.held);
+    if (held.length > 1) throw new Error(`a token for one connection had ${held.length} at once`);
     for (const one of this.#readers) {
       const { reader } = one;
-      one.judge ??= judgeOf(reader.wish, history);
+      one.judge ??= judgeOf(reader.wish, reader.key, history);
       for (const heard of reader.heard.splice(0)) one.judge.judge(heard);
       one.seen = { connection: 0, item: 0 };
       one.had.clear();
@@ -112,11 +139,13 @@ export class ReaderCrowd {
       const last = reader.heard.at(-1);
       const lacks = words.filter((word) => {
         const [kind = '', author = ''] = word.split(' ');
-        return !had.has(word) && wants(reader.wish, { kind, author });
+        return !had.has(word) && reader.shows({ kind, author });
       });
-      const state = last?.open ? 'open' : 'cut';
+      const { status, code } = last?.refusal ?? {};
+      const state = last?.open ? 'open' : status === undefined ? 'cut' : `refused with ${status} ${code}`;
       const items = `${last?.items.length ?? 0} items, the last ${JSON.stringify(last?.items.at(-1))?.slice(0, 200)}`;
-      return `reader: ${shownWish(reader.wish)}: ${state}, ${reader.connections} connections, ${items}, lacks ${lacks.length}`;
+      const by = reader.key === undefined ? '' : `, token ${reader.key.name}`;
+      return `reader: ${shownWish(reader.wish)}${by}: ${state}, ${reader.connections} connections, ${items}, lacks ${lacks.length}`;
     });
   }
 
@@ -131,6 +160,31 @@ export class ReaderCrowd {
     }
     const rest = [...told].map(([what, times]) => `${what} ${times}`).join(', ');
     return `${frames} frames at ${this.#readers.length} readers; ${rest}`;
+  }
+
+  get #stalling(): readonly Watched[] {
+    return this.#readers.filter(({ reader }) => reader.wish.habit === 'stalls');
+  }
+
+  /** Those who share a token that has one connection. */
+  get #single(): readonly Watched[] {
+    return this.#readers.filter(({ reader }) => reader.key?.name === 'single');
+  }
+
+  #rush(): void {
+    for (const { reader } of this.#single) reader.again();
+  }
+
+  #have(readers: readonly Watched[], words: readonly string[]): boolean {
+    return readers.every((one) => {
+      this.#look(one);
+      const { reader, had } = one;
+      if (!reader.open) return true;
+      return words.every((word) => {
+        const [kind = '', author = ''] = word.split(' ');
+        return had.has(word) || !reader.shows({ kind, author });
+      });
+    });
   }
 
   #look(one: Watched): void {
@@ -161,9 +215,19 @@ export class FeedReaders implements Audience {
   readonly #crowd: ReaderCrowd;
   readonly #random: () => number;
 
-  constructor(context: Pick<TestContext, 'after'>, options: AudienceOptions, count: number) {
+  readonly #file: TokenFile | undefined;
+  /** Whether the file of tokens was rewritten in this life. */
+  #rewritten = false;
+
+  /** `file`: of the server's tokens, where it wants any. */
+  constructor(
+    context: Pick<TestContext, 'after'>,
+    options: AudienceOptions,
+    { count, file }: { readonly count: number; readonly file: TokenFile | undefined },
+  ) {
     this.#random = options.random;
-    this.#crowd = new ReaderCrowd(context, options, count);
+    this.#file = file;
+    this.#crowd = new ReaderCrowd(context, options, { count, file });
   }
 
   get connected(): boolean {
@@ -179,11 +243,29 @@ export class FeedReaders implements Audience {
   }
 
   act(): void {
+    if (!this.#rewritten) this.#file?.rewrite();
+    this.#rewritten = true;
     this.#crowd.act();
   }
 
   calm(): void {
     this.#crowd.calm();
+  }
+
+  beforeStall(): void {
+    this.#crowd.beforeStall();
+  }
+
+  readyToStall(words: readonly string[]): boolean {
+    return this.#crowd.readyToStall(words);
+  }
+
+  stall(): number {
+    return this.#crowd.stall();
+  }
+
+  goOn(): void {
+    this.#crowd.goOn();
   }
 
   haveHad(words: readonly string[]): boolean {
@@ -197,6 +279,8 @@ export class FeedReaders implements Audience {
   judge(journal: FiledJournal): void {
     this.history.take(journal);
     this.#crowd.judge(this.history);
+    this.#file?.rest();
+    this.#rewritten = false;
   }
 
   harm(directory: string, life: number): string {
