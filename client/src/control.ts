@@ -11,6 +11,7 @@ export interface Hello {
   readonly cursor: string;
   readonly oldest: string;
   readonly node?: NodeStatusFrame;
+  readonly limits: { readonly kinds?: readonly string[] };
 }
 
 export interface Info {

@@ -35,6 +35,8 @@ export interface FeedFailure {
   readonly status?: number;
   /** Close code of the WebSocket. */
   readonly code?: number;
+  /** The server's own code for why, where it told one: `token_in_use`, `too_slow`, `too_many_connections`, … */
+  readonly problem?: string;
   /** What the WebSocket said of it. */
   readonly cause?: unknown;
   /** Whether the WebSocket had been open. */

@@ -21,6 +21,8 @@ export interface FeedOpening {
   readonly node?: NodeStatusFrame;
   /** The oldest cursor that this server has; undefined with `plain`. */
   readonly oldest?: string;
+  /** The kinds that the token allows, or, without one, that are to be had so; undefined where it is all of them, and with `plain`. */
+  readonly kinds?: readonly string[];
 }
 
 interface CommonOptions<K extends Kind> {
@@ -33,6 +35,8 @@ interface CommonOptions<K extends Kind> {
   readonly kinds?: readonly K[];
   /** What these peers announced alone, by their IDs; at most 100. @default all */
   readonly peers?: readonly string[];
+  /** Where the operator gave out tokens: yours. Sent as a header where the WebSocket takes one, in browsers in the URL. */
+  readonly token?: string;
   /** Ends the feed, quietly. */
   readonly signal?: Abortable;
   /** Each event has the frame as it came too, as `json`. @default false */
@@ -78,8 +82,6 @@ export interface FeedOptions<K extends Kind = Kind> extends CommonOptions<K> {
   readonly batch?: 50 | 100 | 250 | 1000;
   /** Batches come compressed; needs `batch`, and DecompressionStream, which all but old Bun have. @default false */
   readonly gzip?: boolean;
-  /** Where the operator gave out tokens: yours. Sent as a header where the WebSocket takes one, in browsers in the URL. */
-  readonly token?: string;
 }
 
 export interface PlainFeedOptions<K extends Kind = Kind> extends CommonOptions<K> {

@@ -55,6 +55,14 @@ export class Position {
     return true;
   }
 
+  /** Nothing from before is to be had: it begins at now. Returns whether it would have begun before. */
+  goFromNow(): boolean {
+    if (this.parameter === undefined) return false;
+    this.#cursor = undefined;
+    this.#since = undefined;
+    return true;
+  }
+
   /** Where it is asked by time: that time. */
   get since(): string | undefined {
     return this.#cursor === undefined ? this.#since : undefined;

@@ -17,6 +17,8 @@ import { Saver } from './store.js';
 /** Whether a server says that it can do nothing with the cursor, which may be another server's. */
 const isForeignCursor = ({ code, detail }: Problem): boolean =>
   code === 'cursor_unknown' || (code === 'bad_parameter' && detail.parameter === 'cursor');
+/** Told as a gap, for the token's sake. */
+const NO_HISTORY = 'the token allows nothing from before it came: what was announced meanwhile is missing';
 const BROKEN: Ending = { reason: 'closed', text: 'a message that cannot be unpacked' };
 
 /** As `feed` has it. */
@@ -43,6 +45,10 @@ class Reading {
   readonly #repeats = new Repeats();
   /** A server that is asked by time, because it does not know the cursor, is still to be told of. */
   #switching = false;
+  /** Whether it began over any connection. */
+  #everBegan = false;
+  /** What came while there was no connection is not to be had, which is still to be told. */
+  #missing = false;
 
   constructor(
     private readonly options: FeedOptions,
@@ -68,6 +74,7 @@ class Reading {
           began = true;
           this.#begin(frame, start);
           if (this.#switching) yield this.#switched();
+          if (this.#missing) yield this.#gap();
         } else if (frame.type === 'info') {
           if (frame.code === 'cursor_unknown' && this.#goByTime()) return;
           yield frame.code === 'cursor_unknown' ? this.#switched(frame.text) : noticeOf(frame);
@@ -87,16 +94,20 @@ class Reading {
     const said = error === undefined ? undefined : problemOf(error);
     const problem = said ?? ending.problem;
     if (problem !== undefined && isForeignCursor(problem) && this.#goByTime()) return;
+    if (problem?.code === 'not_allowed' && this.#goFromNow()) return;
     await source.lost(ending, said);
   }
 
-  #begin({ cursor, oldest, node }: Hello, start: readonly string[] | undefined): void {
+  #begin({ cursor, oldest, node, limits }: Hello, start: readonly string[] | undefined): void {
     const { source, options } = this;
     const { receivedAt } = this.position;
     source.began();
+    this.#everBegan = true;
     // A gateway may be behind the one whose cursor this is, and then begins before it.
     if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt);
-    options.onOpen?.({ url: source.server.given, oldest, ...(node === undefined ? {} : { node }) });
+    const { kinds } = limits;
+    const url = source.server.given;
+    options.onOpen?.({ url, oldest, ...(node && { node }), ...(kinds && { kinds }) });
     const [name, asked] = start ?? ['cursor', 'now'];
     if (name !== 'cursor' || (asked !== 'now' && asked !== 'oldest')) return;
     // Were it lost before the first frame, it would go on from here. The time is what another server can be asked by.
@@ -117,6 +128,18 @@ class Reading {
     if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt + OVERLAP_MS);
     this.#switching = true;
     return true;
+  }
+
+  /** The token allows no history: a feed that had begun goes on without, rather than not at all. */
+  #goFromNow(): boolean {
+    if (!this.#everBegan || !this.position.goFromNow()) return false;
+    this.#missing = true;
+    return true;
+  }
+
+  #gap(): FeedEvent {
+    this.#missing = false;
+    return { type: 'gap', text: NO_HISTORY };
   }
 
   #switched(text = 'another server, which does not know the cursor: it was asked by time'): FeedEvent {

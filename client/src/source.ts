@@ -69,7 +69,7 @@ export class Source {
 
   /** Opens a connection to `url`, of the server whose turn it is. */
   open(url: URL): Connection {
-    const { token } = this.#options as FeedOptions;
+    const { token } = this.#options;
     this.#server = this.server;
     this.#url = url.href;
     this.#beganAt = undefined;
@@ -99,7 +99,10 @@ export class Source {
     this.#throwIfFinal(ending, said ?? ending.problem);
     const worked = this.#beganAt === undefined ? 0 : performance.now() - this.#beganAt;
     const retryInMs = this.#backoff.failed(worked, ending.retryAfterMs);
-    this.#tell(said === undefined ? ending : { ...ending, text: `${ending.text}: ${said.text}` }, retryInMs);
+    this.#tell(
+      said === undefined ? ending : { ...ending, text: `${ending.text}: ${said.text}`, problem: said },
+      retryInMs,
+    );
     await pause(retryInMs, this.#options.signal);
   }
 
@@ -142,7 +145,7 @@ export class Source {
   async #explained(ending: Ending): Promise<Ending> {
     const inBrowser = 'location' in globalThis && globalThis.location !== undefined;
     if (ending.reason !== 'unreachable' || inBrowser || this.#connection?.tellsRefusals) return ending;
-    const { token, signal } = this.#options as FeedOptions;
+    const { token, signal } = this.#options;
     return (await askWhy(this.#url, token === undefined ? {} : authorization(token), signal)) ?? ending;
   }
 
@@ -160,7 +163,7 @@ export class Source {
       throw new FeedError('refused', at, { status }, { cause });
   }
 
-  #tell({ reason, text, status, code, cause }: Ending, retryInMs: number): void {
+  #tell({ reason, text, status, code, problem, cause }: Ending, retryInMs: number): void {
     const failure: FeedFailure = {
       url: this.#server.given,
       reason,
@@ -170,6 +173,7 @@ export class Source {
       retryInMs,
       ...(status === undefined ? {} : { status }),
       ...(code === undefined ? {} : { code }),
+      ...(problem === undefined ? {} : { problem: problem.code }),
       ...(cause === undefined ? {} : { cause }),
     };
     this.#options.onFailure?.(failure);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { feed } from '#feed';
 import { waitFor, within } from '../support/wait.js';
 import { read } from './reading.js';
 import { ScriptedServer } from './scripted-server.js';
@@ -57,10 +58,16 @@ for (const code of [1001, 1008, 1011, 1012, 1013])
     await waitFor(() => hashes().length > 0, { what: 'a frame' });
     assert.deepEqual(hashes(), [hash]);
     assert.deepEqual(
-      failures.map((failure) => [failure.reason, failure.code, failure.attempt, failure.opened]),
+      failures.map(({ reason, problem, attempt, opened, ...failure }) => [
+        reason,
+        failure.code,
+        problem,
+        attempt,
+        opened,
+      ]),
       [
-        ['closed', code, 1, true],
-        ['closed', code, 2, true],
+        ['closed', code, 'too_slow', 1, true],
+        ['closed', code, 'too_slow', 2, true],
       ],
     );
     assert.match(String(failures[0]?.text), /too far behind/);
@@ -87,8 +94,8 @@ test('who is told to come later does', async (context) => {
   for (const [, WebSocket] of EACH) {
     const { failures, stop } = read(context, { url: server.url, WebSocket });
     await waitFor(() => failures.length > 0, { what: 'a failure' });
-    const [{ status, reason, retryInMs, text } = {}] = failures;
-    assert.deepEqual([status, reason, retryInMs], [503, 'refused', 1000]);
+    const [{ status, reason, problem: said, retryInMs, text } = {}] = failures;
+    assert.deepEqual([status, reason, said, retryInMs], [503, 'refused', 'too_many_connections', 1000]);
     assert.match(String(text), /503.*full/);
     stop();
   }
@@ -134,6 +141,67 @@ test('a token goes as a header where the WebSocket takes one, else in the URL', 
     stop();
     await waitFor(() => server.live.length === 0, { what: 'its end' });
   }
+});
+
+test('a token goes along where a feed is followed plainly, too', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  for (const [name, WebSocket] of EACH) {
+    const bare = WebSocket === BareWebSocket;
+    const stopping = new AbortController();
+    const events = feed({
+      url: server.url,
+      plain: true,
+      token: 'secret',
+      WebSocket,
+      signal: stopping.signal,
+    });
+    const first = events.next();
+    await waitFor(() => server.live.length === 1, { what: `a reader over ${name}` });
+    const { headers, parameters } = server.asked.at(-1) ?? {};
+    assert.equal(headers?.authorization, bare ? undefined : 'Bearer secret', name);
+    assert.deepEqual(parameters, bare ? { token: 'secret' } : {}, name);
+    stopping.abort();
+    await first;
+    await waitFor(() => server.live.length === 0, { what: 'its end' });
+  }
+});
+
+test('with a token that allows no history a feed goes on from now, and tells that something is missing', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  server.limits = { kinds: ['block'] };
+  server.instead = (socket, { parameters }) => {
+    if (parameters.cursor === undefined) return false;
+    socket.send('{"type":"error","code":"not_allowed","text":"the token has no history"}');
+    socket.close(4403);
+    return true;
+  };
+  const allowed: unknown[] = [];
+  const { events, failures } = read(context, {
+    url: server.url,
+    onOpen: ({ kinds }) => allowed.push(kinds),
+  });
+  await waitFor(() => server.live.length === 1, { what: 'a reader' });
+  server.blocks(1);
+  await waitFor(() => events.length === 1, { what: 'a frame' });
+  server.live[0]?.close(1012);
+  await waitFor(() => server.live.length === 0, { what: 'the end of the connection' });
+  server.blocks(1);
+  await waitFor(() => server.live.length === 1, { what: 'the reader again' });
+  server.blocks(1);
+  await waitFor(() => events.length === 3, { what: 'what came later' });
+  assert.deepEqual(
+    events.map((event) => ('seq' in event ? event.seq : event.type)),
+    [1, 'gap', 3],
+  );
+  assert.deepEqual(
+    server.asked.map(({ parameters }) => parameters.cursor),
+    [undefined, 'e1.1', undefined],
+  );
+  assert.equal(failures.length, 1);
+  assert.deepEqual(allowed, [['block'], ['block']]);
+  // Who asks for what was before is told that it is not to be had.
+  for (const cursor of ['oldest', 'e1.1'])
+    await assert.rejects(read(context, { url: server.url, cursor }).done, { code: 'not_allowed' });
 });
 
 test('a server that knows no parameters is named as such, and followed plainly on request', async (context) => {

@@ -33,6 +33,8 @@ export class ScriptedServer {
   /** The oldest frames that are not kept any more. */
   dropped = 0;
   instead: Instead = () => false;
+  /** What `hello` says that a client may do. */
+  limits: { readonly kinds?: readonly string[] } = {};
   /** What is answered in place of an upgrade, for so long as it is set, or for `times` of them. */
   refusal: { status: number; headers?: Record<string, string>; body?: string; times?: number } | undefined;
   #http: Server | undefined;
@@ -173,7 +175,7 @@ export class ScriptedServer {
       from = Math.max(this.dropped, found < 0 ? this.frames.length : found);
     }
     const node = { timestamp: '2026-11-30T01:00:00Z', type: 'node_status', peer_id: 'me', best_height: 1 };
-    say({ type: 'hello', cursor: `${this.epoch}.${from}`, oldest, node, limits: {} });
+    say({ type: 'hello', cursor: `${this.epoch}.${from}`, oldest, node, limits: this.limits });
     if (info !== undefined) say({ type: 'info', ...info });
     const wanted = kinds === '' ? [] : kinds.split(',');
     const due = this.frames
