@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
+import { hashOfToken } from '../../src/shared/firehose/tokens.js';
 import { type Served, serveNotifications } from '../support/notifications.js';
 import { beat, HASH, launchChromium, openPage, PEERS, seen, sees, status } from '../support/page.js';
+import { temporaryDirectory } from '../support/temporary.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** From the smallest phone that WCAG names to a large screen, with both sides of each change of the layout. */
@@ -55,7 +58,7 @@ async function findings(page: Page): Promise<string[]> {
   );
 }
 
-/** What lies beside the window, or is cut short without a way to read it. */
+/** What lies beside the window, or is cut short without a way to read it, as a field has. */
 async function outOfReach(page: Page): Promise<string[]> {
   return page.locator('body *').evaluateAll((elements) => {
     const { innerWidth } = globalThis as unknown as { innerWidth: number };
@@ -67,7 +70,7 @@ async function outOfReach(page: Page): Promise<string[]> {
         if (width > 0 && (left < -0.5 || right > innerWidth + 0.5))
           return [`${name} from ${left} to ${right}`];
         const cut = element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0;
-        return cut && element.closest('button') === null ? [`${name} is cut short`] : [];
+        return cut && element.closest('button, input') === null ? [`${name} is cut short`] : [];
       });
   });
 }
@@ -170,6 +173,28 @@ describe('the page, to whoever sees little or uses no mouse', () => {
     await page.locator('#feed .row', { hasText: 'rejected_tx' }).first().click();
     await sees(page, 'dialog .value', HASH);
     await holds(page, 'dialog');
+  });
+
+  it('is so where the feed wants a token, takes none that it does not know, and gives part', async (t) => {
+    const tokens = join(temporaryDirectory(t), 'tokens');
+    writeFileSync(tokens, `one:${hashOfToken('a-token')}:kinds=block,node_status\n`);
+    const served = await serveNotifications(t, {}, { tokens });
+    beat(t, served, status(LONG_NAME));
+    const page = await open(t, served);
+    const field = page.getByLabel('Token', { exact: true });
+    await sees(page, '#connection', ['token wanted']);
+    await sees(page, '#peers .peer-name', LONG_NAME);
+    await holds(page, 'token wanted');
+    await field.fill('a-token-that-nobody-knows-and-that-is-rather-long');
+    await page.keyboard.press('Enter');
+    await sees(page, '#connection', ['token refused']);
+    await holds(page, 'token refused');
+    await field.fill('a-token');
+    await page.keyboard.press('Enter');
+    await sees(page, '#access-text', /are left out\.$/);
+    served.feed.announce({ kind: 'block' }, { kind: 'subtree' });
+    await sees(page, '#feed .kind', 'block');
+    await holds(page, 'part of the feed');
   });
 
   it('is so while it is not live, and before it ever was', async (t) => {

@@ -26,7 +26,7 @@ export function feedTokenCommand(program: Command, terminal: Terminal): void {
     .option('--json', 'a JSON object', false)
     .addHelpText(
       'after',
-      '\nThe token is shown once and kept nowhere: the line has its hash.\n\nExamples:\n  $ teranode-p2p feed-token explorer --add tokens\n  $ teranode-p2p feed-token dashboard --connections 5 --kinds block,subtree --no-replay',
+      '\nThe token is shown once and kept nowhere: the line has its hash. The page asks for it, tail takes it from P2P_FEED_TOKEN.\n\nExamples:\n  $ teranode-p2p feed-token explorer --add tokens\n  $ teranode-p2p feed-token dashboard --connections 5 --kinds block,subtree --no-replay',
     )
     .action((name: string, options: FeedTokenOptions) => {
       const token = newToken();

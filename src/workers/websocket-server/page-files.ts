@@ -10,7 +10,19 @@ export interface PageFile {
   readonly body: Buffer;
 }
 
-const SCRIPTS = ['app', 'charts', 'connection', 'details', 'feed', 'kinds', 'peers', 'status', 'text'];
+const SCRIPTS = [
+  'access',
+  'app',
+  'charts',
+  'connection',
+  'details',
+  'feed',
+  'kinds',
+  'peers',
+  'status',
+  'text',
+  'token',
+];
 /** Below the package: as written, and what the build makes of the consumers' library. */
 const FOLDERS = { page: 'src/workers/websocket-server/page', built: 'dist/app/page' };
 const FILES: readonly { path: string; file: string; contentType: string; folder?: keyof typeof FOLDERS }[] = [

@@ -3,6 +3,7 @@
  * is put on the page as text, and what is not known to be so now looks like it.
  */
 
+import { Access, tokenWord } from './access.js';
 import { formatRate } from './charts.js';
 import { Connection } from './connection.js';
 import { Details } from './details.js';
@@ -10,6 +11,7 @@ import { Feed } from './feed.js';
 import { kindsOf } from './kinds.js';
 import { Status } from './status.js';
 import { asText, clean, number, timeOfDay } from './text.js';
+import { Token } from './token.js';
 
 const STATUS_MS = 2000;
 
@@ -19,9 +21,11 @@ const parts = Object.fromEntries(
 const details = new Details(parts);
 const feed = new Feed(parts, details);
 const status = new Status(parts, details);
+const token = new Token();
+const access = new Access(parts, token, askAnew);
 let greeted = false;
 
-const connection = new Connection({
+const connection = new Connection(token, {
   opened(node) {
     if (!greeted && node !== undefined) greet(node);
     void refresh();
@@ -37,6 +41,11 @@ const connection = new Connection({
   },
 });
 
+function askAnew() {
+  connection.askAnew();
+  show();
+}
+
 /** The feed begins with the node's own status: it is there before /api/status is read. */
 function greet(message) {
   greeted = true;
@@ -51,7 +60,6 @@ async function refresh() {
   show();
   await status.refresh();
   if (status.state === 'silent') connection.doubt();
-  if (status.report !== undefined) feed.describe(kindsOf(status.report));
   for (const { id, name } of status.report?.peers ?? []) feed.name(asText(id), asText(name));
   show();
 }
@@ -61,13 +69,17 @@ function standing() {
   const { live } = connection;
   const figures = status.state;
   const at = (time) => (time === undefined ? '' : ` since ${timeOfDay(time)}`);
-  if (!live && connection.heard === undefined && connection.retrySeconds === 0)
-    return ['connecting', 'connecting'];
+  if (!live && connection.asking) return ['connecting', 'connecting'];
   if (!live) {
     const seconds = connection.retrySeconds;
     const word = seconds > 0 ? `reconnecting in ${seconds} s` : 'reconnecting';
+    // What there is to say and do stands beside the field for it.
+    if (connection.problem !== undefined && figures !== 'silent')
+      return ['warn', tokenWord(connection.problem) ?? word];
     if (connection.refused !== undefined)
       return ['lost', word, `The node gives no feed: ${clean(connection.refused)}.`];
+    if (connection.heard === undefined && figures === 'fresh')
+      return ['lost', word, 'The node answers, and its feed cannot be reached. Trying again.'];
     if (connection.heard === undefined) return ['lost', word, 'The node cannot be reached. Trying again.'];
     if (figures === 'fresh')
       return ['lost', word, `No feed${at(connection.heard)}: its messages are from before. Trying again.`];
@@ -99,7 +111,18 @@ function standing() {
   }
 }
 
+/** The node's kinds of which messages are to be had. */
+function kindsHere() {
+  const { kinds: allowed } = connection;
+  return kindsOf(status.report).filter(({ name }) => allowed === undefined || allowed.includes(name));
+}
+
 function show() {
+  if (status.report !== undefined) feed.describe(kindsHere());
+  access.show(
+    connection,
+    kindsOf(status.report).map(({ name }) => name),
+  );
   const [state, word, sentence = ''] = standing();
   parts.connection.dataset.state = state;
   parts.connection.textContent = word;
@@ -133,6 +156,9 @@ function comeBack() {
 
 document.addEventListener('visibilitychange', comeBack);
 window.addEventListener('online', comeBack);
+window.addEventListener('hashchange', () => {
+  if (token.takeFromAddress()) askAnew();
+});
 setInterval(() => {
   connection.check();
   feed.tick();
@@ -141,5 +167,6 @@ setInterval(() => {
   if (!document.hidden) show();
 }, 1000);
 setInterval(refresh, STATUS_MS);
+token.takeFromAddress();
 void refresh();
 connection.open();

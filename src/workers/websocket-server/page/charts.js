@@ -64,6 +64,10 @@ export class RateChart {
     parent.append(this.#box);
   }
 
+  remove() {
+    this.#box.remove();
+  }
+
   /** Whether messages would be counted now, were there any. */
   set live(live) {
     this.#live = live;

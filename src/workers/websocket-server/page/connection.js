@@ -4,6 +4,7 @@
  * answers nothing else either.
  */
 
+import { tokenProblem } from './access.js';
 import { feed } from './feed-library.js';
 
 /** The server says something every 30 s. */
@@ -11,15 +12,24 @@ const SILENCE_MS = 45_000;
 /** The same where the node left a question unanswered since the feed's last word. */
 const DOUBTED_MS = 15_000;
 const LAST_RETRY_MS = 8000;
+/** For want of a token: somebody gives one, or the operator takes the one there is after all. */
+const NO_TOKEN_RETRY_MS = 60_000;
 
 export class Connection {
   /** Whether frames come. */
   live = false;
   /** When the last word came, or the feed was opened; undefined before the first. */
   heard;
+  /** Whether there is no answer yet, at first or since another token was given. */
+  asking = true;
   /** Why the server gives this page no feed; undefined where it does. */
   refused;
+  /** Code of what is amiss with the token; undefined where nothing is known to be. */
+  problem;
+  /** The kinds that were to be had last; undefined: all. */
+  kinds;
   #handlers;
+  #token;
   #running;
   #cursor;
   /** On the clock of `performance.now()`: the last word, and when it is tried again. */
@@ -28,11 +38,20 @@ export class Connection {
   #doubted = false;
 
   /**
-   * `handlers`: `opened(node)`, with the newest status of the node itself where there is one; `frame(message, text)`; `notice(event)` of what is missing
-   * or went on otherwise; and `lost()`, which is called once for each loss, also of what never opened.
+   * `token`: what the tab gives. `handlers`: `opened(node)`, with the newest status of the node itself where there is one; `frame(message, text)`; `notice(event)`
+   * of what is missing or went on otherwise; and `lost()`, which is called once for each loss, also of what never opened.
    */
-  constructor(handlers) {
+  constructor(token, handlers) {
+    this.#token = token;
     this.#handlers = handlers;
+  }
+
+  /** There is another token, or none any more. */
+  askAnew() {
+    this.asking = true;
+    this.refused = undefined;
+    this.problem = undefined;
+    this.open();
   }
 
   /** Opens the feed, anew where it is open: it goes on where it was. */
@@ -78,12 +97,17 @@ export class Connection {
             this.#cursor = cursor;
           },
         },
+        ...(this.#token.value === undefined ? {} : { token: this.#token.value }),
         json: true,
         signal,
         silenceMs: SILENCE_MS,
         retryMs: LAST_RETRY_MS,
-        onOpen: ({ node }) => this.#opened(node),
-        onFailure: ({ retryInMs }) => this.#lose(retryInMs),
+        onOpen: (opening) => this.#opened(opening),
+        onFailure: ({ problem, retryInMs }) => {
+          this.refused = undefined;
+          this.problem = tokenProblem({ code: problem });
+          this.#lose(retryInMs);
+        },
       });
       for await (const event of events) {
         this.#word();
@@ -92,15 +116,32 @@ export class Connection {
       }
     } catch (error) {
       if (signal.aborted) return;
+      if (error.code === 'not_allowed' && this.#cursor !== undefined) {
+        // As is a token without a history: it goes on from now.
+        this.#cursor = undefined;
+        this.#handlers.notice({
+          type: 'gap',
+          text: 'what was announced meanwhile is not to be had with this token',
+        });
+        this.open();
+        return;
+      }
       this.refused = error.message;
-      this.#lose(LAST_RETRY_MS);
-      setTimeout(() => this.hurry(), LAST_RETRY_MS);
+      this.problem = tokenProblem({ code: error.code, parameter: error.detail?.parameter });
+      const retryInMs = this.problem === undefined ? LAST_RETRY_MS : NO_TOKEN_RETRY_MS;
+      this.#lose(retryInMs);
+      setTimeout(() => {
+        if (!signal.aborted) this.open();
+      }, retryInMs);
     }
   }
 
-  #opened(node) {
+  #opened({ node, kinds }) {
     this.live = true;
+    this.asking = false;
     this.refused = undefined;
+    this.problem = undefined;
+    this.kinds = kinds;
     this.#retryAt = undefined;
     this.#word();
     this.#handlers.opened(node);
@@ -115,6 +156,7 @@ export class Connection {
 
   #lose(retryInMs) {
     this.live = false;
+    this.asking = false;
     this.#retryAt = performance.now() + retryInMs;
     this.#handlers.lost();
     // From then on it is being tried.

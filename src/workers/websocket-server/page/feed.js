@@ -103,7 +103,7 @@ export class Feed {
     this.#names.set(peer, name);
   }
 
-  /** What the node says of its kinds (`kindsOf`): they come first, in this order, whether any of them was heard or not. */
+  /** The kinds that are to be had, as the node has them (`kindsOf`): they come first, in this order, whether any of them was heard or not; others where they were. */
   describe(kinds) {
     const text = JSON.stringify(kinds);
     if (text === this.#described) return;
@@ -115,7 +115,12 @@ export class Feed {
       kind.chart.colour = shown.colour;
       return kind;
     });
-    const others = [...this.#kinds.values()].filter((kind) => !named.includes(kind));
+    const unnamed = [...this.#kinds.values()].filter((kind) => !named.includes(kind));
+    const others = unnamed.filter(({ kept }) => kept.length > 0);
+    for (const { button, chart } of unnamed) {
+      button.remove();
+      chart.remove();
+    }
     this.#kinds = new Map([...named, ...others].map((kind) => [kind.name, kind]));
     for (const { button, chart } of this.#kinds.values()) {
       this.#parts.filters.append(button);
