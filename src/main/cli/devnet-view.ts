@@ -104,7 +104,7 @@ export class DevnetView {
 
   async #follow(node: DevnetNode): Promise<void> {
     const url = `ws://127.0.0.1:${node.ports.p2p_httpListenAddress}/p2p-ws`;
-    for await (const frame of ownFeed(url, this.#ending.signal)) {
+    for await (const frame of ownFeed(url, { signal: this.#ending.signal })) {
       // What has no hash is no news of the chain: PING, and what a node says of itself.
       const hash = field(frame, 'hash');
       if (hash === '') continue;

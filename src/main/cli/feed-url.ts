@@ -1,6 +1,6 @@
 /** Where a feed is, and what to type where it is not there. */
 
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { hostAndPort } from '../../shared/net/listen-address.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { CommandError } from './context.js';
@@ -33,14 +33,46 @@ function feedAt({ host, pathname, search }: URL, scheme: 'ws' | 'wss'): string {
   return printable(`${scheme}://${host}${pathname === '/' ? FEED_PATH : pathname}${search}`);
 }
 
-/** Why there is no feed: an HTTP status in its place, or the socket's error. */
-export interface NoFeed {
+/** Where the environment has the token. */
+const TOKEN_VARIABLE = 'P2P_FEED_TOKEN';
+
+/** `--token`. */
+export function tokenOption(): Option {
+  return new Option(
+    '--token <token>',
+    'where the feed wants one; ps shows it to all, the environment does not',
+  )
+    .env(TOKEN_VARIABLE)
+    .argParser((text) => text.trim());
+}
+
+/** What `--token` and the environment gave; undefined: none. Throws CommandError, which does not have it, where it is none. */
+export function tokenOf(given: string | undefined): string | undefined {
+  if (given === undefined || given === '') return undefined;
+  if (!/^[!-~]{1,256}$/.test(given))
+    throw new CommandError('that is no token: type what teranode-p2p feed-token made, and nothing else');
+  return given;
+}
+
+/** Why there is no feed: an HTTP status in its place, the server's own code, or the socket's error. */
+interface NoFeed {
+  readonly problem?: string;
   readonly status?: number;
   readonly cause?: unknown;
 }
 
-/** What to type instead where that is known; else empty. */
-export function adviceFor(feed: string, { status, cause }: NoFeed): string {
+/** What is said where `feed` is not to be had: why, and what to type instead where that is known. */
+export function noFeed(feed: string, why: string, failure: NoFeed): CommandError {
+  const advice = adviceFor(feed, failure);
+  const said = why.startsWith(feed) ? why : `${feed} cannot be reached: ${why}`;
+  return new CommandError(advice === '' ? said : `${said}\n${advice}`);
+}
+
+/** Empty where nothing is known that would do. */
+function adviceFor(feed: string, { problem, status, cause }: NoFeed): string {
+  if (problem === 'token_missing')
+    return `Give one with --token, or as ${TOKEN_VARIABLE} in the environment; whoever runs the server has them.`;
+  if (problem === 'token_unknown') return 'Whoever runs the server has others.';
   const { code = '' } = (cause ?? {}) as NodeJS.ErrnoException;
   const url = new URL(feed);
   if (UNTRUSTED.test(code)) {

@@ -1,6 +1,7 @@
 /** The consumers' library as the command line uses it. */
 
-import { type FeedOptions, feed } from '#feed';
+import { FeedError, type FeedOptions, feed } from '#feed';
+import { noFeed } from './feed-url.js';
 import type { FeedFrame } from './frame-line.js';
 
 /** Bytes of one message at the most. */
@@ -21,9 +22,18 @@ export async function socketOptions(
   return { WebSocket, webSocketOptions, retryMs: RETRY_MS, json: true };
 }
 
-/** The frames of a server of one's own, from now on and whenever it is there, until the signal comes. */
-export async function* ownFeed(url: string, signal: AbortSignal): AsyncGenerator<ToldFrame> {
-  for await (const event of feed({ url, plain: true, signal, ...(await socketOptions()) })) {
-    if (event.type !== 'gap') yield event as unknown as ToldFrame;
+/** The frames of a server of one's own, from now on and whenever it is there, until the signal comes. Throws CommandError where it gives none. */
+export async function* ownFeed(
+  url: string,
+  { signal, token }: Pick<FeedOptions, 'signal' | 'token'>,
+): AsyncGenerator<ToldFrame> {
+  const options = { url, plain: true, ...(signal && { signal }), ...(token && { token }) } as const;
+  try {
+    for await (const event of feed({ ...options, ...(await socketOptions()) })) {
+      if (event.type !== 'gap') yield event as unknown as ToldFrame;
+    }
+  } catch (error) {
+    if (!(error instanceof FeedError)) throw error;
+    throw noFeed(url, error.message, { problem: error.code, cause: error.cause });
   }
 }

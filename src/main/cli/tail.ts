@@ -1,7 +1,15 @@
 /** `teranode-p2p tail`: the feed, live and as far back as it is kept. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { FeedError, type FeedEvent, type FeedFailure, feed, type Kind, type PlainEvent } from '#feed';
+import {
+  FeedError,
+  type FeedEvent,
+  type FeedFailure,
+  type FeedOpening,
+  feed,
+  type Kind,
+  type PlainEvent,
+} from '#feed';
 import { wall } from '../../shared/clock.js';
 import {
   CommandError,
@@ -12,9 +20,9 @@ import {
   settingsFor,
 } from './context.js';
 import { socketOptions, type ToldFrame } from './feed.js';
-import { adviceFor, feedUrl, type NoFeed, urlArgument } from './feed-url.js';
+import { feedUrl, noFeed, tokenOf, tokenOption, urlArgument } from './feed-url.js';
 import { FramePrinter, kindOption, PING, type Wanted } from './frame-printer.js';
-import type { Terminal } from './terminal.js';
+import { printable, type Terminal } from './terminal.js';
 
 interface TailOptions extends Wanted {
   readonly url?: string;
@@ -24,6 +32,7 @@ interface TailOptions extends Wanted {
   readonly cursor?: string;
   readonly peer: readonly string[];
   readonly meta: boolean;
+  readonly token?: string;
 }
 
 /** A time, or how long ago: as RFC 3339. */
@@ -65,11 +74,12 @@ export function tailCommand(program: Command, terminal: Terminal): void {
     .option('--meta', 'with the place of each frame: its cursor, when it was received', false)
     .option('--json', 'frames as they come', false)
     .option('--url <url>', 'a feed elsewhere (default: from p2p_httpAddress)', urlArgument)
+    .addOption(tokenOption())
     .option('-n, --count <n>', 'end after so many frames', countArgument)
     .option('--insecure', 'accept any certificate', false)
     .addHelpText(
       'after',
-      '\nWith --since, --cursor, --peer or --meta nothing is missed when the server goes away and comes back; what cannot be had any more is told.\n' +
+      '\nWith --since, --cursor, --peer, --meta or a token nothing is missed when the server goes away and comes back; what cannot be had any more is told.\n' +
         '\nExamples:\n  $ teranode-p2p tail -k block,subtree\n  $ teranode-p2p tail --since 1h -k block --json | jq .header\n' +
         '  $ teranode-p2p tail --json --url ws://localhost:9926/p2p-ws | jq .hash',
     )
@@ -89,22 +99,26 @@ async function tail(url: string, options: TailOptions, terminal: Terminal): Prom
   const ending = new AbortController();
   void interrupted().then(() => ending.abort());
   const printer = new FramePrinter(options, terminal, () => ending.abort());
+  const token = tokenOf(options.token);
+  const kinds = options.kind.filter((kind) => kind !== PING) as Kind[];
   let wasThere = false;
   const common = {
     url,
     signal: ending.signal,
     ...(await socketOptions(options.insecure)),
-    onOpen: () => {
+    ...(token === undefined ? {} : { token }),
+    onOpen: ({ kinds: allowed }: FeedOpening) => {
+      if (!wasThere && allowed !== undefined && kinds.length === 0)
+        terminal.note(`note: ${printable(allowed.join(', '))} alone: no other kind is allowed`);
       wasThere = true;
     },
     onFailure: (failure: FeedFailure) => {
       wasThere ||= failure.opened;
       // Not being there at first is a mistake; going away later is life.
-      if (!wasThere) throw unreachable(url, failure.text, failure);
+      if (!wasThere) throw noFeed(url, failure.text, failure);
       if (failure.opened) terminal.note(`${url} went away, trying again`);
     },
   };
-  const kinds = options.kind.filter((kind) => kind !== PING) as Kind[];
   const { since, cursor, peer: peers, meta } = options;
   const show = async (events: AsyncIterable<FeedEvent | PlainEvent>, tellsGaps: boolean) => {
     for await (const event of events) {
@@ -113,7 +127,9 @@ async function tail(url: string, options: TailOptions, terminal: Terminal): Prom
         terminal.note(`${event.type.replace('_', ' ')}: ${(event as { text: string }).text}`);
     }
   };
-  const positioned = since !== undefined || cursor !== undefined || peers.length > 0 || meta;
+  const asksMore = since !== undefined || cursor !== undefined || peers.length > 0 || meta;
+  // Who gives out tokens knows parameters, and says what a token does not allow.
+  const positioned = asksMore || (token !== undefined && kinds.length === options.kind.length);
   try {
     if (!positioned) return await show(feed({ ...common, plain: true }), false);
     if (kinds.length < options.kind.length)
@@ -132,12 +148,6 @@ async function tail(url: string, options: TailOptions, terminal: Terminal): Prom
     });
   } catch (error) {
     if (!(error instanceof FeedError)) throw error;
-    throw unreachable(url, error.message, { ...error.detail, cause: error.cause });
+    throw noFeed(url, error.message, { ...error.detail, problem: error.code, cause: error.cause });
   }
-}
-
-function unreachable(url: string, why: string, failure: NoFeed): CommandError {
-  const advice = adviceFor(url, failure);
-  const said = why.startsWith(url) ? why : `${url} cannot be reached: ${why}`;
-  return new CommandError(advice === '' ? said : `${said}\n${advice}`);
 }

@@ -14,7 +14,8 @@ import { SETTINGS } from '../../shared/settings/table.js';
 import type { NodeStatusReport } from '../../shared/status.js';
 import { Attempts } from './attempts.js';
 import { CommandError, countArgument, loadFor } from './context.js';
-import { ownFeed } from './feed.js';
+import { ownFeed, type ToldFrame } from './feed.js';
+import { tokenOf, tokenOption } from './feed-url.js';
 import { type FeedFrame, field, parseFrame } from './frame-line.js';
 import { FramePrinter, kindOption } from './frame-printer.js';
 import { onStopSignals } from './stop-signals.js';
@@ -26,6 +27,7 @@ interface WatchOptions {
   readonly kind: readonly string[];
   readonly json: boolean;
   readonly count?: number;
+  readonly token?: string;
 }
 
 const NETWORKS = ['mainnet', 'testnet', 'teratestnet', 'stn', 'tstn'] as const;
@@ -46,9 +48,10 @@ export function watchCommand(program: Command, terminal: Terminal): void {
     .addOption(kindOption())
     .option('--json', 'frames as they come', false)
     .option('-n, --count <n>', 'end after so many frames', countArgument)
+    .addOption(tokenOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  $ teranode-p2p watch\n  $ teranode-p2p watch --network teratestnet -k block\n  $ teranode-p2p watch --json | jq .hash',
+      '\nIts own feed wants a token only with --set p2p_feed_tokens_file=….\n\nExamples:\n  $ teranode-p2p watch\n  $ teranode-p2p watch --network teratestnet -k block\n  $ teranode-p2p watch --json | jq .hash',
     )
     .action(async (options: WatchOptions, command: Command) => {
       await watch(options, command, terminal);
@@ -79,6 +82,7 @@ export function watchSettings({ network, data }: Pick<WatchOptions, 'network' | 
 }
 
 async function watch(options: WatchOptions, command: Command, terminal: Terminal): Promise<void> {
+  const token = tokenOf(options.token);
   const { NodeProcess } = await import('../devnet/node-process.js');
   const { set: own = [] } = command.optsWithGlobals<{ set?: string[] }>();
   const sets = [...watchSettings(options), ...own];
@@ -111,12 +115,16 @@ async function watch(options: WatchOptions, command: Command, terminal: Terminal
       terminal.note(`It is ${run.peerId}, its page is http://${at}/. Ctrl-C ends it.`);
       const printer = new FramePrinter(options, terminal, () => end());
       await Promise.all([
-        follow(`ws://${at}/p2p-ws`, run.peerId, printer, ending.signal),
+        follow(
+          ownFeed(`ws://${at}/p2p-ws`, { signal: ending.signal, ...(token && { token }) }),
+          run.peerId,
+          printer,
+        ),
         tellPeers(`http://${at}/api/status`, attempts, terminal, ending.signal),
       ]);
     }
   } catch (error) {
-    if (!ending.signal.aborted) failure = errorMessage(error);
+    if (!ending.signal.aborted) end(errorMessage(error));
   }
   await server.stop(monotonic() + STOP_MS);
   process.off('exit', kill);
@@ -135,8 +143,8 @@ function tellLog(entry: FeedFrame | undefined, attempts: Attempts, terminal: Ter
 }
 
 /** What the network says; the server's own word of itself is none. */
-async function follow(url: string, ownId: string, printer: FramePrinter, signal: AbortSignal): Promise<void> {
-  for await (const frame of ownFeed(url, signal)) {
+async function follow(frames: AsyncIterable<ToldFrame>, ownId: string, printer: FramePrinter): Promise<void> {
+  for await (const frame of frames) {
     if (field(frame, 'peer_id') !== ownId) printer.print(frame, frame.json);
   }
 }

@@ -22,6 +22,7 @@ export const STANDALONE: SetValues = {
   p2p_relay_peers: '',
   p2p_advertise_addresses: '',
   asset_httpPublicAddress: '',
+  p2p_feed_tokens_file: '',
   blockchain_store: '',
   blockchain_grpcAddress: '',
   blockassembly_grpcAddress: '',

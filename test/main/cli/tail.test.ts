@@ -9,10 +9,14 @@ import { waitFor, within } from '../../support/wait.js';
 const BIN = resolve('bin/teranode-p2p.mjs');
 
 function tail(context: TestContext, url: string, ...args: readonly string[]) {
+  return tailWith(context, {}, url, ...args);
+}
+
+function tailWith(context: TestContext, more: NodeJS.ProcessEnv, url: string, ...args: readonly string[]) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const child = spawn(process.execPath, [BIN, 'tail', '--url', url, ...args], {
     cwd: temporaryDirectory(context),
-    env,
+    env: { ...env, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   context.after(() => child.kill('SIGKILL'));
@@ -171,4 +175,69 @@ test('what the server refuses is said in its words; what makes no sense, before 
   const ping = tail(context, server.url, '--meta', '-k', 'PING');
   assert.equal(await ping.code(), 1);
   assert.match(ping.stderr, /PING has no place/);
+});
+
+test('tail gives a token that it is told or that the environment has, and says what that allows', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  server.limits = { kinds: ['block', 'subtree'] };
+  const follow = async (env: NodeJS.ProcessEnv, ...args: readonly string[]) => {
+    const run = tailWith(context, env, server.url, '--json', '-n', '1', ...args);
+    await waitFor(() => server.live.length === 1, { what: 'a reader' });
+    server.blocks(1);
+    assert.equal(await run.code(), 0, run.stderr);
+    await waitFor(() => server.live.length === 0, { what: 'its end' });
+    const { headers, parameters } = server.asked.at(-1) ?? {};
+    return { ...run, authorization: headers?.authorization, parameters };
+  };
+  const told = await follow({ P2P_FEED_TOKEN: 'another' }, '--token', 'secret');
+  assert.deepEqual([told.authorization, told.parameters], ['Bearer secret', { meta: 'true' }]);
+  assert.equal(told.stderr, 'note: block, subtree alone: no other kind is allowed\n');
+  const found = await follow({ P2P_FEED_TOKEN: 'secret\n' }, '-k', 'block');
+  assert.deepEqual(
+    [found.authorization, found.parameters],
+    ['Bearer secret', { meta: 'true', kinds: 'block' }],
+  );
+  assert.equal(found.stderr, '');
+  const none = await follow({ P2P_FEED_TOKEN: '' }, '-k', 'block');
+  assert.deepEqual([none.authorization, none.parameters], [undefined, {}]);
+});
+
+test('where the feed wants a token, or another, that is said with what to do; help says how', async (context) => {
+  const server = await ScriptedServer.listen(context);
+  for (const [status, code, detail, args, advice] of [
+    [
+      401,
+      'token_missing',
+      'This server wants a token.',
+      [],
+      /Give one with --token, or as P2P_FEED_TOKEN in the/,
+    ],
+    [
+      401,
+      'token_unknown',
+      'No such token.',
+      ['--token', 'wrong-one'],
+      /Whoever runs the server has others\./,
+    ],
+    [403, 'not_allowed', 'the token allows block alone', ['--token', 'one', '-k', 'subtree'], undefined],
+  ] as const) {
+    const headers = { 'content-type': 'application/problem+json' };
+    server.refusal = { status, headers, body: JSON.stringify({ status, code, detail }) };
+    const run = tail(context, server.url, ...args);
+    assert.equal(await run.code(), 1);
+    const [error, told = '', ...rest] = run.stderr.split('\n');
+    assert.equal(error, `error: ${server.url}: ${detail}`);
+    if (advice === undefined) assert.equal(told, '');
+    else assert.match([told, ...rest].join(' '), advice);
+    assert.ok(!run.stderr.includes('wrong-one'));
+  }
+  const before = server.asked.length;
+  const none = tail(context, server.url, '--token', 'two words');
+  assert.equal(await none.code(), 1);
+  assert.match(none.stderr, /^error: that is no token: /);
+  assert.ok(!none.stderr.includes('two words'));
+  assert.equal(server.asked.length, before);
+  const help = tail(context, server.url, '--help');
+  assert.equal(await help.code(), 0);
+  assert.match(help.stdout, /--token <token>[^-]*\(env:\s+P2P_FEED_TOKEN\)/);
 });

@@ -5,8 +5,10 @@ import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { watchSettings } from '../../../src/main/cli/watch.js';
 import { topicPrefix } from '../../../src/shared/bitcoin/networks.js';
+import { hashOfToken } from '../../../src/shared/firehose/tokens.js';
 import { loadSettings } from '../../../src/shared/settings/load.js';
 import { hashOf, subtreeData } from '../../support/gossip.js';
+import { upgradeStatus } from '../../support/notifications.js';
 import { createPeer } from '../../support/peer.js';
 import { settingsOf } from '../../support/settings.js';
 import { temporaryDirectory } from '../../support/temporary.js';
@@ -22,17 +24,19 @@ interface Watching {
   readonly code: Promise<number | null>;
 }
 
-/** A real node's settings, in the folder in which the command is given: another key, another Kafka, another mode. */
+/** A real node's settings, in the folder in which the command is given: another key, another Kafka, another mode, and a feed by tokens. */
 const REAL_NODE = [
   'kafka_blocksConfig=kafka://127.0.0.1:1/blocks',
   'blockchain_grpcAddress=127.0.0.1:1',
   'listen_mode=full',
+  'p2p_feed_tokens_file=tokens',
   `p2p_private_key=${'11'.repeat(32)}`,
 ].join('\n');
 
 function watch(context: TestContext, ...args: readonly string[]): Watching {
   const directory = temporaryDirectory(context);
   writeFileSync(join(directory, 'settings_local.conf'), REAL_NODE);
+  writeFileSync(join(directory, 'tokens'), `one:${hashOfToken('secret')}:connections=1\n`);
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const child = spawn(process.execPath, [BIN, 'watch', ...args], {
     cwd: directory,
@@ -112,6 +116,27 @@ test('watch says what was tried where no peer answers, and takes nothing from th
   run.child.kill('SIGINT');
   assert.equal(await within(run.code, 30_000, 'the end'), 0, run.stderr);
   await assert.rejects(fetch(`${page}/health`), 'the server has gone with it');
+});
+
+test('watch whose own feed wants a token takes one, and says so where it has none', async (context) => {
+  const called = set({ p2p_bootstrap_peers: '', p2p_feed_tokens_file: 'tokens' });
+  const none = watch(context, ...called);
+  assert.equal(await within(none.code, 60_000, 'the end'), 1);
+  assert.match(
+    none.stderr,
+    /error: ws:\S+: This server wants a token\.\nGive one with --token, or as P2P_FEED_TOKEN/,
+  );
+  const run = watch(context, ...called, '--token', 'secret');
+  const feed = await waitFor(() => /127\.0\.0\.1:\d+/.exec(run.stderr)?.[0], {
+    what: 'the page',
+    timeoutMs: 60_000,
+  });
+  // It is the one that may have the feed by it.
+  await waitFor(async () => (await upgradeStatus(`ws://${feed}/p2p-ws?token=secret`)) === 429, {
+    what: 'the token in use',
+  });
+  run.child.kill('SIGINT');
+  assert.equal(await within(run.code, 30_000, 'the end'), 0, run.stderr);
 });
 
 test('watch calls the bootstrap peers that are shipped for its network, and those alone', () => {
