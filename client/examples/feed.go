@@ -1,6 +1,7 @@
 // Blocks as they are announced, none missed: over an end of the server, and of this program, it goes on where it was.
 //
 // go run feed.go [URL of a server] [file for the cursor]: the standard library alone, by server-sent events.
+// P2P_FEED_TOKEN has the token, where the server wants one.
 package main
 
 import (
@@ -40,6 +41,9 @@ func follow(url, file string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/events?kinds=block", nil)
 	if err != nil {
 		return err
+	}
+	if token := os.Getenv("P2P_FEED_TOKEN"); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	if cursor, err := os.ReadFile(file); err == nil {
 		request.Header.Set("Last-Event-ID", string(cursor))

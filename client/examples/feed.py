@@ -2,6 +2,7 @@
 """Blocks as they are announced, none missed: over an end of the server, and of this program, it goes on where it was.
 
 feed.py [URL of a server] [file for the cursor]: Python 3.9 or later, the standard library alone, by server-sent events.
+P2P_FEED_TOKEN has the token, where the server wants one.
 """
 
 import http.client
@@ -14,6 +15,7 @@ import urllib.request
 
 url = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:9906"
 file = sys.argv[2] if len(sys.argv) > 2 else "feed.cursor"
+token = os.environ.get("P2P_FEED_TOKEN")
 
 
 def load():
@@ -45,6 +47,8 @@ def events(answer):
 
 while True:
     request = urllib.request.Request(f"{url}/events?kinds=block")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     cursor = load()
     if cursor:
         request.add_header("Last-Event-ID", cursor)

@@ -1,13 +1,15 @@
 #!/bin/sh
 # Blocks as they are announced, none missed: over an end of the server, and of this program, it goes on where it was.
 # feed.sh [URL of a server] [file for the cursor]: curl alone, by server-sent events. To look once: curl -N http://localhost:9906/events
+# P2P_FEED_TOKEN has the token, where the server wants one.
 url=${1:-http://localhost:9906}
 file=${2:-feed.cursor}
 
 while :; do
   [ -s "$file" ] && set -- --header "Last-Event-ID: $(cat "$file")" || set --
-  # The server says something every 15 s.
-  curl --silent --show-error --fail --no-buffer --speed-limit 1 --speed-time 40 "$@" "$url/events?kinds=block" |
+  # The server says something every 15 s. A token stays out of the list of processes.
+  printf '%s' "${P2P_FEED_TOKEN:+header = \"Authorization: Bearer $P2P_FEED_TOKEN\"}" |
+    curl --config - --silent --show-error --fail --no-buffer --speed-limit 1 --speed-time 40 "$@" "$url/events?kinds=block" |
     while IFS= read -r line; do
       case $line in
         id:*) cursor=${line#id:} cursor=${cursor# } ;;

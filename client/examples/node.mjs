@@ -1,5 +1,5 @@
 // Blocks as they are announced, none missed: over an end of the server, and of this program, it goes on where it was.
-// node node.mjs [URL of a server] [file for the cursor]: Node 22 or later; Node 20 with npm install ws.
+// node node.mjs [URL of a server] [file for the cursor]: Node 22 or later; Node 20 with npm install ws. P2P_FEED_TOKEN has the token, where the server wants one.
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { feed } from 'teranode-p2p-feed';
 
@@ -19,6 +19,7 @@ for await (const event of feed({
   kinds: ['block'],
   cursor: store,
   WebSocket,
+  token: process.env.P2P_FEED_TOKEN,
   onFailure: ({ text, retryInMs }) => console.error(`${text}, again in ${retryInMs} ms`),
 })) {
   if (event.type === 'block') console.log(`block ${event.height} ${event.hash}`);

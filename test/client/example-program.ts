@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { hashOfToken } from '../../src/shared/firehose/tokens.js';
 import { serveNotifications } from '../support/notifications.js';
 import { freePorts } from '../support/ports.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor, within } from '../support/wait.js';
+
+const TOKEN = 'p2p_token';
 
 interface Program {
   readonly command: string;
@@ -16,7 +20,8 @@ interface Program {
 }
 
 function start(context: TestContext, { command, args, cwd }: Program) {
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+  const env = { ...inherited, P2P_FEED_TOKEN: TOKEN };
   // A group of its own, which ends whole: a shell has children.
   const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const exit = new Promise((resolve) => child.once('close', resolve));
@@ -48,7 +53,7 @@ function start(context: TestContext, { command, args, cwd }: Program) {
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 /**
- * Holds that the program, given a server's URL and a file for its cursor, shows every block once, over `kill -9` of the server, over an end of it that lasts, and over `kill -9` of
+ * Holds that the program, given the URL of a server that wants a token and a file for its cursor, shows every block once, over `kill -9` of the server, over an end of it that lasts, and over `kill -9` of
  * itself; and that it ends with the server's word where the server says that its cursor is none.
  */
 export async function goesOn(
@@ -58,11 +63,11 @@ export async function goesOn(
   scheme: 'ws' | 'http',
 ): Promise<void> {
   const [port = 0] = await freePorts(1);
-  const { feed, servers } = await serveNotifications(context, {
-    p2p_httpListenAddress: `127.0.0.1:${port}`,
-    p2p_notification_servers: 1,
-  });
   const cwd = temporaryDirectory(context);
+  const tokens = join(cwd, 'tokens');
+  writeFileSync(tokens, `example:${hashOfToken(TOKEN)}:\n`);
+  const settings = { p2p_httpListenAddress: `127.0.0.1:${port}`, p2p_notification_servers: 1 };
+  const { feed, servers } = await serveNotifications(context, settings, { tokens });
   const program = { command, args: [...args, `${scheme}://127.0.0.1:${port}`, join(cwd, 'cursor')], cwd };
   let run = start(context, program);
   const shows = (last: number) =>
