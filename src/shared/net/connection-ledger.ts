@@ -1,6 +1,7 @@
 /** Who holds how many connections to the feed, by source and by token, over all notification servers together. */
 
-import { AddressList, sourceOf } from './ip.js';
+import { AddressList, networkOf, sourceOf } from './ip.js';
+import { rankOf } from './shares.js';
 
 /** Who holds a connection: its address, empty where it is unknown, and the name of its token, empty without one. */
 export type Visitor = readonly [address: string, token: string];
@@ -30,9 +31,13 @@ function shareOf({ max, perSource = 0 }: ConnectionLimits): number {
 
 /** All trusted connections together; no address is spelled so. */
 const TRUSTED = 'trusted';
+/** Whether what is counted under it has a share. */
+const isCounted = (source: string): boolean => source !== TRUSTED && source !== '';
 /** In front of a token's name: what is counted under it is counted under a source too. */
 const TOKEN = 'token ';
 const isToken = (key: string): boolean => key.startsWith(TOKEN);
+/** Of what is counted under a source, an IPv6 /64 too. */
+const networkOfSource = (source: string): string => networkOf(source.replace(/\/64$/, ''));
 
 export class ConnectionLedger {
   readonly #trusted: AddressList;
@@ -40,6 +45,8 @@ export class ConnectionLedger {
   readonly #perSource: number;
   /** Connections under each source and each token. */
   readonly #byKey = new Map<string, number>();
+  /** Under the networks of sources that have a share. */
+  readonly #byNetwork = new Map<string, number>();
   /** Of each holder, such as a process: how many connections under each. */
   readonly #byHolder = new Map<string, Map<string, number>>();
   #tokenLimits: ReadonlyMap<string, number> = new Map();
@@ -70,14 +77,33 @@ export class ConnectionLedger {
 
   /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), by a token (empty: without), or refuses it. */
   admit(holder: string, address: string, token = ''): boolean {
+    if (this.#total >= this.#max || !this.hasShare(address, token)) return false;
     const source = this.#sourceOf(address);
-    if (this.#total >= this.#max) return false;
-    const shares = source !== TRUSTED && address !== '';
-    if (shares && (this.#byKey.get(source) ?? 0) >= this.#perSource) return false;
-    if (!this.tokenHasRoom(token)) return false;
     this.#take(holder, source, 1);
     if (token !== '') this.#take(holder, TOKEN + token, 1);
     return true;
+  }
+
+  /** Whether a connection from there, by that token, is refused only where all are taken. */
+  hasShare(address: string, token = ''): boolean {
+    const source = this.#sourceOf(address);
+    if (isCounted(source) && (this.#byKey.get(source) ?? 0) >= this.#perSource) return false;
+    return this.tokenHasRoom(token);
+  }
+
+  /**
+   * Of two connections whose sources have a share that from the source with more has the higher rank (see `rankOf`). 0 for one without. `newcomer`:
+   * of whose network and source one more is counted.
+   */
+  rank(address: string, newcomer?: string): number {
+    const source = this.#sourceOf(address);
+    if (!isCounted(source)) return 0;
+    const network = networkOfSource(source);
+    const also = newcomer === undefined ? '' : this.#sourceOf(newcomer);
+    return rankOf(
+      (this.#byNetwork.get(network) ?? 0) + (isCounted(also) && networkOfSource(also) === network ? 1 : 0),
+      (this.#byKey.get(source) ?? 0) + (also === source ? 1 : 0),
+    );
   }
 
   /** Counts what another ledger admitted, whatever the limits say here. */
@@ -115,6 +141,7 @@ export class ConnectionLedger {
 
   #take(holder: string, key: string, count: number): void {
     if (!isToken(key)) this.#total += count;
+    this.#addToNetwork(key, count);
     this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + count);
     const keys = this.#byHolder.get(holder) ?? new Map<string, number>();
     this.#byHolder.set(holder, keys);
@@ -132,5 +159,14 @@ export class ConnectionLedger {
     if (left > 0) this.#byKey.set(key, left);
     else this.#byKey.delete(key);
     if (!isToken(key)) this.#total -= count;
+    this.#addToNetwork(key, -count);
+  }
+
+  #addToNetwork(key: string, count: number): void {
+    if (isToken(key) || !isCounted(key)) return;
+    const network = networkOfSource(key);
+    const sum = (this.#byNetwork.get(network) ?? 0) + count;
+    if (sum > 0) this.#byNetwork.set(network, sum);
+    else this.#byNetwork.delete(network);
   }
 }

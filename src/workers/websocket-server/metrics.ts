@@ -76,7 +76,15 @@ export function createNotificationServerMetrics(registry: Registry) {
     evictions: zeroedCounter({
       name: 'teranode_p2p_websocket_evictions_total',
       help: 'Clients closed by the server, by reason.',
-      labels: { reason: ['gap', 'silent', 'slow', 'slow_cut', 'history', 'token', 'messages', 'pings'] },
+      labels: {
+        reason: ['gap', 'silent', 'slow', 'slow_cut', 'history', 'token', 'displaced', 'messages', 'pings'],
+      },
+      registers,
+    }),
+    displaced: zeroedCounter({
+      name: 'teranode_p2p_websocket_displaced_total',
+      help: 'Readers of the feed ended because a source with less took what they had while there was no more of it, by what that was.',
+      labels: { what: ['filters', 'batch', 'connection'] },
       registers,
     }),
     latency: new Gauge({
@@ -98,13 +106,13 @@ export function createNotificationServerMetrics(registry: Registry) {
     pages: zeroedCounter({
       name: 'teranode_p2p_history_pages_total',
       help: 'Pages of the history by what became of them.',
-      labels: { outcome: ['made', 'failed', 'refused'] },
+      labels: { outcome: ['made', 'failed', 'refused', 'displaced'] },
       registers,
     }),
     transfers: zeroedCounter({
       name: 'teranode_p2p_segment_transfers_total',
       help: 'Segments of the archive, or parts of one, by what became of their sending.',
-      labels: { outcome: ['ended', 'failed', 'refused'] },
+      labels: { outcome: ['ended', 'failed', 'refused', 'displaced'] },
       registers,
     }),
     certificate: zeroedCounter({

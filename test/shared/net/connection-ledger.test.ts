@@ -113,4 +113,35 @@ describe('connection ledger', () => {
     ledger.releaseHolder('a');
     assert.deepEqual([ledger.total, ledger.held()], [0, []]);
   });
+
+  it('ranks first by what the network has, then by what the source has, and those without a share not at all', () => {
+    const ledger = new ConnectionLedger({ max: 1000, trusted: ['10.0.0.0/8'] });
+    admitted(ledger, 'a', '192.0.2.1', 3);
+    admitted(ledger, 'b', '192.0.2.2', 1);
+    admitted(ledger, 'a', '198.51.100.1', 3);
+    admitted(ledger, 'a', '10.0.0.1', 9);
+    for (const host of ['2001:db8:0:1::1', '2001:db8:0:2::1', '2001:db8:0:3::1'])
+      admitted(ledger, 'a', host, 2);
+    const descending = ['2001:db8:0:1::9', '192.0.2.1', '192.0.2.2', '198.51.100.1', '203.0.113.1'];
+    const ranks = descending.map((address) => ledger.rank(address));
+    assert.deepEqual(
+      ranks,
+      ranks.toSorted((a, b) => b - a),
+    );
+    assert.equal(new Set(ranks).size, ranks.length);
+    assert.equal(ledger.rank('2001:db8:0:2::1'), ranks[0]);
+    assert.deepEqual([ledger.rank('10.0.0.1'), ledger.rank('')], [0, 0]);
+    // One that is yet to come counts where it would be counted.
+    assert.equal(ledger.rank('198.51.100.1', '198.51.100.9'), ledger.rank('192.0.2.1'));
+    assert.equal(ledger.rank('198.51.100.1', '10.0.0.1'), ranks[3]);
+    const copy = new ConnectionLedger({ max: 1000, trusted: ['10.0.0.0/8'] });
+    copy.copy(ledger.held());
+    assert.deepEqual(
+      descending.map((address) => copy.rank(address)),
+      ranks,
+    );
+    copy.releaseHolder('a');
+    copy.releaseHolder('b');
+    for (const address of descending) assert.equal(copy.rank(address), 0);
+  });
 });

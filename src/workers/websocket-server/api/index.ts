@@ -3,7 +3,6 @@
 import { Archive } from '../../../shared/archive/archive.js';
 import type { CursorScheme } from '../../../shared/firehose/cursor-scheme.js';
 import { History } from '../../../shared/firehose/history.js';
-import { type ConnectionLimits, trustedSources } from '../../../shared/net/connection-ledger.js';
 import type { Resource } from '../http/resource.js';
 import { Pages, type PagesComponents } from './pages.js';
 import { segmentListResource, segmentResource } from './segments.js';
@@ -12,7 +11,6 @@ import { Transfers } from './transfers.js';
 export interface HistoryApiOptions {
   /** How consumers are told where they are. */
   readonly scheme: CursorScheme;
-  readonly limits: ConnectionLimits;
 }
 
 export class HistoryApi {
@@ -26,9 +24,8 @@ export class HistoryApi {
     components: PagesComponents,
     private readonly options: HistoryApiOptions,
   ) {
-    const trusted = trustedSources(options.limits.trusted);
-    this.#pages = new Pages(components, trusted);
-    this.#transfers = new Transfers(components, trusted);
+    this.#pages = new Pages(components);
+    this.#transfers = new Transfers(components);
     const archive = { ...components, archive: () => this.#archive, transfers: this.#transfers };
     this.resources = [this.#pages.resource(), segmentListResource(archive), segmentResource(archive)];
   }

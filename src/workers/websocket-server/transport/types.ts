@@ -41,7 +41,7 @@ export interface StreamedAnswer extends AnswerHead {
   readonly length?: number;
   /**
    * Called once, in the turn of the answer, unless the request is a HEAD or the status 304: these have no body. Where the client is gone
-   * already too, and then told so. The head is sent with the first bytes. From here on the connection is no longer among those that
+   * already too, and then told so. The head is sent with the first bytes, and not before. From here on the connection is no longer among those that
    * `connected` counted: whoever streams counts it, as a WebSocket is counted.
    */
   readonly stream: (out: ResponseStream) => void;
@@ -58,6 +58,8 @@ export interface ResponseStream {
   bufferedBytes(): number;
   /** Sends what is queued, and ends. Before all of the length is written it cuts the connection, so that the client sees that something is missing. */
   end(): void;
+  /** Another answer in place of this one, and its end. Where the head is sent already it cuts the connection. */
+  replace(answer: WholeAnswer): void;
   /** Cuts the connection and forgets what is queued. */
   close(): void;
   /** Calls back when the system took what was queued. One callback. Comes for certain where `bufferedBytes` was at 65,536 or more. */
