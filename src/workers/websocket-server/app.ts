@@ -180,8 +180,8 @@ export class NotificationApp implements TransportHandlers<Client> {
     this.parts.clients.pinged(socket);
   }
 
-  pong(socket: ClientSocket): void {
-    this.parts.clients.ponged(socket);
+  pong(socket: ClientSocket, payload: Uint8Array): void {
+    this.parts.clients.ponged(socket, payload);
   }
 
   drain(socket: ClientSocket): void {

@@ -54,7 +54,8 @@ export interface Client {
   windowPings: number;
   /** Second of the ping period in which it is pinged, so that not all are at once. */
   readonly phase: number;
-  awaitsPong: boolean;
+  /** Carried by a ping that it has not answered. */
+  challenge: Buffer | undefined;
 }
 
 export type ClientSocket = TransportSocket<Client>;

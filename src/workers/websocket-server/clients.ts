@@ -114,7 +114,7 @@ export class Clients {
       windowMessages: 0,
       windowPings: 0,
       phase: this.#pings.phase(),
-      awaitsPong: false,
+      challenge: undefined,
     };
   }
 
@@ -172,11 +172,9 @@ export class Clients {
     if (++client.windowPings > PINGS_A_MINUTE) this.#endBusy(socket, 'pings');
   }
 
-  /** A pong: the answer to our ping, or, where none is awaited, a heartbeat like a ping. */
-  ponged(socket: ClientSocket): void {
-    const client = socket.data;
-    if (client.awaitsPong) client.awaitsPong = false;
-    else this.pinged(socket);
+  /** A pong: the answer to our ping, or a heartbeat like a ping. */
+  ponged(socket: ClientSocket, payload: Uint8Array): void {
+    if (!this.#pings.answers(socket, payload)) this.pinged(socket);
   }
 
   drained(socket: ClientSocket): void {

@@ -1,5 +1,9 @@
-/** Protocol pings, which find clients that are silent, and the text ping that Go's server sends besides. */
+/**
+ * Protocol pings, which find clients that are silent, and the text ping that Go's server sends besides. What a ping carries nobody can know who has not read
+ * it, so that who reads nothing is silent, whatever it sends.
+ */
 
+import { randomBytes } from 'node:crypto';
 import { wall } from '../../shared/clock.js';
 import { pingJson } from '../../shared/messages/ping.js';
 import type { ClientSocket } from './client.js';
@@ -7,6 +11,8 @@ import type { ClientSocket } from './client.js';
 /** Seconds between protocol pings, and the most a client may leave unanswered: Go's 54 s of 60. */
 const PING_SECONDS = 54;
 const TEXT_PING_MS = 10_000;
+/** Of what a ping carries and its pong is to carry (RFC 6455, section 5.5.3). */
+const CHALLENGE_BYTES = 8;
 
 export interface TextPing {
   readonly baseUrl: string;
@@ -49,12 +55,19 @@ export class Pings {
     for (const socket of [...this.options.clients]) {
       const client = socket.data;
       if (client.phase !== this.#second) continue;
-      if (client.awaitsPong) this.options.silent(socket);
+      if (client.challenge !== undefined) this.options.silent(socket);
       else {
-        client.awaitsPong = true;
-        socket.ping();
+        client.challenge = randomBytes(CHALLENGE_BYTES);
+        socket.ping(client.challenge);
       }
     }
+  }
+
+  /** Whether a pong answers our ping; of each one does. */
+  answers({ data }: ClientSocket, payload: Uint8Array): boolean {
+    if (data.challenge?.equals(payload) !== true) return false;
+    data.challenge = undefined;
+    return true;
   }
 
   #textPing({ baseUrl, peerId, generation }: TextPing): void {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { listen, serveNotifications } from '../../support/notifications.js';
+import type { ClientSocket } from '../../../src/workers/websocket-server/client.js';
+import { Pings } from '../../../src/workers/websocket-server/pings.js';
+import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { hear, openTransport } from '../../support/transport.js';
 import { waitFor } from '../../support/wait.js';
 
 const pings = (frames: readonly Record<string, unknown>[]) => frames.filter(({ type }) => type === 'PING');
@@ -30,4 +33,61 @@ describe('text pings', () => {
     assert.deepEqual([ping?.base_url, ping?.peer_id], ['http://me', 'me']);
     assert.equal(pings(quiet.frames).length, 0);
   });
+});
+
+describe('pings', () => {
+  it('find who has not read what they carry, whatever else it sends', (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const clients: ClientSocket[] = [];
+    const silent: ClientSocket[] = [];
+    const pings = new Pings({
+      clients,
+      silent: (socket) => silent.push(socket),
+      textPing: undefined,
+      sendText: () => {},
+    });
+    pings.start();
+    t.after(() => pings.stop());
+    const client = () => {
+      const carried: Buffer[] = [];
+      const socket = {
+        data: { phase: pings.phase(), challenge: undefined },
+        ping: (payload: Uint8Array) => carried.push(Buffer.from(payload)),
+      } as unknown as ClientSocket;
+      clients.push(socket);
+      return { socket, carried };
+    };
+    const [reads, forges] = [client(), client()];
+    const period = () => {
+      for (let second = 0; second < 54; second++) t.mock.timers.tick(1000);
+    };
+    period();
+    const [asked] = reads.carried;
+    assert.ok(asked !== undefined && forges.carried[0] !== undefined);
+    assert.notDeepEqual(asked, forges.carried[0]);
+    assert.equal(pings.answers(reads.socket, asked), true);
+    assert.equal(pings.answers(reads.socket, asked), false, 'a second time it is a heartbeat');
+    for (const made of [Buffer.alloc(0), Buffer.alloc(asked.length), asked])
+      assert.equal(pings.answers(forges.socket, made), false);
+    assert.deepEqual(silent, []);
+    period();
+    assert.deepEqual(silent, [forges.socket]);
+    assert.equal(reads.carried.length, 2);
+    assert.notDeepEqual(reads.carried[1], asked);
+  });
+
+  for (const transport of TRANSPORTS)
+    it(`carry what a pong brings back: ${transport}`, async (t) => {
+      const ponged: string[] = [];
+      const opened = await openTransport(t, transport, {
+        pong: (_socket, payload) => ponged.push(Buffer.from(payload).toString()),
+      });
+      const { socket } = await hear(t, opened);
+      opened.sockets[0]?.ping(Buffer.from('carried'));
+      await waitFor(() => ponged.length === 1, { what: 'the answer' });
+      socket.pong('of its own');
+      socket.pong();
+      await waitFor(() => ponged.length === 3, { what: 'what was not asked for' });
+      assert.deepEqual(ponged, ['carried', 'of its own', '']);
+    });
 });

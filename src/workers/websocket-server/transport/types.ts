@@ -81,7 +81,8 @@ export interface TransportSocket<Data> {
   unsubscribe(topic: string): void;
   /** Bytes queued here that the system has not taken; without what was published in this turn. */
   bufferedBytes(): number;
-  ping(): void;
+  /** At most 125 bytes, which the pong is to carry too. */
+  ping(payload: Uint8Array): void;
   /** Sends what is queued, then a close frame, and closes. */
   end(code: number, reason: string): void;
   /** Cuts the connection and forgets what is queued. */
@@ -107,7 +108,8 @@ export interface TransportHandlers<Data> {
   message(socket: TransportSocket<Data>): void;
   /** A ping, answered already. */
   ping(socket: TransportSocket<Data>): void;
-  pong(socket: TransportSocket<Data>): void;
+  /** `payload`: for the length of the call. */
+  pong(socket: TransportSocket<Data>, payload: Uint8Array): void;
   /** The system took what was queued, or some of it. Comes for certain where `bufferedBytes` was at 65,536 or more. */
   drain(socket: TransportSocket<Data>): void;
   /** Once for every socket that was opened, whoever ended it; at `end` itself where that was called. */

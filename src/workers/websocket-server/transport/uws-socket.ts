@@ -48,8 +48,8 @@ export class UwsSocket<Data> implements TransportSocket<Data> {
     return this.#open ? this.socket.getBufferedAmount() : 0;
   }
 
-  ping(): void {
-    if (this.#open) this.socket.ping();
+  ping(payload: Uint8Array): void {
+    if (this.#open) this.socket.ping(payload);
   }
 
   end(code: number, reason: string): void {

@@ -123,7 +123,7 @@ class App<Data> {
       },
       message: (socket) => handlers.message(seen(socket)),
       ping: (socket) => handlers.ping(seen(socket)),
-      pong: (socket) => handlers.pong(seen(socket)),
+      pong: (socket, payload) => handlers.pong(seen(socket), new Uint8Array(payload)),
       drain: (socket) => handlers.drain(seen(socket)),
       close: (socket) => {
         const mine = seen(socket);

@@ -62,8 +62,8 @@ export class WsSocket<Data> implements TransportSocket<Data>, Subscriber {
     return this.#over ? 0 : this.raw.writableLength;
   }
 
-  ping(): void {
-    if (this.open) this.webSocket.ping();
+  ping(payload: Uint8Array): void {
+    if (this.open) this.webSocket.ping(payload);
   }
 
   end(code: number, reason: string): void {

@@ -237,7 +237,7 @@ class WsListener<Data> implements Listener, WsHome<Data> {
     raw.on('drain', () => socket.open && handlers.drain(socket));
     webSocket.on('message', () => socket.open && handlers.message(socket));
     webSocket.on('ping', () => socket.open && handlers.ping(socket));
-    webSocket.on('pong', () => socket.open && handlers.pong(socket));
+    webSocket.on('pong', (payload) => socket.open && handlers.pong(socket, payload));
     // What went wrong is told to the client in its close frame.
     webSocket.on('error', () => socket.ending());
     webSocket.on('close', () => socket.finish());
