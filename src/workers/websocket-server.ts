@@ -40,6 +40,8 @@ collectProcessMetrics(registry, { delay, prefix: 'teranode_p2p_notification_serv
 delay.start();
 
 let server: NotificationServer | undefined;
+/** Orders behind that by which the server is being made: what they tell is newer than its config. */
+let waiting: NotificationServerOrder[] | undefined;
 let tracing: Tracing | undefined;
 let leaving = false;
 
@@ -76,6 +78,7 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
     leave(0);
     return;
   }
+  waiting = [];
   tracing = new Tracing({ logger, registry }, config.tracing?.config);
   await tracing.open(config.tracing?.service);
   server = new NotificationServer(
@@ -94,6 +97,9 @@ async function begin(order: NotificationServerOrder & { type: 'config' }): Promi
     },
     config,
   );
+  const orders = waiting;
+  waiting = undefined;
+  for (const each of orders) follow(each);
   const port = await server.start();
   logger.info({ pid: process.pid, port, build }, 'notification server listens');
   if (shortcomings !== '')
@@ -142,7 +148,10 @@ function crash(error: unknown): void {
 
 process.on('uncaughtException', crash);
 process.on('unhandledRejection', crash);
-process.on('message', (order: NotificationServerOrder) => follow(order));
+process.on('message', (order: NotificationServerOrder) => {
+  if (waiting === undefined || order.type === 'stop') follow(order);
+  else waiting.push(order);
+});
 process.on('disconnect', () => leave(0));
 process.on('SIGTERM', () => leave(0));
 // Ctrl-C reaches every process of the terminal; main ends this one in its turn.

@@ -293,6 +293,20 @@ for (const transport of TRANSPORTS)
       assert.equal((await fetch(`${http}/health`)).status, 200);
     });
 
+    it('knows what changed while it was being made in place of one that died', async (t) => {
+      const { http, servers } = await serve(t, { p2p_notification_servers: 1 });
+      const [former = 0] = servers.pids;
+      process.kill(former, 'SIGKILL');
+      await waitFor(() => ![undefined, former].includes(servers.pids[0]), {
+        what: 'another process',
+        everyMs: 1,
+      });
+      // It is still loading: what it was begun with is in its way, and this behind it.
+      servers.setStatus('{"node":{"id":"newer"}}');
+      await waitFor(() => servers.serving === 1, { what: 'it to serve' });
+      assert.deepEqual(await (await fetch(`${http}/api/status`)).json(), { node: { id: 'newer' } });
+    });
+
     it('answers health, status, page and preflight, and nothing else', async (t) => {
       const { http, servers } = await serve(t);
       const health = await fetch(`${http}/health`);

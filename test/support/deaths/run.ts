@@ -293,7 +293,9 @@ class Run {
     } catch (error) {
       const audience = this.#audience?.shown() ?? [];
       this.story.push(...server.lines, this.#clients(), ...audience, ...(await figuresOf(server)));
-      throw error;
+      const heir = this.#heir as MortalServer | undefined;
+      await Promise.all([server.kill(), heir?.kill()]);
+      throw this.#explained(error);
     }
     if (!this.#options.rolling) this.#deaths++;
     this.#count(end);
@@ -301,6 +303,17 @@ class Run {
     if (end === 'stopped' || end === 'handed over') await server.stop();
     else await server.kill();
     await this.#judge(end);
+  }
+
+  /** What was waited for in vain may be told by what the audience has heard so far. */
+  #explained(error: unknown): unknown {
+    const audience = this.#audience;
+    try {
+      audience?.judge(readJournalFiles(join(this.#settings.DATADIR, 'journal'), audience.pristine));
+    } catch (cause) {
+      if (error instanceof Error && cause instanceof Error) error.message += `, for ${cause.message}`;
+    }
+    return error;
   }
 
   async #talk(server: MortalServer, { bursts, end, moment }: Life, isLast: boolean): Promise<void> {
