@@ -3,7 +3,7 @@
 import type { JsonSchema } from '../messages/frame-fields.js';
 import type { CursorFrame, ErrorFrame, HelloFrame, InfoFrame, StreamLimits } from './control-frames.js';
 import { INFO_CODES } from './control-frames.js';
-import { PROBLEMS } from './problems.js';
+import { PROBLEMS, type ProblemExtra } from './problems.js';
 
 export interface ControlField {
   readonly schema: JsonSchema;
@@ -12,6 +12,8 @@ export interface ControlField {
   /** When it is left out; never unless told. */
   readonly leftOut?: string;
   readonly example: unknown;
+  /** Whether the example of the frame is without it. */
+  readonly rare?: true;
 }
 
 interface ControlLayout {
@@ -22,7 +24,7 @@ interface ControlLayout {
 
 /** A row for each member of a frame; when it is left out just where it can be. */
 type FieldsOf<F> = {
-  readonly [K in keyof F as string extends K ? never : K extends 'type' ? never : K]-?: undefined extends F[K]
+  readonly [K in keyof F as K extends 'type' ? never : K]-?: undefined extends F[K]
     ? ControlField & { readonly leftOut: string }
     : ControlField & { readonly leftOut?: never };
 };
@@ -107,12 +109,44 @@ const INFO = {
     doc: 'That of the frames that follow.',
     leftOut: 'but with code `epoch`',
     example: '4f9c0a1b2d3e4f56',
+    rare: true,
   },
 } as const satisfies FieldsOf<InfoFrame>;
 
 const CURSOR_FRAME = {
   cursor: { schema: CURSOR, doc: 'How far the stream is: everything after this.', example: EXAMPLE.cursor },
 } as const satisfies FieldsOf<CursorFrame>;
+
+const DETAILS = {
+  parameter: {
+    schema: TEXT,
+    doc: 'The parameter that is wrong.',
+    leftOut: 'but with code `bad_parameter`, where it is one',
+    example: 'since',
+    rare: true,
+  },
+  parameters: {
+    schema: { type: 'array', items: TEXT },
+    doc: 'Those that there are.',
+    leftOut: 'but with code `unknown_parameter`',
+    example: ['kinds', 'cursor'],
+    rare: true,
+  },
+  kinds: {
+    schema: { type: 'array', items: TEXT },
+    doc: 'Those that there are, or that the token allows.',
+    leftOut: 'but with the codes `unknown_kind` and `not_allowed`',
+    example: ['block', 'subtree'],
+    rare: true,
+  },
+  oldest: {
+    schema: CURSOR,
+    doc: 'The oldest cursor there is.',
+    leftOut: 'but with the codes `cursor_too_old` and `cursor_unknown`',
+    example: EXAMPLE.oldest,
+    rare: true,
+  },
+} as const satisfies FieldsOf<ProblemExtra>;
 
 const ERROR = {
   code: { schema: { enum: Object.keys(PROBLEMS) }, doc: 'What is wrong, see below.', example: 'too_slow' },
@@ -123,6 +157,7 @@ const ERROR = {
     leftOut: 'where it had nothing yet',
     example: EXAMPLE.cursor,
   },
+  ...DETAILS,
 } as const satisfies FieldsOf<ErrorFrame>;
 
 /** By `type`. */
@@ -134,10 +169,13 @@ export const CONTROL_LAYOUTS: Readonly<Record<string, ControlLayout>> = {
     fields: CURSOR_FRAME,
   },
   error: {
-    doc: 'Why the server ends the stream: its last frame. Other members are those that the problem has in an answer, such as `oldest`.',
+    doc: 'Why the server ends the stream: its last frame.',
     fields: ERROR,
   },
 };
+
+/** What a problem has besides, in an answer too. */
+export const PROBLEM_FIELDS: Readonly<Record<string, ControlField>> = DETAILS;
 
 /** What `limits` of `hello` has. */
 export const LIMIT_FIELDS: Readonly<Record<string, ControlField>> = LIMITS;

@@ -1,6 +1,6 @@
 /** Frames of a stream with `meta` that are no announcements. What their members say is in `control-fields.ts`. */
 
-import type { FeedProblem, ProblemCode } from './problems.js';
+import type { FeedProblem, ProblemCode, ProblemExtra } from './problems.js';
 
 /** What a client is told that it may do. */
 export interface StreamLimits {
@@ -50,13 +50,11 @@ export interface CursorFrame {
 }
 
 /** The last frame before the server ends a stream. */
-export interface ErrorFrame {
+export interface ErrorFrame extends ProblemExtra {
   readonly type: 'error';
   readonly code: ProblemCode;
   readonly text: string;
   readonly cursor?: string;
-  /** What a problem has besides. */
-  readonly [extra: string]: unknown;
 }
 
 export type ControlFrame = HelloFrame | InfoFrame | CursorFrame | ErrorFrame;

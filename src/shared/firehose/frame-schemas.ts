@@ -17,6 +17,8 @@ export interface DescribedField {
   readonly example: unknown;
   /** When it is left out; empty: never. */
   readonly leftOut: string;
+  /** Whether the example of the frame is without it. */
+  readonly rare?: boolean;
 }
 
 export interface DescribedFrame {
@@ -173,7 +175,7 @@ export const PING_FRAME: DescribedFrame = {
   fields: [{ ...TIMESTAMP, doc: 'When it was sent.' }, typeField(PING), ...ping.fields.map(describe)],
 };
 
-const describeControl = ([name, { schema, doc, leftOut = '', example }]: [
+const describeControl = ([name, { schema, doc, leftOut = '', example, rare }]: [
   string,
   ControlField,
 ]): DescribedField => ({
@@ -183,6 +185,7 @@ const describeControl = ([name, { schema, doc, leftOut = '', example }]: [
   doc,
   example,
   leftOut,
+  ...(rare && { rare }),
 });
 
 export const CONTROL_FRAMES: readonly DescribedFrame[] = Object.entries(CONTROL_LAYOUTS).map(
@@ -218,5 +221,6 @@ export function exampleOf(
   { fields }: DescribedFrame,
   meta: readonly DescribedField[] = [],
 ): Readonly<Record<string, unknown>> {
-  return Object.fromEntries([...fields, ...meta].map(({ name, example }) => [name, example]));
+  const shown = [...fields, ...meta].filter(({ rare }) => rare !== true);
+  return Object.fromEntries(shown.map(({ name, example }) => [name, example]));
 }

@@ -171,6 +171,14 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** What a problem has besides, in an answer and in an `error` frame. What its members say is in `control-fields.ts`. */
+export interface ProblemExtra {
+  readonly parameter?: string;
+  readonly parameters?: readonly string[];
+  readonly kinds?: readonly string[];
+  readonly oldest?: string;
+}
+
 /** Of answers with a problem (RFC 9457). */
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -186,7 +194,7 @@ export class FeedProblem extends Error {
   constructor(
     readonly code: ProblemCode,
     readonly detail: string = PROBLEMS[code].text.replaceAll('`', ''),
-    readonly extra: Readonly<Record<string, unknown>> = {},
+    readonly extra: ProblemExtra = {},
   ) {
     super(detail);
     const { status, close } = PROBLEMS[code];

@@ -1,5 +1,7 @@
 /** What a reader of the feed was told over one connection, as it came. */
 
+import { asyncApiDocument } from '../../../src/workers/websocket-server/documents/asyncapi.js';
+import { frameValidator } from '../frame-validator.js';
 import type { Start } from './wish.js';
 
 export type Item =
@@ -46,8 +48,13 @@ export interface Heard {
 
 const CONTROL = new Set(['hello', 'info', 'cursor', 'error']);
 
-/** One frame or control frame. Throws where it is no JSON. */
+const validate = frameValidator(JSON.parse(JSON.stringify(asyncApiDocument())));
+
+/** One frame or control frame. Throws where it is no JSON, or not as the AsyncAPI document has it. */
 export function itemOf(text: string): Item {
+  const { message, faults } = validate(text);
+  if (faults.length > 0)
+    throw new Error(`no ${message} of the document: ${faults.join('; ')}: ${text.slice(0, 500)}`);
   const fields = JSON.parse(text) as Record<string, unknown>;
   const { type } = fields;
   if (type === 'PING') return { type: 'ping' };

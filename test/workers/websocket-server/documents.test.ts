@@ -90,8 +90,11 @@ describe('the AsyncAPI document', () => {
       );
     }
     fits(encodeControl({ type: 'cursor', cursor: '17.0123abcd' }), 'cursor');
-    for (const code of Object.keys(PROBLEMS) as ProblemCode[])
+    const extra = { parameter: 'since', parameters: ['since'], kinds: ['block'], oldest: 'e.0' };
+    for (const code of Object.keys(PROBLEMS) as ProblemCode[]) {
       fits(encodeControl(errorFrame(new FeedProblem(code), 'e.1')), 'error');
+      fits(encodeControl(errorFrame(new FeedProblem(code, 'why', extra))), 'error');
+    }
   });
 
   it('would not have a frame that lacks what is never left out, or has what it does not tell of', () => {
