@@ -1,5 +1,6 @@
 /** The OpenAPI document: what the port answers to HTTP. */
 
+import { PROBLEM_FIELDS } from '../../../shared/firehose/control-fields.js';
 import {
   CONTROL_FRAMES,
   frameSchema,
@@ -51,6 +52,12 @@ const PROBLEM: JsonSchema = {
     status: { type: 'integer', minimum: 400, maximum: 599 },
     detail: { type: 'string' },
     code: { type: 'string', enum: Object.keys(PROBLEMS) },
+    ...Object.fromEntries(
+      Object.entries(PROBLEM_FIELDS).map(([name, { schema, doc, leftOut }]) => [
+        name,
+        { ...schema, description: `${doc} Left out ${leftOut}.` },
+      ]),
+    ),
   },
   required: ['type', 'title', 'status', 'detail', 'code'],
 };
@@ -102,7 +109,48 @@ const PARTIAL_HEADERS = {
   'accept-ranges': { schema: { const: 'bytes' } },
 };
 
-const LINES = { 'application/x-ndjson': { schema: { type: 'string' } } };
+/** What a client may say of a segment that it has, or of the part that it wants (RFC 9110, sections 13 and 14). What is none of these is passed over. */
+const CONDITIONS = Object.entries({
+  Range:
+    'A part of the bytes as they are sent, such as `bytes=0-65535`. More than one part is answered with all of it.',
+  'If-Range': 'The part alone where this is the `ETag` still, else all of it.',
+  'If-None-Match': 'Nothing where one of these is the `ETag` still.',
+  'If-Match': 'An error unless one of these is the `ETag` still.',
+}).map(([name, description]) => ({ name, in: 'header', description, schema: { type: 'string' } }));
+
+/** How one answer leads to the next request. */
+const LINKS = {
+  behind: {
+    operationId: 'listEvents',
+    description: 'What is in no segment yet; or the stream of `streamEvents` with the same cursor.',
+    parameters: { cursor: '$response.body#/next' },
+  },
+  segment: {
+    operationId: 'getSegment',
+    description: 'The oldest of them, and each of the others likewise.',
+    parameters: { first: '$response.body#/segments/0/first' },
+  },
+  unchanged: {
+    operationId: 'getSegment',
+    description: 'Whether it is there still.',
+    parameters: { 'path.first': '$request.path.first', 'header.If-None-Match': '$response.header.etag' },
+  },
+  rest: {
+    operationId: 'getSegment',
+    description: 'What is left of it, where it broke off behind 1,024 bytes.',
+    parameters: {
+      'path.first': '$request.path.first',
+      'header.Range': 'bytes=1024-',
+      'header.If-Range': '$response.header.etag',
+    },
+  },
+} as const;
+
+const LINES = {
+  'application/x-ndjson': {
+    schema: { type: 'string', description: 'A line each: frames as `events` has them.' },
+  },
+};
 
 export function openApiDocument(): object {
   const get = (operationId: string, operation: object) => ({ get: { operationId, ...operation } });
@@ -136,12 +184,22 @@ export function openApiDocument(): object {
       [PATHS.events]: get('listEvents', {
         summary: 'The history, a page at a time.',
         parameters: parametersOf('events'),
-        responses: { 200: { description: 'A page.', content: json(ref('events')) }, ...REFUSED },
+        responses: {
+          200: { description: 'A page.', content: json(ref('events')) },
+          ...REFUSED,
+        },
       }),
       [PATHS.segments]: get('listSegments', {
         summary: 'Whole segments of the history, which never change, oldest first.',
         parameters: parametersOf('segments'),
-        responses: { 200: { description: 'Those there are.', content: json(ref('segments')) }, ...REFUSED },
+        responses: {
+          200: {
+            description: 'Those there are.',
+            content: json(ref('segments')),
+            links: { segment: LINKS.segment, behind: LINKS.behind },
+          },
+          ...REFUSED,
+        },
       }),
       [`${PATHS.segments}/{first}`]: get('getSegment', {
         summary: 'One segment: its frames, a line each, compressed where the client takes gzip.',
@@ -153,11 +211,21 @@ export function openApiDocument(): object {
             description: '`first` of the list.',
             schema: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
           },
+          ...CONDITIONS,
           ...parametersOf('segments'),
         ],
         responses: {
-          200: { description: 'All of it.', headers: PARTIAL_HEADERS, content: LINES },
-          206: { description: 'The part that `Range` asked for.', headers: PARTIAL_HEADERS, content: LINES },
+          200: {
+            description: 'All of it.',
+            headers: PARTIAL_HEADERS,
+            content: LINES,
+            links: { unchanged: LINKS.unchanged, rest: LINKS.rest },
+          },
+          206: {
+            description: 'The part that `Range` asked for.',
+            headers: { ...PARTIAL_HEADERS, 'content-range': { schema: { type: 'string' } } },
+            content: LINES,
+          },
           304: { description: 'As the client has it.' },
           ...REFUSED,
         },
