@@ -411,7 +411,8 @@ class Run {
     const told = await this.#judged(server, this.#traffic.sendings);
     const expected = this.#traffic.expected();
     for (const kind of KINDS) {
-      assert.deepEqual({ ok: 0, repeat: 0, ...told[kind] }, expected[kind], `what became of each ${kind}`);
+      const became = { ok: 0, repeat: 0, ...told[kind] };
+      assert.deepEqual(became, expected[kind], `what became of each ${kind}: ${JSON.stringify(became)}`);
     }
     // Passed on, by this server or an earlier one: what was stored then is not passed on again.
     const stored = new Set(this.#stored.words);

@@ -9,17 +9,7 @@ const STALLING = ['websocket', 'sse'] as const;
 /** So many have the same batches. */
 const BATCHED = 3;
 /** Tokens of the others; `either` is there in half of the editions. */
-const KEYS = [
-  'single',
-  'single',
-  'single',
-  'kinds',
-  'kinds',
-  'live',
-  'live-blocks',
-  'either',
-  'unknown',
-] as const;
+const KEYS = ['single', 'single', 'single', 'kinds', 'live', 'live-blocks', 'either', 'unknown'] as const;
 
 /** Of one reader. */
 interface Role {
