@@ -1,7 +1,8 @@
 /** Who holds how many connections to the feed, by source and by token, over all notification servers together. */
 
-import { AddressList, networkOf, sourceOf } from './ip.js';
+import { networkOf } from './ip.js';
 import { rankOf } from './shares.js';
+import { type Provenance, Sources } from './sources.js';
 
 /** Who holds a connection: its address, empty where it is unknown, and the name of its token, empty without one. */
 export type Visitor = readonly [address: string, token: string];
@@ -17,11 +18,6 @@ export interface ConnectionLimits {
 
 /** One source may hold a twentieth of all, and never fewer than this, unless told otherwise. */
 const SMALLEST_SHARE = 4;
-
-/** The entries of a list of trusted sources, where `none` among them stands for nobody, as in Teranode. */
-export function trustedSources(entries: readonly string[]): readonly string[] {
-  return entries.some((entry) => entry.toLowerCase() === 'none') ? [] : entries;
-}
 
 function shareOf({ max, perSource = 0 }: ConnectionLimits): number {
   if (perSource > 0) return perSource;
@@ -40,7 +36,7 @@ const isToken = (key: string): boolean => key.startsWith(TOKEN);
 const networkOfSource = (source: string): string => networkOf(source.replace(/\/64$/, ''));
 
 export class ConnectionLedger {
-  readonly #trusted: AddressList;
+  readonly #sources: Sources;
   readonly #max: number;
   readonly #perSource: number;
   /** Connections under each source and each token. */
@@ -54,7 +50,7 @@ export class ConnectionLedger {
 
   /** Throws RangeError on a trusted entry that does not parse. */
   constructor(limits: ConnectionLimits) {
-    this.#trusted = new AddressList(trustedSources(limits.trusted));
+    this.#sources = new Sources(limits.trusted);
     this.#perSource = shareOf(limits);
     this.#max = limits.max === 0 ? Number.POSITIVE_INFINITY : limits.max;
   }
@@ -91,19 +87,29 @@ export class ConnectionLedger {
     return this.tokenHasRoom(token);
   }
 
+  /** Where a connection comes from, for {@link rank}. */
+  provenance(address: string): Provenance {
+    return this.#sources.of(address);
+  }
+
   /**
-   * Of two connections whose sources have a share that from the source with more has the higher rank (see `rankOf`). 0 for one without. `newcomer`:
-   * of whose network and source one more is counted.
+   * Of two connections that from the source with more has the higher rank (see `rankOf`). 0 for one without a share. `newcomer`: of whose network and source one
+   * more is counted.
    */
-  rank(address: string, newcomer?: string): number {
-    const source = this.#sourceOf(address);
-    if (!isCounted(source)) return 0;
-    const network = networkOfSource(source);
-    const also = newcomer === undefined ? '' : this.#sourceOf(newcomer);
+  rank(from: Provenance, newcomer?: Provenance): number {
+    if (from === undefined) return 0;
+    const { network, source } = from;
     return rankOf(
-      (this.#byNetwork.get(network) ?? 0) + (isCounted(also) && networkOfSource(also) === network ? 1 : 0),
-      (this.#byKey.get(source) ?? 0) + (also === source ? 1 : 0),
+      (this.#byNetwork.get(network) ?? 0) + (newcomer?.network === network ? 1 : 0),
+      (this.#byKey.get(source) ?? 0) + (newcomer?.source === source ? 1 : 0),
     );
+  }
+
+  /** Whether somebody may have a higher rank than a newcomer from there. Where all come from few sources with the same, it says at once that nobody has. */
+  mayDisplace(from: Provenance): boolean {
+    const own = from === undefined ? 1 : (this.#byNetwork.get(from.network) ?? 0) + 1;
+    const isAlone = from === undefined || (this.#byKey.get(from.source) ?? 0) + 1 === own;
+    return !isAlone || [...this.#byNetwork.values()].some((count) => count > own);
   }
 
   /** Counts what another ledger admitted, whatever the limits say here. */
@@ -136,7 +142,7 @@ export class ConnectionLedger {
   }
 
   #sourceOf(address: string): string {
-    return this.#trusted.has(address) ? TRUSTED : sourceOf(address);
+    return this.#sources.of(address)?.source ?? (address === '' ? '' : TRUSTED);
   }
 
   #take(holder: string, key: string, count: number): void {

@@ -1,8 +1,12 @@
 /** Where strangers come from, as what is scarce is shared out among them. */
 
-import { trustedSources } from './connection-ledger.js';
 import { AddressList, networkOf, sourceOf } from './ip.js';
 import type { Holder } from './shares.js';
+
+/** The entries of a list of trusted sources, where `none` among them stands for nobody, as in Teranode. */
+export function trustedSources(entries: readonly string[]): readonly string[] {
+  return entries.some((entry) => entry.toLowerCase() === 'none') ? [] : entries;
+}
 
 /** Undefined where it stands for nobody but itself: it is trusted, or not known. */
 export type Provenance =

@@ -10,6 +10,7 @@
 
 import type { ConnectionLedger, Visitor } from '../../shared/net/connection-ledger.js';
 import { rankOf } from '../../shared/net/shares.js';
+import type { Provenance } from '../../shared/net/sources.js';
 
 /** The desk that keeps the count over all processes: main over IPC. */
 export interface AdmissionQuota {
@@ -34,6 +35,7 @@ export interface Place {
 
 interface Taken {
   readonly place: Place;
+  readonly from: Provenance;
   readonly go: () => void;
 }
 
@@ -91,7 +93,7 @@ export class Admission {
       },
       onTaken: (go) => {
         if (left) return;
-        taken = { place, go };
+        taken = { place, from: this.ledger.provenance(address), go };
         this.#takeable.add(taken);
       },
       leave: () => {
@@ -127,10 +129,12 @@ export class Admission {
 
   /** Ends the youngest of who has the most, where that is more than a newcomer from `address` would have. */
   #makeRoom(address: string): void {
+    const newcomer = this.ledger.provenance(address);
+    if (!this.ledger.mayDisplace(newcomer)) return;
     let found: Taken | undefined;
-    let highest = this.ledger.rank(address, address) || rankOf(1, 1);
+    let highest = this.ledger.rank(newcomer, newcomer) || rankOf(1, 1);
     for (const taken of this.#takeable) {
-      const rank = this.ledger.rank(taken.place.address, address);
+      const rank = this.ledger.rank(taken.from, newcomer);
       if (rank < highest || (rank === highest && found === undefined)) continue;
       found = taken;
       highest = rank;

@@ -1,12 +1,9 @@
 /** How much HTTP one source may ask of this process, before and besides the WebSockets that `Admission` counts. */
 
 import { KeyedRate } from '../../shared/async/keyed-rate.js';
-import {
-  ConnectionLedger,
-  type ConnectionLimits,
-  trustedSources,
-} from '../../shared/net/connection-ledger.js';
+import { ConnectionLedger, type ConnectionLimits } from '../../shared/net/connection-ledger.js';
 import { AddressList, sourceOf } from '../../shared/net/ip.js';
+import { trustedSources } from '../../shared/net/sources.js';
 
 /** Connections that are no WebSocket yet, at the least; one source may have a twentieth. */
 const MIN_CONNECTIONS = 1000;

@@ -122,26 +122,39 @@ describe('connection ledger', () => {
     admitted(ledger, 'a', '10.0.0.1', 9);
     for (const host of ['2001:db8:0:1::1', '2001:db8:0:2::1', '2001:db8:0:3::1'])
       admitted(ledger, 'a', host, 2);
-    const descending = ['2001:db8:0:1::9', '192.0.2.1', '192.0.2.2', '198.51.100.1', '203.0.113.1'];
-    const ranks = descending.map((address) => ledger.rank(address));
+    const of = (address: string) => ledger.provenance(address);
+    const descending = ['2001:db8:0:1::9', '192.0.2.1', '192.0.2.2', '198.51.100.1', '203.0.113.1'].map(of);
+    const ranks = descending.map((from) => ledger.rank(from));
     assert.deepEqual(
       ranks,
       ranks.toSorted((a, b) => b - a),
     );
     assert.equal(new Set(ranks).size, ranks.length);
-    assert.equal(ledger.rank('2001:db8:0:2::1'), ranks[0]);
-    assert.deepEqual([ledger.rank('10.0.0.1'), ledger.rank('')], [0, 0]);
+    assert.equal(ledger.rank(of('2001:db8:0:2::1')), ranks[0]);
+    assert.deepEqual([ledger.rank(of('10.0.0.1')), ledger.rank(of(''))], [0, 0]);
     // One that is yet to come counts where it would be counted.
-    assert.equal(ledger.rank('198.51.100.1', '198.51.100.9'), ledger.rank('192.0.2.1'));
-    assert.equal(ledger.rank('198.51.100.1', '10.0.0.1'), ranks[3]);
+    assert.equal(ledger.rank(of('198.51.100.1'), of('198.51.100.9')), ledger.rank(of('192.0.2.1')));
+    assert.equal(ledger.rank(of('198.51.100.1'), of('10.0.0.1')), ranks[3]);
     const copy = new ConnectionLedger({ max: 1000, trusted: ['10.0.0.0/8'] });
     copy.copy(ledger.held());
     assert.deepEqual(
-      descending.map((address) => copy.rank(address)),
+      descending.map((from) => copy.rank(from)),
       ranks,
     );
     copy.releaseHolder('a');
     copy.releaseHolder('b');
-    for (const address of descending) assert.equal(copy.rank(address), 0);
+    for (const from of descending) assert.equal(copy.rank(from), 0);
+  });
+
+  it('says where nobody has more than a newcomer would have', () => {
+    const ledger = new ConnectionLedger({ max: 1000, trusted: ['10.0.0.0/8'] });
+    const may = (address: string) => ledger.mayDisplace(ledger.provenance(address));
+    assert.deepEqual([may('192.0.2.1'), may('10.0.0.1')], [false, false]);
+    for (const address of ['192.0.2.1', '198.51.100.1']) admitted(ledger, 'a', address, 3);
+    assert.deepEqual(['192.0.2.1', '192.0.2.2', '203.0.113.1', '10.0.0.1'].map(may), [false, true, true, true]);
+    admitted(ledger, 'a', '192.0.2.1', 1);
+    assert.deepEqual(['192.0.2.1', '198.51.100.1'].map(may), [false, false]);
+    admitted(ledger, 'a', '192.0.2.1', 1);
+    assert.deepEqual(['192.0.2.1', '198.51.100.1'].map(may), [false, true]);
   });
 });
