@@ -161,9 +161,9 @@ export const QUEUES = {
   }),
   feedConnections: queue({
     name: 'connections to the feed',
-    bounds: {},
-    bound: () =>
-      'p2p_websocket_max_connections over all notification servers, p2p_websocket_max_connections_per_source of a source',
+    bounds: { speaking: 1_000 },
+    bound: ({ speaking }) =>
+      `p2p_websocket_max_connections over all notification servers, p2p_websocket_max_connections_per_source of a source; of a server with \`ws\` as many more, at least ${count(speaking)}, that are neither WebSocket nor stream yet, a twentieth of a source`,
     whenFull: `${DISPLACES}, whose youngest is ended with \`too_many_connections\`, or cut, and counted; else a further one is refused with 503`,
     metric: 'teranode_p2p_websocket_displaced_total',
   }),

@@ -34,8 +34,7 @@ export async function openTransport(
   const listener = chooseTransport(transport, []).listener<string>(
     { tls, endpoint: '/p2p-ws', maxMessageBytes: 1024, idleSeconds: 120 },
     {
-      connected: () => true,
-      disconnected: nothing,
+      connected: () => nothing,
       request: () => ({ status: 404, headers: [], body: '' }),
       upgrade: ({ query }) => ({ data: query }),
       abandoned: nothing,

@@ -9,8 +9,7 @@
  */
 
 import type { ConnectionLedger, Visitor } from '../../shared/net/connection-ledger.js';
-import { rankOf } from '../../shared/net/shares.js';
-import type { Provenance } from '../../shared/net/sources.js';
+import { displacedBy, type Occupant } from './displacement.js';
 
 /** The desk that keeps the count over all processes: main over IPC. */
 export interface AdmissionQuota {
@@ -33,12 +32,6 @@ export interface Place {
   leave(): void;
 }
 
-interface Taken {
-  readonly place: Place;
-  readonly from: Provenance;
-  readonly go: () => void;
-}
-
 interface Question {
   readonly visitor: Visitor;
   /** Undefined once nobody waits for it: what main then grants is given back. */
@@ -50,7 +43,7 @@ interface Question {
 export class Admission {
   readonly #waiting = new Map<number, Question>();
   /** Places that others may take, the eldest first. */
-  readonly #takeable = new Set<Taken>();
+  readonly #takeable = new Set<Occupant>();
   #requests: [number, ...Visitor][] = [];
   #releases: Visitor[] = [];
   #scheduled = false;
@@ -73,14 +66,14 @@ export class Admission {
     if (this.#waiting.size >= MAX_WAITING) return undefined;
     if (!this.ledger.admit(OWN, address, token)) {
       if (!this.ledger.hasShare(address, token)) return undefined;
-      this.#makeRoom(address);
+      displacedBy(address, { ledger: this.ledger, all: this.#takeable })?.go();
       if (!this.ledger.admit(OWN, address, token)) return undefined;
     }
     const visitor: Visitor = [address, token];
     let question: Question | undefined;
     let granted = false;
     let left = false;
-    let taken: Taken | undefined;
+    let taken: Occupant | undefined;
     const place: Place = {
       address,
       confirm: (answer) => {
@@ -93,7 +86,14 @@ export class Admission {
       },
       onTaken: (go) => {
         if (left) return;
-        taken = { place, from: this.ledger.provenance(address), go };
+        taken = {
+          from: this.ledger.provenance(address),
+          go: () => {
+            // Whatever its client does, and however long it takes to be gone.
+            place.leave();
+            go();
+          },
+        };
         this.#takeable.add(taken);
       },
       leave: () => {
@@ -125,24 +125,6 @@ export class Admission {
 
   stop(): void {
     this.#flush();
-  }
-
-  /** Ends the youngest of who has the most, where that is more than a newcomer from `address` would have. */
-  #makeRoom(address: string): void {
-    const newcomer = this.ledger.provenance(address);
-    if (!this.ledger.mayDisplace(newcomer)) return;
-    let found: Taken | undefined;
-    let highest = this.ledger.rank(newcomer, newcomer) || rankOf(1, 1);
-    for (const taken of this.#takeable) {
-      const rank = this.ledger.rank(taken.from, newcomer);
-      if (rank < highest || (rank === highest && found === undefined)) continue;
-      found = taken;
-      highest = rank;
-    }
-    if (found === undefined) return;
-    // Whatever its client does, and however long it takes to be gone.
-    found.place.leave();
-    found.go();
   }
 
   #ask(visitor: Visitor, answer: (granted: boolean) => void): Question {

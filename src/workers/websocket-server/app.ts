@@ -75,19 +75,20 @@ export class NotificationApp implements TransportHandlers<Client> {
     ]);
   }
 
-  connected(address: string): boolean {
+  connected(address: string, close: () => void): (() => void) | undefined {
     const { policy, descriptors, metrics } = this.parts;
-    if (policy.enter(address)) {
-      if (descriptors.enter()) return true;
-      policy.leave(address);
-    }
+    const leave = policy.enter(address, () => {
+      metrics.http.inc({ outcome: 'connection_displaced' });
+      close();
+    });
+    if (leave !== undefined && descriptors.enter())
+      return () => {
+        leave();
+        descriptors.leave();
+      };
+    leave?.();
     metrics.http.inc({ outcome: 'connection_refused' });
-    return false;
-  }
-
-  disconnected(address: string): void {
-    this.parts.policy.leave(address);
-    this.parts.descriptors.leave();
+    return undefined;
   }
 
   request(request: HttpRequest): HttpAnswer {

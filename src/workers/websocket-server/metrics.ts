@@ -22,8 +22,8 @@ export function createNotificationServerMetrics(registry: Registry) {
     }),
     http: zeroedCounter({
       name: 'teranode_p2p_websocket_http_requests_total',
-      help: 'Plain HTTP requests to the WebSocket port by what became of them, and connections refused before any.',
-      labels: { outcome: ['answered', 'refused', 'rate', 'connection_refused'] },
+      help: 'Plain HTTP requests to the WebSocket port by what became of them, and connections refused, or ended for others, before any.',
+      labels: { outcome: ['answered', 'refused', 'rate', 'connection_refused', 'connection_displaced'] },
       registers,
     }),
     frames: new Counter({

@@ -151,7 +151,12 @@ describe('connection ledger', () => {
     const may = (address: string) => ledger.mayDisplace(ledger.provenance(address));
     assert.deepEqual([may('192.0.2.1'), may('10.0.0.1')], [false, false]);
     for (const address of ['192.0.2.1', '198.51.100.1']) admitted(ledger, 'a', address, 3);
-    assert.deepEqual(['192.0.2.1', '192.0.2.2', '203.0.113.1', '10.0.0.1'].map(may), [false, true, true, true]);
+    assert.deepEqual(['192.0.2.1', '192.0.2.2', '203.0.113.1', '10.0.0.1'].map(may), [
+      false,
+      true,
+      true,
+      true,
+    ]);
     admitted(ledger, 'a', '192.0.2.1', 1);
     assert.deepEqual(['192.0.2.1', '198.51.100.1'].map(may), [false, false]);
     admitted(ledger, 'a', '192.0.2.1', 1);

@@ -307,8 +307,12 @@ describe('answers that go on, on ws', () => {
     const counts = { connected: 0, disconnected: 0 };
     const streams: ResponseStream[] = [];
     const opened = await openTransport(t, 'ws', {
-      connected: () => ++counts.connected > 0,
-      disconnected: () => counts.disconnected++,
+      connected: () => {
+        counts.connected++;
+        return () => {
+          counts.disconnected++;
+        };
+      },
       request: streaming(() => ({
         stream: (out) => {
           streams.push(out);

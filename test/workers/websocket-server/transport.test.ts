@@ -75,9 +75,11 @@ describe('what serves WebSockets', () => {
     const listener = chooseTransport('ws', []).listener(
       { tls: undefined, endpoint: '/p2p-ws', maxMessageBytes: 1024, idleSeconds: 120 },
       {
-        connected: () => ++counts.connected > 0,
-        disconnected: () => {
-          counts.disconnected++;
+        connected: () => {
+          counts.connected++;
+          return () => {
+            counts.disconnected++;
+          };
         },
         request: unused,
         upgrade: unused,

@@ -91,11 +91,10 @@ export interface TransportSocket<Data> {
 
 export interface TransportHandlers<Data> {
   /**
-   * A connection has come, before it has said anything: false has it closed. Only transports that see connections ask; then each
-   * `true` is followed by one `disconnected`, when the connection is gone or has become a WebSocket or a streamed answer.
+   * A connection has come, before it has said anything: undefined has it closed. Only transports that see connections ask; then what is given back is
+   * called once, when the connection is gone or has become a WebSocket or a streamed answer. `close` cuts it before that.
    */
-  connected(address: string): boolean;
-  disconnected(address: string): void;
+  connected(address: string, close: () => void): (() => void) | undefined;
   request(request: HttpRequest): HttpAnswer;
   /**
    * A request to the endpoint that may be a handshake: its socket's data, or why it is none. A browser shows its page neither status nor
