@@ -9,16 +9,18 @@ import { monotonic, wall } from '../../shared/clock.js';
 import { isOwnStatus } from '../../shared/feed/stream.js';
 import { type RecordPlace, recordPlaceOf } from '../../shared/firehose/gateway-entry.js';
 import { type JournalBounds, journalBounds } from '../../shared/journal/bounds.js';
-import { decodeEntry, type JournalledEntry } from '../../shared/journal/entry.js';
+import { decodeEntry, type JournalledEntry, receivedAtOf } from '../../shared/journal/entry.js';
 import { Journal } from '../../shared/journal/journal.js';
 import { JournalReader } from '../../shared/journal/reader.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { ShownRecord } from './intake.js';
 
-/** Of one batch, ms and bytes: its time is that of its last record. */
+/** Of one batch, ms and bytes: its time is that of its newest record. */
 const BATCH_MS = 1000;
 const BATCH_BYTES = 1_048_576;
+/** So far the clocks of nodes and brokers may be ahead of this machine's, ms. */
+const CLOCKS_MS = 60_000;
 /** Newest entries among which the status that greets clients is looked for. */
 const GREETING_ENTRIES = 10_000;
 const READ_BYTES = 1_048_576;
@@ -111,9 +113,11 @@ export class Stretch {
       const to = batchEnd(records, from);
       const batch = records.slice(from, to);
       const last = batch.at(-1) as ShownRecord;
-      // A record that says it is of tomorrow must not make what follows it of tomorrow.
-      this.#time = Math.max(this.#time, Math.min(last.at, wall.date()));
       const entries = batch.map(({ entry }) => entry);
+      // Who begins by time must find there what was received then, so none of it is later than its batch.
+      const newest = Math.max(...batch.map(({ at, entry }) => Math.max(at, receivedAtOf(entry))));
+      // A record that says it is of tomorrow must not make what follows it of tomorrow.
+      this.#time = Math.max(this.#time, Math.min(newest, wall.date() + CLOCKS_MS));
       const { firstPosition, firstSeq } = this.journal.append({ id: batch[0]?.offset ?? 0, entries });
       this.#last = last;
       stored(

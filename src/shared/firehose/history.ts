@@ -10,6 +10,7 @@ import { type CursorJournal, type CursorScheme, NODE_CURSORS, type Place } from 
 import { HistoryEpochs } from './history-epochs.js';
 import type { Told } from './meta.js';
 import { FeedProblem } from './problems.js';
+import { ReceivedSince } from './received-since.js';
 import type { StartPoint } from './request.js';
 
 export interface HistoryOptions {
@@ -58,12 +59,14 @@ export class History {
   readonly #reader: JournalReader;
   readonly #scheme: CursorScheme;
   readonly #epochs: HistoryEpochs;
+  readonly #received: ReceivedSince;
   /** What was found last: whoever is live asks for the same place. */
   #newest: { readonly position: Position; readonly entry: JournalledEntry } | undefined;
 
   constructor({ directory, scheme = NODE_CURSORS, files = FILES }: HistoryOptions) {
     this.#scheme = scheme;
     this.#reader = new JournalReader({ directory, files });
+    this.#received = new ReceivedSince(this.#reader);
     this.#epochs = new HistoryEpochs({ directory, files, reader: this.#reader });
   }
 
@@ -96,7 +99,11 @@ export class History {
     const isCut = oldest !== undefined && birth !== undefined && oldest.position > birth.position;
     if (isCut && ms < oldest.time) return this.#fromOldest('cursor_too_old', end, strict);
     const position = this.#reader.seekTime(ms, end.position);
-    return { next: position >= end.position ? end : this.#placeAt(position, end), infos: [] };
+    if (position >= end.position) return { next: end, infos: [] };
+    const from = this.#placeAt(position, end);
+    const found = this.#received.find(ms, from, end.position);
+    const epoch = this.#epochs.of(found.position, end.epoch);
+    return { next: { epoch, position: found.position, seq: found.seq }, infos: [] };
   }
 
   #behind(text: string, end: Place, strict: boolean): Started {

@@ -87,14 +87,14 @@ export const PARAMETERS: readonly Parameter[] = [
   }),
   parameter('since', {
     endpoints: FRAMES,
-    doc: 'Everything received at this time or later, then live. Not with `cursor`.',
+    doc: 'From the first frame on that was received at this time or later, then live; with a time to come from the next frame on, as `now`. Not with `cursor`.',
     example: '2026-11-30T01:00:00Z',
     type: instant,
     ask: (ms) => ({ start: { type: 'since', ms } }),
   }),
   parameter('strict', {
     endpoints: FRAMES,
-    doc: 'Whether a start that is no longer kept is refused. Otherwise the stream tells so and begins at the oldest that is.',
+    doc: 'Whether it is refused (`cursor_too_old`, `cursor_unknown`) where what follows the `cursor`, or what was received since the time of `since`, was kept here and no longer is, or where the cursor is not known here. Otherwise the stream tells so and begins at the oldest that is kept. A time before the server had anything is no reason.',
     example: 'true',
     type: flag,
     ask: (strict) => ({ strict }),

@@ -68,7 +68,7 @@ export const PROBLEMS = {
   cursor_too_old: {
     status: 410,
     close: 4410,
-    text: 'What follows the cursor is no longer kept, and `strict` was asked for; `oldest` of the answer is the oldest cursor there is.',
+    text: 'What follows the cursor, or was received since the time asked for, is no longer all kept, and `strict` was asked for; `oldest` of the answer is the oldest cursor there is.',
     remedy: 'Go on from `oldest`, knowing that something is missing.',
   },
   cursor_unknown: {

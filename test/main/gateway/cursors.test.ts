@@ -77,3 +77,32 @@ test('history goes by the time of the records: since= means the same at a gatewa
   await waitFor(() => client.heights().length === 3, { what: 'the blocks since' });
   assert.deepEqual(client.heights(), [4, 5, 6]);
 });
+
+test('since= goes by when a node received a frame, also where its record came late: what was received before does not come again', async (context) => {
+  let now = Date.now() - 3_600_000;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });
+  const node = new WritingNode();
+  await topic.write(node.status('me'), node.block(1, { receivedAt: now }));
+  // Five minutes without brokers; what was received meanwhile is written at once when they are back.
+  const receivedAt = (height: number) => now - 300_000 + height * 1000;
+  now += 300_000;
+  for (const height of range(2, 300))
+    await topic.write(node.block(height, { receivedAt: receivedAt(height) }));
+  const { url } = await startGateway(context, topic);
+  const client = await listen(context, `${url}?kinds=block&since=${receivedAt(290)}`);
+  await waitFor(() => client.heights().includes(299), { what: 'the newest block' });
+  assert.deepEqual(client.heights(), range(290, 300));
+});
+
+test('since= leaves nothing out where the clocks of nodes and gateway are seconds apart', async (context) => {
+  const ahead = Date.now() + 20_000;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => ahead } });
+  const node = new WritingNode();
+  await topic.write(node.status('me'));
+  for (const height of range(1, 7))
+    await topic.write(node.block(height, { receivedAt: ahead - 10 + height }));
+  const { url } = await startGateway(context, topic);
+  const client = await listen(context, `${url}?kinds=block&since=${ahead - 10 + 4}`);
+  await waitFor(() => client.heights().includes(6), { what: 'the newest block' });
+  assert.deepEqual(client.heights(), [4, 5, 6]);
+});

@@ -2,17 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import type { Place } from '../../../src/shared/firehose/cursor-scheme.js';
 import { History } from '../../../src/shared/firehose/history.js';
 import { FeedProblem } from '../../../src/shared/firehose/problems.js';
 import { consume } from '../../support/history.js';
-import { journalDirectory, segmentFiles, TestJournal } from '../../support/journal.js';
+import { journalDirectory, sampleEntry, segmentFiles, TestJournal } from '../../support/journal.js';
 import { MemoryFiles } from '../../support/memory-files.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 
 const OPTIONS = { segmentBytes: 900 };
+const START = 1_700_000_000_000;
 
 function historyOf(context: TestContext, directory: string): History {
   const history = new History({ directory });
@@ -27,12 +28,12 @@ const endOf = ({ journal: { epoch, end: position, nextSeq: seq } }: TestJournal)
 });
 
 /** Entries `from` to before `to` in batches of one to three, each fifth without a frame; gives the names of those with one. */
-function fill(test: TestJournal, from: number, to: number): string[] {
+function fill(test: TestJournal, from: number, to: number, options: { receivedAt?: number } = {}): string[] {
   const names: string[] = [];
   for (let n = from; n < to; ) {
     const batch = Array.from({ length: Math.min(1 + (n % 3), to - n) }, (_, more) => `${n + more}`);
     const isRecord = n % 5 === 0;
-    test.append(batch, { parts: isRecord ? 'r' : 'frk' });
+    test.append(batch, { parts: isRecord ? 'r' : 'frk', ...options });
     if (!isRecord) names.push(...batch);
     n += batch.length;
   }
@@ -259,7 +260,7 @@ describe('a consumer of the history', () => {
     assert.deepEqual(consume(historyOf(context, directory), start, { end }).all, whole.all);
   });
 
-  it('begins with the first frame stored at a time or later', (context) => {
+  it('begins with the first frame received at a time or later', (context) => {
     const directory = journalDirectory(context);
     const clock = { now: 1_700_000_000_000 };
     const clocks = { wall: () => clock.now, monotonic: () => clock.now };
@@ -268,7 +269,7 @@ describe('a consumer of the history', () => {
     const names: string[] = [];
     for (let n = 0; n < 40; n++) {
       clock.now += 1000;
-      for (const name of fill(test, n, n + 1)) {
+      for (const name of fill(test, n, n + 1, { receivedAt: clock.now })) {
         times.push(clock.now);
         names.push(name);
       }
@@ -291,6 +292,71 @@ describe('a consumer of the history', () => {
     assert.deepEqual(since(0, false), ['[cursor_too_old]', ...kept]);
     assert.equal(problemOf(() => since(0)).code, 'cursor_too_old');
     assert.deepEqual(since(times.at(-1) ?? 0), names.slice(-1));
+  });
+
+  it('begins with what was received at a time, not with what was only stored then', (context) => {
+    const directory = journalDirectory(context);
+    const clock = { now: START };
+    const clocks = { wall: () => clock.now, monotonic: () => clock.now };
+    const test = new TestJournal(directory, { ...OPTIONS, clocks });
+    const frames: { name: string; receivedAt: number }[] = [];
+    const store = (late: readonly number[]) => {
+      const entries = late.map((ms) => {
+        const name = `${frames.length}`;
+        frames.push({ name, receivedAt: clock.now - ms });
+        return sampleEntry(name, { receivedAt: clock.now - ms });
+      });
+      test.journal.append({ id: 1e9 + frames.length, entries });
+      // What has no frame is nobody's, whenever it was received.
+      test.append(['record'], { parts: 'r', receivedAt: clock.now + 5 });
+    };
+    // Batches; then an outage, which is stored at once, some of it out of order; then batches again.
+    for (let n = 0; n < 20; n++, clock.now += 128) store([127, 64, 0]);
+    clock.now += 300_000;
+    store(Array.from({ length: 40 }, (_, n) => 290_000 - n * 1000 + (n % 3) * 1500));
+    for (let n = 0; n < 20; n++, clock.now += 128) store([127, 64, 0]);
+    const history = historyOf(context, directory);
+    const end = endOf(test);
+    for (const { receivedAt } of frames) {
+      for (const ms of [receivedAt - 1, receivedAt, receivedAt + 1]) {
+        const from = frames.findIndex((frame) => frame.receivedAt >= ms);
+        const expected = from < 0 ? [] : frames.slice(from).map(({ name }) => name);
+        const { all } = consume(history, { type: 'since', ms }, { end, strict: true });
+        assert.deepEqual(all, expected, `${ms - START}`);
+      }
+    }
+  });
+
+  it('looks for what was received at a time so far and no further, and begins there', (context) => {
+    const directory = journalDirectory(context);
+    const clock = { now: START };
+    const clocks = { wall: () => clock.now, monotonic: () => clock.now };
+    const test = new TestJournal(directory, { clocks });
+    const megabyte = (receivedAt: number) => test.append(['x'], { receivedAt, padding: 1_000_000 });
+    for (let n = 0; n < 12; n++) megabyte(START - 60_000);
+    const history = historyOf(context, directory);
+    const { next } = history.resolve({ type: 'since', ms: START - 1000 }, { end: endOf(test) });
+    assert.ok(next.seq >= 8 && next.seq <= 9, `${next.seq}`);
+    assert.equal(next.position, next.seq);
+    // Nor later when it is asked for again, and another time.
+    const again = (ms: number) => history.resolve({ type: 'since', ms }, { end: endOf(test) }).next.seq;
+    assert.deepEqual([START - 1000, START - 60_000, START - 59_999].map(again), [next.seq, 0, next.seq]);
+  });
+
+  it('that begins by time is told what is missing where it begins', (context) => {
+    const directory = journalDirectory(context);
+    const clock = { now: START };
+    const clocks = { wall: () => clock.now, monotonic: () => clock.now };
+    const test = new TestJournal(directory, { ...OPTIONS, clocks });
+    for (let n = 0; n < 40; n++) test.append([`${n}`], { receivedAt: START - 60_000 });
+    const [, second = '', third = ''] = segmentFiles(directory);
+    const from = Number(nameOfSegment(second));
+    const to = Number(nameOfSegment(third)) - 1;
+    rmSync(second);
+    const history = historyOf(context, directory);
+    const { all, gaps } = consume(history, { type: 'since', ms: START - 1000 }, { end: endOf(test) });
+    assert.deepEqual(all.slice(0, 2), ['[gap]', `${to + 1}`]);
+    assert.deepEqual(gaps, [[from, to]]);
   });
 
   it('comes from a process that is further, and waits for this one', (context) => {
@@ -374,6 +440,9 @@ describe('a consumer of the history', () => {
     }
   });
 });
+
+/** Its first position. */
+const nameOfSegment = (path: string): string => basename(path, '.journal');
 
 const range = (from: number, to: number): number[] =>
   Array.from({ length: Math.max(0, to - from) }, (_, n) => from + n);
