@@ -6,7 +6,7 @@ import { type FrameLayout, NO_BEST_HEIGHT, shown } from './frame-fields.js';
 interface Ping {
   /** This node's data hub; empty: left out. */
   readonly baseUrl: string;
-  /** Base58. */
+  /** Base58; empty at a gateway that follows no node in particular: left out. */
   readonly peerId: string;
 }
 
@@ -16,7 +16,7 @@ export const ping: FrameLayout<Ping> = {
   doc: 'Every 10 s, to who takes the whole feed as it is: the server is there.',
   fields: [
     shown('base_url', 'url', ({ baseUrl }) => baseUrl, 'Data hub of the server’s own node.'),
-    shown('peer_id', 'peer', ({ peerId }) => peerId, 'The server’s own node.', { always: true }),
+    shown('peer_id', 'peer', ({ peerId }) => peerId, 'The server’s own node; a gateway’s, where it has one.'),
     NO_BEST_HEIGHT,
   ],
 };
