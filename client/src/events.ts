@@ -19,13 +19,16 @@ export interface GapEvent {
   readonly to?: number;
 }
 
-/** What follows the cursor is not all kept any more: it goes on with the oldest that is. With `strict` this is a FeedError instead. */
+/** What follows the cursor is not all kept any more: it goes on with the oldest that is. Also of `since`. With `strict` this is a FeedError instead. */
 export interface TooOldEvent {
   readonly type: 'too_old';
   readonly text: string;
 }
 
-/** Numbers (`seq`) go on in another epoch. Nothing is missing, unless a `gap` says so. */
+/**
+ * Numbers (`seq`) go on in another epoch: the server lost power, or was restored from a backup. What it lost with that it does not know: whoever had got further than what
+ * came back is told a `gap` besides, whoever had not is told of none, though frames that others got may be missing.
+ */
 export interface EpochEvent {
   readonly type: 'epoch';
   readonly text: string;
@@ -34,7 +37,8 @@ export interface EpochEvent {
 
 /**
  * The feed goes on at a server that knows nothing of the cursor: from `since` on by its clock, without what came already. What the one server heard and the other
- * did not is in nobody's count: two servers that share no journal promise no more than that.
+ * did not is in nobody's count: two servers that share no journal promise no more than that. With
+ * `strict` this is a FeedError instead.
  */
 export interface SwitchedEvent {
   readonly type: 'switched';

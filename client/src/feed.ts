@@ -15,7 +15,7 @@ import { positionedFeed } from './positioned-feed.js';
  * of the one before. It ends quietly by the loop's `break` or by `signal`.
  *
  * The loop throws {@link FeedError} where trying again will not help, whatever the store throws, and, before the first event, TypeError or RangeError for
- * a `url` or `since` that is none and Error where there is no WebSocket.
+ * an option that there is not, is empty or is no such thing, and Error where there is no WebSocket.
  */
 export function feed<K extends Kind = Kind>(
   options: PlainFeedOptions<K>,

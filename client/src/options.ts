@@ -31,9 +31,9 @@ interface CommonOptions<K extends Kind> {
    * `SwitchedEvent`.
    */
   readonly url: string | readonly string[];
-  /** These kinds alone. @default all */
+  /** These kinds alone, one at least. @default all */
   readonly kinds?: readonly K[];
-  /** What these peers announced alone, by their IDs; at most 100. @default all */
+  /** What these peers announced alone, by their IDs; from 1 to 100. @default all */
   readonly peers?: readonly string[];
   /** Where the operator gave out tokens: yours. Sent as a header where the WebSocket takes one, in browsers in the URL. */
   readonly token?: string;
@@ -73,10 +73,15 @@ export interface FeedOptions<K extends Kind = Kind> extends CommonOptions<K> {
    */
   readonly cursor?: string | CursorStore;
   /**
-   * Where to begin while there is no cursor, or at a server that does not know it: a time, as Date, unix milliseconds or RFC 3339.
+   * Where to begin while there is no cursor, or at a server that does not know it: a time, as Date, unix milliseconds or RFC 3339; with a time to come, with the next
+   * frame. Not with the cursors `oldest` and `now`.
    */
   readonly since?: Date | number | string;
-  /** A cursor of which not all that follows is kept is an error (`cursor_too_old`) and no event. @default false */
+  /**
+   * Where not all that follows the cursor, or was received since `since`, is to be had, that is an error and no event: it is no longer kept (`cursor_too_old`), or a
+   * server does not know the cursor (`cursor_unknown`, or `bad_parameter` where it is none to it), be there a time to ask by or not. So of several servers
+   * each must know the cursors of the others, as gateways of one topic do. @default false
+   */
   readonly strict?: boolean;
   /** Milliseconds for which the server gathers frames into one message; not with `peers`. @default one by one */
   readonly batch?: 50 | 100 | 250 | 1000;

@@ -4,11 +4,13 @@ import type { Kind, PlainEvent } from './events.js';
 import { frameIn } from './frame.js';
 import type { PlainFeedOptions } from './options.js';
 import { Source } from './source.js';
+import { checkTold } from './told.js';
 
 /** As `feed` has it. */
 export async function* plainFeed<K extends Kind>(
   options: PlainFeedOptions<K>,
 ): AsyncGenerator<PlainEvent<K>, void, undefined> {
+  checkTold(options);
   const source = new Source(options);
   const kinds: readonly string[] | undefined = options.kinds;
   const { peers, json, onOpen } = options;

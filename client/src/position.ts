@@ -9,6 +9,8 @@ const SEPARATOR = '~';
 export class Position {
   /** A server's own word; undefined where it begins by time, or at now. */
   #cursor: string | undefined;
+  /** With which it began. */
+  readonly #kept: string | undefined;
   /** When the last frame was received, unix ms: what another server can be asked by. */
   #receivedAt: number | undefined;
   /** Where it begins without a cursor, as the server takes it. */
@@ -18,6 +20,7 @@ export class Position {
   constructor(kept: string | undefined, since: string | undefined) {
     const [cursor = '', time = ''] = (kept ?? '').split(SEPARATOR);
     this.#cursor = cursor === '' ? undefined : cursor;
+    this.#kept = this.#cursor;
     this.#receivedAt = Number.isNaN(Date.parse(time)) ? undefined : Date.parse(time);
     this.#since = since;
   }
@@ -33,6 +36,11 @@ export class Position {
     if (this.#cursor === undefined) return undefined;
     const at = this.#receivedAt;
     return at === undefined ? this.#cursor : `${this.#cursor}${SEPARATOR}${new Date(at).toISOString()}`;
+  }
+
+  /** Whether it is where it began, behind a cursor. */
+  get isAsKept(): boolean {
+    return this.#cursor !== undefined && this.#cursor === this.#kept;
   }
 
   /** When the last frame was received, unix ms; undefined before the first. */

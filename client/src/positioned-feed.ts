@@ -13,28 +13,37 @@ import { Repeats } from './repeats.js';
 import { requestUrl, sinceText } from './request.js';
 import { Source } from './source.js';
 import { Saver } from './store.js';
+import { checkTold, keptText } from './told.js';
 
 /** Whether a server says that it can do nothing with the cursor, which may be another server's. */
 const isForeignCursor = ({ code, detail }: Problem): boolean =>
   code === 'cursor_unknown' || (code === 'bad_parameter' && detail.parameter === 'cursor');
 /** Told as a gap, for the token's sake. */
 const NO_HISTORY = 'the token allows nothing from before it came: what was announced meanwhile is missing';
+/** Behind an error for a cursor with which a run began. */
+const OF_STORE = '; the cursor is what load of the store gave';
 const BROKEN: Ending = { reason: 'closed', text: 'a message that cannot be unpacked' };
 
 /** As `feed` has it. */
 export async function* positionedFeed<K extends Kind>(
   options: FeedOptions<K>,
 ): AsyncGenerator<FeedEvent<K>, void, undefined> {
+  checkTold(options);
   const { cursor } = options;
   const source = new Source(options);
   let saver: Saver | undefined;
+  let reading: Reading | undefined;
   try {
     const store = typeof cursor === 'object' ? cursor : undefined;
-    const kept = typeof cursor === 'object' ? await cursor.load() : cursor;
-    const position = new Position(kept ?? undefined, sinceText(options.since));
+    const kept = typeof cursor === 'object' ? keptText(await cursor.load()) : cursor;
+    const position = new Position(kept, sinceText(options.since));
     saver = new Saver(store, position);
-    const reading = new Reading(options, source, position, saver);
+    reading = new Reading(options, source, position, saver);
     while (!source.aborted) yield* reading.connection() as AsyncGenerator<FeedEvent<K>>;
+  } catch (error) {
+    throw error instanceof FeedError && reading?.blames(error) && typeof cursor === 'object'
+      ? new FeedError(error.code, `${error.message}${OF_STORE}`, error.detail, { cause: error.cause })
+      : error;
   } finally {
     source.close();
     await saver?.finish();
@@ -43,6 +52,8 @@ export async function* positionedFeed<K extends Kind>(
 
 class Reading {
   readonly #repeats = new Repeats();
+  /** What was received before (unix ms) was not asked for. */
+  #askedSince = Number.NEGATIVE_INFINITY;
   /** A server that is asked by time, because it does not know the cursor, is still to be told of. */
   #switching = false;
   /** Whether it began over any connection. */
@@ -82,9 +93,10 @@ class Reading {
         } else if (frame.type === 'cursor') this.#advance(frame.cursor);
         else {
           const receivedAt = Date.parse(frame.received_at);
-          const repeated = this.#repeats.has(frame, json, receivedAt);
-          if (!repeated) yield this.options.json ? { ...frame, json } : frame;
-          this.#advance(frame.cursor, receivedAt);
+          const unasked = receivedAt < this.#askedSince;
+          const leftOut = unasked || this.#repeats.has(frame, json, receivedAt);
+          if (!leftOut) yield this.options.json ? { ...frame, json } : frame;
+          this.#advance(frame.cursor, unasked ? undefined : receivedAt);
         }
       }
       ending = connection.ending ?? BROKEN;
@@ -98,6 +110,13 @@ class Reading {
     await source.lost(ending, said);
   }
 
+  /** Whether `error` is about the cursor with which the run began. */
+  blames({ code, detail }: FeedError): boolean {
+    const isAboutCursor =
+      code === 'cursor_too_old' || code === 'cursor_unknown' || detail.parameter === 'cursor';
+    return isAboutCursor && this.position.isAsKept;
+  }
+
   #begin({ cursor, oldest, node, limits }: Hello, start: readonly string[] | undefined): void {
     const { source, options } = this;
     const { receivedAt } = this.position;
@@ -105,6 +124,7 @@ class Reading {
     this.#everBegan = true;
     // A gateway may be behind the one whose cursor this is, and then begins before it.
     if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt);
+    if (this.#switching) this.#askedSince = this.#sinceAt(node);
     const { kinds } = limits;
     const url = source.server.given;
     options.onOpen?.({ url, oldest, ...(node && { node }), ...(kinds && { kinds }) });
@@ -116,15 +136,25 @@ class Reading {
     else this.#advance(cursor);
   }
 
+  /**
+   * From when on it was asked, unix ms, of its own accord. What a server tells beyond that, it has from elsewhere or could not look for; unless its clock is
+   * so slow that all that it announces from now on would be older: that shows in the status of its node.
+   */
+  #sinceAt(node: Hello['node']): number {
+    const { receivedAt } = this.position;
+    const since = receivedAt === undefined ? Number.NaN : receivedAt - OVERLAP_MS;
+    return node !== undefined && Date.parse(node.timestamp) >= since ? since : Number.NEGATIVE_INFINITY;
+  }
+
   #advance(cursor: string, receivedAt?: number): void {
     this.position.advance(cursor, receivedAt);
     this.saver.changed();
   }
 
-  /** The server does not know the cursor: it is asked by time, where one is known. */
+  /** The server does not know the cursor: it is asked by time, where one is known and it need not be strict. */
   #goByTime(): boolean {
     const { receivedAt } = this.position;
-    if (!this.position.goByTime()) return false;
+    if (this.options.strict || !this.position.goByTime()) return false;
     if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt + OVERLAP_MS);
     this.#switching = true;
     return true;

@@ -40,14 +40,11 @@ export function requestUrl(
     if (value !== undefined) searchParams.set(name, value);
   };
   set('meta', 'true');
-  set('kinds', listed(kinds));
-  set('peers', listed(peers));
+  set('kinds', kinds?.join(','));
+  set('peers', peers?.join(','));
   set('strict', strict ? 'true' : undefined);
   set('batch', batch === undefined ? undefined : String(batch));
   set('encoding', gzip ? 'gzip' : undefined);
   if (start !== undefined) set(...start);
   return asked;
 }
-
-const listed = (names: readonly string[] | undefined): string | undefined =>
-  names === undefined || names.length === 0 ? undefined : names.join(',');

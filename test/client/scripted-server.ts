@@ -33,6 +33,8 @@ export class ScriptedServer {
   /** The oldest frames that are not kept any more. */
   dropped = 0;
   instead: Instead = () => false;
+  /** When the status of its node came of which `hello` tells, unix ms. */
+  statusMs: number;
   /** What `hello` says that a client may do. */
   limits: { readonly kinds?: readonly string[] } = {};
   /** What is answered in place of an upgrade, for so long as it is set, or for `times` of them. */
@@ -47,7 +49,9 @@ export class ScriptedServer {
   constructor(
     readonly epoch: string,
     readonly startMs = START,
-  ) {}
+  ) {
+    this.statusMs = startMs;
+  }
 
   static async listen(
     context: Pick<TestContext, 'after'>,
@@ -174,7 +178,8 @@ export class ScriptedServer {
       const found = this.frames.findIndex((frame) => frame.received_at >= new Date(since).toISOString());
       from = Math.max(this.dropped, found < 0 ? this.frames.length : found);
     }
-    const node = { timestamp: '2026-11-30T01:00:00Z', type: 'node_status', peer_id: 'me', best_height: 1 };
+    const timestamp = `${new Date(this.statusMs).toISOString().slice(0, 19)}Z`;
+    const node = { timestamp, type: 'node_status', peer_id: 'me', best_height: 1 };
     say({ type: 'hello', cursor: `${this.epoch}.${from}`, oldest, node, limits: this.limits });
     if (info !== undefined) say({ type: 'info', ...info });
     const wanted = kinds === '' ? [] : kinds.split(',');

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { FeedError } from '#feed';
 import { freePorts } from '../support/ports.js';
-import { waitFor } from '../support/wait.js';
+import { waitFor, within } from '../support/wait.js';
 import { memoryStore, read } from './reading.js';
 import { ScriptedServer } from './scripted-server.js';
+
+const refusalOf = (code: string, status: number) => ({
+  status,
+  headers: { 'content-type': 'application/problem+json' },
+  body: JSON.stringify({ type: 'about:blank', status, detail: 'cursor must be', code, parameter: 'cursor' }),
+});
 
 test('a server that does not know the cursor is asked by time, a minute back, and what came already does not come again', async (context) => {
   const [first, second] = [
@@ -77,18 +84,7 @@ test('a cursor of a store, of a server that is gone, is good for another: by the
 test('a cursor that a server takes for none is another server’s: by time', async (context) => {
   const server = await ScriptedServer.listen(context, 'e2');
   server.blocks(3);
-  const problem = {
-    type: 'about:blank',
-    status: 400,
-    detail: 'cursor must be',
-    code: 'bad_parameter',
-    parameter: 'cursor',
-  };
-  const refusal = {
-    status: 400,
-    headers: { 'content-type': 'application/problem+json' },
-    body: JSON.stringify(problem),
-  };
+  const refusal = refusalOf('bad_parameter', 400);
   server.refusal = { ...refusal, times: 1 };
   const options = { url: server.url, cursor: '17.0a1b2c3d~2026-11-30T01:00:02.000Z' };
   const { events } = read(context, options);
@@ -100,6 +96,83 @@ test('a cursor that a server takes for none is another server’s: by time', asy
     code: 'bad_parameter',
     detail: { parameter: 'cursor' },
   });
+});
+
+/** Tells more than it was asked for: from a time before. */
+const from =
+  (server: ScriptedServer, since: string): ScriptedServer['instead'] =>
+  (socket, asked) => {
+    if (asked.parameters.since === undefined) return false;
+    server.serve(socket, { ...asked, parameters: { ...asked.parameters, since } });
+    return true;
+  };
+
+for (const [clock, status, expected] of [
+  ['right', 390, [350, 400]],
+  // All that it announces from now on would be older.
+  ['minutes slow', 300, [0, 200, 350, 400]],
+] as const)
+  test(`what another server received before the time that it was asked for is left out, if its clock is ${clock}`, async (context) => {
+    const [first, second] = [
+      await ScriptedServer.listen(context, 'e1'),
+      await ScriptedServer.listen(context, 'e2'),
+    ];
+    const block = (server: ScriptedServer, seconds: number) =>
+      server.announce(
+        { type: 'block', hash: `${server.epoch}${seconds}`, base_url: 'u', peer_id: 'p' },
+        server.startMs + seconds * 1000,
+      );
+    const { events, hashes } = read(context, { url: [first.url, second.url], since: first.startMs });
+    for (const seconds of [0, 390]) block(first, seconds);
+    await waitFor(() => events.length === 2, { what: 'what the first has' });
+    for (const seconds of [0, 200, 350, 400]) block(second, seconds);
+    second.statusMs = second.startMs + status * 1000;
+    second.instead = from(second, new Date(second.startMs).toISOString());
+    await first.stop();
+    await waitFor(() => hashes().includes('e2400'), { what: 'the newest of the second' });
+    assert.deepEqual(
+      hashes().slice(2),
+      expected.map((seconds) => `e2${seconds}`),
+    );
+    assert.equal(second.asked.at(-1)?.parameters.since, '2026-11-30T01:05:30.000Z');
+  });
+
+for (const [why, refuse] of [
+  ['a cursor of another history', () => {}],
+  [
+    'what is no cursor to the server',
+    (server: ScriptedServer) => {
+      server.refusal = refusalOf('bad_parameter', 400);
+    },
+  ],
+] as const)
+  for (const kept of ['e1.7', 'e1.7~2026-11-30T01:00:01.000Z'])
+    test(`strictly ${why} ends the feed, with a time beside it as without: ${kept}`, async (context) => {
+      const server = await ScriptedServer.listen(context, 'e2');
+      server.blocks(3);
+      refuse(server);
+      const options = { url: server.url, strict: true, since: server.startMs };
+      const { events, done } = read(context, { ...options, cursor: memoryStore(kept) });
+      await assert.rejects(within(done, 20_000, 'the end'), (error: FeedError) => {
+        assert.equal(error.name, 'FeedError');
+        assert.match(error.code, /^(cursor_unknown|bad_parameter)$/);
+        assert.match(error.message, /; the cursor is what load of the store gave$/);
+        return true;
+      });
+      assert.deepEqual(events, []);
+    });
+
+test('a stored cursor that is none is an error that names the store', async (context) => {
+  const server = await ScriptedServer.listen(context, 'e2');
+  server.refusal = refusalOf('bad_parameter', 400);
+  await assert.rejects(read(context, { url: server.url, cursor: memoryStore('nonsense') }).done, {
+    name: 'FeedError',
+    code: 'bad_parameter',
+    message: `${server.url}: cursor must be; the cursor is what load of the store gave`,
+  });
+  // One of its own is no fault of the store's.
+  const given = read(context, { url: server.url, cursor: 'nonsense' });
+  await assert.rejects(given.done, { message: `${server.url}: cursor must be` });
 });
 
 test('of several servers those that are down are passed over, and each failure is told with its reason', async (context) => {
