@@ -8,8 +8,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -45,7 +47,15 @@ func follow(url, file string) error {
 	if token := os.Getenv("P2P_FEED_TOKEN"); token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	if cursor, err := os.ReadFile(file); err == nil {
+	switch cursor, err := os.ReadFile(file); {
+	case errors.Is(err, fs.ErrNotExist):
+		// The first time: it begins at now.
+	case err != nil:
+		return err
+	case len(cursor) == 0:
+		fmt.Fprintln(os.Stderr, file, "is empty")
+		os.Exit(1)
+	default:
 		request.Header.Set("Last-Event-ID", string(cursor))
 	}
 	answer, err := http.DefaultClient.Do(request)

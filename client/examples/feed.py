@@ -21,9 +21,11 @@ token = os.environ.get("P2P_FEED_TOKEN")
 def load():
     try:
         with open(file) as kept:
-            return kept.read()
+            cursor = kept.read()
     except FileNotFoundError:
+        # The first time: it begins at now.
         return ""
+    return cursor or sys.exit(f"{file} is empty")
 
 
 def save(cursor):

@@ -6,7 +6,13 @@ url=${1:-http://localhost:9906}
 file=${2:-feed.cursor}
 
 while :; do
-  [ -s "$file" ] && set -- --header "Last-Event-ID: $(cat "$file")" || set --
+  # The first time there is no file: it begins at now.
+  set --
+  if [ -e "$file" ]; then
+    kept=$(cat "$file") || exit
+    [ -n "$kept" ] || { echo "$file is empty" >&2; exit 1; }
+    set -- --header "Last-Event-ID: $kept"
+  fi
   # The server says something every 15 s. A token stays out of the list of processes.
   printf '%s' "${P2P_FEED_TOKEN:+header = \"Authorization: Bearer $P2P_FEED_TOKEN\"}" |
     curl --config - --silent --show-error --fail --no-buffer --speed-limit 1 --speed-time 40 "$@" "$url/events?kinds=block" |

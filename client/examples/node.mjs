@@ -7,7 +7,13 @@ const [url = 'ws://localhost:9906', file = 'feed.cursor'] = process.argv.slice(2
 const { WebSocket } = 'WebSocket' in globalThis ? globalThis : await import('ws');
 
 const store = {
-  load: () => readFile(file, 'utf8').catch(() => ''),
+  async load() {
+    const kept = await readFile(file, 'utf8').catch((error) => {
+      if (error.code !== 'ENOENT') throw error; // The first time there is none: it begins at now.
+    });
+    if (kept === '') throw new Error(`${file} is empty`);
+    return kept;
+  },
   async save(cursor) {
     await writeFile(`${file}.new`, cursor);
     await rename(`${file}.new`, file);

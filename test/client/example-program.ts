@@ -37,6 +37,7 @@ function start(context: TestContext, { command, args, cwd }: Program) {
   const run = {
     stdout: '',
     stderr: '',
+    exit,
     kill,
     /** Heights of the blocks that it has shown; by lines of text, or of JSON. */
     heights: () =>
@@ -54,7 +55,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from + 1 }
 
 /**
  * Holds that the program, given the URL of a server that wants a token and a file for its cursor, shows every block once, over `kill -9` of the server, over an end of it that lasts, and over `kill -9` of
- * itself; and that it ends with the server's word where the server says that its cursor is none.
+ * itself; that it ends where the file is empty; and that it ends with the server's word where the server says that its cursor is none.
  */
 export async function goesOn(
   context: TestContext,
@@ -104,4 +105,11 @@ export async function goesOn(
   const again = run.heights();
   assert.ok(Number(again[0]) <= last + 1 && Number(again[0]) > begin, String(again));
   assert.deepEqual(again, range(Number(again[0]), end), run.stderr);
+
+  await run.kill();
+  writeFileSync(join(cwd, 'cursor'), '');
+  run = start(context, program);
+  assert.notEqual(await within(run.exit, 60_000, 'an end'), 0);
+  assert.match(run.stderr, /cursor is empty/);
+  assert.equal(run.stdout, '');
 }
