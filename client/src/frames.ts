@@ -4,7 +4,7 @@
 export interface Place {
   /** Stands for everything after this frame; opaque. Text. */
   readonly cursor: string;
-  /** Within it no sequence number is given twice. 16 hex digits. */
+  /** Within it no sequence number is given twice; each server’s own, of a gateway too. 16 hex digits. */
   readonly epoch: string;
   /** Sequence number of the frame within its epoch; on a node without gaps. Whole number. */
   readonly seq: number;

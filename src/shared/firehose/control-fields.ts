@@ -85,7 +85,7 @@ const HELLO = {
 
 const INFO = {
   code: { schema: { enum: Object.keys(INFO_CODES) }, doc: 'What happened, see below.', example: 'gap' },
-  text: { schema: TEXT, doc: 'The same for a person.', example: '12 frames are missing' },
+  text: { schema: TEXT, doc: 'The same for a person.', example: '12 frames are missing (1743 to 1754)' },
   cursor: {
     schema: CURSOR,
     doc: 'Where the stream goes on: everything after this.',

@@ -25,7 +25,7 @@ export interface HelloFrame {
 export const INFO_CODES = {
   gap: 'Frames are missing here; `from` and `to` are the first and the last sequence number missing, where they are known.',
   epoch:
-    'The epoch has changed: `epoch` is that of the frames that follow, and sequence numbers may begin anew.',
+    'The epoch has changed: `epoch` is that of the frames that follow, and sequence numbers may begin anew. Whoever had got further than what the server still has is told a `gap` besides.',
   cursor_too_old:
     'What followed the cursor, or was received since the time asked for, is no longer all kept: the stream begins at the oldest that is.',
   cursor_unknown: 'The cursor is not of this history: the stream begins at the oldest that is kept.',

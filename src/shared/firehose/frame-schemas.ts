@@ -64,7 +64,7 @@ export const META_FIELDS: readonly DescribedField[] = [
     name: 'epoch',
     schema: { type: 'string', pattern: '^[0-9a-f]{16}$' },
     type: '16 hex digits',
-    doc: 'Within it no sequence number is given twice.',
+    doc: 'Within it no sequence number is given twice; each server’s own, of a gateway too.',
     example: '4f9c0a1b2d3e4f56',
     leftOut: '',
   },

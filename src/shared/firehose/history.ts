@@ -9,7 +9,7 @@ import { type InfoFrame, infoFrame } from './control-frames.js';
 import { type CursorJournal, type CursorScheme, NODE_CURSORS, type Place } from './cursor-scheme.js';
 import { HistoryEpochs } from './history-epochs.js';
 import type { Told } from './meta.js';
-import { FeedProblem } from './problems.js';
+import { badCursor, FeedProblem } from './problems.js';
 import { ReceivedSince } from './received-since.js';
 import type { StartPoint } from './request.js';
 
@@ -49,7 +49,6 @@ interface Missing {
 
 const READ_BYTES = 262_144;
 const BEYOND = Number.POSITIVE_INFINITY;
-const CURSOR = { parameter: 'cursor' };
 
 /**
  * Where `end` is asked for, it is the place behind the last entry that is committed, as the writer tells; without it, the end is where the files have it. All
@@ -117,9 +116,9 @@ export class History {
     }
     switch (found.type) {
       case 'malformed':
-        throw new FeedProblem('bad_parameter', 'This is no cursor of this server.', CURSOR);
+        throw badCursor(text);
       case 'future':
-        throw new FeedProblem('bad_parameter', 'The cursor is of a frame that is yet to come.', CURSOR);
+        throw badCursor(text, 'is of a frame that is yet to come');
       case 'too_old':
         return this.#fromOldest('cursor_too_old', end, strict);
       case 'unknown':
@@ -143,9 +142,11 @@ export class History {
 
   /** An info frame for who goes on at `next`. */
   #info(code: 'gap' | 'epoch', next: Place, missing?: Missing): InfoFrame {
+    const known = this.#scheme.showsSeq ? missing : undefined;
     return infoFrame(code, {
+      ...(code === 'gap' && { text: gapText(known) }),
       cursor: this.cursorAt(next),
-      ...(this.#scheme.showsSeq && missing !== undefined && missing),
+      ...known,
       ...(code === 'epoch' && { epoch: next.epoch }),
     });
   }
@@ -275,6 +276,14 @@ export class History {
       epochOf: (position) => epochs.of(position, end.epoch),
     };
   }
+}
+
+function gapText(missing: Missing | undefined): string {
+  if (missing === undefined) return 'Frames are missing; how many is not known.';
+  const { from, to } = missing;
+  return from === to
+    ? `1 frame is missing (${from})`
+    : `${to - from + 1} frames are missing (${from} to ${to})`;
 }
 
 const seqBehind = ({ seq, bytes }: JournalledEntry): number => (hasFrame(bytes) ? seq + 1 : seq);

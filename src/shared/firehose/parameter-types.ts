@@ -3,7 +3,7 @@
 import type { JsonSchema } from '../messages/frame-fields.js';
 import { FRAME_KINDS } from '../messages/index.js';
 import { parsePeerId } from '../net/peer-id.js';
-import { FeedProblem } from './problems.js';
+import { badCursor, FeedProblem } from './problems.js';
 
 export interface ParameterType<T> {
   /** What it must be, as it stands behind "must be". */
@@ -51,6 +51,17 @@ export function matching(pattern: string, expects: string): ParameterType<string
     read: (text) => (whole.test(text) ? text : undefined),
   };
 }
+
+const cursorForm = matching('[0-9A-Za-z._-]{1,128}', 'a cursor that this server gave, `oldest` or `now`');
+
+/** What may be a cursor; whether it is one, the history knows. */
+export const cursorText: ParameterType<string> = {
+  ...cursorForm,
+  read(text) {
+    if (cursorForm.read(text) === undefined) throw badCursor(text);
+    return text;
+  },
+};
 
 const NAMES = FRAME_KINDS.map(({ name }) => name);
 

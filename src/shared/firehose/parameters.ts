@@ -6,6 +6,7 @@
 import type { JsonSchema } from '../messages/frame-fields.js';
 import {
   choice,
+  cursorText,
   flag,
   instant,
   kindList,
@@ -80,7 +81,7 @@ export const PARAMETERS: readonly Parameter[] = [
     endpoints: FRAMES,
     doc: 'Everything after this, then live, without a gap or a repeat where they meet. `oldest`: all that is kept; `now`: what comes from now on. Not with `since`.',
     example: '4f9c0a1b2d3e4f56.1742',
-    type: matching('[0-9A-Za-z._-]{1,128}', 'a cursor that this server gave, `oldest` or `now`'),
+    type: cursorText,
     ask: (text) => ({
       start: text === 'oldest' || text === 'now' ? { type: text } : { type: 'cursor', text },
     }),

@@ -221,3 +221,17 @@ export class FeedProblem extends Error {
     });
   }
 }
+
+/** Characters of a cursor that are shown to whoever came with it. */
+const SHOWN_CHARACTERS = 40;
+
+/** Of a cursor of any length and content. */
+export function badCursor(text: string, why = 'is no cursor of this server'): FeedProblem {
+  const cut = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  // Whatever a terminal would act on, or show as something else, is escaped.
+  const shown = JSON.stringify(cut).replace(
+    /[^\x20-\x7e…]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return new FeedProblem('bad_parameter', `cursor ${shown} ${why}`, { parameter: 'cursor' });
+}

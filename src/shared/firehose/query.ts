@@ -64,16 +64,17 @@ function decoded(text: string): string {
   }
 }
 
-function read(parameter: Parameter, text: string, called = parameter.name): Partial<FeedRequest> {
-  if (text === '') throw wrong(called, 'is empty');
+function read(parameter: Parameter, text: string): Partial<FeedRequest> {
+  const { name } = parameter;
+  if (text === '') throw wrong(name, 'is empty');
   const asked = parameter.read(text);
-  if (asked === undefined) throw wrong(called, `must be ${parameter.expects.replaceAll('`', '')}`);
+  if (asked === undefined) throw wrong(name, `must be ${parameter.expects.replaceAll('`', '')}`);
   return asked;
 }
 
 function readLastEventId(text: string): Partial<FeedRequest> {
   const cursor = PARAMETERS.find(({ name }) => name === 'cursor');
-  return cursor === undefined ? {} : read(cursor, text, 'Last-Event-ID');
+  return cursor === undefined ? {} : read(cursor, text);
 }
 
 function wrong(parameter: string, why: string): FeedProblem {

@@ -128,6 +128,9 @@ describe('a consumer of the history', () => {
     assert.deepEqual(from(a.length), ['[gap]', '[epoch]', ...later]);
     assert.deepEqual(from(1e9), ['[gap]', '[epoch]', ...later]);
     assert.deepEqual(from(-1), [...a, '[epoch]', ...later]);
+    const lost = { type: 'cursor', text: `${epochs[0]}.1000` } as const;
+    const [gap] = history.resolve(lost, { end: endOf(test) }).infos;
+    assert.equal(gap?.text, 'Frames are missing; how many is not known.');
   });
 
   it('is refused with a cursor that is none, or of a frame to come', (context) => {
@@ -168,6 +171,10 @@ describe('a consumer of the history', () => {
         assert.deepEqual([problem.code, problem.status], ['bad_parameter', 400], text.slice(0, 40));
         assert.deepEqual(problem.extra, { parameter: 'cursor' });
         assert.ok(problem.body().length < 500);
+        assert.match(
+          problem.detail,
+          /^cursor "[ -~]{0,250}…?" is (no cursor of this server|of a frame that is yet to come)$/,
+        );
       }
     }
   });
@@ -357,6 +364,10 @@ describe('a consumer of the history', () => {
     const { all, gaps } = consume(history, { type: 'since', ms: START - 1000 }, { end: endOf(test) });
     assert.deepEqual(all.slice(0, 2), ['[gap]', `${to + 1}`]);
     assert.deepEqual(gaps, [[from, to]]);
+    const { next } = history.resolve({ type: 'since', ms: START - 1000 }, { end: endOf(test) });
+    const [gap] = history.read(next, { end: endOf(test), maxBytes: 1 }).before;
+    assert.equal(gap?.text, `${to - from + 1} frames are missing (${from} to ${to})`);
+    assert.deepEqual([gap?.from, gap?.to], [from, to]);
   });
 
   it('comes from a process that is further, and waits for this one', (context) => {

@@ -193,7 +193,18 @@ describe('the query of the feed', () => {
 
   it('refuses a cursor that cannot be one', () => {
     for (const text of ['a b', 'a%00b', `${'1'.repeat(129)}`, 'é', '1/2', '%22'])
-      refused(`cursor=${encodeURI(text)}`, 'bad_parameter', /^cursor must be a cursor/);
+      refused(`cursor=${encodeURI(text)}`, 'bad_parameter', /^cursor ".{1,50}" is no cursor of this server$/);
+    const shown: [string, string][] = [
+      ['x'.repeat(200), `"${'x'.repeat(40)}…"`],
+      ['\u202e"\u001b[31m\u{1f600}', String.raw`"\u202e\"\u001b[31m\ud83d\ude00"`],
+      [`${'x'.repeat(39)}\u{1f600}`, String.raw`"${'x'.repeat(39)}\ud83d…"`],
+    ];
+    for (const [text, said] of shown)
+      assert.throws(() => parseFeedQuery(`cursor=${encodeURIComponent(text)}`, 'events'), {
+        code: 'bad_parameter',
+        detail: `cursor ${said} is no cursor of this server`,
+        extra: { parameter: 'cursor' },
+      });
   });
 
   it('refuses two starts, batches of peers, gzip without batches, and meta=false where it is implied', () => {
@@ -231,6 +242,6 @@ describe('the query of the feed', () => {
     for (const query of ['', 'cursor=oldest', 'since=0', 'cursor=0123456789abcdef.3'])
       assert.deepEqual(start(query, '0123456789abcdef.7'), cursor, query);
     assert.deepEqual(start('cursor=oldest', ''), { type: 'oldest' });
-    assert.throws(() => start('', 'é'), /Last-Event-ID must be a cursor/);
+    assert.throws(() => start('', 'é'), /^FeedProblem: cursor "\\u00e9" is no cursor of this server$/);
   });
 });
