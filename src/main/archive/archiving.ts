@@ -20,7 +20,7 @@ const EVERY_MS = 60_000;
 const FIRST_MS = 5000;
 /** Without a word from the process, which says something with every few hundred KiB. */
 const SILENCE_MS = 300_000;
-/** It holds one read of the journal and one member of a file at a time. */
+/** It holds one read of the journal and one chunk of a file at a time. */
 const HEAP_MB = 128;
 
 export interface ArchivingComponents {

@@ -10,7 +10,7 @@ import { isMissing } from '../journal/errors.js';
 import { FILES, type FileCalls, withFile, writeAll } from '../journal/files.js';
 import { segmentName, segmentsAmong } from '../journal/layout.js';
 import { Archive } from './archive.js';
-import { MemberWriter } from './members.js';
+import { GzipWriter } from './gzip-writer.js';
 import { type SealedSegment, sealedSegments } from './sealed.js';
 import {
   ARCHIVE_FORMAT,
@@ -54,7 +54,7 @@ export class Archiver {
     );
   }
 
-  /** Removes what an earlier archiver left half made, and what is of segments that have gone. Throws what the file system throws. */
+  /** Removes what an earlier archiver left half made, and what is of segments that have gone or in the form of another version. Throws what the file system throws. */
   sweep(): void {
     const { directory, by } = this.#options;
     const files = this.#files;
@@ -114,7 +114,7 @@ export class Archiver {
   ): Promise<Omit<ArchiveMetadata, 'segmentBytes'>> {
     const { signal, progress } = this.#options;
     const history = new History(this.#options);
-    const writer = new MemberWriter(this.#files, fd);
+    const writer = new GzipWriter(this.#files, fd);
     const { epoch, position, seq } = head;
     const start: Place = { epoch, position, seq };
     const end: Place = { epoch: next.epoch, position: next.position, seq: next.seq };

@@ -1,13 +1,13 @@
 /**
  * What there is of a sealed segment of the journal in the archive, for whoever fetches history in bulk: two files in `archive` beside the segments.
  *
- * `<first position, 16 digits>.ndjson.gz`: its frames as the feed has them with `meta`, a line each, in gzip members of about 256 KiB, each of whole lines and
- * readable alone. `<first position>.json`: what is said of it here; where that is, the other is whole and on the disk. Neither is written again.
+ * `<first position, 16 digits>.ndjson.gz`: its frames as the feed has them with `meta`, a line each, as one gzip member of chunks of about 256 KiB of text,
+ * each of whole lines and readable alone. `<first position>.json`: what is said of it here; where that is, the other is whole and on the disk. Neither is written again.
  */
 
 import type { Position } from '../journal/layout.js';
 
-export const ARCHIVE_FORMAT = 1;
+export const ARCHIVE_FORMAT = 2;
 
 /** Sequence numbers of the first and the last frame missing, as consumers see them; neither where they do not see the journal's. */
 export interface ArchiveGap {
@@ -15,9 +15,13 @@ export interface ArchiveGap {
   readonly to?: number;
 }
 
-export interface ArchiveMember {
+/** A part of the compressed file that can be decompressed alone, by a raw inflate. */
+export interface ArchiveChunk {
   /** Of its first byte in the file. */
   readonly offset: number;
+  readonly bytes: number;
+  /** Of those bytes. */
+  readonly crc32c: number;
   /** Of its first byte when all before is decompressed. */
   readonly plainOffset: number;
 }
@@ -49,7 +53,8 @@ export interface ArchiveMetadata {
   /** The same when it is decompressed. */
   readonly plainBytes: number;
   readonly plainSha256: string;
-  readonly members: readonly ArchiveMember[];
+  /** One behind the other, in the order of the text; none where there is no frame. */
+  readonly chunks: readonly ArchiveChunk[];
   /** Bytes of the segment of which it was made. */
   readonly segmentBytes: number;
 }

@@ -4,7 +4,7 @@
  */
 
 import { join } from 'node:path';
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../crc32.js';
 import { isMissing, JournalUnusableError } from './errors.js';
 import { type FileCalls, readUpTo, withFile, writeAll } from './files.js';
 import type { Position } from './layout.js';

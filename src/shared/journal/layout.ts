@@ -9,7 +9,7 @@
  * first position, f64 first sequence number, f64 time, u32 of them with a repeat key, u32 zero.
  */
 
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../crc32.js';
 
 /** Number of an entry, from 0 on, below 2^53. Never given twice within an epoch, and never less than in the epoch before. */
 export type Position = number;

@@ -1,6 +1,6 @@
 /** Walks over the batches of a segment, and over damage to the next whole one. */
 
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../crc32.js';
 import { type FileCalls, readUpTo } from './files.js';
 import { BATCH_HEAD_BYTES, type BatchHead, MAX_BATCH_BYTES, type Position, readBatchHead } from './layout.js';
 

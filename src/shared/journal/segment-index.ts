@@ -6,7 +6,7 @@
  * number, time each), u32 CRC-32C of what is before.
  */
 
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../crc32.js';
 import { type FileCalls, readUpTo, withFile, writeAll } from './files.js';
 import type { BatchHead, Position } from './layout.js';
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hashFromBytes } from '../bitcoin/hash.js';
 import { wall } from '../clock.js';
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../crc32.js';
 import { errorMessage } from '../errors.js';
 import { decodeEntry } from '../journal/entry.js';
 import type { Logger } from '../logging/logger.js';

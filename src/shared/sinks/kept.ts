@@ -19,7 +19,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { crc32c } from '../crc32c.js';
+import { crc32c } from '../crc32.js';
 import { entryLengthAt, type JournalledEntry, MAX_ENTRY_BYTES } from '../journal/entry.js';
 import type { Gap } from './backlog.js';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { constants, gunzipSync, inflateRawSync } from 'node:zlib';
 import { Archive } from '../../../src/shared/archive/archive.js';
 import { Archiver } from '../../../src/shared/archive/archiver.js';
 import type { ArchiveSegment } from '../../../src/shared/archive/segment.js';
@@ -12,6 +12,11 @@ import { metaFrame } from '../../../src/shared/firehose/meta.js';
 import type { FileCalls } from '../../../src/shared/journal/files.js';
 import { TestJournal } from '../../support/journal.js';
 import { type Call, MemoryFiles } from '../../support/memory-files.js';
+
+interface Inflated {
+  readonly buffer: Buffer;
+  readonly engine: { readonly bytesWritten: number };
+}
 
 const DIRECTORY = '/journal';
 const BY = 77;
@@ -63,12 +68,17 @@ function check(files: MemoryFiles, segment: ArchiveSegment): string[] {
   const plain = gunzipSync(bytes);
   assert.equal(segment.plainBytes, plain.length);
   assert.equal(segment.plainSha256, createHash('sha256').update(plain).digest('hex'));
-  // Each member can be read alone, and is of whole lines.
-  segment.members.forEach(({ offset, plainOffset }, index) => {
-    const next = segment.members[index + 1];
-    const member = gunzipSync(bytes.subarray(offset, next?.offset));
-    assert.deepEqual(member, plain.subarray(plainOffset, next?.plainOffset));
-    assert.equal(member.at(-1), 10);
+  // One gzip member: behind its deflate stream there is its trailer and nothing else.
+  const { buffer, engine } = inflateRawSync(bytes.subarray(10), { info: true }) as unknown as Inflated;
+  assert.deepEqual([buffer, 10 + engine.bytesWritten + 8], [plain, bytes.length]);
+  // Each chunk can be read alone, and is of whole lines.
+  segment.chunks.forEach(({ offset, bytes: length, plainOffset }, index) => {
+    const next = segment.chunks[index + 1];
+    if (next !== undefined) assert.equal(offset + length, next.offset);
+    const finishFlush = constants.Z_SYNC_FLUSH;
+    const chunk = inflateRawSync(bytes.subarray(offset, offset + length), { finishFlush });
+    assert.deepEqual(chunk, plain.subarray(plainOffset, next?.plainOffset));
+    assert.equal(chunk.at(-1), 10);
   });
   const lines = plain.toString().split('\n').slice(0, -1);
   assert.equal(segment.frames, lines.length);
@@ -104,15 +114,15 @@ describe('the archive', () => {
     );
   });
 
-  it('is in members of some 256 KiB', async () => {
+  it('is in chunks of some 256 KiB', async () => {
     const { files } = journal(600, 2_000_000, 5000);
     await archiveAll(files);
     const [segment] = listed(files);
-    assert.ok(segment !== undefined && segment.members.length > 3);
+    assert.ok(segment !== undefined && segment.chunks.length > 3);
     check(files, segment);
-    const sizes = segment.members.map(
+    const sizes = segment.chunks.map(
       ({ plainOffset }, index) =>
-        (segment.members[index + 1]?.plainOffset ?? segment.plainBytes) - plainOffset,
+        (segment.chunks[index + 1]?.plainOffset ?? segment.plainBytes) - plainOffset,
     );
     for (const size of sizes.slice(0, -1)) assert.ok(size >= 262_144 && size < 280_000, `${size}`);
   });
@@ -191,9 +201,41 @@ describe('the archive', () => {
     await archiveAll(files);
     assert.deepEqual(files.contentOf(name), bytes);
     const metadata = name.replace('.ndjson.gz', '.json');
-    files.setContent(metadata, Buffer.from('{"format":1'));
+    files.setContent(metadata, Buffer.from('{"format":2'));
     await archiveAll(files);
     assert.deepEqual(listed(files), segments);
+  });
+
+  it('is made anew where it is of another format', async () => {
+    const { files } = journal(100, 4000);
+    await archiveAll(files);
+    const expected = listed(files);
+    const names = archiveNames(files);
+    // As the version before left it.
+    for (const name of names) {
+      const content = files.contentOf(name);
+      if (!name.endsWith('.json')) files.setContent(name, Buffer.alloc(content.length));
+      else files.setContent(name, Buffer.from(content.toString().replace(/"format":\d+/, '"format":1')));
+    }
+    assert.deepEqual(listed(files), []);
+    const archiver = new Archiver({ directory: DIRECTORY, files, by: BY });
+    archiver.sweep();
+    assert.deepEqual(archiveNames(files), []);
+    assert.equal(archiver.due().length, expected.length);
+    await archiveAll(files);
+    assert.deepEqual(listed(files), expected);
+    assert.deepEqual(archiveNames(files), names);
+    for (const segment of expected) check(files, segment);
+  });
+
+  it('is a whole gzip file where a segment has no frame', async () => {
+    const files = new MemoryFiles();
+    const test = new TestJournal(DIRECTORY, { files, segmentBytes: 4000 });
+    for (let n = 0; n < 60; n++) test.append([`${n}`], { parts: 'r' });
+    await archiveAll(files);
+    const [segment] = listed(files);
+    assert.ok(segment);
+    assert.deepEqual([check(files, segment), segment.plainBytes, segment.chunks], [[], 0, []]);
   });
 
   it('is whole after a death at any moment, and after a power loss', async () => {

@@ -1,16 +1,16 @@
 /** The archive over HTTP: whole segments of the history, which never change. */
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, gunzipSync, inflateRawSync } from 'node:zlib';
 import { Registry } from 'prom-client';
-import { Archive } from '../../../src/shared/archive/archive.js';
-import { Archiver } from '../../../src/shared/archive/archiver.js';
-import type { ArchiveSegment } from '../../../src/shared/archive/segment.js';
+import type { ArchiveChunk, ArchiveSegment } from '../../../src/shared/archive/segment.js';
 import { hashOfToken, tokenLine } from '../../../src/shared/firehose/tokens.js';
 import { block } from '../../../src/shared/messages/index.js';
 import { Sources } from '../../../src/shared/net/sources.js';
@@ -18,10 +18,11 @@ import { QUEUES } from '../../../src/shared/queues.js';
 import { Transfers } from '../../../src/workers/websocket-server/api/transfers.js';
 import { createNotificationServerMetrics } from '../../../src/workers/websocket-server/metrics.js';
 import type { ResponseStream } from '../../../src/workers/websocket-server/transport/index.js';
+import { archiveSealed } from '../../support/archived.js';
 import { listenToEvents } from '../../support/event-stream.js';
 import { allPages, eventsOf } from '../../support/history-pages.js';
 import { keptLog } from '../../support/logger.js';
-import { listen, type Served, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -56,12 +57,43 @@ const linesOf = (text: string) =>
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-/** Has the journal's sealed segments archived. */
-async function archive({ feed }: Pick<Served, 'feed'>): Promise<readonly ArchiveSegment[]> {
-  const archiver = new Archiver({ directory: feed.journal.directory, by: process.pid, progress: () => {} });
-  archiver.sweep();
-  for (const segment of archiver.due()) await archiver.archive(segment);
-  return new Archive({ directory: feed.journal.directory }).list();
+/** The content of a gzip file's first member, for a decoder that knows of no others, and how many bytes that member has. */
+function firstMember(file: Buffer): { readonly content: Buffer; readonly bytes: number } {
+  // RFC 1952: no field that a flag would tell of; a header of 10 bytes, a trailer of 8.
+  assert.deepEqual([...file.subarray(0, 4)], [0x1f, 0x8b, 8, 0]);
+  const { buffer, engine } = inflateRawSync(file.subarray(10), { info: true }) as unknown as {
+    buffer: Buffer;
+    engine: { bytesWritten: number };
+  };
+  return { content: buffer, bytes: 10 + engine.bytesWritten + 8 };
+}
+
+/** `file` with a bit of `chunk` turned that an inflate does not stumble over. */
+function damagedUnseen(file: Buffer, { offset, bytes }: ArchiveChunk): Buffer {
+  const lengthOf = (all: Buffer) =>
+    inflateRawSync(all.subarray(offset, offset + bytes), { finishFlush: constants.Z_SYNC_FLUSH }).length;
+  for (let at = offset + bytes - 6; at > offset; at--) {
+    const damaged = Buffer.from(file);
+    damaged[at] = Number(file[at]) ^ 1;
+    try {
+      if (lengthOf(damaged) === lengthOf(file)) return damaged;
+    } catch {
+      // The next one.
+    }
+  }
+  return file;
+}
+
+/** What `curl --compressed` makes of an answer; undefined where there is no curl. Throws what it says of an answer that it does not like. */
+async function byCurl(url: string): Promise<Buffer | undefined> {
+  const run = promisify(execFile);
+  try {
+    const args = ['--silent', '--show-error', '--fail', '--compressed', url];
+    return (await run('curl', args, { encoding: 'buffer', maxBuffer: 2 ** 30 })).stdout;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** An answer as it stands on the wire, read when it is wanted. */
@@ -115,7 +147,7 @@ for (const transport of TRANSPORTS)
       const first = served.feed.blocks(1);
       for (let count = 0; count < blocks; count += 20)
         last = served.feed.blocks(20, randomBytes(padding).toString('base64url').slice(0, padding));
-      const segments = await archive(served);
+      const segments = await archiveSealed(served.feed.journal.directory);
       assert.ok(segments.length > 0, 'a segment');
       return { ...served, segments, first, last };
     }
@@ -175,6 +207,21 @@ for (const transport of TRANSPORTS)
       assert.deepEqual(Buffer.from(await unpacked.arrayBuffer()), gunzipSync(readFileSync(segment.path)));
     });
 
+    it('is one gzip member, however large, as some decoders read no other', async (t) => {
+      const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
+      const segment = segments.find(({ plainBytes }) => plainBytes > 4 * 262_144);
+      assert.ok(segment);
+      const path = `/api/v1/segments/${segment.first}`;
+      const { body } = await ended(await raw(t, servers.port, path, 'Accept-Encoding: gzip\r\n'));
+      const { content, bytes } = firstMember(body);
+      assert.deepEqual([content.length, bytes], [segment.plainBytes, body.length]);
+      assert.equal(sha256(content), segment.plainSha256);
+      assert.equal(linesOf(content.toString()).length, segment.frames);
+      assert.deepEqual(gunzipSync(body), content);
+      const told = await byCurl(http + path);
+      if (told !== undefined) assert.deepEqual(told, content);
+    });
+
     it('need not be sent again to who has it', async (t) => {
       const { http, segments } = await serve(t);
       const url = `${http}/api/v1/segments/${segments[0]?.first}`;
@@ -196,14 +243,13 @@ for (const transport of TRANSPORTS)
     });
 
     it('gives the parts that are asked for, of both forms, to the byte', async (t) => {
-      // More than one gzip member each.
       const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
-      const segment = segments.find(({ members }) => members.length > 2);
-      assert.ok(segment, 'a segment of several members');
+      const segment = segments.find(({ chunks }) => chunks.length > 2);
+      assert.ok(segment, 'a segment of several chunks');
       const path = `/api/v1/segments/${segment.first}`;
       const stored = readFileSync(segment.path);
       const plain = gunzipSync(stored);
-      const { plainOffset: edge = 0 } = segment.members[1] ?? {};
+      const { plainOffset: edge = 0 } = segment.chunks[1] ?? {};
       const ranges = (size: number) => [
         [0, 0],
         [0, 99],
@@ -320,6 +366,31 @@ for (const transport of TRANSPORTS)
       assert.ok((await fetch(http + path)).status >= 400);
     });
 
+    it('breaks off a part whose bytes are damaged, however readable, and gives the others', async (t) => {
+      const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
+      const segment = segments.find(({ chunks }) => chunks.length > 2);
+      assert.ok(segment, 'a segment of several chunks');
+      const path = `/api/v1/segments/${segment.first}`;
+      const whole = readFileSync(segment.path);
+      const plain = gunzipSync(whole);
+      const [, chunk, behind] = segment.chunks;
+      assert.ok(chunk !== undefined && behind !== undefined);
+      const from = chunk.plainOffset;
+      const part = async () =>
+        (await ended(await raw(t, servers.port, path, `Range: bytes=${from}-${from + 9}\r\n`))).body;
+      assert.deepEqual(await part(), plain.subarray(from, from + 10));
+      const damaged = damagedUnseen(whole, chunk);
+      assert.notDeepEqual(damaged, whole);
+      writeFileSync(segment.path, damaged);
+      assert.ok((await part()).length < 10);
+      const range = `bytes=${behind.plainOffset}-${behind.plainOffset + 99}`;
+      const other = await fetch(http + path, { headers: { range, 'accept-encoding': 'identity' } });
+      assert.deepEqual(
+        Buffer.from(await other.arrayBuffer()),
+        plain.subarray(behind.plainOffset, behind.plainOffset + 100),
+      );
+    });
+
     it('sends a source so many at once, and refuses more', async (t) => {
       const { http, segments, servers } = await serve(
         t,
@@ -414,7 +485,7 @@ describe('segments being sent', () => {
       logger: keptLog().logger,
       metrics,
     });
-    const part = { bytes: { from: 0, to: bytes }, plain: undefined, sha256: '' };
+    const part = { pieces: [{ bytes: { from: 0, to: bytes } }], plain: undefined };
     const ended: string[] = [];
     const open = (client: string) => {
       const out = new Stalled();

@@ -24,30 +24,28 @@ function stored({ sha256, bytes }: ArchiveSegment): Representation {
     tag: `"${sha256}"`,
     size: bytes,
     headers: [['content-encoding', 'gzip']],
-    part: (range) => ({
-      bytes: range,
-      plain: undefined,
+    part: (range) => {
       // Of a part nobody knows what it was.
-      sha256: range.from === 0 && range.to === bytes ? sha256 : '',
-    }),
+      const isAll = range.from === 0 && range.to === bytes;
+      return { pieces: [{ bytes: range, ...(isAll && { sha256 }) }], plain: undefined };
+    },
   };
 }
 
-function unpacked({ sha256, plainSha256, bytes, plainBytes, members }: ArchiveSegment): Representation {
+function unpacked({ plainSha256, plainBytes, chunks }: ArchiveSegment): Representation {
   return {
     tag: `"${plainSha256}"`,
     size: plainBytes,
     headers: [],
     part({ from, to }) {
-      const first = members.findLast(({ plainOffset }) => plainOffset <= from) ?? {
-        offset: 0,
-        plainOffset: 0,
-      };
-      const behind = members.find(({ plainOffset }) => plainOffset >= to)?.offset ?? bytes;
+      const first = chunks.findLastIndex(({ plainOffset }) => plainOffset <= from);
+      const behind = chunks.findIndex(({ plainOffset }) => plainOffset >= to);
+      const base = chunks[first]?.plainOffset ?? 0;
       return {
-        bytes: { from: first.offset, to: behind },
-        plain: { from: from - first.plainOffset, to: to - first.plainOffset },
-        sha256: first.offset === 0 && behind === bytes ? sha256 : '',
+        pieces: chunks
+          .slice(first, behind === -1 ? undefined : behind)
+          .map(({ offset, bytes, crc32c }) => ({ bytes: { from: offset, to: offset + bytes }, crc32c })),
+        plain: { from: from - base, to: to - base },
       };
     },
   };

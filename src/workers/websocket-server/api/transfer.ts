@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { read } from 'node:fs';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { createGunzip } from 'node:zlib';
+import { constants, createInflateRaw } from 'node:zlib';
+import { crc32c } from '../../../shared/crc32.js';
 import { QUEUES } from '../../../shared/queues.js';
 import type { Range } from '../http/range.js';
 import type { PacedAnswer } from './paced-answer.js';
@@ -17,14 +18,19 @@ class DamagedFileError extends Error {
   override readonly name = 'DamagedFileError';
 }
 
+/** Bytes of a file that are read one after the other. */
+interface FilePiece {
+  readonly bytes: Range;
+  /** Of them; not compared unless told. */
+  readonly sha256?: string;
+  readonly crc32c?: number;
+}
+
 export interface FilePart {
   readonly fd: number;
-  /** Of the file. */
-  readonly bytes: Range;
-  /** Undefined: they go out as they are. Else they are whole gzip members, of whose content this goes out. */
+  readonly pieces: readonly FilePiece[];
+  /** Undefined: they go out as they are. Else they are deflated, and of their content this goes out. */
   readonly plain: Range | undefined;
-  /** Hex SHA-256 of the bytes; empty: not compared. */
-  readonly sha256: string;
 }
 
 /** Resolves when all was written, or the client is gone. Rejects with DamagedFileError where the file is not as it was, or what reading throws: then not all was written. */
@@ -39,33 +45,40 @@ export async function transfer(part: FilePart, out: PacedAnswer): Promise<void> 
   if (held !== undefined) await out.write(held);
 }
 
-async function* contentOf({ fd, bytes, plain, sha256 }: FilePart): AsyncGenerator<Uint8Array> {
-  const hash = sha256 === '' ? undefined : createHash('sha256');
-  const stored = async function* (): AsyncGenerator<Uint8Array> {
+function contentOf({ fd, pieces, plain }: FilePart): AsyncGenerator<Uint8Array> {
+  const stored = storedBytes(fd, pieces);
+  return plain === undefined ? stored : slice(inflated(stored), plain);
+}
+
+/** Throws DamagedFileError where a piece is not as it was, once all of it is read. */
+async function* storedBytes(fd: number, pieces: readonly FilePiece[]): AsyncGenerator<Uint8Array> {
+  for (const { bytes, sha256, crc32c: wanted } of pieces) {
+    const hash = sha256 === undefined ? undefined : createHash('sha256');
+    let crc = wanted === undefined ? undefined : 0;
     for (let at = bytes.from; at < bytes.to; ) {
       const length = Math.min(chunkBytes, bytes.to - at);
       const { bytesRead, buffer } = await readFile(fd, Buffer.allocUnsafeSlow(length), 0, length, at);
       if (bytesRead === 0) throw new DamagedFileError('the file is shorter than it was');
       const chunk = buffer.subarray(0, bytesRead);
       hash?.update(chunk);
+      if (crc !== undefined) crc = crc32c(chunk, 0, chunk.length, crc);
       yield chunk;
       at += bytesRead;
     }
-  };
-  if (plain === undefined) yield* stored();
-  else yield* slice(unpacked(stored()), plain);
-  if (hash !== undefined && hash.digest('hex') !== sha256)
-    throw new DamagedFileError('the file is not what it was');
+    if (hash?.digest('hex') !== sha256 || crc !== wanted)
+      throw new DamagedFileError('the file is not what it was');
+  }
 }
 
-async function* unpacked(stored: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* inflated(stored: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   const source = Readable.from(stored, { highWaterMark: 1 });
-  const gunzip = createGunzip({ chunkSize: chunkBytes });
+  // What is read need not have the stream's end.
+  const inflate = createInflateRaw({ chunkSize: chunkBytes, finishFlush: constants.Z_SYNC_FLUSH });
   const closed = new Promise((resolve) => source.once('close', resolve));
-  source.on('error', (error) => gunzip.destroy(error));
-  source.pipe(gunzip);
+  source.on('error', (error) => inflate.destroy(error));
+  source.pipe(inflate);
   try {
-    for await (const chunk of gunzip) yield chunk as Uint8Array;
+    for await (const chunk of inflate) yield chunk as Uint8Array;
   } finally {
     // Nobody closes the file while it is read.
     source.destroy();

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { type TestContext, test } from 'node:test';
 import kafkajs, { type Message, type PartitionMetadata } from 'kafkajs';
-import { crc32c } from '../../../../src/shared/crc32c.js';
+import { crc32c } from '../../../../src/shared/crc32.js';
 import {
   encodeProduceRequestsFast,
   fastPartitioner,

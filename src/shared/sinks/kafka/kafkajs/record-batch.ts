@@ -3,7 +3,7 @@
  * single records. Written into one buffer of the right size, where kafkajs makes and joins several a record.
  */
 
-import { crc32c } from '../../../crc32c.js';
+import { crc32c } from '../../../crc32.js';
 
 /** What is written of a record. */
 export interface BatchRecord {
