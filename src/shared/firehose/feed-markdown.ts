@@ -17,6 +17,7 @@ import { PARAMETERS } from './parameters.js';
 import { PATHS } from './paths.js';
 import { PROBLEMS } from './problems.js';
 import type { FeedEndpoint } from './request.js';
+import { SEGMENT_FIELDS } from './segment-fields.js';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
@@ -25,7 +26,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-const fieldTable = (fields: readonly DescribedField[]): string =>
+const fieldTable = (fields: readonly Pick<DescribedField, 'name' | 'type' | 'doc' | 'leftOut'>[]): string =>
   table(
     ['field', 'type', 'left out', 'what it says'],
     fields.map(({ name, type, leftOut, doc }) => [
@@ -58,6 +59,8 @@ const TABLES: Readonly<Record<string, () => string>> = {
     ),
   frames: () => [...KIND_FRAMES, PING_FRAME].map(frame).join('\n\n'),
   meta: () => fieldTable([...META_FIELDS, ...HEADER_FIELDS]),
+  segments: () =>
+    fieldTable(Object.entries(SEGMENT_FIELDS).map(([name, field]) => ({ leftOut: '', ...field, name }))),
   'control frames': () => CONTROL_FRAMES.map(frame).join('\n\n'),
   limits: () =>
     table(

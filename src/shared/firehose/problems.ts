@@ -129,7 +129,7 @@ export const PROBLEMS = {
     status: 404,
     close: 0,
     text: 'There is no such resource, or no longer.',
-    remedy: 'Read the list again.',
+    remedy: 'Correct the path; where it was a segment’s, read the list again.',
   },
   too_many_requests: {
     status: 429,

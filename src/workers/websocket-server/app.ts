@@ -57,7 +57,7 @@ const NOT_OF_ORIGIN = new FeedProblem('origin_not_allowed');
 const FULL = new FeedProblem('too_many_connections');
 const TOO_MANY = new FeedProblem('too_many_requests', 'too many requests');
 
-const refusalOf = (route: Route | undefined) => route?.resource.refuse ?? refusePlainly;
+const refusalOf = (route: Route | undefined) => route?.resource.refuse ?? refuseAsProblem;
 
 export class NotificationApp implements TransportHandlers<Client> {
   readonly #router: Router;
@@ -206,7 +206,7 @@ export class NotificationApp implements TransportHandlers<Client> {
     if (framing !== undefined) return refuse(new FeedProblem('bad_request', framing));
     if (!METHODS.includes(request.method)) return refuse(new FeedProblem('unknown_method', 'unknown method'));
     if (request.method === 'OPTIONS') return plain(200, '', [...NOT_STORED, ALLOW]);
-    if (route === undefined) return refuse(new FeedProblem('not_found', 'not found'));
+    if (route === undefined) return refuse(new FeedProblem('not_found', 'there is nothing at this path'));
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       const refusal = refuse(new FeedProblem('method_not_allowed', 'method not allowed'));
       return { ...refusal, headers: [...(refusal.headers ?? []), ALLOW] };

@@ -42,6 +42,9 @@ const CASES: readonly Case[] = [
   { path: '/api/v1/events?limit=1001', status: 400, code: 'bad_parameter' },
   { path: '/api/v1/events?order=up', status: 400, code: 'bad_parameter' },
   { path: '/api/v1/segments?kinds=block', status: 400, code: 'unknown_parameter' },
+  ...['/nothing', '/events/', '/api/v1/event', '/api/v2/events', '/p2p-ws/x'].map(
+    (path): Case => ({ path, status: 404, code: 'not_found' }),
+  ),
   { path: '/api/v1/segments/0', status: 404, code: 'not_found' },
   { path: '/api/v1/segments/x', status: 404, code: 'not_found' },
   { path: '/api/v1/segments/', status: 404, code: 'not_found' },
@@ -78,12 +81,10 @@ for (const transport of TRANSPORTS)
       }
     });
 
-    it('are in words for what is no endpoint of the feed, as before', async (t) => {
+    it('are in words for the node’s own paths and the plain feed, as before', async (t) => {
       const { http } = await serve(t);
-      for (const path of ['/nothing', '/events/', '/api/v2/events']) {
-        const answer = await fetch(http + path);
-        assert.deepEqual([answer.status, answer.headers.get('content-type')], [404, 'text/plain'], path);
-      }
+      const health = await fetch(`${http}/health`, { method: 'DELETE' });
+      assert.deepEqual([health.status, health.headers.get('content-type')], [405, 'text/plain']);
       const endpoint = await fetch(`${http}/p2p-ws`);
       assert.deepEqual([endpoint.status, await endpoint.text()], [426, 'WebSocket only']);
     });

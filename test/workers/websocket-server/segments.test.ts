@@ -222,6 +222,28 @@ for (const transport of TRANSPORTS)
       if (told !== undefined) assert.deepEqual(told, content);
     });
 
+    it('is had by the commands of docs/feed.md, with where to go on', async (t) => {
+      const [, commands = ''] =
+        /```sh\n(curl[^`]+segments\.json[^`]+)```/.exec(readFileSync('docs/feed.md', 'utf8')) ?? [];
+      assert.ok(commands.includes('history.ndjson'));
+      const { http } = await serve(t);
+      if ((await byCurl(`${http}/health`)) === undefined) return;
+      const { segments, next } = await listOf(http);
+      const cwd = temporaryDirectory(t);
+      const script = commands.replaceAll('http://localhost:9906', http);
+      const { stdout } = await promisify(execFile)('sh', ['-ec', script], { cwd });
+      assert.equal(stdout.trim(), `"next":${JSON.stringify(next)}`);
+      const history = readFileSync(join(cwd, 'history.ndjson'));
+      assert.equal(
+        linesOf(history.toString()).length,
+        segments.reduce((sum, { frames }) => sum + frames, 0),
+      );
+      assert.equal(
+        history.length,
+        segments.reduce((sum, each) => sum + each.plain_bytes, 0),
+      );
+    });
+
     it('need not be sent again to who has it', async (t) => {
       const { http, segments } = await serve(t);
       const url = `${http}/api/v1/segments/${segments[0]?.first}`;

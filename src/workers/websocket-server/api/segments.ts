@@ -5,6 +5,7 @@ import type { ArchiveSegment } from '../../../shared/archive/segment.js';
 import { PATHS } from '../../../shared/firehose/paths.js';
 import { FeedProblem } from '../../../shared/firehose/problems.js';
 import { parseFeedQuery } from '../../../shared/firehose/query.js';
+import type { ToldSegment } from '../../../shared/firehose/segment-fields.js';
 import { headerOf } from '../handshake.js';
 import { takesGzip } from '../http/accept.js';
 import { preconditionOf, wantsPart } from '../http/preconditions.js';
@@ -68,7 +69,7 @@ export function segmentListResource({ archive, tokens }: SegmentsComponents): Re
   };
 }
 
-function listed(segment: ArchiveSegment) {
+function listed(segment: ArchiveSegment): ToldSegment {
   const { first, end, epoch, cursor, next, firstSeq, lastSeq, frames, gaps } = segment;
   const { bytes, sha256, plainBytes, plainSha256 } = segment;
   return {

@@ -11,8 +11,8 @@ import { PARAMETERS, type Parameter } from '../../../shared/firehose/parameters.
 import { DOCUMENT_PATHS, PATHS } from '../../../shared/firehose/paths.js';
 import { PROBLEM_TYPE, PROBLEMS } from '../../../shared/firehose/problems.js';
 import type { FeedEndpoint } from '../../../shared/firehose/request.js';
+import { SEGMENT_LIST, SEGMENT_SCHEMA } from '../../../shared/firehose/segment-fields.js';
 import type { JsonSchema } from '../../../shared/messages/frame-fields.js';
-import { SEGMENT_LIST, SEGMENT_SCHEMA } from './segment-schema.js';
 import { STATUS_SCHEMA } from './status-schema.js';
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
