@@ -1,5 +1,7 @@
 /** What this node says to the network. */
 
+import pTimeout from 'p-timeout';
+import { monotonic } from '../../shared/clock.js';
 import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
 import type { PartContext } from '../../shared/lifecycle/context.js';
 import type { Part } from '../../shared/lifecycle/part.js';
@@ -15,6 +17,9 @@ import { requestCatchup } from '../sync/request-catchup.js';
 import { Announcer } from './announcer.js';
 import { createAnnounceMetrics } from './metrics.js';
 import type { AnnouncedUrls } from './urls.js';
+
+/** What the chain told before the stop is announced within this time of it. */
+const LAST_WORDS_MS = 2_000;
 
 export interface AnnounceNeighbours {
   readonly chain: ChainFollower;
@@ -64,7 +69,18 @@ export function createAnnouncements(
   return {
     name: 'announcements',
     start: () => announcer.start(),
-    stop: () => announcer.stop(),
+    stop: async (deadline) => {
+      // What is told from now on is not taken, so that none of it is taken and lost.
+      const said = neighbours.chain.unsubscribe().then(() => announcer.idle());
+      const milliseconds = Math.max(1, Math.min(LAST_WORDS_MS, deadline - monotonic()));
+      const isSaid = await pTimeout(
+        said.then(() => true),
+        { milliseconds, message: false },
+      );
+      if (isSaid !== true)
+        logger.warn('the stop did not wait for all that the chain had told to be announced');
+      await announcer.stop();
+    },
     health: [{ resource: 'data hub', check: async () => announcer.dataHubHealth() }],
   };
 }

@@ -123,10 +123,15 @@ export class EmbeddedChain implements BlockchainClient {
     this.#repeat('subtree', this.#settings.p2p_embedded_subtree_interval, () => this.makeSubtree());
   }
 
+  /** Stops mining; resolves when what was under way has been told. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#making.map((each) => each.stop()));
+  }
+
   /** Stops mining and ends the subscriptions; what is under way is written first. The store stays open. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const each of this.#making) void each.stop();
+    void this.stop();
     await this.#turns.idle();
     this.#feed.end(new UnavailableError('the embedded chain is closed'));
   }

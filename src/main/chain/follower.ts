@@ -110,11 +110,16 @@ export class ChainFollower extends EventEmitter<ChainEvents> implements ChainVie
     this.#subscription.start();
   }
 
+  /** Hears nothing more; resolves when the best block that comes of what was heard has been told. */
+  async unsubscribe(): Promise<void> {
+    await this.#subscription.stop();
+    await this.#reading;
+  }
+
   /** Resolves when nothing more will be told. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#subscription.stop();
-    await this.#reading;
+    await this.unsubscribe();
   }
 
   /** A block of the chain; undefined where a few attempts did not bring it, which is counted against `kind` and logged. */

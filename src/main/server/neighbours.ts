@@ -68,6 +68,9 @@ export function embeddedNeighbours(
       chain?.start();
       await rejections?.start();
     },
-    stop: () => rejections?.stop(),
+    stop: async () => {
+      await chain?.stop();
+      await rejections?.stop();
+    },
   };
 }
