@@ -42,11 +42,22 @@ export interface DevelopmentNetwork {
   output: string;
 }
 
-/** Starts the network in a process group of its own, on free ports, with further arguments and variables; killed when the test ends. `prepare` is called before, with the folder. */
+export interface LaunchOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly prepare?: (data: string) => void;
+  readonly asNpm?: boolean;
+}
+
+/** Starts what follows, and waits. */
+const PARENT =
+  "require('node:child_process').spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit' })";
+
+/** Starts the network in a process group of its own, on free ports, with further arguments and variables; killed when the test ends. `prepare` is called before, with the folder.
+ * With `asNpm` the child is another process, which starts it as npm does. */
 export async function launchNetwork(
   context: Pick<TestContext, 'after'>,
   args: readonly string[],
-  { env = {}, prepare = () => {} }: { env?: NodeJS.ProcessEnv; prepare?: (data: string) => void } = {},
+  { env = {}, prepare = () => {}, asNpm = false }: LaunchOptions = {},
 ): Promise<DevelopmentNetwork> {
   const data = temporaryDirectory(context);
   const portOffset = await freeOffset(data);
@@ -54,8 +65,21 @@ export async function launchNetwork(
   const { NODE_TEST_CONTEXT: _, NODE_V8_COVERAGE: __, ...inherited } = process.env;
   const child = spawn(
     process.execPath,
-    [resolve('bin/teranode-p2p.mjs'), 'devnet', '--data', data, '--port-offset', String(portOffset), ...args],
-    { env: { ...inherited, ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+    [
+      ...(asNpm ? ['-e', PARENT] : []),
+      resolve('bin/teranode-p2p.mjs'),
+      'devnet',
+      '--data',
+      data,
+      '--port-offset',
+      String(portOffset),
+      ...args,
+    ],
+    {
+      env: { ...inherited, ...(asNpm ? { npm_lifecycle_event: 'start' } : {}), ...env },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
   );
   const network: DevelopmentNetwork = { child, group: child.pid ?? 0, data, portOffset, output: '' };
   context.after(() => {

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { monotonic } from '../../shared/clock.js';
 import { errorMessage } from '../../shared/errors.js';
 import type { DevnetNode, Pace } from '../devnet/layout.js';
-import { CommandError, countArgument, durationArgument } from './context.js';
+import { CommandError, countArgument, durationArgument, loadFor } from './context.js';
 import { DevnetView } from './devnet-view.js';
 import { onStopSignals } from './stop-signals.js';
 import type { Terminal } from './terminal.js';
@@ -21,6 +21,9 @@ interface DevnetOptions {
 
 /** The whole network is gone this long after Ctrl-C, one way or another. */
 const STOP_MS = 8000;
+
+/** Between two looks whether npm still lives. */
+const PARENT_LOOK_MS = 1000;
 
 /** Every port stays below 65,536. */
 const MAX_OFFSET = 40_000;
@@ -50,24 +53,49 @@ export function devnetCommand(program: Command, terminal: Terminal): void {
     .option('--log-level <level>', 'of the nodes', 'info')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ teranode-p2p devnet\n  $ teranode-p2p devnet --json | jq .msg\n  $ teranode-p2p devnet --data /tmp/net --port-offset 1000 --blocks 2s',
+      `
+What the nodes have stays in the directory, and the next start goes on with it: delete it to begin anew. When one node ends, all end.
+--set is for all three, but for what makes them a network: ports, directories, keys, peers, the pace.
+
+Examples:
+  $ teranode-p2p devnet
+  $ teranode-p2p devnet --json | jq .msg
+  $ teranode-p2p devnet --data /tmp/net --port-offset 1000 --blocks 2s
+  $ teranode-p2p devnet --set p2p_feed_retention=1h`,
     )
-    .action(async (options: DevnetOptions) => {
-      await runDevnet(options, terminal);
+    .action(async (options: DevnetOptions, command: Command) => {
+      await runDevnet(options, command, terminal);
     });
 }
 
-async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<void> {
+/** Calls `end` where npm has started this process and is gone: a SIGKILL it cannot pass on. Returns how to let go of it. */
+function onParentsDeath(end: () => void): () => void {
+  if (process.env.npm_lifecycle_event === undefined) return () => {};
+  const parent = process.ppid;
+  const looking = setInterval(() => process.ppid === parent || end(), PARENT_LOOK_MS);
+  return () => clearInterval(looking);
+}
+
+async function runDevnet(options: DevnetOptions, command: Command, terminal: Terminal): Promise<void> {
   await import('../../shared/process/polyfill.js');
   const { checkPorts, layOut, settingsOfNode } = await import('../devnet/layout.js');
   const { NodeProcess } = await import('../devnet/node-process.js');
   const { EmbeddedValidationService } = await import('../devnet/validation-service.js');
   const { createLogger } = await import('../../shared/logging/logger.js');
+  const { settingsProblems } = await import('../preflight/settings.js');
 
   const nodes: readonly DevnetNode[] = await layOut({
     directory: options.data,
     portOffset: options.portOffset,
   });
+  const pace: Pace = { blocks: options.blocks, subtrees: options.subtrees, rejected: options.rejected };
+  const { logLevel } = options;
+  const { set: sets } = command.optsWithGlobals<{ readonly set: readonly string[] }>();
+  const settingsOf = (node: DevnetNode, validationPort: number) =>
+    settingsOfNode(node, nodes, { validationPort, pace, logLevel, sets });
+  // Said once, and not by each node. The port is not known yet.
+  const [first] = nodes;
+  if (first !== undefined) loadFor(command, settingsProblems, settingsOf(first, 1));
   try {
     await checkPorts(nodes);
   } catch (error) {
@@ -86,6 +114,7 @@ async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<vo
     wished = true;
     end();
   });
+  const letParentGo = onParentsDeath(() => end('npm has ended, and the network with it'));
   const validation = new EmbeddedValidationService({
     logger: createLogger({
       level: options.json ? options.logLevel : 'silent',
@@ -100,16 +129,14 @@ async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<vo
   }
 
   const view = new DevnetView(terminal, nodes, options.json);
-  const pace: Pace = { blocks: options.blocks, subtrees: options.subtrees, rejected: options.rejected };
-  const { logLevel } = options;
   const processes = nodes.map(
     (node) =>
       new NodeProcess({
         name: node.name,
-        settings: settingsOfNode(node, nodes, { validationPort: validation.port, pace, logLevel }),
+        settings: settingsOf(node, validation.port),
         onLine: (line) => view.log(node, line),
         onError: (line) => view.error(node, line),
-        onDeath: (why) => end(why),
+        onDeath: (why) => end(`${why}, and the network with it`),
       }),
   );
   // Whatever ends this process takes the nodes with it; their IPC channel sees to the case of a SIGKILL.
@@ -130,6 +157,7 @@ async function runDevnet(options: DevnetOptions, terminal: Terminal): Promise<vo
   await validation.stop();
   process.off('exit', killAll);
   letGo();
+  letParentGo();
   view.ended(clean);
   process.exit(failure === undefined ? 0 : 1);
 }

@@ -84,8 +84,18 @@ export function tailCommand(program: Command, terminal: Terminal): void {
         '  $ teranode-p2p tail --json --url ws://localhost:9926/p2p-ws | jq .hash',
     )
     .action(async (options: TailOptions, command: Command) => {
+      if (options.peer.length > 0) await refuseStrangers(options.peer, command);
       await tail(options.url ?? configuredFeed(command, terminal), options, terminal);
     });
+}
+
+/** Ends with wrong usage where one is no peer ID. */
+async function refuseStrangers(peers: readonly string[], command: Command): Promise<void> {
+  // Loaded where it is used: the other commands need not wait for it.
+  const { parsePeerId } = await import('../../shared/net/peer-id.js');
+  const stranger = peers.find((peer) => parsePeerId(peer) === undefined);
+  if (stranger !== undefined)
+    command.error(`error: ${JSON.stringify(printable(stranger))} is no peer ID (--peer)`);
 }
 
 function configuredFeed(command: Command, terminal: Terminal): string {

@@ -6,7 +6,9 @@ import { join, resolve } from 'node:path';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { ConfigurationError, errorMessage } from '../../shared/errors.js';
 import { makeDirectory } from '../../shared/files/make-directory.js';
-import { STANDALONE, setArguments } from '../../shared/settings/standalone.js';
+import { KAFKA_TOPICS } from '../../shared/messages/topics.js';
+import { settingKey } from '../../shared/settings/load.js';
+import { type SetValues, STANDALONE, setArguments } from '../../shared/settings/standalone.js';
 import type { SettingKey } from '../../shared/settings/table.js';
 import { generateKeyHex, KEY_FILE_NAME, parseKeyHex } from '../node/identity/keys.js';
 
@@ -74,18 +76,61 @@ export interface Pace {
   readonly rejected: number;
 }
 
+export interface NodeOptions {
+  readonly validationPort: number;
+  readonly pace: Pace;
+  readonly logLevel: string;
+  /** `key=value` each, for every node. */
+  readonly sets: readonly string[];
+}
+
+/** What is given to a node, and `--set` may change. */
+const CHANGEABLE: ReadonlySet<string> = new Set<SettingKey>([
+  ...KAFKA_TOPICS.map(({ setting }) => setting.key),
+  'kafka_record_format',
+  'p2p_checkers',
+  'p2p_notification_servers',
+  'p2p_validation_forward',
+]);
+
+/** Options of the command that say what `--set` may not. */
+const OPTIONS: Partial<Record<SettingKey, string>> = {
+  DATADIR: '--data',
+  logLevel: '--log-level',
+  p2p_embedded_mining_interval: '--blocks',
+  p2p_embedded_subtree_interval: '--subtrees',
+  p2p_embedded_rejected_tx_interval: '--rejected',
+  ...Object.fromEntries(Object.keys(BASE_PORTS).map((key) => [key, '--port-offset'])),
+};
+
 /**
  * `key=value` for each setting of a node. Also says what might otherwise come in from the operator's own settings files
- * and environment.
+ * and environment. Throws ConfigurationError naming each of `sets` that is not to be changed.
  */
 export function settingsOfNode(
   node: DevnetNode,
   nodes: readonly DevnetNode[],
-  { validationPort, pace, logLevel }: { validationPort: number; pace: Pace; logLevel: string },
+  { sets, ...options }: NodeOptions,
 ): readonly string[] {
+  const given = givenTo(node, nodes, options);
+  const problems = sets.flatMap((set) => {
+    const key = settingKey(set.split('=', 1)[0]?.trim() ?? '');
+    if (key === undefined || !Object.hasOwn(given, key) || CHANGEABLE.has(key)) return [];
+    const option = OPTIONS[key];
+    return `${key}: the development network sets it itself${option === undefined ? '' : `; use ${option}`}`;
+  });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return [...setArguments(given), ...sets];
+}
+
+function givenTo(
+  node: DevnetNode,
+  nodes: readonly DevnetNode[],
+  { validationPort, pace, logLevel }: Omit<NodeOptions, 'sets'>,
+): SetValues {
   const { ports } = node;
   const mines = node === nodes[0];
-  return setArguments({
+  return {
     ...STANDALONE,
     network: 'regtest',
     clientName: node.name,
@@ -118,7 +163,7 @@ export function settingsOfNode(
     p2p_embedded_mining_interval: mines ? `${pace.blocks}ms` : '0s',
     p2p_embedded_subtree_interval: mines ? `${pace.subtrees}ms` : '0s',
     p2p_embedded_rejected_tx_interval: mines ? `${pace.rejected}ms` : '0s',
-  });
+  };
 }
 
 /** Throws ConfigurationError naming node, setting and port of everything that is taken. */

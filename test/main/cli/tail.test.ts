@@ -3,9 +3,11 @@ import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ScriptedServer } from '../../client/scripted-server.js';
+import { AUTHOR, OTHER_PEER } from '../../support/sample-messages.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor, within } from '../../support/wait.js';
 
+const THIRD_PEER = '12D3KooWP8MLSnTrajkaVMjSArLTRrYNTUDwLwaeoaS2FwXzV3hk';
 const BIN = resolve('bin/teranode-p2p.mjs');
 
 function tail(context: TestContext, url: string, ...args: readonly string[]) {
@@ -43,7 +45,7 @@ function tailWith(context: TestContext, more: NodeJS.ProcessEnv, url: string, ..
 
 test('tail --since shows what is kept from there on, of the kinds and peers asked for, and what the server kept meanwhile', async (context) => {
   const server = await ScriptedServer.listen(context, 'e1', Date.now() - 3_600_000);
-  server.announce({ type: 'block', hash: 'aa', tx_count: 1, peer_id: 'p' }, Date.now() - 7_200_000);
+  server.announce({ type: 'block', hash: 'aa', tx_count: 1, peer_id: AUTHOR }, Date.now() - 7_200_000);
   const hashes = server.blocks(3);
   const run = tail(
     context,
@@ -53,14 +55,18 @@ test('tail --since shows what is kept from there on, of the kinds and peers aske
     '-k',
     'block,subtree',
     '--peer',
-    'p',
+    AUTHOR,
     '--peer',
-    'q,r',
+    `${OTHER_PEER},${THIRD_PEER}`,
     '--json',
   );
   await waitFor(() => run.frames().length === 3, { what: 'what is kept' });
   const { since = '', ...parameters } = server.asked[0]?.parameters ?? {};
-  assert.deepEqual(parameters, { meta: 'true', kinds: 'block,subtree', peers: 'p,q,r' });
+  assert.deepEqual(parameters, {
+    meta: 'true',
+    kinds: 'block,subtree',
+    peers: [AUTHOR, OTHER_PEER, THIRD_PEER].join(),
+  });
   const ago = Date.now() - Date.parse(since);
   assert.ok(ago >= 5_400_000 && ago < 5_460_000, since);
   await server.stop();
@@ -120,7 +126,7 @@ test('a server that knows no parameters is followed all the same, and that it ha
   server.instead = (socket) => {
     socket.send('{"type":"node_status","peer_id":"me"}');
     socket.send('{"type":"block","hash":"aa","peer_id":"p"}');
-    socket.send('{"type":"block","hash":"bb","peer_id":"q"}');
+    socket.send('{"type":"block","hash":"bb","peer_id":"OTHER"}'.replace('OTHER', OTHER_PEER));
     if (socketsBefore() === 2) socket.close(1012);
     return true;
   };
@@ -132,13 +138,13 @@ test('a server that knows no parameters is followed all the same, and that it ha
     '--kind',
     'block',
     '--peer',
-    'q',
+    OTHER_PEER,
     '--json',
     '-n',
     '2',
   );
   assert.equal(await run.code(), 0);
-  assert.deepEqual(run.frames(), Array(2).fill({ type: 'block', hash: 'bb', peer_id: 'q' }));
+  assert.deepEqual(run.frames(), Array(2).fill({ type: 'block', hash: 'bb', peer_id: OTHER_PEER }));
   assert.match(
     run.stderr,
     /knows no position: what comes from now on is shown, and what comes while it is away is missed\n/,
@@ -157,16 +163,17 @@ test('what the server refuses is said in its words; what makes no sense, before 
     body: JSON.stringify({
       status: 400,
       code: 'bad_parameter',
-      detail: 'peers: "x" is no peer ID',
-      parameter: 'peers',
+      detail: 'cursor: "x" is none',
+      parameter: 'cursor',
     }),
   };
-  const refused = tail(context, server.url, '--peer', 'x');
+  const refused = tail(context, server.url, '--cursor', 'x');
   assert.equal(await refused.code(), 1);
-  assert.match(refused.stderr, /^error: ws:\S+: peers: "x" is no peer ID\n$/);
+  assert.match(refused.stderr, /^error: ws:\S+: cursor: "x" is none\n$/);
   for (const [args, said] of [
     [['--since', 'yesterday'], /Expected how long ago, such as 10m, 1h or 7d, or a time such as/],
     [['--since', '1h', '--cursor', 'oldest'], /cannot be used with option/],
+    [['--peer', `${AUTHOR},abc`], /^error: "abc" is no peer ID \(--peer\)\n$/],
   ] as const) {
     const run = tail(context, server.url, ...args);
     assert.equal(await run.code(), 2);

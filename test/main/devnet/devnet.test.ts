@@ -21,7 +21,7 @@ test('three nodes have keys that stay, ports of their own and know each other', 
   const nodes = await layOut({ directory, portOffset: 0 });
   const again = await layOut({ directory, portOffset: 0 });
   assert.deepEqual(again, nodes);
-  const options = { validationPort: 8088, pace: PACE, logLevel: 'info' };
+  const options = { validationPort: 8088, pace: PACE, logLevel: 'info', sets: [] };
   const settings = nodes.map(
     (node) =>
       loadSettings({
@@ -80,6 +80,55 @@ test('a taken port is named with its setting and node, and nothing is started', 
   );
   assert.equal(stdout, '');
   assert.equal(existsSync(join(directory, 'node1/store')), false);
+});
+
+test('--set is for every node; what makes them a network is refused by name, and what there is not as by start', async (context) => {
+  const directory = temporaryDirectory(context);
+  const devnet = (...sets: string[]) => {
+    const args = ['devnet', '--data', directory, ...sets.flatMap((set) => ['--set', set])];
+    return spawnSync(process.execPath, [resolve('bin/teranode-p2p.mjs'), ...args], { encoding: 'utf8' });
+  };
+  const refused = devnet(
+    'p2p_port=1',
+    'p2p_bootstrap_peers=',
+    'DATADIR=x',
+    'p2p_embedded_mining_interval=1s',
+  );
+  assert.equal(refused.status, 1);
+  const own = 'the development network sets it itself';
+  assert.deepEqual(refused.stderr.split('\n'), [
+    'error: 4 problems:',
+    `  p2p_port: ${own}; use --port-offset`,
+    `  p2p_bootstrap_peers: ${own}`,
+    `  DATADIR: ${own}; use --data`,
+    `  p2p_embedded_mining_interval: ${own}; use --blocks`,
+    '',
+  ]);
+  const unknown = devnet('p2p_feed_retentions=1h', 'p2p_checkers=many');
+  assert.equal(unknown.status, 1);
+  assert.match(
+    unknown.stderr,
+    /^error: 2 problems:\n {2}p2p_feed_retentions: no such setting; the nearest is "p2p_feed_retention"\n {2}p2p_checkers: .*\n$/,
+  );
+  assert.equal(refused.stdout + unknown.stdout, '');
+
+  const nodes = await layOut({ directory, portOffset: 0 });
+  const sets = [
+    'p2p_feed_retention=1h',
+    'p2p_checkers=2',
+    'kafka_blocksConfig=kafka://localhost:9092/blocks',
+  ];
+  for (const node of nodes) {
+    const { settings } = loadSettings({
+      sets: settingsOfNode(node, nodes, { validationPort: 8088, pace: PACE, logLevel: 'info', sets }),
+      env: {},
+      cwd: directory,
+      programDirectory: directory,
+    });
+    assert.equal(settings.p2p_feed_retention, 3_600_000);
+    assert.equal(settings.p2p_checkers, 2);
+    assert.equal(settings.kafka_blocksConfig?.topic, 'blocks');
+  }
 });
 
 test('a node that cannot start says why', async () => {

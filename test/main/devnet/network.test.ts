@@ -9,9 +9,11 @@ import { readRunFile } from '../../../src/shared/process/run-file.js';
 import { groupLives, launchNetwork } from '../../support/development-network.js';
 import { waitFor, within } from '../../support/wait.js';
 
-for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
+for (const end of ['Ctrl-C', 'a SIGKILL', 'npm that is killed'] as const) {
   test(`three nodes hear each other's blocks, and ${end} leaves no process`, async (context) => {
-    const network = await launchNetwork(context, ['--blocks', '1s']);
+    const network = await launchNetwork(context, ['--blocks', '1s'], {
+      asNpm: end === 'npm that is killed',
+    });
     const { child, group, data, portOffset: offset } = network;
     const exited = once(child, 'exit');
     await waitFor(() => /node1 +block .*node2.*node3|node1 +block .*node3.*node2/.test(network.output), {
@@ -47,6 +49,8 @@ for (const end of ['Ctrl-C', 'a parent that is killed'] as const) {
       assert.match(network.output, /Stopped\.\n$/);
     }
     await waitFor(() => !groupLives(group), { timeoutMs: 20_000, what: 'every process to be gone' });
+    if (end === 'npm that is killed')
+      assert.match(network.output, /^error: npm has ended, and the network with it$/m);
     // That Ctrl-C ends it within ten seconds is promised.
     const took = performance.now() - started;
     if (end === 'Ctrl-C') assert.ok(took < 10_000, `Ctrl-C took ${took} ms`);
@@ -63,7 +67,11 @@ test('a node that refuses to start ends the network, said once, exit code 1', as
   });
   assert.equal(code, 1, network.output);
   assert.equal(network.output.match(/admin\.key holds no key/g)?.length, 1, network.output);
-  assert.equal(network.output.match(/^error: node2 ended with exit code 1$/gm)?.length, 1, network.output);
+  assert.equal(
+    network.output.match(/^error: node2 ended with exit code 1, and the network with it$/gm)?.length,
+    1,
+    network.output,
+  );
   assert.ok(!network.output.includes('did not end by itself'), network.output);
   await waitFor(() => !groupLives(network.group), { what: 'every process to be gone' });
 });
