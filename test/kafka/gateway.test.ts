@@ -339,6 +339,28 @@ test('while the broker is away history is served and readiness fails, and nothin
   assert.notEqual(client.code, undefined);
 });
 
+test('a check where the topic is not there yet says that, and who makes it', {
+  timeout: 240_000,
+}, async (context) => {
+  const kafka = await startKafka(context);
+  const topic = kafka.topic('nobody');
+  const { code, stdout } = await refusedStart(context, {
+    command: ['check', '--gateway', '--network', '--json'],
+    set: { kafka_notificationsConfig: kafka.url(topic) },
+  });
+  assert.equal(code, 1);
+  assert.deepEqual(
+    (JSON.parse(stdout) as { what: string; message: string }[]).filter(({ what }) => what === 'network'),
+    [
+      {
+        what: 'network',
+        state: 'fault',
+        message: `kafka_notificationsConfig: topic ${topic} is not there yet: a node with kafka_notificationsConfig makes it`,
+      },
+    ],
+  );
+});
+
 test('a topic of two partitions is refused by name, and one that gets a second later is told in readiness', {
   timeout: 240_000,
 }, async (context) => {

@@ -110,7 +110,8 @@ async function machine(context: TestContext): Promise<Machine> {
   makeRoot(root);
   // A service's user gets through.
   chmodSync(root, 0o755);
-  const documented = [9904, 9905, 9906, 8000, 9091];
+  // Of the server, and of two gateways beside it.
+  const documented = [9904, 9905, 9906, 8000, 9091, 9916, 8010, 9101, 9926, 8020, 9111];
   const free = await freePorts(documented.length);
   const [grpc = 0, p2p = 0, http = 0, health = 0, metrics = 0] = free;
   const ports = {

@@ -65,7 +65,11 @@ const LIMITS = {
 
 const HELLO = {
   cursor: { schema: CURSOR, doc: 'Where the stream begins: everything after this.', example: EXAMPLE.cursor },
-  oldest: { schema: CURSOR, doc: 'The oldest cursor there is.', example: EXAMPLE.oldest },
+  oldest: {
+    schema: CURSOR,
+    doc: 'The oldest cursor there is; at a gateway the word `oldest`, which is one there.',
+    example: EXAMPLE.oldest,
+  },
   node: {
     schema: { type: 'object', properties: { type: { const: 'node_status' } }, required: ['type'] },
     doc: 'The newest `node_status` of the server’s own node, as a plain frame.',

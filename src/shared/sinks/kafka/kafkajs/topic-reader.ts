@@ -73,6 +73,7 @@ function clusterOf(kafka: Kafka): Cluster {
 export class KafkaJsTopicReader implements TopicReader {
   readonly topic: string;
   readonly place: string;
+  readonly #setting: string;
   readonly #kafka: Kafka;
   readonly #admin: KafkaTopic;
   #cluster: Promise<Cluster> | undefined;
@@ -80,6 +81,7 @@ export class KafkaJsTopicReader implements TopicReader {
 
   constructor({ kafka, logger }: { readonly kafka: Kafka; readonly logger: Logger }, url: KafkaTopicUrl) {
     this.topic = url.topic;
+    this.#setting = url.setting;
     this.place = `${url.brokers.join(',')} (${url.setting})`;
     this.#kafka = kafka;
     this.#admin = new KafkaTopic({ kafka, logger }, url);
@@ -89,7 +91,12 @@ export class KafkaJsTopicReader implements TopicReader {
     const { topic } = this;
     return this.#admin.administer(`topic ${topic} does not answer`, async (admin) => {
       // Asked anew each time: offsets are asked of whoever led when that was last heard.
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] }).catch((error: unknown) => {
+        if (faultType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+        throw new TopicFaultError(`topic ${topic} is not there yet: a node with ${this.#setting} makes it`, {
+          cause: error,
+        });
+      });
       const offsets = await admin.fetchTopicOffsets(topic);
       const first = offsets.find(({ partition }) => partition === 0);
       if (first === undefined) throw new TopicFaultError(`topic ${topic} has no partition 0`);
