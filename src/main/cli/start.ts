@@ -98,7 +98,7 @@ async function runProgram(program: Program, loaded: LoadedSettings): Promise<voi
     stopping = lives.stop();
     wished();
   };
-  const { packageVersion } = await import('../server/version.js');
+  const { packageVersion } = await import('../life/version.js');
   const { Lives } = await import('../hand-over/lives.js');
   const { Tenure } = await import('../hand-over/tenure.js');
   const tenure = new Tenure({ waitMs: settings.p2p_datadir_wait, version: packageVersion() });

@@ -3,10 +3,10 @@
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { DataDirectory } from '../data-directory/data-directory.js';
-import { packageVersion } from '../server/version.js';
+import type { LifeOptions } from '../life/life.js';
+import { packageVersion } from '../life/version.js';
 import { gatewayDependencies } from './dependencies.js';
-import { Gateway, type GatewayOptions } from './gateway.js';
-import { refuseGatewayProblems } from './problems.js';
+import { Gateway } from './gateway.js';
 
 /** A gateway on `settings`, not yet initialised; on `directory`, where it is open already. Throws ConfigurationError with every problem. */
 export function composeGateway(
@@ -15,9 +15,8 @@ export function composeGateway(
     logger,
     directory,
     ...options
-  }: { readonly logger: Logger; readonly directory?: DataDirectory } & GatewayOptions,
+  }: { readonly logger: Logger; readonly directory?: DataDirectory } & LifeOptions,
 ): Gateway {
-  refuseGatewayProblems(settings);
   const dependencies = gatewayDependencies(settings, logger, directory);
   return Gateway.create(dependencies, { version: packageVersion(), ...options });
 }

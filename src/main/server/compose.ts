@@ -1,36 +1,29 @@
 /** The composition root: from settings to a server with its neighbours, real or embedded. */
 
-import { Registry } from 'prom-client';
 import { BlockAssemblyClient } from '../../shared/grpc/block-assembly-client.js';
 import { createBlockValidationClient } from '../../shared/grpc/block-validation-client.js';
 import { serviceFiles } from '../../shared/grpc/channel.js';
 import { createNeighbourMetrics } from '../../shared/grpc/neighbour-metrics.js';
 import { localSocketPath } from '../../shared/ipc/socket-path.js';
-import { ComponentLoggers, type Logger } from '../../shared/logging/logger.js';
+import type { Logger } from '../../shared/logging/logger.js';
 import type { KafkaTopicKey } from '../../shared/messages/topics.js';
 import { checkContextOf } from '../../shared/pipeline/check-context.js';
-import { Secrets } from '../../shared/secrets/secrets.js';
 import { needsEmbeddedBroker } from '../../shared/settings/kafka-topics.js';
 import type { Settings } from '../../shared/settings/table.js';
 import { createConsumerMetrics } from '../../shared/sinks/kafka/consumer-metrics.js';
 import { createConsumer, createProducer } from '../../shared/sinks/kafka/index.js';
-import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import type { KafkaConsumer } from '../../shared/sinks/kafka/types.js';
-import { createTlsMetrics } from '../../shared/tls/metrics.js';
-import { TlsWatch } from '../../shared/tls/watch.js';
-import { tracingConfig } from '../../shared/tracing/config.js';
-import { Tracing } from '../../shared/tracing/tracing.js';
 import { EmbeddedBrokerThread } from '../broker/index.js';
 import { EmbeddedRejections } from '../chain/embedded-rejections.js';
 import { GrpcBlockchainClient } from '../chain/grpc-client.js';
-import { DataDirectory } from '../data-directory/data-directory.js';
+import type { DataDirectory } from '../data-directory/data-directory.js';
 import { grpcServerFiles } from '../grpc/server.js';
+import { lifeDependencies } from '../life/dependencies.js';
+import { packageVersion } from '../life/version.js';
 import { refuseProblems } from '../preflight/settings.js';
 import { GuardedHttp } from '../sync/guarded-http.js';
-import { notificationFiles } from '../websocket/index.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
 import { P2PServer } from './server.js';
-import { packageVersion } from './version.js';
 
 /** WIRE §3: `p2p.<clientName>`, in the first generation `p2p`. */
 export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clientName'>): string {
@@ -46,31 +39,21 @@ export function consumerGroup(settings: Pick<Settings, 'p2p_generation' | 'clien
 export function composeDependencies(
   settings: Settings,
   logger: Logger,
-  directory = new DataDirectory(settings.DATADIR),
+  directory?: DataDirectory,
 ): ServerDependencies {
   refuseProblems(settings);
-  const loggers = new ComponentLoggers(logger);
+  const common = lifeDependencies(settings, logger, {
+    directory,
+    sets: { peerservice: grpcServerFiles(settings), services: serviceFiles(settings) },
+  });
+  const { loggers, registry, tls, tracing, secrets } = common;
   const brokerSocketPath = needsEmbeddedBroker(settings)
-    ? localSocketPath(directory.path, 'broker.sock')
+    ? localSocketPath(common.directory.path, 'broker.sock')
     : undefined;
-  const registry = new Registry();
-  const tls = new TlsWatch(
-    { logger: loggers.of('tls'), metrics: createTlsMetrics(registry) },
-    {
-      websocket: notificationFiles(settings),
-      peerservice: grpcServerFiles(settings),
-      services: serviceFiles(settings),
-      kafka: kafkaFiles(settings),
-    },
-  );
-  const { config, warnings } = tracingConfig(settings, process.env);
-  for (const warning of warnings) logger.warn({ component: 'tracing' }, warning);
-  const tracing = new Tracing({ logger: loggers.of('tracing'), registry }, config);
-  if (config !== undefined) {
-    const { exporters, protocol, ratio } = config;
+  if (tracing.config !== undefined) {
+    const { exporters, protocol, ratio } = tracing.config;
     logger.info({ component: 'tracing', exporters, protocol, ratio }, 'messages and calls are traced');
   }
-  const secrets = new Secrets(settings, loggers.of('server'));
   const neighbours = {
     settings,
     secrets,
@@ -83,14 +66,7 @@ export function composeDependencies(
   const consumerOf = (key: KafkaTopicKey): KafkaConsumer | undefined =>
     settings[key] === undefined ? undefined : createConsumer(settings, key, consuming);
   return {
-    settings,
-    logger,
-    loggers,
-    registry,
-    tls,
-    secrets,
-    tracing,
-    directory,
+    ...common,
     blockchain:
       settings.blockchain_grpcAddress === undefined
         ? undefined

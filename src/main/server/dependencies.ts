@@ -4,26 +4,16 @@ import type { BlockAssemblyClient } from '../../shared/grpc/block-assembly-clien
 import type { BlockValidationClient } from '../../shared/grpc/block-validation-client.js';
 import type { PartContext } from '../../shared/lifecycle/context.js';
 import type { Part } from '../../shared/lifecycle/part.js';
-import type { Logger } from '../../shared/logging/logger.js';
-import type { Secrets } from '../../shared/secrets/secrets.js';
 import type { SettingsOrigin } from '../../shared/settings/load.js';
 import type { KafkaConsumer } from '../../shared/sinks/kafka/types.js';
-import type { TlsWatch } from '../../shared/tls/watch.js';
 import type { EmbeddedBrokerThread } from '../broker/index.js';
 import type { EmbeddedRejections } from '../chain/embedded-rejections.js';
 import type { GrpcBlockchainClient } from '../chain/grpc-client.js';
-import type { DataDirectory } from '../data-directory/data-directory.js';
-import type { Tenure } from '../hand-over/tenure.js';
+import type { LifeDependencies } from '../life/dependencies.js';
+import type { LifeOptions } from '../life/life.js';
 import type { GuardedHttp } from '../sync/guarded-http.js';
 
-export interface ServerDependencies extends PartContext {
-  readonly logger: Logger;
-  /** The files of TLS that the server uses; looked at from `init` to the end of `stop`. */
-  readonly tls: TlsWatch;
-  /** Keys and passwords, those in files looked at as long. */
-  readonly secrets: Secrets;
-  /** Opened in `init`, closed at the end of `stop`, as tracing is. */
-  readonly directory: DataDirectory;
+export interface ServerDependencies extends LifeDependencies {
   /** The node's blockchain service; undefined: a chain of the server's own, in the directory. */
   readonly blockchain: GrpcBlockchainClient | undefined;
   readonly validation: BlockValidationClient;
@@ -46,11 +36,7 @@ export interface ServerDependencies extends PartContext {
 /** Makes a part out of what every part may use. Nothing is touched before its start. */
 type CreatePart = (context: PartContext) => Part;
 
-export interface ServerOptions {
-  /** What this process knows of holders of `DATADIR`, where it outlives the server. */
-  readonly tenure?: Tenure;
-  /** Told in node_status and status where the setting is empty. */
-  readonly version?: string;
+export interface ServerOptions extends LifeOptions {
   /** Where the settings were found, where they were looked for. */
   readonly origin?: SettingsOrigin;
   /** Further parts, which are started after all others but for the status. */

@@ -11,6 +11,7 @@ export function embeddedBroker({ embedded: { broker } }: ServerDependencies): Pa
     name: 'embedded broker',
     start: () => broker?.start(),
     stop: () => broker?.stop(),
+    setLogLevel: (level) => broker?.setLevel(level),
     health: broker === undefined ? [] : [{ resource: 'embedded broker', check: () => broker.health() }],
   };
 }

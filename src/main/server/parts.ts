@@ -1,7 +1,9 @@
 /** The list of parts: built in the order in which they need each other, started in the order of the list, stopped backwards. */
 
+import type { PrivateKey } from '@libp2p/interface';
 import type { Part } from '../../shared/lifecycle/part.js';
 import { MESSAGE_KINDS } from '../../shared/messages/index.js';
+import type { PeerIdText } from '../../shared/net/peer-id.js';
 import { createAnnouncements } from '../announce/part.js';
 import type { AnnouncedUrls } from '../announce/urls.js';
 import { archiving } from '../archive/part.js';
@@ -12,11 +14,14 @@ import type { BanScores } from '../bans/scores.js';
 import type { EmbeddedChain } from '../chain/embedded-chain.js';
 import type { ChainFollower } from '../chain/follower.js';
 import { createChain } from '../chain/part.js';
+import type { BlockchainClient } from '../chain/types.js';
 import { backUp } from '../data-directory/backup.js';
 import { directoryWatch } from '../data-directory/part.js';
 import { createFeedback } from '../feedback/part.js';
+import type { AdminKey } from '../grpc/admin-key.js';
 import { createGrpc } from '../grpc/part.js';
-import type { HandOver } from '../hand-over/hand-over.js';
+import type { LifeComponents } from '../life/foundation.js';
+import { createStatus } from '../life/status-part.js';
 import { Connections } from '../node/connections/index.js';
 import type { Libp2pNode } from '../node/index.js';
 import { createNode } from '../node/part.js';
@@ -28,18 +33,23 @@ import { createSync } from '../sync/part.js';
 import type { NotificationServers } from '../websocket/index.js';
 import { createNotificationServers } from '../websocket/part.js';
 import type { ServerDependencies, ServerOptions } from './dependencies.js';
-import type { Opened } from './foundation.js';
 import { isolation } from './isolation-part.js';
 import { embeddedBroker, embeddedNeighbours, kafkaConsumers, serviceClients } from './neighbours.js';
-import type { RuntimeInfo } from './runtime-info.js';
-import { createStatus, type Running } from './status-part.js';
 
-export interface PartsComponents {
+/** What was found when the directory was open. */
+export interface Opened {
+  readonly privateKey: PrivateKey;
+  /** Base58. */
+  readonly peerId: PeerIdText;
+  readonly adminKey: AdminKey;
+  /** The node's blockchain service, or the embedded chain. */
+  readonly blockchain: BlockchainClient;
+  readonly embeddedChain: EmbeddedChain | undefined;
+}
+
+export interface PartsComponents extends LifeComponents {
   readonly dependencies: ServerDependencies;
   readonly opened: Opened;
-  readonly handOver: HandOver;
-  readonly running: Running;
-  readonly runtimeInfo: RuntimeInfo;
 }
 
 export interface ServerParts {
@@ -60,12 +70,12 @@ export interface ServerParts {
 
 /** Builds every part. Nothing runs yet. */
 export function createParts(
-  { dependencies: given, opened, handOver, running, runtimeInfo }: PartsComponents,
+  { dependencies: given, opened, handOver, running, runtimeInfo, tracing }: PartsComponents,
   urls: AnnouncedUrls,
   { version = '', origin, parts: further = [] }: ServerOptions,
 ): ServerParts {
   const { settings, loggers, directory, brokerSocketPath } = given;
-  const { peerId, blockchain, embeddedChain, tracingOrder: tracing } = opened;
+  const { peerId, blockchain, embeddedChain } = opened;
   const { store } = directory;
 
   const chain = createChain(given, blockchain);
@@ -113,21 +123,18 @@ export function createParts(
   const status = createStatus(
     given,
     {
+      logger: loggers.of('server'),
       running,
       runtimeInfo,
       commands: {
         publisher: pipeline.publisher,
-        setLogLevel: (level) => running.setLogLevel(level),
         backUp: (path) => backUp(store, settings, path),
       },
       notifications: notifications.servers,
       sources: {
         version,
         peerId,
-        chain: follower,
-        peers: peers.view,
-        sync: sync.coordinator,
-        bans: bans.list,
+        node: { chain: follower, peers: peers.view, sync: sync.coordinator, bans: bans.list },
       },
     },
     { brokerSocketPath },

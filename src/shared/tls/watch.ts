@@ -20,6 +20,7 @@ import type { TlsMetrics } from './metrics.js';
 /** What a set of files is for. */
 const TLS_USES = ['websocket', 'peerservice', 'services', 'kafka'] as const;
 export type TlsUse = (typeof TLS_USES)[number];
+export type TlsSets = { readonly [use in TlsUse]?: TlsFileSet | undefined };
 
 const LOOK_MS = 1_000;
 
@@ -113,11 +114,7 @@ export class TlsWatch {
   #stopped = false;
 
   /** Reads the files of `sets`. Throws ConfigurationError with the problems of all of them. */
-  constructor(
-    components: TlsWatchComponents,
-    sets: { readonly [use in TlsUse]?: TlsFileSet | undefined },
-    { everyMs = LOOK_MS }: TlsWatchOptions = {},
-  ) {
+  constructor(components: TlsWatchComponents, sets: TlsSets, { everyMs = LOOK_MS }: TlsWatchOptions = {}) {
     this.#components = components;
     this.#looks = new Repeating(() => this.#look(), {
       everyMs,

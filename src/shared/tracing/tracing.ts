@@ -24,23 +24,23 @@ export const FLUSH_MS = 1_000;
 export type Tracers = Pick<Tracing, 'tracer' | 'sampled'>;
 
 export class Tracing {
+  /** Undefined: off. */
+  readonly config: TracingConfig | undefined;
   readonly #components: TracingComponents;
-  readonly #config: TracingConfig | undefined;
   readonly #metrics: TracingMetrics | undefined;
   readonly #sampler: MessageSampler;
   #tracer: Tracer | undefined;
 
-  /** `config` undefined: off. */
   constructor(components: TracingComponents, config: TracingConfig | undefined) {
     this.#components = components;
-    this.#config = config;
+    this.config = config;
     this.#metrics = config && createTracingMetrics(components.registry);
     this.#sampler = new MessageSampler(config?.ratio ?? 0);
   }
 
   /** What the other threads and processes of `service` are to be told; undefined: nothing is traced. */
   orderOf(service: TracedService): TracingOrder | undefined {
-    return this.#config && { config: this.#config, service };
+    return this.config && { config: this.config, service };
   }
 
   /** Undefined: nothing is traced. */
@@ -57,11 +57,11 @@ export class Tracing {
   /** Loads OpenTelemetry; again after `close`. Never rejects: what is wrong with tracing costs nothing else. */
   async open(service: TracedService | undefined): Promise<void> {
     const metrics = this.#metrics;
-    if (this.#config === undefined || metrics === undefined || service === undefined) return;
+    if (this.config === undefined || metrics === undefined || service === undefined) return;
     if (this.#tracer !== undefined) return;
     try {
       const { openTracer } = await import('./open-tracer.js');
-      this.#tracer = await openTracer({ ...this.#components, metrics }, this.#config, service);
+      this.#tracer = await openTracer({ ...this.#components, metrics }, this.config, service);
     } catch (error) {
       this.#components.logger.error({ reason: errorMessage(error) }, 'nothing is traced');
     }

@@ -1,4 +1,4 @@
-/** The snapshot behind `/api/status`: who this node is, its peers, its health, for everybody to read. */
+/** The snapshot behind `/api/status`: who this node or gateway is, its peers, its health, for everybody to read. */
 
 import { dateOf, libraryTime, wall } from '../../shared/clock.js';
 import type { HealthReport } from '../../shared/health.js';
@@ -11,16 +11,21 @@ import type { PeerView } from '../peers/peer-view.js';
 import type { SyncCoordinator } from '../sync/coordinator.js';
 import type { NotificationServers } from '../websocket/index.js';
 
-export interface StatusSources {
-  readonly settings: Settings;
-  /** Told where the setting is empty. */
-  readonly version: string;
-  /** Base58 ID of this node. */
-  readonly peerId: string;
+interface NodeSources {
   readonly chain: ChainView;
   readonly peers: PeerView;
   readonly sync: SyncCoordinator | undefined;
   readonly bans: Pick<BanList, 'size'>;
+}
+
+export interface StatusSources {
+  readonly settings: Settings;
+  /** Told where the setting is empty. */
+  readonly version: string;
+  /** Base58 ID of this node, or of the one that a gateway speaks for. */
+  readonly peerId: string;
+  /** Undefined of a gateway, which has neither chain nor peers. */
+  readonly node: NodeSources | undefined;
   readonly notifications: Pick<NotificationServers, 'connections'>;
   /** Unix ms. */
   readonly startedAt: number;
@@ -28,11 +33,11 @@ export interface StatusSources {
 
 /** What the page shows and `/api/status` answers now. */
 export function statusReport(
-  { settings, version, peerId, chain, peers, bans, notifications, startedAt, ...sources }: StatusSources,
+  { settings, version, peerId, node, notifications, startedAt }: StatusSources,
   { uptimeMs, health }: { readonly uptimeMs: number; readonly health: HealthReport },
 ): NodeStatusReport {
   const now = libraryTime();
-  const sync = sources.sync?.syncPeer;
+  const sync = node?.sync?.syncPeer;
   return {
     node: {
       id: peerId,
@@ -43,13 +48,13 @@ export function statusReport(
       listenMode: settings.listen_mode,
       startedAt,
       uptime: Math.floor(uptimeMs / 1000),
-      height: chain.best?.height ?? 0,
-      bestBlock: chain.best?.hash ?? '',
-      fsmState: chain.fsmState ?? '',
+      height: node?.chain.best?.height ?? 0,
+      bestBlock: node?.chain.best?.hash ?? '',
+      fsmState: node?.chain.fsmState ?? '',
       textPing: settings.p2p_websocket_text_ping,
     },
     // Bootstrap peers among them: Go's GetPeers leaves them out, but whoever looks at the page asks whether anybody is connected.
-    peers: peers.connected().map(({ id, name, known, connection, banScore }) => ({
+    peers: (node?.peers.connected() ?? []).map(({ id, name, known, connection, banScore }) => ({
       id,
       name,
       height: known?.height ?? 0,
@@ -65,7 +70,7 @@ export function statusReport(
       : {
           sync: {
             id: sync.id,
-            name: peers.get(sync.id)?.name ?? '',
+            name: node?.peers.get(sync.id)?.name ?? '',
             height: sync.height,
             since: sync.connectedAt * 1000,
           },
@@ -75,7 +80,7 @@ export function statusReport(
       dependencies: health.dependencies.map(({ resource, status }) => ({ resource, status })),
     },
     counters: {
-      bans: bans.size,
+      ...(node === undefined ? {} : { bans: node.bans.size }),
       'WebSocket clients': notifications.connections,
     },
     at: wall.told(),

@@ -11,12 +11,12 @@ import type { PublisherPool } from '../pipeline/publisher-pool.js';
 
 /** What a server can be told to do while it is ready. */
 export interface Commands {
-  /** Undefined: it has no outbox. */
-  readonly publisher: PublisherPool | undefined;
+  /** Absent: it has no outbox. */
+  readonly publisher?: PublisherPool;
   /** Changes the level of every logger. */
   readonly setLogLevel: (level: string) => Promise<void>;
-  /** Copies the data directory to `path`; undefined: nothing in it is worth it. */
-  readonly backUp: ((path: string) => Promise<BackupSummary>) | undefined;
+  /** Copies the data directory to `path`; absent: nothing in it is worth it. */
+  readonly backUp?: (path: string) => Promise<BackupSummary>;
 }
 
 export interface RuntimeInfoComponents {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { StatusFeed, type StatusFeedOptions } from '../../../src/main/server/status-feed.js';
+import { StatusFeed, type StatusFeedOptions } from '../../../src/main/life/status-feed.js';
 import type { HealthReport } from '../../../src/shared/health.js';
 import type { NodeStatusReport } from '../../../src/shared/status.js';
 import { keptLog } from '../../support/logger.js';
