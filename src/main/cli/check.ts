@@ -2,10 +2,11 @@
 
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../shared/errors.js';
-import type { SettingsCheck } from '../../shared/settings/load.js';
 import type { Settings } from '../../shared/settings/table.js';
 import type { Finding } from '../preflight/start.js';
 import { CommandError, loadFor } from './context.js';
+import { GATEWAY } from './gateway.js';
+import { SERVER } from './start.js';
 import type { Terminal } from './terminal.js';
 
 interface Checked {
@@ -55,7 +56,7 @@ async function find(command: Command, { network, gateway }: Checked): Promise<re
   await import('../../shared/process/polyfill.js');
   const what = 'settings';
   try {
-    const { settings, warnings, origin } = loadFor(command, await problemsOf(gateway));
+    const { settings, warnings, origin } = loadFor(command, await (gateway ? GATEWAY : SERVER).check());
     const { islandsOf } = await import('../preflight/isolation.js');
     const { checkStart } = await import('../preflight/start.js');
     const islands = gateway ? [] : islandsOf(settings, origin).map(({ message }) => message);
@@ -69,11 +70,6 @@ async function find(command: Command, { network, gateway }: Checked): Promise<re
     if (!(error instanceof ConfigurationError)) throw error;
     return error.problems.map((message) => ({ what, state: 'fault', message }));
   }
-}
-
-async function problemsOf(gateway: boolean): Promise<SettingsCheck> {
-  if (gateway) return (await import('../gateway/problems.js')).gatewayProblems;
-  return (await import('../preflight/settings.js')).settingsProblems;
 }
 
 async function asked(settings: Settings, gateway: boolean): Promise<readonly Finding[]> {

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { type Program, startServer } from './start.js';
 
-const GATEWAY: Program = {
+export const GATEWAY: Program = {
   check: async () => (await import('../gateway/problems.js')).gatewayProblems,
   compose: async () => {
     const { composeGateway } = await import('../gateway/compose.js');

@@ -1,8 +1,8 @@
 /** The command line: its commands, and what becomes of errors. */
 
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Help } from 'commander';
 import { errorMessage } from '../../shared/errors.js';
+import { packageVersion } from '../life/version.js';
 import { backupCommand } from './backup.js';
 import { banCommands } from './bans.js';
 import { checkCommand } from './check.js';
@@ -25,12 +25,6 @@ import { watchCommand } from './watch.js';
 const OK = 0;
 const FAILURE = 1;
 const USAGE = 2;
-
-function packageVersion(): string {
-  // Compiled, this file is in dist/src/main/cli.
-  const path = new URL('../../../../package.json', import.meta.url);
-  return String((JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version);
-}
 
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('teranode-p2p')

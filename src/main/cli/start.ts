@@ -42,7 +42,7 @@ export interface Program {
   readonly compose: () => Promise<Compose>;
 }
 
-const SERVER: Program = {
+export const SERVER: Program = {
   check: async () => (await import('../preflight/settings.js')).settingsProblems,
   compose: async () => {
     const { composeServer } = await import('../server/compose.js');

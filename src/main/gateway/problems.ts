@@ -6,7 +6,7 @@ import type { Settings } from '../../shared/settings/table.js';
 import { kafkaSecurityProblems } from '../../shared/sinks/kafka/security-settings.js';
 import { notificationProblems } from '../websocket/index.js';
 
-/** Addresses that a gateway listens on. */
+/** Addresses that a gateway listens on, and a server besides its others. */
 export const GATEWAY_PORTS = [
   'p2p_httpListenAddress',
   'health_check_httpListenAddress',

@@ -15,6 +15,7 @@ import type { SettingKey, Settings } from '../../shared/settings/table.js';
 import { kafkaFiles } from '../../shared/sinks/kafka/security-settings.js';
 import type { NamedFile } from '../../shared/tls/files.js';
 import { inUse, lookAtDirectory } from '../data-directory/data-directory.js';
+import { GATEWAY_PORTS } from '../gateway/problems.js';
 import { ADMIN_KEY_FILE, AdminKey, readAdminKeyFile } from '../grpc/admin-key.js';
 import { addressesOf, bindAddress } from '../grpc/listen-address.js';
 import { grpcExposed, grpcServerFiles } from '../grpc/server.js';
@@ -184,11 +185,7 @@ async function ports(
       }
     }
   }
-  for (const setting of [
-    'p2p_httpListenAddress',
-    'health_check_httpListenAddress',
-    'profilerAddr',
-  ] as const) {
+  for (const setting of GATEWAY_PORTS) {
     const address = settings[setting];
     if (address === undefined) continue;
     const { host, port } = address;
