@@ -1,10 +1,9 @@
 /** P14: server-sent events beside a WebSocket, by CPU a delivery: frames as they come one by one, and in bursts. */
 
-import { Consumers, type Delivered, deliver, type Pace } from './firehose/arena.js';
-import { serveFeed } from './firehose/served.js';
-import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
+import type { Pace } from './firehose/arena.js';
+import { deliverInTurns } from './firehose/turns.js';
+import type { BenchmarkOptions, BenchmarkResult } from './result.js';
 
-const RUNS = 5;
 const SECONDS = 5;
 const CLIENTS = 1000;
 const AIM = 2;
@@ -13,44 +12,30 @@ const BURST = 64;
 const BURST_EVERY_MS = 100;
 
 const PATHS = { WebSocket: '/p2p-ws?meta=true', SSE: '/events' } as const;
-type Name = keyof typeof PATHS;
 
 export async function run(
-  { runs = RUNS, seconds = SECONDS, progress }: BenchmarkOptions,
+  { seconds = SECONDS, ...options }: BenchmarkOptions,
   clients = CLIENTS,
 ): Promise<BenchmarkResult> {
   const paces: Readonly<Record<string, Pace>> = {
     'one by one': { burst: 1, bursts: (seconds * 1000) / ONE_EVERY_MS, everyMs: ONE_EVERY_MS },
     'in bursts': { burst: BURST, bursts: (seconds * 1000) / BURST_EVERY_MS, everyMs: BURST_EVERY_MS },
   };
-  const taken = Object.keys(paces).flatMap((pace) =>
-    (Object.keys(PATHS) as Name[]).map((name) => ({ pace, name, results: [] as Delivered[] })),
+  const contestants = Object.entries(paces).flatMap(([pace, frames]) =>
+    Object.entries(PATHS).map(([name, path]) => ({
+      name: `${name}, ${pace}`,
+      paths: Array<string>(clients).fill(path),
+      ...frames,
+    })),
   );
-  let dropped = 0;
-  const consumers = new Consumers();
-  const served = await serveFeed();
-  try {
-    for (let count = 0; count <= runs; count++)
-      for (const { pace, name, results } of taken) {
-        progress(`${name}, ${pace}: ${count === 0 ? 'warming up' : `run ${count} of ${runs}`}`);
-        const paths = Array<string>(clients).fill(PATHS[name]);
-        const result = await deliver(served, consumers, { paths, ...(paces[pace] as Pace) });
-        dropped += result.dropped;
-        if (count > 0) results.push(result);
-      }
-  } finally {
-    await served.stop();
-    await consumers.stop();
-  }
-  const figures = (unit: string, value: (each: Delivered) => number) =>
-    taken.map(({ pace, name, results }) => figureOf(`${name}, ${pace}`, unit, results.map(value)));
-  const cpu = figures('CPU µs/delivery', (each) => each.cpu);
+  const { cpu, bytes, dropped } = await deliverInTurns(contestants, options);
   return {
     id: 'P14',
     title: `Server-sent events beside a WebSocket: ${clients.toLocaleString('en-US')} consumers of frames with meta`,
-    figures: [...cpu, ...figures('bytes/delivery', (each) => each.bytes)],
+    figures: [...cpu, ...bytes],
     ratios: Object.keys(paces).map((pace) => {
-      const of = (name: Name) => cpu.find((each) => each.name === `${name}, ${pace}`)?.median ?? Number.NaN;
+      const of = (name: keyof typeof PATHS) =>
+        cpu.find((each) => each.name === `${name}, ${pace}`)?.median ?? Number.NaN;
       const value = of('SSE') / of('WebSocket');
       return { name: `CPU a delivery ${pace}, SSE to WebSocket`, value, aim: `≤ ${AIM}`, met: value <= AIM };
     }),

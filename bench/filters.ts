@@ -1,11 +1,9 @@
 /** P12: what filters cost: 10,000 clients that all get everything, with one filter, 100 and 10,000 different ones, beside none. */
 
 import { nodeId } from './firehose/announcements.js';
-import { Consumers, type Delivered, deliver } from './firehose/arena.js';
-import { serveFeed } from './firehose/served.js';
-import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
+import { deliverInTurns } from './firehose/turns.js';
+import type { BenchmarkOptions, BenchmarkResult } from './result.js';
 
-const RUNS = 5;
 const CLIENTS = 10_000;
 const BURST = 64;
 const BURSTS = 6;
@@ -27,36 +25,20 @@ export interface FilterSizes {
 }
 
 export async function run(
-  { runs = RUNS, progress }: BenchmarkOptions,
+  options: BenchmarkOptions,
   { clients, bursts }: FilterSizes = { clients: CLIENTS, bursts: BURSTS },
 ): Promise<BenchmarkResult> {
-  const taken = new Map(FILTERS.map((filters): [number, Delivered[]] => [filters, []]));
-  let dropped = 0;
-  const consumers = new Consumers();
-  const served = await serveFeed();
-  try {
-    for (let count = 0; count <= runs; count++)
-      for (const [filters, results] of taken) {
-        progress(`${nameOf(filters)}: ${count === 0 ? 'warming up' : `run ${count} of ${runs}`}`);
-        const paths = Array.from({ length: clients }, (_, client) => pathOf(filters, client));
-        const result = await deliver(served, consumers, {
-          ...{ paths, author: AUTHOR, burst: BURST, bursts, everyMs: 0 },
-        });
-        dropped += result.dropped;
-        if (count > 0) results.push(result);
-      }
-  } finally {
-    await served.stop();
-    await consumers.stop();
-  }
-  const figures = (unit: string, value: (each: Delivered) => number) =>
-    [...taken].map(([filters, results]) => figureOf(nameOf(filters), unit, results.map(value)));
-  const cpu = figures('CPU µs/delivery', (each) => each.cpu);
+  const contestants = FILTERS.map((filters) => ({
+    name: nameOf(filters),
+    paths: Array.from({ length: clients }, (_, client) => pathOf(filters, client)),
+    ...{ author: AUTHOR, burst: BURST, bursts, everyMs: 0 },
+  }));
+  const { rates, cpu, dropped } = await deliverInTurns(contestants, options);
   const [none, ...filtered] = cpu;
   return {
     id: 'P12',
     title: `Filters: fan-out to ${clients.toLocaleString('en-US')} clients that all get every frame`,
-    figures: [...figures('deliveries/s', (each) => each.deliveries / each.seconds), ...cpu],
+    figures: [...rates, ...cpu],
     ratios: filtered.map(({ name, median }) => {
       const value = median / (none?.median ?? Number.NaN);
       return { name: `CPU a delivery, ${name} to none`, value, aim: `≤ ${AIM}`, met: value <= AIM };

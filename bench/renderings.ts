@@ -1,10 +1,8 @@
 /** P13: bytes and CPU a delivery for each way in which the feed can be taken. */
 
-import { Consumers, type Delivered, deliver } from './firehose/arena.js';
-import { serveFeed } from './firehose/served.js';
-import { type BenchmarkOptions, type BenchmarkResult, figureOf } from './result.js';
+import { deliverInTurns } from './firehose/turns.js';
+import type { BenchmarkOptions, BenchmarkResult, Figure } from './result.js';
 
-const RUNS = 5;
 const SECONDS = 5;
 const CLIENTS = 1000;
 /** A thousand frames a second, as they come one by one. */
@@ -24,33 +22,17 @@ type Name = keyof typeof RENDERINGS;
 const NAMES = Object.keys(RENDERINGS) as Name[];
 
 export async function run(
-  { runs = RUNS, seconds = SECONDS, progress }: BenchmarkOptions,
+  { seconds = SECONDS, ...options }: BenchmarkOptions,
   clients = CLIENTS,
 ): Promise<BenchmarkResult> {
-  const taken = new Map(NAMES.map((name): [Name, Delivered[]] => [name, []]));
-  let dropped = 0;
-  const consumers = new Consumers();
-  const served = await serveFeed();
-  try {
-    for (let count = 0; count <= runs; count++)
-      for (const [name, results] of taken) {
-        progress(`${name}: ${count === 0 ? 'warming up' : `run ${count} of ${runs}`}`);
-        const query = RENDERINGS[name];
-        const paths = Array<string>(clients).fill(`/p2p-ws${query === '' ? '' : `?${query}`}`);
-        const bursts = Math.ceil((seconds * 1000) / EVERY_MS);
-        const result = await deliver(served, consumers, { paths, burst: BURST, bursts, everyMs: EVERY_MS });
-        dropped += result.dropped;
-        if (count > 0) results.push(result);
-      }
-  } finally {
-    await served.stop();
-    await consumers.stop();
-  }
-  const figures = (unit: string, value: (each: Delivered) => number) =>
-    [...taken].map(([name, results]) => figureOf(name, unit, results.map(value)));
-  const bytes = figures('bytes/delivery', (each) => each.bytes);
-  const cpu = figures('CPU µs/delivery', (each) => each.cpu);
-  const of = (all: typeof bytes, wanted: Name) =>
+  const bursts = Math.ceil((seconds * 1000) / EVERY_MS);
+  const contestants = Object.entries(RENDERINGS).map(([name, query]) => ({
+    name,
+    paths: Array<string>(clients).fill(`/p2p-ws${query === '' ? '' : `?${query}`}`),
+    ...{ burst: BURST, bursts, everyMs: EVERY_MS },
+  }));
+  const { bytes, cpu, dropped } = await deliverInTurns(contestants, options);
+  const of = (all: readonly Figure[], wanted: Name) =>
     all.find(({ name }) => name === wanted)?.median ?? Number.NaN;
   const packed = of(bytes, 'meta, 100 ms, gzip') / of(bytes, 'meta');
   return {

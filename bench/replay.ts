@@ -100,7 +100,7 @@ export async function run(
   let dropped = 0;
   const load = new Consumers();
   progress(`writing ${one.toLocaleString('en-US')} frames`);
-  const served = await serveFeed({ history: history(one) });
+  const served = await serveFeed(history(one));
   const contestants = [
     { name: 'one client', clients: 1, frames: one, results: [] as Replayed[], p99: [] as number[] },
     { name: `${MANY} clients`, clients: MANY, frames: each, results: [] as Replayed[], p99: [] as number[] },

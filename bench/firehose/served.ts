@@ -5,17 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { Registry } from 'prom-client';
-import { createNotificationsMetrics, NotificationServers } from '../../src/main/websocket/index.js';
 import { wall } from '../../src/shared/clock.js';
 import { FrameStreamServer } from '../../src/shared/feed/stream-server.js';
 import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { encodeEntry } from '../../src/shared/journal/entry.js';
 import { Journal } from '../../src/shared/journal/journal.js';
 import { nodeStatus } from '../../src/shared/messages/index.js';
-import { parseListenAddress } from '../../src/shared/net/listen-address.js';
-import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
-import { serverCpu } from '../websocket/server-cpu.js';
+import { serverCpu, startNotificationServer } from '../websocket/notification-server.js';
 
 const GREETING = Buffer.from('{"type":"node_status"}');
 /** Entries of a batch. */
@@ -37,13 +33,7 @@ export interface Served {
 }
 
 /** Serves what is in `history` from the start on. */
-export async function serveFeed({
-  history = [],
-  settings = {},
-}: {
-  readonly history?: Iterable<readonly Uint8Array[]>;
-  readonly settings?: Partial<Settings>;
-} = {}): Promise<Served> {
+export async function serveFeed(history: Iterable<readonly Uint8Array[]> = []): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), 'teranode-p2p-bench-'));
   const socketPath = localSocketPath(directory, 'frames.sock');
   const logger = pino({ level: 'silent' });
@@ -88,27 +78,7 @@ export async function serveFeed({
       ...{ frame: GREETING, record: undefined },
     }),
   );
-  const defaults = Object.fromEntries(
-    Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]),
-  ) as unknown as Settings;
-  const servers = new NotificationServers(
-    {
-      logger,
-      metrics: createNotificationsMetrics(new Registry()),
-      settings: {
-        ...defaults,
-        p2p_httpListenAddress: parseListenAddress('127.0.0.1:0'),
-        p2p_websocket_max_connections: 20_000,
-        p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
-        p2p_websocket_text_ping: false,
-        p2p_notification_servers: 1,
-        ...settings,
-      },
-    },
-    { frameSocketPath: socketPath, peerId: '', baseUrl: '' },
-  );
-  await servers.start();
-  while ((await servers.health()).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+  const servers = await startNotificationServer(socketPath, 20_000);
   return {
     port: servers.port,
     greetingBytes: GREETING.length + 2,

@@ -5,21 +5,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { Registry } from 'prom-client';
-import { createNotificationsMetrics, NotificationServers } from '../../src/main/websocket/index.js';
 import { wall } from '../../src/shared/clock.js';
 import { FrameStreamServer } from '../../src/shared/feed/stream-server.js';
 import { localSocketPath } from '../../src/shared/ipc/socket-path.js';
 import { encodeEntry } from '../../src/shared/journal/entry.js';
 import { nodeStatus, subtree } from '../../src/shared/messages/index.js';
-import { parseListenAddress } from '../../src/shared/net/listen-address.js';
-import { SETTINGS, type Settings } from '../../src/shared/settings/table.js';
 import { once } from '../child.js';
 import { REFERENCE } from '../reference/subjects.js';
 import type { BareOrder, BareReport } from './bare.js';
 import type { ClientsOrder, ClientsReport } from './clients.js';
 import { makeFrame } from './frame.js';
-import { serverCpu } from './server-cpu.js';
+import { serverCpu, startNotificationServer } from './notification-server.js';
 
 /** As in bench/reference/feed.go. */
 const GO_GREETING = '{"type":"node_status"}';
@@ -89,25 +85,7 @@ export async function serverContestant(maxConnections: number): Promise<Contesta
   const feed = new FrameStreamServer({ socketPath, journal, logger });
   const greeting = Buffer.from('{"type":"node_status"}');
   await feed.start(entryOf(nodeStatus.id, greeting, true));
-  const defaults = Object.fromEntries(
-    Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]),
-  ) as unknown as Settings;
-  const servers = new NotificationServers(
-    {
-      logger,
-      metrics: createNotificationsMetrics(new Registry()),
-      settings: {
-        ...defaults,
-        p2p_httpListenAddress: parseListenAddress('127.0.0.1:0'),
-        p2p_websocket_max_connections: maxConnections,
-        p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
-        p2p_websocket_text_ping: false,
-      },
-    },
-    { frameSocketPath: socketPath, peerId: '', baseUrl: '' },
-  );
-  await servers.start();
-  while ((await servers.health()).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+  const servers = await startNotificationServer(socketPath, maxConnections);
   return {
     name: 'this server',
     port: servers.port,
