@@ -304,7 +304,7 @@ test('of several that come at once one has the directory in the end, and each ha
   const last = all.find((pod) => !left.includes(pod)) ?? assert.fail();
   await isReady(last);
   const taken = (pod: (typeof all)[number]) =>
-    pod.lines().filter(({ msg }) => /DATADIR (was handed over to|lay)/.test(String(msg))).length;
+    pod.lines().filter(({ msg }) => /DATADIR (was handed over to|lay|is free)/.test(String(msg))).length;
   for (const pod of others)
     await waitFor(() => taken(pod) > 0, { what: 'a line that says that DATADIR was taken' });
   for (const pod of left) await ended(pod);
