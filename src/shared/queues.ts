@@ -33,10 +33,6 @@ const seconds = (milliseconds: number): string => `${milliseconds / 1000} s`;
 const minutes = (milliseconds: number): string => `${milliseconds / MINUTE} minutes`;
 const hours = (milliseconds: number): string => `${milliseconds / HOUR} h`;
 
-/** A network is an IPv4 /24 or an IPv6 /48, a source an IPv4 address or an IPv6 /64. */
-const DISPLACES =
-  'a source with less takes the place of the one with the most, in the network (an IPv4 /24, an IPv6 /48) that has the most';
-
 export const QUEUES = {
   handshakes: queue({
     name: 'connections without a handshake yet',
@@ -159,14 +155,6 @@ export const QUEUES = {
       'the oldest is given up and counted, strangers’ first, of these those without a header: Kafka has the record',
     metric: 'teranode_p2p_block_found_waiting',
   }),
-  feedConnections: queue({
-    name: 'connections to the feed',
-    bounds: { speaking: 1_000 },
-    bound: ({ speaking }) =>
-      `p2p_websocket_max_connections over all notification servers, p2p_websocket_max_connections_per_source of a source; of a server with \`ws\` as many more, at least ${count(speaking)}, that are neither WebSocket nor stream yet, a twentieth of a source`,
-    whenFull: `${DISPLACES}, whose youngest is ended with \`too_many_connections\`, or cut, and counted; else a further one is refused with 503`,
-    metric: 'teranode_p2p_websocket_displaced_total',
-  }),
   framesToServer: queue({
     name: 'frames to one notification server',
     bounds: { bytes: MIB },
@@ -204,16 +192,17 @@ export const QUEUES = {
     bounds: { subscriptions: 100_000 },
     bound: ({ subscriptions }) =>
       `${count(subscriptions)} a notification server: of each client who names peers those times its kinds`,
-    whenFull: `${DISPLACES}, whose youngest reader is ended with \`too_many_filters\` and counted; else it is refused with that, 503`,
-    metric: 'teranode_p2p_websocket_displaced_total',
+    whenFull: 'a client who asks for more is refused with 503, `too_many_filters`',
+    metric: 'teranode_p2p_websocket_feed_refusals_total',
   }),
   batches: queue({
     name: 'batches of frames',
     bounds: { batches: 64, bytes: 4 * MIB },
     bound: ({ batches, bytes }) =>
       `${batches} different ones a notification server, ${mebibytes(bytes)} of each that wait for compression`,
-    whenFull: `${DISPLACES}, of whose batches one that nobody with fewer reads is made no more: its readers are ended with \`too_many_renderings\` and counted; else another is refused with that, 503. Readers of one that is not compressed in time go on from the journal`,
-    metric: 'teranode_p2p_websocket_displaced_total',
+    whenFull:
+      'another is refused with 503, `too_many_renderings`; readers of one that is not compressed in time go on from the journal',
+    metric: 'teranode_p2p_websocket_feed_refusals_total',
   }),
   eventStreams: queue({
     name: 'frames to one event stream',
@@ -235,8 +224,9 @@ export const QUEUES = {
       answerBytes: MIB,
     },
     bound: ({ atOnce, waiting, perSource, pageMs, scannedBytes, answerBytes }) =>
-      `${atOnce}, and ${waiting} with those that wait or are taken, ${perSource} of a source, networks and sources in turn; of one ${mebibytes(answerBytes)}, ${mebibytes(scannedBytes)} read for it, ${seconds(pageMs)}`,
-    whenFull: `${DISPLACES}, whose youngest request is answered with 429, or cut off, and counted; else a further one is refused with 429; a page that comes to its bound ends there, with a cursor`,
+      `${atOnce}, and ${waiting} with those that wait, ${perSource} of a source; of one ${mebibytes(answerBytes)}, ${mebibytes(scannedBytes)} read for it, ${seconds(pageMs)}`,
+    whenFull:
+      'a further request is refused with 429; a page that comes to its bound ends there, with a cursor',
     metric: 'teranode_p2p_history_pages_total',
   }),
   transfers: queue({
@@ -244,7 +234,7 @@ export const QUEUES = {
     bounds: { slots: 128, perSource: 8, chunkBytes: 64 * 1024, graceMs: 30_000, leastPerSecond: 8 * 1024 },
     bound: ({ slots, perSource, graceMs, leastPerSecond }) =>
       `${slots}, ${perSource} of a source, ${leastPerSecond / 1024} KiB a second each after ${seconds(graceMs)}`,
-    whenFull: `${DISPLACES}, whose youngest is cut off and counted; else a further request is refused with 503; who takes less is cut off`,
+    whenFull: 'a further request is refused with 503; who takes less is cut off',
     metric: 'teranode_p2p_segment_transfers_total',
   }),
   announcements: queue({

@@ -58,10 +58,6 @@ const FILLED: Readonly<Record<keyof typeof QUEUES, readonly [file: string, title
     'workers/publisher/block-found',
     'without the service verdicts and records flow all the same, and each call is counted',
   ],
-  feedConnections: [
-    'workers/websocket-server/newcomers',
-    'are let in while few others hold all connections, of each kind',
-  ],
   framesToServer: [
     'shared/feed/stream',
     'does not grow for a reader that stopped reading, which then reads on in the journal',

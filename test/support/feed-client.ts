@@ -103,9 +103,8 @@ export async function refusedWith(
   url: string,
   query: string,
   headers: Record<string, string> = {},
-  localAddress?: string,
 ): Promise<{ status: number; headers: Record<string, unknown>; body: Record<string, unknown> }> {
-  const socket = new WebSocket(`${url}?${query}`, { headers, localAddress });
+  const socket = new WebSocket(`${url}?${query}`, { headers });
   socket.on('error', () => {});
   return new Promise((resolve, reject) => {
     socket.once('open', () => reject(new Error('not refused')));

@@ -10,7 +10,6 @@ import type { FeedProblem } from '../../src/shared/firehose/problems.js';
 import type { StartPoint } from '../../src/shared/firehose/request.js';
 import type { JournalledEntry } from '../../src/shared/journal/entry.js';
 import type { JournalOptions } from '../../src/shared/journal/options.js';
-import type { Provenance } from '../../src/shared/net/sources.js';
 import { META } from '../../src/workers/websocket-server/feed/form.js';
 import { LiveFeed } from '../../src/workers/websocket-server/feed/live-feed.js';
 import type { Outlet } from '../../src/workers/websocket-server/feed/outlet.js';
@@ -93,7 +92,6 @@ export interface TestFeed {
     start?: StartPoint,
     view?: Partial<View>,
     prepare?: (outlet: TestOutlet) => void,
-    from?: Provenance,
   ) => TestOutlet;
   /** Appends, and does not publish. */
   readonly missed: TestFeed['announce'];
@@ -146,7 +144,7 @@ export function testFeed(
       feed.publish(placed);
       return last;
     },
-    join: (start, view = {}, prepare = () => {}, from) => {
+    join: (start, view = {}, prepare = () => {}) => {
       const outlet = new TestOutlet();
       prepare(outlet);
       outlets.add(outlet);
@@ -154,7 +152,6 @@ export function testFeed(
         view: { form: META, gzip: false, ...view },
         start,
         strict: false,
-        from,
       });
       outlet.reader = feed.begin(admitted, outlet, LIMITS);
       return outlet;

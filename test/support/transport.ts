@@ -34,7 +34,8 @@ export async function openTransport(
   const listener = chooseTransport(transport, []).listener<string>(
     { tls, endpoint: '/p2p-ws', maxMessageBytes: 1024, idleSeconds: 120 },
     {
-      connected: () => nothing,
+      connected: () => true,
+      disconnected: nothing,
       request: () => ({ status: 404, headers: [], body: '' }),
       upgrade: ({ query }) => ({ data: query }),
       abandoned: nothing,

@@ -276,11 +276,12 @@ for (const transport of TRANSPORTS)
         p2p_websocket_trusted_source_cidrs: ['127.0.0.9'],
       });
       await Promise.all(
-        // Nobody has more than others, who could make room.
-        Array.from({ length: 10 }, (_, index) => listen(t, url, { localAddress: `127.0.${index + 1}.1` })),
+        Array.from({ length: 10 }, (_, index) =>
+          listen(t, url, { localAddress: `127.0.0.${2 + Math.floor(index / 4)}` }),
+        ),
       );
       await waitFor(() => servers.connections === 10, { what: 'ten places counted' });
-      const late = { localAddress: '127.0.11.1' };
+      const late = { localAddress: '127.0.0.8' };
       assert.ok([503, 1013].includes(await refusal(url, late)));
       await waitFor(async () => (await upgradeStatus(url, late)) === 503, {
         what: '503 from either process',

@@ -1,8 +1,6 @@
 /** Who holds how many connections to the feed, by source and by token, over all notification servers together. */
 
-import { networkOf } from './ip.js';
-import { rankOf } from './shares.js';
-import { type Provenance, Sources } from './sources.js';
+import { AddressList, sourceOf } from './ip.js';
 
 /** Who holds a connection: its address, empty where it is unknown, and the name of its token, empty without one. */
 export type Visitor = readonly [address: string, token: string];
@@ -19,6 +17,11 @@ export interface ConnectionLimits {
 /** One source may hold a twentieth of all, and never fewer than this, unless told otherwise. */
 const SMALLEST_SHARE = 4;
 
+/** The entries of a list of trusted sources, where `none` among them stands for nobody, as in Teranode. */
+export function trustedSources(entries: readonly string[]): readonly string[] {
+  return entries.some((entry) => entry.toLowerCase() === 'none') ? [] : entries;
+}
+
 function shareOf({ max, perSource = 0 }: ConnectionLimits): number {
   if (perSource > 0) return perSource;
   if (perSource < 0 || max === 0) return Number.POSITIVE_INFINITY;
@@ -27,22 +30,16 @@ function shareOf({ max, perSource = 0 }: ConnectionLimits): number {
 
 /** All trusted connections together; no address is spelled so. */
 const TRUSTED = 'trusted';
-/** Whether what is counted under it has a share. */
-const isCounted = (source: string): boolean => source !== TRUSTED && source !== '';
 /** In front of a token's name: what is counted under it is counted under a source too. */
 const TOKEN = 'token ';
 const isToken = (key: string): boolean => key.startsWith(TOKEN);
-/** Of what is counted under a source, an IPv6 /64 too. */
-const networkOfSource = (source: string): string => networkOf(source.replace(/\/64$/, ''));
 
 export class ConnectionLedger {
-  readonly #sources: Sources;
+  readonly #trusted: AddressList;
   readonly #max: number;
   readonly #perSource: number;
   /** Connections under each source and each token. */
   readonly #byKey = new Map<string, number>();
-  /** Under the networks of sources that have a share. */
-  readonly #byNetwork = new Map<string, number>();
   /** Of each holder, such as a process: how many connections under each. */
   readonly #byHolder = new Map<string, Map<string, number>>();
   #tokenLimits: ReadonlyMap<string, number> = new Map();
@@ -50,7 +47,7 @@ export class ConnectionLedger {
 
   /** Throws RangeError on a trusted entry that does not parse. */
   constructor(limits: ConnectionLimits) {
-    this.#sources = new Sources(limits.trusted);
+    this.#trusted = new AddressList(trustedSources(limits.trusted));
     this.#perSource = shareOf(limits);
     this.#max = limits.max === 0 ? Number.POSITIVE_INFINITY : limits.max;
   }
@@ -73,43 +70,14 @@ export class ConnectionLedger {
 
   /** Counts a connection of `holder` from `address` (empty: unknown, which has no share), by a token (empty: without), or refuses it. */
   admit(holder: string, address: string, token = ''): boolean {
-    if (this.#total >= this.#max || !this.hasShare(address, token)) return false;
     const source = this.#sourceOf(address);
+    if (this.#total >= this.#max) return false;
+    const shares = source !== TRUSTED && address !== '';
+    if (shares && (this.#byKey.get(source) ?? 0) >= this.#perSource) return false;
+    if (!this.tokenHasRoom(token)) return false;
     this.#take(holder, source, 1);
     if (token !== '') this.#take(holder, TOKEN + token, 1);
     return true;
-  }
-
-  /** Whether a connection from there, by that token, is refused only where all are taken. */
-  hasShare(address: string, token = ''): boolean {
-    const source = this.#sourceOf(address);
-    if (isCounted(source) && (this.#byKey.get(source) ?? 0) >= this.#perSource) return false;
-    return this.tokenHasRoom(token);
-  }
-
-  /** Where a connection comes from, for {@link rank}. */
-  provenance(address: string): Provenance {
-    return this.#sources.of(address);
-  }
-
-  /**
-   * Of two connections that from the source with more has the higher rank (see `rankOf`). 0 for one without a share. `newcomer`: of whose network and source one
-   * more is counted.
-   */
-  rank(from: Provenance, newcomer?: Provenance): number {
-    if (from === undefined) return 0;
-    const { network, source } = from;
-    return rankOf(
-      (this.#byNetwork.get(network) ?? 0) + (newcomer?.network === network ? 1 : 0),
-      (this.#byKey.get(source) ?? 0) + (newcomer?.source === source ? 1 : 0),
-    );
-  }
-
-  /** Whether somebody may have a higher rank than a newcomer from there. Where all come from few sources with the same, it says at once that nobody has. */
-  mayDisplace(from: Provenance): boolean {
-    const own = from === undefined ? 1 : (this.#byNetwork.get(from.network) ?? 0) + 1;
-    const isAlone = from === undefined || (this.#byKey.get(from.source) ?? 0) + 1 === own;
-    return !isAlone || [...this.#byNetwork.values()].some((count) => count > own);
   }
 
   /** Counts what another ledger admitted, whatever the limits say here. */
@@ -142,12 +110,11 @@ export class ConnectionLedger {
   }
 
   #sourceOf(address: string): string {
-    return this.#sources.of(address)?.source ?? (address === '' ? '' : TRUSTED);
+    return this.#trusted.has(address) ? TRUSTED : sourceOf(address);
   }
 
   #take(holder: string, key: string, count: number): void {
     if (!isToken(key)) this.#total += count;
-    this.#addToNetwork(key, count);
     this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + count);
     const keys = this.#byHolder.get(holder) ?? new Map<string, number>();
     this.#byHolder.set(holder, keys);
@@ -165,14 +132,5 @@ export class ConnectionLedger {
     if (left > 0) this.#byKey.set(key, left);
     else this.#byKey.delete(key);
     if (!isToken(key)) this.#total -= count;
-    this.#addToNetwork(key, -count);
-  }
-
-  #addToNetwork(key: string, count: number): void {
-    if (isToken(key) || !isCounted(key)) return;
-    const network = networkOfSource(key);
-    const sum = (this.#byNetwork.get(network) ?? 0) + count;
-    if (sum > 0) this.#byNetwork.set(network, sum);
-    else this.#byNetwork.delete(network);
   }
 }

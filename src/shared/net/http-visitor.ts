@@ -78,7 +78,6 @@ export class Visitor extends Duplex {
    * gone, or takes nothing of what is queued for ten to twenty seconds.
    */
   goOn(): void {
-    this.#answered = true;
     const { raw } = this;
     raw.removeAllListeners('timeout');
     raw.setTimeout(HEAD_TIMEOUT_MS, () => {

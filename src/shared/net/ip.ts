@@ -180,12 +180,6 @@ export function sourceOf(address: string): string {
   return canonical.includes(':') ? (parseSubnet(`${canonical}/64`)?.cidr ?? canonical) : canonical;
 }
 
-/** What many sources of one owner have in common: the /24 of an IPv4 address, the /48 of an IPv6 one, which is what a site has of its provider (RFC 6177). */
-export function networkOf(address: string): string {
-  const canonical = canonicalIp(address) ?? address;
-  return parseSubnet(`${canonical}/${canonical.includes(':') ? 48 : 24}`)?.cidr ?? canonical;
-}
-
 /** Whether an address, by the bytes of {@link ipBytes}, lies in the subnet. */
 function bytesInSubnet(subnet: Subnet, bytes: Uint8Array): boolean {
   if (bytes.length !== subnet.bytes.length) return false;

@@ -3,13 +3,9 @@
  * connection in twenty: uNetworking/uWebSockets#1928), so the answer comes at once from this process's copy of the count that
  * main keeps, and main confirms it. Where processes share a port, two may take the last place at the same moment: main
  * then refuses one, which is closed. A main that stands still holds up nobody: until it answers, this process's copy decides.
- *
- * Where all places are taken, whoever comes from a source with less takes the one of who has the most: first of the network, in it of the source. That is
- * looked for here alone, as the system spreads the connections of each over all processes.
  */
 
 import type { ConnectionLedger, Visitor } from '../../shared/net/connection-ledger.js';
-import { displacedBy, type Occupant } from './displacement.js';
 
 /** The desk that keeps the count over all processes: main over IPC. */
 export interface AdmissionQuota {
@@ -27,8 +23,6 @@ export interface Place {
   readonly address: string;
   /** Calls `answer` once, when main has answered, unless the client has left by then, or before it was asked. */
   confirm(answer: (granted: boolean) => void): void;
-  /** Calls back once where another takes the place: its client is to go. One callback; without one nobody takes it. */
-  onTaken(callback: () => void): void;
   leave(): void;
 }
 
@@ -42,8 +36,6 @@ interface Question {
 
 export class Admission {
   readonly #waiting = new Map<number, Question>();
-  /** Places that others may take, the eldest first. */
-  readonly #takeable = new Set<Occupant>();
   #requests: [number, ...Visitor][] = [];
   #releases: Visitor[] = [];
   #scheduled = false;
@@ -63,18 +55,12 @@ export class Admission {
 
   /** A place for a client from `address` (empty: unknown), by the token of this name (empty: without one), or undefined when there is none. */
   enter(address: string, token = ''): Place | undefined {
-    if (this.#waiting.size >= MAX_WAITING) return undefined;
-    if (!this.ledger.admit(OWN, address, token)) {
-      if (!this.ledger.hasShare(address, token)) return undefined;
-      displacedBy(address, { ledger: this.ledger, all: this.#takeable })?.go();
-      if (!this.ledger.admit(OWN, address, token)) return undefined;
-    }
+    if (this.#waiting.size >= MAX_WAITING || !this.ledger.admit(OWN, address, token)) return undefined;
     const visitor: Visitor = [address, token];
     let question: Question | undefined;
     let granted = false;
     let left = false;
-    let taken: Occupant | undefined;
-    const place: Place = {
+    return {
       address,
       confirm: (answer) => {
         // Who is refused in its first turn: nobody would give back what main grants.
@@ -84,28 +70,14 @@ export class Admission {
           answer(given);
         });
       },
-      onTaken: (go) => {
-        if (left) return;
-        taken = {
-          from: this.ledger.provenance(address),
-          go: () => {
-            // Whatever its client does, and however long it takes to be gone.
-            place.leave();
-            go();
-          },
-        };
-        this.#takeable.add(taken);
-      },
       leave: () => {
         if (left) return;
         left = true;
-        if (taken !== undefined) this.#takeable.delete(taken);
         this.ledger.release(OWN, address, token);
         if (question !== undefined) question.answer = undefined;
         if (granted) this.#release(visitor);
       },
     };
-    return place;
   }
 
   /** The desk's answers. */

@@ -3,7 +3,6 @@
 import { METHODS } from 'node:http';
 import { FeedProblem } from '../../shared/firehose/problems.js';
 import type { Logger } from '../../shared/logging/logger.js';
-import type { Sources } from '../../shared/net/sources.js';
 import type { Admission, Place } from './admission.js';
 import { CLOSE, type Client, type ClientSocket, release } from './client.js';
 import type { Clients } from './clients.js';
@@ -37,7 +36,6 @@ export interface AppParts {
   readonly descriptors: DescriptorPolicy;
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
-  readonly sources: Sources;
   /** What there is beside the endpoint. */
   readonly resources: readonly Resource[];
   readonly metrics: NotificationServerMetrics;
@@ -75,20 +73,19 @@ export class NotificationApp implements TransportHandlers<Client> {
     ]);
   }
 
-  connected(address: string, close: () => void): (() => void) | undefined {
+  connected(address: string): boolean {
     const { policy, descriptors, metrics } = this.parts;
-    const leave = policy.enter(address, () => {
-      metrics.http.inc({ outcome: 'connection_displaced' });
-      close();
-    });
-    if (leave !== undefined && descriptors.enter())
-      return () => {
-        leave();
-        descriptors.leave();
-      };
-    leave?.();
+    if (policy.enter(address)) {
+      if (descriptors.enter()) return true;
+      policy.leave(address);
+    }
     metrics.http.inc({ outcome: 'connection_refused' });
-    return undefined;
+    return false;
+  }
+
+  disconnected(address: string): void {
+    this.parts.policy.leave(address);
+    this.parts.descriptors.leave();
   }
 
   request(request: HttpRequest): HttpAnswer {
@@ -105,8 +102,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   upgrade(request: HttpRequest): { readonly data: Client } | HttpAnswer {
-    const { metrics, origins, admission, clients, feedRequests, policy, descriptors, proxies, sources } =
-      this.parts;
+    const { metrics, origins, admission, clients, feedRequests, policy, descriptors, proxies } = this.parts;
     const refuse = (
       answer: Answer,
       outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors' | 'refused',
@@ -141,8 +137,7 @@ export class NotificationApp implements TransportHandlers<Client> {
       const grant = feedRequests.grantOf(request);
       place = admission.enter(client, grant.token);
       if (place === undefined) return full();
-      const claim = { from: sources.of(client), displaces: true };
-      return { data: clients.newClient(place, feedRequests.serviceOf(grant, claim), grant.token) };
+      return { data: clients.newClient(place, feedRequests.serviceOf(grant), grant.token) };
     } catch (error) {
       place?.leave();
       if (!(error instanceof FeedProblem)) throw error;
@@ -159,7 +154,6 @@ export class NotificationApp implements TransportHandlers<Client> {
   /** A client gets its first frame at once, however long main takes to confirm its place. */
   open(socket: ClientSocket): void {
     const { clients, metrics } = this.parts;
-    socket.data.place.onTaken(() => clients.displace(socket));
     clients.opened(socket);
     socket.data.place.confirm((granted) => {
       metrics.connections.inc({ outcome: granted ? 'accepted' : 'limit' });
@@ -222,21 +216,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   #answer(request: HttpRequest, answer: Answer, route?: Route): HttpAnswer {
-    const headers = this.#headersOf(request, answer, route);
-    if (!('stream' in answer)) return { ...answer, headers };
-    const refuse = (problem: FeedProblem) => {
-      const refusal = refusalOf(route)(problem, request);
-      return { ...refusal, headers: this.#headersOf(request, refusal, route) };
-    };
-    return {
-      ...answer,
-      headers,
-      stream: (out) => answer.stream(out, (problem) => out.replace(refuse(problem))),
-    };
-  }
-
-  /** All that an answer has. */
-  #headersOf(request: HttpRequest, { contentType, headers = [] }: Answer, route?: Route): Headers {
+    const { contentType, headers = [] } = answer;
     const allowed = this.parts.origins.header(headerOf(request, 'origin'));
     const common: (readonly [string, string])[] = [
       ['content-type', contentType],
@@ -254,6 +234,6 @@ export class NotificationApp implements TransportHandlers<Client> {
       common.push(['access-control-max-age', PREFLIGHT_SECONDS]);
     }
     if (allowed !== '*') common.push(['vary', 'origin']);
-    return [...common, ...headers];
+    return { ...answer, headers: [...common, ...headers] };
   }
 }

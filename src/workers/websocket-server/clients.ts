@@ -2,7 +2,7 @@
 
 import { monotonic } from '../../shared/clock.js';
 import { encodeControl, errorFrame } from '../../shared/firehose/control-frames.js';
-import { FeedProblem, type ProblemCode } from '../../shared/firehose/problems.js';
+import { FeedProblem } from '../../shared/firehose/problems.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Place } from './admission.js';
 import { CLOSE, type Client, type ClientSocket, type Service } from './client.js';
@@ -10,7 +10,7 @@ import type { LiveFeed } from './feed/live-feed.js';
 import { Greeting } from './greeting.js';
 import type { NotificationServerMetrics } from './metrics.js';
 import { Pings, type TextPing } from './pings.js';
-import { type Ending, SlowClients } from './slow-clients.js';
+import { SlowClients } from './slow-clients.js';
 import { SocketOutlet } from './socket-outlet.js';
 import type { Listener } from './transport/index.js';
 
@@ -21,17 +21,6 @@ export const MESSAGES_A_MINUTE = 100;
 /** Pings, and pongs that nobody asked for: a client may keep its connection alive as often as it likes, within reason. */
 const PINGS_A_MINUTE = 600;
 const MINUTE_MS = 60_000;
-
-/** Who has more waiting is not told why another takes its place, but cut: it would keep its connection until it had taken that. */
-export const MOST_BEHIND_BYTES = 65_536;
-/** How those who are ended with a code are counted. */
-const ENDINGS: Partial<Record<ProblemCode, Ending['counted']>> = {
-  too_slow: 'slow',
-  token_unknown: 'token',
-  too_many_filters: 'displaced',
-  too_many_renderings: 'displaced',
-  too_many_connections: 'displaced',
-};
 
 export interface ClientsOptions {
   readonly clientBuffer: number;
@@ -129,25 +118,8 @@ export class Clients {
       const { problem } = service;
       socket.send(encodeControl(errorFrame(problem)));
       socket.end(problem.close, problem.code);
-    } else {
-      if (service.type === 'filtered')
-        service.subscription.onGivenUp((problem) => this.#expire(socket, problem));
-      if (service.type === 'whole' || service.greeted) this.#greeting.greet(socket);
-      else this.#subscribe(socket);
-    }
-  }
-
-  /** Another takes its place: it is told so, or cut where it has not taken what it was sent. */
-  displace(socket: ClientSocket): void {
-    const { metrics } = this.options;
-    const { reader } = socket.data;
-    const problem = new FeedProblem('too_many_connections');
-    metrics.displaced.inc({ what: 'connection' });
-    if (socket.bufferedBytes() > MOST_BEHIND_BYTES) {
-      metrics.evictions.inc({ reason: 'displaced' });
-      socket.close();
-    } else if (reader === undefined) this.#expire(socket, problem);
-    else reader.end(problem);
+    } else if (service.type === 'whole' || service.greeted) this.#greeting.greet(socket);
+    else this.#subscribe(socket);
   }
 
   closed(socket: ClientSocket): void {
@@ -232,9 +204,11 @@ export class Clients {
 
   #expire(socket: ClientSocket, { code, close }: FeedProblem): void {
     this.options.metrics.refusals.inc({ code });
-    // Who waits for its first frame would be subscribed with that.
-    this.#greeting.forget(socket);
-    this.#slow.expire(socket, { code: close, reason: code, counted: ENDINGS[code] ?? 'history' });
+    this.#slow.expire(socket, {
+      code: close,
+      reason: code,
+      counted: code === 'too_slow' ? 'slow' : code === 'token_unknown' ? 'token' : 'history',
+    });
   }
 
   #subscribe(socket: ClientSocket): void {

@@ -11,7 +11,7 @@ import { release, type Service, WHOLE } from './client.js';
 import { MESSAGES_A_MINUTE } from './clients.js';
 import { META, PLAIN } from './feed/form.js';
 import type { LiveFeed } from './feed/live-feed.js';
-import type { Claim, Renderings } from './feed/renderings.js';
+import type { Renderings } from './feed/renderings.js';
 import type { View } from './feed/view.js';
 import { headerOf } from './handshake.js';
 import type { Grant, Tokens } from './tokens.js';
@@ -51,28 +51,27 @@ export class FeedRequests {
   }
 
   /** What a client is to be served, reserved for it. Throws FeedProblem. */
-  serviceOf({ request, kinds, connections }: Grant, claim: Claim): Service {
+  serviceOf({ request, kinds, connections }: Grant): Service {
     const { feed, renderings } = this.components;
     const { meta, start, strict } = request;
     const view = viewOf(request);
     if (meta) {
       const limits = { ...this.#limits(), ...(kinds && { kinds }), ...(connections && { connections }) };
-      return { type: 'placed', admitted: feed.admit(renderings, { view, start, strict, ...claim }), limits };
+      return { type: 'placed', admitted: feed.admit(renderings, { view, start, strict }), limits };
     }
     // It goes out to all who want it so without a subscription of their own.
     if (request.kinds === undefined && request.peers === undefined && request.batchMs === undefined)
       return WHOLE;
     return {
       type: 'filtered',
-      subscription: renderings.subscription(view, claim),
+      subscription: renderings.subscription(view),
       greeted: this.#isGreeted(request),
     };
   }
 
   /** Throws FeedProblem where a handshake with the same query and headers would be refused. */
   check(request: HttpRequest): void {
-    // Nobody has to go for a question.
-    release(this.serviceOf(this.grantOf(request), { from: undefined, displaces: false }));
+    release(this.serviceOf(this.grantOf(request)));
   }
 
   /** The first frame is the node's own status, where that is among those asked for. */

@@ -22,8 +22,8 @@ export function createNotificationServerMetrics(registry: Registry) {
     }),
     http: zeroedCounter({
       name: 'teranode_p2p_websocket_http_requests_total',
-      help: 'Plain HTTP requests to the WebSocket port by what became of them, and connections refused, or ended for others, before any.',
-      labels: { outcome: ['answered', 'refused', 'rate', 'connection_refused', 'connection_displaced'] },
+      help: 'Plain HTTP requests to the WebSocket port by what became of them, and connections refused before any.',
+      labels: { outcome: ['answered', 'refused', 'rate', 'connection_refused'] },
       registers,
     }),
     frames: new Counter({
@@ -76,15 +76,7 @@ export function createNotificationServerMetrics(registry: Registry) {
     evictions: zeroedCounter({
       name: 'teranode_p2p_websocket_evictions_total',
       help: 'Clients closed by the server, by reason.',
-      labels: {
-        reason: ['gap', 'silent', 'slow', 'slow_cut', 'history', 'token', 'displaced', 'messages', 'pings'],
-      },
-      registers,
-    }),
-    displaced: zeroedCounter({
-      name: 'teranode_p2p_websocket_displaced_total',
-      help: 'Readers of the feed ended because a source with less took what they had while there was no more of it, by what that was.',
-      labels: { what: ['filters', 'batch', 'connection'] },
+      labels: { reason: ['gap', 'silent', 'slow', 'slow_cut', 'history', 'token', 'messages', 'pings'] },
       registers,
     }),
     latency: new Gauge({
@@ -106,13 +98,13 @@ export function createNotificationServerMetrics(registry: Registry) {
     pages: zeroedCounter({
       name: 'teranode_p2p_history_pages_total',
       help: 'Pages of the history by what became of them.',
-      labels: { outcome: ['made', 'failed', 'refused', 'displaced'] },
+      labels: { outcome: ['made', 'failed', 'refused'] },
       registers,
     }),
     transfers: zeroedCounter({
       name: 'teranode_p2p_segment_transfers_total',
       help: 'Segments of the archive, or parts of one, by what became of their sending.',
-      labels: { outcome: ['ended', 'failed', 'refused', 'displaced'] },
+      labels: { outcome: ['ended', 'failed', 'refused'] },
       registers,
     }),
     certificate: zeroedCounter({

@@ -8,7 +8,6 @@ import { connectionLimits, type FeedToken } from '../../shared/firehose/tokens.j
 import { frameOf, receivedAtOf } from '../../shared/journal/entry.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import { ConnectionLedger } from '../../shared/net/connection-ledger.js';
-import { Sources } from '../../shared/net/sources.js';
 import { serverFiles } from '../../shared/tls/files.js';
 import { TlsWatch } from '../../shared/tls/watch.js';
 import type { Tracers } from '../../shared/tracing/tracing.js';
@@ -103,13 +102,11 @@ export class NotificationServer {
       clients: () => this.#clients.size + this.#streams.size + this.#api.size,
     });
     const origins = new AllowedOrigins(config.allowedOrigins);
-    const sources = new Sources(config.limits.trusted);
     const sse = createSse({
       feed: this.#feed,
       admission: this.admission,
       descriptors: this.#descriptors,
       origins,
-      sources,
       tokens: this.tokens,
       clientBuffer: config.clientBuffer,
       metrics,
@@ -117,8 +114,8 @@ export class NotificationServer {
     });
     this.#streams = sse.streams;
     this.#api = new HistoryApi(
-      { end: () => this.#stream.position, sources, tokens: this.tokens, logger, metrics },
-      { scheme },
+      { end: () => this.#stream.position, tokens: this.tokens, logger, metrics },
+      { scheme, limits: config.limits },
     );
     this.#app = new NotificationApp({
       clients: this.#clients,
@@ -142,7 +139,6 @@ export class NotificationServer {
       policy: new HttpPolicy(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
       origins,
-      sources,
       resources: [
         ...pageResources(loadPage(), () => this.#status),
         ...documentResources(),

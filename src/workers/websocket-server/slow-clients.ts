@@ -21,7 +21,7 @@ const TICK_MS = 250;
 export interface Ending {
   readonly code: number;
   readonly reason: string;
-  readonly counted: 'slow' | 'history' | 'token' | 'displaced';
+  readonly counted: 'slow' | 'history' | 'token';
 }
 
 const TOO_SLOW: Ending = { code: CLOSE.tryLater, reason: 'too slow', counted: 'slow' };

@@ -46,44 +46,4 @@ describe('shares', () => {
     assert.deepEqual(shares.take('c1', [holder('c', 2)]), [{ item: 'a2', because: 'full' }]);
     assert.deepEqual(shares.take('d1', [holder('d', 2)]), [{ item: 'd1', because: 'full' }]);
   });
-
-  it('let of the largest holder go what is of the largest of the others: a newcomer there gets in as well', () => {
-    const shares = new Shares<string>({ slots: 5, givesWay: 'youngest' });
-    const inside = (network: string, source: string) => [holder(network), holder(`${network} ${source}`)];
-    for (const [index, source] of ['a', 'a', 'b', 'a'].entries())
-      shares.take(`${source}${index}`, inside('large', source));
-    shares.take('x', inside('small', 'x'));
-    assert.deepEqual(shares.take('c', inside('large', 'c')), [{ item: 'a3', because: 'full' }]);
-    assert.deepEqual(shares.take('y', inside('other', 'y')), [{ item: 'a1', because: 'full' }]);
-    assert.deepEqual(shares.take('z', inside('small', 'z')), [{ item: 'c', because: 'full' }]);
-    // Now both networks have two, of a source each.
-    assert.deepEqual(shares.take('d', inside('large', 'd')), [{ item: 'd', because: 'full' }]);
-  });
-
-  it('count what takes many slots as so many, and let go of as much as is needed', () => {
-    const shares = new Shares<string>({ slots: 10, givesWay: 'youngest' });
-    for (const item of ['a1', 'a2']) shares.take(item, [holder('a')], 3);
-    shares.take('b1', [holder('b')], 4);
-    assert.equal(shares.hasRoom(0), true);
-    assert.equal(shares.hasRoom(1), false);
-    assert.deepEqual(shares.take('c1', [holder('c')], 1), [{ item: 'a2', because: 'full' }]);
-    assert.equal(shares.hasRoom(2), true);
-    assert.deepEqual(shares.take('d1', [holder('d')], 5), [{ item: 'd1', because: 'full' }]);
-    assert.deepEqual(shares.take('d2', [holder('d')], 2), []);
-    shares.release('b1');
-    assert.equal(shares.hasRoom(4), true);
-  });
-
-  it('let who has no holder give way to nobody, and take the place of who has more than it alone', () => {
-    for (const givesWay of ['eldest', 'youngest'] as const) {
-      const shares = new Shares<string>({ slots: 3, givesWay });
-      for (const item of ['a1', 'a2']) shares.take(item, [holder('a')]);
-      shares.take('x', []);
-      const [gone] = shares.take('y', []);
-      assert.deepEqual(gone, { item: givesWay === 'eldest' ? 'a1' : 'a2', because: 'full' });
-      assert.deepEqual(shares.take('z', []), [{ item: 'z', because: 'full' }]);
-      assert.deepEqual(shares.take('b', [holder('b')]).length, 1);
-      assert.ok(shares.has('x') && shares.has('y'));
-    }
-  });
 });

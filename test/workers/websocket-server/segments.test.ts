@@ -9,24 +9,18 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { constants, gunzipSync, inflateRawSync } from 'node:zlib';
-import { Registry } from 'prom-client';
-import type { ArchiveChunk, ArchiveSegment } from '../../../src/shared/archive/segment.js';
+import type { ArchiveChunk } from '../../../src/shared/archive/segment.js';
 import { hashOfToken, tokenLine } from '../../../src/shared/firehose/tokens.js';
 import { block } from '../../../src/shared/messages/index.js';
-import { Sources } from '../../../src/shared/net/sources.js';
 import { QUEUES } from '../../../src/shared/queues.js';
-import { Transfers } from '../../../src/workers/websocket-server/api/transfers.js';
-import { createNotificationServerMetrics } from '../../../src/workers/websocket-server/metrics.js';
-import type { ResponseStream } from '../../../src/workers/websocket-server/transport/index.js';
 import { archiveSealed } from '../../support/archived.js';
 import { listenToEvents } from '../../support/event-stream.js';
 import { allPages, eventsOf } from '../../support/history-pages.js';
-import { keptLog } from '../../support/logger.js';
 import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
-const { slots, perSource } = QUEUES.transfers.bounds;
+const { perSource } = QUEUES.transfers.bounds;
 
 /** More of a segment than what systems keep of a connection that nobody reads. */
 const LARGE = { segmentBytes: 24_000_000, blocks: 700, padding: 40_000 };
@@ -460,79 +454,3 @@ for (const transport of TRANSPORTS)
       assert.equal((await fetch(`${http}${segments[0]?.url}?token=blocks`)).status, 403);
     });
   });
-
-/** Who takes nothing. */
-class Stalled implements ResponseStream {
-  written = 0;
-  over = false;
-  #closed: () => void = () => {};
-
-  write(bytes: Uint8Array): void {
-    this.written += bytes.length;
-  }
-
-  bufferedBytes(): number {
-    return this.written;
-  }
-
-  end(): void {
-    this.close();
-  }
-
-  replace(): void {
-    this.close();
-  }
-
-  close(): void {
-    if (this.over) return;
-    this.over = true;
-    this.#closed();
-  }
-
-  onDrain(): void {}
-
-  onClose(callback: () => void): void {
-    this.#closed = callback;
-  }
-}
-
-describe('segments being sent', () => {
-  it('are let go of for who comes with less, where few sources have all that are sent', async (t) => {
-    const path = join(temporaryDirectory(t), 'segment');
-    const bytes = 1_000_000;
-    writeFileSync(path, Buffer.alloc(bytes));
-    const metrics = createNotificationServerMetrics(new Registry());
-    const transfers = new Transfers({
-      sources: new Sources(['10.0.0.0/8']),
-      logger: keptLog().logger,
-      metrics,
-    });
-    const part = { pieces: [{ bytes: { from: 0, to: bytes } }], plain: undefined };
-    const ended: string[] = [];
-    const open = (client: string) => {
-      const out = new Stalled();
-      t.after(() => out.close());
-      void transfers.open({ path, bytes } as ArchiveSegment, client)(part, out, ({ code }) => {
-        ended.push(`${client} ${code}`);
-        out.close();
-      });
-      return out;
-    };
-    for (let count = 0; count < slots - 3; count++) open(`203.0.${Math.floor(count / perSource)}.1`);
-    const trusted = Array.from({ length: 3 }, () => open('10.0.0.1'));
-    assert.equal(transfers.size, slots);
-    assert.throws(() => open('203.0.0.1'), { code: 'too_many_connections' });
-    // The first within its network.
-    const newcomers = ['203.0.0.2', '198.51.100.1', '198.51.100.2', '10.0.0.2'].map(open);
-    assert.deepEqual(
-      ended,
-      [0, 14, 13, 12].map((network) => `203.0.${network}.1 too_many_connections`),
-    );
-    await waitFor(() => newcomers.every(({ written }) => written > 0), { what: 'their bytes' });
-    for (const out of [...trusted, ...newcomers]) assert.equal(out.over, false);
-    assert.equal(transfers.size, slots);
-    const { values } = await metrics.transfers.get();
-    const counted = (wanted: string) => values.find(({ labels }) => labels.outcome === wanted)?.value;
-    assert.deepEqual([counted('displaced'), counted('refused')], [4, 1]);
-  });
-});

@@ -75,11 +75,9 @@ describe('what serves WebSockets', () => {
     const listener = chooseTransport('ws', []).listener(
       { tls: undefined, endpoint: '/p2p-ws', maxMessageBytes: 1024, idleSeconds: 120 },
       {
-        connected: () => {
-          counts.connected++;
-          return () => {
-            counts.disconnected++;
-          };
+        connected: () => ++counts.connected > 0,
+        disconnected: () => {
+          counts.disconnected++;
         },
         request: unused,
         upgrade: unused,

@@ -3,6 +3,7 @@
 import { Archive } from '../../../shared/archive/archive.js';
 import type { CursorScheme } from '../../../shared/firehose/cursor-scheme.js';
 import { History } from '../../../shared/firehose/history.js';
+import { type ConnectionLimits, trustedSources } from '../../../shared/net/connection-ledger.js';
 import type { Resource } from '../http/resource.js';
 import { Pages, type PagesComponents } from './pages.js';
 import { segmentListResource, segmentResource } from './segments.js';
@@ -11,6 +12,7 @@ import { Transfers } from './transfers.js';
 export interface HistoryApiOptions {
   /** How consumers are told where they are. */
   readonly scheme: CursorScheme;
+  readonly limits: ConnectionLimits;
 }
 
 export class HistoryApi {
@@ -24,8 +26,9 @@ export class HistoryApi {
     components: PagesComponents,
     private readonly options: HistoryApiOptions,
   ) {
-    this.#pages = new Pages(components);
-    this.#transfers = new Transfers(components);
+    const trusted = trustedSources(options.limits.trusted);
+    this.#pages = new Pages(components, trusted);
+    this.#transfers = new Transfers(components, trusted);
     const archive = { ...components, archive: () => this.#archive, transfers: this.#transfers };
     this.resources = [this.#pages.resource(), segmentListResource(archive), segmentResource(archive)];
   }

@@ -9,9 +9,7 @@ import { FeedProblem } from '../../../shared/firehose/problems.js';
 import { parseFeedQuery } from '../../../shared/firehose/query.js';
 import type { FeedRequest } from '../../../shared/firehose/request.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import { Shares } from '../../../shared/net/shares.js';
-import { holdersOf, type Provenance, type Sources } from '../../../shared/net/sources.js';
-import { Turns } from '../../../shared/net/turns.js';
+import { ConnectionLedger } from '../../../shared/net/connection-ledger.js';
 import { QUEUES } from '../../../shared/queues.js';
 import { filterOf } from '../feed/view.js';
 import { headerOf } from '../handshake.js';
@@ -22,6 +20,7 @@ import { PacedAnswer } from './paced-answer.js';
 import { Page, type PageOptions } from './page.js';
 
 const { atOnce, waiting, perSource, pageMs } = QUEUES.pages.bounds;
+const HOLDER = 'pages';
 const JSON_TYPE = 'application/json';
 
 /** Makes another reader of the history's files. */
@@ -30,27 +29,19 @@ export type OpenHistory = () => History;
 export interface PagesComponents {
   /** Behind the last frame that live clients have; undefined while none was ever heard of. */
   readonly end: () => Place | undefined;
-  readonly sources: Sources;
   readonly tokens: Tokens;
   readonly metrics: NotificationServerMetrics;
   readonly logger: Logger;
 }
 
-/** A page that somebody has asked for, until it is taken. */
-interface Slot {
-  readonly from: Provenance;
-  giveWay: () => void;
-}
-
 interface Job {
   readonly options: PageOptions;
   readonly answer: PacedAnswer;
-  readonly refuse: (problem: FeedProblem) => void;
 }
 
 export class Pages {
-  readonly #slots = new Shares<Slot>({ slots: waiting, givesWay: 'youngest' });
-  readonly #waiting = new Turns<Job>();
+  readonly #slots: ConnectionLedger;
+  readonly #waiting: Job[] = [];
   #working = 0;
   #open: OpenHistory | undefined;
   /** Readers of {@link #open} that have nothing to do. */
@@ -58,11 +49,17 @@ export class Pages {
   /** Finds where pages begin. */
   #finder: History | undefined;
 
-  constructor(private readonly components: PagesComponents) {}
+  /** One of the `trusted` sources may have more than its share. */
+  constructor(
+    private readonly components: PagesComponents,
+    trusted: readonly string[],
+  ) {
+    this.#slots = new ConnectionLedger({ max: waiting, perSource, trusted });
+  }
 
-  /** Pages that wait, are made, or are sent. */
+  /** Pages that are made or wait to be. */
   get size(): number {
-    return this.#slots.size;
+    return this.#slots.total;
   }
 
   resource(): Resource {
@@ -87,32 +84,15 @@ export class Pages {
     const options = this.#optionsOf(granted.request);
     const head = { status: 200, contentType: JSON_TYPE, headers: NOT_STORED };
     if (request.method === 'HEAD') return { ...head, stream: () => {} };
-    const slot = this.#slotFor(client);
+    if (!this.#slots.admit(HOLDER, client)) throw new FeedProblem('too_many_requests');
     return {
       ...head,
-      stream: (out, refuse) => {
-        const answer = new PacedAnswer(out, () => {
-          this.#waiting.delete(job);
-          this.#slots.release(slot);
-        });
-        const job = { options, answer, refuse };
-        slot.giveWay = () => refuse(new FeedProblem('too_many_requests'));
-        this.#waiting.add(job, slot.from);
+      stream: (out) => {
+        const answer = new PacedAnswer(out, () => this.#slots.release(HOLDER, client));
+        this.#waiting.push({ options, answer });
         this.#next();
       },
     };
-  }
-
-  /** Throws FeedProblem where nobody has more than `client`. */
-  #slotFor(client: string): Slot {
-    const { sources, metrics } = this.components;
-    const slot: Slot = { from: sources.of(client), giveWay: () => {} };
-    for (const { item } of this.#slots.take(slot, holdersOf(slot.from, perSource))) {
-      metrics.pages.inc({ outcome: item === slot ? 'refused' : 'displaced' });
-      if (item === slot) throw new FeedProblem('too_many_requests');
-      item.giveWay();
-    }
-    return slot;
   }
 
   /** Throws FeedProblem. */
@@ -136,7 +116,7 @@ export class Pages {
 
   #next(): void {
     if (this.#working >= atOnce) return;
-    const job = this.#waiting.next();
+    const job = this.#waiting.shift();
     if (job === undefined) return;
     this.#working++;
     const served = () => {
@@ -146,7 +126,7 @@ export class Pages {
     this.#serve(job).then(served, served);
   }
 
-  async #serve({ options, answer, refuse }: Job): Promise<void> {
+  async #serve({ options, answer }: Job): Promise<void> {
     const { logger, metrics } = this.components;
     try {
       const body = await this.#bodyOf(options, answer);
@@ -160,7 +140,8 @@ export class Pages {
     } catch (error) {
       logger.error({ err: error }, 'a page of the history could not be read');
       metrics.pages.inc({ outcome: 'failed' });
-      refuse(error instanceof FeedProblem ? error : new FeedProblem('internal'));
+      // Its head is out already.
+      answer.cut();
     }
   }
 

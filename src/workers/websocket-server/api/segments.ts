@@ -17,10 +17,9 @@ import {
   NOT_STORED,
   type Resource,
   refuseAsProblem,
-  type Streamed,
 } from '../http/resource.js';
 import type { Tokens } from '../tokens.js';
-import type { HttpRequest } from '../transport/index.js';
+import type { HttpRequest, ResponseStream } from '../transport/index.js';
 import { type Representation, representationOf } from './representation.js';
 import type { Transfers } from './transfers.js';
 
@@ -121,8 +120,8 @@ export function segmentResource({ archive, tokens, transfers }: SegmentsComponen
       const head = { status: 200, contentType: NDJSON, headers, length: to - from };
       if (request.method === 'HEAD') return { ...head, stream: () => {} };
       const send = transfers.open(segment, client);
-      const stream: Streamed['stream'] = (out, refuse) =>
-        void send(representation.part({ from, to }), out, refuse);
+      const stream: (out: ResponseStream) => void = (out) =>
+        void send(representation.part({ from, to }), out);
       if (range === undefined) return { ...head, stream };
       const where = ['content-range', `bytes ${from}-${to - 1}/${size}`] as const;
       return { ...head, status: 206, headers: [...headers, where], stream };

@@ -5,8 +5,7 @@ import type { ArchiveSegment } from '../../../shared/archive/segment.js';
 import { FeedProblem } from '../../../shared/firehose/problems.js';
 import { isMissing } from '../../../shared/journal/errors.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import { Shares } from '../../../shared/net/shares.js';
-import { holdersOf, type Sources } from '../../../shared/net/sources.js';
+import { ConnectionLedger } from '../../../shared/net/connection-ledger.js';
 import { QUEUES } from '../../../shared/queues.js';
 import type { NotificationServerMetrics } from '../metrics.js';
 import type { ResponseStream } from '../transport/index.js';
@@ -14,50 +13,47 @@ import { PacedAnswer } from './paced-answer.js';
 import { type FilePart, transfer } from './transfer.js';
 
 const { slots, perSource } = QUEUES.transfers.bounds;
+const HOLDER = 'transfers';
 
 export interface TransfersComponents {
-  readonly sources: Sources;
   readonly logger: Logger;
   readonly metrics: NotificationServerMetrics;
 }
 
-/** Sends a part of a segment. `refuse`: answers otherwise, where nothing is sent yet, and else cuts it off. */
-type Send = (
-  part: Omit<FilePart, 'fd'>,
-  out: ResponseStream,
-  refuse: (problem: FeedProblem) => void,
-) => Promise<void>;
-
-interface Slot {
-  giveWay: () => void;
-}
-
 export class Transfers {
-  readonly #slots = new Shares<Slot>({ slots, givesWay: 'youngest' });
+  readonly #slots: ConnectionLedger;
 
-  constructor(private readonly components: TransfersComponents) {}
+  /** One of the `trusted` sources may have more than its share. */
+  constructor(
+    private readonly components: TransfersComponents,
+    trusted: readonly string[],
+  ) {
+    this.#slots = new ConnectionLedger({ max: slots, perSource, trusted });
+  }
 
   /** Open files, and as many connections. */
   get size(): number {
-    return this.#slots.size;
+    return this.#slots.total;
   }
 
   /**
-   * Opens the file of `segment` for a client from `client`, and gives what sends a part of it and closes it, which must be called. Throws FeedProblem where there are too many and
-   * nobody has more than the client's source, or the file is gone by now.
+   * Opens the file of `segment` for a client from `client`, and gives what sends a part of it and closes it, which must be called. Throws FeedProblem where there are too many, or
+   * the file is gone by now.
    */
-  open(segment: ArchiveSegment, client: string): Send {
-    const slot = this.#slotFor(client);
+  open(
+    segment: ArchiveSegment,
+    client: string,
+  ): (part: Omit<FilePart, 'fd'>, out: ResponseStream) => Promise<void> {
+    if (!this.#slots.admit(HOLDER, client)) throw new FeedProblem('too_many_connections');
     let fd: number;
     try {
       fd = openFile(segment);
     } catch (error) {
-      this.#slots.release(slot);
+      this.#slots.release(HOLDER, client);
       throw error;
     }
-    return async (part, out, refuse) => {
+    return async (part, out) => {
       const answer = new PacedAnswer(out, () => {});
-      slot.giveWay = () => refuse(new FeedProblem('too_many_connections'));
       try {
         await transfer({ ...part, fd }, answer);
         answer.end();
@@ -71,20 +67,9 @@ export class Transfers {
         );
       } finally {
         closeSync(fd);
-        this.#slots.release(slot);
+        this.#slots.release(HOLDER, client);
       }
     };
-  }
-
-  #slotFor(client: string): Slot {
-    const { sources, metrics } = this.components;
-    const slot: Slot = { giveWay: () => {} };
-    for (const { item } of this.#slots.take(slot, holdersOf(sources.of(client), perSource))) {
-      metrics.transfers.inc({ outcome: item === slot ? 'refused' : 'displaced' });
-      if (item === slot) throw new FeedProblem('too_many_connections');
-      item.giveWay();
-    }
-    return slot;
   }
 }
 

@@ -9,7 +9,7 @@ import { monotonic } from '../../../shared/clock.js';
 import type { Place } from '../../../shared/firehose/cursor-scheme.js';
 import { QUEUES } from '../../../shared/queues.js';
 import type { LiveFrames } from './live-frames.js';
-import type { Reservation, Subscriber, Subscription } from './subscription.js';
+import type { Subscriber, Subscription } from './subscription.js';
 import type { Publish } from './topics.js';
 import { filterOf, linesOf, type View } from './view.js';
 
@@ -59,7 +59,7 @@ export class Batch {
     this.#sees = filterOf(view);
   }
 
-  subscription(reserved: Reservation): Subscription {
+  subscription(release: () => void): Subscription {
     return {
       view: this.view,
       seam: () => this.#compressing[0]?.from ?? this.#from ?? this.components.live(),
@@ -73,7 +73,7 @@ export class Batch {
         if (this.#subscribers.size === 0) this.#forget();
       },
       publishedAt: () => this.#publishedAt,
-      ...reserved,
+      release,
     };
   }
 

@@ -9,12 +9,11 @@ import type { StartPoint } from '../../../shared/firehose/request.js';
 import type { JournalledEntry } from '../../../shared/journal/entry.js';
 import type { Logger } from '../../../shared/logging/logger.js';
 import { nodeStatus } from '../../../shared/messages/index.js';
-import type { Provenance } from '../../../shared/net/sources.js';
 import type { NotificationServerMetrics } from '../metrics.js';
 import { LiveFrames } from './live-frames.js';
 import type { Outlet } from './outlet.js';
 import { Reader } from './reader.js';
-import { type Claim, Renderings } from './renderings.js';
+import { Renderings } from './renderings.js';
 import { Replays } from './replays.js';
 import { Stretches } from './stretches.js';
 import type { Subscription } from './subscription.js';
@@ -46,7 +45,6 @@ export interface Admitted {
   readonly subscription: Subscription;
   /** Undefined: with what comes from now on. */
   readonly started: Started | undefined;
-  readonly from: Provenance;
   /** Nothing comes of it. */
   release(): void;
 }
@@ -90,7 +88,6 @@ export class LiveFeed {
         metrics.deliveries.inc(deliveries);
       },
       moved: () => this.#replays.moved(),
-      displaced: (what) => metrics.displaced.inc({ what }),
     });
     this.#renderings.add(renderings);
     return renderings;
@@ -145,24 +142,18 @@ export class LiveFeed {
       view,
       start,
       strict,
-      from,
-      displaces = true,
-    }: {
-      readonly view: View;
-      readonly start?: StartPoint | undefined;
-      readonly strict: boolean;
-    } & Partial<Claim>,
+    }: { readonly view: View; readonly start?: StartPoint | undefined; readonly strict: boolean },
   ): Admitted {
     const end = this.components.live();
     if (this.#history === undefined || end === undefined)
       throw new FeedProblem('unavailable', 'the server has not heard of its publisher yet');
-    const subscription = renderings.subscription(view, { from, displaces });
+    const subscription = renderings.subscription(view);
     try {
       const started =
         start === undefined || start.type === 'now'
           ? undefined
           : this.#history.resolve(start, { end, strict });
-      return { subscription, started, from, release: () => subscription.release() };
+      return { subscription, started, release: () => subscription.release() };
     } catch (error) {
       subscription.release();
       if (error instanceof FeedProblem) throw error;
@@ -172,7 +163,7 @@ export class LiveFeed {
   }
 
   /** Serves a reader from now on, until its `close`. */
-  begin({ subscription, started, from }: Admitted, outlet: Outlet, limits: StreamLimits): Reader {
+  begin({ subscription, started }: Admitted, outlet: Outlet, limits: StreamLimits): Reader {
     const reader: Reader = new Reader(
       {
         logger: this.components.logger,
@@ -184,7 +175,7 @@ export class LiveFeed {
         demoted: () => this.components.metrics.demotions.inc(),
         closed: () => this.#readers.delete(reader),
       },
-      { subscription, outlet, from, next: started?.next ?? (subscription.seam() as Place) },
+      { subscription, outlet, next: started?.next ?? (subscription.seam() as Place) },
     );
     this.#readers.add(reader);
     reader.begin(() => {

@@ -10,7 +10,6 @@ import type { Place } from '../../../shared/firehose/cursor-scheme.js';
 import type { History } from '../../../shared/firehose/history.js';
 import { FeedProblem } from '../../../shared/firehose/problems.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import type { Provenance } from '../../../shared/net/sources.js';
 import { QUEUES } from '../../../shared/queues.js';
 import { gzip } from './batches.js';
 import type { Outlet } from './outlet.js';
@@ -41,14 +40,11 @@ export interface ReaderComponents {
 export interface ReaderInit {
   readonly subscription: Subscription;
   readonly outlet: Outlet;
-  /** Whose turns it has. */
-  readonly from: Provenance;
   /** Where it begins. */
   readonly next: Place;
 }
 
 export class Reader implements Replaying, Subscriber {
-  readonly from: Provenance;
   readonly #subscription: Subscription;
   readonly #outlet: Outlet;
   readonly #sees: (entry: Uint8Array) => boolean;
@@ -67,13 +63,11 @@ export class Reader implements Replaying, Subscriber {
     private readonly components: ReaderComponents,
     init: ReaderInit,
   ) {
-    const { subscription, outlet, from, next } = init;
-    this.from = from;
+    const { subscription, outlet, next } = init;
     this.#subscription = subscription;
     this.#outlet = outlet;
     this.#sees = filterOf(subscription.view);
     this.#next = next;
-    subscription.onGivenUp((problem) => this.end(problem));
   }
 
   /** Says `hello`, and what there is to know about the beginning. */

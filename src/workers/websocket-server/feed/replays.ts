@@ -3,8 +3,6 @@
  * turn gets a step, so that neither the live feed nor a reader with little to read waits for a thousand who want everything.
  */
 
-import type { Provenance } from '../../../shared/net/sources.js';
-import { Turns } from '../../../shared/net/turns.js';
 import { QUEUES } from '../../../shared/queues.js';
 
 const SLICE_MS = 2;
@@ -15,18 +13,17 @@ const MAX_COMPRESSING = QUEUES.stretches.bounds.compressing;
 export type Step = 'more' | 'live' | 'run' | 'done';
 
 export interface Replaying {
-  readonly from: Provenance;
   /** Reads and writes some more. Bounded. */
   step(): Step;
 }
 
 export class Replays {
   readonly #all = new Set<Replaying>();
-  /** Who has the next turns. */
-  readonly #runnable = new Turns<Replaying>();
+  /** Who has the next turns, in this order. */
+  readonly #runnable = new Set<Replaying>();
   /** Who waits for the live feed, or to compress. */
   readonly #ahead = new Set<Replaying>();
-  readonly #toCompress = new Turns<Replaying>();
+  readonly #toCompress = new Set<Replaying>();
   #compressing = 0;
   #scheduled: NodeJS.Immediate | undefined;
 
@@ -39,7 +36,7 @@ export class Replays {
     this.#all.add(reader);
     this.#ahead.delete(reader);
     this.#toCompress.delete(reader);
-    this.#runnable.add(reader, reader.from);
+    this.#runnable.add(reader);
     this.#schedule();
   }
 
@@ -54,7 +51,7 @@ export class Replays {
   /** The live feed has moved on. */
   moved(): void {
     if (this.#ahead.size === 0) return;
-    for (const reader of this.#ahead) this.#runnable.add(reader, reader.from);
+    for (const reader of this.#ahead) this.#runnable.add(reader);
     this.#ahead.clear();
     this.#schedule();
   }
@@ -62,7 +59,7 @@ export class Replays {
   /** Whether something may be compressed now; who asks in vain has a turn when there is room. One `compressed` each. */
   mayCompress(reader: Replaying): boolean {
     if (this.#compressing >= MAX_COMPRESSING) {
-      this.#toCompress.add(reader, reader.from);
+      this.#toCompress.add(reader);
       return false;
     }
     this.#compressing++;
@@ -71,8 +68,8 @@ export class Replays {
 
   compressed(): void {
     this.#compressing--;
-    const next = this.#toCompress.next();
-    if (next !== undefined) this.run(next);
+    const [first] = this.#toCompress;
+    if (first !== undefined) this.run(first);
   }
 
   stop(): void {
@@ -90,9 +87,10 @@ export class Replays {
 
   #turn(): void {
     const began = performance.now();
-    for (let reader = this.#runnable.next(); reader !== undefined; reader = this.#runnable.next()) {
+    for (const reader of this.#runnable) {
+      this.#runnable.delete(reader);
       const step = reader.step();
-      if (step === 'more') this.#runnable.add(reader, reader.from);
+      if (step === 'more') this.#runnable.add(reader);
       else if (step === 'live') this.#ahead.add(reader);
       else if (step === 'done') this.remove(reader);
       if (performance.now() - began >= SLICE_MS) return;

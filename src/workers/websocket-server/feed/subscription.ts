@@ -1,7 +1,6 @@
 /** A reader's share of what is rendered once for all. */
 
 import type { Place } from '../../../shared/firehose/cursor-scheme.js';
-import type { FeedProblem } from '../../../shared/firehose/problems.js';
 import type { View } from './view.js';
 
 /** Whoever topics reach. */
@@ -12,15 +11,7 @@ export interface Subscriber {
   dropped(): void;
 }
 
-/** What was reserved for a subscription. */
-export interface Reservation {
-  /** Gives it back. The subscription must have been left. */
-  release(): void;
-  /** Calls back where somebody with less has taken it, with what its reader is to be told: it is to leave and give it back. One callback. */
-  onGivenUp(callback: (problem: FeedProblem) => void): void;
-}
-
-export interface Subscription extends Reservation {
+export interface Subscription {
   readonly view: View;
   /**
    * Of the first frame that would reach who joins now: nothing before it will. Undefined while the stream of frames was never reached. What was published
@@ -31,4 +22,6 @@ export interface Subscription extends Reservation {
   leave(subscriber: Subscriber): void;
   /** When (monotonic) something was last published to it; 0: never. */
   publishedAt(): number;
+  /** Gives back what was reserved for it. It must have been left. */
+  release(): void;
 }

@@ -9,7 +9,7 @@ import type { Place } from '../../../shared/firehose/cursor-scheme.js';
 import { authorOf, type JournalledEntry, kindOf } from '../../../shared/journal/entry.js';
 import type { Form } from './form.js';
 import type { LiveFrames } from './live-frames.js';
-import type { Reservation, Subscriber, Subscription } from './subscription.js';
+import type { Subscriber, Subscription } from './subscription.js';
 import type { View } from './view.js';
 
 /** Sends a message to the topic's subscribers. */
@@ -54,7 +54,7 @@ export class Topics {
 
   constructor(private readonly components: TopicsComponents) {}
 
-  subscription(view: View, reserved: Reservation): Subscription {
+  subscription(view: View, release: () => void): Subscription {
     let joined: readonly Topic[] = [];
     return {
       view,
@@ -67,7 +67,7 @@ export class Topics {
         joined = [];
       },
       publishedAt: () => joined.reduce((newest, { publishedAt }) => Math.max(newest, publishedAt), 0),
-      ...reserved,
+      release,
     };
   }
 

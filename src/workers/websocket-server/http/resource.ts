@@ -15,9 +15,9 @@ interface Whole extends Head {
   readonly body: string | Uint8Array;
 }
 
-export interface Streamed extends Head {
-  /** Writes the body, from the turn of the answer on. Not called for a HEAD. `refuse`: answers with the problem instead, where nothing is written yet, and else cuts it off. */
-  readonly stream: (out: ResponseStream, refuse: (problem: FeedProblem) => void) => void;
+interface Streamed extends Head {
+  /** Writes the body, from the turn of the answer on. Not called for a HEAD. */
+  readonly stream: (out: ResponseStream) => void;
   /** Bytes of it, where they are known. */
   readonly length?: number;
 }
@@ -26,7 +26,7 @@ export interface Streamed extends Head {
 export type Answer = Whole | Streamed;
 
 /** How a resource says that it does not do what it is asked. */
-export type Refuse = (problem: FeedProblem, request: HttpRequest) => Whole;
+export type Refuse = (problem: FeedProblem, request: HttpRequest) => Answer;
 
 export interface Asked {
   readonly request: HttpRequest;
@@ -48,7 +48,7 @@ export interface Resource {
 
 export const NOT_STORED: Headers = [['cache-control', 'no-store']];
 
-export const plain = (status: number, body: string, headers: Headers = NOT_STORED): Whole => ({
+export const plain = (status: number, body: string, headers: Headers = NOT_STORED): Answer => ({
   status,
   contentType: 'text/plain',
   body,

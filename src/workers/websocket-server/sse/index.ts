@@ -2,7 +2,6 @@
 
 import { MAX_PEERS } from '../../../shared/firehose/parameters.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import type { Sources } from '../../../shared/net/sources.js';
 import type { Admission } from '../admission.js';
 import type { DescriptorPolicy } from '../descriptor-policy.js';
 import type { LiveFeed } from '../feed/live-feed.js';
@@ -19,7 +18,6 @@ export interface SseComponents {
   readonly admission: Admission;
   readonly descriptors: DescriptorPolicy;
   readonly origins: AllowedOrigins;
-  readonly sources: Sources;
   readonly tokens: Tokens;
   /** Bytes that may wait for a stream that is live. */
   readonly clientBuffer: number;

@@ -6,9 +6,7 @@ import { FeedProblem } from '../../../shared/firehose/problems.js';
 import { parseFeedQuery } from '../../../shared/firehose/query.js';
 import type { FeedRequest } from '../../../shared/firehose/request.js';
 import type { Logger } from '../../../shared/logging/logger.js';
-import type { Sources } from '../../../shared/net/sources.js';
 import type { Admission, Place } from '../admission.js';
-import { MOST_BEHIND_BYTES } from '../clients.js';
 import type { DescriptorPolicy } from '../descriptor-policy.js';
 import type { Admitted, LiveFeed } from '../feed/live-feed.js';
 import type { Reader } from '../feed/reader.js';
@@ -47,7 +45,6 @@ export interface EventsComponents {
   readonly admission: Admission;
   readonly descriptors: DescriptorPolicy;
   readonly origins: AllowedOrigins;
-  readonly sources: Sources;
   readonly tokens: Tokens;
   /** Of every stream. */
   readonly limits: StreamLimits;
@@ -98,7 +95,7 @@ export class EventsResource implements Resource {
     if (request.method === 'HEAD') return { ...head, stream: () => {} };
     const place = this.#placeFor(client, grant.token);
     try {
-      const admitted = this.#admitted(grant.request, client);
+      const admitted = this.#admitted(grant.request);
       return { ...head, stream: (out) => this.#begin(out, { place, admitted, grant }) };
     } catch (error) {
       place.leave();
@@ -132,10 +129,9 @@ export class EventsResource implements Resource {
   }
 
   /** Throws FeedProblem. */
-  #admitted({ oneEvent, start, strict, kinds, peers }: FeedRequest, client: string): Admitted {
+  #admitted({ oneEvent, start, strict, kinds, peers }: FeedRequest): Admitted {
     const view = { form: oneEvent ? UNNAMED : NAMED, kinds, peers, gzip: false };
-    const { feed, renderings, sources } = this.components;
-    return feed.admit(renderings, { view, start, strict, from: sources.of(client) });
+    return this.components.feed.admit(this.components.renderings, { view, start, strict });
   }
 
   #begin(out: ResponseStream, { place, admitted, grant }: Accepted): void {
@@ -169,11 +165,6 @@ export class EventsResource implements Resource {
     if (gone) return;
     const begun = reader;
     streams.add(stream, { token, reader: begun });
-    place.onTaken(() => {
-      metrics.displaced.inc({ what: 'connection' });
-      if (out.bufferedBytes() > MOST_BEHIND_BYTES) out.close();
-      else begun.end(new FeedProblem('too_many_connections'));
-    });
     place.confirm((granted) => {
       metrics.eventStreamRequests.inc({ outcome: granted ? 'accepted' : 'limit' });
       if (!granted) begun.end(new FeedProblem('too_many_connections'));

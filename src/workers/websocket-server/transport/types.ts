@@ -41,7 +41,7 @@ export interface StreamedAnswer extends AnswerHead {
   readonly length?: number;
   /**
    * Called once, in the turn of the answer, unless the request is a HEAD or the status 304: these have no body. Where the client is gone
-   * already too, and then told so. The head is sent with the first bytes, and not before. From here on the connection is no longer among those that
+   * already too, and then told so. The head is sent with the first bytes. From here on the connection is no longer among those that
    * `connected` counted: whoever streams counts it, as a WebSocket is counted.
    */
   readonly stream: (out: ResponseStream) => void;
@@ -58,8 +58,6 @@ export interface ResponseStream {
   bufferedBytes(): number;
   /** Sends what is queued, and ends. Before all of the length is written it cuts the connection, so that the client sees that something is missing. */
   end(): void;
-  /** Another answer in place of this one, and its end. Where the head is sent already it cuts the connection. */
-  replace(answer: WholeAnswer): void;
   /** Cuts the connection and forgets what is queued. */
   close(): void;
   /** Calls back when the system took what was queued. One callback. Comes for certain where `bufferedBytes` was at 65,536 or more. */
@@ -91,10 +89,11 @@ export interface TransportSocket<Data> {
 
 export interface TransportHandlers<Data> {
   /**
-   * A connection has come, before it has said anything: undefined has it closed. Only transports that see connections ask; then what is given back is
-   * called once, when the connection is gone or has become a WebSocket or a streamed answer. `close` cuts it before that.
+   * A connection has come, before it has said anything: false has it closed. Only transports that see connections ask; then each
+   * `true` is followed by one `disconnected`, when the connection is gone or has become a WebSocket or a streamed answer.
    */
-  connected(address: string, close: () => void): (() => void) | undefined;
+  connected(address: string): boolean;
+  disconnected(address: string): void;
   request(request: HttpRequest): HttpAnswer;
   /**
    * A request to the endpoint that may be a handshake: its socket's data, or why it is none. A browser shows its page neither status nor

@@ -71,25 +71,25 @@ export class UwsStream implements ResponseStream {
   #blocked = false;
   #ending = false;
   #over = false;
-  /** Undefined once it is sent. */
-  #head: Pick<WholeAnswer, 'status' | 'headers'> | undefined;
   readonly #length: number | undefined;
   /** Bytes of the length still to be written. */
   #left: number;
   #drained: () => void = () => {};
   #closed: () => void = () => {};
 
-  /** `over`: it is, and its callback has not been called yet. */
+  /** `over`: it is, and its callback has not been called yet. Begins the answer; what is written in this turn goes with its head. */
   constructor(
     private readonly response: HttpResponse,
     answer: StreamedAnswer,
     private readonly over: (stream: UwsStream) => void,
   ) {
-    this.#head = answer;
     this.#length = answer.length;
     this.#left = answer.length ?? Number.POSITIVE_INFINITY;
     response.onAborted(() => this.#finish());
     response.onWritable(() => this.#writable());
+    writeHead(response, answer);
+    // It has no way to end the connection behind a body in parts: who is told so does, and who is silent is cut.
+    response.writeHeader('Connection', 'close');
   }
 
   write(bytes: Uint8Array): void {
@@ -115,19 +115,6 @@ export class UwsStream implements ResponseStream {
     if (!this.#blocked) this.#end();
   }
 
-  replace(answer: WholeAnswer): void {
-    if (this.#over) return;
-    if (this.#head === undefined) {
-      this.close();
-      return;
-    }
-    this.response.cork(() => {
-      writeHead(this.response, answer);
-      this.response.end(answer.body, true);
-    });
-    this.#finish();
-  }
-
   close(): void {
     // Tells that it is aborted.
     if (!this.#over) this.response.close();
@@ -149,7 +136,6 @@ export class UwsStream implements ResponseStream {
   /** Gives the library bytes; false: it, or they here, wait for the system. */
   #hand(bytes: Uint8Array): boolean {
     this.response.cork(() => {
-      this.#begin();
       if (this.#length === undefined) this.#handChunk(bytes);
       else this.#handPart(bytes, this.#length);
     });
@@ -197,18 +183,9 @@ export class UwsStream implements ResponseStream {
   #end(): void {
     if (this.#over || (this.#length ?? 0) > 0) return;
     this.response.cork(() => {
-      this.#begin();
       this.response.end();
     });
     this.#finish();
-  }
-
-  #begin(): void {
-    if (this.#head === undefined) return;
-    writeHead(this.response, this.#head);
-    // It has no way to end the connection behind a body in parts: who is told so does, and who is silent is cut.
-    this.response.writeHeader('Connection', 'close');
-    this.#head = undefined;
   }
 
   #finish(): void {

@@ -50,14 +50,12 @@ export interface StreamComponents {
   readonly chunks: Chunks;
 }
 
-/** The body of an answer. */
+/** The body of an answer, whose head is sent at once. */
 export class WsStream implements ResponseStream {
   readonly #visitor: Visitor;
   readonly #raw: Socket;
   /** Undefined where the body is as long as was told, or ends with the connection, as HTTP/1.0 has it. */
-  #chunks: Chunks | undefined;
-  /** Its head is sent. */
-  #begun = false;
+  readonly #chunks: Chunks | undefined;
   /** Bytes still to come of those that were told. */
   #left: number;
   #over = false;
@@ -66,16 +64,18 @@ export class WsStream implements ResponseStream {
 
   /** `over`: it is, and its callback has not been called yet. */
   constructor(
-    private readonly components: StreamComponents,
-    private readonly answer: StreamedAnswer,
+    { visitor, response, chunks }: StreamComponents,
+    answer: StreamedAnswer,
     private readonly over: (stream: WsStream) => void,
   ) {
-    const { visitor } = components;
     const { raw } = visitor;
     const { length } = answer;
     this.#visitor = visitor;
     this.#raw = raw;
     this.#left = length ?? Number.POSITIVE_INFINITY;
+    writeHead(response, answer, length);
+    response.flushHeaders();
+    this.#chunks = response.chunkedEncoding ? chunks : undefined;
     visitor.goOn();
     // Who has closed its side may still wait for the rest of a file; of what has no end nothing else would tell that it is gone.
     if (length === undefined) raw.once('end', () => this.close());
@@ -88,7 +88,6 @@ export class WsStream implements ResponseStream {
 
   write(bytes: Uint8Array): void {
     if (this.#over || bytes.length === 0) return;
-    this.#begin();
     const some = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes;
     this.#left -= some.length;
     this.#raw.write(this.#chunks?.of(some) ?? some);
@@ -105,19 +104,8 @@ export class WsStream implements ResponseStream {
       this.close();
       return;
     }
-    this.#begin();
     if (this.#chunks !== undefined) this.#raw.write(LAST_CHUNK);
     this.#visitor.end();
-    this.#finish();
-  }
-
-  replace(answer: WholeAnswer): void {
-    if (this.#over) return;
-    if (this.#begun) {
-      this.close();
-      return;
-    }
-    answerWhole(this.components.response, answer);
     this.#finish();
   }
 
@@ -132,15 +120,6 @@ export class WsStream implements ResponseStream {
 
   onClose(callback: () => void): void {
     this.#closed = callback;
-  }
-
-  #begin(): void {
-    if (this.#begun) return;
-    this.#begun = true;
-    const { response, chunks } = this.components;
-    writeHead(response, this.answer, this.answer.length);
-    response.flushHeaders();
-    this.#chunks = response.chunkedEncoding ? chunks : undefined;
   }
 
   #finish(): void {

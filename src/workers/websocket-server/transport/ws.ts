@@ -148,8 +148,8 @@ class WsListener<Data> implements Listener, WsHome<Data> {
 
   /** Counts it, from before a TLS handshake on. */
   #connection(socket: Socket): void {
-    const left = this.handlers.connected(addressOf(socket), () => socket.destroy());
-    if (left === undefined) {
+    const address = addressOf(socket);
+    if (!this.handlers.connected(address)) {
       socket.destroy();
       return;
     }
@@ -161,7 +161,7 @@ class WsListener<Data> implements Listener, WsHome<Data> {
       here = false;
       // Those that are reset before they are accepted have no address, and so one key.
       if (this.#visits.get(key) === leave) this.#visits.delete(key);
-      left();
+      this.handlers.disconnected(address);
     };
     this.#visits.set(key, leave);
     socket.once('close', leave);

@@ -183,21 +183,6 @@ describe('many readers', () => {
     await turnsUntil(() => replaying.every(({ frames }) => frames.at(-1)?.n === last), 'all to be live');
     for (const outlet of replaying) assert.deepEqual(numbers(outlet), range(1, last));
   });
-
-  for (const view of [{}, { batchMs: 50, gzip: true }])
-    it(`of one network replay beside one of another, who has as many turns as all of them${'gzip' in view ? ', compressed' : ''}`, async (t) => {
-      const { announce, join } = testFeed(t);
-      for (let index = 0; index < 40; index++) announce(...Array(10).fill(BLOCK));
-      const crowd = Array.from({ length: 100 }, (_, index) =>
-        join({ type: 'oldest' }, view, undefined, { network: 'crowd', source: `crowd ${index % 10}` }),
-      );
-      const one = join({ type: 'oldest' }, view, undefined, { network: 'one', source: 'one' });
-      await turnsUntil(() => one.frames.length === 400, 'the one to be done');
-      const others = crowd.reduce((sum, { frames }) => sum + frames.length, 0);
-      // Had each of them as many turns, they would be done too; what one has compressed others need not.
-      assert.ok(others < (crowd.length * 400) / 4, `${others} frames of others`);
-      await turnsUntil(() => crowd.every(({ frames }) => frames.length === 400), 'the crowd to be done');
-    });
 });
 
 describe('what the live feed holds', () => {
