@@ -73,13 +73,16 @@ export function createAnnouncements(
       // What is told from now on is not taken, so that none of it is taken and lost.
       const said = neighbours.chain.unsubscribe().then(() => announcer.idle());
       const milliseconds = Math.max(1, Math.min(LAST_WORDS_MS, deadline - monotonic()));
-      const isSaid = await pTimeout(
-        said.then(() => true),
-        { milliseconds, message: false },
-      );
-      if (isSaid !== true)
-        logger.warn('the stop did not wait for all that the chain had told to be announced');
-      await announcer.stop();
+      try {
+        const isSaid = await pTimeout(
+          said.then(() => true),
+          { milliseconds, message: false },
+        );
+        if (isSaid !== true)
+          logger.warn('the stop did not wait for all that the chain had told to be announced');
+      } finally {
+        await announcer.stop();
+      }
     },
     health: [{ resource: 'data hub', check: async () => announcer.dataHubHealth() }],
   };
