@@ -162,7 +162,7 @@ class Reading {
 
   /** The token allows no history: a feed that had begun goes on without, rather than not at all. */
   #goFromNow(): boolean {
-    if (!this.#everBegan || !this.position.goFromNow()) return false;
+    if (this.options.strict || !this.#everBegan || !this.position.goFromNow()) return false;
     this.#missing = true;
     return true;
   }

@@ -32,6 +32,9 @@ export function checkTold(options: FeedOptions | PlainFeedOptions): void {
   for (const [name, value] of Object.entries(options)) checkOption(name, value, plain);
   checkNames('kinds', kinds);
   checkNames('peers', peers);
+  // As of a file with an end of line: no header takes it, and in a URL a secret gets into logs.
+  if (options.token !== undefined && /\p{Cc}/u.test(options.token))
+    throw new TypeError('token has an end of line, or another control character');
   if (options.plain) return;
   const { cursor, since } = options;
   if (cursor !== undefined && typeof cursor !== 'string' && !isStore(cursor))

@@ -15,6 +15,7 @@ for (const [options, said] of [
   [{ Cursor: 'oldest' }, /^Cursor is no option/],
   [{ kinds: [] }, /^kinds is empty: leave it out for all$/],
   [{ peers: [] }, /^peers is empty: leave it out for all$/],
+  [{ token: 'secret\n' }, /^token has an end of line, or another control character$/],
   [{ kinds: 'block' }, /^kinds must be a list of names$/],
   [{ kinds: [''] }, /^kinds must be a list of names$/],
   [{ peers: [7] }, /^peers must be a list of names$/],
