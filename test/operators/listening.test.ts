@@ -8,10 +8,22 @@ import { launchServer } from '../support/server-process.js';
 
 const LISTENING = '0A';
 
+/** Nothing of a process that has ended meanwhile, as the one that makes the archive does. */
+function unlessEnded<T>(look: () => T[]): T[] {
+  try {
+    return look();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /** A process and those that it started, theirs included. */
 function familyOf(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  const children = unlessEnded(() => readdirSync(`/proc/${pid}/task`)).flatMap((task) =>
+    unlessEnded(() =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    ),
   );
   return [pid, ...children.flatMap(familyOf)];
 }
@@ -19,7 +31,7 @@ function familyOf(pid: number): number[] {
 /** Inodes of the sockets that processes have open. */
 function socketsOf(pids: readonly number[]): Set<string> {
   const targets = pids.flatMap((pid) =>
-    readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    unlessEnded(() => readdirSync(`/proc/${pid}/fd`)).map((fd) => {
       try {
         return readlinkSync(`/proc/${pid}/fd/${fd}`);
       } catch {
