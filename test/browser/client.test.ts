@@ -48,13 +48,13 @@ describe('the consumers’ library', () => {
       const { feed } = await import('/node_modules/teranode-p2p-feed/dist/index.js');
       window.events = [];
       window.failures = [];
-      window.held = new Promise((resolve) => (window.release = resolve));
+      const released = new Promise((resolve) => (window.release = resolve));
       window.ended = (async () => {
-        const options = ${JSON.stringify(options)};
+        const { held, ...options } = ${JSON.stringify(options)};
         const onFailure = ({ reason, code }) => window.failures.push([reason, code]);
         for await (const event of feed({ retryMs: 200, ...options, onFailure })) {
           window.events.push(event);
-          if (options.held) await window.held;
+          if (held) await released;
         }
       })().catch(({ name, code, detail }) => ({ name, code, detail }));
     })()`);
