@@ -10,7 +10,6 @@ import { openFeed, serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 const TOPIC = 'teranode/bitcoin/1.0.0/regtest-block';
-/** Of each flooder: some 2.4 MB/s of the 32 that a connection may send. */
 /** Some 29 of the 32 MB/s that a connection may send. */
 const PER_SECOND = 900;
 const SECONDS = 14;

@@ -10,7 +10,7 @@ import type { JournalReader } from '../journal/reader.js';
 /** Bytes of entries that are looked through at the most, and at once. */
 const LOOKED_BYTES = 8 * 1024 * 1024;
 const PART_BYTES = 262_144;
-/** Parts of which is remembered what is in them, so that whoever asks for one time after the other has each read once. */
+/** Parts of which is remembered what is in them, by where they begin: who asks from the same place again has none of them read. */
 const MAX_PARTS = 2048;
 
 /** Between two entries: the next, and the sequence number of the next with a frame. */
