@@ -328,12 +328,20 @@ function unlessUnavailable(error: unknown): undefined {
 }
 
 /** Sum of one metric over all labels and processes. */
-export async function metricSum(servers: NotificationServers, name: string): Promise<number> {
-  return (await metricsOf(servers, name)).reduce((sum, value) => sum + value, 0);
+export async function metricSum(
+  servers: NotificationServers,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  return (await metricsOf(servers, name, labels)).reduce((sum, value) => sum + value, 0);
 }
 
-/** A figure of each process, in their order. */
-export async function metricsOf(servers: NotificationServers, name: string): Promise<number[]> {
+/** A figure of each process, in their order; of what has `labels` alone. */
+export async function metricsOf(
+  servers: NotificationServers,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number[]> {
   const answers = await Promise.all(
     servers.metricSources.map((source) =>
       // A busy process may be late once.
@@ -341,9 +349,10 @@ export async function metricsOf(servers: NotificationServers, name: string): Pro
     ),
   );
   return answers.map(({ metrics }) =>
-    (metrics as { name: string; values: { value: number }[] }[])
+    (metrics as { name: string; values: { value: number; labels: Record<string, string> }[] }[])
       .filter((metric) => metric.name === name)
       .flatMap(({ values }) => values)
+      .filter((value) => Object.entries(labels).every(([label, wanted]) => value.labels[label] === wanted))
       .reduce((sum, { value }) => sum + value, 0),
   );
 }

@@ -12,7 +12,7 @@ import { waitFor } from '../../support/wait.js';
 
 const PEER = '12D3KooWJ1VtwjXHmd4jvnA8nYGdkXnCJtS9RzUi2vEJJmoCNkkJ';
 const PADDING = 'x'.repeat(20_000);
-const { scannedBytes } = QUEUES.pages.bounds;
+const { perSource, scannedBytes } = QUEUES.pages.bounds;
 
 const numbered = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -138,7 +138,30 @@ for (const transport of TRANSPORTS)
       }
       asking = false;
       await Promise.all(asked);
-      assert.ok((await metricSum(servers, 'teranode_p2p_history_pages_total')) > 0);
+      // Their heads are out before they are made.
+      const counted = () => metricSum(servers, 'teranode_p2p_history_pages_total', { outcome: 'made' });
+      await waitFor(async () => (await counted()) > 0, { what: 'a page that was made' });
+    });
+
+    it('are refused to a source that asks for too many at once, and counted', async (t) => {
+      const { feed, http, servers } = await serve(t, { p2p_websocket_trusted_source_cidrs: ['none'] });
+      await heard(http, feed.blocks(10));
+      const told = new Map<number, number>();
+      await waitFor(
+        async () => {
+          const asked = Array.from({ length: 4 * perSource }, async () => {
+            const response = await fetch(`${http}/api/v1/events`);
+            await response.arrayBuffer();
+            told.set(response.status, (told.get(response.status) ?? 0) + 1);
+          });
+          await Promise.all(asked);
+          return told.has(429);
+        },
+        { what: 'a refusal' },
+      );
+      assert.deepEqual([...told.keys()].sort(), [200, 429]);
+      const refused = await metricSum(servers, 'teranode_p2p_history_pages_total', { outcome: 'refused' });
+      assert.equal(refused, told.get(429));
     });
 
     it('tell what is missing of a damaged segment, in its place, in both orders', async (t) => {

@@ -16,7 +16,7 @@ import { QUEUES } from '../../../src/shared/queues.js';
 import { archiveSealed } from '../../support/archived.js';
 import { listenToEvents } from '../../support/event-stream.js';
 import { allPages, eventsOf } from '../../support/history-pages.js';
-import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { listen, metricSum, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -427,6 +427,10 @@ for (const transport of TRANSPORTS)
       }
       const refused = await fetch(http + path);
       assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1']);
+      assert.equal(
+        await metricSum(servers, 'teranode_p2p_segment_transfers_total', { outcome: 'refused' }),
+        1,
+      );
       readers[0]?.destroy();
       await waitFor(
         async () => (await fetch(http + path, { headers: { range: 'bytes=0-1' } })).status === 206,

@@ -84,7 +84,10 @@ export class Pages {
     const options = this.#optionsOf(granted.request);
     const head = { status: 200, contentType: JSON_TYPE, headers: NOT_STORED };
     if (request.method === 'HEAD') return { ...head, stream: () => {} };
-    if (!this.#slots.admit(HOLDER, client)) throw new FeedProblem('too_many_requests');
+    if (!this.#slots.admit(HOLDER, client)) {
+      this.components.metrics.pages.inc({ outcome: 'refused' });
+      throw new FeedProblem('too_many_requests');
+    }
     return {
       ...head,
       stream: (out) => {

@@ -44,7 +44,10 @@ export class Transfers {
     segment: ArchiveSegment,
     client: string,
   ): (part: Omit<FilePart, 'fd'>, out: ResponseStream) => Promise<void> {
-    if (!this.#slots.admit(HOLDER, client)) throw new FeedProblem('too_many_connections');
+    if (!this.#slots.admit(HOLDER, client)) {
+      this.components.metrics.transfers.inc({ outcome: 'refused' });
+      throw new FeedProblem('too_many_connections');
+    }
     let fd: number;
     try {
       fd = openFile(segment);
