@@ -61,6 +61,11 @@ export class Reader {
     return this.heard.at(-1)?.open === true;
   }
 
+  /** It has no connection, and waits for no answer: what was on its way from a server that is dead has come. */
+  get parted(): boolean {
+    return this.#connection === undefined;
+  }
+
   /** It is served, or refused, as the newest edition of the file of tokens has it. */
   get settled(): boolean {
     const { key, wish, open } = this;

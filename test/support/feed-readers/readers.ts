@@ -91,9 +91,9 @@ export class ReaderCrowd {
     );
   }
 
-  /** Whether none is connected. */
+  /** Whether none is connected, or about to be. */
   get parted(): boolean {
-    return this.#readers.every(({ reader }) => !reader.open);
+    return this.#readers.every(({ reader }) => reader.parted);
   }
 
   /** How often they were served, all together: while it stays, nobody was cut. */
