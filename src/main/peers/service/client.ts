@@ -81,8 +81,8 @@ const CALLS_A_SECOND = QUEUES.registryUpdates.bounds.callsPerSecond;
 /** Go's P2P service has low peers reconsidered; nobody else does where it is replaced. */
 const RECONSIDER_EVERY_MS = 60_000;
 const RECONSIDER_SECONDS = 300n;
-/** What is left is told within this at the stop. */
-const FAREWELL_MS = 1_000;
+/** What is left is told within this at the stop: long enough for a busy service, and what one that hangs takes of Kafka's part of `shutdown_timeout`. */
+const FAREWELL_MS = 3_000;
 
 /** What is done now and then. */
 type Due = 'flush' | 'bans' | 'bytes' | 'legacy' | 'reconsider';
@@ -143,7 +143,7 @@ export class RegistryClient {
     this.#turns.start(0);
   }
 
-  /** Tells the service, if it is there, what waits and that nobody is connected any more; within a second, and by `deadline` (monotonic). */
+  /** Tells the service, if it is there, what waits and that nobody is connected any more; within three seconds, and by `deadline` (monotonic). */
   async stop(deadline = Number.POSITIVE_INFINITY): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
