@@ -173,7 +173,7 @@ export const CONTROL_LAYOUTS: Readonly<Record<string, ControlLayout>> = {
     fields: CURSOR_FRAME,
   },
   error: {
-    doc: 'Why the server ends the stream: its last frame.',
+    doc: 'Why the server ends the stream: its last frame before a close with 1013 or 44xx. The other close codes, and the end of an event stream of a server that is stopped, come without one.',
     fields: ERROR,
   },
 };

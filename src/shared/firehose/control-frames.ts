@@ -50,7 +50,7 @@ export interface CursorFrame {
   readonly cursor: string;
 }
 
-/** The last frame before the server ends a stream. */
+/** The last frame where the server ends a stream for a reason of that stream's, not as it is stopped itself. */
 export interface ErrorFrame extends ProblemExtra {
   readonly type: 'error';
   readonly code: ProblemCode;

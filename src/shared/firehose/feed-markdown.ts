@@ -85,8 +85,8 @@ const TABLES: Readonly<Record<string, () => string>> = {
     ),
   'close codes': () =>
     table(
-      ['code', 'when', 'what a client does'],
-      CLOSE_CODES.map(({ code, text, remedy }) => [String(code), text, remedy]),
+      ['code', 'when', '`error` frame before it', 'what a client does'],
+      CLOSE_CODES.map(({ code, text, error, remedy }) => [String(code), text, error, remedy]),
     ),
 };
 
