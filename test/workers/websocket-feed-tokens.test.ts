@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { hashOfToken } from '../../src/shared/firehose/tokens.js';
+import { listenToEvents } from '../support/event-stream.js';
 import { feedClient, hears, refusedWith } from '../support/feed-client.js';
-import { serveNotifications, TRANSPORTS } from '../support/notifications.js';
+import { metricSum, serveNotifications, TRANSPORTS } from '../support/notifications.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 
@@ -74,12 +75,13 @@ for (const transport of TRANSPORTS)
     });
 
     it('ends for whose token is taken out of the file, and for nobody else', async (t) => {
-      const { feed, path, url } = await serve(t, line('stays') + line('goes'));
+      const { feed, path, url, http, servers } = await serve(t, line('stays') + line('goes'));
       const going = await Promise.all(
         ['', 'meta=true', 'kinds=block'].map((query) =>
           feedClient(t, url, query, { headers: bearer('goes') }),
         ),
       );
+      const stream = await listenToEvents(t, `${http}/events`, bearer('goes'));
       const staying = await feedClient(t, url, '', { headers: bearer('stays') });
       writeFileSync(path, line('stays'));
       for (const client of going)
@@ -88,6 +90,13 @@ for (const transport of TRANSPORTS)
         going.map(({ code, reason }) => [code, reason]),
         Array(3).fill([4401, 'token_unknown']),
       );
+      await waitFor(() => stream.ended, { what: 'the end of the event stream' });
+      assert.deepEqual(
+        stream.called('error').map(({ code }) => code),
+        ['token_unknown'],
+      );
+      const told = { code: 'token_unknown' };
+      assert.equal(await metricSum(servers, 'teranode_p2p_websocket_feed_refusals_total', told), 4);
       await hears(staying, feed.announce({ kind: 'block' }));
       assert.equal((await refusedWith(url, '', bearer('goes'))).status, 401);
     });

@@ -322,8 +322,8 @@ for (const transport of TRANSPORTS)
       assert.equal((await fetch(`${http}/p2p-ws?kinds=block`)).status, 426);
       assert.equal(
         await metricSum(servers, 'teranode_p2p_websocket_feed_refusals_total'),
-        cases.length * 2,
-        'each handshake is counted',
+        cases.length * 3,
+        'each handshake is counted, and each request that asks why',
       );
       const lenient = await feedClient(t, url, `cursor=${unknown}`);
       await waitFor(() => lenient.frames().length > 0, { what: 'the oldest' });

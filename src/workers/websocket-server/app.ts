@@ -36,7 +36,9 @@ export interface AppParts {
   readonly descriptors: DescriptorPolicy;
   readonly proxies: TrustedProxies;
   readonly origins: AllowedOrigins;
-  /** What there is beside the endpoint. */
+  /** The feed beside the endpoint: who is refused it is counted by the code. */
+  readonly feed: readonly Resource[];
+  /** What else there is. */
   readonly resources: readonly Resource[];
   readonly metrics: NotificationServerMetrics;
   readonly logger: Logger;
@@ -59,18 +61,20 @@ const refusalOf = (route: Route | undefined) => route?.resource.refuse ?? refuse
 
 export class NotificationApp implements TransportHandlers<Client> {
   readonly #router: Router;
+  readonly #endpoint: Route;
+  readonly #feed: ReadonlySet<Resource>;
 
   constructor(private readonly parts: AppParts) {
-    this.#router = new Router([
-      {
-        path: ENDPOINT,
-        // Whoever asks for something of the feed is told by its codes why it cannot be had.
-        refuse: (problem, request) =>
-          request.query === '' ? refusePlainly(problem, request) : refuseAsProblem(problem, request),
-        answer: ({ request }) => this.#endpoint(request),
-      },
-      ...parts.resources,
-    ]);
+    const endpoint: Resource = {
+      path: ENDPOINT,
+      // Whoever asks for something of the feed is told by its codes why it cannot be had.
+      refuse: (problem, request) =>
+        request.query === '' ? refusePlainly(problem, request) : refuseAsProblem(problem, request),
+      answer: ({ request }) => this.#noHandshake(request),
+    };
+    this.#endpoint = { resource: endpoint, rest: '' };
+    this.#feed = new Set([endpoint, ...parts.feed]);
+    this.#router = new Router([...this.#feed, ...parts.resources]);
   }
 
   connected(address: string): boolean {
@@ -108,18 +112,14 @@ export class NotificationApp implements TransportHandlers<Client> {
       outcome: 'limit' | 'origin' | 'rate' | 'handshake' | 'descriptors' | 'refused',
     ) => {
       metrics.connections.inc({ outcome });
-      return this.#answer(request, answer);
+      return this.#answer(request, answer, this.#endpoint);
     };
     // Whoever asks for something of the feed is told by its codes; `plainly` is for who asks for nothing in particular.
     const refuseAs = (
       problem: FeedProblem,
       plainly: Answer,
       outcome: 'limit' | 'origin' | 'rate' | 'descriptors',
-    ) => {
-      if (request.query === '') return refuse(plainly, outcome);
-      metrics.refusals.inc({ code: problem.code });
-      return refuse(refuseAsProblem(problem, request), outcome);
-    };
+    ) => refuse(request.query === '' ? plainly : refuseAsProblem(problem, request), outcome);
     const framing = framingFault(request);
     if (framing !== undefined) return refuse(plain(400, framing), 'handshake');
     const fault = handshakeFault(request);
@@ -141,12 +141,12 @@ export class NotificationApp implements TransportHandlers<Client> {
     } catch (error) {
       place?.leave();
       if (!(error instanceof FeedProblem)) throw error;
-      metrics.refusals.inc({ code: error.code });
       if (headerOf(request, 'origin') === '') return refuse(refuseAsProblem(error, request), 'refused');
       // A browser shows its page neither status nor body of an answer: it gets a socket that says so.
       place = admission.enter(client);
       if (place === undefined) return full();
       metrics.connections.inc({ outcome: 'refused' });
+      metrics.refusals.inc({ code: error.code });
       return { data: clients.newClient(place, { type: 'refused', problem: error }) };
     }
   }
@@ -189,7 +189,7 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   /** To a request that is no handshake: what one like it would be told, as some clients cannot show that. Throws FeedProblem. */
-  #endpoint(request: HttpRequest): Answer {
+  #noHandshake(request: HttpRequest): Answer {
     this.parts.feedRequests.check(request);
     return plain(426, 'WebSocket only', UPGRADE);
   }
@@ -216,7 +216,9 @@ export class NotificationApp implements TransportHandlers<Client> {
   }
 
   #answer(request: HttpRequest, answer: Answer, route?: Route): HttpAnswer {
-    const { contentType, headers = [] } = answer;
+    const { contentType, headers = [], code } = answer;
+    if (code !== undefined && route !== undefined && this.#feed.has(route.resource))
+      this.parts.metrics.refusals.inc({ code });
     const allowed = this.parts.origins.header(headerOf(request, 'origin'));
     const common: (readonly [string, string])[] = [
       ['content-type', contentType],

@@ -139,12 +139,8 @@ export class NotificationServer {
       policy: new HttpPolicy(config.limits, config.trustedProxies),
       proxies: new TrustedProxies(config.trustedProxies),
       origins,
-      resources: [
-        ...pageResources(loadPage(), () => this.#status),
-        ...documentResources(),
-        sse.resource,
-        ...this.#api.resources,
-      ],
+      feed: [sse.resource, ...this.#api.resources],
+      resources: [...pageResources(loadPage(), () => this.#status), ...documentResources()],
       metrics,
       logger,
     });

@@ -4,14 +4,18 @@ import assert from 'node:assert/strict';
 import { STATUS_CODES } from 'node:http';
 import { describe, it } from 'node:test';
 import type { ProblemCode } from '../../../src/shared/firehose/problems.js';
-import { serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import { metricSum, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
 
 interface Case {
   readonly path: string;
   readonly init?: RequestInit;
   readonly status: number;
   readonly code: ProblemCode;
+  /** The path is none of the feed's. */
+  readonly elsewhere?: true;
 }
+
+const COUNTED = 'teranode_p2p_websocket_feed_refusals_total';
 
 const ENDPOINTS = ['/events', '/api/v1/events', '/api/v1/segments', '/api/v1/segments/0'];
 const LONG = 'x'.repeat(2_000);
@@ -43,7 +47,7 @@ const CASES: readonly Case[] = [
   { path: '/api/v1/events?order=up', status: 400, code: 'bad_parameter' },
   { path: '/api/v1/segments?kinds=block', status: 400, code: 'unknown_parameter' },
   ...['/nothing', '/events/', '/api/v1/event', '/api/v2/events', '/p2p-ws/x'].map(
-    (path): Case => ({ path, status: 404, code: 'not_found' }),
+    (path): Case => ({ path, status: 404, code: 'not_found', elsewhere: true }),
   ),
   { path: '/api/v1/segments/0', status: 404, code: 'not_found' },
   { path: '/api/v1/segments/x', status: 404, code: 'not_found' },
@@ -61,8 +65,8 @@ for (const transport of TRANSPORTS)
         options,
       );
 
-    it('are told by their codes, in the same form everywhere', async (t) => {
-      const { http } = await serve(t);
+    it('are told by their codes, in the same form everywhere, and counted by them', async (t) => {
+      const { http, servers } = await serve(t);
       for (const { path, init, status, code } of CASES) {
         const answer = await fetch(http + path, init);
         const what = `${init?.method ?? 'GET'} ${path.slice(0, 80)}`;
@@ -79,6 +83,14 @@ for (const transport of TRANSPORTS)
         assert.ok(typeof problem.detail === 'string' && problem.detail !== '', what);
         if (status === 405) assert.equal(answer.headers.get('allow'), 'GET, HEAD, OPTIONS', what);
       }
+      const told = CASES.filter(({ elsewhere }) => elsewhere !== true).map(({ code }) => code);
+      for (const code of new Set(told))
+        assert.equal(
+          await metricSum(servers, COUNTED, { code }),
+          told.filter((each) => each === code).length,
+          code,
+        );
+      assert.equal(await metricSum(servers, COUNTED), told.length);
     });
 
     it('are in words for the node’s own paths and the plain feed, as before', async (t) => {
@@ -121,7 +133,7 @@ for (const transport of TRANSPORTS)
     });
 
     it('come at once where a source asks too often', async (t) => {
-      const { http } = await serve(t, { p2p_websocket_trusted_source_cidrs: ['none'] });
+      const { http, servers } = await serve(t, { p2p_websocket_trusted_source_cidrs: ['none'] });
       const ask = async () => {
         const answer = await fetch(`${http}/api/v1/events?nonsense=1`);
         const { code } = (await answer.json()) as { code: string };
@@ -136,5 +148,6 @@ for (const transport of TRANSPORTS)
       assert.ok(limited.length > 0);
       for (const each of limited)
         assert.deepEqual(each, { status: 429, retryAfter: '1', code: 'too_many_requests' });
+      assert.equal(await metricSum(servers, COUNTED, { code: 'too_many_requests' }), limited.length);
     });
   });

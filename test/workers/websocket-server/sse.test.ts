@@ -199,7 +199,7 @@ for (const transport of TRANSPORTS)
     });
 
     it('tells a page whose EventSource would give up that it is full, as a stream that ends', async (t) => {
-      const { http } = await serve(t, { p2p_websocket_max_connections: 1 });
+      const { http, servers } = await serve(t, { p2p_websocket_max_connections: 1 });
       await listenToEvents(t, `${http}/events`);
       const refused = await openEvents(t, `${http}/events`, { origin: 'http://page.example' });
       await waitFor(() => refused.ended, { what: 'the end' });
@@ -209,6 +209,8 @@ for (const transport of TRANSPORTS)
         ['too_many_connections'],
       );
       assert.equal(refused.parser.retries.length, 1);
+      const told = { code: 'too_many_connections' };
+      assert.equal(await metricSum(servers, 'teranode_p2p_websocket_feed_refusals_total', told), 1);
     });
 
     it('answers HEAD with the head alone and takes no place for it', async (t) => {

@@ -1,6 +1,6 @@
 /** What a path of the port is, and what it answers. */
 
-import { type FeedProblem, PROBLEM_TYPE } from '../../../shared/firehose/problems.js';
+import { type FeedProblem, PROBLEM_TYPE, type ProblemCode } from '../../../shared/firehose/problems.js';
 import type { HttpRequest, ResponseStream } from '../transport/index.js';
 
 export type Headers = readonly (readonly [name: string, value: string])[];
@@ -9,6 +9,8 @@ interface Head {
   readonly status: number;
   readonly contentType: string;
   readonly headers?: Headers;
+  /** Of a refusal: the code that it tells. */
+  readonly code?: ProblemCode;
 }
 
 interface Whole extends Head {
@@ -65,4 +67,5 @@ export const refuseAsProblem: Refuse = (problem) => ({
   contentType: PROBLEM_TYPE,
   body: problem.body(),
   headers: [...NOT_STORED, ...problem.headers],
+  code: problem.code,
 });

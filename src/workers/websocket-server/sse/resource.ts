@@ -82,7 +82,7 @@ export class EventsResource implements Resource {
       retryField(streams.retryMs()),
       controlEvent(errorFrame(problem), { form: NAMED }),
     ]);
-    return { status: 200, contentType: EVENT_STREAM, headers: UNBUFFERED, body };
+    return { status: 200, contentType: EVENT_STREAM, headers: UNBUFFERED, body, code: problem.code };
   };
 
   answer({ request, client }: Asked): Answer {
@@ -137,7 +137,8 @@ export class EventsResource implements Resource {
   #begin(out: ResponseStream, { place, admitted, grant }: Accepted): void {
     const { feed, hub, streams, limits, metrics, logger } = this.components;
     const { form } = admitted.subscription.view;
-    const stream = new EventStream({ out, hub, form, retryMs: streams.retryMs() });
+    const ended = ({ code }: FeedProblem) => metrics.refusals.inc({ code });
+    const stream = new EventStream({ out, hub, form, retryMs: streams.retryMs(), ended });
     const { token, kinds, connections } = grant;
     let reader: Reader | undefined;
     let gone = false;

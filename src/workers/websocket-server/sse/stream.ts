@@ -14,6 +14,8 @@ export interface EventStreamOptions {
   readonly form: Form;
   /** After how many milliseconds its EventSource is to come again when it breaks. */
   readonly retryMs: number;
+  /** Its client is told why it ends. */
+  readonly ended: (problem: FeedProblem) => void;
 }
 
 export class EventStream implements Outlet, Subscriber {
@@ -53,6 +55,7 @@ export class EventStream implements Outlet, Subscriber {
 
   end(problem: FeedProblem, cursor?: string): void {
     this.control(errorFrame(problem, cursor));
+    this.options.ended(problem);
     this.finish();
   }
 
