@@ -251,7 +251,7 @@ for (const transport of TRANSPORTS)
     });
 
     it('goes on over a restart of the publisher, and over the loss of its numbers', async (t) => {
-      const { feed, url } = await serve(t);
+      const { feed, url, servers } = await serve(t);
       const client = await feedClient(t, url, 'meta=true');
       const first = feed.announce(BLOCK);
       await hears(client, first);
@@ -281,8 +281,16 @@ for (const transport of TRANSPORTS)
       await feed.start({ anew: true });
       const anew = feed.announce(BLOCK);
       await hears(client, anew);
+      await hears(resumed, anew);
       assert.deepEqual(client.numbers(), range(first, anew));
       assert.equal(client.controls('info').at(-1)?.code, 'cursor_unknown');
+      const told = [client, resumed].flatMap((each) => each.controls('info'));
+      for (const info of ['epoch', 'cursor_unknown', 'cursor_too_old', 'gap'])
+        assert.equal(
+          await metricSum(servers, 'teranode_p2p_websocket_feed_infos_total', { code: info }),
+          told.filter(({ code }) => code === info).length,
+          info,
+        );
     });
 
     it('refuses what it cannot do with a problem, before the upgrade', async (t) => {

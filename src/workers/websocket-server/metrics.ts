@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { INFO_CODES, type InfoCode } from '../../shared/firehose/control-frames.js';
 import { PROBLEMS, type ProblemCode } from '../../shared/firehose/problems.js';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 
@@ -71,6 +72,12 @@ export function createNotificationServerMetrics(registry: Registry) {
       name: 'teranode_p2p_websocket_feed_refusals_total',
       help: 'Requests for the feed that were refused, and streams that were ended, by the code that the client was told.',
       labels: { code: Object.keys(PROBLEMS) as ProblemCode[] },
+      registers,
+    }),
+    infos: zeroedCounter({
+      name: 'teranode_p2p_websocket_feed_infos_total',
+      help: 'Info frames told to readers, over WebSockets, in event streams and in pages of the history, by their code.',
+      labels: { code: Object.keys(INFO_CODES) as InfoCode[] },
       registers,
     }),
     evictions: zeroedCounter({

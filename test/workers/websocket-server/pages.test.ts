@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { QUEUES } from '../../../src/shared/queues.js';
 import { listenToEvents } from '../../support/event-stream.js';
+import { feedClient } from '../../support/feed-client.js';
 import { allPages, eventsOf, pageOf } from '../../support/history-pages.js';
 import { listen, metricSum, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
 import { waitFor } from '../../support/wait.js';
@@ -164,8 +165,8 @@ for (const transport of TRANSPORTS)
       assert.equal(refused, told.get(429));
     });
 
-    it('tell what is missing of a damaged segment, in its place, in both orders', async (t) => {
-      const { feed, http } = await serve(t);
+    it('tell what is missing of a damaged segment, in its place, in both orders, and count it as streams do', async (t) => {
+      const { feed, http, url, servers } = await serve(t);
       // A batch each.
       const first = feed.blocks(1, PADDING);
       for (let count = 1; count < 30; count++) feed.blocks(1, PADDING);
@@ -190,6 +191,21 @@ for (const transport of TRANSPORTS)
       const gapDown = down.findIndex(({ code }) => code === 'gap');
       assert.equal(down[gapDown - 1]?.seq, after?.seq);
       assert.equal(down[gapDown + 1]?.seq, before?.seq);
+      const counted = () => metricSum(servers, 'teranode_p2p_websocket_feed_infos_total', { code: 'gap' });
+      const gapsOf = (events: readonly Record<string, unknown>[]) =>
+        events.filter(({ code }) => code === 'gap').length;
+      const pages = gapsOf(up) + gapsOf(down);
+      assert.equal(await counted(), pages);
+      const stream = await listenToEvents(t, `${http}/events?cursor=oldest&kinds=block`);
+      await waitFor(() => stream.heights().at(-1) === last, { what: 'the last block' });
+      const socket = await feedClient(t, url, 'cursor=oldest&kinds=block');
+      await waitFor(() => socket.all.at(-1)?.height === last, { what: 'the last block' });
+      const told = [gapsOf(stream.called('info')), gapsOf(socket.all)];
+      assert.ok(told.every((gaps) => gaps > 0));
+      assert.equal(
+        await counted(),
+        told.reduce((sum, gaps) => sum + gaps, pages),
+      );
     });
 
     it('end visibly where the disk does not give what it has, and others notice nothing', async (t) => {

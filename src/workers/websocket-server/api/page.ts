@@ -3,7 +3,7 @@
  * whole all the same, with what was found so far and a cursor that goes on there.
  */
 
-import { encodeControl, type InfoFrame } from '../../../shared/firehose/control-frames.js';
+import { encodeControl, type InfoCode, type InfoFrame } from '../../../shared/firehose/control-frames.js';
 import type { Place } from '../../../shared/firehose/cursor-scheme.js';
 import type { History } from '../../../shared/firehose/history.js';
 import { metaFrame } from '../../../shared/firehose/meta.js';
@@ -36,6 +36,8 @@ const placeOf = ({ entry: { position, seq }, epoch }: FoundFrame): Place => ({ e
 const COMMA = Buffer.from(',');
 
 export class Page {
+  /** Codes of the info frames in it. */
+  readonly told: InfoCode[] = [];
   readonly #events: Uint8Array[] = [];
   #frames = 0;
   #bytes = 0;
@@ -163,6 +165,7 @@ export class Page {
   }
 
   #tell(info: InfoFrame): void {
+    this.told.push(info.code);
     this.#push(Buffer.from(encodeControl(info)));
   }
 

@@ -132,11 +132,12 @@ export class Pages {
   async #serve({ options, answer }: Job): Promise<void> {
     const { logger, metrics } = this.components;
     try {
-      const body = await this.#bodyOf(options, answer);
-      if (body === undefined) return;
+      const page = await this.#make(options, answer);
+      if (page === undefined) return;
       metrics.pages.inc({ outcome: 'made' });
+      for (const code of page.told) metrics.infos.inc({ code });
       // Others need not wait for how long it takes to be taken.
-      answer.write(body).then(
+      answer.write(page.body()).then(
         () => answer.end(),
         () => answer.cut(),
       );
@@ -149,7 +150,7 @@ export class Pages {
   }
 
   /** Undefined where its client is gone. */
-  async #bodyOf(options: PageOptions, answer: PacedAnswer): Promise<Uint8Array | undefined> {
+  async #make(options: PageOptions, answer: PacedAnswer): Promise<Page | undefined> {
     const open = this.#open;
     const reader = this.#idle.pop() ?? open?.();
     if (reader === undefined) throw new FeedProblem('unavailable');
@@ -163,7 +164,7 @@ export class Pages {
         page.step();
         if (monotonic() >= by) page.cut();
       }
-      return page.body();
+      return page;
     } finally {
       if (open === this.#open) this.#idle.push(reader);
       else reader.close();

@@ -173,6 +173,7 @@ export class LiveFeed {
         replays: this.#replays,
         replayed: (frames) => this.components.metrics.replayed.inc(frames),
         demoted: () => this.components.metrics.demotions.inc(),
+        informed: (code) => this.components.metrics.infos.inc({ code }),
         closed: () => this.#readers.delete(reader),
       },
       { subscription, outlet, next: started?.next ?? (subscription.seam() as Place) },

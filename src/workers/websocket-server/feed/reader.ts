@@ -5,7 +5,7 @@
  */
 
 import { monotonic } from '../../../shared/clock.js';
-import type { HelloFrame, InfoFrame } from '../../../shared/firehose/control-frames.js';
+import type { HelloFrame, InfoCode, InfoFrame } from '../../../shared/firehose/control-frames.js';
 import type { Place } from '../../../shared/firehose/cursor-scheme.js';
 import type { History } from '../../../shared/firehose/history.js';
 import { FeedProblem } from '../../../shared/firehose/problems.js';
@@ -34,6 +34,8 @@ export interface ReaderComponents {
   readonly replayed: (frames: number) => void;
   /** The reader leaves the live feed, for it does not keep up. */
   readonly demoted: () => void;
+  /** The reader was told what the code says. */
+  readonly informed: (code: InfoCode) => void;
   readonly closed: () => void;
 }
 
@@ -349,6 +351,9 @@ export class Reader implements Replaying, Subscriber {
   }
 
   #inform(infos: readonly InfoFrame[]): void {
-    for (const info of infos) this.#outlet.control(info);
+    for (const info of infos) {
+      this.#outlet.control(info);
+      this.components.informed(info.code);
+    }
   }
 }
