@@ -234,7 +234,7 @@ export const QUEUES = {
     bounds: { slots: 128, perSource: 8, chunkBytes: 64 * 1024, graceMs: 30_000, leastPerSecond: 8 * 1024 },
     bound: ({ slots, perSource, graceMs, leastPerSecond }) =>
       `${slots}, ${perSource} of a source, ${leastPerSecond / 1024} KiB a second each after ${seconds(graceMs)}`,
-    whenFull: 'a further request is refused with 503; who takes less is cut off',
+    whenFull: 'a further request is refused with 503; who takes less is cut off; both counted',
     metric: 'teranode_p2p_segment_transfers_total',
   }),
   announcements: queue({

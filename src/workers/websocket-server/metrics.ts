@@ -110,8 +110,8 @@ export function createNotificationServerMetrics(registry: Registry) {
     }),
     transfers: zeroedCounter({
       name: 'teranode_p2p_segment_transfers_total',
-      help: 'Segments of the archive, or parts of one, by what became of their sending.',
-      labels: { outcome: ['ended', 'failed', 'refused'] },
+      help: 'Segments of the archive, or parts of one, by what became of their sending; cut: the client left before the end, or took too little.',
+      labels: { outcome: ['ended', 'cut', 'failed', 'refused'] },
       registers,
     }),
     certificate: zeroedCounter({

@@ -16,7 +16,13 @@ import { QUEUES } from '../../../src/shared/queues.js';
 import { archiveSealed } from '../../support/archived.js';
 import { listenToEvents } from '../../support/event-stream.js';
 import { allPages, eventsOf } from '../../support/history-pages.js';
-import { listen, metricSum, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import {
+  listen,
+  metricSum,
+  type Served,
+  serveNotifications,
+  TRANSPORTS,
+} from '../../support/notifications.js';
 import { temporaryDirectory } from '../../support/temporary.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -24,6 +30,9 @@ const { perSource } = QUEUES.transfers.bounds;
 
 /** More of a segment than what systems keep of a connection that nobody reads. */
 const LARGE = { segmentBytes: 24_000_000, blocks: 700, padding: 40_000 };
+
+const OUTCOMES = ['ended', 'cut', 'failed', 'refused'] as const;
+type Outcome = (typeof OUTCOMES)[number];
 
 const numbered = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -88,6 +97,21 @@ async function byCurl(url: string): Promise<Buffer | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Until so many transfers have had each outcome; what is left out had none. */
+async function counted(servers: Served['servers'], wanted: Partial<Record<Outcome, number>>): Promise<void> {
+  const outcomes = async () => {
+    const counts = OUTCOMES.map(
+      async (outcome) =>
+        [outcome, await metricSum(servers, 'teranode_p2p_segment_transfers_total', { outcome })] as const,
+    );
+    return Object.fromEntries(await Promise.all(counts)) as Record<Outcome, number>;
+  };
+  const all = { ended: 0, cut: 0, failed: 0, refused: 0, ...wanted };
+  const sum = (each: Record<Outcome, number>) => OUTCOMES.reduce((total, name) => total + each[name], 0);
+  await waitFor(async () => sum(await outcomes()) >= sum(all), { what: 'all transfers to be counted' });
+  assert.deepEqual(await outcomes(), all);
 }
 
 /** An answer as it stands on the wire, read when it is wanted. */
@@ -383,7 +407,8 @@ for (const transport of TRANSPORTS)
       await waitFor(() => live.heights().at(-1) === last, { what: 'a live block' });
       // What is not as it was is not begun.
       truncateSync(segment.path, 1000);
-      assert.ok((await fetch(http + path)).status >= 400);
+      assert.equal((await fetch(http + path)).status, 500);
+      await counted(servers, { failed: 5 });
     });
 
     it('breaks off a part whose bytes are damaged, however readable, and gives the others', async (t) => {
@@ -409,6 +434,7 @@ for (const transport of TRANSPORTS)
         Buffer.from(await other.arrayBuffer()),
         plain.subarray(behind.plainOffset, behind.plainOffset + 100),
       );
+      await counted(servers, { ended: 2, failed: 1 });
     });
 
     it('sends a source so many at once, and refuses more', async (t) => {
@@ -427,11 +453,9 @@ for (const transport of TRANSPORTS)
       }
       const refused = await fetch(http + path);
       assert.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1']);
-      assert.equal(
-        await metricSum(servers, 'teranode_p2p_segment_transfers_total', { outcome: 'refused' }),
-        1,
-      );
+      await counted(servers, { refused: 1 });
       readers[0]?.destroy();
+      await counted(servers, { refused: 1, cut: 1 });
       await waitFor(
         async () => (await fetch(http + path, { headers: { range: 'bytes=0-1' } })).status === 206,
         {

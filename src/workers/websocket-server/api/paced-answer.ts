@@ -16,17 +16,17 @@ export class PacedAnswer {
   #timer: NodeJS.Timeout | undefined;
   #drained: (() => void) | undefined;
 
-  /** `ended`: called once, when it is over. */
+  /** `ended`: called once, when it is over; `whole`: neither cut off nor left by its client. */
   constructor(
     private readonly out: ResponseStream,
-    ended: () => void,
+    ended: (whole: boolean) => void,
   ) {
     out.onDrain(() => this.#drained?.());
-    out.onClose(() => {
+    out.onClose((whole) => {
       this.over = true;
       clearInterval(this.#timer);
       this.#drained?.();
-      ended();
+      ended(whole);
     });
   }
 
@@ -62,7 +62,7 @@ export class PacedAnswer {
     return setInterval(() => {
       const ms = monotonic() - this.#began;
       const taken = this.#sent - this.out.bufferedBytes();
-      if (ms > graceMs && taken < (leastPerSecond * ms) / 1000) this.out.close();
+      if (ms > graceMs && taken < (leastPerSecond * ms) / 1000) this.cut();
     }, LOOK_MS);
   }
 }

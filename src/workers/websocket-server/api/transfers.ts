@@ -45,7 +45,7 @@ export class Transfers {
     client: string,
   ): (part: Omit<FilePart, 'fd'>, out: ResponseStream) => Promise<void> {
     if (!this.#slots.admit(HOLDER, client)) {
-      this.components.metrics.transfers.inc({ outcome: 'refused' });
+      this.#count('refused');
       throw new FeedProblem('too_many_connections');
     }
     let fd: number;
@@ -53,17 +53,20 @@ export class Transfers {
       fd = openFile(segment);
     } catch (error) {
       this.#slots.release(HOLDER, client);
+      if (!(error instanceof FeedProblem)) this.#count('failed');
       throw error;
     }
     return async (part, out) => {
-      const answer = new PacedAnswer(out, () => {});
+      let failed = false;
+      const answer = new PacedAnswer(out, (whole) => {
+        this.#count(failed ? 'failed' : whole ? 'ended' : 'cut');
+      });
       try {
         await transfer({ ...part, fd }, answer);
         answer.end();
-        this.components.metrics.transfers.inc({ outcome: 'ended' });
       } catch (error) {
+        failed = true;
         answer.cut();
-        this.components.metrics.transfers.inc({ outcome: 'failed' });
         this.components.logger.error(
           { err: error, segment: segment.first },
           'a segment of the archive could not be sent',
@@ -73,6 +76,10 @@ export class Transfers {
         this.#slots.release(HOLDER, client);
       }
     };
+  }
+
+  #count(outcome: 'ended' | 'cut' | 'failed' | 'refused'): void {
+    this.components.metrics.transfers.inc({ outcome });
   }
 }
 

@@ -75,7 +75,7 @@ export class UwsStream implements ResponseStream {
   /** Bytes of the length still to be written. */
   #left: number;
   #drained: () => void = () => {};
-  #closed: () => void = () => {};
+  #closed: (whole: boolean) => void = () => {};
 
   /** `over`: it is, and its callback has not been called yet. Begins the answer; what is written in this turn goes with its head. */
   constructor(
@@ -85,7 +85,7 @@ export class UwsStream implements ResponseStream {
   ) {
     this.#length = answer.length;
     this.#left = answer.length ?? Number.POSITIVE_INFINITY;
-    response.onAborted(() => this.#finish());
+    response.onAborted(() => this.#finish(false));
     response.onWritable(() => this.#writable());
     writeHead(response, answer);
     // It has no way to end the connection behind a body in parts: who is told so does, and who is silent is cut.
@@ -124,7 +124,7 @@ export class UwsStream implements ResponseStream {
     this.#drained = callback;
   }
 
-  onClose(callback: () => void): void {
+  onClose(callback: (whole: boolean) => void): void {
     this.#closed = callback;
   }
 
@@ -151,7 +151,7 @@ export class UwsStream implements ResponseStream {
     const from = this.response.getWriteOffset();
     const [ok, done] = this.response.tryEnd(bytes, length);
     if (done) {
-      this.#finish();
+      this.#finish(true);
       return;
     }
     this.#blocked = !ok;
@@ -185,14 +185,14 @@ export class UwsStream implements ResponseStream {
     this.response.cork(() => {
       this.response.end();
     });
-    this.#finish();
+    this.#finish(true);
   }
 
-  #finish(): void {
+  #finish(whole: boolean): void {
     if (this.#over) return;
     this.#over = true;
     this.#waiting = [];
     this.over(this);
-    this.#closed();
+    this.#closed(whole);
   }
 }

@@ -60,7 +60,7 @@ export class WsStream implements ResponseStream {
   #left: number;
   #over = false;
   #drained: () => void = () => {};
-  #closed: () => void = () => {};
+  #closed: (whole: boolean) => void = () => {};
 
   /** `over`: it is, and its callback has not been called yet. */
   constructor(
@@ -82,8 +82,8 @@ export class WsStream implements ResponseStream {
     raw.on('drain', () => {
       if (!this.#over) this.#drained();
     });
-    raw.once('close', () => this.#finish());
-    if (raw.destroyed) setImmediate(() => this.#finish());
+    raw.once('close', () => this.#finish(false));
+    if (raw.destroyed) setImmediate(() => this.#finish(false));
   }
 
   write(bytes: Uint8Array): void {
@@ -106,26 +106,26 @@ export class WsStream implements ResponseStream {
     }
     if (this.#chunks !== undefined) this.#raw.write(LAST_CHUNK);
     this.#visitor.end();
-    this.#finish();
+    this.#finish(true);
   }
 
   close(): void {
     this.#raw.destroy();
-    this.#finish();
+    this.#finish(false);
   }
 
   onDrain(callback: () => void): void {
     this.#drained = callback;
   }
 
-  onClose(callback: () => void): void {
+  onClose(callback: (whole: boolean) => void): void {
     this.#closed = callback;
   }
 
-  #finish(): void {
+  #finish(whole: boolean): void {
     if (this.#over) return;
     this.#over = true;
     this.over(this);
-    this.#closed();
+    this.#closed(whole);
   }
 }
