@@ -22,7 +22,8 @@ const known = ['block', 'subtree'].map((name) => {
 
 /** A server with default limits, a relay and a peer in its mesh, what clients see, and what Kafka gets of each kind, by author. */
 async function stage(context: TestContext) {
-  const server = await startServer(context, serverSettings(context));
+  // GossipSub forwards nothing whose verdict takes more than five heartbeats.
+  const server = await startServer(context, serverSettings(context, { p2p_heartbeat_interval: 4_000 }));
   const feed = await openFeed(context, server.server);
   const topics = known.map((kind) => topicOf(server, kind));
   const [relay, peer] = [

@@ -29,6 +29,8 @@ const TOPIC = topicOf({ settings: settingsOf({ network: 'regtest' }) }, SUBTREE)
 const TIMED = { NODE_V8_COVERAGE: '' };
 /** Nobody listens there: what is accepted stays in the outbox. */
 const NOBODY = 'kafka://127.0.0.1:1/subtrees';
+/** GossipSub forwards nothing whose verdict takes more than five heartbeats. */
+const PASSES_ON = { p2p_heartbeat_interval: '4s' };
 
 async function neighbour(context: TestContext, { ports, peerId }: RunFile): Promise<Peer> {
   const peer = await createPeer({ context, topics: [TOPIC] });
@@ -61,7 +63,7 @@ function waitingIn(directory: string): Set<string> {
 test('SIGTERM under load: exit code 0 in time, and what the network got from us is in the outbox', async (context) => {
   const run = launchServer(context, {
     env: TIMED,
-    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '4s' },
+    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '4s', ...PASSES_ON },
   });
   const file = await run.ready();
   const sender = await neighbour(context, file);
@@ -143,7 +145,7 @@ test('on a full disk it lives on: announcements are kept or refused and counted,
   const run = launchServer(context, {
     env: TIMED,
     fileKib: 512,
-    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '3s' },
+    set: { kafka_subtreesConfig: NOBODY, shutdown_timeout: '3s', ...PASSES_ON },
   });
   const file = await run.ready();
   const sender = await neighbour(context, file);

@@ -18,7 +18,12 @@ test('without a broker the server starts and says why it is not ready; what it h
   await kafka.broker(1).stop();
   const topic = kafka.topic('subtrees');
   const run = launchServer(context, {
-    set: { kafka_subtreesConfig: kafka.url(topic), kafka_blocksConfig: kafka.url(kafka.topic('blocks')) },
+    set: {
+      kafka_subtreesConfig: kafka.url(topic),
+      kafka_blocksConfig: kafka.url(kafka.topic('blocks')),
+      // GossipSub forwards nothing whose verdict takes more than five heartbeats.
+      p2p_heartbeat_interval: '4s',
+    },
   });
   const server = await run.ready();
   const sick = await waitFor(
