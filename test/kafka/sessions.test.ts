@@ -64,11 +64,15 @@ describe('sessions that end', { concurrency: 1 }, () => {
     return { producer, consumer, registry, lines };
   }
 
-  /** Sends on and on, then nothing for longer than a session, then on, and reads it all; over a few sessions. */
+  /**
+   * Sends on and on, then nothing for longer than a session, then on, and reads it all; over a few sessions. `unbroken`: no connection ends meanwhile. Kafka's
+   * clients authenticate anew in the last fifth of a session: of a short one a busy machine may let that pass.
+   */
   async function throughSessions(
     testing: TestContext,
     listener: Listener,
     mechanism: (typeof MECHANISMS)[number],
+    { unbroken = false } = {},
   ) {
     const sessionMs = SESSIONS_MS[listener];
     const { producer, consumer, registry, lines } = partsOn(listener, mechanism);
@@ -83,7 +87,13 @@ describe('sessions that end', { concurrency: 1 }, () => {
     const send = async (): Promise<void> => {
       const value = `record ${sent.length}`;
       sent.push(value);
-      await producer.send([{ value: Buffer.from(value) }]);
+      const sending = () => producer.send([{ value: Buffer.from(value) }]);
+      const done = () =>
+        sending().then(
+          () => true,
+          () => false,
+        );
+      await (unbroken ? sending() : waitFor(done, { what: value, everyMs: 100 }));
     };
     const endsSoFar = async (): Promise<number> => {
       const ends = await registry.getSingleMetric('teranode_p2p_kafka_consumer_ends_total')?.get();
@@ -100,10 +110,16 @@ describe('sessions that end', { concurrency: 1 }, () => {
     }
     await delay(1.2 * sessionMs);
     await send();
-    await waitFor(() => read.length >= sent.length, { what: 'every record', timeoutMs: 60_000 });
-    assert.deepEqual(read, sent);
-    assert.equal((await producer.health(AbortSignal.timeout(10_000))).status, 200);
-    assert.equal((await consumer.health(AbortSignal.timeout(10_000))).status, 200);
+    await waitFor(() => new Set(read).size >= sent.length, { what: 'every record', timeoutMs: 60_000 });
+    assert.deepEqual([...new Set(read)], sent);
+    for (const part of [producer, consumer]) {
+      await waitFor(async () => (await part.health(AbortSignal.timeout(10_000))).status === 200, {
+        what: 'health',
+        everyMs: 100,
+      });
+    }
+    if (!unbroken) return;
+    assert.deepEqual(read, sent, 'each once');
     assert.equal(await endsSoFar(), endsAtFirst, 'the consumer never ended');
     assert.deepEqual(
       lines.slice(linesAtFirst).filter(({ level }) => Number(level) > 30),
@@ -114,7 +130,7 @@ describe('sessions that end', { concurrency: 1 }, () => {
   }
 
   test('of 10 s: records are sent and read through several', (testing) =>
-    throughSessions(testing, 'ten', 'SCRAM-SHA-512'));
+    throughSessions(testing, 'ten', 'SCRAM-SHA-512', { unbroken: true }));
   test('of 2 s: records are sent and read through several', (testing) =>
     throughSessions(testing, 'two', 'PLAIN'));
   test('of 1.5 s: records are sent and read through several', (testing) =>
