@@ -39,7 +39,8 @@ describe('EventSource', () => {
     const last = feed.blocks(1);
     await hears(last);
     assert.deepEqual(await heard(), numbered(first, last));
-    assert.equal(await page.evaluate('window.opened'), 2);
+    // A server that has just started may have no feed yet, and says so in a stream that it ends.
+    assert.ok(((await page.evaluate('window.opened')) as number) >= 2);
   });
 
   it('is told by a server that is full, and comes again when there is room', async (t) => {
