@@ -36,6 +36,12 @@ it('two nodes on one topic write each announcement twice, the same in key and va
     await peer.publish(TOPIC, sampleData('block', fields, 'message-bus', peer.id));
   }
 
+  // The topic comes with the first record, and nobody subscribes to one that is not there yet.
+  await waitFor(async () => (await kafka.count(topic).catch(() => 0)) > 0, {
+    what: 'the topic',
+    timeoutMs: 60_000,
+    everyMs: 100,
+  });
   const records: { key: string; value: string }[] = [];
   const consumer = kafka.client().consumer({ groupId: 'reader' });
   // Ended before its broker is: hooks run in the order in which they came.
