@@ -124,12 +124,12 @@ test('the next server takes over when it can serve: by then the last has left th
   const { metrics = 0 } = ports;
   assert.equal((await fetch(`http://127.0.0.1:${metrics}/metrics`)).status, 200);
   await ended(old);
-  assert.equal((await next.readiness())?.status, 200);
+  await isReady(next);
 
   const third = await launch(context, { directory });
   await isReady(third);
   await ended(next);
-  assert.equal((await third.readiness())?.status, 200);
+  await isReady(third);
 });
 
 test('a server that waits says so, and asks for the directory only when it could serve: while its chain is not there, the last goes on', async (context) => {
@@ -154,7 +154,7 @@ test('a server that waits says so, and asks for the directory only when it could
   await waitFor(async () => (await next.readiness())?.text.includes(`${nobody}`), {
     what: 'the absent chain',
   });
-  assert.equal((await old.readiness())?.status, 200);
+  await isReady(old);
   assert.equal(next.said(/asking the server/), undefined);
   await ended(next);
   const taken = await launch(context, {
@@ -163,7 +163,8 @@ test('a server that waits says so, and asks for the directory only when it could
   });
   assert.equal((await within(taken.exit, 60_000, 'a start that is refused')).code, 1);
   assert.match(taken.stderr, /health_check_httpListenAddress/);
-  assert.equal((await old.readiness())?.status, 200, 'a newcomer whose port is taken gets nothing');
+  // A newcomer whose port is taken gets nothing.
+  await isReady(old);
 });
 
 test('without p2p_datadir_wait on either side a directory in use is refused at once, and its holder goes on', async (context) => {
@@ -178,7 +179,7 @@ test('without p2p_datadir_wait on either side a directory in use is refused at o
     const { code } = await within(next.exit, 60_000, 'a start that is refused');
     assert.equal(code, 1);
     assert.match(next.stderr, /DATADIR: \S+ is in use by another server$/m);
-    assert.equal((await old.readiness())?.status, 200);
+    await isReady(old);
     await ended(old);
   }
 });
@@ -312,7 +313,7 @@ test('of several that come at once one has the directory in the end, and each ha
     assert.ok(times(pod, /^DATADIR (was handed over to|is free)/) <= (pod === old ? 0 : 1), pod.stdout);
     assert.equal(times(pod, /DATADIR lay free/), 0, pod.stdout);
   }
-  assert.equal((await last.readiness())?.status, 200);
+  await isReady(last);
 });
 
 test('where the socket leads nowhere, as on another machine, a file in the directory is asked', async (context) => {
@@ -361,7 +362,7 @@ test('garbage, strangers’ requests and a crowd on its socket take the director
   const answer = await connection.ask('handOver', { ...request, confirmed: true });
   assert.equal(answer.granted ? 'granted' : answer.refusal, 'format');
   connection.leave();
-  assert.equal((await old.readiness())?.status, 200);
+  await isReady(old);
   // They say nothing and stay.
   for (let count = 0; count < 60; count++) await knock(context, directory, '');
   const next = await launch(context, { directory });

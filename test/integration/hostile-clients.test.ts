@@ -86,7 +86,7 @@ test('gRPC: no key, a wrong key, a bad address and a time past change nothing; t
   await peer.dial(server.address).catch(() => {});
   await waitFor(async () => (await operator.getPeers()).length === 0, { what: 'the door to be shut' });
   assert.ok((await operator.listBanned()).includes(id));
-  assert.equal((await server.server.health(false)).status, 200);
+  await waitFor(async () => (await server.server.health(false)).status === 200, { what: 'readiness' });
 });
 
 /** Asks for an upgrade and is gone in the same breath. */

@@ -326,7 +326,7 @@ test('two servers in one process share nothing, and one stops without the other'
   await one.server.stop();
   const mined = await chainOf(two).mine();
   await feed.next((frame) => frame.type === 'block' && frame.hash === mined.hash, 'its own block');
-  assert.equal((await two.server.health(false)).status, 200);
+  await waitFor(async () => (await two.server.health(false)).status === 200, { what: 'readiness' });
   assert.equal((await two.server.health(true)).status, 200);
   assert.match(await two.server.scrape(), /teranode_p2p_messages_total/);
   assert.ok(!feed.frames.some((frame) => frame.hash === hash));

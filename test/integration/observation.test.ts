@@ -13,10 +13,14 @@ import { waitFor } from '../support/wait.js';
 test('readiness and liveness have the body that readers of Teranode know', async (context) => {
   const { server } = await startServer(context, serverSettings(context));
   const base = `http://127.0.0.1:${server.ports.health}/health`;
-  await waitFor(async () => (await fetch(base)).status === 200, { what: 'readiness' });
   for (const path of ['', '/readiness', '/liveness']) {
-    const answer = await fetch(base + path);
-    assert.equal(answer.status, 200);
+    const answer = await waitFor(
+      async () => {
+        const response = await fetch(base + path);
+        return response.status === 200 ? response : undefined;
+      },
+      { what: `200 from ${path}` },
+    );
     assert.match(answer.headers.get('content-type') ?? '', /^application\/json/);
     const body = (await answer.json()) as { status: string; dependencies: Record<string, unknown>[] };
     assert.deepEqual(Object.keys(body), ['status', 'dependencies']);

@@ -147,7 +147,7 @@ test('DATADIR in use by another server is refused, and that one goes on', async 
   const { server, settings } = await startServer(context, serverSettings(context));
   const directory = settings.DATADIR;
   await refuses(context, { directory }, /^error: DATADIR: .* is in use by another server$/m);
-  assert.equal((await server.health(false)).status, 200);
+  await waitFor(async () => (await server.health(false)).status === 200, { what: 'readiness' });
 });
 
 test('DATADIR that cannot be is refused: a file in its place or above it, a place that takes none', async (context) => {

@@ -45,5 +45,5 @@ test('two servers in one process, on two networks, keep messages, figures, bans 
   await one.server.stop();
   await both.publish(OTHER, subtreeData(both.id, 3));
   await feeds[1].next(({ hash }) => hash === hashOf(3), 'a subtree at the other after the end of one');
-  assert.equal((await other.server.health(false)).status, 200);
+  await waitFor(async () => (await other.server.health(false)).status === 200, { what: 'readiness' });
 });

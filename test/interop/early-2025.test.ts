@@ -213,7 +213,7 @@ test('two early nodes and ours find each other through the bootstrap server, and
   const held = [older, newer].flatMap(({ problems }) => problems.filter((each) => each !== 'no best block'));
   assert.deepEqual(held, []);
   for (const { id } of [older, newer]) assert.equal(server.server.parts.scores.score(asPeer(id)), 0);
-  assert.deepEqual((await server.server.health(false)).status, 200);
+  await waitFor(async () => (await server.server.health(false)).status === 200, { what: 'readiness' });
 });
 
 test('the best block: an early node asks ours, and ours asks it and follows what it answers', async (context) => {

@@ -146,7 +146,10 @@ describe('producing to Kafka', { concurrency: 1 }, () => {
       'retention.ms': '120000',
       'segment.bytes': '1048576',
     });
-    assert.equal((await producer.health(AbortSignal.timeout(5000))).status, 200);
+    await waitFor(async () => (await producer.health(AbortSignal.timeout(5000))).status === 200, {
+      what: 'health',
+      everyMs: 100,
+    });
   });
 
   test('several that make a topic at the same time all get it', async (context) => {

@@ -118,7 +118,10 @@ describe('TLS and SASL to the brokers', { concurrency: 1 }, () => {
       testing.after(() => producer.disconnect());
       await producer.connect();
       await producer.send([{ value: Buffer.from(`by ${what}`) }]);
-      assert.equal((await producer.health(AbortSignal.timeout(5000))).status, 200);
+      await waitFor(async () => (await producer.health(AbortSignal.timeout(5000))).status === 200, {
+        what: 'health',
+        everyMs: 100,
+      });
       assertNoSecret(lines);
     });
   }

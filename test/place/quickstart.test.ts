@@ -500,7 +500,14 @@ describe('in the place of the P2P service of a quickstart', () => {
 
   row('health', async () => {
     for (const path of ['/health', '/health/readiness', '/health/liveness']) {
-      const { status, text } = await get(`http://peer:8000${path}`);
+      // A check that is not answered within two seconds fails: on a busy machine that may be.
+      const { status, text } = await waitFor(
+        async () => {
+          const answer = await get(`http://peer:8000${path}`);
+          return answer.status === 200 ? answer : undefined;
+        },
+        { what: `200 from ${path}`, everyMs: 200 },
+      );
       const report = JSON.parse(text) as {
         status: string;
         dependencies: { resource: string; status: string }[];
