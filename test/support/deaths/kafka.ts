@@ -2,7 +2,7 @@
 
 import type { TestContext } from 'node:test';
 import { announcementsIn, PRINTED } from '../announced-records.js';
-import { startKafka } from '../kafka/index.js';
+import { type KafkaCluster, startKafka } from '../kafka/index.js';
 import { TOPICS } from './oracle.js';
 import type { RandomDeaths } from './run.js';
 
@@ -13,6 +13,11 @@ export async function deathsWithKafka(
   const kafka = await startKafka(context, { own: true });
   const broker = kafka.broker(1);
   context.after(() => broker.resume());
+  return { ...topicsIn(kafka), looksOften: false, broker };
+}
+
+/** New topics of it, and what is in them. */
+export function topicsIn(kafka: KafkaCluster): Pick<RandomDeaths, 'settings' | 'records'> {
   const topics = { blocks: kafka.topic('blocks'), subtrees: kafka.topic('subtrees') };
   const params = { partitions: 1, retention: 86_400_000 };
   return {
@@ -29,7 +34,5 @@ export async function deathsWithKafka(
         throw new Error(`${records.length} of ${count} records are announcements`);
       return records;
     },
-    looksOften: false,
-    broker,
   };
 }

@@ -41,7 +41,7 @@ export interface RandomDeaths {
   readonly looksOften: boolean;
   /** Nothing dies, and each server hands over to the next under load. */
   readonly rolling?: boolean;
-  /** A broker that can stand still for a while. */
+  /** A broker that can stand still for a while, or be gone. One that is there may be told to resume. */
   readonly broker?: { pause(): void; resume(): void };
   /** Listens to the feed too. */
   readonly audience?: (context: Pick<TestContext, 'after'>, options: AudienceOptions) => Audience;
@@ -341,7 +341,8 @@ class Run {
       await flight;
       return;
     }
-    if (isLast) this.#options.broker?.resume();
+    // What waits for it is all to come.
+    if (isLast || this.#audience !== undefined) this.#options.broker?.resume();
     await this.#rest(server);
     if (this.#audience !== undefined) await this.#allLive(server);
     if (isLast || this.#audience !== undefined) await this.#drain(server);

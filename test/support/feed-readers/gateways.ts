@@ -16,9 +16,10 @@ const GATEWAYS = 2;
 const DEATHS = 0.04;
 
 export interface GatewaysOptions {
-  /** Of the broker that has the topic. */
-  readonly socketPath: string;
-  readonly topic: string;
+  /** `kafka_notificationsConfig`. */
+  readonly topicUrl: string;
+  /** Of the embedded broker that has the topic; undefined where Kafka has it. */
+  readonly socketPath?: string;
   readonly transport: Settings['p2p_websocket_transport'];
   /** How many of them. */
   readonly readers: number;
@@ -35,15 +36,17 @@ class MortalGateway {
   #over = false;
   deaths = 0;
 
-  constructor(context: Pick<TestContext, 'after'>, { socketPath, topic, transport }: GatewaysOptions) {
+  constructor(
+    context: Pick<TestContext, 'after'>,
+    { socketPath = '', topicUrl, transport }: GatewaysOptions,
+  ) {
     this.#socketPath = socketPath;
     this.#settings = settingsOf({
       network: 'regtest',
       clientName: 'gateway',
       logLevel: 'error',
       DATADIR: temporaryDirectory(context),
-      // Read by the broker's socket: nobody is at that address.
-      kafka_notificationsConfig: `kafka://127.0.0.1:1/${topic}`,
+      kafka_notificationsConfig: topicUrl,
       p2p_notification_servers: 1,
       p2p_websocket_transport: transport,
       p2p_httpListenAddress: '127.0.0.1:0',

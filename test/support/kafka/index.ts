@@ -17,7 +17,7 @@ import {
 } from './configuration.js';
 import { classpathOf, type JarList } from './jars.js';
 
-export { KafkaCluster } from './cluster.js';
+export { type Broker, KafkaCluster } from './cluster.js';
 
 /** Kafka 3.9 in its newest patch, and the newest 4. */
 export const KAFKA_VERSIONS = { '3.9': 'broker-3.9.2', '4': 'broker-4.4.0' } as const satisfies Record<

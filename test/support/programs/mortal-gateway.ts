@@ -1,6 +1,6 @@
 /**
- * A whole gateway in a process of its own. Arguments: its settings as JSON, and the socket of the broker that has the topic. Tells its port, and ends with its
- * parent.
+ * A whole gateway in a process of its own. Arguments: its settings as JSON, and the socket of the embedded broker that has the topic, empty where Kafka has it. Tells
+ * its port, and ends with its parent.
  */
 
 import '../../../src/shared/process/polyfill.js';
@@ -15,10 +15,9 @@ import { EmbeddedTopicReader } from '../../../src/shared/sinks/kafka/embedded/to
 const [, , told = '', socketPath = ''] = process.argv;
 const settings = JSON.parse(told) as Settings;
 const topic = settings.kafka_notificationsConfig?.topic ?? '';
-const gateway = Gateway.create({
-  ...gatewayDependencies(settings, createLogger({ level: settings.logLevel })),
-  reader: new EmbeddedTopicReader(new EmbeddedBrokerClient({ socketPath }), topic),
-});
+const dependencies = gatewayDependencies(settings, createLogger({ level: settings.logLevel }));
+const embedded = () => new EmbeddedTopicReader(new EmbeddedBrokerClient({ socketPath }), topic);
+const gateway = Gateway.create(socketPath === '' ? dependencies : { ...dependencies, reader: embedded() });
 
 process.on('disconnect', () => process.exit(1));
 await gateway.init();
