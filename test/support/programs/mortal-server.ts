@@ -40,8 +40,8 @@ const report = (told: Report): void => {
   process.send?.(told);
 };
 
-/** Gives how many were there to be killed. */
-function kill(victim: Victim, nth: number): number {
+/** Gives how many were there to be killed. Resolves when they have ended: the next may be asked for then. */
+async function kill(victim: Victim, nth: number): Promise<number> {
   if (victim === 'notification server') {
     const { pids } = lives.server.parts.notifications;
     const pid = pids[nth % Math.max(1, pids.length)];
@@ -51,7 +51,7 @@ function kill(victim: Victim, nth: number): number {
   }
   const alive = threads.withOldSpace(victim === 'publisher' ? PUBLISHER_MB : CHECKER_MB);
   const chosen = victim === 'checker' ? alive.filter((_, index) => index === nth % alive.length) : alive;
-  for (const thread of chosen) thread.terminate().catch(() => {});
+  await Promise.all(chosen.map((thread) => thread.terminate()));
   return chosen.length;
 }
 
@@ -65,7 +65,7 @@ process.on('message', (order: Order) => {
   const { id } = order;
   switch (order.op) {
     case 'kill':
-      report({ id, result: kill(order.victim, order.nth) });
+      void kill(order.victim, order.nth).then((result) => report({ id, result }));
       break;
     case 'meshed':
       report({ id, result: isMeshed(order.peer, order.topics) });
