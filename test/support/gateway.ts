@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { gatewayDependencies } from '../../src/main/gateway/dependencies.js';
 import { Gateway } from '../../src/main/gateway/gateway.js';
 import type { JournalledEntry } from '../../src/shared/journal/entry.js';
@@ -23,6 +24,8 @@ import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
 
 const TOPIC = 'notifications';
+/** For so long the broker waits for a record at the most. */
+const WAIT_MS = 50;
 
 export interface Announced {
   readonly author?: string;
@@ -91,6 +94,11 @@ export class NotificationsTopic implements Pick<BrokerPort, 'topics' | 'read'> {
     await this.#broker.createTopic({ topic: TOPIC, partitions, retentionMs: -1 });
   }
 
+  /** The broker has no such topic any more. */
+  async remove(): Promise<void> {
+    this.#broker = await startBroker(this.context);
+  }
+
   /** What reads it as a gateway does. */
   reader(): EmbeddedTopicReader {
     return new EmbeddedTopicReader(this, TOPIC);
@@ -114,12 +122,36 @@ export class NotificationsTopic implements Pick<BrokerPort, 'topics' | 'read'> {
     };
   }
 
+  /** The topic as one has it who has read it up to `offset` alone, until it is let go on. */
+  upTo(offset: number): { readonly reader: () => EmbeddedTopicReader; readonly goOn: () => void } {
+    let end = offset;
+    const port: Pick<BrokerPort, 'topics' | 'read'> = {
+      topics: async () =>
+        (await this.topics()).map((one) => ({
+          ...one,
+          offsets: one.offsets.map(({ oldest, next }) => ({ oldest, next: Math.min(next, end) })),
+        })),
+      read: async (request) => {
+        const records = (await this.read(request)).filter(({ offset }) => Number(offset) < end);
+        // As a broker does that has no more.
+        if (records.length === 0) await delay(Math.min(request.waitMs, WAIT_MS));
+        return records;
+      },
+    };
+    return {
+      reader: () => new EmbeddedTopicReader(port, TOPIC),
+      goOn: () => {
+        end = Number.POSITIVE_INFINITY;
+      },
+    };
+  }
+
   async topics() {
     return this.#there().topics();
   }
 
   async read(request: Parameters<BrokerPort['read']>[0]) {
-    return this.#there().read({ ...request, waitMs: Math.min(request.waitMs, 50) });
+    return this.#there().read({ ...request, waitMs: Math.min(request.waitMs, WAIT_MS) });
   }
 
   #there(): EmbeddedBroker {
@@ -138,7 +170,7 @@ export interface TestGateway {
 /** A gateway on `topic`, initialised and not started; stopped when the test ends. */
 export async function initGateway(
   context: Pick<TestContext, 'after'>,
-  topic: NotificationsTopic,
+  topic: Pick<NotificationsTopic, 'reader'>,
   changes: SettingChanges = {},
 ): Promise<Omit<TestGateway, 'url'>> {
   const log = keptLog();
@@ -165,7 +197,7 @@ export async function initGateway(
 /** The same, started. */
 export async function startGateway(
   context: Pick<TestContext, 'after'>,
-  topic: NotificationsTopic,
+  topic: Pick<NotificationsTopic, 'reader'>,
   changes: SettingChanges = {},
 ): Promise<TestGateway> {
   const initialised = await initGateway(context, topic, changes);

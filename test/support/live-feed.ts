@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { Registry } from 'prom-client';
 import type { ControlFrame } from '../../src/shared/firehose/control-frames.js';
-import { NODE_CURSORS, type Place } from '../../src/shared/firehose/cursor-scheme.js';
+import { type CursorScheme, NODE_CURSORS, type Place } from '../../src/shared/firehose/cursor-scheme.js';
 import type { FeedProblem } from '../../src/shared/firehose/problems.js';
 import type { StartPoint } from '../../src/shared/firehose/request.js';
 import type { JournalledEntry } from '../../src/shared/journal/entry.js';
@@ -92,7 +92,10 @@ export interface TestFeed {
     start?: StartPoint,
     view?: Partial<View>,
     prepare?: (outlet: TestOutlet) => void,
+    strict?: boolean,
   ) => TestOutlet;
+  /** Appends entries as they are, and publishes them. */
+  readonly publish: (...entries: readonly Uint8Array[]) => void;
   /** Appends, and does not publish. */
   readonly missed: TestFeed['announce'];
   readonly directory: string;
@@ -100,9 +103,9 @@ export interface TestFeed {
 
 export function testFeed(
   context: Pick<TestContext, 'after'>,
-  options: Partial<JournalOptions> & { clientBuffer?: number } = {},
+  options: Partial<JournalOptions> & { clientBuffer?: number; scheme?: CursorScheme } = {},
 ): TestFeed {
-  const { clientBuffer = 1_048_576, ...journalOptions } = options;
+  const { clientBuffer = 1_048_576, scheme = NODE_CURSORS, ...journalOptions } = options;
   const { journal, directory, append } = openJournal(context, undefined, journalOptions);
   const place = (): Place => ({ epoch: journal.epoch, position: journal.end, seq: journal.nextSeq });
   let live = place();
@@ -114,7 +117,7 @@ export function testFeed(
       live: () => live,
       node: () => undefined,
     },
-    { scheme: NODE_CURSORS, clientBuffer },
+    { scheme, clientBuffer },
   );
   feed.start();
   context.after(() => feed.stop());
@@ -144,14 +147,19 @@ export function testFeed(
       feed.publish(placed);
       return last;
     },
-    join: (start, view = {}, prepare = () => {}) => {
+    publish: (...entries) => {
+      placed = append(...entries);
+      live = place();
+      feed.publish(placed);
+    },
+    join: (start, view = {}, prepare = () => {}, strict = false) => {
       const outlet = new TestOutlet();
       prepare(outlet);
       outlets.add(outlet);
       const admitted = feed.admit(renderings, {
         view: { form: META, gzip: false, ...view },
         start,
-        strict: false,
+        strict,
       });
       outlet.reader = feed.begin(admitted, outlet, LIMITS);
       return outlet;

@@ -42,6 +42,8 @@ type FoundCursor =
   | { readonly type: 'unknown' }
   /** Of a frame that is yet to come. */
   | { readonly type: 'future' }
+  /** Of a frame that another server has and this one has not yet, or of a journal that it does not know: what comes tells. */
+  | { readonly type: 'ahead' }
   /** No cursor. */
   | { readonly type: 'malformed' };
 

@@ -14,10 +14,7 @@ const CURSOR = /^(\d{1,15})\.([0-9a-f]{8})$/;
 const DIGITS = 8;
 /** Everything that is kept: of the place before which nothing is. */
 const OLDEST = 'oldest';
-/**
- * So many records another gateway may be ahead of this one, which goes on where it is: frames that the client has already come again. It cannot look at a
- * record that it has not read yet.
- */
+/** So many records another gateway may be ahead of this one, which cannot look at a record that it has not read yet. */
 const MAX_AHEAD = 10_000;
 
 const digitsOf = ({ hash }: RecordPlace): string =>
@@ -47,11 +44,14 @@ export const GATEWAY_CURSORS: CursorScheme = {
   },
 
   find(text: string, journal: CursorJournal): FoundCursor {
+    if (text === OLDEST) return { type: 'found', place: journal.oldest, lost: false };
     const [, digits, hash] = CURSOR.exec(text) ?? [];
     if (digits === undefined || hash === undefined) return { type: 'malformed' };
     const offset = Number(digits);
+    const ahead = offset - newestOf(journal);
+    if (ahead > 0) return { type: ahead <= MAX_AHEAD ? 'ahead' : 'unknown' };
     const found = journal.seek((entry) => recordOf(entry).offset < offset);
-    if (found === undefined) return behindTheEnd(offset, journal);
+    if (found === undefined) return { type: 'unknown' };
     const record = recordOf(found);
     if (record.offset === offset) {
       if (digitsOf(record) !== hash) return { type: 'unknown' };
@@ -64,9 +64,8 @@ export const GATEWAY_CURSORS: CursorScheme = {
   },
 };
 
-function behindTheEnd(offset: number, journal: CursorJournal): FoundCursor {
+/** Offset of the newest record. A gateway that has none yet is before the topic's first. */
+function newestOf(journal: CursorJournal): number {
   const last = journal.lastBefore(journal.end.position);
-  // A gateway that has nothing yet is before the topic's first record.
-  const at = last === undefined ? -1 : recordOf(last).offset;
-  return offset - at <= MAX_AHEAD ? { type: 'found', place: journal.end, lost: false } : { type: 'unknown' };
+  return last === undefined ? -1 : recordOf(last).offset;
 }

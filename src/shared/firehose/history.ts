@@ -26,6 +26,19 @@ export interface Started {
   readonly next: Place;
   /** To be told before anything else. */
   readonly infos: readonly InfoFrame[];
+  /**
+   * The cursor, where it is of a frame that has not come here yet, or of another journal: what comes tells, so nothing is to be told or sent before this can be
+   * resolved. `next` is the end.
+   */
+  readonly awaited?: string;
+}
+
+export interface ResolveOptions {
+  readonly end?: Place | undefined;
+  /** Whether a cursor that is too old or unknown is refused; not unless told. */
+  readonly strict?: boolean;
+  /** Whether who asks can wait for a frame that another server has already; to who cannot a cursor of such is unknown, as unless told. */
+  readonly waits?: boolean;
 }
 
 export interface ReadHistory {
@@ -75,10 +88,7 @@ export class History {
    */
   resolve(
     start: StartPoint,
-    {
-      end = this.end(),
-      strict = false,
-    }: { readonly end?: Place | undefined; readonly strict?: boolean } = {},
+    { end = this.end(), strict = false, waits = false }: ResolveOptions = {},
   ): Started {
     switch (start.type) {
       case 'now':
@@ -88,7 +98,7 @@ export class History {
       case 'since':
         return this.#since(start.ms, end, strict);
       case 'cursor':
-        return this.#behind(start.text, end, strict);
+        return this.#behind(start.text, { end, strict, waits });
     }
   }
 
@@ -105,7 +115,7 @@ export class History {
     return { next: { epoch, position: found.position, seq: found.seq }, infos: [] };
   }
 
-  #behind(text: string, end: Place, strict: boolean): Started {
+  #behind(text: string, { end, strict, waits }: Required<ResolveOptions> & { readonly end: Place }): Started {
     let until = end;
     let found = this.#scheme.find(text, this.#journal(until));
     if (found.type === 'future' || found.type === 'unknown') {
@@ -121,6 +131,10 @@ export class History {
         throw badCursor(text, 'is of a frame that is yet to come');
       case 'too_old':
         return this.#fromOldest('cursor_too_old', end, strict);
+      case 'ahead':
+        return waits
+          ? { next: end, infos: [], awaited: text }
+          : this.#fromOldest('cursor_unknown', end, strict);
       case 'unknown':
         return this.#fromOldest('cursor_unknown', end, strict);
       case 'found': {

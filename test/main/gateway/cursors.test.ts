@@ -1,7 +1,7 @@
 /** Clients that go from one gateway to another with their cursor. */
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
 import { type Listener, listen } from '../../support/notifications.js';
 import { waitFor } from '../../support/wait.js';
@@ -61,6 +61,89 @@ test('a cursor of a topic that was made anew is told to be unknown, also where i
   await waitFor(() => again.heights().length === 5, { what: 'what there is' });
   assert.deepEqual(infos(again), ['cursor_unknown']);
   assert.deepEqual(again.heights(), range(11, 16));
+});
+
+/** Gateways of a topic and of another of its name, which has fewer records than the first had. */
+async function behindAnother(context: TestContext) {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.status('me'), ...range(1, 9).map((height) => node.block(height)));
+  const before = await startGateway(context, topic);
+  const client = await listen(context, `${before.url}?cursor=oldest&kinds=block`);
+  await waitFor(() => client.heights().length === 8, { what: 'the blocks' });
+  const cursor = cursorAt(client, 8);
+  await before.gateway.stop();
+  await topic.make();
+  const anew = new WritingNode();
+  await topic.write(anew.status('me'), ...range(11, 15).map((height) => anew.block(height)));
+  const { url, gateway } = await startGateway(context, topic);
+  const page = async (from: string) => {
+    const query = `cursor=${from}&kinds=block`;
+    const answer = await fetch(`http://127.0.0.1:${gateway.ports.http}/api/v1/events?${query}`);
+    return (await answer.json()) as {
+      events: Record<string, unknown>[];
+      next: string;
+      more: boolean;
+    };
+  };
+  const write = (...heights: readonly number[]) =>
+    topic.write(...heights.map((height) => anew.block(height)));
+  return { cursor, url, page, write };
+}
+
+test('a cursor of a topic that was made anew is told to be unknown, also where the new one is not that long yet', async (context) => {
+  const { cursor, url, write } = await behindAnother(context);
+  const client = await listen(context, `${url}?cursor=${cursor}&kinds=block`);
+  const strict = await listen(context, `${url}?cursor=${cursor}&kinds=block&strict=true`);
+  // One that follows the feed meanwhile has what the other may not be given yet.
+  const live = await listen(context, `${url}?cursor=now&kinds=block`);
+  assert.deepEqual(
+    [client, strict].map(({ frames }) => frames[0]?.cursor),
+    [cursor, cursor],
+  );
+  await write(15, 16);
+  await waitFor(() => live.heights().length === 2, { what: 'the blocks' });
+  assert.deepEqual([infos(client), client.heights()], [[], []]);
+  await write(17, 18, 19);
+  await waitFor(() => client.heights().length === 9, { what: 'what there is' });
+  assert.deepEqual([infos(client), client.heights()], [['cursor_unknown'], range(11, 20)]);
+  await waitFor(() => strict.code !== undefined, { what: 'the end of the strict one' });
+  assert.deepEqual([strict.code, strict.heights()], [4410, []]);
+  const { type, code, oldest } = strict.frames.at(-1) ?? {};
+  assert.deepEqual([type, code, oldest], ['error', 'cursor_unknown', 'oldest']);
+});
+
+test('pages from a cursor of another topic are empty and go on from it until the new one is that long, and then tell', async (context) => {
+  const { cursor, page, write, url } = await behindAnother(context);
+  assert.deepEqual(await page(cursor), { events: [], next: cursor, more: false });
+  const live = await listen(context, `${url}?cursor=now&kinds=block`);
+  await write(15, 16, 17, 18, 19);
+  await waitFor(() => live.heights().length === 5, { what: 'the blocks' });
+  const { events } = await page(cursor);
+  assert.deepEqual(
+    events.map(({ type, code, height }) => (type === 'info' ? code : height)),
+    ['cursor_unknown', ...range(11, 20)],
+  );
+});
+
+test('a client that comes to a gateway that is behind gets what follows its cursor there, and nothing twice', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  await topic.write(node.status('me'), ...range(1, 6).map((height) => node.block(height)));
+  // The other reads the topic as if it were shorter, until it is let go on.
+  const cut = topic.upTo(3);
+  const one = await startGateway(context, topic);
+  const other = await startGateway(context, cut);
+  const first = await listen(context, `${one.url}?cursor=oldest&kinds=block`);
+  await waitFor(() => first.heights().length === 5, { what: 'the blocks' });
+  const strict = '&strict=true';
+  const again = await listen(context, `${other.url}?cursor=${cursorAt(first, 4)}&kinds=block${strict}`);
+  const live = await listen(context, `${other.url}?cursor=now&kinds=block`);
+  cut.goOn();
+  await waitFor(() => live.heights().length === 3, { what: 'what the other had not' });
+  await topic.write(node.block(6));
+  await waitFor(() => again.heights().includes(6), { what: 'what comes' });
+  assert.deepEqual([infos(again), again.heights()], [[], [5, 6]]);
 });
 
 test('history goes by the time of the records: since= means the same at a gateway that was started just now', async (context) => {

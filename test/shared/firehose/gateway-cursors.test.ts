@@ -139,19 +139,56 @@ describe('a gateway’s cursor', () => {
     assert.deepEqual([infos[0]?.code, next.position], ['cursor_too_old', 0]);
   });
 
-  it('of a gateway that is ahead brings what comes here next: nothing is missed, and some may come again', (context) => {
-    const { history, end, test } = kept(context, OFFSETS);
-    const { next, infos } = history.resolve({ type: 'cursor', text: cursorOf(170) }, { end });
-    assert.deepEqual([infos, next], [[], end]);
-    test.journal.append({ id: 1000, entries: [160, 170, 171].map((offset) => entry(offset, 'one')) });
-    const { epoch, end: position, nextSeq: seq } = test.journal;
-    assert.deepEqual(offsetsFrom(history, next, { epoch, position, seq }), [160, 170, 171]);
-  });
+  for (const offsets of [OFFSETS, []]) {
+    const has = offsets.length === 0 ? 'nothing yet' : 'less';
 
-  it('of a gateway that is ahead brings everything from one that has nothing yet', (context) => {
-    const { history, end } = kept(context, []);
-    const { next, infos } = history.resolve({ type: 'cursor', text: cursorOf(100) }, { end });
-    assert.deepEqual([infos, next], [[], end]);
+    it(`of a gateway that is ahead is found at one that has ${has} when its record has come, and before that neither taken nor refused`, (context) => {
+      const { history, end, test } = kept(context, offsets);
+      const ask = { type: 'cursor', text: cursorOf(170) } as const;
+      const append = (...more: readonly number[]): Place => {
+        test.journal.append({ id: more[0] ?? 0, entries: more.map((offset) => entry(offset, 'one')) });
+        return { epoch: test.journal.epoch, position: test.journal.end, seq: test.journal.nextSeq };
+      };
+      for (const strict of [false, true]) {
+        const { next, infos, awaited } = history.resolve(ask, { end, strict, waits: true });
+        assert.deepEqual([infos, next, awaited], [[], end, ask.text]);
+      }
+      const nearer = append(160, 169);
+      assert.equal(history.resolve(ask, { end: nearer, waits: true }).awaited, ask.text);
+      const there = append(170, 171);
+      const { next, infos, awaited } = history.resolve(ask, { end: there, strict: true });
+      assert.deepEqual([infos, awaited], [[], undefined]);
+      assert.deepEqual(offsetsFrom(history, next, there), [171]);
+    });
+
+    it(`of a gateway that is ahead is unknown at one that has ${has} where another record comes in its place, and to who cannot wait`, (context) => {
+      const { history, end, test } = kept(context, offsets);
+      const ask = { type: 'cursor', text: cursorOf(170, 'another') } as const;
+      assert.equal(history.resolve(ask, { end, waits: true }).awaited, ask.text);
+      assert.deepEqual(
+        history.resolve(ask, { end }).infos.map(({ code }) => code),
+        ['cursor_unknown'],
+      );
+      for (const offset of [170, 171]) {
+        test.journal.append({ id: offset, entries: [entry(offset, 'one')] });
+        const { epoch, end: position, nextSeq: seq } = test.journal;
+        const here = { epoch, position, seq };
+        const { next, infos, awaited } = history.resolve(ask, { end: here, waits: true });
+        assert.deepEqual([infos.map(({ code }) => code), awaited], [['cursor_unknown'], undefined]);
+        assert.deepEqual(next, history.resolve({ type: 'oldest' }, { end: here }).next);
+        assert.throws(
+          () => history.resolve(ask, { end: here, strict: true, waits: true }),
+          (error) => error instanceof FeedProblem && error.code === 'cursor_unknown',
+        );
+      }
+    });
+  }
+
+  it('of a place before which nothing was kept is found again, at the oldest', (context) => {
+    const { history, end } = kept(context, OFFSETS);
+    const text = history.oldest(end).cursor;
+    const { next, infos } = history.resolve({ type: 'cursor', text }, { end });
+    assert.deepEqual([infos, offsetsFrom(history, next, end)], [[], OFFSETS]);
   });
 
   for (const text of [

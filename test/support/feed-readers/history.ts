@@ -33,8 +33,6 @@ export interface FeedHistory {
   countAt(cursor: unknown): number;
   /** Index of the oldest that is kept in a life. */
   oldestIn(life: number): number;
-  /** Who comes from elsewhere may be shown again what it had, as its hello tells. Never unless told. */
-  readonly mayGoBack?: true;
   /** Index of the first that was received at `ms` or later. */
   firstSince(ms: number): number;
   /** Index behind the last of these announcements. */

@@ -244,10 +244,8 @@ class MetaJudge extends Judge {
     const oldest = this.history.oldestIn(life);
     const isTooOld = start?.type === 'cursor' && (begins ?? oldest) < oldest;
     const told = this.history.countAt(hello.fields.cursor);
-    const goesBack = this.history.mayGoBack && start?.type === 'cursor' && told < (begins ?? 0);
-    const from = begins === undefined || goesBack ? told : Math.max(begins, oldest);
+    const from = begins === undefined ? told : Math.max(begins, oldest);
     this.#at = from;
-    if (goesBack) this.count('again at a gateway that is behind');
     must(told === from, `hello says ${hello.fields.cursor}`);
     must(this.history.countAt(hello.fields.oldest) === oldest, `hello says oldest ${hello.fields.oldest}`);
     if (isTooOld) {

@@ -68,9 +68,6 @@ export class TopicHistory implements FeedHistory {
     return at === -1 ? this.shown.length : at;
   }
 
-  /** A gateway that is behind another goes on where it is. */
-  readonly mayGoBack = true as const;
-
   oldestIn(): number {
     return 0;
   }

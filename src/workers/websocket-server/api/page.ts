@@ -22,6 +22,8 @@ export interface PageOptions {
   readonly limit: number;
   /** To be told before all else. */
   readonly infos: readonly InfoFrame[];
+  /** A cursor of a frame that may come yet: nothing is behind it, and it is where to go on. */
+  readonly awaited?: string | undefined;
   /** Whether an entry is of the page, by its bytes. */
   readonly lets: (entry: Uint8Array) => boolean;
 }
@@ -56,6 +58,7 @@ export class Page {
     this.#at = options.from;
     this.#last = options.from;
     for (const info of options.infos) this.#tell(info);
+    if (this.#awaited !== undefined) this.#end = { next: options.from, more: false };
   }
 
   get isWhole(): boolean {
@@ -82,9 +85,15 @@ export class Page {
       if (index > 0) parts.push(COMMA);
       parts.push(event);
     });
-    const cursor = next === undefined ? '' : `"next":${JSON.stringify(this.history.cursorAt(next))},`;
+    const place = next && (this.#awaited ?? this.history.cursorAt(next));
+    const cursor = place === undefined ? '' : `"next":${JSON.stringify(place)},`;
     parts.push(Buffer.from(`],${cursor}"more":${more}}`));
     return Buffer.concat(parts);
+  }
+
+  /** Before it is everything that is here. */
+  get #awaited(): string | undefined {
+    return this.options.descending ? undefined : this.options.awaited;
   }
 
   #stepOn(): void {

@@ -106,10 +106,10 @@ export class Pages {
     if (this.#finder === undefined || end === undefined) throw new FeedProblem('unavailable');
     try {
       const begin = start ?? { type: descending ? 'now' : 'oldest' };
-      const { next, infos } = this.#finder.resolve(begin, { end, strict });
+      const { next, infos, awaited } = this.#finder.resolve(begin, { end, strict, waits: true });
       // What lies behind the end is nobody's yet.
       const from = descending && next.position > end.position ? end : next;
-      return { from, end, descending, limit, infos, lets: filterOf(filter) };
+      return { from, end, descending, limit, infos, awaited, lets: filterOf(filter) };
     } catch (error) {
       if (error instanceof FeedProblem) throw error;
       this.components.logger.error({ err: error }, 'the history cannot be read');

@@ -45,6 +45,7 @@ export interface Admitted {
   readonly subscription: Subscription;
   /** Undefined: with what comes from now on. */
   readonly started: Started | undefined;
+  readonly strict: boolean;
   /** Nothing comes of it. */
   release(): void;
 }
@@ -152,8 +153,8 @@ export class LiveFeed {
       const started =
         start === undefined || start.type === 'now'
           ? undefined
-          : this.#history.resolve(start, { end, strict });
-      return { subscription, started, release: () => subscription.release() };
+          : this.#history.resolve(start, { end, strict, waits: true });
+      return { subscription, started, strict, release: () => subscription.release() };
     } catch (error) {
       subscription.release();
       if (error instanceof FeedProblem) throw error;
@@ -163,7 +164,7 @@ export class LiveFeed {
   }
 
   /** Serves a reader from now on, until its `close`. */
-  begin({ subscription, started }: Admitted, outlet: Outlet, limits: StreamLimits): Reader {
+  begin({ subscription, started, strict }: Admitted, outlet: Outlet, limits: StreamLimits): Reader {
     const reader: Reader = new Reader(
       {
         logger: this.components.logger,
@@ -176,7 +177,13 @@ export class LiveFeed {
         informed: (code) => this.components.metrics.infos.inc({ code }),
         closed: () => this.#readers.delete(reader),
       },
-      { subscription, outlet, next: started?.next ?? (subscription.seam() as Place) },
+      {
+        subscription,
+        outlet,
+        next: started?.next ?? (subscription.seam() as Place),
+        awaited: started?.awaited,
+        strict,
+      },
     );
     this.#readers.add(reader);
     reader.begin(() => {

@@ -24,6 +24,8 @@ const WINDOW_BYTES = QUEUES.replayToClient.bounds.bytes;
 const STEP_BYTES = 64 * 1024;
 /** So long without a frame, and a reader is told how far the feed is. */
 const CURSOR_MS = 30_000;
+/** For so long what comes may be before the frame of a reader's cursor, which another server has: who is behind comes to it sooner. */
+const AHEAD_MS = 30_000;
 
 export interface ReaderComponents {
   readonly logger: Logger;
@@ -44,6 +46,17 @@ export interface ReaderInit {
   readonly outlet: Outlet;
   /** Where it begins. */
   readonly next: Place;
+  /** The cursor that it came with, of a frame that may come yet, where it is not to begin before that is there. */
+  readonly awaited?: string | undefined;
+  /** Whether it is ended where its cursor turns out to be unknown. */
+  readonly strict: boolean;
+}
+
+/** A cursor whose place is not known. */
+interface Lost {
+  readonly cursor: string;
+  /** Whether its frame may come yet. */
+  readonly waits: boolean;
 }
 
 export class Reader implements Replaying, Subscriber {
@@ -58,28 +71,34 @@ export class Reader implements Replaying, Subscriber {
   #slow = false;
   #compressing = false;
   #wroteAt = monotonic();
-  /** The cursor from which to go on in another history. */
-  #lost: string | undefined;
+  readonly #strict: boolean;
+  /** From where to go on, once it is found: in another history, or where its frame has come. */
+  #lost: Lost | undefined;
+  /** When (monotonic) something had come, and not what `#lost` waits for. */
+  #movedAt: number | undefined;
 
   constructor(
     private readonly components: ReaderComponents,
     init: ReaderInit,
   ) {
-    const { subscription, outlet, next } = init;
+    const { subscription, outlet, next, awaited, strict } = init;
     this.#subscription = subscription;
     this.#outlet = outlet;
     this.#sees = filterOf(subscription.view);
     this.#next = next;
+    this.#strict = strict;
+    if (awaited !== undefined) this.#lost = { cursor: awaited, waits: true };
   }
 
   /** Says `hello`, and what there is to know about the beginning. */
   begin(hello: () => Omit<HelloFrame, 'type' | 'cursor'>, infos: readonly InfoFrame[]): void {
     this.#guarded(() => {
       const { history, replays } = this.components;
-      this.#outlet.control({ type: 'hello', cursor: history().cursorAt(this.#next), ...hello() });
+      const cursor = this.#lost?.cursor ?? history().cursorAt(this.#next);
+      this.#outlet.control({ type: 'hello', cursor, ...hello() });
       this.#inform(infos);
       const seam = this.#subscription.seam();
-      if (seam !== undefined && this.#isAt(seam)) this.#join();
+      if (this.#lost === undefined && seam !== undefined && this.#isAt(seam)) this.#join();
       else replays.run(this);
     });
   }
@@ -124,11 +143,12 @@ export class Reader implements Replaying, Subscriber {
     if (this.#live) this.#leave();
   }
 
-  /** The history is about to be another: it goes on where its cursor is found in that. */
+  /** The history is about to be another: it goes on where its cursor is found in that, or is told that it is not. */
   lose(): void {
     this.gap();
     this.#guarded(() => {
-      this.#lost ??= this.components.history().cursorAt(this.#next);
+      const cursor = this.#lost?.cursor ?? this.components.history().cursorAt(this.#next);
+      this.#lost = { cursor, waits: false };
     });
   }
 
@@ -140,7 +160,7 @@ export class Reader implements Replaying, Subscriber {
   /** Ends it, with the cursor from which to go on, where that can be told. */
   end(problem: FeedProblem): void {
     if (this.#over) return;
-    let cursor = this.#lost;
+    let cursor = problem.extra.oldest ?? this.#lost?.cursor;
     try {
       const place = this.#live ? this.#subscription.seam() : this.#next;
       if (place !== undefined) cursor ??= this.components.history().cursorAt(place);
@@ -159,16 +179,16 @@ export class Reader implements Replaying, Subscriber {
       if (this.#isGone(oldest())) this.#endSlow();
       return;
     }
-    if (!this.#live) this.components.replays.run(this);
-    if (
-      this.#lost !== undefined ||
-      now - Math.max(this.#wroteAt, this.#subscription.publishedAt()) < CURSOR_MS
-    )
-      return;
+    if (!this.#live) {
+      this.#waitNoLonger(now);
+      this.components.replays.run(this);
+    }
+    if (now - Math.max(this.#wroteAt, this.#subscription.publishedAt()) < CURSOR_MS) return;
     const place = this.#live ? this.#subscription.seam() : this.#next;
     if (place === undefined) return;
     this.#wroteAt = now;
-    this.#outlet.control({ type: 'cursor', cursor: this.components.history().cursorAt(place) });
+    const cursor = this.#lost?.cursor ?? this.components.history().cursorAt(place);
+    this.#outlet.control({ type: 'cursor', cursor });
   }
 
   step(): Step {
@@ -199,7 +219,7 @@ export class Reader implements Replaying, Subscriber {
   }
 
   #go(): Step {
-    if (this.#lost !== undefined) this.#findAgain(this.#lost);
+    if (this.#lost !== undefined && !this.#findAgain(this.#lost)) return 'live';
     const seam = this.#subscription.seam();
     const live = this.components.live();
     if (seam === undefined || live === undefined) return 'live';
@@ -328,13 +348,28 @@ export class Reader implements Replaying, Subscriber {
     this.components.replays.run(this);
   }
 
-  #findAgain(cursor: string): void {
-    const { next, infos } = this.components
+  /** Whether it is found, or told to be unknown. */
+  #findAgain({ cursor, waits }: Lost): boolean {
+    const { next, infos, awaited } = this.components
       .history()
-      .resolve({ type: 'cursor', text: cursor }, { end: this.components.live() });
+      .resolve(
+        { type: 'cursor', text: cursor },
+        { end: this.components.live(), strict: this.#strict, waits },
+      );
+    if (awaited !== undefined) return false;
     this.#lost = undefined;
     this.#next = next;
     this.#inform(infos);
+    return true;
+  }
+
+  /** Gives up what has not come though other frames do: then its cursor is of another history. While nothing comes, nothing is missed. */
+  #waitNoLonger(now: number): void {
+    const live = this.components.live();
+    const lost = this.#lost;
+    if (lost === undefined || live === undefined || live.position <= this.#next.position) return;
+    this.#movedAt ??= now;
+    if (now - this.#movedAt >= AHEAD_MS) this.#lost = { ...lost, waits: false };
   }
 
   #isAt({ epoch, seq }: Place): boolean {
