@@ -77,7 +77,9 @@ interface Kept {
 
 /** What the journal in `directory` holds, in order. */
 function kept(directory: string): Kept[] {
-  const [name = ''] = readdirSync(directory).filter((one) => one.startsWith('gateway-'));
+  // That of a topic before is there for a while.
+  const names = readdirSync(directory).filter((one) => one.startsWith('gateway-'));
+  const name = names.sort().at(-1) ?? '';
   return readAll(join(directory, name), 0, Number.POSITIVE_INFINITY, 1 << 20).entries.map(({ bytes }) => ({
     offset: recordPlaceOf(bytes)?.offset ?? Number.NaN,
     ...(JSON.parse(Buffer.from(frameOf(bytes)).toString()) as Omit<Kept, 'offset'>),

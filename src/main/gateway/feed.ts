@@ -10,6 +10,9 @@ import type { Logger } from '../../shared/logging/logger.js';
 import type { ShownRecord } from './intake.js';
 import { Stretch, type StretchOptions } from './stretch.js';
 
+/** For so long the journal of a former topic is kept for those who read it: they have to hear of the next one first. */
+const LET_GO_MS = 60_000;
+
 export interface GatewayFeedOptions extends StretchOptions {
   /** Path of the stream's local socket. */
   readonly socketPath: string;
@@ -21,6 +24,9 @@ export class GatewayFeed {
   readonly #options: GatewayFeedOptions;
   #stretch: Stretch | undefined;
   #server: FrameStreamServer | undefined;
+  /** Of the topic before, still to be deleted. */
+  #former: Stretch | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     { logger, registry }: { readonly logger: Logger; readonly registry: Registry },
@@ -47,11 +53,15 @@ export class GatewayFeed {
     return this.#open.last;
   }
 
-  /** Another topic begins: history begins anew, in another epoch, of which readers are told when they connect again. */
+  /** Another topic begins: history begins anew, in another epoch, of which readers are told when they connect again. What they read meanwhile is kept for a while. */
   async beginAnew(): Promise<void> {
     await this.#server?.stop();
     try {
-      this.#stretch = this.#open.next(this.#logger);
+      const former = this.#open;
+      this.#stretch = former.next(this.#logger);
+      this.#removeFormer();
+      this.#former = former;
+      this.#timer = setTimeout(() => this.#removeFormer(), LET_GO_MS);
     } finally {
       await this.#serve(this.#open);
     }
@@ -70,6 +80,7 @@ export class GatewayFeed {
   async close(): Promise<void> {
     await this.#server?.stop();
     this.#stretch?.close();
+    this.#removeFormer();
   }
 
   health(): DependencyHealth {
@@ -84,6 +95,16 @@ export class GatewayFeed {
       status: 200,
       message: pressure === undefined ? message : `${message}; a full disk has shortened the history`,
     };
+  }
+
+  #removeFormer(): void {
+    clearTimeout(this.#timer);
+    try {
+      this.#former?.remove();
+    } catch (error) {
+      this.#logger.error({ err: error }, 'the history of a former topic is left: the next start deletes it');
+    }
+    this.#former = undefined;
   }
 
   get #open(): Stretch {

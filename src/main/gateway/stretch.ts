@@ -74,17 +74,21 @@ export class Stretch {
     const numbers = numbersIn(options.path);
     const stretch = new Stretch(logger, options, numbers.pop() ?? 1);
     stretch.#open();
-    for (const old of numbers) stretch.#remove(old);
+    for (const old of numbers) remove(options.path, old);
     return stretch;
   }
 
-  /** Another stretch after this one, which is closed and deleted. */
+  /** Another stretch after this one, which is closed. */
   next(logger: Logger): Stretch {
     const next = new Stretch(logger, this.#options, this.#number + 1);
     next.#open();
     this.journal.close();
-    next.#remove(this.#number);
     return next;
+  }
+
+  /** Deletes it. It must have been closed. */
+  remove(): void {
+    remove(this.#options.path, this.#number);
   }
 
   /** The last record that was shown; undefined where none was. */
@@ -150,10 +154,10 @@ export class Stretch {
       reader.close();
     }
   }
+}
 
-  #remove(number: number): void {
-    rmSync(join(this.#options.path, `gateway-${number}`), { recursive: true, force: true });
-  }
+function remove(path: string, number: number): void {
+  rmSync(join(path, `gateway-${number}`), { recursive: true, force: true });
 }
 
 /** Behind the last record that goes into one batch with that at `from`. */

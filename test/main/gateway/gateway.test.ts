@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import type { Gateway } from '../../../src/main/gateway/gateway.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
 import { frameOf, headerOf } from '../../../src/shared/journal/entry.js';
+import { listenToEvents } from '../../support/event-stream.js';
 import { initGateway, NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
 import { readAll } from '../../support/journal.js';
 import { listen } from '../../support/notifications.js';
@@ -15,9 +16,15 @@ import { waitFor } from '../../support/wait.js';
 
 const HOUR = 3_600_000;
 
+const historiesIn = (directory: string): string[] =>
+  readdirSync(directory)
+    .filter((one) => one.startsWith('gateway-'))
+    .sort();
+
 /** Heights of the blocks in the journal that `DATADIR` holds, in order. */
 function heightsIn(directory: string): number[] {
-  const [name = ''] = readdirSync(directory).filter((one) => one.startsWith('gateway-'));
+  // That of a topic before is there for a while.
+  const name = historiesIn(directory).at(-1) ?? '';
   return readAll(join(directory, name), 0, Number.POSITIVE_INFINITY)
     .entries.map(({ bytes }) => JSON.parse(Buffer.from(frameOf(bytes)).toString()))
     .filter(({ type }) => type === 'block')
@@ -157,14 +164,56 @@ test('a topic that was made anew begins another history, and never mixes with th
   await waitFor(() => client.code !== undefined, { what: 'the end of clients that would have a gap' });
   assert.equal(client.code, 1012);
   await waitFor(() => heightsIn(directory).length === 6, { what: 'what it holds' });
-  assert.deepEqual(
-    readdirSync(directory).filter((name) => name.startsWith('gateway-')),
-    ['gateway-2'],
-  );
   assert.deepEqual(heightsIn(directory), [11, 12, 13, 14, 15, 16]);
   assert.ok(log.lines.some(({ msg }) => String(msg).startsWith('the topic is another than before')));
   assert.match(await gateway.scrape(), /^teranode_p2p_gateway_topics_total 1$/m);
+  await gateway.stop();
+  assert.deepEqual(historiesIn(directory), ['gateway-2']);
 });
+
+for (const shown of [3, 0])
+  test(`who is told its place is served while the topic is away and over another in its place, and told that its cursor is unknown: ${shown} blocks before`, async (context) => {
+    const topic = await NotificationsTopic.start(context);
+    const node = new WritingNode();
+    if (shown > 0) await topic.write(node.status('me'), ...[1, 2, 3].map((height) => node.block(height)));
+    const { gateway, url, directory } = await startGateway(context, topic, { p2p_gateway_max_lag: 300 });
+    const http = `http://127.0.0.1:${gateway.ports.http}`;
+    const live = await listen(context, `${url}?cursor=now`);
+    const filtered = await listen(context, `${url}?cursor=now&kinds=subtree`);
+    const events = await listenToEvents(context, `${http}/events?cursor=oldest&kinds=block`);
+    await waitFor(() => events.heights().length === shown, { what: 'the blocks' });
+    await topic.remove();
+    await waitFor(async () => (await topicHealth(gateway))?.status === 503, { what: 'readiness' });
+    const late = await listen(context, `${url}?cursor=oldest&kinds=block`);
+    await waitFor(() => late.heights().length === shown, { what: 'the blocks' });
+    await topic.make();
+    const anew = new WritingNode();
+    await topic.write(...[11, 12, 13, 14, 15, 16].map((height) => anew.block(height)));
+    for (const heights of [live.heights, events.heights, late.heights])
+      await waitFor(() => heights().includes(16), { what: 'the blocks of the topic that is there now' });
+    const before = [1, 2, 3].slice(0, shown);
+    const after = [11, 12, 13, 14, 15, 16];
+    assert.deepEqual([live.heights(), late.heights()], [after, [...before, ...after]]);
+    assert.deepEqual(events.heights(), [...before, ...after]);
+    const told = shown > 0 ? ['cursor_unknown'] : [];
+    const infos = (frames: readonly Record<string, unknown>[]) =>
+      frames.filter(({ type }) => type === 'info').map(({ code }) => code);
+    await waitFor(() => infos(filtered.frames).length === told.length, { what: 'word of the other topic' });
+    assert.deepEqual(
+      [live, filtered, late].map(({ frames }) => infos(frames)),
+      Array(3).fill(told),
+    );
+    assert.deepEqual(
+      events.called('info').map(({ code }) => code),
+      told,
+    );
+    assert.deepEqual(
+      [live, filtered, late].map(({ code }) => code),
+      Array(3).fill(undefined),
+    );
+    assert.ok(!events.ended);
+    assert.equal(historiesIn(directory).at(-1), shown > 0 ? 'gateway-2' : 'gateway-1');
+  });
 
 test('without the broker history is served, readiness says why after p2p_gateway_max_lag, and what came is read when it is back', async (context) => {
   const topic = await NotificationsTopic.start(context);
