@@ -5,7 +5,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { hashOfToken } from '../../src/shared/firehose/tokens.js';
 import { listenToEvents } from '../support/event-stream.js';
 import { feedClient, hears, refusedWith } from '../support/feed-client.js';
-import { metricSum, serveNotifications, TRANSPORTS } from '../support/notifications.js';
+import { metricSum, SHARES_PORT, serveNotifications, TRANSPORTS } from '../support/notifications.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
 
@@ -101,3 +101,36 @@ for (const transport of TRANSPORTS)
       assert.equal((await refusedWith(url, '', bearer('goes'))).status, 401);
     });
   });
+
+describe('a token whose last place two processes give away at once', () => {
+  it('has one of them refused by its own code, with an error frame', async (t) => {
+    const path = join(temporaryDirectory(t), 'tokens');
+    writeFileSync(path, line('one', 'connections=1'));
+    const { url, servers } = await serveNotifications(
+      t,
+      { p2p_websocket_transport: SHARES_PORT, p2p_notification_servers: 2 },
+      { tokens: path },
+    );
+    // Where one process serves nobody is let in by two.
+    if (servers.serving < 2) return;
+    const refused = await waitFor(
+      async () => {
+        const tries = Array.from({ length: 10 }, () =>
+          feedClient(t, url, 'meta=true', { headers: bearer('one') }).catch(() => undefined),
+        );
+        const clients = (await Promise.all(tries)).filter((client) => client !== undefined);
+        await waitFor(() => clients.filter(({ code }) => code === undefined).length <= 1, {
+          what: 'main to refuse all but one',
+        });
+        for (const { socket } of clients) socket.close();
+        await waitFor(() => servers.connections === 0, { what: 'the place that is given back' });
+        return clients.find(({ code }) => code === 1013);
+      },
+      { what: 'one that main refuses' },
+    );
+    assert.deepEqual(
+      [refused.reason, refused.controls('error').map(({ code }) => code)],
+      ['token_in_use', ['token_in_use']],
+    );
+  });
+});

@@ -1,7 +1,11 @@
 /** The notification servers: processes on one port, supervised, with one count of connections. */
 
 import { ConfigurationError, UnavailableError } from '../../shared/errors.js';
-import type { NotificationServerConfig, NotificationServerOrder } from '../../shared/feed/control.js';
+import type {
+  NotificationServerConfig,
+  NotificationServerOrder,
+  PlaceAnswer,
+} from '../../shared/feed/control.js';
 import type { CursorsOf } from '../../shared/firehose/cursor-schemes.js';
 import { connectionLimits } from '../../shared/firehose/tokens.js';
 import type { DependencyHealth, HealthChecked } from '../../shared/health.js';
@@ -245,8 +249,8 @@ export class NotificationServers implements HealthChecked {
       logger,
       config: () => this.#config(index),
       admit: (visitors) => {
-        const answers = visitors.map((visitor) => this.#ledger.admit(holder, ...visitor));
-        const granted = visitors.filter((_, each) => answers[each]);
+        const answers = visitors.map((visitor) => this.#admit(holder, visitor));
+        const granted = visitors.filter((_, each) => answers[each] === 'granted');
         metrics.refused.inc(visitors.length - granted.length);
         if (granted.length > 0) counted('taken', granted);
         return answers;
@@ -271,6 +275,11 @@ export class NotificationServers implements HealthChecked {
       node: this.components.settings.clientName,
       heapMb: this.components.settings.p2p_heap_notification_server,
     });
+  }
+
+  #admit(holder: string, [address, token]: Visitor): PlaceAnswer {
+    if (this.#ledger.admit(holder, address, token)) return 'granted';
+    return this.#ledger.tokenHasRoom(token) ? 'too_many_connections' : 'token_in_use';
   }
 
   #config(index: number): NotificationServerConfig {

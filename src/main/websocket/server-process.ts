@@ -11,6 +11,7 @@ import type {
   NotificationServerConfig,
   NotificationServerOrder,
   NotificationServerReport,
+  PlaceAnswer,
 } from '../../shared/feed/control.js';
 import { Correlator } from '../../shared/ipc/correlator.js';
 import { goneWithin } from '../../shared/ipc/ending.js';
@@ -40,7 +41,7 @@ export interface ServerProcessComponents {
   /** Made anew for each start: level and status change. */
   readonly config: () => NotificationServerConfig;
   /** One answer each. */
-  readonly admit: (visitors: readonly Visitor[]) => readonly boolean[];
+  readonly admit: (visitors: readonly Visitor[]) => readonly PlaceAnswer[];
   readonly release: (visitors: readonly Visitor[]) => void;
   /** It began or ceased to serve; `ended` when the process is gone and what it held with it. */
   readonly changed: (change: { readonly ended: boolean }) => void;
@@ -229,8 +230,10 @@ export class ServerProcess {
         this.#rejectFirst(new ConfigurationError(report.problems));
         break;
       case 'admit': {
-        const granted = admit(report.requests.map(([, address, token]) => [address, token]));
-        const answers = report.requests.map(([id], index) => [id, granted[index] === true] as const);
+        const places = admit(report.requests.map(([, address, token]) => [address, token]));
+        const answers = report.requests.map(
+          ([id], index) => [id, places[index] ?? 'too_many_connections'] as const,
+        );
         this.send({ type: 'admitted', answers });
         break;
       }

@@ -48,11 +48,14 @@ export interface NotificationServerConfig {
   readonly held: readonly (readonly [holder: string, key: string, count: number])[];
 }
 
+/** Whether a client may have the place that it took, or the code of the problem that it is told. */
+export type PlaceAnswer = 'granted' | 'too_many_connections' | 'token_in_use';
+
 /** Main → notification server. */
 export type NotificationServerOrder =
   | { readonly type: 'config'; readonly config: NotificationServerConfig }
-  /** Answers to `admit`: the request's id, and whether it may come in. */
-  | { readonly type: 'admitted'; readonly answers: readonly (readonly [id: number, granted: boolean])[] }
+  /** Answers to `admit`, each with its request's id. */
+  | { readonly type: 'admitted'; readonly answers: readonly (readonly [id: number, answer: PlaceAnswer])[] }
   /** Another process took or gave back places, or is gone with all it held. */
   | {
       readonly type: 'others';

@@ -5,6 +5,7 @@
  * then refuses one, which is closed. A main that stands still holds up nobody: until it answers, this process's copy decides.
  */
 
+import type { PlaceAnswer } from '../../shared/feed/control.js';
 import type { ConnectionLedger, Visitor } from '../../shared/net/connection-ledger.js';
 
 /** The desk that keeps the count over all processes: main over IPC. */
@@ -21,15 +22,15 @@ const MAX_WAITING = 4096;
 /** A place that a client holds, from `enter` until `leave`. */
 export interface Place {
   readonly address: string;
-  /** Calls `answer` once, when main has answered, unless the client has left by then, or before it was asked. */
-  confirm(answer: (granted: boolean) => void): void;
+  /** Calls `heard` once, when main has answered, unless the client has left by then, or before it was asked. */
+  confirm(heard: (answer: PlaceAnswer) => void): void;
   leave(): void;
 }
 
 interface Question {
   readonly visitor: Visitor;
   /** Undefined once nobody waits for it: what main then grants is given back. */
-  answer: ((granted: boolean) => void) | undefined;
+  answer: ((answer: PlaceAnswer) => void) | undefined;
   /** Places given back to the desk before it was asked. */
   released: number;
 }
@@ -62,12 +63,12 @@ export class Admission {
     let left = false;
     return {
       address,
-      confirm: (answer) => {
+      confirm: (heard) => {
         // Who is refused in its first turn: nobody would give back what main grants.
         if (left) return;
-        question = this.#ask(visitor, (given) => {
-          granted = given;
-          answer(given);
+        question = this.#ask(visitor, (answer) => {
+          granted = answer === 'granted';
+          heard(answer);
         });
       },
       leave: () => {
@@ -81,8 +82,9 @@ export class Admission {
   }
 
   /** The desk's answers. */
-  answered(answers: readonly (readonly [id: number, granted: boolean])[]): void {
-    for (const [id, granted] of answers) {
+  answered(answers: readonly (readonly [id: number, answer: PlaceAnswer])[]): void {
+    for (const [id, answer] of answers) {
+      const granted = answer === 'granted';
       const question = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (question === undefined) continue;
@@ -91,7 +93,7 @@ export class Admission {
       } else if (!granted && this.#released > question.released) {
         // The desk counted a place that has been given back since: who took it here asks again, behind that.
         this.#again(id, question);
-      } else question.answer(granted);
+      } else question.answer(answer);
     }
   }
 
@@ -99,7 +101,7 @@ export class Admission {
     this.#flush();
   }
 
-  #ask(visitor: Visitor, answer: (granted: boolean) => void): Question {
+  #ask(visitor: Visitor, answer: (answer: PlaceAnswer) => void): Question {
     const id = ++this.#lastId;
     const question: Question = { visitor, answer, released: this.#released };
     this.#waiting.set(id, question);

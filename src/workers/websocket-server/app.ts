@@ -4,7 +4,7 @@ import { METHODS } from 'node:http';
 import { FeedProblem } from '../../shared/firehose/problems.js';
 import type { Logger } from '../../shared/logging/logger.js';
 import type { Admission, Place } from './admission.js';
-import { CLOSE, type Client, type ClientSocket, release } from './client.js';
+import { type Client, type ClientSocket, release } from './client.js';
 import type { Clients } from './clients.js';
 import type { DescriptorPolicy } from './descriptor-policy.js';
 import type { FeedRequests } from './feed-request.js';
@@ -155,9 +155,9 @@ export class NotificationApp implements TransportHandlers<Client> {
   open(socket: ClientSocket): void {
     const { clients, metrics } = this.parts;
     clients.opened(socket);
-    socket.data.place.confirm((granted) => {
-      metrics.connections.inc({ outcome: granted ? 'accepted' : 'limit' });
-      if (!granted) socket.end(CLOSE.tryLater, 'too many connections');
+    socket.data.place.confirm((answer) => {
+      metrics.connections.inc({ outcome: answer === 'granted' ? 'accepted' : 'limit' });
+      if (answer !== 'granted') clients.end(socket, new FeedProblem(answer));
     });
   }
 

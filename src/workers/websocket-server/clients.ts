@@ -133,6 +133,13 @@ export class Clients {
     this.options.metrics.clients.set(this.#all.size);
   }
 
+  /** Ends a client, who is told why: by an `error` frame where it has its place told. */
+  end(socket: ClientSocket, problem: FeedProblem): void {
+    const { reader } = socket.data;
+    if (reader === undefined) this.#expire(socket, problem);
+    else reader.end(problem);
+  }
+
   /** A message. What it says does not matter, only how often. */
   received(socket: ClientSocket): void {
     const client = this.#windowOf(socket);
@@ -180,10 +187,8 @@ export class Clients {
   tokensChanged(holds: (token: string) => boolean): void {
     const problem = new FeedProblem('token_unknown');
     for (const socket of [...this.#all]) {
-      const { token, reader } = socket.data;
-      if (holds(token)) continue;
-      if (reader === undefined) this.#expire(socket, problem);
-      else reader.end(problem);
+      const { token } = socket.data;
+      if (!holds(token)) this.end(socket, problem);
     }
   }
 
@@ -204,6 +209,11 @@ export class Clients {
 
   #expire(socket: ClientSocket, { code, close }: FeedProblem): void {
     this.options.metrics.refusals.inc({ code });
+    // Who has no place has no time to take what waits for it either.
+    if (code === 'too_many_connections' || code === 'token_in_use') {
+      socket.end(close, code);
+      return;
+    }
     this.#slow.expire(socket, {
       code: close,
       reason: code,

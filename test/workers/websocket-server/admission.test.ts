@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { PlaceAnswer } from '../../../src/shared/feed/control.js';
 import { ConnectionLedger } from '../../../src/shared/net/connection-ledger.js';
 import { Admission } from '../../../src/workers/websocket-server/admission.js';
 
@@ -13,7 +14,12 @@ function behindADesk(max: number) {
     {
       admit: (requests) => {
         held.push(() =>
-          admission.answered(requests.map(([id, ...visitor]) => [id, ledger.admit('one', ...visitor)])),
+          admission.answered(
+            requests.map(([id, ...visitor]) => [
+              id,
+              ledger.admit('one', ...visitor) ? 'granted' : 'too_many_connections',
+            ]),
+          ),
         );
       },
       release: (visitors) => {
@@ -36,10 +42,10 @@ function behindADesk(max: number) {
 
 test('while the desk says nothing, the own copy decides, and a place left is taken again for good', async () => {
   const { admission, ledger, settle } = behindADesk(4);
-  const answers: boolean[] = [];
+  const answers: PlaceAnswer[] = [];
   const enter = () => {
     const place = admission.enter('192.0.2.1');
-    place?.confirm((granted) => answers.push(granted));
+    place?.confirm((answer) => answers.push(answer));
     return place;
   };
   const places = [enter(), enter(), enter(), enter()];
@@ -49,27 +55,27 @@ test('while the desk says nothing, the own copy decides, and a place left is tak
   assert.ok(enter() !== undefined, 'the place that was left');
   assert.deepEqual(answers, [], 'nobody was told before the desk spoke');
   await settle();
-  assert.deepEqual(answers, [true, true, true, true]);
+  assert.deepEqual(answers, Array(4).fill('granted'));
   assert.equal(ledger.total, 4);
 });
 
 test('what the desk refuses, with nothing given back since, is refused', async () => {
   const { admission, ledger, settle } = behindADesk(4);
   for (let count = 0; count < 4; count++) ledger.admit('another', '192.0.2.1');
-  const answers: boolean[] = [];
-  admission.enter('192.0.2.1')?.confirm((granted) => answers.push(granted));
+  const answers: PlaceAnswer[] = [];
+  admission.enter('192.0.2.1')?.confirm((answer) => answers.push(answer));
   await settle();
-  assert.deepEqual(answers, [false]);
+  assert.deepEqual(answers, ['too_many_connections']);
   assert.equal(ledger.total, 4);
 });
 
 test('who has left before his place is confirmed takes none at the desk', async () => {
   const { admission, ledger, settle } = behindADesk(4);
-  const answers: boolean[] = [];
+  const answers: PlaceAnswer[] = [];
   for (let count = 0; count < 8; count++) {
     const place = admission.enter('192.0.2.1');
     place?.leave();
-    place?.confirm((granted) => answers.push(granted));
+    place?.confirm((answer) => answers.push(answer));
     await settle();
   }
   assert.deepEqual(answers, []);

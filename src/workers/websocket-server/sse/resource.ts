@@ -166,9 +166,9 @@ export class EventsResource implements Resource {
     if (gone) return;
     const begun = reader;
     streams.add(stream, { token, reader: begun });
-    place.confirm((granted) => {
-      metrics.eventStreamRequests.inc({ outcome: granted ? 'accepted' : 'limit' });
-      if (!granted) begun.end(new FeedProblem('too_many_connections'));
+    place.confirm((answer) => {
+      metrics.eventStreamRequests.inc({ outcome: answer === 'granted' ? 'accepted' : 'limit' });
+      if (answer !== 'granted') begun.end(new FeedProblem(answer));
     });
   }
 }
