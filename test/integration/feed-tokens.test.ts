@@ -1,7 +1,7 @@
 /** Tokens of the feed at a whole server: who gets in, what becomes of a changed file, and that no token is ever written down. */
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ConfigurationError } from '../../src/shared/errors.js';
@@ -91,7 +91,17 @@ test('a new file counts at once, a wrong one changes nothing and is told of', as
   const stays = await listen(context, `${feed}?token=${OTHER}`);
   const health = async () =>
     (await server.health(false)).dependencies.find(({ resource }) => resource === 'feed tokens');
-  for (const spoil of [() => write(path, 'nonsense\n'), () => write(path, ''), () => rmSync(path)]) {
+  const unreadable = () => {
+    rmSync(path);
+    // Whoever may read everything cannot read this either.
+    mkdirSync(path);
+  };
+  for (const spoil of [
+    () => write(path, 'nonsense\n'),
+    () => write(path, ''),
+    () => rmSync(path),
+    unreadable,
+  ]) {
     spoil();
     await waitFor(async () => (await health())?.message?.startsWith('warning: p2p_feed_tokens_file: '), {
       what: 'a warning',
@@ -99,24 +109,31 @@ test('a new file counts at once, a wrong one changes nothing and is told of', as
     assert.equal((await health())?.status, 200);
     assert.equal(sumOf(await server.scrape(), 'teranode_p2p_feed_tokens_refused'), 1);
     assert.equal(await upgradeStatus(`${feed}?token=${OTHER}`), 101);
+    rmSync(path, { recursive: true, force: true });
     write(path, line('two', OTHER));
     await waitFor(async () => (await health())?.message === '1 in use', { what: 'no warning' });
   }
   assert.equal(stays.code, undefined);
-  assert.ok(log.lines.some(({ reason }) => /line 1 is not name:hash:limits/.test(String(reason))));
+  for (const why of [/line 1 is not name:hash:limits/, /holds no token/, /ENOENT/, /not a file/])
+    assert.ok(
+      log.lines.some(({ reason }) => why.test(String(reason))),
+      String(why),
+    );
 });
 
-for (const [what, text, says] of [
-  ['missing', undefined, /p2p_feed_tokens_file: .*ENOENT/],
-  ['nonsense', 'one two three\n', /p2p_feed_tokens_file: .*line 1 is not name:hash:limits/],
-  ['empty', '', /p2p_feed_tokens_file: .*holds no token/],
-] as const) {
+for (const [what, make, says] of [
+  ['missing', () => {}, /ENOENT/],
+  ['unreadable', (path) => mkdirSync(path), /it is not a file/],
+  ['nonsense', (path) => writeFileSync(path, 'one two three\n'), /line 1 is not name:hash:limits/],
+  ['empty', (path) => writeFileSync(path, ''), /holds no token/],
+] as const satisfies readonly (readonly [string, (path: string) => void, RegExp])[]) {
   test(`a file of tokens that is ${what} at the start is an error that names the setting`, async (context) => {
     const path = join(temporaryDirectory(context), 'tokens');
-    if (text !== undefined) writeFileSync(path, text);
+    make(path);
     const settings = serverSettings(context, { p2p_feed_tokens_file: path, p2p_notification_servers: 1 });
     await assert.rejects(startServer(context, settings), (error: Error) => {
       assert.ok(error instanceof ConfigurationError, String(error));
+      assert.match(error.message, /p2p_feed_tokens_file: /);
       assert.match(error.message, says);
       return true;
     });
