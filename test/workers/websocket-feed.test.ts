@@ -360,13 +360,6 @@ for (const transport of TRANSPORTS)
       );
     });
 
-    it('answers a cursor of 10 KB, and goes on serving', async (t) => {
-      const { feed, url } = await serve(t);
-      const client = await feedClient(t, url, 'meta=true');
-      await assert.rejects(feedClient(t, url, `cursor=${'a'.repeat(10_240)}`));
-      await hears(client, feed.announce(BLOCK));
-    });
-
     it('bounds filters and batches, and counts who is refused for it', async (t) => {
       const { feed, url, servers } = await serve(t, { p2p_websocket_max_connections: 2000 });
       const kinds = [block, subtree, nodeStatus].map(({ name }) => name);

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { ConfigurationError, errorMessage } from '../../../shared/errors.js';
+import { MAX_HEAD_BYTES } from '../../../shared/net/http-visitor.js';
 
 export type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, WebSocket } from 'uWebSockets.js';
 
@@ -21,6 +22,8 @@ export interface LoadedUws {
   readonly endsWithoutBody: boolean;
   /** Whether it refuses at once what it does not take; the older build says nothing for twelve seconds. */
   readonly refusesAtOnce: boolean;
+  /** Whether a head may have {@link MAX_HEAD_BYTES} however it comes; the older build cuts one above 4 KiB that comes in more than one piece. */
+  readonly takesLongHeads: boolean;
 }
 
 const require = createRequire(import.meta.url);
@@ -46,6 +49,8 @@ export function loadUws(): LoadedUws {
   const { platform, arch, versions } = process;
   const binary = `uws_${platform}_${arch}_${versions.modules}.node`;
   const faults: string[] = [];
+  // A build that is loaded reads it once. Without it a head may have 4 KiB, and queries alone may have more.
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(MAX_HEAD_BYTES);
   for (const [name, path] of [
     ['uWebSockets.js', `uWebSockets.js/${binary}`],
     // The author's own package has its binaries elsewhere.
@@ -55,7 +60,8 @@ export function loadUws(): LoadedUws {
     try {
       const build = `${name} ${packageVersion(name)}`;
       const newer = name === 'uWebSockets.js';
-      return { uws: require(path) as UwsModule, build, endsWithoutBody: newer, refusesAtOnce: newer };
+      const uws = require(path) as UwsModule;
+      return { uws, build, endsWithoutBody: newer, refusesAtOnce: newer, takesLongHeads: newer };
     } catch (error) {
       // The last line that says something: below it are the names of who asked.
       const lines = errorMessage(error)

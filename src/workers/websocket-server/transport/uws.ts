@@ -252,7 +252,7 @@ export function uwsTransport(loaded: LoadedUws): Transport {
     build: loaded.build,
     shortcomings: loaded.refusesAtOnce
       ? 'HTTP/1.0 and absolute targets are refused with 505'
-      : 'HTTP/1.0, absolute targets, more than 48 header lines and what is no request get twelve seconds of silence',
+      : 'HTTP/1.0, absolute targets, more than 48 header lines and what is no request get twelve seconds of silence; a head above 4 KiB that comes in pieces is cut',
     sharesPort: true,
     listener: (options, handlers) => new UwsListener(loaded, options, handlers),
   };
