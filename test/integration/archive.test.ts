@@ -28,7 +28,10 @@ for (const isOn of [true, false]) {
     assert.equal(line?.status, 200);
     const archive = new Archive({ directory });
     const sealed = segmentFiles(directory).length - 1;
-    await waitFor(() => archive.list().length === sealed, { what: 'the archive' });
+    await waitFor(() => archive.list().length === sealed, {
+      what: 'the archive',
+      timeoutMs: 120_000,
+    });
     assert.equal(sumOf(await server.scrape(), 'teranode_p2p_archive_segments'), sealed);
   });
 }

@@ -199,7 +199,6 @@ test('a notification server killed in mid-flow: its clients reconnect, the other
     sequence,
     sequence.map((_, index) => (sequence[0] ?? 0) + index),
   );
-  const scrape = await server.server.scrape();
-  assert.equal(sumOf(scrape, 'teranode_p2p_messages_total', { kind: 'subtree', outcome: 'ok' }), 900);
-  assert.equal(sumOf(scrape, 'teranode_p2p_notification_server_restarts_total'), 1);
+  await waitFor(async () => (await outcomesOf(server)).get('subtree ok') === 900, { what: 'their verdicts' });
+  assert.equal(sumOf(await server.server.scrape(), 'teranode_p2p_notification_server_restarts_total'), 1);
 });

@@ -67,8 +67,13 @@ test('nobody has the feed without a token, and each has what its line allows, ov
   for (const path of ['/health', '/', '/api/v1/openapi.json'])
     assert.equal((await fetch(http + path)).status, 200);
 
+  // Who is greeted has a place once the count over all processes has it.
+  const counted = (wanted: number) =>
+    waitFor(() => server.parts.notifications.connections === wanted, { what: `${wanted} clients` });
+  await counted(0);
   const first = await listen(context, `${feed}?token=${SECRET}`);
   await listen(context, `${feed}?token=${SECRET}`);
+  await counted(2);
   // Whichever process it comes to.
   for (let again = 0; again < 8; again++)
     await waitFor(async () => (await upgradeStatus(`${feed}?token=${SECRET}`)) === 429, {

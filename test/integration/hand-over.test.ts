@@ -248,6 +248,7 @@ test('a server that is asked while it starts gives the directory up too', async 
   const old = await launch(context, { directory, set: { blockchain_grpcAddress: `127.0.0.1:${nobody}` } });
   await waitFor(async () => (await old.readiness())?.text.includes('starting'), {
     what: 'a start that waits',
+    timeoutMs: 120_000,
   });
   const next = await launch(context, { directory });
   await isReady(next);

@@ -33,13 +33,14 @@ test('a server whose brokers take connections and never answer starts, and stops
   await waitFor(() => sockets.size >= 5, { what: 'a connection for each topic' });
   const told = performance.now();
   run.child.kill('SIGTERM');
-  const { code } = await within(run.exit, 20_000, 'the stop');
+  const { code } = await within(run.exit, 30_000, 'the stop');
   const ms = performance.now() - told;
   assert.equal(code, 0);
   assert.deepEqual(
     run.lines().filter(({ msg }) => msg === 'did not stop cleanly'),
     [],
   );
-  assert.ok(ms < 6000, `the stop took ${ms} ms`);
+  // Waits that the product allows add up, and stay well below what it may take in all.
+  assert.ok(ms < 15_000, `the stop took ${ms} ms`);
   context.diagnostic(`stopped in ${ms} ms`);
 });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { sumOf } from '../support/gossip.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { launchServer, refusedStart } from '../support/server-process.js';
-import { within } from '../support/wait.js';
+import { waitFor, within } from '../support/wait.js';
 
 const ISLAND = /^this server is an island: /;
 
@@ -14,8 +14,13 @@ test('an island says so at the start, in readiness and in the figures, and works
   const { server, log } = await startServer(context, settings);
   const line = log.lines.find(({ msg }) => ISLAND.test(String(msg)));
   assert.match(String(line?.msg), /blockchain_grpcAddress.*kafka_blocksConfig.*p2p_bootstrap_peers/s);
-  const { status, dependencies } = await server.health(false);
-  assert.equal(status, 200);
+  const { dependencies } = await waitFor(
+    async () => {
+      const health = await server.health(false);
+      return health.status === 200 ? health : undefined;
+    },
+    { what: 'readiness' },
+  );
   assert.equal(
     dependencies.find(({ resource }) => resource === 'services')?.message,
     'warning: an island: embedded chain, memory topics, no bootstrap',

@@ -45,7 +45,7 @@ async function untilReady(server: P2PServer, ready: boolean): Promise<Readiness>
       const state = await readiness(server);
       return (state.code === 200) === ready ? state : undefined;
     },
-    { what: `readiness ${ready ? 200 : 503}`, timeoutMs: 15_000, everyMs: 50 },
+    { what: `readiness ${ready ? 200 : 503}`, timeoutMs: 60_000, everyMs: 50 },
   );
 }
 

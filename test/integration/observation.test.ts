@@ -89,9 +89,14 @@ test('a key that everybody knows opens nothing where other machines reach it: th
       () => 'taken',
       (error: Error) => error.message,
     );
-    const health = await server.health(false);
-    assert.equal(health.status, 200);
-    const line = health.dependencies.find(({ resource }) => resource === 'admin key')?.message;
+    const { dependencies } = await waitFor(
+      async () => {
+        const health = await server.health(false);
+        return health.status === 200 ? health : undefined;
+      },
+      { what: 'readiness' },
+    );
+    const line = dependencies.find(({ resource }) => resource === 'admin key')?.message;
     const said = log.lines.filter(
       ({ level, msg }) => Number(level) >= 40 && /admin_api_key/.test(String(msg)),
     );

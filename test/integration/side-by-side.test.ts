@@ -33,9 +33,10 @@ test('two servers in one process, on two networks, keep messages, figures, bans 
   assert.ok(feeds[0].frames.every(({ hash }) => hash !== hashOf(2)));
   assert.ok(feeds[1].frames.every(({ hash }) => hash !== hashOf(1)));
   for (const { server } of [one, other]) {
-    const scrape = await server.scrape();
-    assert.equal(sumOf(scrape, 'teranode_p2p_messages_total', { kind: 'subtree' }), 1);
-    assert.equal(sumOf(scrape, 'teranode_p2p_node_peers'), 1);
+    const taken = async () =>
+      sumOf(await server.scrape(), 'teranode_p2p_messages_total', { kind: 'subtree' });
+    assert.equal(await waitFor(taken, { what: 'its subtree in the figures' }), 1);
+    assert.equal(sumOf(await server.scrape(), 'teranode_p2p_node_peers'), 1);
   }
 
   await one.server.parts.bans.add(both.id, Date.now() + 60_000, 'operator');

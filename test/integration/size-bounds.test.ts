@@ -22,7 +22,7 @@ for (const framing of ['direct', 'message-bus'] as const) {
       context,
       serverSettings(context, {
         p2p_node_status_interval: 3_600_000,
-        p2p_heartbeat_interval: 2_000,
+        p2p_heartbeat_interval: 4_000,
         p2p_max_announcers_per_hash: 0,
       }),
     );

@@ -78,8 +78,8 @@ test('a data directory that is taken away fails readiness, and whose it is then 
   await server.stop();
   for (const name of SOCKETS) await answers(localSocketPath(settings.DATADIR, name));
   assert.ok(statSync(join(settings.DATADIR, 'run.json')).isFile());
-  const response = await fetch(`http://127.0.0.1:${file.ports.health}/health/readiness`);
-  assert.equal(response.status, 200, await response.text());
+  const url = `http://127.0.0.1:${file.ports.health}/health/readiness`;
+  await waitFor(async () => (await fetch(url)).status === 200, { what: 'readiness of the second server' });
   second.child.kill('SIGTERM');
   assert.equal((await within(second.exit, 30_000, 'the end of the second server')).code, 0);
   for (const name of [...SOCKETS, 'run.json']) {

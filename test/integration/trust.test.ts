@@ -30,7 +30,7 @@ const SUBTREE = kindNamed('subtree');
 if (SUBTREE === undefined) throw new Error('no subtrees');
 const subtreeTopic = (server: TestServer) => topicOf(server, SUBTREE);
 /** GossipSub forwards nothing whose verdict takes more than five heartbeats. */
-const QUIET = { p2p_node_status_interval: 3_600_000, p2p_heartbeat_interval: 2_000 };
+const QUIET = { p2p_node_status_interval: 3_600_000, p2p_heartbeat_interval: 4_000 };
 
 const scoreOf = ({ server }: TestServer, { id }: Pick<Peer, 'id'>) =>
   server.parts.node.peers().find((peer) => peer.id === id)?.score;

@@ -181,7 +181,7 @@ export class FeedWatch {
     this.#holds = schemaValidator(openApi);
   }
 
-  /** Reads the documents that the node serves, and follows its feed in every form until the test ends. */
+  /** Reads the documents that the node serves, and follows its feed in every form until the test ends. Waits until the node has heard of its frames. */
   static async open(
     context: Pick<TestContext, 'after'>,
     node: WatchedNode,
@@ -192,6 +192,11 @@ export class FeedWatch {
       if (status !== 200) throw new Error(`${node.name} answers ${status} for ${name}.json: ${body}`);
       return JSON.parse(body.toString());
     };
+    const page = `http://127.0.0.1:${node.http}/api/v1/events?limit=1`;
+    await waitFor(async () => (await ask(page)).status === 200, {
+      what: `pages of ${node.name}`,
+      timeoutMs: 60_000,
+    });
     const [asyncApi, openApi] = await Promise.all([document('asyncapi'), document('openapi')]);
     const watch = new FeedWatch(node, { miner, asyncApi, openApi });
     context.after(() => {

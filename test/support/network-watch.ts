@@ -34,7 +34,7 @@ export class NetworkWatch {
     const running = async (name: string) => {
       const { ports, peerId } = await waitFor(() => readRunFile(join(network.data, name)), {
         what: `${name} to listen`,
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
       return { name, http: ports.http, peerId };
     };

@@ -135,6 +135,14 @@ class Feed {
   }
 }
 
+/** Until all that serve have heard of their publisher: before that, pages and segments are answered 503. */
+export async function untilTheyHear(servers: NotificationServers): Promise<void> {
+  await waitFor(async () => (await servers.health()).message.includes(` ${servers.serving} hear`), {
+    what: 'notification servers at the stream',
+    timeoutMs: 60_000,
+  });
+}
+
 export interface Served {
   readonly feed: Feed;
   readonly servers: NotificationServers;
@@ -183,9 +191,7 @@ export async function serveNotifications(
   );
   context.after(() => servers.stop());
   await servers.start();
-  await waitFor(async () => (await servers.health()).message.includes(` ${servers.serving} hear`), {
-    what: 'notification servers at the stream',
-  });
+  await untilTheyHear(servers);
   const host = `127.0.0.1:${servers.port}`;
   return { feed, servers, registry, url: `ws://${host}/p2p-ws`, http: `http://${host}` };
 }

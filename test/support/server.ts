@@ -15,7 +15,7 @@ import type { Generation, Settings } from '../../src/shared/settings/table.js';
 import { createConsumer } from '../../src/shared/sinks/kafka/index.js';
 import type { ConsumedRecord } from '../../src/shared/sinks/kafka/types.js';
 import { type KeptLog, keptLog } from './logger.js';
-import { SHARES_PORT } from './notifications.js';
+import { SHARES_PORT, untilTheyHear } from './notifications.js';
 import { type SettingChanges, settingsOf } from './settings.js';
 import { shipped } from './shipped.js';
 import { temporaryDirectory } from './temporary.js';
@@ -109,7 +109,7 @@ export async function initServer(
   return { server, dependencies: handedIn, log };
 }
 
-/** A server that is ready. */
+/** A server that has started, and whose notification servers hear it. */
 export async function startServer(
   context: Pick<TestContext, 'after'>,
   settings: Settings,
@@ -118,6 +118,7 @@ export async function startServer(
   const initialised = await initServer(context, settings, options);
   const { server } = initialised;
   await server.start();
+  await untilTheyHear(server.parts.notifications);
   const address = `/ip4/127.0.0.1/tcp/${server.ports.p2p}/p2p/${server.peerId}`;
   return { ...initialised, settings, address };
 }
