@@ -6,14 +6,18 @@ export interface HistoryPage {
   readonly events: readonly Record<string, unknown>[];
   readonly next: string | undefined;
   readonly more: boolean;
+  /** Ms that it took, which is no less than its making did. */
+  readonly tookMs: number;
 }
 
 /** One page; `query` without its question mark. Throws unless it is there. */
 export async function pageOf(http: string, query: string): Promise<HistoryPage> {
+  const asked = performance.now();
   const answer = await fetch(`${http}/api/v1/events?${query}`);
   assert.equal(answer.status, 200, await (answer.ok ? '' : answer.text()));
   assert.equal(answer.headers.get('content-type'), 'application/json');
-  return (await answer.json()) as HistoryPage;
+  const page = (await answer.json()) as Omit<HistoryPage, 'tookMs'>;
+  return { ...page, tookMs: performance.now() - asked };
 }
 
 /** All pages from the beginning of `query` on, which names no cursor. */

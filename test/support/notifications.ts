@@ -151,7 +151,10 @@ export interface Served {
   readonly registry: Registry;
 }
 
-/** Starts notification servers (two unless told) on a free port of 127.0.0.1; everything ends with the test. */
+/**
+ * Starts notification servers (two unless told) on a free port of 127.0.0.1; everything ends with the test. Without text pings unless told: they come among the
+ * frames of whoever stays for ten seconds, as a busy machine has them do.
+ */
 export async function serveNotifications(
   context: Pick<TestContext, 'after'>,
   changes: SettingChanges = {},
@@ -181,6 +184,7 @@ export async function serveNotifications(
         p2p_notification_servers: 2,
         p2p_websocket_transport: SHARES_PORT,
         p2p_websocket_trusted_source_cidrs: ['127.0.0.0/8'],
+        p2p_websocket_text_ping: false,
         ...changes,
       }),
       logger,

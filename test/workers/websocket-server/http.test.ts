@@ -47,7 +47,6 @@ async function ask(context: Pick<TestContext, 'after'>, port: number, text: stri
   const raw = await say(context, port, text);
   await waitFor(() => raw.ended || raw.text().startsWith('HTTP/1.1 101'), {
     what: `the end of the answer to ${JSON.stringify(text.slice(0, 60))}`,
-    timeoutMs: 5_000,
   });
   raw.socket.destroy();
   const [head = '', ...bodies] = raw.text().split('\r\n\r\n');
@@ -198,14 +197,15 @@ for (const transport of TRANSPORTS)
     it('answers a source only so many requests at once, and others as before', async (t) => {
       const { servers, http, url } = await serve(t, {
         p2p_notification_servers: 1,
+        p2p_websocket_max_connections: 10_000,
         p2p_websocket_trusted_source_cidrs: ['127.0.0.1'],
       });
       const ended: Raw[] = [];
       const isRefused = (each: Raw) => each.text().startsWith('HTTP/1.1 429');
-      // Places for requests come back meanwhile: a slow machine needs more rounds.
+      // Fifty a second may come back meanwhile: a slow machine needs more rounds.
       for (let round = 0; round < 100 && !ended.some(isRefused); round++) {
         const some = await Promise.all(
-          Array.from({ length: 30 }, () =>
+          Array.from({ length: 400 }, () =>
             say(t, servers.port, 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n', '127.0.0.2'),
           ),
         );
@@ -219,7 +219,7 @@ for (const transport of TRANSPORTS)
       for (let round = 0; round < 100 && !statuses.includes(429); round++)
         statuses.push(
           ...(await Promise.all(
-            Array.from({ length: 40 }, () => upgradeStatus(url, { localAddress: '127.0.0.2' })),
+            Array.from({ length: 400 }, () => upgradeStatus(url, { localAddress: '127.0.0.2' })),
           )),
         );
       assert.ok(statuses.includes(429), 'handshakes are requests');
@@ -333,10 +333,12 @@ describe('HTTP on ws, by the letter', () => {
       const idle = await Promise.all(
         Array.from({ length: 80 }, () => say(t, servers.port, tls ? '' : 'GET /he', '127.0.0.2')),
       );
-      await waitFor(() => idle.filter(({ ended }) => ended).length === 30, {
+      // Who says nothing is closed after some seconds too.
+      await waitFor(() => idle.filter(({ ended }) => ended).length >= 30, {
         what: 'all above the share to be closed',
       });
       const feed = tls ? url.replace('ws:', 'wss:') : url;
+      await assert.rejects(listen(t, feed, { localAddress: '127.0.0.2', rejectUnauthorized: false }));
       await listen(t, feed, { rejectUnauthorized: false });
       const trusted = await Promise.all(
         Array.from({ length: 80 }, () => say(t, servers.port, 'GET /he', '127.0.0.9')),
@@ -348,12 +350,11 @@ describe('HTTP on ws, by the letter', () => {
         });
       }
       // Who gives up gives back.
-      await assert.rejects(listen(t, feed, { localAddress: '127.0.0.2', rejectUnauthorized: false }));
       for (const { socket } of idle) socket.destroy();
       await waitFor(
         () =>
           listen(t, feed, { localAddress: '127.0.0.2', rejectUnauthorized: false }).catch(() => undefined),
-        { what: 'a place again', timeoutMs: 5_000 },
+        { what: 'a place again' },
       );
     });
 });

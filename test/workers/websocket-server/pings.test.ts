@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { ClientSocket } from '../../../src/workers/websocket-server/client.js';
 import { Pings } from '../../../src/workers/websocket-server/pings.js';
 import { listen, serveNotifications, TRANSPORTS } from '../../support/notifications.js';
+import type { SettingChanges } from '../../support/settings.js';
 import { hear, openTransport } from '../../support/transport.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -10,10 +11,12 @@ const pings = (frames: readonly Record<string, unknown>[]) => frames.filter(({ t
 
 describe('text pings', () => {
   it('come every 10 s with URL and peer, unless the setting says no', async (t) => {
+    const serve = (changes: SettingChanges) =>
+      serveNotifications(t, { p2p_notification_servers: 1, p2p_websocket_text_ping: true, ...changes });
     const [on, off, old] = await Promise.all([
-      serveNotifications(t, { p2p_notification_servers: 1 }),
-      serveNotifications(t, { p2p_notification_servers: 1, p2p_websocket_text_ping: false }),
-      serveNotifications(t, { p2p_notification_servers: 1, p2p_generation: 'first' }),
+      serve({}),
+      serve({ p2p_websocket_text_ping: false }),
+      serve({ p2p_generation: 'first' }),
     ]);
     const [pinged, quiet, first] = await Promise.all([
       listen(t, on.url),
