@@ -119,7 +119,7 @@ export const hashesUpTo = (count: number): string[] => Array.from({ length: coun
 /** The keys of all records in a topic, in order, read by Kafka's console consumer. At least `count` are waited for. */
 export async function keysIn(kafka: KafkaCluster, topic: string, count: number): Promise<string[]> {
   const args = ['--formatter-property', 'print.key=true', '--formatter-property', 'print.value=false'];
-  await waitFor(async () => (await kafka.count(topic)) >= count, {
+  await waitFor(async () => (await kafka.count(topic).catch(() => 0)) >= count, {
     what: `${count} records`,
     timeoutMs: 30_000,
     everyMs: 200,
