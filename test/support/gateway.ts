@@ -94,6 +94,13 @@ export class NotificationsTopic implements Pick<BrokerPort, 'topics' | 'read'> {
     await this.#broker.createTopic({ topic: TOPIC, partitions, retentionMs: -1 });
   }
 
+  /** Retention takes what is older than `ms`. */
+  async retain(ms: number): Promise<void> {
+    const broker = this.#there();
+    await broker.createTopic({ topic: TOPIC, partitions: 1, retentionMs: ms });
+    await broker.trim();
+  }
+
   /** The broker has no such topic any more. */
   async remove(): Promise<void> {
     this.#broker = await startBroker(this.context);

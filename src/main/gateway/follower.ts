@@ -52,7 +52,15 @@ interface Shown {
   readonly after: number;
   /** Of what was in the topic at the start, so before this offset, only what is not older than this (unix ms). */
   readonly before: number;
-  since: number;
+  readonly since: number;
+}
+
+/** While what comes may repeat what the topic has no more. Who had read that merges it, so it is not shown. */
+interface Blind {
+  /** Until a record of this time (unix ms) or later. */
+  readonly until: number;
+  /** Monotonic: not for longer than that, whatever times records have. */
+  readonly by: number;
 }
 
 /** The topic has more partitions than one, in which records have no order. */
@@ -73,6 +81,9 @@ export class TopicFollower {
   #shown: Shown = { after: -1, before: 0, since: 0 };
   /** What is before the oldest record of the topic is not known, and may have been the same. */
   #cut = false;
+  #blind: Blind | undefined;
+  /** Frames behind the last that was shown that were not shown meanwhile. */
+  #hidden = 0;
   /** Records up to this offset were counted. */
   #counted = -1;
   #lookedAt = 0;
@@ -163,7 +174,6 @@ export class TopicFollower {
   /** Finds where to begin. Rejects with what reading rejects with. */
   async #begin(): Promise<void> {
     const { reader, feed, logger, metrics } = this.#components;
-    this.#merge.clear();
     const bounds = this.#look(await reader.bounds());
     const { last } = feed;
     if (last !== undefined) {
@@ -193,30 +203,31 @@ export class TopicFollower {
   /** The record that was shown last: `gone` where retention has taken it, `other` where there is another in its place, or none. */
   async #find({ offset, hash }: RecordPlace, bounds: TopicBounds): Promise<TopicRecord | 'gone' | 'other'> {
     if (offset >= bounds.next) return 'other';
-    if (offset < bounds.oldest) return 'gone';
-    const { records } = await this.#components.reader.read(offset, { maxBytes: 1, waitMs: 0 });
+    if (offset < bounds.oldest) return this.#readTo > bounds.next ? 'other' : 'gone';
+    const { records } = await this.#components.reader.read(offset, { ...READ, maxBytes: 1 });
     const record = records.find((one) => one.offset === offset);
     return record?.value !== undefined && recordHash(record.value).equals(hash) ? record : 'other';
   }
 
   async #goOn({ offset }: RecordPlace, found: TopicRecord | 'gone', { oldest }: TopicBounds): Promise<void> {
     const { reader, feed, logger, metrics } = this.#components;
+    // What is gone was read by this process, which goes on where it is, and knows it.
+    if (found === 'gone' && this.#next > offset && this.#next >= oldest) return;
+    const from = found === 'gone' ? oldest : await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);
+    this.#forget({ cut: found === 'gone' });
     this.#shown = { after: offset, before: 0, since: 0 };
-    this.#cut = false;
-    if (found === 'gone') {
-      const read = Math.max(offset + 1, this.#readTo);
-      const missed = oldest - read;
-      this.#next = Math.max(oldest, read);
-      if (missed <= 0) return;
-      logger.warn({ topic: reader.topic, missed, oldest }, 'the topic has no more what was to be read next');
-      metrics.missed.inc(missed);
-      feed.skip(missed);
-      this.#readTo = oldest;
+    if (found !== 'gone') {
+      // By its time the last record may come first.
+      this.#next = Math.min(Math.max(from, oldest), offset);
       return;
     }
-    const from = await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);
-    // By its time the last record may come first.
-    this.#next = Math.min(Math.max(from, oldest), offset);
+    this.#next = oldest;
+    const missed = oldest - Math.max(offset + 1, this.#readTo);
+    if (missed <= 0) return;
+    logger.warn({ topic: reader.topic, missed, oldest }, 'the topic has no more what was to be read next');
+    metrics.missed.inc(missed);
+    feed.skip(missed);
+    this.#readTo = oldest;
   }
 
   async #beginNew({ oldest, next }: TopicBounds): Promise<void> {
@@ -225,34 +236,61 @@ export class TopicFollower {
     const from = Math.max(oldest, await reader.offsetAt(since - this.#merge.lookBackMs));
     this.#next = from;
     this.#shown = { after: -1, before: next, since };
-    this.#cut = from === oldest && oldest > 0;
+    const cut = from === oldest && oldest > 0;
+    this.#forget({ cut });
     const { topic } = reader;
-    if (this.#cut) {
+    if (cut) {
       logger.info({ topic, oldest }, 'the topic keeps less than p2p_feed_retention: history begins with it');
     }
     logger.info({ topic, from, end: next }, 'history is read from the topic');
+  }
+
+  /** Reading goes back, or on behind what is gone. `cut`: before what it goes on with there was something. */
+  #forget({ cut }: { readonly cut: boolean }): void {
+    this.#merge.clear();
+    this.#cut = cut;
+    this.#blind = undefined;
+    this.#hidden = 0;
   }
 
   #take(records: readonly TopicRecord[]): void {
     const { feed, metrics } = this.#components;
     const shown: ShownRecord[] = [];
     for (const record of records) {
-      if (this.#cut) {
-        // Who had read on before what was taken has merged what this cannot.
-        this.#cut = false;
-        this.#shown.since = Math.max(
-          this.#shown.since,
-          record.timestamp + this.#settings.p2p_gateway_merge_window,
-        );
-      }
+      const isBlind = this.#isBlindAt(record);
       const taken = this.#intake.take(record);
       if (!this.#isShown(record)) continue;
+      if (isBlind) {
+        if (taken.outcome === 'shown' && this.#shown.after >= 0) this.#hidden++;
+        continue;
+      }
       if (taken.outcome === 'shown') shown.push(taken.shown);
       if (record.offset <= this.#counted) continue;
       this.#counted = record.offset;
       metrics.records.inc({ outcome: taken.outcome });
     }
-    if (shown.length > 0) feed.append(shown);
+    if (shown.length === 0) return;
+    // Some may be no repeats: whoever reads on past them is told that frames are missing.
+    if (this.#hidden > 0) feed.skip(this.#hidden);
+    this.#hidden = 0;
+    try {
+      feed.append(shown);
+    } catch (error) {
+      // They are read again, and are no repeats of themselves.
+      this.#merge.clear();
+      throw error;
+    }
+  }
+
+  #isBlindAt({ timestamp }: TopicRecord): boolean {
+    if (this.#cut) {
+      const { lookBackMs } = this.#merge;
+      this.#cut = false;
+      this.#blind = { until: timestamp + lookBackMs, by: monotonic() + lookBackMs };
+    }
+    const blind = this.#blind;
+    if (blind !== undefined && (timestamp >= blind.until || monotonic() >= blind.by)) this.#blind = undefined;
+    return this.#blind !== undefined;
   }
 
   #isShown({ offset, timestamp }: TopicRecord): boolean {

@@ -283,6 +283,59 @@ test('gateways that began at different times show the same', async (context) => 
   assert.deepEqual(all.slice(-some.length), some);
 });
 
+test('a gateway that was away until retention took what it had shown last shows nothing that others merged', async (context) => {
+  let now = Date.now() - HOUR / 2;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });
+  const [one, other] = [new WritingNode(), new WritingNode()];
+  const DATADIR = temporaryDirectory(context);
+  await topic.write(one.status('me'), one.block(1));
+  const steady = await startGateway(context, topic);
+  await (await startGateway(context, topic, { DATADIR })).gateway.stop();
+  now += 1000;
+  await topic.write(one.block(2));
+  now += 30_000;
+  const kept = now;
+  await topic.write(other.block(2));
+  await topic.write(one.block(3));
+  for (let height = 4; height <= 9; height++) {
+    now += 40_000;
+    await topic.write(one.block(height), other.block(height - 1));
+  }
+  await waitFor(() => heightsIn(steady.directory).length === 9, { what: 'all blocks' });
+  await topic.retain(now - kept + 1);
+  const again = await startGateway(context, topic, { DATADIR });
+  const late = await startGateway(context, topic);
+  // Two windows behind the oldest that there is.
+  const unmerged = [6, 7, 8, 9];
+  assert.deepEqual(heightsIn(steady.directory), [1, 2, 3, 4, 5, ...unmerged]);
+  assert.deepEqual(heightsIn(DATADIR), [1, ...unmerged]);
+  assert.deepEqual(heightsIn(late.directory), unmerged);
+  const infos = async (url: string) => {
+    const client = await listen(context, `${url}?cursor=oldest&kinds=block`);
+    await waitFor(() => client.heights().includes(9), { what: 'what is kept' });
+    return client.frames.filter(({ type }) => type === 'info').map(({ code }) => code);
+  };
+  assert.deepEqual(await infos(again.url), ['gap']);
+  assert.deepEqual(await infos(late.url), []);
+});
+
+test('a gateway that had read what retention took since knows it over a fault, and misses nothing', async (context) => {
+  let now = Date.now() - HOUR / 2;
+  const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });
+  const [one, other] = [new WritingNode(), new WritingNode()];
+  await topic.write(one.status('me'), one.block(1));
+  const { gateway, directory, log } = await startGateway(context, topic);
+  now += 1000;
+  await topic.retain(500);
+  const back = topic.leave();
+  await waitFor(() => log.lines.some(({ reason }) => reason === 'the broker is away'), { what: 'a fault' });
+  back();
+  await topic.write(other.block(1), one.block(2));
+  await waitFor(() => heightsIn(directory).includes(2), { what: 'what came' });
+  assert.deepEqual(heightsIn(directory), [1, 2]);
+  assert.equal(await outcome(gateway, 'merged'), 1);
+});
+
 test('another gateway on the same DATADIR waits for it, and goes on with what is there', async (context) => {
   const topic = await NotificationsTopic.start(context);
   const node = new WritingNode();
