@@ -40,12 +40,14 @@ async function openClient(context: Pick<TestContext, 'after'>, port: number) {
 
 test('a clock that is set, back or forward, changes nothing that is under way', async (context) => {
   const clock = new ShiftedClock(context);
+  const launched = performance.now();
   const run = launchServer(context, {
     env: { ...clock.env, NODE_V8_COVERAGE: '' },
     set: {
       p2p_connection_messages_per_second: '60',
       p2p_max_connections: '8',
-      p2p_allowed_addresses: '127.0.0.1',
+      // Neither those that stay nor who misbehaves first is trimmed.
+      p2p_allowed_addresses: '127.0.0.1|127.0.0.3',
       p2p_node_status_interval: '1s',
       p2p_notification_servers: '1',
     },
@@ -116,10 +118,10 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
     const mine = feed.frames
       .filter(({ type, peer_id }) => type === 'node_status' && peer_id === peerId)
       .at(-1);
-    for (const uptime of [told, Number(mine?.uptime)]) {
-      const passed = (performance.now() - began) / 1000;
-      assert.ok(uptime >= passed - 20 && uptime <= passed + 20, `uptime ${uptime} after ${passed} s`);
-    }
+    const passed = (since: number) => (performance.now() - since) / 1000;
+    const [least, most] = [passed(began) - 20, passed(launched) + 20];
+    for (const uptime of [told, Number(mine?.uptime)])
+      assert.ok(uptime >= least && uptime <= most, `uptime ${uptime}, not from ${least} to ${most} s`);
   };
   /** Ages that others reckon from what they are told, by a clock that was set as this one's. */
   const checkTimes = async () => {
@@ -160,7 +162,6 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
       threads >= 5,
       `${threads} threads follow: main, publisher, broker, checkers, notification server`,
     );
-    const set = performance.now();
 
     await back.test('messages reach peers, clients and Kafka', checkFlow);
     await back.test('who is bad loses its place in the mesh', () => misbehave(suspect));
@@ -177,10 +178,10 @@ test('a clock that is set, back or forward, changes nothing that is under way', 
         everyMs: 200,
         ...PATIENCE,
       });
-      assert.ok(performance.now() - set < 2 * MINUTE);
     });
     await back.test('a client that keeps its limit stays, and is pinged', async () => {
-      await waitFor(() => performance.now() - windowBegan > MINUTE + 1000, {
+      // Of the server, which may have read the last ones late.
+      await waitFor(() => performance.now() - windowBegan > MINUTE + 10_000, {
         what: 'another minute',
         ...PATIENCE,
       });

@@ -84,9 +84,8 @@ test('SIGTERM under load: exit code 0 in time, and what the network got from us 
   const took = performance.now() - began;
   sending = false;
   await flood;
+  // By itself: what has not ended three seconds past its time gives up with code 1.
   assert.equal(code, 0, run.stderr);
-  // By itself: with code 1 it would have given up three seconds past its time. The rest is for signal and exit to arrive.
-  assert.ok(took < 4_000 + 3_000 + 3_000, `it took ${took} ms`);
   const waiting = waitingIn(run.directory);
   const passedOn = observer.heard.map(({ data }) => unwrap(data, subtree).message.hash);
   assert.ok(passedOn.length > 200 && passedOn.every((hash) => hash.length === 64));

@@ -39,7 +39,7 @@ export async function flood(
   });
   const lines: Record<string, number>[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-  await waitFor(() => lines.length > 0, { what: 'the flood to begin', timeoutMs: 60_000 });
+  await waitFor(() => lines.length > 0, { what: 'the flood to begin', timeoutMs: 180_000 });
   return { lines, process: child };
 }
 
