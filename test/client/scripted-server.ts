@@ -2,10 +2,11 @@
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { freePorts } from '../support/ports.js';
 
 export interface Told {
   readonly cursor: string;
@@ -88,9 +89,10 @@ export class ScriptedServer {
         if (!this.instead(client, asked)) this.serve(client, asked);
       });
     });
+    // One that nobody takes while the server is stopped.
+    if (this.#port === 0) [this.#port = 0] = await freePorts(1);
     http.listen(this.#port, '127.0.0.1');
     await once(http, 'listening');
-    this.#port = (http.address() as AddressInfo).port;
     this.#http = http;
   }
 

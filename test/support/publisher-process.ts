@@ -1,6 +1,7 @@
 /**
  * A process with a publisher, for tests that kill it or take its disk away. Told on its command line where to live, and on
- * standard input the names to announce, one batch a line, or a command; answers each line with a line of JSON.
+ * standard input the names to announce, one batch a line, or a command; answers each line with a line of JSON. What semicolons part in a line is asked in
+ * one turn, and answered in one array.
  */
 
 import { createInterface } from 'node:readline';
@@ -17,6 +18,8 @@ async function answer(line: string): Promise<unknown> {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const result = await answer(line).catch((error: Error) => ({ error: error.message }));
-  process.stdout.write(`${JSON.stringify(result)}\n`);
+  const results = await Promise.all(
+    line.split(';').map((each) => answer(each).catch((error: Error) => ({ error: error.message }))),
+  );
+  process.stdout.write(`${JSON.stringify(results.length === 1 ? results[0] : results)}\n`);
 }

@@ -86,7 +86,7 @@ describe('the checker threads', () => {
   });
 
   it('end a thread that hangs', async (context) => {
-    const { pool } = await poolOf(context, { threads: 1, taskTimeoutMs: 3_000 });
+    const { pool } = await poolOf(context, { threads: 1, taskTimeoutMs: 5_000 });
     await pool.start();
     assert.deepEqual(outcomes(await pool.check([trap('hang'), GOOD], 0)), ['poisonous', 'ok']);
   });
@@ -105,8 +105,8 @@ describe('the checker threads', () => {
   }
 
   it('start, and answer, on a machine so busy that a thread loads for longer than a batch may take', async (context) => {
-    const file = slowChecker(context, 'await new Promise((done) => setTimeout(done, 1_500));');
-    const { pool, deaths } = await poolOf(context, { file, threads: 1, taskTimeoutMs: 700 });
+    const file = slowChecker(context, 'await new Promise((done) => setTimeout(done, 6_500));');
+    const { pool, deaths } = await poolOf(context, { file, threads: 1, taskTimeoutMs: 5_000 });
     await pool.start();
     assert.deepEqual(outcomes(await pool.check([GOOD], 0)), ['ok']);
     // Nor does it cost a message when a thread has to be loaded anew.

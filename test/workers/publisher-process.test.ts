@@ -78,9 +78,9 @@ test('on a full disk announcements are refused, nothing crashes or is lost, and 
   let recovered = false;
   for (let at = 0; at < 4000 && !recovered; at += 20) {
     const names = batch(at, 20).split(',');
-    // The store is better again a fifth of a second after the fault: its health is asked in the same breath.
+    // The store is better again a fifth of a second after the fault: its health is asked in the same turn.
     const [outcomes, health]: [string[], { resource: string; status: number; error?: string }[]] =
-      await Promise.all([process.ask(names.join(',')), process.ask('!health')]);
+      await process.ask(`${names.join(',')};!health`);
     for (const [i, outcome] of outcomes.entries()) {
       if (outcome === 'ok') accepted.push(names[i] as string);
       else assert.equal(outcome, 'store_failed');

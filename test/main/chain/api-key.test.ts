@@ -170,7 +170,10 @@ test('the key goes with BlockFound, and readiness names the setting while it is 
   const wrong = start('another');
   await wrong.publish([announcement('another block')]);
   const refused = await waitFor(
-    async () => (await wrong.run('health', {})).find(({ status }) => status === 503),
+    async () =>
+      (await wrong.run('health', {})).find(
+        ({ resource, status }) => resource === 'BlockFound' && status === 503,
+      ),
     { what: 'readiness 503' },
   );
   assert.match(refused.error ?? '', /^grpc_admin_api_key: .*blockvalidation_grpcAddress.* refuses the key/);
@@ -213,8 +216,8 @@ test('a key in a file is sent as it is then, by main and by the publisher, and w
   await chain.getBestBlockHeader();
   // The publisher's thread looks by itself.
   for (let n = 0; !keys.includes('the-next-key'); n++) {
-    await publisher.publish([announcement(`block ${n}`)]);
     const before = keys.length;
+    await publisher.publish([announcement(`block ${n}`)]);
     await waitFor(() => keys.length > before, { what: 'BlockFound' });
   }
   await waitFor(

@@ -181,7 +181,7 @@ test('a question from before the opening block that fails behind it leaves the s
   const tip = service.add(first);
   service.fsm = FSMStateType.CATCHINGBLOCKS;
   service.opens = false;
-  const { subscription, heard } = follow(context, service, { fsmPollMs: 100, fsmDeadlineMs: 500 });
+  const { subscription, heard } = follow(context, service, { fsmPollMs: 100, fsmDeadlineMs: 3_000 });
   subscription.start();
   await waitFor(() => subscription.fsmState === 'CATCHINGBLOCKS', { what: 'the state', everyMs: 1 });
   service.delayMs = 50_000;

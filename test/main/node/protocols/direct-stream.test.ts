@@ -96,14 +96,27 @@ describe('the direct stream', () => {
     await greedy.host.dial(host.getMultiaddrs());
     await modest.host.dial(host.getMultiaddrs());
     const target = host.peerId.toString();
-    // Twice the rate at once, and one more before a second makes room for it.
-    const sends = Array.from({ length: 3 }, () => greedy.direct.sendDirect(target, Buffer.from('greedy')));
-    await Promise.allSettled(sends);
-    await waitFor(() => parts.value(MESSAGES, { outcome: 'limited' }), { what: 'the limit' });
+    const limited = () => parts.value(MESSAGES, { outcome: 'limited' });
+    // Twice the rate at once, and one more before a second makes room for it: on a slow machine not the first time.
+    let sent = 0;
+    const began = performance.now();
+    await waitFor(
+      async () => {
+        const sends = Array.from({ length: 3 }, () =>
+          greedy.direct.sendDirect(target, Buffer.from('greedy')),
+        );
+        sent += sends.length;
+        await Promise.allSettled(sends);
+        await waitFor(async () => heard.length + (await limited()) === sent, { what: 'what became of them' });
+        return limited();
+      },
+      { what: 'the limit' },
+    );
+    const most = 2 + (performance.now() - began) / 1000;
+    assert.ok(heard.length >= 2 && heard.length <= most, `${heard.length} of ${most} heard`);
     await modest.direct.sendDirect(target, Buffer.from('modest'));
-    await waitFor(() => heard.length === 3, { what: 'the modest one' });
-    assert.deepEqual(heard.map(({ text }) => text).sort(), ['greedy', 'greedy', 'modest']);
-    assert.equal(await parts.value(MESSAGES, { outcome: 'limited' }), 1);
+    await waitFor(() => heard.at(-1)?.text === 'modest', { what: 'the modest one' });
+    assert.equal(heard.length + (await limited()), sent + 1);
   });
 
   it('is there for others while a crowd of peers holds as many half-open streams as it likes', async (context) => {
