@@ -1,7 +1,7 @@
 /** The history, a page at a time. */
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -225,6 +225,24 @@ for (const transport of TRANSPORTS)
         await counted(),
         told.reduce((sum, gaps) => sum + gaps, pages),
       );
+    });
+
+    it('break off where a segment cannot be read, and are counted as failed', async (t) => {
+      const { feed, http, servers } = await serve(t, {}, { journal: { segmentBytes: 100_000 } });
+      for (let count = 0; count < 20; count++) feed.blocks(1, PADDING);
+      await heard(http, feed.blocks(1));
+      const { directory } = feed.journal;
+      const [first = ''] = readdirSync(directory).filter((name) => name.endsWith('.journal'));
+      rmSync(join(directory, first));
+      // Whoever may read everything cannot read this either.
+      mkdirSync(join(directory, first));
+      const told = await fetch(`${http}/api/v1/events?order=desc&limit=1000`).then(
+        (answer) => answer.text().catch(() => ''),
+        () => '',
+      );
+      assert.equal(told, '');
+      assert.equal(await metricSum(servers, 'teranode_p2p_history_pages_total', { outcome: 'failed' }), 1);
+      assert.equal((await pageOf(http, 'order=desc&limit=1')).events.length, 1);
     });
 
     it('end visibly where the disk does not give what it has, and others notice nothing', async (t) => {
