@@ -207,10 +207,14 @@ describe('deploy/gateway/compose.yml', () => {
     const { settings } = serverSettings(context);
     const balancer = read('deploy/gateway/haproxy.cfg');
     const { port } = settings.p2p_httpListenAddress;
-    const servers = [...balancer.matchAll(/^ +server (\S+) (\S+)$/gm)].map(([, name, at]) => [name, at]);
+    const servers = [...balancer.matchAll(/^ +server (\S+) (\S+)(?: track gateways\/(\S+))?$/gm)];
+    // For the feed by checks, and for the archives by what those found.
     assert.deepEqual(
-      servers,
-      gateways.map(([name]) => [name, `${name}:${port}`]),
+      servers.map(([, name, at, tracked]) => [name, at, tracked]),
+      [
+        ...gateways.map(([name]) => [name, `${name}:${port}`, undefined]),
+        ...gateways.map(([name]) => [name, `${name}:${port}`, name]),
+      ],
     );
     assert.match(balancer, /uri \/health\/readiness /);
     assert.match(balancer, new RegExp(`check port ${settings.health_check_httpListenAddress?.port} `));

@@ -170,7 +170,7 @@ test('a token is in no log, trace, metric or file, wherever it came and whatever
       '/events',
       '/api/v1/events',
       '/api/v1/segments',
-      '/api/v1/segments/1',
+      '/api/v1/segments/0123456789abcdef/1',
       '/nowhere',
       '/',
     ]) {

@@ -22,7 +22,10 @@ const TIME = {
 const NO_FRAME = 'where it has no frame';
 
 export const SEGMENT_FIELDS = {
-  first: { ...COUNT, doc: 'Names it: position of its first entry.' },
+  first: {
+    ...COUNT,
+    doc: 'Position of its first entry in this server’s journal; with `epoch` it names the segment.',
+  },
   last: { ...COUNT, doc: 'Position of its last.' },
   epoch: {
     schema: { type: 'string', pattern: '^[0-9a-f]{16}$' },

@@ -64,7 +64,7 @@ for (const transport of TRANSPORTS)
       archiver.sweep();
       for (const segment of archiver.due()) await archiver.archive(segment);
       const { segments } = (await (await fetch(`${http}/api/v1/segments`)).json()) as {
-        segments: { first: number; cursor: string }[];
+        segments: { url: string; cursor: string }[];
       };
       const epoch = segments[0]?.cursor.split('.')[0] ?? '';
       const { pids } = servers;
@@ -89,8 +89,8 @@ for (const transport of TRANSPORTS)
           '/events',
           '/api/v1/events',
           '/api/v1/segments',
-          `/api/v1/segments/${pick(...segments.map(({ first }) => String(first)))}`,
-          `/api/v1/segments/${number()}`,
+          pick(...segments.map(({ url }) => url)),
+          `/api/v1/segments/${pick(epoch, epoch.toUpperCase(), '0'.repeat(16), '')}/${number()}`,
           `/api/v1/segments/${encodeURIComponent(bytes(10))}`,
         );
       const name = () =>

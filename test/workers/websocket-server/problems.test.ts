@@ -17,7 +17,7 @@ interface Case {
 
 const COUNTED = 'teranode_p2p_websocket_feed_refusals_total';
 
-const ENDPOINTS = ['/events', '/api/v1/events', '/api/v1/segments', '/api/v1/segments/0'];
+const ENDPOINTS = ['/events', '/api/v1/events', '/api/v1/segments', '/api/v1/segments/0123456789abcdef/0'];
 const LONG = 'x'.repeat(2_000);
 
 const CASES: readonly Case[] = [
@@ -49,11 +49,18 @@ const CASES: readonly Case[] = [
   ...['/nothing', '/events/', '/api/v1/event', '/api/v2/events', '/p2p-ws/x'].map(
     (path): Case => ({ path, status: 404, code: 'not_found', elsewhere: true }),
   ),
-  { path: '/api/v1/segments/0', status: 404, code: 'not_found' },
-  { path: '/api/v1/segments/x', status: 404, code: 'not_found' },
+  ...[
+    '0123456789abcdef/0',
+    '0123456789abcdef/',
+    '0123456789abcdef',
+    '0',
+    'x',
+    '0/0',
+    '0123456789abcdef/0/0',
+  ].map((name): Case => ({ path: `/api/v1/segments/${name}`, status: 404, code: 'not_found' })),
   { path: '/api/v1/segments/', status: 404, code: 'not_found' },
   { path: '/api/v1/segments/%2e%2e%2f0', status: 404, code: 'not_found' },
-  { path: '/api/v1/segments/99999999999999999999', status: 404, code: 'not_found' },
+  { path: '/api/v1/segments/0123456789abcdef/99999999999999999999', status: 404, code: 'not_found' },
 ];
 
 for (const transport of TRANSPORTS)

@@ -38,6 +38,7 @@ const numbered = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 interface Listed {
+  readonly epoch: string;
   readonly first: number;
   readonly last: number;
   readonly next: string;
@@ -51,6 +52,12 @@ interface Listed {
 
 const listOf = async (http: string) =>
   (await (await fetch(`${http}/api/v1/segments`)).json()) as { segments: Listed[]; next?: string };
+
+/** Where a server has a segment of its journal. */
+function pathOf(segment: { readonly epoch: string; readonly first: number } | undefined): string {
+  assert.ok(segment);
+  return `/api/v1/segments/${segment.epoch}/${segment.first}`;
+}
 
 const linesOf = (text: string) =>
   text
@@ -210,17 +217,12 @@ for (const transport of TRANSPORTS)
       const { http, segments, servers } = await serve(t);
       const [segment] = segments;
       assert.ok(segment);
-      const stored = await raw(
-        t,
-        servers.port,
-        `/api/v1/segments/${segment.first}`,
-        'Accept-Encoding: gzip\r\n',
-      );
+      const stored = await raw(t, servers.port, pathOf(segment), 'Accept-Encoding: gzip\r\n');
       const { head, body } = await ended(stored);
       assert.match(head, /content-encoding: gzip/);
       assert.match(head, new RegExp(`content-length: ${segment.bytes}\\b`));
       assert.deepEqual(body, readFileSync(segment.path));
-      const unpacked = await fetch(`${http}/api/v1/segments/${segment.first}`, {
+      const unpacked = await fetch(`${http}${pathOf(segment)}`, {
         headers: { 'accept-encoding': 'identity' },
       });
       assert.equal(unpacked.headers.get('content-encoding'), null);
@@ -229,11 +231,29 @@ for (const transport of TRANSPORTS)
       assert.deepEqual(Buffer.from(await unpacked.arrayBuffer()), gunzipSync(readFileSync(segment.path)));
     });
 
+    it('is of one journal: where another has a segment at the same position, its path leads nowhere', async (t) => {
+      const [one, other] = [await serve(t), await serve(t, {}, { padding: 500 })];
+      for (const [at, elsewhere] of [
+        [one, other],
+        [other, one],
+      ] as const) {
+        const [listed] = (await listOf(at.http)).segments;
+        const [theirs] = (await listOf(elsewhere.http)).segments;
+        assert.ok(listed && theirs);
+        assert.equal(listed.first, theirs.first);
+        assert.notEqual(listed.plain_sha256, theirs.plain_sha256);
+        assert.equal((await fetch(at.http + listed.url, { method: 'HEAD' })).status, 200);
+        const answer = await fetch(elsewhere.http + listed.url);
+        assert.deepEqual([answer.status, answer.headers.get('cache-control')], [404, 'no-store']);
+        assert.equal(((await answer.json()) as { code: string }).code, 'not_found');
+      }
+    });
+
     it('is one gzip member, however large, as some decoders read no other', async (t) => {
       const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
       const segment = segments.find(({ plainBytes }) => plainBytes > 4 * 262_144);
       assert.ok(segment);
-      const path = `/api/v1/segments/${segment.first}`;
+      const path = pathOf(segment);
       const { body } = await ended(await raw(t, servers.port, path, 'Accept-Encoding: gzip\r\n'));
       const { content, bytes } = firstMember(body);
       assert.deepEqual([content.length, bytes], [segment.plainBytes, body.length]);
@@ -268,7 +288,7 @@ for (const transport of TRANSPORTS)
 
     it('need not be sent again to who has it', async (t) => {
       const { http, segments } = await serve(t);
-      const url = `${http}/api/v1/segments/${segments[0]?.first}`;
+      const url = `${http}${pathOf(segments[0])}`;
       const ask = (headers: Record<string, string>, method = 'GET') =>
         fetch(url, { method, headers: { 'accept-encoding': 'identity', ...headers } });
       const first = await ask({}, 'HEAD');
@@ -290,7 +310,7 @@ for (const transport of TRANSPORTS)
       const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
       const segment = segments.find(({ chunks }) => chunks.length > 2);
       assert.ok(segment, 'a segment of several chunks');
-      const path = `/api/v1/segments/${segment.first}`;
+      const path = pathOf(segment);
       const stored = readFileSync(segment.path);
       const plain = gunzipSync(stored);
       const { plainOffset: edge = 0 } = segment.chunks[1] ?? {};
@@ -359,7 +379,7 @@ for (const transport of TRANSPORTS)
       const { http, segments, servers } = await serve(t, {}, LARGE);
       const [segment] = segments;
       assert.ok(segment);
-      const path = `/api/v1/segments/${segment.first}`;
+      const path = pathOf(segment);
       const whole = readFileSync(segment.path);
       const reader = await raw(t, servers.port, path, 'Accept-Encoding: gzip\r\n');
       await waitFor(() => reader.all().length > 0, { what: 'its beginning' });
@@ -380,7 +400,7 @@ for (const transport of TRANSPORTS)
       const live = await listen(t, url);
       const [segment] = segments;
       assert.ok(segment);
-      const path = `/api/v1/segments/${segment.first}`;
+      const path = pathOf(segment);
       const whole = readFileSync(segment.path);
       for (const damage of [
         () => truncateSync(segment.path, whole.length - 100),
@@ -415,7 +435,7 @@ for (const transport of TRANSPORTS)
       const { http, segments, servers } = await serve(t, {}, { segmentBytes: 1_500_000, blocks: 4_000 });
       const segment = segments.find(({ chunks }) => chunks.length > 2);
       assert.ok(segment, 'a segment of several chunks');
-      const path = `/api/v1/segments/${segment.first}`;
+      const path = pathOf(segment);
       const whole = readFileSync(segment.path);
       const plain = gunzipSync(whole);
       const [, chunk, behind] = segment.chunks;
@@ -443,7 +463,7 @@ for (const transport of TRANSPORTS)
         { p2p_websocket_trusted_source_cidrs: ['none'] },
         LARGE,
       );
-      const path = `/api/v1/segments/${segments[0]?.first}`;
+      const path = pathOf(segments[0]);
       const readers = [];
       for (let count = 0; count < perSource; count++) {
         const reader = await raw(t, servers.port, path, 'Accept-Encoding: identity\r\n');

@@ -26,7 +26,7 @@ import type { Transfers } from './transfers.js';
 const NDJSON = 'application/x-ndjson';
 /** It never changes; but for how long it is kept is the operator's. */
 const LASTING_SECONDS = 86_400;
-const FIRST = /^\d{1,16}$/;
+const NAME = /^([0-9a-f]{16})\/(\d{1,16})$/;
 
 /** The archive; undefined while it is not known where it is. */
 type ArchiveSource = () => Archive | undefined;
@@ -87,8 +87,15 @@ function listed(segment: ArchiveSegment): ToldSegment {
     sha256,
     plain_bytes: plainBytes,
     plain_sha256: plainSha256,
-    url: `${PATHS.segments}/${first}`,
+    url: `${PATHS.segments}/${epoch}/${first}`,
   };
+}
+
+/** Positions are each journal's own: the epoch tells whose. */
+function named(name: string, archive: Archive): ArchiveSegment | undefined {
+  const [, epoch, first] = NAME.exec(name) ?? [];
+  const segment = first === undefined ? undefined : archive.find(Number(first));
+  return segment?.epoch === epoch ? segment : undefined;
 }
 
 /** One of them, as lines of JSON. */
@@ -99,7 +106,7 @@ export function segmentResource({ archive, tokens, transfers }: SegmentsComponen
     exposed: 'accept-ranges, content-encoding, content-range, etag',
     answer({ request, client, rest }: Asked): Answer {
       const token = admitted(tokens, request);
-      const segment = FIRST.test(rest) ? archiveOf(archive).find(Number(rest)) : undefined;
+      const segment = named(rest, archiveOf(archive));
       if (segment === undefined) throw new FeedProblem('not_found', 'there is no such segment, or no longer');
       const representation = representationOf(segment, takesGzip(request));
       const headers = headersOf(representation, token);

@@ -11,7 +11,7 @@ import { PARAMETERS, type Parameter } from '../../../shared/firehose/parameters.
 import { DOCUMENT_PATHS, PATHS } from '../../../shared/firehose/paths.js';
 import { PROBLEM_TYPE, PROBLEMS } from '../../../shared/firehose/problems.js';
 import type { FeedEndpoint } from '../../../shared/firehose/request.js';
-import { SEGMENT_LIST, SEGMENT_SCHEMA } from '../../../shared/firehose/segment-fields.js';
+import { SEGMENT_FIELDS, SEGMENT_LIST, SEGMENT_SCHEMA } from '../../../shared/firehose/segment-fields.js';
 import type { JsonSchema } from '../../../shared/messages/frame-fields.js';
 import { STATUS_SCHEMA } from './status-schema.js';
 
@@ -118,6 +118,8 @@ const CONDITIONS = Object.entries({
   'If-Match': 'An error unless one of these is the `ETag` still.',
 }).map(([name, description]) => ({ name, in: 'header', description, schema: { type: 'string' } }));
 
+const SAME_SEGMENT = { 'path.epoch': '$request.path.epoch', 'path.first': '$request.path.first' };
+
 /** How one answer leads to the next request. */
 const LINKS = {
   behind: {
@@ -128,18 +130,21 @@ const LINKS = {
   segment: {
     operationId: 'getSegment',
     description: 'The oldest of them, and each of the others likewise.',
-    parameters: { first: '$response.body#/segments/0/first' },
+    parameters: {
+      epoch: '$response.body#/segments/0/epoch',
+      first: '$response.body#/segments/0/first',
+    },
   },
   unchanged: {
     operationId: 'getSegment',
     description: 'Whether it is there still.',
-    parameters: { 'path.first': '$request.path.first', 'header.If-None-Match': '$response.header.etag' },
+    parameters: { ...SAME_SEGMENT, 'header.If-None-Match': '$response.header.etag' },
   },
   rest: {
     operationId: 'getSegment',
     description: 'What is left of it, where it broke off behind 1,024 bytes.',
     parameters: {
-      'path.first': '$request.path.first',
+      ...SAME_SEGMENT,
       'header.Range': 'bytes=1024-',
       'header.If-Range': '$response.header.etag',
     },
@@ -201,9 +206,16 @@ export function openApiDocument(): object {
           ...REFUSED,
         },
       }),
-      [`${PATHS.segments}/{first}`]: get('getSegment', {
+      [`${PATHS.segments}/{epoch}/{first}`]: get('getSegment', {
         summary: 'One segment: its frames, a line each, compressed where the client takes gzip.',
         parameters: [
+          {
+            name: 'epoch',
+            in: 'path',
+            required: true,
+            description: '`epoch` of the list.',
+            schema: SEGMENT_FIELDS.epoch.schema,
+          },
           {
             name: 'first',
             in: 'path',
