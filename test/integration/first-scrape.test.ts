@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NotificationsTopic, startGateway } from '../support/gateway.js';
 import { serverSettings, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
@@ -54,4 +55,19 @@ test('every counter has its series before its first event', async (context) => {
         `${direction} ${reason}`,
       );
   }
+});
+
+test('every counter of a gateway has its series before its first event', async (context) => {
+  const { gateway } = await startGateway(context, await NotificationsTopic.start(context));
+  const scrape = await waitFor(
+    async () => {
+      const text = await gateway.scrape();
+      return text.includes('# TYPE teranode_p2p_websocket_frames_total ') ? text : undefined;
+    },
+    { what: 'the figures of the notification server' },
+  );
+  const counters = countersOf(scrape);
+  assert.ok(counters.has('teranode_p2p_gateway_records_total'), [...counters.keys()].join(' '));
+  const silent = [...counters].flatMap(([name, series]) => (series === 0 ? [name] : []));
+  assert.deepEqual(silent, Object.keys(OPEN));
 });

@@ -5,8 +5,8 @@ import { encodeGatewayEntry, type RecordPlace } from '../../shared/firehose/gate
 import { NODE_STATUS_ID } from '../../shared/messages/ids.js';
 import { FRAME_KINDS } from '../../shared/messages/index.js';
 import {
+  FRAME_RECORD_FAULTS,
   type FrameRecord,
-  type FrameRecordFault,
   NoFrameError,
   readFrameRecord,
 } from '../../shared/sinks/kafka/frame-record.js';
@@ -21,7 +21,9 @@ export interface ShownRecord extends RecordPlace {
 }
 
 /** What becomes of a record; its label in metrics. */
-type RecordOutcome = 'shown' | 'merged' | 'no_value' | FrameRecordFault;
+export const RECORD_OUTCOMES = ['shown', 'merged', 'no_value', ...FRAME_RECORD_FAULTS] as const;
+
+type RecordOutcome = (typeof RECORD_OUTCOMES)[number];
 
 export type TakenRecord =
   | { readonly outcome: 'shown'; readonly shown: ShownRecord }

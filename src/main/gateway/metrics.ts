@@ -1,13 +1,15 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
+import { RECORD_OUTCOMES } from './intake.js';
 
 /** `behindMs` is asked at each scrape. */
 export function createGatewayMetrics(registry: Registry, { behindMs }: { readonly behindMs: () => number }) {
   const registers = [registry];
   return {
-    records: new Counter({
+    records: zeroedCounter({
       name: 'teranode_p2p_gateway_records_total',
       help: 'Records of the notifications topic: shown, merged (another node wrote the same), or why they are no frame. What is read again at a start is not counted again.',
-      labelNames: ['outcome'] as const,
+      labels: { outcome: RECORD_OUTCOMES },
       registers,
     }),
     offset: new Gauge({

@@ -42,7 +42,9 @@ const hexOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, byteLength).toString('hex');
 
 /** Why a record is no frame. */
-export type FrameRecordFault = 'too_large' | 'not_json' | 'no_frame' | 'unknown_kind';
+export const FRAME_RECORD_FAULTS = ['too_large', 'not_json', 'no_frame', 'unknown_kind'] as const;
+
+type FrameRecordFault = (typeof FRAME_RECORD_FAULTS)[number];
 
 export class NoFrameError extends Error {
   override readonly name = 'NoFrameError';
