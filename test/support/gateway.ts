@@ -75,7 +75,7 @@ export class NotificationsTopic implements Pick<BrokerPort, 'topics' | 'read'> {
 
   static async start(
     context: Pick<TestContext, 'after'>,
-    options: { readonly partitions?: number; readonly broker?: EmbeddedBrokerOptions } = {},
+    options: Parameters<NotificationsTopic['make']>[0] = {},
   ): Promise<NotificationsTopic> {
     const topic = new NotificationsTopic(context);
     await topic.make(options);
@@ -85,13 +85,21 @@ export class NotificationsTopic implements Pick<BrokerPort, 'topics' | 'read'> {
   /** Makes the topic anew, without a record, on a broker that is there. */
   async make({
     partitions = 1,
+    retentionMs = -1,
     broker = {},
   }: {
     readonly partitions?: number;
+    /** For ever unless told. */
+    readonly retentionMs?: number;
     readonly broker?: EmbeddedBrokerOptions;
   } = {}): Promise<void> {
     this.#broker = await startBroker(this.context, broker);
-    await this.#broker.createTopic({ topic: TOPIC, partitions, retentionMs: -1 });
+    await this.#broker.createTopic({ topic: TOPIC, partitions, retentionMs });
+  }
+
+  /** Its retention takes what is due. */
+  async trim(): Promise<void> {
+    await this.#there().trim();
   }
 
   /** Retention takes what is older than `ms`. */

@@ -84,6 +84,8 @@ export class TopicFollower {
   #blind: Blind | undefined;
   /** Frames behind the last that was shown that were not shown meanwhile. */
   #hidden = 0;
+  /** When (unix ms) history begins where the topic had no more of it; undefined where that is not known to be so. */
+  #beginsAt: number | undefined;
   /** Records up to this offset were counted. */
   #counted = -1;
   #lookedAt = 0;
@@ -239,8 +241,10 @@ export class TopicFollower {
     const cut = from === oldest && oldest > 0;
     this.#forget({ cut });
     const { topic } = reader;
+    // A topic of which nothing is left: with what comes.
+    this.#beginsAt = cut ? wall.date() : undefined;
     if (cut) {
-      logger.info({ topic, oldest }, 'the topic keeps less than p2p_feed_retention: history begins with it');
+      logger.warn({ topic, oldest }, 'the topic keeps less than p2p_feed_retention: history begins with it');
     }
     logger.info({ topic, from, end: next }, 'history is read from the topic');
   }
@@ -287,6 +291,8 @@ export class TopicFollower {
       const { lookBackMs } = this.#merge;
       this.#cut = false;
       this.#blind = { until: timestamp + lookBackMs, by: monotonic() + lookBackMs };
+      if (this.#beginsAt !== undefined && this.#shown.after < 0)
+        this.#beginsAt = Math.min(this.#beginsAt, this.#blind.until);
     }
     const blind = this.#blind;
     if (blind !== undefined && (timestamp >= blind.until || monotonic() >= blind.by)) this.#blind = undefined;
@@ -303,16 +309,29 @@ export class TopicFollower {
     return this.#fault === undefined && this.#next >= this.#end ? 0 : monotonic() - this.#reachedAt;
   }
 
+  /** Ms of `p2p_feed_retention` that are missing, since the topic had no more when history began with it. */
+  get shortMs(): number {
+    if (this.#beginsAt === undefined) return 0;
+    return Math.max(0, this.#beginsAt - (wall.date() - this.#settings.p2p_feed_retention));
+  }
+
   /** Records between the next and the end of the topic, as last heard. */
   get lag(): number {
     return Math.max(0, this.#end - this.#next);
+  }
+
+  #shortness(): string {
+    const minutes = Math.round(this.shortMs / 60_000);
+    return minutes === 0
+      ? ''
+      : `; the topic kept ${minutes} min less than p2p_feed_retention when history began`;
   }
 
   health(): DependencyHealth {
     const { topic, place } = this.#components.reader;
     const { lag, behindMs } = this;
     const resource = `kafka ${topic}`;
-    const message = `${place}: offset ${this.#next}, ${lag} records behind`;
+    const message = `${place}: offset ${this.#next}, ${lag} records behind${this.#shortness()}`;
     const fault = this.#fault;
     const isLate = behindMs > this.#settings.p2p_gateway_max_lag;
     // What waiting does not mend is told at once.

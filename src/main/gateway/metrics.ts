@@ -2,8 +2,13 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { zeroedCounter } from '../../shared/metrics/zeroed-counter.js';
 import { RECORD_OUTCOMES } from './intake.js';
 
-/** `behindMs` is asked at each scrape. */
-export function createGatewayMetrics(registry: Registry, { behindMs }: { readonly behindMs: () => number }) {
+/** Asked at each scrape, ms. */
+export interface GatewayAges {
+  readonly behindMs: () => number;
+  readonly shortMs: () => number;
+}
+
+export function createGatewayMetrics(registry: Registry, { behindMs, shortMs }: GatewayAges) {
   const registers = [registry];
   return {
     records: zeroedCounter({
@@ -28,6 +33,14 @@ export function createGatewayMetrics(registry: Registry, { behindMs }: { readonl
       registers,
       collect() {
         this.set(behindMs() / 1000);
+      },
+    }),
+    short: new Gauge({
+      name: 'teranode_p2p_gateway_history_short_seconds',
+      help: 'So much of p2p_feed_retention the topic had no more when this process began the history with it, and is missing still.',
+      registers,
+      collect() {
+        this.set(shortMs() / 1000);
       },
     }),
     missed: new Counter({

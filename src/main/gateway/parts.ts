@@ -21,7 +21,10 @@ export function createGatewayParts(
 ): readonly Part[] {
   const { settings, loggers, registry, directory, reader } = dependencies;
   const { p2p_gateway_node: peerId } = settings;
-  const metrics = createGatewayMetrics(registry, { behindMs: () => follower.behindMs });
+  const metrics = createGatewayMetrics(registry, {
+    behindMs: () => follower.behindMs,
+    shortMs: () => follower.shortMs,
+  });
   const frameSocketPath = localSocketPath(directory.path, 'frames.sock');
   const logger = loggers.of('gateway');
   const feed = new GatewayFeed(

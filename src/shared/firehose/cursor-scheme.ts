@@ -52,6 +52,8 @@ export interface CursorScheme {
   readonly showsSeq: boolean;
   /** What consumers are told of `entry`, which has a frame, in `epoch`. */
   tell(entry: JournalledEntry, epoch: string): Told;
+  /** Whether there was something before `first`, with which a journal begins that never had it. */
+  hasPast(first: JournalledEntry): boolean;
   /** The cursor that means everything from `place` on. */
   at(place: Place, journal: CursorJournal): string;
   /** Where to go on for who comes with the cursor `text`, of any length and content. */
@@ -66,6 +68,7 @@ const NODE_CURSOR_CHARACTERS = 33;
 export const NODE_CURSORS: CursorScheme = {
   showsSeq: true,
   tell: ({ seq }, epoch) => ({ cursor: `${epoch}.${seq}`, epoch, seq }),
+  hasPast: () => false,
   at: ({ epoch, seq }) => `${epoch}.${seq - 1}`,
   find(text, { epochs, oldest, end, seekSeq }) {
     const match = text.length > NODE_CURSOR_CHARACTERS ? null : NODE_CURSOR.exec(text);

@@ -38,6 +38,9 @@ export const GATEWAY_CURSORS: CursorScheme = {
     return { cursor: cursorOf(record), epoch, seq: record.offset };
   },
 
+  // The topic had records before, which retention took, or which were older than what is kept here.
+  hasPast: (first: JournalledEntry) => recordOf(first).offset > 0,
+
   at({ position }: Place, journal: CursorJournal): string {
     const before = journal.lastBefore(position);
     return before === undefined ? OLDEST : cursorOf(recordOf(before));

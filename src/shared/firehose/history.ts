@@ -103,16 +103,24 @@ export class History {
   }
 
   #since(ms: number, end: Place, strict: boolean): Started {
-    const [oldest] = this.#reader.heads();
-    const [birth] = this.#epochs.upTo(end.epoch);
-    const isCut = oldest !== undefined && birth !== undefined && oldest.position > birth.position;
-    if (isCut && ms < oldest.time) return this.#fromOldest('cursor_too_old', end, strict);
     const position = this.#reader.seekTime(ms, end.position);
+    if (this.#isCutSince(ms, position, end)) return this.#fromOldest('cursor_too_old', end, strict);
     if (position >= end.position) return { next: end, infos: [] };
     const from = this.#placeAt(position, end);
     const found = this.#received.find(ms, from, end.position);
     const epoch = this.#epochs.of(found.position, end.epoch);
     return { next: { epoch, position: found.position, seq: found.seq }, infos: [] };
+  }
+
+  /** Whether something of `ms` or later is no longer kept here, or never was. `position`: of the first that was stored then. */
+  #isCutSince(ms: number, position: Position, end: Place): boolean {
+    const [oldest] = this.#reader.heads();
+    const [birth] = this.#epochs.upTo(end.epoch);
+    if (oldest === undefined || birth === undefined) return false;
+    if (oldest.position > birth.position) return ms < oldest.time;
+    if (position > oldest.position) return false;
+    const [first] = this.#reader.read(position, end.position, 1).entries;
+    return first !== undefined && this.#scheme.hasPast(first);
   }
 
   #behind(text: string, { end, strict, waits }: Required<ResolveOptions> & { readonly end: Place }): Started {

@@ -95,7 +95,7 @@ export const PARAMETERS: readonly Parameter[] = [
   }),
   parameter('strict', {
     endpoints: FRAMES,
-    doc: 'Whether it is refused (`cursor_too_old`, `cursor_unknown`) where what follows the `cursor`, or what was received since the time of `since`, was kept here and no longer is, or where the cursor is not known here. Otherwise the stream tells so and begins at the oldest that is kept. A time before the server had anything is no reason.',
+    doc: 'Whether it is refused (`cursor_too_old`, `cursor_unknown`) where what follows the `cursor`, or what was received since the time of `since`, was kept here and no longer is, or where the cursor is not known here. Otherwise the stream tells so and begins at the oldest that is kept. A time before the server had anything is no reason, but at a gateway whose topic had begun before.',
     example: 'true',
     type: flag,
     ask: (strict) => ({ strict }),

@@ -266,6 +266,42 @@ test('history begins where p2p_feed_retention does, by the time of the records',
   assert.deepEqual(heightsIn(directory), [4, 5, 6]);
 });
 
+test('what the topic no longer had is told in readiness, by a gauge, and to who asks for an earlier time', async (context) => {
+  let now = Date.now() - 3 * HOUR;
+  const topic = await NotificationsTopic.start(context, {
+    retentionMs: 2 * HOUR,
+    broker: { now: () => now },
+  });
+  const node = new WritingNode();
+  await topic.write(node.block(1, { receivedAt: now }), node.block(2, { receivedAt: now }));
+  now += 2 * HOUR;
+  await topic.write(node.block(3, { receivedAt: now }));
+  now += HOUR / 2;
+  await topic.write(node.block(4, { receivedAt: now }));
+  now += HOUR / 2;
+  await topic.trim();
+  const { gateway, url, directory } = await startGateway(context, topic, {
+    p2p_feed_retention: 4 * HOUR,
+    p2p_gateway_merge_window: 0,
+  });
+  assert.deepEqual(heightsIn(directory), [3, 4]);
+  assert.match((await topicHealth(gateway))?.message ?? '', /; the topic kept \d+ min less than p2p_feed_/);
+  assert.equal((await topicHealth(gateway))?.status, 200);
+  const [, short] =
+    /^teranode_p2p_gateway_history_short_seconds (\S+)$/m.exec(await gateway.scrape()) ?? assert.fail();
+  // From three hours after the beginning of what is wanted on, less what this test has taken by then.
+  assert.ok(Number(short) <= 10_800 && Number(short) > 7200, short);
+  const heard = async (since: number) => {
+    const client = await listen(context, `${url}?kinds=block&since=${since}`);
+    await waitFor(() => client.heights().includes(4), { what: 'the newest block' });
+    return [client.frames.flatMap(({ type, code }) => (type === 'info' ? code : [])), client.heights()];
+  };
+  assert.deepEqual(await heard(now - 2 * HOUR), [['cursor_too_old'], [3, 4]]);
+  assert.deepEqual(await heard(now - HOUR + 60_000), [[], [4]]);
+  const pages = `${url.replace('ws:', 'http:').replace('/p2p-ws', '')}/api/v1/events`;
+  assert.equal((await fetch(`${pages}?since=${now - 2 * HOUR}&strict=true`)).status, 410);
+});
+
 test('gateways that began at different times show the same', async (context) => {
   let now = Date.now() - HOUR / 3;
   const topic = await NotificationsTopic.start(context, { broker: { now: () => now } });

@@ -139,6 +139,17 @@ describe('a gateway’s cursor', () => {
     assert.deepEqual([infos[0]?.code, next.position], ['cursor_too_old', 0]);
   });
 
+  it('asked for by a time before what is kept, is too old where the topic had begun before', (context) => {
+    const codes = (offsets: readonly number[], ms: number) => {
+      const { history, end } = kept(context, offsets);
+      return history.resolve({ type: 'since', ms }, { end }).infos.map(({ code }) => code);
+    };
+    assert.deepEqual(codes(OFFSETS, 0), ['cursor_too_old']);
+    assert.deepEqual(codes(OFFSETS, Date.now() + 1e6), []);
+    assert.deepEqual(codes([0, ...OFFSETS], 0), []);
+    assert.deepEqual(codes([], 0), []);
+  });
+
   for (const offsets of [OFFSETS, []]) {
     const has = offsets.length === 0 ? 'nothing yet' : 'less';
 
