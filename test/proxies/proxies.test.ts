@@ -1,7 +1,6 @@
 /** The settings of `docs/operations.md` for nginx, HAProxy and Caddy, in those programs. */
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +13,7 @@ import { listen, serveNotifications, TRANSPORTS, upgradeStatus } from '../suppor
 import { freePorts } from '../support/ports.js';
 import { temporaryDirectory } from '../support/temporary.js';
 import { waitFor } from '../support/wait.js';
+import { run, serverFigures, statsFrontend } from './program.js';
 
 const DOCS = readFileSync('docs/operations.md', 'utf8');
 
@@ -26,26 +26,6 @@ function block(program: string, listenPort: number, serverPort: number): string 
     .replace('listen 80;', `listen 127.0.0.1:${listenPort};`)
     .replace('bind :80', `bind 127.0.0.1:${listenPort}`)
     .replace('http://:80', `http://127.0.0.1:${listenPort}`);
-}
-
-function run(t: TestContext, command: string, args: readonly string[], directory: string): ChildProcess {
-  const child = spawn(command, args, {
-    cwd: directory,
-    env: { PATH: `${process.env.PATH}:/usr/sbin`, HOME: directory, XDG_DATA_HOME: directory },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (output += text));
-  child.on('error', (error) => (output += error.message));
-  t.after(async () => {
-    if (child.exitCode === null && child.pid !== undefined) {
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      await gone;
-    }
-    t.diagnostic(output.slice(-2000));
-  });
-  return child;
 }
 
 /** With these blocks inside `http { }`. */
@@ -159,24 +139,17 @@ for (const [check, omitted] of Object.entries(CHECKS))
       const text = block('haproxy', port, servers.port)
         .replace(omitted, '')
         .replace(/ check\n/, ' check inter 200 fall 1\n');
-      const log = `frontend stats\n    bind 127.0.0.1:${(await freePorts(1))[0]}\n    stats enable\n    stats uri /\n`;
-      const stats = Number(/bind 127\.0\.0\.1:(\d+)\n {4}stats/.exec(log)?.[1]);
-      writeFileSync(file, text + other + log);
+      const [stats = 0] = await freePorts(1);
+      writeFileSync(file, text + other + statsFrontend(stats));
       run(t, 'haproxy', ['-db', '-f', file], directory);
-      const rows = async () =>
-        (await (await fetch(`http://127.0.0.1:${stats}/;csv`)).text())
-          .split('\n')
-          .map((line) => line.split(','))
-          .filter(([backend]) => backend === 'teranode_p2p');
-      const statusOf = async (server: string) => (await rows()).find(([, each]) => each === server)?.[17];
-      await waitFor(async () => (await statusOf('down').catch(() => '')) === 'DOWN', {
+      const figure = async (server: string, name: string) =>
+        (await serverFigures(stats, 'teranode_p2p', server).catch(() => undefined))?.[name];
+      await waitFor(async () => (await figure('down', 'status')) === 'DOWN', {
         what: 'the checks to be made',
       });
       // One answer may come too late on a busy machine, and only the second after it counts.
-      const isUp = async () => {
-        const row = (await rows()).find(([, each]) => each === 'node1');
-        return row?.[17] === 'UP' && row[36] === 'L7OK';
-      };
+      const isUp = async () =>
+        (await figure('node1', 'status')) === 'UP' && (await figure('node1', 'check_status')) === 'L7OK';
       await waitFor(isUp, { what: 'the check to be answered well' });
     });
   }

@@ -9,6 +9,7 @@ import type { JournalledEntry } from '../../src/shared/journal/entry.js';
 import { frameTimestamp } from '../../src/shared/messages/frame.js';
 import { block, nodeStatus } from '../../src/shared/messages/index.js';
 import { stringify } from '../../src/shared/messages/json.js';
+import type { Settings } from '../../src/shared/settings/table.js';
 import type { EmbeddedBroker, EmbeddedBrokerOptions } from '../../src/shared/sinks/kafka/embedded/broker.js';
 import type { BrokerPort } from '../../src/shared/sinks/kafka/embedded/port.js';
 import { EmbeddedTopicReader } from '../../src/shared/sinks/kafka/embedded/topic-reader.js';
@@ -23,7 +24,7 @@ import { type SettingChanges, settingsOf } from './settings.js';
 import { temporaryDirectory } from './temporary.js';
 import { waitFor } from './wait.js';
 
-const TOPIC = 'notifications';
+export const TOPIC = 'notifications';
 /** For so long the broker waits for a record at the most. */
 const WAIT_MS = 50;
 
@@ -182,14 +183,9 @@ export interface TestGateway {
   readonly directory: string;
 }
 
-/** A gateway on `topic`, initialised and not started; stopped when the test ends. */
-export async function initGateway(
-  context: Pick<TestContext, 'after'>,
-  topic: Pick<NotificationsTopic, 'reader'>,
-  changes: SettingChanges = {},
-): Promise<Omit<TestGateway, 'url'>> {
-  const log = keptLog();
-  const settings = settingsOf({
+/** Of a gateway whose topic is that of a broker that is told besides: nobody is at the address. */
+export const gatewaySettings = (context: Pick<TestContext, 'after'>, changes: SettingChanges): Settings =>
+  settingsOf({
     network: 'regtest',
     clientName: 'gateway',
     DATADIR: temporaryDirectory(context),
@@ -202,6 +198,15 @@ export async function initGateway(
     p2p_websocket_text_ping: false,
     ...changes,
   });
+
+/** A gateway on `topic`, initialised and not started; stopped when the test ends. */
+export async function initGateway(
+  context: Pick<TestContext, 'after'>,
+  topic: Pick<NotificationsTopic, 'reader'>,
+  changes: SettingChanges = {},
+): Promise<Omit<TestGateway, 'url'>> {
+  const log = keptLog();
+  const settings = gatewaySettings(context, changes);
   const composed = gatewayDependencies(settings, log.logger);
   const gateway = Gateway.create({ ...composed, reader: topic.reader() });
   context.after(() => gateway.stop());
