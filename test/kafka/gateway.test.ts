@@ -326,6 +326,8 @@ test('what retention took is told and counted, and reading goes on with the olde
   // One that begins there has what the topic has.
   const late = await startGateway(context, kafka.url(topic), { set });
   await holds(late, [7, 8]);
+  assert.match((await late.readiness()).message, /; the topic kept \d+ min less than p2p_feed_retention/);
+  assert.doesNotMatch((await second.readiness()).message, /p2p_feed_retention/);
 });
 
 test('while the broker is away history is served and readiness fails, and nothing is missing when it is back', {
