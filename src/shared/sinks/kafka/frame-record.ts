@@ -80,6 +80,8 @@ const STAMP =
   /,"epoch":"[^"\\]{1,64}","seq":\d{1,16},"received_at":\d{1,16}(?:,"\w{1,64}":(?:"[^"\\]*"|\d{1,16}))*\}$/;
 const AUTHOR = /^[\x21-\x7e]{0,128}$/;
 const HEADER = /^(?:[0-9a-f]{160})?$/;
+/** The last that RFC 3339 can say, unix ms. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 /** One frame is one line, wherever several are in one message. */
 const LINE_BREAK = /[\r\n]/;
 
@@ -106,7 +108,10 @@ export function readFrameRecord(value: Uint8Array): FrameRecord {
   const author = fields.author === undefined ? textOf('peer_id') : textOf('author');
   const header = textOf('header');
   const frame = Buffer.concat([bytes.subarray(0, bytes.length - Buffer.byteLength(stamp)), CLOSE]);
-  const isFrame = textOf('type') !== '' && AUTHOR.test(author) && HEADER.test(header);
+  const { received_at: receivedAt } = fields;
+  // A key that is there twice is what it was the second time, which the stamp does not say.
+  const isTime = typeof receivedAt === 'number' && receivedAt <= LAST_MS;
+  const isFrame = textOf('type') !== '' && isTime && AUTHOR.test(author) && HEADER.test(header);
   if (!isFrame || LINE_BREAK.test(text)) throw new NoFrameError('no_frame');
   return {
     type: textOf('type'),
@@ -114,7 +119,7 @@ export function readFrameRecord(value: Uint8Array): FrameRecord {
     url: textOf('base_url'),
     author,
     own: typeof fields.flags === 'number' ? (fields.flags & OWN_FLAG) !== 0 : undefined,
-    receivedAt: Number(fields.received_at),
+    receivedAt,
     header: header === '' ? undefined : Buffer.from(header, 'hex'),
     frame,
   };

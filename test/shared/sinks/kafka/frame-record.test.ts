@@ -72,6 +72,11 @@ const BAD: Readonly<Record<string, readonly [value: string | Buffer, fault: stri
   'a type that is no text': [`{"type":{"a":1}${STAMP}}`, 'no_frame'],
   'a stamp that is not at the end': [`{"type":"block"${STAMP},"more":{"a":1}}`, 'no_frame'],
   'a time that is no number': [`{"type":"block","epoch":"${EPOCH}","seq":7,"received_at":"now"}`, 'no_frame'],
+  'a time that is a number the first time alone': [
+    `{"type":"block"${STAMP},"received_at":"now"}`,
+    'no_frame',
+  ],
+  'a time behind the year 9999': [`{"type":"block"${STAMP}000000000000000}`, 'no_frame'],
   'several lines': [`{"type":"block",\n"hash":"aa"${STAMP}}`, 'no_frame'],
   'an author that is none': [`{"type":"block"${STAMP},"author":"a b"}`, 'no_frame'],
   'a header that is none': [`{"type":"block"${STAMP},"header":"00ff"}`, 'no_frame'],
