@@ -7,7 +7,7 @@ const { announcements: MAX } = QUEUES.gatewayMerge.bounds;
 /**
  * The topic alone decides: a record is a repeat where the one before it with the same key, by offset, is at most a window away by the records' times. So whoever
  * has read one window more than it shows decides as everybody else does, wherever it began. Keys are forgotten in two generations of two windows each, or when
- * there are too many.
+ * there are too many; a record whose time is far from that of its neighbours makes them last longer, never less.
  */
 export class MergeWindow {
   readonly #windowMs: number;
@@ -35,7 +35,7 @@ export class MergeWindow {
   isRepeat(key: string, at: number): boolean {
     if (this.#windowMs === 0) return false;
     const before = this.#young.get(key) ?? this.#old.get(key);
-    if (this.#young.size >= this.#half || Math.abs(at - this.#bornAt) >= 2 * this.#windowMs) {
+    if (this.#young.size >= this.#half || at - this.#bornAt >= 2 * this.#windowMs) {
       this.#old = this.#young;
       this.#young = new Map();
       this.#bornAt = at;

@@ -20,6 +20,20 @@ test('the same within a window of the one before is a repeat, at its end and not
   assert.equal(window.isRepeat('b', at + 1), true);
 });
 
+test('a record of another time altogether has nothing forgotten', () => {
+  const at = 1_700_000_000_000;
+  for (const other of [0, at - 86_400_000, at + 86_400_000]) {
+    const window = new MergeWindow({ windowMs: WINDOW });
+    for (const key of ['a', 'b', 'c']) window.isRepeat(key, at);
+    window.isRepeat('wrong', other);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((key) => window.isRepeat(key, at + 1000)),
+      [true, true, true],
+      `${other}`,
+    );
+  }
+});
+
 test('without a window nothing is a repeat', () => {
   const window = new MergeWindow({ windowMs: 0 });
   assert.deepEqual([window.isRepeat('a', 1), window.isRepeat('a', 1)], [false, false]);
