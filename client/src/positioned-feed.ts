@@ -122,7 +122,7 @@ class Reading {
     const { receivedAt } = this.position;
     source.began();
     this.#everBegan = true;
-    // A gateway may be behind the one whose cursor this is, and then begins before it.
+    // A server may find out later that it does not know the cursor, and then begins with the oldest that it has.
     if (receivedAt !== undefined) this.#repeats.expectUntil(receivedAt);
     if (this.#switching) this.#askedSince = this.#sinceAt(node);
     const { kinds } = limits;

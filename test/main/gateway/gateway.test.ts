@@ -180,6 +180,7 @@ for (const shown of [3, 0])
     const http = `http://127.0.0.1:${gateway.ports.http}`;
     const live = await listen(context, `${url}?cursor=now`);
     const filtered = await listen(context, `${url}?cursor=now&kinds=subtree`);
+    const strict = await listen(context, `${url}?cursor=now&strict=true`);
     const events = await listenToEvents(context, `${http}/events?cursor=oldest&kinds=block`);
     await waitFor(() => events.heights().length === shown, { what: 'the blocks' });
     await topic.remove();
@@ -212,6 +213,13 @@ for (const shown of [3, 0])
       Array(3).fill(undefined),
     );
     assert.ok(!events.ended);
+    // Who is strict is ended instead, once it is told so.
+    if (shown > 0) await waitFor(() => strict.code !== undefined, { what: 'the end of the strict one' });
+    const { type, code } = strict.frames.at(-1) ?? {};
+    assert.deepEqual(
+      [strict.code, type === 'error' ? code : undefined],
+      shown > 0 ? [4410, 'cursor_unknown'] : [undefined, undefined],
+    );
     assert.equal(historiesIn(directory).at(-1), shown > 0 ? 'gateway-2' : 'gateway-1');
   });
 
