@@ -56,6 +56,7 @@ export class GatewayFeed {
   /** Another topic begins: history begins anew, in another epoch, of which readers are told when they connect again. What they read meanwhile is kept for a while. */
   async beginAnew(): Promise<void> {
     await this.#server?.stop();
+    this.#server = undefined;
     try {
       const former = this.#open;
       this.#stretch = former.next(this.#logger);
@@ -63,8 +64,13 @@ export class GatewayFeed {
       this.#former = former;
       this.#timer = setTimeout(() => this.#removeFormer(), LET_GO_MS);
     } finally {
-      await this.#serve(this.#open);
+      await this.serve();
     }
+  }
+
+  /** Has its readers served, where they are not. Rejects where the socket cannot be made. */
+  async serve(): Promise<void> {
+    if (this.#server === undefined) await this.#serve(this.#open);
   }
 
   /** Stores records, in order, and hands them to whoever reads. Throws JournalFailingError: then `last` says how far it came. */
@@ -114,7 +120,7 @@ export class GatewayFeed {
 
   async #serve(stretch: Stretch): Promise<void> {
     const { journal, directory } = stretch;
-    this.#server = new FrameStreamServer({
+    const server = new FrameStreamServer({
       socketPath: this.#options.socketPath,
       journal: {
         directory,
@@ -129,6 +135,7 @@ export class GatewayFeed {
       logger: this.#logger,
       metrics: this.#metrics,
     });
-    await this.#server.start(stretch.greeting());
+    await server.start(stretch.greeting());
+    this.#server = server;
   }
 }

@@ -36,7 +36,7 @@ const SETTING = 'kafka_notificationsConfig';
 
 export interface FollowerComponents {
   readonly reader: TopicReader;
-  readonly feed: Pick<GatewayFeed, 'last' | 'append' | 'skip' | 'beginAnew'>;
+  readonly feed: Pick<GatewayFeed, 'last' | 'append' | 'skip' | 'beginAnew' | 'serve'>;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
 }
@@ -176,6 +176,8 @@ export class TopicFollower {
   /** Finds where to begin. Rejects with what reading rejects with. */
   async #begin(): Promise<void> {
     const { reader, feed, logger, metrics } = this.#components;
+    // Another topic may have begun, and not this.
+    await feed.serve();
     const bounds = this.#look(await reader.bounds());
     const { last } = feed;
     if (last !== undefined) {

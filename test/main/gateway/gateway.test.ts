@@ -1,11 +1,12 @@
 /** A gateway serves what nodes wrote to the topic, as a node serves its own. */
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Gateway } from '../../../src/main/gateway/gateway.js';
 import { ConfigurationError } from '../../../src/shared/errors.js';
+import { localSocketPath } from '../../../src/shared/ipc/socket-path.js';
 import { frameOf, headerOf } from '../../../src/shared/journal/entry.js';
 import { listenToEvents } from '../../support/event-stream.js';
 import { initGateway, NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
@@ -222,6 +223,27 @@ for (const shown of [3, 0])
     );
     assert.equal(historiesIn(directory).at(-1), shown > 0 ? 'gateway-2' : 'gateway-1');
   });
+
+test('a gateway whose socket cannot be made when the topic is another serves its readers once it can', async (context) => {
+  const topic = await NotificationsTopic.start(context);
+  await topic.write(new WritingNode().block(1));
+  const { url, log, directory } = await startGateway(context, topic);
+  const client = await listen(context, `${url}?cursor=oldest&kinds=block`);
+  await waitFor(() => client.heights().length === 1, { what: 'the block' });
+  const path = localSocketPath(directory, 'frames.sock');
+  rmSync(path);
+  mkdirSync(path);
+  const hears = (what: string) =>
+    waitFor(() => log.lines.some(({ reason }) => String(reason).includes(what)), { what });
+  await topic.remove();
+  await hears('does not exist');
+  await topic.make();
+  await topic.write(new WritingNode().block(11));
+  await hears('EISDIR');
+  rmdirSync(path);
+  await waitFor(() => client.heights().includes(11), { what: 'the block of the topic that is there now' });
+  assert.deepEqual(client.heights(), [1, 11]);
+});
 
 test('without the broker history is served, readiness says why after p2p_gateway_max_lag, and what came is read when it is back', async (context) => {
   const topic = await NotificationsTopic.start(context);
