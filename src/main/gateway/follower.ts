@@ -218,7 +218,7 @@ export class TopicFollower {
     // What is gone was read by this process, which goes on where it is, and knows it.
     if (found === 'gone' && this.#next > offset && this.#next >= oldest) return;
     const from = found === 'gone' ? oldest : await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);
-    this.#forget({ cut: found === 'gone' });
+    this.#forget({ cut: oldest > 0 && from <= oldest });
     this.#shown = { after: offset, before: 0, since: 0 };
     if (found !== 'gone') {
       // By its time the last record may come first.
