@@ -21,8 +21,8 @@ const BATCH_MS = 1000;
 const BATCH_BYTES = 1_048_576;
 /** So far the clocks of nodes and brokers may be ahead of this machine's, ms. */
 const CLOCKS_MS = 60_000;
-/** Newest entries among which the status that greets clients is looked for. */
-const GREETING_ENTRIES = 10_000;
+/** Newest entries among which the status that greets clients is looked for, and the last record that was shown, before others are. */
+const NEWEST_ENTRIES = 10_000;
 const READ_BYTES = 1_048_576;
 const NAME = /^gateway-(\d{1,15})$/;
 
@@ -98,7 +98,13 @@ export class Stretch {
 
   #open(): void {
     this.journal.open();
-    for (const { bytes } of this.#newest()) this.#last = recordPlaceOf(bytes) ?? this.#last;
+    // Those that cannot be read are shown again, behind one that can.
+    for (
+      let end = this.journal.end;
+      this.#last === undefined && end > this.journal.oldest.position;
+      end -= NEWEST_ENTRIES
+    )
+      for (const { bytes } of this.#newest(end)) this.#last = recordPlaceOf(bytes) ?? this.#last;
   }
 
   /** The status with which clients are greeted until the next comes. */
@@ -140,11 +146,12 @@ export class Stretch {
     this.journal.close();
   }
 
-  *#newest(): Generator<JournalledEntry> {
-    const { end, oldest } = this.journal;
+  /** The newest of those before `end`. */
+  *#newest(end = this.journal.end): Generator<JournalledEntry> {
+    const { oldest } = this.journal;
     const reader = new JournalReader({ directory: this.directory });
     try {
-      let at = Math.max(oldest.position, end - GREETING_ENTRIES);
+      let at = Math.max(oldest.position, end - NEWEST_ENTRIES);
       while (at < end) {
         const { entries, next } = reader.read(at, end, READ_BYTES);
         yield* entries;

@@ -1,7 +1,7 @@
 /** A gateway serves what nodes wrote to the topic, as a node serves its own. */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Gateway } from '../../../src/main/gateway/gateway.js';
@@ -223,6 +223,29 @@ for (const shown of [3, 0])
     );
     assert.equal(historiesIn(directory).at(-1), shown > 0 ? 'gateway-2' : 'gateway-1');
   });
+
+test('a restart goes on behind the last that can be read where much of the journal cannot, and shows nothing twice', async (context) => {
+  const COUNT = 16_000;
+  const topic = await NotificationsTopic.start(context);
+  const node = new WritingNode();
+  // Segments of a MiB.
+  const changes = { DATADIR: temporaryDirectory(context), p2p_feed_retention_bytes: 8 * 1_048_576 };
+  const blocks = Array.from({ length: COUNT }, (_, n) => node.block(n + 1));
+  await topic.write(node.status('me'), ...blocks);
+  await (await startGateway(context, topic, changes)).gateway.stop();
+  const directory = join(changes.DATADIR, 'gateway-1');
+  const segments = readdirSync(directory).filter((name) => name.endsWith('.journal'));
+  const [, ...newer] = segments.sort().map((name) => join(directory, name));
+  assert.ok(newer.length > 1);
+  for (const path of newer) writeFileSync(path, readFileSync(path).fill(0x5a, 128));
+  const { url } = await startGateway(context, topic, changes);
+  const client = await listen(context, `${url}?cursor=oldest&kinds=block`);
+  await waitFor(() => client.heights().includes(COUNT), { what: 'the last block' });
+  assert.deepEqual(
+    client.heights(),
+    blocks.map((_, n) => n + 1),
+  );
+});
 
 test('a gateway whose socket cannot be made when the topic is another serves its readers once it can', async (context) => {
   const topic = await NotificationsTopic.start(context);
