@@ -258,13 +258,16 @@ class MetaJudge extends Judge {
       const isLast = index === rest.length - 1;
       if (item.type === 'info' && item.fields.code === 'cursor_too_old')
         must(isTooOld && index === 0, 'its cursor is not too old');
-      else this.#take(item, { heard, isLast });
+      else this.#take(item, { heard, isLast, verdict });
       if (item.type === 'info') this.count(String(item.fields.code));
     });
     if (until !== undefined) this.mustSkip(this.#at, until, life);
   }
 
-  #take(item: Item, { heard, isLast }: { readonly heard: Heard; readonly isLast: boolean }): void {
+  #take(
+    item: Item,
+    { heard, isLast, verdict }: { readonly heard: Heard; readonly isLast: boolean; readonly verdict: Served },
+  ): void {
     const at = this.#at ?? 0;
     const { life } = heard;
     switch (item.type) {
@@ -283,6 +286,9 @@ class MetaJudge extends Judge {
         must(isLast, 'something came behind an error');
         const { code, cursor } = item.fields;
         if (code === 'token_unknown') this.mustBeGone(heard);
+        // The server's processes share the count, so that one may hear after its hello that others are at its limit.
+        else if (code === 'token_in_use')
+          must(verdict.allowed.connections !== undefined, 'its token has no limit');
         else must(code === 'unavailable' || code === 'too_many_connections', `an error ${code}`);
         if (cursor !== undefined) this.#at = this.#takeCursor(cursor, at, life);
         this.count(`error: ${code}`);
