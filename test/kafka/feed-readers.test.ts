@@ -12,6 +12,7 @@ class MortalBroker {
   #broker: Broker;
   /** What is done with it now. */
   #busy = Promise.resolve();
+  #failure: unknown;
 
   constructor(broker: Broker) {
     this.#broker = broker;
@@ -31,15 +32,16 @@ class MortalBroker {
     });
   }
 
-  /** Rejects with what could not be done. */
-  get settled(): Promise<void> {
-    return this.#busy;
+  /** Rejects with what could not be done first. */
+  async settled(): Promise<void> {
+    await this.#busy;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #then(act: () => Promise<void>): void {
-    this.#busy = this.#busy.then(act);
-    // Whoever waits for it is told.
-    this.#busy.catch(() => {});
+    this.#busy = this.#busy.then(act).catch((error: unknown) => {
+      this.#failure ??= error;
+    });
   }
 }
 
@@ -58,7 +60,6 @@ for (const seed of seedsToRead(1))
         return lines.map((line) => Buffer.from(line));
       },
     });
-    await readThroughDeaths(context, seed, { gateways: true, topics });
-    await broker.settled;
+    await readThroughDeaths(context, seed, { gateways: true, topics }).finally(() => broker.settled());
     assert.ok(broker.deaths > 0, 'Kafka did not die');
   });

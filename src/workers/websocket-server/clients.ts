@@ -208,9 +208,12 @@ export class Clients {
   }
 
   #expire(socket: ClientSocket, { code, close }: FeedProblem): void {
+    const hasNoPlace = code === 'too_many_connections' || code === 'token_in_use';
+    // Told once why it is ended, and given its time.
+    if (socket.data.drainBy !== 0 && !hasNoPlace) return;
     this.options.metrics.refusals.inc({ code });
-    // Who has no place has no time to take what waits for it either.
-    if (code === 'too_many_connections' || code === 'token_in_use') {
+    // Nor has it time to take what waits for it.
+    if (hasNoPlace) {
       socket.end(close, code);
       return;
     }

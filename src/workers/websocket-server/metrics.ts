@@ -110,7 +110,7 @@ export function createNotificationServerMetrics(registry: Registry) {
     }),
     transfers: zeroedCounter({
       name: 'teranode_p2p_segment_transfers_total',
-      help: 'Segments of the archive, or parts of one, by what became of their sending; cut: the client left before the end, or took too little.',
+      help: 'Segments of the archive, or parts of one, by what became of their sending; cut: the client left before all of it was handed on, took too little, or the server closed its connections.',
       labels: { outcome: ['ended', 'cut', 'failed', 'refused'] },
       registers,
     }),

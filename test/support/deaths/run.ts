@@ -192,7 +192,7 @@ function drawLives(
         pauseMs: drawn(MOST_PAUSE_MS),
         victim: rolling ? undefined : (sure ?? victim),
         nth: drawn(100),
-        broker: at === pauses ? (index % 3 === 1 ? 'pause' : 'resume') : undefined,
+        broker: at === pauses ? (flood > 0 || index % 3 === 1 ? 'pause' : 'resume') : undefined,
       };
     });
     if (index === flooded) {

@@ -289,7 +289,7 @@ class MetaJudge extends Judge {
         // The server's processes share the count, so that one may hear after its hello that others are at its limit.
         else if (code === 'token_in_use')
           must(verdict.allowed.connections !== undefined, 'its token has no limit');
-        else must(code === 'unavailable' || code === 'too_many_connections', `an error ${code}`);
+        else must(code === 'unavailable', `an error ${code}`);
         if (cursor !== undefined) this.#at = this.#takeCursor(cursor, at, life);
         this.count(`error: ${code}`);
         return;

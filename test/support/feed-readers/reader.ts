@@ -85,7 +85,7 @@ export class Reader {
     const last = this.heard.findLast(({ served }) => served);
     if (last?.rest === undefined) return false;
     const end = last.items.at(-1);
-    const isTold = end?.type === 'error' && end.fields.code === 'too_many_connections';
+    const isTold = end?.type === 'error' && end.fields.code === 'token_in_use';
     return !isTold && last.closeCode !== TRY_LATER;
   }
 

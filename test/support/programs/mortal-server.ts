@@ -65,7 +65,12 @@ process.on('message', (order: Order) => {
   const { id } = order;
   switch (order.op) {
     case 'kill':
-      void kill(order.victim, order.nth).then((result) => report({ id, result }));
+      kill(order.victim, order.nth)
+        .then((result) => report({ id, result }))
+        .catch((error: unknown) => {
+          logger.error({ err: error }, 'nothing was killed');
+          report({ id, result: 0 });
+        });
       break;
     case 'meshed':
       report({ id, result: isMeshed(order.peer, order.topics) });

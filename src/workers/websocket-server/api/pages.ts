@@ -132,12 +132,12 @@ export class Pages {
   async #serve({ options, answer }: Job): Promise<void> {
     const { logger, metrics } = this.components;
     try {
-      const page = await this.#make(options, answer);
-      if (page === undefined) return;
+      const made = await this.#make(options, answer);
+      if (made === undefined) return;
       metrics.pages.inc({ outcome: 'made' });
-      for (const code of page.told) metrics.infos.inc({ code });
+      for (const code of made.told) metrics.infos.inc({ code });
       // Others need not wait for how long it takes to be taken.
-      answer.write(page.body()).then(
+      answer.write(made.body).then(
         () => answer.end(),
         () => answer.cut(),
       );
@@ -150,7 +150,10 @@ export class Pages {
   }
 
   /** Undefined where its client is gone. */
-  async #make(options: PageOptions, answer: PacedAnswer): Promise<Page | undefined> {
+  async #make(
+    options: PageOptions,
+    answer: PacedAnswer,
+  ): Promise<{ readonly body: Uint8Array; readonly told: Page['told'] } | undefined> {
     const open = this.#open;
     const reader = this.#idle.pop() ?? open?.();
     if (reader === undefined) throw new FeedProblem('unavailable');
@@ -164,7 +167,8 @@ export class Pages {
         page.step();
         if (monotonic() >= by) page.cut();
       }
-      return page;
+      // Its cursors may be read from the files, too.
+      return { body: page.body(), told: page.told };
     } finally {
       if (open === this.#open) this.#idle.push(reader);
       else reader.close();

@@ -63,8 +63,8 @@ export interface ResponseStream {
   /** Calls back when the system took what was queued. One callback. Comes for certain where `bufferedBytes` was at 65,536 or more. */
   onDrain(callback: () => void): void;
   /**
-   * Calls back once when it is over, whoever ended it: at `end` and `close` themselves, else in a later turn. `whole`: it has ended, with all of the length that was told;
-   * it was neither cut nor left by its client. One callback.
+   * Calls back once when it is over, whoever ended it: at `end` and `close` themselves, else in a later turn. `whole`: it has ended, with all of the length that was told
+   * handed on; what of that the client took, nobody knows. One callback.
    */
   onClose(callback: (whole: boolean) => void): void;
 }
