@@ -82,6 +82,8 @@ export class TopicFollower {
   /** What is before the oldest record of the topic is not known, and may have been the same. */
   #cut = false;
   #blind: Blind | undefined;
+  /** It is known what was read before the next record, so what is to be merged. */
+  #isIntact = true;
   /** Frames behind the last that was shown that were not shown meanwhile. */
   #hidden = 0;
   /** When (unix ms) history begins where the topic had no more of it; undefined where that is not known to be so. */
@@ -188,9 +190,15 @@ export class TopicFollower {
         'the topic is another than before: it was made anew or cut, and history begins anew with it',
       );
       metrics.topics.inc();
-      await feed.beginAnew();
-      this.#counted = -1;
-      this.#readTo = 0;
+      try {
+        await feed.beginAnew();
+      } finally {
+        // It may have begun, and its readers are yet to be served.
+        if (feed.last === undefined) {
+          this.#counted = -1;
+          this.#readTo = 0;
+        }
+      }
     }
     await this.#beginNew(bounds);
   }
@@ -215,18 +223,21 @@ export class TopicFollower {
 
   async #goOn({ offset }: RecordPlace, found: TopicRecord | 'gone', { oldest }: TopicBounds): Promise<void> {
     const { reader, feed, logger, metrics } = this.#components;
-    // What is gone was read by this process, which goes on where it is, and knows it.
-    if (found === 'gone' && this.#next > offset && this.#next >= oldest) return;
-    const from = found === 'gone' ? oldest : await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);
-    this.#forget({ cut: oldest > 0 && from <= oldest });
-    this.#shown = { after: offset, before: 0, since: 0 };
     if (found !== 'gone') {
+      const from = await reader.offsetAt(found.timestamp - this.#merge.lookBackMs);
+      this.#forget({ cut: false });
+      this.#shown = { after: offset, before: 0, since: 0 };
       // By its time the last record may come first.
       this.#next = Math.min(Math.max(from, oldest), offset);
       return;
     }
-    this.#next = oldest;
+    // What is gone was read by this process, which goes on where it is, and knows it.
+    if (this.#isIntact && this.#next > offset && this.#next >= oldest) return;
     const missed = oldest - Math.max(offset + 1, this.#readTo);
+    // Where nothing was missed all that comes is shown: what is new is worth more than that a repeat of what is gone is not shown.
+    this.#forget({ cut: missed > 0 });
+    this.#shown = { after: Math.max(offset, this.#readTo - 1), before: 0, since: 0 };
+    this.#next = oldest;
     if (missed <= 0) return;
     logger.warn({ topic: reader.topic, missed, oldest }, 'the topic has no more what was to be read next');
     metrics.missed.inc(missed);
@@ -254,6 +265,7 @@ export class TopicFollower {
   /** Reading goes back, or on behind what is gone. `cut`: before what it goes on with there was something. */
   #forget({ cut }: { readonly cut: boolean }): void {
     this.#merge.clear();
+    this.#isIntact = true;
     this.#cut = cut;
     this.#blind = undefined;
     this.#hidden = 0;
@@ -284,6 +296,7 @@ export class TopicFollower {
     } catch (error) {
       // They are read again, and are no repeats of themselves.
       this.#merge.clear();
+      this.#isIntact = false;
       throw error;
     }
   }

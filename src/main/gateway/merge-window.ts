@@ -48,5 +48,6 @@ export class MergeWindow {
   clear(): void {
     this.#young.clear();
     this.#old.clear();
+    this.#bornAt = 0;
   }
 }

@@ -62,7 +62,17 @@ export const GATEWAY_CURSORS: CursorScheme = {
       const place = { epoch, position: found.position + 1, seq: found.seq + 1 };
       return { type: 'found', place, lost: false };
     }
-    // Every gateway shows the same, so what is missing between those that are kept never was.
+    const before = journal.lastBefore(found.position);
+    if (before !== undefined && before.seq + 1 < found.seq) {
+      // Among those that are missing here: whoever reads on past them is told.
+      const place = {
+        epoch: journal.epochOf(before.position),
+        position: before.position + 1,
+        seq: before.seq + 1,
+      };
+      return { type: 'found', place, lost: false };
+    }
+    // Every gateway shows the same, so what is missing between the others that are kept never was.
     return found.position === journal.oldest.position ? { type: 'too_old' } : { type: 'unknown' };
   },
 };

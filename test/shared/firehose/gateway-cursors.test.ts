@@ -111,6 +111,29 @@ describe('a gateway’s cursor', () => {
     }
   });
 
+  it('of a record that this gateway lacks, as it missed some, is behind what it has before those: what is missing is told', (context) => {
+    const first = OFFSETS.slice(0, 12);
+    const { test, history } = kept(context, first);
+    test.journal.skip(7);
+    const later = OFFSETS.slice(20);
+    test.journal.append({ id: 1000, entries: later.map((offset) => entry(offset, 'one')) });
+    const { epoch, end: position, nextSeq: seq } = test.journal;
+    const end = { epoch, position, seq };
+    for (const offset of [...OFFSETS.slice(12, 20), 101 + 18]) {
+      const { next, infos } = history.resolve(
+        { type: 'cursor', text: cursorOf(offset) },
+        { end, strict: true },
+      );
+      assert.deepEqual(infos, []);
+      assert.equal(history.cursorAt(next), cursorOf(first.at(-1) ?? 0));
+      assert.deepEqual(
+        history.read(next, { end, maxBytes: 1 }).before.map(({ code }) => code),
+        ['gap'],
+      );
+      assert.deepEqual(offsetsFrom(history, next, end), later);
+    }
+  });
+
   it('of another record at the same offset is not taken: the topic is another', (context) => {
     const { history, end } = kept(context, OFFSETS);
     for (const text of [
