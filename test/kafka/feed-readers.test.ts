@@ -1,7 +1,7 @@
 /** What the feed promises its readers, at a node and at gateways on a real Kafka, held against what was accepted while everything dies: Kafka too. */
 
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { topicsIn } from '../support/deaths/kafka.js';
 import { readThroughDeaths, seedsToRead, type Topics } from '../support/feed-readers/run.js';
 import { type Broker, startKafka } from '../support/kafka/index.js';
@@ -9,7 +9,7 @@ import { type Broker, startKafka } from '../support/kafka/index.js';
 /** A broker that is killed where another would stand still. */
 class MortalBroker {
   deaths = 0;
-  #broker: Broker;
+  readonly #broker: Broker;
   /** What is done with it now. */
   #busy = Promise.resolve();
   #failure: unknown;
@@ -51,7 +51,7 @@ for (const seed of seedsToRead(1))
     const broker = new MortalBroker(kafka.broker(1));
     const notifications = kafka.topic('notifications');
     const topicUrl = kafka.url(notifications, { partitions: 1, retention: 86_400_000 });
-    const topics = async (_: TestContext): Promise<Topics> => ({
+    const topics = async (): Promise<Topics> => ({
       deaths: { ...topicsIn(kafka), looksOften: false, broker },
       notifications: { written: topicUrl, read: { topicUrl } },
       values: async () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { NotificationsTopic, startGateway, WritingNode } from '../../support/gateway.js';
+import { pageOf } from '../../support/history-pages.js';
 import { type Listener, listen } from '../../support/notifications.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -44,55 +45,48 @@ test('a client goes on at another gateway where it was at the first, without a g
   assert.deepEqual([...heard, ...client.heights()], range(10, 70));
 });
 
-test('a cursor of a topic that was made anew is told to be unknown, also where its offset is there', async (context) => {
+interface MadeAnew {
+  /** Heights of the blocks that the topic had. */
+  readonly had: readonly number[];
+  /** That of which the cursor is. */
+  readonly at: number;
+  /** Heights of those that it has since it was made anew. */
+  readonly has: readonly number[];
+}
+
+/** A gateway of a topic that was made anew, and a cursor of before. */
+async function topicMadeAnew(context: TestContext, { had, at, has }: MadeAnew) {
   const topic = await NotificationsTopic.start(context);
   const node = new WritingNode();
-  await topic.write(node.status('me'), node.block(1), node.block(2), node.block(3));
+  await topic.write(node.status('me'), ...had.map((height) => node.block(height)));
   const before = await startGateway(context, topic);
   const client = await listen(context, `${before.url}?cursor=oldest&kinds=block`);
-  await waitFor(() => client.heights().length === 3, { what: 'the blocks' });
-  const cursor = cursorAt(client, 2);
+  await waitFor(() => client.heights().length === had.length, { what: 'the blocks' });
+  const cursor = cursorAt(client, at);
   await before.gateway.stop();
   await topic.make();
   const anew = new WritingNode();
-  await topic.write(anew.status('me'), ...range(11, 16).map((height) => anew.block(height)));
-  const after = await startGateway(context, topic);
-  const again = await listen(context, `${after.url}?cursor=${cursor}&kinds=block`);
+  const write = (...heights: readonly number[]) =>
+    topic.write(...heights.map((height) => anew.block(height)));
+  await topic.write(anew.status('me'), ...has.map((height) => anew.block(height)));
+  const { url, gateway } = await startGateway(context, topic);
+  return { cursor, url, http: `http://127.0.0.1:${gateway.ports.http}`, write };
+}
+
+/** One that has fewer records than it had. */
+const SHORTER: MadeAnew = { had: range(1, 9), at: 8, has: range(11, 15) };
+
+test('a cursor of a topic that was made anew is told to be unknown, also where its offset is there', async (context) => {
+  const longer = { had: range(1, 4), at: 2, has: range(11, 16) };
+  const { cursor, url } = await topicMadeAnew(context, longer);
+  const again = await listen(context, `${url}?cursor=${cursor}&kinds=block`);
   await waitFor(() => again.heights().length === 5, { what: 'what there is' });
   assert.deepEqual(infos(again), ['cursor_unknown']);
   assert.deepEqual(again.heights(), range(11, 16));
 });
 
-/** Gateways of a topic and of another of its name, which has fewer records than the first had. */
-async function behindAnother(context: TestContext) {
-  const topic = await NotificationsTopic.start(context);
-  const node = new WritingNode();
-  await topic.write(node.status('me'), ...range(1, 9).map((height) => node.block(height)));
-  const before = await startGateway(context, topic);
-  const client = await listen(context, `${before.url}?cursor=oldest&kinds=block`);
-  await waitFor(() => client.heights().length === 8, { what: 'the blocks' });
-  const cursor = cursorAt(client, 8);
-  await before.gateway.stop();
-  await topic.make();
-  const anew = new WritingNode();
-  await topic.write(anew.status('me'), ...range(11, 15).map((height) => anew.block(height)));
-  const { url, gateway } = await startGateway(context, topic);
-  const page = async (from: string) => {
-    const query = `cursor=${from}&kinds=block`;
-    const answer = await fetch(`http://127.0.0.1:${gateway.ports.http}/api/v1/events?${query}`);
-    return (await answer.json()) as {
-      events: Record<string, unknown>[];
-      next: string;
-      more: boolean;
-    };
-  };
-  const write = (...heights: readonly number[]) =>
-    topic.write(...heights.map((height) => anew.block(height)));
-  return { cursor, url, page, write };
-}
-
 test('a cursor of a topic that was made anew is told to be unknown, also where the new one is not that long yet', async (context) => {
-  const { cursor, url, write } = await behindAnother(context);
+  const { cursor, url, write } = await topicMadeAnew(context, SHORTER);
   const client = await listen(context, `${url}?cursor=${cursor}&kinds=block`);
   const strict = await listen(context, `${url}?cursor=${cursor}&kinds=block&strict=true`);
   // One that follows the feed meanwhile has what the other may not be given yet.
@@ -114,12 +108,14 @@ test('a cursor of a topic that was made anew is told to be unknown, also where t
 });
 
 test('pages from a cursor of another topic are empty and go on from it until the new one is that long, and then tell', async (context) => {
-  const { cursor, page, write, url } = await behindAnother(context);
-  assert.deepEqual(await page(cursor), { events: [], next: cursor, more: false });
+  const { cursor, http, write, url } = await topicMadeAnew(context, SHORTER);
+  const page = () => pageOf(http, `cursor=${cursor}&kinds=block`);
+  const { events: none, next, more } = await page();
+  assert.deepEqual({ none, next, more }, { none: [], next: cursor, more: false });
   const live = await listen(context, `${url}?cursor=now&kinds=block`);
   await write(15, 16, 17, 18, 19);
   await waitFor(() => live.heights().length === 5, { what: 'the blocks' });
-  const { events } = await page(cursor);
+  const { events } = await page();
   assert.deepEqual(
     events.map(({ type, code, height }) => (type === 'info' ? code : height)),
     ['cursor_unknown', ...range(11, 20)],

@@ -5,8 +5,7 @@ import type { TestContext } from 'node:test';
 import type { Settings } from '../../../src/shared/settings/table.js';
 import type { FiledJournal } from '../deaths/journal-files.js';
 import type { Audience, AudienceOptions, Served } from '../deaths/run.js';
-import { settingsOf } from '../settings.js';
-import { temporaryDirectory } from '../temporary.js';
+import { gatewaySettings } from '../gateway.js';
 import { type FeedReaders, ReaderCrowd } from './readers.js';
 import { TopicHistory } from './topic-history.js';
 
@@ -41,17 +40,11 @@ class MortalGateway {
     { socketPath = '', topicUrl, transport }: GatewaysOptions,
   ) {
     this.#socketPath = socketPath;
-    this.#settings = settingsOf({
-      network: 'regtest',
-      clientName: 'gateway',
+    this.#settings = gatewaySettings(context, {
       logLevel: 'error',
-      DATADIR: temporaryDirectory(context),
       kafka_notificationsConfig: topicUrl,
-      p2p_notification_servers: 1,
       p2p_websocket_transport: transport,
-      p2p_httpListenAddress: '127.0.0.1:0',
-      health_check_httpListenAddress: '127.0.0.1:0',
-      profilerAddr: '127.0.0.1:0',
+      p2p_websocket_text_ping: true,
     });
     context.after(() => {
       this.#over = true;

@@ -16,7 +16,7 @@ export class PacedAnswer {
   #timer: NodeJS.Timeout | undefined;
   #drained: (() => void) | undefined;
 
-  /** `ended`: called once, when it is over; `whole`: neither cut off nor left by its client. */
+  /** `ended`: called once, when it is over; `whole`: all of it was handed on. */
   constructor(
     private readonly out: ResponseStream,
     ended: (whole: boolean) => void,
